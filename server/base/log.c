@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+// The log: lines in, one writer thread out. The only mutable global of the program beside the broker: a log
+// has one reader however many servers a process holds. The writer waits a moment after the first line of a
+// batch, so a busy server costs it a hundred wake-ups a second and not one for each request.
+#include "base/log.h"
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/mem.h"
+
+enum { WAITING_MAX = 1 << 20, BATCH_NS = 10 * 1000 * 1000 };
+
+static struct {
+  pthread_mutex_t lock;
+  pthread_cond_t filled, written;
+  pthread_t writer;
+  struct buf waiting;
+  uint64_t dropped, dropped_said;
+  atomic_int level;
+  bool running, stopping, writing, json;
+  int fd;
+  void (*sink)(void *owner, const char *line, size_t len);
+  void *sink_owner;
+} out = {.lock = PTHREAD_MUTEX_INITIALIZER,
+         .filled = PTHREAD_COND_INITIALIZER,
+         .written = PTHREAD_COND_INITIALIZER,
+         .level = LOG_INFO,
+         .fd = STDERR_FILENO};
+
+static void write_all(int fd, const char *bytes, size_t len) {
+  while (len) {
+    ssize_t n = write(fd, bytes, len);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return; // nowhere left to say so
+    bytes += n, len -= (size_t)n;
+  }
+}
+
+// With the lock held: the batch to write next, with a note of what was dropped.
+static struct buf take_batch(void) {
+  struct buf batch = out.waiting;
+  out.waiting = (struct buf){0};
+  if (out.dropped > out.dropped_said)
+    buf_printf(&batch, "%llu log lines dropped: the reader of the log is too slow\n",
+               (unsigned long long)(out.dropped - out.dropped_said));
+  out.dropped_said = out.dropped;
+  return batch;
+}
+
+static void *writer_main(void *unused) {
+  (void)unused;
+  pthread_mutex_lock(&out.lock);
+  while (!out.stopping || out.waiting.len) {
+    if (!out.waiting.len) {
+      pthread_cond_wait(&out.filled, &out.lock);
+      continue;
+    }
+    if (!out.stopping) {
+      pthread_mutex_unlock(&out.lock);
+      nanosleep(&(struct timespec){.tv_nsec = BATCH_NS}, NULL);
+      pthread_mutex_lock(&out.lock);
+    }
+    struct buf batch = take_batch();
+    pthread_mutex_unlock(&out.lock);
+    write_all(out.fd, batch.bytes, batch.len);
+    buf_deinit(&batch);
+    pthread_mutex_lock(&out.lock);
+  }
+  out.running = false;
+  pthread_cond_signal(&out.written);
+  pthread_mutex_unlock(&out.lock);
+  return NULL;
+}
+
+void log_start(int fd, enum log_level level, bool json) {
+  out.fd = fd, out.json = json, out.stopping = false;
+  atomic_store(&out.level, level);
+  if (out.running) return;
+  out.running = pthread_create(&out.writer, NULL, writer_main, NULL) == 0;
+}
+
+void log_stop(void) {
+  pthread_mutex_lock(&out.lock);
+  if (out.running) {
+    out.stopping = true;
+    pthread_cond_signal(&out.filled);
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 2;
+    while (out.running && pthread_cond_timedwait(&out.written, &out.lock, &until) == 0) continue;
+  }
+  bool ended = !out.running;
+  pthread_t writer = out.writer;
+  bool started = out.stopping;
+  pthread_mutex_unlock(&out.lock);
+  if (started && ended) pthread_join(writer, NULL);
+}
+
+void log_capture(void (*sink)(void *owner, const char *line, size_t len), void *owner) {
+  pthread_mutex_lock(&out.lock);
+  out.sink = sink, out.sink_owner = owner;
+  pthread_mutex_unlock(&out.lock);
+}
+
+bool log_is_on(enum log_level level) {
+  return (int)level >= atomic_load_explicit(&out.level, memory_order_relaxed);
+}
+
+uint64_t log_dropped(void) {
+  pthread_mutex_lock(&out.lock);
+  uint64_t dropped = out.dropped;
+  pthread_mutex_unlock(&out.lock);
+  return dropped;
+}
+
+void log_raw(const char *bytes, size_t len) {
+  pthread_mutex_lock(&out.lock);
+  if (out.sink) out.sink(out.sink_owner, bytes, len);
+  else if (!out.running) write_all(out.fd, bytes, len);
+  else if (out.waiting.len + len > WAITING_MAX) out.dropped++;
+  else {
+    bool was_empty = !out.waiting.len;
+    buf_append(&out.waiting, bytes, len);
+    if (was_empty) pthread_cond_signal(&out.filled);
+  }
+  pthread_mutex_unlock(&out.lock);
+}
+
+static void append_escaped(struct buf *b, struct span s, bool json) {
+  for (size_t i = 0; i < s.len; i++) {
+    unsigned char c = (unsigned char)s.bytes[i];
+    if (c == '"' || c == '\\') buf_append_byte(b, '\\'), buf_append_byte(b, (char)c);
+    else if (c == '\n') buf_append_span(b, SPAN("\\n"));
+    else if (c < 0x20 || c == 0x7f || (json && c >= 0x80)) buf_printf(b, json ? "\\u%04x" : "\\x%02x", c);
+    else buf_append_byte(b, (char)c);
+  }
+}
+
+static void append_time(struct buf *b, double wall) {
+  struct tm tm;
+  time_t seconds = (time_t)floor(wall);
+  gmtime_r(&seconds, &tm);
+  char text[40];
+  size_t len = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+  buf_append(b, text, len);
+  buf_printf(b, ".%03dZ", (int)((wall - floor(wall)) * 1000));
+}
+
+void log_begin(struct log_line *l, enum log_level level, double wall, struct span message) {
+  static const char *const names[] = {"debug", "info", "warn", "error"};
+  *l = (struct log_line){.json = out.json};
+  if (l->json) {
+    buf_append_span(&l->buf, SPAN("{\"time\":\""));
+    append_time(&l->buf, wall);
+    buf_printf(&l->buf, "\",\"level\":\"%s\",\"msg\":\"", names[level]);
+    append_escaped(&l->buf, message, true);
+    buf_append_byte(&l->buf, '"');
+  } else {
+    append_time(&l->buf, wall);
+    buf_printf(&l->buf, " %-5s ", names[level]);
+    buf_append_span(&l->buf, message);
+  }
+}
+
+static void append_key(struct log_line *l, const char *key) {
+  if (l->json) {
+    buf_append_span(&l->buf, SPAN(",\""));
+    append_escaped(&l->buf, span_of(key), true);
+    buf_append_span(&l->buf, SPAN("\":"));
+  } else buf_printf(&l->buf, " %s=", key);
+}
+
+static bool needs_quotes(struct span s) {
+  for (size_t i = 0; i < s.len; i++)
+    if ((unsigned char)s.bytes[i] <= ' ' || s.bytes[i] == '"' || s.bytes[i] == '\\' || s.bytes[i] == 0x7f)
+      return true;
+  return s.len == 0;
+}
+
+void log_field(struct log_line *l, const char *key, struct span value) {
+  append_key(l, key);
+  if (!l->json && !needs_quotes(value)) {
+    buf_append_span(&l->buf, value);
+    return;
+  }
+  buf_append_byte(&l->buf, '"');
+  append_escaped(&l->buf, value, l->json);
+  buf_append_byte(&l->buf, '"');
+}
+
+void log_number(struct log_line *l, const char *key, double value) {
+  append_key(l, key);
+  if (isfinite(value)) buf_printf(&l->buf, "%.15g", value);
+  else buf_append_span(&l->buf, SPAN("null"));
+}
+
+void log_end(struct log_line *l) {
+  if (l->json) buf_append_byte(&l->buf, '}');
+  buf_append_byte(&l->buf, '\n');
+  log_raw(l->buf.bytes, l->buf.len);
+  buf_deinit(&l->buf);
+}
+
+void log_message(enum log_level level, const char *format, ...) {
+  if (!log_is_on(level)) return;
+  char *text = NULL;
+  va_list args;
+  va_start(args, format);
+  int len = vasprintf(&text, format, args);
+  va_end(args);
+  if (len < 0) return;
+  struct log_line line;
+  log_begin(&line, level, clock_wall(clock_system()), (struct span){text, (size_t)len});
+  log_end(&line);
+  free(text);
+}

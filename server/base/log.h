@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// Levelled log lines, text or JSON. A line is put together by its thread and handed to one writer thread, so
+// a slow terminal, a full disk or a dead pipe never holds a loop up: past 1 MiB of waiting lines the newest
+// are dropped and their number is said. Any thread.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/buf.h"
+#include "base/span.h"
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_OFF };
+
+// Starts the writer on `fd`. Before this, lines go to stderr at once.
+void log_start(int fd, enum log_level level, bool json);
+
+// Writes what waits (for two seconds at most) and ends the writer.
+void log_stop(void);
+
+// Hands every line to `sink` instead; NULL undoes it. For a process without a writer.
+void log_capture(void (*sink)(void *owner, const char *line, size_t len), void *owner);
+
+// True when lines of this level are written.
+bool log_is_on(enum log_level level);
+
+// Lines dropped so far.
+uint64_t log_dropped(void);
+
+// A line in the making: begin, any number of fields, end. `wall` is its time, seconds since 1970.
+struct log_line {
+  struct buf buf;
+  bool json;
+};
+
+void log_begin(struct log_line *l, enum log_level level, double wall, struct span message);
+void log_field(struct log_line *l, const char *key, struct span value); // control characters are escaped
+void log_number(struct log_line *l, const char *key, double value);
+void log_end(struct log_line *l);
+
+// One line with a formatted message and no fields, at the machine's time.
+void log_message(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
+
+// Bytes as they are, without a level or a time: what a script prints.
+void log_raw(const char *bytes, size_t len);

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#include "base/nearest.h"
+#include <string.h>
+#include "base/util.h"
+
+enum { NAME_MAX_LEN = 40 };
+
+// Levenshtein distance of two short names, by one row.
+static size_t distance(const char *a, const char *b) {
+  size_t row[NAME_MAX_LEN + 1], len = strlen(b);
+  for (size_t j = 0; j <= len; j++) row[j] = j;
+  for (size_t i = 1; a[i - 1]; i++) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= len; j++) {
+      size_t substitute = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = MIN(substitute, MIN(row[j], row[j - 1]) + 1);
+    }
+  }
+  return row[len];
+}
+
+const char *nearest(const char *name, const char *const *names, size_t count) {
+  const char *best = NULL;
+  size_t len = strlen(name), least = len / 3 + 2;
+  if (len > NAME_MAX_LEN) return NULL;
+  for (size_t i = 0; i < count; i++) {
+    if (strlen(names[i]) > NAME_MAX_LEN) continue;
+    size_t d = distance(name, names[i]);
+    if (d < least) least = d, best = names[i];
+  }
+  return best;
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+#include "base/settings.h"
+#include "base/log.h"
+
+struct settings settings_default(void) {
+  return (struct settings){
+      .limits = {.head = 16 << 10,
+                 .target = 8 << 10,
+                 .fields = 100,
+                 .body = 1 << 20,
+                 .query_pairs = 200,
+                 .event = 4 << 20,
+                 .queue_high = 256 << 10,
+                 .queue_low = 64 << 10,
+                 .queue_events = 1000,
+                 .lua_memory = (size_t)512 << 20,
+                 .json_depth = 200,
+                 .connections = 0,
+                 .tasks = 100000,
+                 .burst = 0.5,
+                 .hang = 10},
+      .timeouts = {.head = 10, .idle = 15, .body = 10, .body_total = 60, .send = 30},
+      .keep_alive = {.interval = 15},
+      .shutdown = {.grace = 30, .window = 5, .retry = 1},
+      .log = {.level = LOG_INFO, .access = true},
+  };
+}

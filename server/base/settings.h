@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// Every setting with its default; read-only once the server runs. Durations are seconds, sizes bytes.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+struct settings {
+  struct {
+    size_t head;         // request line and fields together -> 431
+    size_t target;       // request target -> 414
+    size_t fields;       // number of fields -> 431
+    size_t body;         // request body -> 413
+    size_t query_pairs;  // pairs in a query -> 400
+    size_t event;        // one encoded event -> an error at the sender's line
+    size_t queue_high;   // a stream's unsent bytes above which its producer waits ...
+    size_t queue_low;    // ... and below which it goes on
+    size_t queue_events; // a stream's unsent events above which its producer waits
+    size_t lua_memory;   // bytes of one worker's Lua state
+    size_t json_depth;   // nesting of JSON, both ways
+    size_t connections;  // open connections of the process
+    size_t tasks;        // spawned tasks of one worker
+    double burst;        // CPU seconds that a task may use between two waits
+    double hang;         // CPU seconds after which a task that cannot be stopped ends the process
+  } limits;
+  struct {
+    double head;       // from the first byte of a request to the end of its head -> 408
+    double idle;       // of a kept-alive connection between two requests
+    double body;       // between two reads of a body
+    double body_total; // for the whole body -> 408
+    double send;       // without the client taking a byte
+  } timeouts;
+  struct {
+    double interval; // between the comments of an idle stream
+  } keep_alive;
+  struct {
+    double grace;  // after a stop signal, until the process ends whatever still runs
+    double window; // over which the streams' clean ends are spread
+    double retry;  // what the streams' clients are told to wait, times 1 to 2
+  } shutdown;
+  struct {
+    int level; // enum log_level
+    bool json;
+    bool access; // a line per request
+  } log;
+};
+
+// The defaults, as README states them.
+struct settings settings_default(void);

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT
+// The few macros that every layer uses.
+#pragma once
+#include <stddef.h>
+
+#define container_of(ptr, type, member)  ((type *)((char *)(ptr)-offsetof(type, member)))
+#define countof(array)                   (sizeof(array) / sizeof((array)[0]))
+#define MIN(a, b)                        ((a) < (b) ? (a) : (b))
+#define MAX(a, b)                        ((a) > (b) ? (a) : (b))
+#define PRINTF_LIKE(format_index, first) __attribute__((format(printf, format_index, first)))
