@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// A mutex, a list and one ev_async. The list is swapped out whole, so a poster waits for two pointer writes
+// at most, and ev_async_send coalesces by itself.
+#include "loop/inbox.h"
+
+static bool drain(struct loop_hook *h) {
+  struct inbox *b = container_of(h, struct inbox, hook);
+  struct list arrived;
+  list_init(&arrived);
+  pthread_mutex_lock(&b->lock);
+  list_splice(&arrived, &b->messages);
+  pthread_mutex_unlock(&b->lock);
+  for (struct list *node; (node = list_shift(&arrived));) {
+    struct message *m = container_of(node, struct message, link);
+    m->deliver(m);
+  }
+  return false;
+}
+
+static void on_wake(struct ev_loop *ev, struct ev_async *w, int events) { (void)ev, (void)w, (void)events; }
+
+void inbox_init(struct inbox *b, struct loop *l) {
+  *b = (struct inbox){.loop = l, .hook = {.run = drain}};
+  pthread_mutex_init(&b->lock, NULL);
+  list_init(&b->messages);
+  loop_hook_add(l, &b->hook);
+  if (!l->ev) return;
+  ev_async_init(&b->wake, on_wake);
+  ev_async_start(l->ev, &b->wake);
+}
+
+void inbox_deinit(struct inbox *b) {
+  drain(&b->hook);
+  list_remove(&b->hook.link);
+  if (b->loop->ev) ev_async_stop(b->loop->ev, &b->wake);
+  pthread_mutex_destroy(&b->lock);
+}
+
+void inbox_post(struct inbox *b, struct message *m) {
+  pthread_mutex_lock(&b->lock);
+  list_append(&b->messages, &m->link);
+  pthread_mutex_unlock(&b->lock);
+  if (b->loop->ev) ev_async_send(b->loop->ev, &b->wake);
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// One event loop: libev for descriptors, our timers, and what runs once per turn before the loop sleeps.
+// Belongs to one thread. Under a manual clock it has no libev loop: loop_turn is then called by hand.
+#pragma once
+#include <ev.h>
+#include <stdbool.h>
+#include "base/clock.h"
+#include "base/list.h"
+#include "loop/timer.h"
+
+struct loop {
+  struct ev_loop *ev; // NULL under a manual clock
+  const struct clock *clock;
+  double now; // of this turn, seconds of the clock
+  struct timer_heap timers;
+  struct list hooks;
+  struct ev_prepare before_sleep;
+  struct ev_check after_sleep;
+  struct ev_timer alarm;
+  struct ev_idle busy; // runs while a hook has more to do, so that the loop polls without sleeping
+};
+
+// Something to do once per turn. Hooks run in the order in which they were added.
+struct loop_hook {
+  struct list link;
+  bool (*run)(struct loop_hook *h); // true: there is more, do not sleep
+};
+
+// Makes the loop ready; `with_poll` false leaves libev out. 0, or -1 where the kernel gives no epoll.
+int loop_init(struct loop *l, const struct clock *clock, bool with_poll);
+void loop_deinit(struct loop *l);
+
+// Runs until loop_stop is called (on its own thread).
+void loop_run(struct loop *l);
+void loop_stop(struct loop *l);
+
+// One turn without polling: reads the clock, fires what is due, runs the hooks. True: there is more to do.
+bool loop_turn(struct loop *l);
+
+void loop_hook_add(struct loop *l, struct loop_hook *h);
+
+static inline void loop_arm(struct loop *l, struct timer *t, double deadline) {
+  timer_arm(&l->timers, t, deadline);
+}
+static inline void loop_disarm(struct loop *l, struct timer *t) { timer_disarm(&l->timers, t); }

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+// Everything that knows a socket address. A listener takes a bounded number of connections per wake-up, so
+// that a flood of them leaves the streams their turn; where descriptors have run out it pauses instead of
+// spinning.
+#include "loop/sock.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "base/log.h"
+
+enum { BACKLOG = 4096, ACCEPTS_PER_TURN = 64 };
+static const double PAUSE_SECONDS = 0.1;
+
+static int fail(char error[SOCK_ERROR_MAX], int fd, const char *address, const char *what) {
+  int cause = errno;
+  snprintf(error, SOCK_ERROR_MAX, "cannot listen on %s: %s", address, what ? what : strerror(cause));
+  if (fd >= 0) close(fd);
+  errno = cause;
+  return -1;
+}
+
+static int fail_address(char error[SOCK_ERROR_MAX], const char *address, const char *what) {
+  errno = EINVAL;
+  return fail(error, -1, address, what);
+}
+
+static int listen_inherited(const char *address, char error[SOCK_ERROR_MAX]) {
+  char *end;
+  long fd = strtol(address + 3, &end, 10);
+  if (end == address + 3 || *end || fd < 0 || fd > 1 << 20)
+    return fail_address(error, address, "expected fd:N with the number of an open socket");
+  int listening = 0;
+  socklen_t len = sizeof listening;
+  if (getsockopt((int)fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0)
+    return fail(error, -1, address, NULL);
+  if (!listening && listen((int)fd, BACKLOG) < 0) return fail(error, -1, address, NULL);
+  int copy = fcntl((int)fd, F_DUPFD_CLOEXEC, 3);
+  if (copy < 0 || fcntl(copy, F_SETFL, fcntl(copy, F_GETFL) | O_NONBLOCK) < 0)
+    return fail(error, copy, address, NULL);
+  return copy;
+}
+
+// A socket file whose server is gone is in the way of the next one; one that still answers is not ours to
+// take.
+static bool is_stale_socket(const struct sockaddr_un *a) {
+  struct stat st;
+  if (stat(a->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode)) return false;
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  bool refused = fd >= 0 && connect(fd, (const void *)a, sizeof *a) < 0 && errno == ECONNREFUSED;
+  if (fd >= 0) close(fd);
+  return refused;
+}
+
+static int listen_unix(const char *address, char error[SOCK_ERROR_MAX]) {
+  struct sockaddr_un a = {.sun_family = AF_UNIX};
+  const char *path = address + 5;
+  if (!*path || strlen(path) >= sizeof a.sun_path)
+    return fail_address(error, address, "expected unix:PATH with a path of 1 to 107 bytes");
+  memcpy(a.sun_path, path, strlen(path) + 1);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return fail(error, fd, address, NULL);
+  if (is_stale_socket(&a)) unlink(path);
+  if (bind(fd, (void *)&a, sizeof a) < 0 || listen(fd, BACKLOG) < 0) return fail(error, fd, address, NULL);
+  return fd;
+}
+
+static int listen_at(const struct addrinfo *ai, const char *address, bool share, char error[SOCK_ERROR_MAX]) {
+  int one = 1, fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return fail(error, fd, address, NULL);
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); // accepted sockets inherit it
+  if (share && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) < 0)
+    return fail(error, fd, address, NULL);
+  if (bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
+    return fail(error, fd, address, NULL);
+  return fd;
+}
+
+static bool is_port(const char *text) {
+  char *end;
+  long port = strtol(text, &end, 10);
+  return end != text && !*end && port >= 0 && port <= 65535 && text[0] != '-' && text[0] != '+';
+}
+
+static int listen_tcp(const char *address, bool share, char error[SOCK_ERROR_MAX]) {
+  char host[256];
+  const char *colon = strrchr(address, ':');
+  size_t len = colon ? (size_t)(colon - address) : 0;
+  if (!colon || !is_port(colon + 1) || len >= sizeof host)
+    return fail_address(error, address, "expected HOST:PORT (port 0 to 65535), unix:PATH or fd:N");
+  memcpy(host, address, len), host[len] = 0;
+  char *name = host;
+  if (*name == '[' && name[len - 1] == ']') name[len - 1] = 0, name++;
+  struct addrinfo *found, hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+  int code = getaddrinfo(*name ? name : "0.0.0.0", colon + 1, &hints, &found);
+  if (code) return fail_address(error, address, gai_strerror(code));
+  int fd = listen_at(found, address, share, error);
+  freeaddrinfo(found);
+  return fd;
+}
+
+int sock_listen(const char *address, bool share, char error[SOCK_ERROR_MAX]) {
+  if (!strncmp(address, "fd:", 3)) return listen_inherited(address, error);
+  if (!strncmp(address, "unix:", 5)) return listen_unix(address, error);
+  return listen_tcp(address, share, error);
+}
+
+static size_t ip_text(const struct sockaddr *a, char *out, size_t cap) {
+  const struct sockaddr_in6 *v6 = (const void *)a;
+  const void *ip =
+      a->sa_family == AF_INET ? (const void *)&((const struct sockaddr_in *)a)->sin_addr : &v6->sin6_addr;
+  int family = a->sa_family;
+  if (family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+    family = AF_INET, ip = v6->sin6_addr.s6_addr + 12;
+  return inet_ntop(family, ip, out, (socklen_t)cap) ? strlen(out) : 0;
+}
+
+void sock_name(int fd, char out[SOCK_NAME_MAX]) {
+  struct sockaddr_storage a = {0};
+  socklen_t len = sizeof a;
+  char ip[INET6_ADDRSTRLEN] = "";
+  out[0] = 0;
+  if (getsockname(fd, (void *)&a, &len) < 0) return;
+  if (a.ss_family == AF_UNIX) snprintf(out, SOCK_NAME_MAX, "unix:%s", ((struct sockaddr_un *)&a)->sun_path);
+  if (a.ss_family != AF_INET && a.ss_family != AF_INET6) return;
+  ip_text((void *)&a, ip, sizeof ip);
+  int port = ntohs(a.ss_family == AF_INET ? ((struct sockaddr_in *)&a)->sin_port
+                                          : ((struct sockaddr_in6 *)&a)->sin6_port);
+  snprintf(out, SOCK_NAME_MAX, a.ss_family == AF_INET ? "%s:%d" : "[%s]:%d", ip, port);
+}
+
+size_t sock_peer(int fd, char *out, size_t cap) {
+  struct sockaddr_storage a = {0};
+  socklen_t len = sizeof a;
+  if (getpeername(fd, (void *)&a, &len) == 0 && (a.ss_family == AF_INET || a.ss_family == AF_INET6))
+    return ip_text((void *)&a, out, cap);
+  return (size_t)snprintf(out, cap, "unix");
+}
+
+static void pause_listener(struct listener *l) {
+  ev_io_stop(l->loop->ev, &l->io);
+  loop_arm(l->loop, &l->pause, l->loop->now + PAUSE_SECONDS);
+  if (!l->paused++) log_message(LOG_WARN, "no descriptor for a new connection: raise `ulimit -n`");
+}
+
+static void on_pause_over(struct timer *t) {
+  struct listener *l = container_of(t, struct listener, pause);
+  ev_io_start(l->loop->ev, &l->io);
+}
+
+static void on_connection(struct ev_loop *ev, struct ev_io *w, int events) {
+  (void)ev, (void)events;
+  struct listener *l = container_of(w, struct listener, io);
+  for (int i = 0; i < ACCEPTS_PER_TURN && ev_is_active(&l->io); i++) {
+    int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) l->on_accept(l, fd);
+    else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) pause_listener(l);
+    else if (errno != ECONNABORTED && errno != EINTR && errno != EPROTO) return;
+  }
+}
+
+void listener_start(struct listener *l, struct loop *loop, int fd) {
+  l->loop = loop;
+  l->pause = (struct timer){.on_fire = on_pause_over};
+  ev_io_init(&l->io, on_connection, fd, EV_READ);
+  ev_io_start(loop->ev, &l->io);
+}
+
+void listener_stop(struct listener *l) {
+  loop_disarm(l->loop, &l->pause);
+  ev_io_stop(l->loop->ev, &l->io);
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Timers by deadline in one heap per loop. Embedded in what they time; nothing here reads a clock.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct timer {
+  void (*on_fire)(struct timer *t); // the timer is no longer armed when this runs; it may arm or free it
+  double deadline;                  // seconds of the loop's clock; of the last arming
+  uint32_t place;                   // in the heap, from 1; 0: not armed
+};
+
+struct timer_heap {
+  struct timer_slot *slots;
+  size_t count, cap;
+  uint64_t armed_ever;
+};
+
+// Frees the heap's memory; whatever is still armed is forgotten.
+void timer_heap_deinit(struct timer_heap *h);
+
+// Arms the timer for `deadline`, also where it is armed already. Equal deadlines fire in the order of arming.
+void timer_arm(struct timer_heap *h, struct timer *t, double deadline);
+
+// Disarms it; harmless where it is not armed.
+void timer_disarm(struct timer_heap *h, struct timer *t);
+
+// Fires all whose deadline is at or before `now`, earliest first; one that is armed meanwhile for a time
+// already past fires at the next run. Returns how many fired.
+size_t timer_run(struct timer_heap *h, double now);
+
+// The earliest deadline; INFINITY where no timer is armed.
+double timer_next(const struct timer_heap *h);
+
+static inline bool timer_is_armed(const struct timer *t) { return t->place != 0; }

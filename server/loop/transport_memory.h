@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// A connection without a socket: both ends in memory, moved by hand. It lets a spec stall a reader, cut a
+// connection and see bytes without a descriptor or a moment of waiting.
+#pragma once
+#include "base/buf.h"
+#include "loop/transport.h"
+
+struct memory_peer {
+  struct transport transport; // the server's end
+  struct buf to_server, to_client;
+  size_t window; // bytes that the client still takes
+  size_t piece;  // at most so many bytes per read of the server
+  bool client_ended, client_reset;
+  bool server_ended, server_closed, server_reset;
+  bool wants_read, wants_write;
+};
+
+// Makes the peer ready with an open window; it outlives the server's close and is freed by
+// memory_peer_deinit.
+void memory_peer_init(struct memory_peer *p);
+void memory_peer_deinit(struct memory_peer *p);
+
+// Makes the upward calls that are due. True where there was one.
+bool memory_peer_poll(struct memory_peer *p);

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// Bytes over a socket of TCP or of the UNIX domain. Reading is wished nearly always, since only a read tells
+// that a client has left.
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "base/mem.h"
+#include "loop/sock.h"
+#include "loop/transport.h"
+
+struct socket_transport {
+  struct transport transport;
+  struct loop *loop;
+  struct ev_io io;
+};
+
+static struct socket_transport *of(const struct transport *t) {
+  return container_of(t, struct socket_transport, transport);
+}
+
+static ssize_t code_of(ssize_t n) {
+  if (n >= 0) return n;
+  return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? IO_AGAIN : IO_ERROR;
+}
+
+static ssize_t socket_read(struct transport *t, void *into, size_t len) {
+  return code_of(recv(of(t)->io.fd, into, len, 0));
+}
+
+static ssize_t socket_writev(struct transport *t, const struct iovec *iov, int count) {
+  if (count == 1) return code_of(send(of(t)->io.fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL));
+  struct msghdr m = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
+  return code_of(sendmsg(of(t)->io.fd, &m, MSG_NOSIGNAL));
+}
+
+static void socket_want(struct transport *t, bool read, bool write) {
+  struct socket_transport *s = of(t);
+  int events = (read ? EV_READ : 0) | (write ? EV_WRITE : 0);
+  if ((s->io.events & (EV_READ | EV_WRITE)) == events && ev_is_active(&s->io)) return;
+  ev_io_stop(s->loop->ev, &s->io);
+  ev_io_modify(&s->io, events);
+  if (events) ev_io_start(s->loop->ev, &s->io);
+}
+
+static void socket_shutdown(struct transport *t) { shutdown(of(t)->io.fd, SHUT_WR); }
+
+static void socket_close(struct transport *t, bool reset) {
+  struct socket_transport *s = of(t);
+  int fd = s->io.fd;
+  ev_io_stop(s->loop->ev, &s->io);
+  if (reset) setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
+  close(fd);
+  free(s);
+}
+
+static size_t socket_peer(const struct transport *t, char *out, size_t cap) {
+  return sock_peer(of(t)->io.fd, out, cap);
+}
+
+static const struct transport_ops socket_ops = {.read = socket_read,
+                                                .writev = socket_writev,
+                                                .want = socket_want,
+                                                .shutdown = socket_shutdown,
+                                                .close = socket_close,
+                                                .peer = socket_peer};
+
+static void on_ready(struct ev_loop *ev, struct ev_io *w, int events) {
+  (void)ev;
+  struct socket_transport *s = container_of(w, struct socket_transport, io);
+  if (events & EV_WRITE) s->transport.sink->on_writable(&s->transport);
+  else s->transport.sink->on_readable(&s->transport); // what else is ready shows at the next poll
+}
+
+struct transport *transport_socket_new(struct loop *l, int fd) {
+  struct socket_transport *s = xmalloc(sizeof *s);
+  *s = (struct socket_transport){.transport = {.ops = &socket_ops}, .loop = l};
+  ev_io_init(&s->io, on_ready, fd, EV_READ);
+  return &s->transport;
+}
