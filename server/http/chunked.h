@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// Decodes a chunked request body (RFC 9112 7.1), strictly: no trailers.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/span.h"
+#include "http/refusal.h"
+
+enum chunked_state {
+  CHUNKED_SIZE,
+  CHUNKED_EXTENSION,
+  CHUNKED_SIZE_LF,
+  CHUNKED_DATA,
+  CHUNKED_DATA_CR,
+  CHUNKED_DATA_LF,
+  CHUNKED_END_CR,
+  CHUNKED_END_LF,
+  CHUNKED_DONE
+};
+
+// Zeroed, it waits for the first chunk.
+struct chunked {
+  uint64_t size;          // of the chunk, less what was taken of its data
+  uint64_t body_len;      // of all chunks so far, this one included
+  uint32_t extension_len; // bytes in the extensions of all chunks
+  uint8_t digits;         // of the size so far
+  uint8_t state;          // enum chunked_state
+};
+
+// Takes bytes up to the end of the next run of data, of the body or of the input, and returns how many; the
+// run, maybe empty, goes to *data. A refused body has *refusal set. Worker thread.
+size_t chunked_take(struct chunked *c, struct span in, size_t body_max, struct span *data,
+                    struct refusal *refusal);

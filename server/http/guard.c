@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+// The guard sees what llhttp hides from its callbacks (folds, bare LF, empty names) and what it does not
+// limit, so only a complete head of strictly ended lines ever reaches the parser. It remembers how far it has
+// come: feeding a head byte by byte costs no more than feeding it whole, and the outcome depends on the bytes
+// alone, never on where they were split. It knows the shape of a line and no meaning: whether a method, a
+// version or a Host is served is decided behind the parser.
+#include "http/guard.h"
+#include "base/util.h"
+
+enum {
+  NAME = 1,   // tchar of RFC 9110 5.6.2
+  VALUE = 2,  // field-vchar, blank, tab, obs-text
+  TARGET = 4, // visible ASCII without '#'
+  METHOD = 8, // every registered method; garbage in lower case is refused at its first byte
+  METHOD_LEN_MAX = 24,
+  LEAD_MAX = 2
+};
+
+static const unsigned char classes[256] = {
+    ['\t'] = VALUE,
+    [' '] = VALUE,
+    ['!'] = NAME | VALUE | TARGET,
+    ['"'] = VALUE | TARGET,
+    ['#'] = NAME | VALUE,
+    ['$' ... '\''] = NAME | VALUE | TARGET,
+    ['(' ... ')'] = VALUE | TARGET,
+    ['*' ... '+'] = NAME | VALUE | TARGET,
+    [','] = VALUE | TARGET,
+    ['-'] = NAME | VALUE | TARGET | METHOD,
+    ['.'] = NAME | VALUE | TARGET,
+    ['/'] = VALUE | TARGET,
+    ['0' ... '9'] = NAME | VALUE | TARGET | METHOD,
+    [':' ... '@'] = VALUE | TARGET,
+    ['A' ... 'Z'] = NAME | VALUE | TARGET | METHOD,
+    ['[' ... ']'] = VALUE | TARGET,
+    ['^'] = NAME | VALUE | TARGET,
+    ['_'] = NAME | VALUE | TARGET | METHOD,
+    ['`' ... 'z'] = NAME | VALUE | TARGET,
+    ['{'] = VALUE | TARGET,
+    ['|'] = NAME | VALUE | TARGET,
+    ['}'] = VALUE | TARGET,
+    ['~'] = NAME | VALUE | TARGET,
+    [0x80 ... 0xff] = VALUE,
+};
+
+static bool is(unsigned char byte, int class) { return classes[byte] & class; }
+
+static struct refusal enter(struct guard *g, enum guard_state state) {
+  g->state = (uint8_t)state;
+  g->run = 0;
+  return ACCEPTED;
+}
+
+static struct refusal enter_on(struct guard *g, bool expected, enum guard_state state) {
+  return expected ? enter(g, state) : REFUSED(400, "bad line end");
+}
+
+static struct refusal step_lead(struct guard *g, unsigned char byte) {
+  if (byte != '\n') return REFUSED(400, "bad line end");
+  if (++g->lead > LEAD_MAX) return REFUSED(400, "empty lines before the request");
+  g->lead_len += 2;
+  return enter(g, GUARD_START);
+}
+
+static struct refusal step_method(struct guard *g, unsigned char byte) {
+  g->state = GUARD_METHOD;
+  if (byte == ' ' && g->run) return enter(g, GUARD_TARGET);
+  if (!is(byte, METHOD)) return REFUSED(400, "bad method");
+  return ++g->run > METHOD_LEN_MAX ? REFUSED(501, "unknown method") : ACCEPTED;
+}
+
+static struct refusal step_target(struct guard *g, unsigned char byte, const struct proto_limits *limits) {
+  if (byte == ' ' && g->run) return enter(g, GUARD_VERSION);
+  if (!is(byte, TARGET)) return REFUSED(400, "bad request target");
+  return ++g->run > limits->target ? REFUSED(414, "request target too long") : ACCEPTED;
+}
+
+// Matches "HTTP/d.d" and the CR behind it.
+static struct refusal step_version(struct guard *g, unsigned char byte) {
+  static const char shape[] = "HTTP/0.0\r";
+  char expected = shape[g->run++];
+  bool matches = expected == '0' ? byte >= '0' && byte <= '9' : byte == (unsigned char)expected;
+  if (!matches) return REFUSED(400, "bad HTTP version");
+  return expected == '\r' ? enter(g, GUARD_LINE_LF) : ACCEPTED;
+}
+
+static struct refusal step_field(struct guard *g, unsigned char byte, const struct proto_limits *limits) {
+  if (byte == '\r') return enter(g, GUARD_END_LF);
+  if (byte == ' ' || byte == '\t') return REFUSED(400, "folded field");
+  if (!is(byte, NAME)) return REFUSED(400, "bad field name");
+  if (++g->fields > limits->fields) return REFUSED(431, "too many fields");
+  return enter(g, GUARD_NAME);
+}
+
+static struct refusal step(struct guard *g, unsigned char byte, const struct proto_limits *limits) {
+  switch ((enum guard_state)g->state) {
+  case GUARD_START: return byte == '\r' ? enter(g, GUARD_LEAD_LF) : step_method(g, byte);
+  case GUARD_LEAD_LF: return step_lead(g, byte);
+  case GUARD_METHOD: return step_method(g, byte);
+  case GUARD_TARGET: return step_target(g, byte, limits);
+  case GUARD_VERSION: return step_version(g, byte);
+  case GUARD_LINE_LF: return enter_on(g, byte == '\n', GUARD_FIELD);
+  case GUARD_FIELD: return step_field(g, byte, limits);
+  case GUARD_NAME:
+    if (byte == ':') return enter(g, GUARD_VALUE);
+    return is(byte, NAME) ? ACCEPTED : REFUSED(400, "bad field name");
+  case GUARD_VALUE:
+    if (byte == '\r') return enter(g, GUARD_VALUE_LF);
+    return is(byte, VALUE) ? ACCEPTED : REFUSED(400, "bad field value");
+  case GUARD_VALUE_LF: return enter_on(g, byte == '\n', GUARD_FIELD);
+  case GUARD_END_LF: return enter_on(g, byte == '\n', GUARD_DONE);
+  case GUARD_DONE: break;
+  }
+  return ACCEPTED;
+}
+
+// Most bytes of a head are in names and values: passes over them without a step for each.
+static size_t skip_run(const struct guard *g, const char *bytes, size_t at, size_t stop) {
+  if (g->state != GUARD_VALUE && g->state != GUARD_NAME) return at;
+  int class = g->state == GUARD_VALUE ? VALUE : NAME;
+  while (at < stop && is((unsigned char)bytes[at], class)) at++;
+  return at;
+}
+
+struct refusal guard_scan(struct guard *g, const char *bytes, size_t len, const struct proto_limits *limits) {
+  struct refusal refusal = ACCEPTED;
+  size_t at = g->scanned;
+  while (at < len && g->state != GUARD_DONE && !refusal.status) {
+    if (at - g->lead_len >= limits->head) return REFUSED(431, "request head too large");
+    refusal = step(g, (unsigned char)bytes[at++], limits);
+    at = skip_run(g, bytes, at, MIN(len, limits->head + g->lead_len));
+  }
+  g->scanned = at;
+  return refusal;
+}

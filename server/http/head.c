@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+// The request line is judged before llhttp, which knows methods and versions of other protocols and changes
+// its manner with them. Then a fresh parser runs over the request's own copy of the head and is paused where
+// the head ends, so that it never sees a body, an upgrade or a second request. Its callbacks only note where
+// things lie. The guard counted the fields, so one allocation holds the head and the array behind it; a
+// parser that sees another number of fields than the guard did is not believed.
+#include "http/head.h"
+#include <llhttp.h>
+#include "base/mem.h"
+#include "base/util.h"
+#include "http/head_check.h"
+
+struct collector {
+  struct request *request;
+  size_t field_max;
+  bool in_value, complete;
+};
+
+static void grow(struct span *s, const char *at, size_t len) {
+  if (!s->len) s->bytes = at;
+  s->len = (size_t)(at + len - s->bytes);
+}
+
+static int on_url(llhttp_t *parser, const char *at, size_t len) {
+  struct collector *c = parser->data;
+  grow(&c->request->target, at, len);
+  return 0;
+}
+
+static int on_field(llhttp_t *parser, const char *at, size_t len) {
+  struct collector *c = parser->data;
+  struct request *r = c->request;
+  if (c->in_value || !r->field_count) {
+    if (r->field_count == c->field_max) return -1;
+    r->fields[r->field_count++] = (struct field){.name = {at, 0}};
+    c->in_value = false;
+  }
+  struct field *field = &r->fields[r->field_count - 1];
+  grow(&field->name, at, len);
+  field->value.bytes = at + len;
+  return 0;
+}
+
+static int on_field_complete(llhttp_t *parser) {
+  struct collector *c = parser->data;
+  c->in_value = true;
+  return 0;
+}
+
+static int on_value(llhttp_t *parser, const char *at, size_t len) {
+  struct collector *c = parser->data;
+  grow(&c->request->fields[c->request->field_count - 1].value, at, len);
+  return 0;
+}
+
+static int on_headers_complete(llhttp_t *parser) {
+  struct collector *c = parser->data;
+  c->complete = true;
+  parser->upgrade = 0;
+  return HPE_PAUSED;
+}
+
+static const llhttp_settings_t settings = {
+    .on_url = on_url,
+    .on_header_field = on_field,
+    .on_header_field_complete = on_field_complete,
+    .on_header_value = on_value,
+    .on_headers_complete = on_headers_complete,
+};
+
+static struct request *request_new(struct span head, size_t field_count) {
+  size_t fields_at = sizeof(struct request) + head.len + _Alignof(struct field) - 1;
+  fields_at -= fields_at % _Alignof(struct field);
+  struct request *r = xmalloc(fields_at + field_count * sizeof(struct field));
+  *r = (struct request){.fields = (struct field *)(void *)((char *)r + fields_at)};
+  memcpy(r->bytes, head.bytes, head.len);
+  return r;
+}
+
+// Of the fields so far. Versions of llhttp differ in what they call wrong where a coding follows a length.
+static bool has_length(const struct request *r) {
+  for (size_t i = 0; i < r->field_count; i++)
+    if (span_equal_nocase(r->fields[i].name, SPAN("content-length"))) return true;
+  return false;
+}
+
+static struct refusal run_parser(struct request *r, size_t head_len, size_t field_count) {
+  struct collector collector = {.request = r, .field_max = field_count};
+  llhttp_t parser;
+  llhttp_init(&parser, HTTP_REQUEST, &settings);
+  parser.data = &collector;
+  llhttp_errno_t error = llhttp_execute(&parser, r->bytes, head_len);
+  if (error == HPE_INVALID_TRANSFER_ENCODING && !has_length(r))
+    return REFUSED(501, "unknown transfer coding");
+  if (error != HPE_PAUSED || !collector.complete) return REFUSED(400, "bad request");
+  if (r->field_count != field_count) return REFUSED(400, "bad fields");
+  return ACCEPTED;
+}
+
+static void normalise(struct request *r) {
+  for (size_t i = 0; i < r->field_count; i++) {
+    struct field *field = &r->fields[i];
+    char *name = r->bytes + (field->name.bytes - r->bytes);
+    for (size_t k = 0; k < field->name.len; k++)
+      if (name[k] >= 'A' && name[k] <= 'Z') name[k] |= 0x20;
+    field->value = span_trim(field->value);
+  }
+}
+
+// What the request line says of the version and the method; the guard has seen to its shape.
+static struct refusal judge_line(struct span head, enum method *method, int *minor) {
+  struct span name = span_split(&head, ' ');
+  span_split(&head, ' ');
+  const char *version = head.bytes; // "HTTP/d.d"
+  if (version[5] != '1' || version[7] > '1') return REFUSED(505, "unknown HTTP version");
+  int known = method_of(name);
+  if (known < 0 && (span_equal(name, SPAN("CONNECT")) || span_equal(name, SPAN("TRACE"))))
+    return REFUSED(405, "method not allowed");
+  if (known < 0) return REFUSED(501, "unknown method");
+  *method = (enum method)known;
+  *minor = version[7] - '0';
+  return ACCEPTED;
+}
+
+struct refusal head_parse(struct span head, size_t field_count, const struct proto_limits *limits,
+                          struct request **out) {
+  enum method method = METHOD_GET;
+  int minor = 0;
+  *out = NULL;
+  struct refusal refusal = judge_line(head, &method, &minor);
+  if (refusal.status) return refusal;
+  struct request *r = request_new(head, field_count);
+  r->method = method, r->minor = minor;
+  refusal = run_parser(r, head.len, field_count);
+  if (!refusal.status) {
+    normalise(r);
+    refusal = head_check(r, limits);
+  }
+  if (refusal.status) request_free(r);
+  else *out = r;
+  return refusal;
+}

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+// What the parts of a parsed head mean together, and whether that can be served.
+#pragma once
+#include "http/proto.h"
+#include "http/refusal.h"
+
+// Fills in everything that follows from the method, the version, the target and the fields: path, query,
+// host, body, keep_alive, expect_continue. Worker thread.
+struct refusal head_check(struct request *r, const struct proto_limits *limits);

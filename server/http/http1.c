@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+// The incoming half of HTTP/1: head, body, and then nothing until next(). What is done with a byte depends on
+// the bytes before it alone, so any way of splitting the input gives the same requests, bodies and refusals.
+// An idle connection keeps one struct http1 and nothing beside it: a head waits in the connection's buffer
+// until it is complete, and a body passes through.
+#include "http/http1.h"
+#include <stdlib.h>
+#include "base/mem.h"
+#include "http/chunked.h"
+#include "http/guard.h"
+#include "http/head.h"
+#include "http/http1_write.h"
+
+enum http1_state { HTTP1_HEAD, HTTP1_LENGTH, HTTP1_CHUNKED, HTTP1_DONE };
+
+struct http1 {
+  struct proto proto;
+  const struct proto_limits *limits;
+  enum http1_state state;
+  union {
+    struct guard guard;     // in HTTP1_HEAD
+    uint64_t left;          // of the body, in HTTP1_LENGTH
+    struct chunked chunked; // in HTTP1_CHUNKED
+  };
+};
+
+_Static_assert(sizeof(struct http1) <= 64, "kept by every idle connection");
+
+static void refuse(struct http1 *h, struct refusal refusal) {
+  h->state = HTTP1_DONE;
+  h->proto.sink->on_refused(&h->proto, refusal.status, refusal.why);
+}
+
+static void end_body(struct http1 *h) {
+  h->state = HTTP1_DONE;
+  h->proto.sink->on_body_end(&h->proto);
+}
+
+static void begin_body(struct http1 *h, enum body_kind kind, uint64_t length) {
+  if (kind == BODY_CHUNKED) {
+    h->state = HTTP1_CHUNKED;
+    h->chunked = (struct chunked){0};
+  } else if (length) {
+    h->state = HTTP1_LENGTH;
+    h->left = length;
+  } else {
+    end_body(h);
+  }
+}
+
+// Consumes the head once it is complete, before that only the empty lines in front of it.
+static size_t feed_head(struct http1 *h, const char *bytes, size_t len) {
+  struct guard *g = &h->guard;
+  struct request *request = NULL;
+  struct refusal refusal = guard_scan(g, bytes, len, h->limits);
+  size_t lead = g->lead_len, scanned = g->scanned;
+  if (!refusal.status && g->state != GUARD_DONE) {
+    g->scanned -= lead, g->lead_len = 0;
+    return lead;
+  }
+  if (!refusal.status)
+    refusal = head_parse((struct span){bytes + lead, scanned - lead}, g->fields, h->limits, &request);
+  if (refusal.status) {
+    refuse(h, refusal);
+    return lead;
+  }
+  enum body_kind kind = request->body;
+  uint64_t length = request->content_length;
+  h->proto.sink->on_request(&h->proto, request);
+  begin_body(h, kind, length);
+  return scanned;
+}
+
+static size_t feed_length(struct http1 *h, const char *bytes, size_t len) {
+  size_t taken = (size_t)MIN(h->left, (uint64_t)len);
+  h->left -= taken;
+  h->proto.sink->on_body(&h->proto, bytes, taken);
+  if (!h->left) end_body(h);
+  return taken;
+}
+
+static size_t feed_chunked(struct http1 *h, const char *bytes, size_t len) {
+  struct refusal refusal = ACCEPTED;
+  struct span data;
+  size_t taken = chunked_take(&h->chunked, (struct span){bytes, len}, h->limits->body, &data, &refusal);
+  if (data.len) h->proto.sink->on_body(&h->proto, data.bytes, data.len);
+  if (refusal.status) refuse(h, refusal);
+  else if (h->chunked.state == CHUNKED_DONE) end_body(h);
+  return taken;
+}
+
+static size_t feed_some(struct http1 *h, const char *bytes, size_t len) {
+  switch (h->state) {
+  case HTTP1_HEAD: return feed_head(h, bytes, len);
+  case HTTP1_LENGTH: return feed_length(h, bytes, len);
+  case HTTP1_CHUNKED: return feed_chunked(h, bytes, len);
+  case HTTP1_DONE: break;
+  }
+  return 0;
+}
+
+static size_t http1_feed(struct proto *p, const char *bytes, size_t len) {
+  struct http1 *h = container_of(p, struct http1, proto);
+  size_t taken = 0, some;
+  do {
+    enum http1_state before = h->state;
+    some = taken < len ? feed_some(h, bytes + taken, len - taken) : 0;
+    taken += some;
+    if (before == HTTP1_HEAD && h->state == HTTP1_HEAD) break; // incomplete
+  } while (some);
+  return taken;
+}
+
+static enum proto_phase http1_phase(const struct proto *p) {
+  const struct http1 *h = container_of(p, const struct http1, proto);
+  if (h->state != HTTP1_HEAD) return PROTO_BODY;
+  return h->guard.state == GUARD_START ? PROTO_IDLE : PROTO_HEAD;
+}
+
+static void http1_next(struct proto *p) {
+  struct http1 *h = container_of(p, struct http1, proto);
+  h->state = HTTP1_HEAD;
+  h->guard = (struct guard){0};
+}
+
+static void http1_free(struct proto *p) { free(container_of(p, struct http1, proto)); }
+
+static const struct proto_ops http1_ops = {
+    .feed = http1_feed,
+    .phase = http1_phase,
+    .next = http1_next,
+    .write_head = http1_write_head,
+    .write_end = http1_write_end,
+    .free = http1_free,
+};
+
+struct proto *http1_new(const struct proto_sink *sink, const struct proto_limits *limits) {
+  struct http1 *h = xmalloc(sizeof *h);
+  *h = (struct http1){.proto = {.ops = &http1_ops, .sink = sink}, .limits = limits};
+  return &h->proto;
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// What may be asked of a parsed request. Fields stay in the order of arrival and are searched one after the
+// other: a request has a dozen, and their number is limited.
+#include "http/request.h"
+#include <stdlib.h>
+
+static const struct span names[METHOD_COUNT] = {
+    [METHOD_GET] = {"GET", 3},         [METHOD_HEAD] = {"HEAD", 4},   [METHOD_POST] = {"POST", 4},
+    [METHOD_PUT] = {"PUT", 3},         [METHOD_PATCH] = {"PATCH", 5}, [METHOD_DELETE] = {"DELETE", 6},
+    [METHOD_OPTIONS] = {"OPTIONS", 7},
+};
+
+struct span method_name(enum method method) {
+  return names[method];
+}
+
+int method_of(struct span name) {
+  for (int i = 0; i < METHOD_COUNT; i++)
+    if (span_equal(names[i], name)) return i;
+  return -1;
+}
+
+struct span request_field(const struct request *r, struct span name) {
+  for (size_t i = 0; i < r->field_count; i++)
+    if (span_equal(r->fields[i].name, name)) return r->fields[i].value;
+  return (struct span){0};
+}
+
+void request_free(struct request *r) { free(r); }

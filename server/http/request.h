@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// A parsed request head. It owns one copy of the head's bytes; every span points into that copy.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/span.h"
+
+enum method {
+  METHOD_GET,
+  METHOD_HEAD,
+  METHOD_POST,
+  METHOD_PUT,
+  METHOD_PATCH,
+  METHOD_DELETE,
+  METHOD_OPTIONS,
+  METHOD_COUNT
+};
+
+enum body_kind { BODY_NONE, BODY_LENGTH, BODY_CHUNKED };
+
+struct field {
+  struct span name, value; // of a request: the name in lower case, the value trimmed, its bytes as they came
+};
+
+struct request {
+  enum method method;
+  int minor;       // HTTP/1.minor
+  bool keep_alive; // the client's wish by version and Connection (RFC 9112 9.3)
+  bool expect_continue;
+  enum body_kind body;
+  uint64_t content_length; // of BODY_LENGTH
+  struct span target;      // as it came
+  struct span path;        // of the target, still percent-encoded, begins with '/'; "*" of OPTIONS *
+  struct span query;       // behind the '?', still encoded, may be empty
+  struct span host;        // the authority of an absolute target, else the Host field; empty in HTTP/1.0
+  size_t field_count;
+  struct field *fields; // in the order of arrival
+  char bytes[];         // the head; the fields' array lies behind it
+};
+
+// "GET" and so on, static.
+struct span method_name(enum method method);
+
+// The method of a name such as "GET"; -1 where it is none of ours.
+int method_of(struct span name);
+
+// The value of the first field with this name in lower case; bytes == NULL where there is none.
+struct span request_field(const struct request *r, struct span name);
+
+// Frees a request; NULL is allowed.
+void request_free(struct request *r);

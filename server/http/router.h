@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// Matches a method and a path against routes. A route is a number to it: it knows nothing of handlers.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#include "base/span.h"
+#include "http/request.h"
+
+enum { ROUTE_PARAMS_MAX = 16, ROUTER_ERROR_MAX = 256 };
+
+struct router;
+
+struct route_match {
+  int route;        // the number given to router_add; -1: none
+  unsigned allowed; // where none: a bit (1 << method) for each method that the path has
+  size_t param_count;
+  struct span names[ROUTE_PARAMS_MAX];  // point into the router
+  struct span values[ROUTE_PARAMS_MAX]; // decoded, point into the caller's scratch
+};
+
+enum route_status { ROUTE_FOUND, ROUTE_NO_PATH, ROUTE_NO_METHOD, ROUTE_BAD_PATH };
+
+// An empty router; free with router_free.
+struct router *router_new(void);
+void router_free(struct router *r);
+
+// Adds "/rooms/:room", "/u/:id[%d]" (one or more characters of the Lua set) or "/files/*path" (the rest, at
+// least one byte). Returns 0; -1 with a reason for a bad pattern in `error`; 1 where the same method has a
+// route of the same shape already: its number goes to *other.
+int router_add(struct router *r, enum method method, struct span pattern, int route, int *other,
+               char error[ROUTER_ERROR_MAX]);
+
+// Matches a raw path: literal before :name[set] before :name before *rest, with backtracking. HEAD falls back
+// to GET. Segments are split at '/', then decoded into `scratch` (path.len bytes). ROUTE_BAD_PATH: a bad
+// escape, a control character or invalid UTF-8 once decoded, a "." or ".." segment.
+enum route_status router_match(const struct router *r, enum method method, struct span path, char *scratch,
+                               struct route_match *match);
