@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// Bytes on their way to clients: an encoded event, or a head or body. Immutable once made, in one allocation,
+// counted; shared by streams, history and threads without a copy.
+#pragma once
+#include <stdatomic.h>
+#include <stdint.h>
+#include "base/span.h"
+
+struct event {
+  atomic_uint refs;
+  uint32_t len;               // of all bytes: framed as an HTTP/1.1 chunk
+  uint32_t bare_at, bare_len; // the same without the frame, for what frames otherwise or not at all
+  char bytes[];
+};
+
+// An event with room for `len` bytes and one reference; bare is the whole until set. Any thread.
+struct event *event_new(size_t len);
+
+// An event that holds a copy of `bytes`. Any thread.
+struct event *event_of_bytes(struct span bytes);
+
+// The event with room for one chunk frame around `bare_len` bytes: *bare is where they go. Any thread.
+struct event *event_new_framed(size_t bare_len, char **bare);
+
+// Takes another reference. Any thread.
+static inline struct event *event_ref(struct event *e) {
+  atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);
+  return e;
+}
+
+// Drops a reference and frees the event with the last one; NULL is allowed. Any thread.
+void event_unref(struct event *e);
+
+// Events alive in the process. Any thread.
+long event_count(void);
