@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT
+// A connection reads, lets its protocol find a request, hands that up and waits; when the answer is written
+// it goes on with what has come meanwhile. It reads on under an open event stream, since only a read tells
+// that the client has left. Nothing is freed while the protocol runs: its callbacks take note, `advance`
+// acts.
+#include "serve/conn.h"
+#include <math.h>
+#include <stdlib.h>
+#include "base/log.h"
+#include "base/mem.h"
+#include "http/http1.h"
+#include "serve/access.h"
+
+static const double LINGER_SECONDS = 2;
+
+static void on_request(struct proto *p, struct request *r) {
+  struct conn *c = p->owner;
+  c->is_new = false;
+  c->stream = stream_new(c, r);
+}
+
+static void on_body(struct proto *p, const char *bytes, size_t len) {
+  struct stream *s = ((struct conn *)p->owner)->stream;
+  if (s->state == STREAM_WAITING) buf_append(&s->body, bytes, len);
+}
+
+static void on_body_end(struct proto *p) {
+  struct stream *s = ((struct conn *)p->owner)->stream;
+  s->body_done = true;
+  if (s->ops) s->ops->on_body(s);
+}
+
+static void on_refused(struct proto *p, int status, const char *why) {
+  struct conn *c = p->owner;
+  c->refused = (uint16_t)status, c->refusal = why;
+}
+
+static const struct proto_sink proto_sink = {
+    .on_request = on_request, .on_body = on_body, .on_body_end = on_body_end, .on_refused = on_refused};
+
+static void set_deadline(struct conn *c, double at) {
+  c->deadline = at;
+  if (at < INFINITY && (!timer_is_armed(&c->timer) || at < c->timer.deadline))
+    loop_arm(c->service->loop, &c->timer, at);
+}
+
+// Bytes may have moved the protocol on. A head has its time from its first byte, however many follow; a body
+// has some between any two reads and some in all.
+static void watch(struct conn *c) {
+  double now = c->service->loop->now;
+  const struct settings *set = c->service->settings;
+  enum proto_phase phase = c->proto->ops->phase(c->proto);
+  bool same = phase == c->phase;
+  c->phase = (uint8_t)phase;
+  if (phase == PROTO_BODY) {
+    if (!same) c->body_deadline = now + set->timeouts.body_total;
+    bool waits = !c->stream || !c->stream->body_done;
+    set_deadline(c, waits ? MIN(now + set->timeouts.body, c->body_deadline) : INFINITY);
+  } else if (!same) set_deadline(c, now + (phase == PROTO_HEAD ? set->timeouts.head : set->timeouts.idle));
+}
+
+static void want_read(struct conn *c) {
+  bool room = c->in.len < c->service->settings->limits.head || !c->stream;
+  bool blocked = c->stream && c->stream->blocked;
+  c->transport->ops->want(c->transport, !c->has_ended && room, blocked);
+}
+
+void conn_want_write(struct conn *c, bool wanted) {
+  bool room = c->in.len < c->service->settings->limits.head || !c->stream;
+  c->transport->ops->want(c->transport, !c->has_ended && room, wanted);
+}
+
+ssize_t conn_writev(struct conn *c, const struct iovec *iov, int n) {
+  return c->transport->ops->writev(c->transport, iov, n);
+}
+
+bool conn_keeps_alive(const struct conn *c, const struct request *r) {
+  return r->keep_alive && !c->service->draining && !c->has_ended && c->stream->body_done;
+}
+
+void conn_close(struct conn *c, enum close_reason reason, bool reset) {
+  if (c->stream) stream_free(c->stream, reason);
+  list_remove(&c->link);
+  loop_disarm(c->service->loop, &c->timer);
+  counter_add(&c->service->counters.connections_open, -1);
+  c->proto->ops->free(c->proto);
+  c->transport->ops->close(c->transport, reset);
+  buf_deinit(&c->in);
+  free(c);
+}
+
+// Ends our side and waits for the client's: a close with unread bytes would reset the connection, and the
+// client would lose an answer that is still on its way (RFC 9112 9.6).
+static void linger(struct conn *c) {
+  if (c->has_ended) {
+    conn_close(c, REASON_FINISHED, false);
+    return;
+  }
+  c->state = CONN_LINGERING;
+  buf_deinit(&c->in);
+  c->transport->ops->shutdown(c->transport);
+  c->transport->ops->want(c->transport, true, false);
+  set_deadline(c, c->service->loop->now + LINGER_SECONDS);
+}
+
+// Answers bytes that are no request. What does not fit into the socket at once is not worth waiting for.
+static void refuse(struct conn *c, int status, const char *why) {
+  struct buf out = {0};
+  struct field type = {SPAN("Content-Type"), SPAN("text/plain; charset=utf-8")};
+  struct response head = {.status = status,
+                          .framing = FRAMING_LENGTH,
+                          .content_length = strlen(why) + 1,
+                          .minor = 1,
+                          .fields = &type,
+                          .field_count = 1,
+                          .date = service_date(c->service)};
+  counter_add(&c->service->counters.refused_total, 1);
+  access_refused(c, status, why);
+  c->proto->ops->write_head(c->proto, &head, &out);
+  buf_printf(&out, "%s\n", why);
+  ssize_t taken = conn_writev(c, &(struct iovec){out.bytes, out.len}, 1);
+  buf_deinit(&out);
+  if (taken > 0) linger(c);
+  else conn_close(c, REASON_ERROR, false);
+}
+
+// A refusal inside a body: the request was handed up, so whoever works on it is told first.
+static void refuse_body(struct conn *c, int status, const char *why) {
+  struct stream *s = c->stream;
+  struct field type = {SPAN("Content-Type"), SPAN("text/plain; charset=utf-8")};
+  if (s->state != STREAM_WAITING) return; // the answer is under way, and ends the connection
+  if (s->ops) s->ops->on_gone(s, REASON_ERROR);
+  s->ops = NULL;
+  counter_add(&c->service->counters.refused_total, 1);
+  stream_reply(s, status, &type, 1, span_of(why));
+}
+
+static void refuse_pending(struct conn *c) {
+  int status = c->refused;
+  c->refused = 0;
+  if (c->stream) refuse_body(c, status, c->refusal);
+  else refuse(c, status, c->refusal);
+}
+
+// Lets the protocol take what it can; true where it is to be asked again.
+static bool feed(struct conn *c, struct span *bytes) {
+  size_t taken = c->proto->ops->feed(c->proto, bytes->bytes, bytes->len);
+  bytes->bytes += taken, bytes->len -= taken;
+  if (c->refused) return false;
+  if (c->stream && !c->is_announced) {
+    c->is_announced = true;
+    c->service->ops->on_request(c->service, c->stream);
+  }
+  return taken && bytes->len && !(c->stream && c->stream->body_done);
+}
+
+// Under an open event stream a client has nothing to say but line ends; anything else ends the stream.
+static bool is_silent(struct span bytes) {
+  for (size_t i = 0; i < bytes.len; i++)
+    if (bytes.bytes[i] != '\r' && bytes.bytes[i] != '\n') return false;
+  return true;
+}
+
+// Works on `bytes`, which follow what c->in held before and are not in it; keeps what is left over. May free
+// the connection: the last thing its caller does.
+static void advance(struct conn *c, struct span bytes) {
+  if (c->stream && c->stream->is_sse && c->stream->body_done) {
+    if (!is_silent(bytes)) conn_close(c, REASON_CLIENT_CLOSED, false);
+    return;
+  }
+  if (c->in.len) {
+    buf_append_span(&c->in, bytes);
+    bytes = buf_span(&c->in);
+  }
+  if (!(c->stream && c->stream->body_done))
+    while (feed(c, &bytes)) continue;
+  if (c->in.len) buf_consume(&c->in, c->in.len - bytes.len);
+  else buf_append_span(&c->in, bytes);
+  if (!c->in.len) buf_deinit(&c->in);
+  if (c->refused) {
+    refuse_pending(c);
+    return;
+  }
+  watch(c);
+  want_read(c);
+}
+
+void conn_stream_done(struct conn *c) {
+  struct stream *s = c->stream;
+  bool again = conn_keeps_alive(c, s->request) && !s->cut && s->framing != FRAMING_CLOSE;
+  bool reset = s->cut && s->framing == FRAMING_CLOSE, cut = s->cut;
+  c->stream = NULL;
+  stream_free(s, s->reason);
+  if (cut) {
+    conn_close(c, REASON_ERROR, reset);
+    return;
+  }
+  if (!again) {
+    linger(c);
+    return;
+  }
+  c->is_announced = false;
+  c->proto->ops->next(c->proto);
+  advance(c, SPAN(""));
+}
+
+// The client has ended its side: an event stream has lost its reader; a plain request still gets its answer.
+static void on_end(struct conn *c) {
+  c->has_ended = true;
+  bool answer = c->stream && c->stream->body_done && !c->stream->is_sse && c->state == CONN_OPEN;
+  if (answer) want_read(c);
+  else conn_close(c, REASON_CLIENT_CLOSED, false);
+}
+
+static void on_readable(struct transport *t) {
+  struct conn *c = t->owner;
+  ssize_t n = t->ops->read(t, c->service->scratch, SCRATCH_LEN);
+  if (n == IO_AGAIN) return;
+  if (n == IO_ERROR) conn_close(c, REASON_CLIENT_CLOSED, false);
+  else if (n == IO_EOF) on_end(c);
+  else if (c->state == CONN_OPEN) advance(c, (struct span){c->service->scratch, (size_t)n});
+}
+
+static void on_writable(struct transport *t) {
+  struct conn *c = t->owner;
+  if (c->stream) stream_flush(c->stream);
+  else want_read(c);
+}
+
+static const struct transport_sink transport_sink = {.on_readable = on_readable, .on_writable = on_writable};
+
+static void on_deadline(struct conn *c) {
+  bool late_head = c->state == CONN_OPEN && c->proto->ops->phase(c->proto) == PROTO_HEAD;
+  bool late_body = c->stream && !c->stream->body_done && c->stream->state == STREAM_WAITING;
+  if (late_head || late_body) {
+    c->refused = 408, c->refusal = "the request took too long to arrive";
+    refuse_pending(c);
+  } else if (!c->stream) conn_close(c, REASON_TIMEOUT, false);
+}
+
+static void on_timer(struct timer *t) {
+  struct conn *c = container_of(t, struct conn, timer);
+  if (c->deadline > c->service->loop->now + 1e-6) {
+    if (c->deadline < INFINITY) loop_arm(c->service->loop, &c->timer, c->deadline);
+  } else on_deadline(c);
+}
+
+struct conn *conn_open(struct service *s, struct transport *t) {
+  struct conn *c = xmalloc(sizeof *c);
+  *c = (struct conn){.service = s, .transport = t, .timer = {.on_fire = on_timer}, .is_new = true};
+  t->sink = &transport_sink, t->owner = c;
+  c->proto = http1_new(&proto_sink, &s->limits);
+  c->proto->owner = c;
+  list_init(&c->link);
+  list_append(&s->conns, &c->link);
+  counter_add(&s->counters.connections_open, 1);
+  counter_add(&s->counters.connections_total, 1);
+  set_deadline(c, s->loop->now + s->settings->timeouts.head);
+  t->ops->want(t, true, false);
+  return c;
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// An accepted connection: a transport, a protocol, and at most one exchange at a time. Worker thread only.
+#pragma once
+#include "base/buf.h"
+#include "loop/timer.h"
+#include "loop/transport.h"
+#include "serve/service.h"
+#include "serve/stream.h"
+
+enum conn_state {
+  CONN_OPEN,
+  CONN_LINGERING // our side has ended: what still comes is dropped, until the client ends or time is up
+};
+
+struct conn {
+  struct list link;
+  struct service *service;
+  struct transport *transport;
+  struct proto *proto;
+  struct stream *stream;
+  struct buf in; // bytes that the protocol has not taken yet
+  struct timer timer;
+  double deadline;      // of the present phase; the timer may fire earlier and is then armed anew
+  double body_deadline; // for the whole body
+  uint8_t state;
+  uint8_t phase;     // enum proto_phase that the deadline is for
+  bool is_new;       // no request so far
+  bool has_ended;    // the client has ended its side
+  bool is_announced; // the present request has been handed up
+  uint16_t refused;  // status to answer bytes that are no request with
+  const char *refusal;
+};
+
+// Takes a transport into service. The connection frees itself.
+struct conn *conn_open(struct service *s, struct transport *t);
+
+// Ends it at once; its stream ends with `reason`. Frees it.
+void conn_close(struct conn *c, enum close_reason reason, bool reset);
+
+// The stream's answer is written to its end: on to the next request, or close.
+void conn_stream_done(struct conn *c);
+
+// Writes pieces of an answer: bytes taken, or an IO_ code.
+ssize_t conn_writev(struct conn *c, const struct iovec *iov, int count);
+
+// Says whether a call is wished when the client takes bytes again: conn then flushes its stream.
+void conn_want_write(struct conn *c, bool wanted);
+
+// True where the connection can carry another request after this answer.
+bool conn_keeps_alive(const struct conn *c, const struct request *r);

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// The list of a worker's connections and the one hook that writes: whatever happened during a turn, each
+// stream with something to send is flushed once at its end, so all that is pending goes out by one writev.
+#include "serve/service.h"
+#include <stdlib.h>
+#include <time.h>
+#include "base/mem.h"
+#include "serve/conn.h"
+
+static bool flush_dirty(struct loop_hook *h) {
+  struct service *s = container_of(h, struct service, flush_hook);
+  struct list now;
+  list_init(&now);
+  list_splice(&now, &s->dirty);
+  for (struct list *node; (node = list_shift(&now));) stream_flush(container_of(node, struct stream, dirty));
+  return !list_empty(&s->dirty);
+}
+
+void service_init(struct service *s, struct loop *loop, const struct settings *settings,
+                  const struct service_ops *ops) {
+  *s = (struct service){.loop = loop,
+                        .settings = settings,
+                        .ops = ops,
+                        .limits = {.head = settings->limits.head,
+                                   .target = settings->limits.target,
+                                   .fields = settings->limits.fields,
+                                   .body = settings->limits.body},
+                        .flush_hook = {.run = flush_dirty},
+                        .last_chunk = event_of_bytes(SPAN("0\r\n\r\n")),
+                        .date_second = -1,
+                        .seed = (unsigned)(clock_wall(loop->clock) * 1e6),
+                        .scratch = xmalloc(SCRATCH_LEN)};
+  list_init(&s->conns);
+  list_init(&s->dirty);
+  loop_hook_add(loop, &s->flush_hook);
+}
+
+void service_close_all(struct service *s) {
+  while (!list_empty(&s->conns))
+    conn_close(container_of(s->conns.next, struct conn, link), REASON_SHUTDOWN, false);
+}
+
+void service_deinit(struct service *s) {
+  service_close_all(s);
+  list_remove(&s->flush_hook.link);
+  event_unref(s->last_chunk);
+  free(s->scratch);
+}
+
+void service_accept(struct service *s, struct transport *t) { conn_open(s, t); }
+
+static void drain_conn(struct service *s, struct conn *c) {
+  if (c->stream && c->stream->is_sse)
+    stream_leave(c->stream, service_random(s) * s->settings->shutdown.window);
+  else if (!c->stream) conn_close(c, REASON_SHUTDOWN, false);
+}
+
+void service_drain(struct service *s) {
+  s->draining = true;
+  list_each (node, &s->conns) drain_conn(s, container_of(node, struct conn, link));
+}
+
+size_t service_connections(const struct service *s) { return s->counters.connections_open; }
+
+struct span service_date(struct service *s) {
+  double wall = clock_wall(s->loop->clock);
+  if ((long)wall != s->date_second) {
+    struct tm tm;
+    s->date_second = (long)wall;
+    gmtime_r(&(time_t){s->date_second}, &tm);
+    strftime(s->date, sizeof s->date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+  }
+  return (struct span){s->date, 29};
+}
+
+double service_random(struct service *s) { return rand_r(&s->seed) / (double)RAND_MAX; }

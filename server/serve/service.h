@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// What the connections of one worker share. Worker thread only, but for the counters, which any thread may
+// read.
+#pragma once
+#include <stdint.h>
+#include "base/settings.h"
+#include "event/event.h"
+#include "http/proto.h"
+#include "loop/loop.h"
+
+struct service;
+struct stream;
+struct transport;
+
+// Upward: what the layer above does with a request.
+struct service_ops {
+  void (*on_request)(struct service *s, struct stream *stream); // sets stream->ops and its owner
+};
+
+struct counters {
+  uint64_t connections_open, connections_total;
+  uint64_t streams_open, streams_total;   // event streams
+  uint64_t requests_total, refused_total; // refused: not HTTP as it should be
+  uint64_t events_total, bytes_total;     // handed to clients
+  uint64_t slow_total;                    // connections cut because the client took no byte
+};
+
+struct service {
+  struct loop *loop;
+  const struct settings *settings;
+  const struct service_ops *ops;
+  struct proto_limits limits;
+  struct list conns;
+  struct list dirty; // streams with something to write
+  struct loop_hook flush_hook;
+  struct event *last_chunk;
+  struct counters counters;
+  bool draining;
+  char date[32];
+  long date_second;
+  unsigned seed; // of the jitter
+  char *scratch; // where connections read into
+};
+
+enum { SCRATCH_LEN = 64 << 10 };
+
+// Makes the service ready; its hook flushes the streams once per turn, so what wakes tasks is to be hooked
+// before.
+void service_init(struct service *s, struct loop *loop, const struct settings *settings,
+                  const struct service_ops *ops);
+
+// Cuts every connection; their streams end with `shutdown`.
+void service_close_all(struct service *s);
+
+// The same, and frees the rest.
+void service_deinit(struct service *s);
+
+// Takes a connected transport into service.
+void service_accept(struct service *s, struct transport *t);
+
+// Closes idle connections now, plain requests after their answer, and streams one after the other over
+// settings.shutdown.window seconds, each with a jittered `retry:` and a clean end.
+void service_drain(struct service *s);
+
+// Connections still open.
+size_t service_connections(const struct service *s);
+
+// The value of the Date field (RFC 9110 5.6.7), borrowed until the next call.
+struct span service_date(struct service *s);
+
+// A random number from 0 to 1.
+double service_random(struct service *s);
+
+// Adds to a counter that other threads may be reading.
+static inline void counter_add(uint64_t *counter, int64_t n) {
+  __atomic_store_n(counter, *counter + (uint64_t)n, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+// The way out: a queue of references to immutable bytes, written by one writev per turn. Whoever produces may
+// go on until stream_is_full and then waits for on_drain, so a client that reads slowly costs its queue and
+// no more. The timer is lazy: it is armed for the earliest thing that could be due and looks when it fires.
+#include "serve/stream.h"
+#include <math.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+#include "base/log.h"
+#include "base/mem.h"
+#include "event/sse.h"
+#include "serve/access.h"
+#include "serve/conn.h"
+
+enum { IOV_MAX_PER_WRITE = 64 };
+static const double EARLY = 1e-6; // a timer may fire this much before the sum of two times says
+
+static struct service *service_of(const struct stream *s) { return s->conn->service; }
+
+const char *close_reason_name(enum close_reason r) {
+  static const char *const names[] = {"finished",      "client_closed", "error", "timeout",
+                                      "slow_consumer", "shutdown",      "reload"};
+  return names[r];
+}
+
+static double next_deadline(const struct stream *s) {
+  double at = s->keep_alive > 0 && s->state == STREAM_OPEN ? s->last_sent + (double)s->keep_alive : INFINITY;
+  double stall = s->blocked ? s->last_taken + service_of(s)->settings->timeouts.send : INFINITY;
+  return MIN(at, stall);
+}
+
+static void watch(struct stream *s) {
+  double at = next_deadline(s);
+  if (!s->leaving && at < INFINITY && (!timer_is_armed(&s->timer) || at < s->timer.deadline))
+    loop_arm(service_of(s)->loop, &s->timer, at);
+}
+
+static void give_up(struct stream *s) {
+  counter_add(&service_of(s)->counters.slow_total, 1);
+  conn_close(s->conn, REASON_SLOW_CONSUMER, true);
+}
+
+static void leave(struct stream *s) {
+  double factor = 1 + service_random(service_of(s));
+  struct sse_fields retry = SSE_NO_FIELDS;
+  retry.retry_ms = (int64_t)(service_of(s)->settings->shutdown.retry * factor * 1e3);
+  stream_send(s, sse_encode(&retry));
+  stream_end(s, REASON_SHUTDOWN, false);
+}
+
+static void on_timer(struct timer *t) {
+  struct stream *s = container_of(t, struct stream, timer);
+  double now = service_of(s)->loop->now + EARLY;
+  if (s->leaving) {
+    s->leaving = false;
+    if (s->state == STREAM_OPEN) leave(s);
+    return;
+  }
+  if (s->blocked && s->last_taken + service_of(s)->settings->timeouts.send <= now) {
+    give_up(s);
+    return;
+  }
+  if (s->keep_alive > 0 && s->state == STREAM_OPEN && s->last_sent + (double)s->keep_alive <= now) {
+    if (!s->queue_count) stream_send(s, event_ref(s->comment));
+    else s->last_sent = now - EARLY; // blocked: the stall will end it, a comment would only wait too
+  }
+  watch(s);
+}
+
+struct stream *stream_new(struct conn *c, struct request *r) {
+  struct stream *s = xmalloc(sizeof *s);
+  *s = (struct stream){.conn = c,
+                       .request = r,
+                       .queue_cap = countof(s->few),
+                       .timer = {.on_fire = on_timer},
+                       .opened_at = c->service->loop->now};
+  s->queue = s->few;
+  list_init(&s->dirty);
+  counter_add(&c->service->counters.requests_total, 1);
+  return s;
+}
+
+static void drop_queue(struct stream *s) {
+  for (uint32_t i = 0; i < s->queue_count; i++) event_unref(s->queue[i]);
+  if (s->queue != s->few) free(s->queue);
+  s->queue_count = 0;
+}
+
+void stream_free(struct stream *s, enum close_reason reason) {
+  loop_disarm(service_of(s)->loop, &s->timer);
+  list_remove(&s->dirty);
+  if (s->is_sse) counter_add(&service_of(s)->counters.streams_open, -1);
+  access_closed(s, reason);
+  if (s->ops) s->ops->on_gone(s, reason);
+  drop_queue(s);
+  event_unref(s->comment);
+  buf_deinit(&s->body);
+  request_free(s->request);
+  free(s);
+}
+
+// The bytes of an event that this stream sends: with the chunk's frame, or bare.
+static struct iovec slice_of(const struct stream *s, struct event *e) {
+  if (s->framing == FRAMING_CHUNKED) return (struct iovec){e->bytes, e->len};
+  return (struct iovec){e->bytes + e->bare_at, e->bare_len};
+}
+
+static void enqueue(struct stream *s, struct event *e) {
+  if (s->queue_count == s->queue_cap) {
+    s->queue_cap *= 2;
+    struct event **old = s->queue == s->few ? NULL : s->queue;
+    s->queue = xrealloc(old, s->queue_cap * sizeof *s->queue);
+    if (!old) memcpy(s->queue, s->few, sizeof s->few);
+  }
+  s->queue[s->queue_count++] = e;
+  s->queued_bytes += slice_of(s, e).iov_len;
+  if (list_empty(&s->dirty) && !s->blocked) list_append(&service_of(s)->dirty, &s->dirty);
+}
+
+static bool has_no_body(int status) { return status == 204 || status == 304; }
+
+static void send_head(struct stream *s, struct response *head, struct span body) {
+  struct conn *c = s->conn;
+  struct buf out = {0};
+  head->minor = s->request->minor;
+  head->keep_alive = head->framing != FRAMING_CLOSE && conn_keeps_alive(c, s->request);
+  head->date = service_date(c->service);
+  s->status = (uint16_t)head->status, s->framing = (uint8_t)head->framing;
+  c->proto->ops->write_head(c->proto, head, &out);
+  struct event *e = event_new(out.len + body.len);
+  memcpy(e->bytes, out.bytes, out.len);
+  if (body.len) memcpy(e->bytes + out.len, body.bytes, body.len);
+  buf_deinit(&out);
+  enqueue(s, e);
+}
+
+void stream_reply(struct stream *s, int status, const struct field *fields, size_t count, struct span body) {
+  bool bare = has_no_body(status), is_head = s->request->method == METHOD_HEAD;
+  struct response head = {.status = status,
+                          .framing = bare || is_head ? FRAMING_NONE : FRAMING_LENGTH,
+                          .content_length = body.len,
+                          .has_length = !bare,
+                          .fields = fields,
+                          .field_count = count};
+  send_head(s, &head, head.framing == FRAMING_NONE ? SPAN("") : body);
+  s->state = STREAM_ENDED, s->reason = REASON_FINISHED;
+}
+
+void stream_open(struct stream *s, int status, const struct field *fields, size_t count, bool is_sse) {
+  bool none = has_no_body(status) || s->request->method == METHOD_HEAD;
+  struct response head = {.status = status, .fields = fields, .field_count = count};
+  head.framing = none ? FRAMING_NONE : s->request->minor ? FRAMING_CHUNKED : FRAMING_CLOSE;
+  s->state = STREAM_OPEN, s->is_sse = is_sse && !none;
+  s->last_sent = service_of(s)->loop->now;
+  send_head(s, &head, SPAN(""));
+  if (none) {
+    s->state = STREAM_ENDED;
+    return;
+  }
+  buf_deinit(&s->body);
+  if (!is_sse) return;
+  counter_add(&service_of(s)->counters.streams_open, 1);
+  counter_add(&service_of(s)->counters.streams_total, 1);
+  access_opened(s);
+  if (service_of(s)->draining) stream_leave(s, 0);
+}
+
+void stream_keep_alive(struct stream *s, double interval, struct event *comment) {
+  event_unref(s->comment);
+  s->comment = comment, s->keep_alive = (float)interval;
+  watch(s);
+}
+
+void stream_send(struct stream *s, struct event *e) {
+  if (s->state != STREAM_OPEN) {
+    event_unref(e);
+    return;
+  }
+  s->last_sent = service_of(s)->loop->now;
+  s->events_out++;
+  counter_add(&service_of(s)->counters.events_total, 1);
+  enqueue(s, e);
+}
+
+bool stream_is_full(struct stream *s) {
+  const struct settings *set = service_of(s)->settings;
+  if (s->queued_bytes > set->limits.queue_high || s->queue_count > set->limits.queue_events) s->full = true;
+  return s->full;
+}
+
+void stream_end(struct stream *s, enum close_reason reason, bool cut) {
+  if (s->state != STREAM_OPEN) return;
+  s->state = STREAM_ENDED, s->reason = (uint8_t)reason, s->cut = cut;
+  if (s->framing == FRAMING_CHUNKED && !cut) enqueue(s, event_ref(service_of(s)->last_chunk));
+  if (list_empty(&s->dirty) && !s->blocked) list_append(&service_of(s)->dirty, &s->dirty);
+}
+
+void stream_want_body(struct stream *s) {
+  if (s->wants_body || s->body_done) return;
+  s->wants_body = true;
+  if (s->request->expect_continue && !s->body.len)
+    enqueue(s, event_of_bytes(SPAN("HTTP/1.1 100 Continue\r\n\r\n")));
+}
+
+void stream_leave(struct stream *s, double after) {
+  if (s->state != STREAM_OPEN) return;
+  s->leaving = true;
+  loop_arm(service_of(s)->loop, &s->timer, service_of(s)->loop->now + after);
+}
+
+static int gather(const struct stream *s, struct iovec iov[IOV_MAX_PER_WRITE]) {
+  int n = 0;
+  for (uint32_t i = 0; i < s->queue_count && n < IOV_MAX_PER_WRITE; i++) iov[n++] = slice_of(s, s->queue[i]);
+  iov[0].iov_base = (char *)iov[0].iov_base + s->head_sent;
+  iov[0].iov_len -= s->head_sent;
+  return n;
+}
+
+// Lets go of what the client has taken. The array itself goes back with the last event of a burst.
+static void consume(struct stream *s, size_t taken) {
+  uint32_t gone = 0;
+  s->queued_bytes -= taken, s->bytes_out += taken;
+  counter_add(&service_of(s)->counters.bytes_total, (int64_t)taken);
+  taken += s->head_sent;
+  while (gone < s->queue_count && taken >= slice_of(s, s->queue[gone]).iov_len) {
+    taken -= slice_of(s, s->queue[gone]).iov_len;
+    event_unref(s->queue[gone++]);
+  }
+  s->head_sent = (uint32_t)taken;
+  s->queue_count -= gone;
+  memmove(s->queue, s->queue + gone, s->queue_count * sizeof *s->queue);
+  if (s->queue_count || s->queue == s->few) return;
+  free(s->queue);
+  s->queue = s->few, s->queue_cap = countof(s->few);
+}
+
+static void set_blocked(struct stream *s, bool blocked) {
+  if (s->blocked == blocked) return;
+  s->blocked = blocked;
+  if (blocked) s->last_taken = service_of(s)->loop->now;
+  conn_want_write(s->conn, blocked);
+  if (blocked) watch(s);
+}
+
+static void on_written(struct stream *s) {
+  const struct settings *set = service_of(s)->settings;
+  if (s->full && s->queued_bytes <= set->limits.queue_low && s->queue_count <= set->limits.queue_events / 2) {
+    s->full = false;
+    if (s->ops) s->ops->on_drain(s);
+  }
+  if (s->state == STREAM_ENDED && !s->queue_count) conn_stream_done(s->conn);
+}
+
+void stream_flush(struct stream *s) {
+  struct iovec iov[IOV_MAX_PER_WRITE];
+  while (s->queue_count) {
+    int n = gather(s, iov);
+    size_t offered = 0;
+    for (int i = 0; i < n; i++) offered += iov[i].iov_len;
+    ssize_t taken = conn_writev(s->conn, iov, n);
+    if (taken == IO_ERROR) {
+      conn_close(s->conn, REASON_CLIENT_CLOSED, false);
+      return;
+    }
+    if (taken > 0) consume(s, (size_t)taken), s->last_taken = service_of(s)->loop->now;
+    if (taken < (ssize_t)offered) {
+      set_blocked(s, true);
+      on_written(s);
+      return;
+    }
+  }
+  set_blocked(s, false);
+  on_written(s);
+}

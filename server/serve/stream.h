@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+// One exchange: a request and what flows out in answer to it. The connection owns it; its user, above, is
+// told exactly once by on_gone, and must not touch it afterwards. Worker thread only.
+#pragma once
+#include "base/buf.h"
+#include "event/event.h"
+#include "http/request.h"
+#include "loop/timer.h"
+#include "serve/service.h"
+
+enum close_reason {
+  REASON_FINISHED,
+  REASON_CLIENT_CLOSED,
+  REASON_ERROR,
+  REASON_TIMEOUT,
+  REASON_SLOW_CONSUMER,
+  REASON_SHUTDOWN,
+  REASON_RELOAD
+};
+
+// "client_closed" and so on, static.
+const char *close_reason_name(enum close_reason r);
+
+struct stream_ops {
+  void (*on_body)(struct stream *s);  // the body is complete
+  void (*on_drain)(struct stream *s); // the queue is below the low-water mark again
+  void (*on_gone)(struct stream *s, enum close_reason reason);
+};
+
+enum stream_state {
+  STREAM_WAITING, // for the answer
+  STREAM_OPEN,    // head sent, more may follow
+  STREAM_ENDED    // all is queued
+};
+
+struct stream {
+  struct conn *conn;
+  struct request *request;
+  const struct stream_ops *ops;
+  void *owner;          // the user's
+  struct list dirty;    // in service.dirty
+  struct event **queue; // `few`, or allocated where more wait
+  struct event *few[2];
+  uint32_t queue_count, queue_cap;
+  uint32_t head_sent; // bytes of queue[0] that are gone
+  size_t queued_bytes;
+  uint8_t state, framing;
+  bool is_sse, body_done, wants_body, cut, blocked, full, leaving;
+  uint16_t status;
+  uint8_t reason;        // why it ended, once ENDED
+  float keep_alive;      // seconds between comments; 0: none
+  struct event *comment; // what keeps it alive
+  struct timer timer;    // keep-alive, stall, drain
+  double opened_at, last_sent, last_taken;
+  struct buf body;
+  uint64_t bytes_out, events_out;
+};
+
+// For the connection: a stream for a request (taken), and its end: tells the user and frees it.
+struct stream *stream_new(struct conn *c, struct request *r);
+void stream_free(struct stream *s, enum close_reason reason);
+
+// Answers with a complete response. `fields` without framing fields, Date and Connection.
+void stream_reply(struct stream *s, int status, const struct field *fields, size_t count, struct span body);
+
+// Sends the head of a response whose body follows in events; of an event stream where `is_sse`.
+void stream_open(struct stream *s, int status, const struct field *fields, size_t count, bool is_sse);
+
+// Sends a comment after each `interval` seconds without an event; takes the reference to `comment`.
+void stream_keep_alive(struct stream *s, double interval, struct event *comment);
+
+// Queues an event (takes the reference) for the end of this turn; it goes nowhere where the stream has ended.
+void stream_send(struct stream *s, struct event *e);
+
+// True above the high-water mark: the producer should wait for on_drain.
+bool stream_is_full(struct stream *s);
+
+// Ends the body: cleanly, or `cut` so that the client can tell it from an end. The user hears of it by
+// on_gone.
+void stream_end(struct stream *s, enum close_reason reason, bool cut);
+
+// Sends the interim 100 where the client waits for it before it sends the body (RFC 9110 10.1.1).
+void stream_want_body(struct stream *s);
+
+// Ends an open event stream with a jittered `retry:` and a clean end, `after` seconds from now.
+void stream_leave(struct stream *s, double after);
+
+// Writes what is queued. The stream may be gone afterwards.
+void stream_flush(struct stream *s);
