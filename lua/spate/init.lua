@@ -1,0 +1,32 @@
+-- SPDX-License-Identifier: MIT
+-- require "spate": applications, replies, and what a script needs beside them.
+local core = require "spate.core"
+local app = require "spate.app"
+
+local spate = { version = core.version, reply = require "spate.reply", log = core.log, app = app.new, stats = core.stats }
+
+-- Ends the request with a status and a text, from however deep.
+function spate.abort(status, text) error(setmetatable({ status = status, text = text }, app.Abort), 0) end
+
+-- The environment variable, else `default`.
+function spate.env(name, default)
+  if type(name) ~= "string" then core.raise("spate.env: expected the name of a variable, got " .. type(name)) end
+  local value = os.getenv(name)
+  if value == nil then return default end
+  return value
+end
+
+-- A random UUID, version 4 (RFC 9562).
+function spate.uuid()
+  local b = { core.random_bytes(16):byte(1, 16) }
+  b[7], b[9] = b[7] & 0x0f | 0x40, b[9] & 0x3f | 0x80
+  local hex = ("%02x"):rep(16):format(table.unpack(b))
+  return (hex:gsub("^(%x%x%x%x%x%x%x%x)(%x%x%x%x)(%x%x%x%x)(%x%x%x%x)", "%1-%2-%3-%4-"))
+end
+
+local entities = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
+
+-- Text for HTML, also inside attributes.
+function spate.escape(text) return (tostring(text):gsub("[&<>\"']", entities)) end
+
+return spate

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+// Coroutines that the watchdog can follow. A hook is planted on one coroutine only, so somebody has to know
+// which one runs: every resume goes through co_resume, the user's own too. When an inner coroutine was
+// stopped because its time is up, its resumer is stopped next, up to the task.
+#include "script/coroutine.h"
+#include <lauxlib.h>
+#include "script/lua_stream.h"
+#include "script/task.h"
+#include "script/vm.h"
+#include "script/watchdog.h"
+
+int co_resume(lua_State *co, lua_State *from, int nargs, int *nresults) {
+  struct vm *vm = vm_of(from);
+  lua_State *outer = vm_enter(vm, co);
+  int status = lua_resume(co, from, nargs, nresults);
+  vm_leave(vm, outer);
+  if (vm->expired && outer) watchdog_plant(outer);
+  return status;
+}
+
+int co_close(lua_State *co, lua_State *from) {
+  struct vm *vm = vm_of(from);
+  lua_State *outer = vm_enter(vm, co);
+#if LUA_VERSION_RELEASE_NUM >= 50406
+  int status = lua_closethread(co, from);
+#else
+  int status = lua_resetthread(co);
+#endif
+  vm_leave(vm, outer);
+  if (vm->expired && outer) watchdog_plant(outer);
+  return status;
+}
+
+// Resumes with the `nargs` values on top of L. The number of values now there instead, or -1 with an error.
+static int pass(lua_State *L, lua_State *co, int nargs) {
+  int nresults;
+  if (!lua_checkstack(co, nargs)) return lua_pushliteral(L, "too many arguments to resume"), -1;
+  lua_xmove(L, co, nargs);
+  int status = co_resume(co, L, nargs, &nresults);
+  if (status != LUA_OK && status != LUA_YIELD) {
+    lua_xmove(co, L, 1);
+    return -1;
+  }
+  if (!lua_checkstack(L, nresults + 1)) {
+    lua_pop(co, nresults);
+    return lua_pushliteral(L, "too many results to resume"), -1;
+  }
+  lua_xmove(co, L, nresults);
+  return nresults;
+}
+
+static lua_State *check_coroutine(lua_State *L) {
+  lua_State *co = lua_tothread(L, 1);
+  if (!co) raise_type(L, 1, "coroutine", "a coroutine");
+  return co;
+}
+
+static bool is_resumable(lua_State *L, lua_State *co) {
+  lua_Debug ar;
+  int status = lua_status(co);
+  if (co == L) return false;
+  if (status == LUA_YIELD) return true;
+  return status == LUA_OK && !lua_getstack(co, 0, &ar) && lua_gettop(co) > 0;
+}
+
+static int lua_co_resume(lua_State *L) {
+  lua_State *co = check_coroutine(L);
+  int n = -1;
+  if (is_resumable(L, co)) n = pass(L, co, lua_gettop(L) - 1);
+  else if (lua_status(co) == LUA_OK && (co == L || lua_gettop(co)))
+    lua_pushliteral(L, "cannot resume non-suspended coroutine");
+  else lua_pushliteral(L, "cannot resume dead coroutine");
+  lua_pushboolean(L, n >= 0);
+  if (n < 0) n = 1;
+  lua_insert(L, -(n + 1));
+  return n + 1;
+}
+
+// Raises the error on top of L, its position added as coroutine.wrap does.
+static int propagate(lua_State *L) {
+  if (lua_type(L, -1) == LUA_TSTRING) {
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
+  return lua_error(L);
+}
+
+static int wrapped(lua_State *L) {
+  lua_State *co = lua_tothread(L, lua_upvalueindex(1));
+  if (!is_resumable(L, co)) {
+    lua_pushliteral(L, "cannot resume dead coroutine");
+    return propagate(L);
+  }
+  int n = pass(L, co, lua_gettop(L));
+  if (n >= 0) return n;
+  int status = lua_status(co);
+  if (status != LUA_OK && status != LUA_YIELD) {
+    lua_pushvalue(L, -1);
+    lua_xmove(L, co, 1);
+    co_close(co, L);
+    lua_settop(co, 0);
+  }
+  return propagate(L);
+}
+
+static int lua_co_wrap(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_State *co = lua_newthread(L);
+  lua_pushvalue(L, 1);
+  lua_xmove(L, co, 1);
+  lua_pushcclosure(L, wrapped, 1);
+  return 1;
+}
+
+static int lua_co_close(lua_State *L) {
+  lua_State *co = check_coroutine(L);
+  lua_Debug ar;
+  bool runs = co == L || (lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar));
+  if (runs) return raise_error(L, "cannot close a running coroutine");
+  if (co_close(co, L) == LUA_OK) return lua_pushboolean(L, 1), 1;
+  lua_pushboolean(L, 0);
+  lua_xmove(co, L, 1);
+  return 2;
+}
+
+// In a stream function, yielding a value is sending it.
+static int lua_co_yield(lua_State *L) {
+  struct task *t = vm_of(L)->current;
+  if (!t || L != t->co) return lua_yield(L, lua_gettop(L));
+  if (t->exchange) return stream_yield(L, t->exchange);
+  return raise_error(L, "coroutine.yield: a spawned task has nobody to yield to");
+}
+
+static int step(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  lua_State *co = lua_tothread(L, lua_upvalueindex(1));
+  struct task *t = vm_of(L)->current;
+  if (!is_resumable(L, co)) return 0;
+  bool passes = t && (t->wrap ? t->wrap->co == L : t->co == L);
+  struct wrap w = {.co = co, .outer = t ? t->wrap : NULL};
+  if (passes) t->wrap = &w;
+  int nresults, result = co_resume(co, L, 0, &nresults);
+  if (passes) t->wrap = w.outer;
+  if (result == LUA_YIELD && passes && t->waiting) return lua_yieldk(L, 0, 0, step);
+  if (result == LUA_YIELD) {
+    luaL_checkstack(L, nresults, "too many values");
+    lua_xmove(co, L, nresults);
+    return nresults;
+  }
+  if (result == LUA_OK) return lua_settop(co, 0), 0;
+  lua_xmove(co, L, 1);
+  lua_pushvalue(L, -1);
+  lua_xmove(L, co, 1);
+  co_close(co, L);
+  lua_settop(co, 0);
+  return lua_error(L);
+}
+
+static int first_step(lua_State *L) { return step(L, LUA_OK, 0); }
+
+int lua_wrap(lua_State *L) {
+  if (lua_isfunction(L, 1)) {
+    lua_State *co = lua_newthread(L);
+    lua_pushvalue(L, 1);
+    lua_xmove(L, co, 1);
+  } else if (lua_isthread(L, 1)) lua_pushvalue(L, 1);
+  else return raise_type(L, 1, "sse.wrap", "a function or a coroutine");
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, first_step, 1);
+  lua_insert(L, -2);
+  return 2;
+}
+
+void coroutine_open(lua_State *L) {
+  static const luaL_Reg functions[] = {{"resume", lua_co_resume},
+                                       {"wrap", lua_co_wrap},
+                                       {"yield", lua_co_yield},
+                                       {"close", lua_co_close},
+                                       {NULL, NULL}};
+  luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+// From a request to the task that answers it, and back: what the stream tells (body complete, room again,
+// gone) only wakes or cancels tasks. The route is found here, in C, before any Lua runs.
+#include "script/exchange.h"
+#include <lauxlib.h>
+#include <math.h>
+#include <stdlib.h>
+#include "base/log.h"
+#include "base/mem.h"
+#include "script/task.h"
+#include "script/vm.h"
+
+enum { ROUTE_NOT_FOUND = 0, ROUTE_OTHER_METHOD = -1 }; // beside the application's own, which count from 1
+
+static const struct field TEXT = {{"Content-Type", 12}, {"text/plain; charset=utf-8", 25}};
+
+static void answer_plainly(struct stream *s, int status, const char *text) {
+  stream_reply(s, status, &TEXT, 1, span_of(text));
+}
+
+static void wake_waiters(struct exchange *ex) {
+  for (struct list *node; (node = list_shift(&ex->waiters));)
+    task_wake(container_of(node, struct task, wait_link));
+}
+
+static void release(struct exchange *ex) {
+  if (!ex->stream && !ex->box && !ex->task) free(ex);
+}
+
+static void on_body(struct stream *s) { wake_waiters(s->owner); }
+
+static void on_drain(struct stream *s) { wake_waiters(s->owner); }
+
+static int run_closers(lua_State *L) {
+  struct exchange *ex = lua_touserdata(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, ex->vm->closers_ref);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, ex->anchor);
+  lua_pushstring(L, close_reason_name(ex->reason));
+  task_spawn(L, 2, NULL);
+  return 0;
+}
+
+static void start_closers(struct exchange *ex) {
+  struct vm *vm = ex->vm;
+  lua_pushcfunction(vm->L, run_closers);
+  lua_pushlightuserdata(vm->L, ex);
+  if (vm_pcall(vm, 1, 0) != LUA_OK) {
+    log_message(LOG_ERROR, "on_close functions not run: %s", lua_tostring(vm->L, -1));
+    lua_pop(vm->L, 1);
+  }
+  vm_unref(vm, ex->anchor);
+  ex->anchor = LUA_NOREF;
+}
+
+static void on_gone(struct stream *s, enum close_reason reason) {
+  struct exchange *ex = s->owner;
+  ex->stream = NULL, ex->reason = reason;
+  wake_waiters(ex);
+  if (ex->task && reason != REASON_FINISHED) task_cancel(ex->task);
+  if (ex->anchor != LUA_NOREF) start_closers(ex);
+  release(ex);
+}
+
+static const struct stream_ops stream_ops = {.on_body = on_body, .on_drain = on_drain, .on_gone = on_gone};
+
+// A task that ends leaves no request without an answer, and no stream without an end.
+static void on_task_end(struct task *t, int status) {
+  struct exchange *ex = t->exchange;
+  ex->task = NULL;
+  struct stream *s = ex->stream;
+  if (s && s->state == STREAM_WAITING)
+    answer_plainly(s, status == LUA_ERRMEM ? 503 : 500, "Internal Server Error\n");
+  else if (s && status != LUA_OK) stream_end(s, REASON_ERROR, true);
+  else if (s && !ex->detached) stream_end(s, REASON_FINISHED, false);
+  release(ex);
+}
+
+void exchange_push(lua_State *L, struct exchange *ex) {
+  struct exchange **box = lua_newuserdatauv(L, sizeof *box, 1);
+  *box = NULL;
+  luaL_setmetatable(L, "spate.request");
+  *box = ex;
+  ex->box = box;
+}
+
+static int collect_box(lua_State *L) {
+  struct exchange **box = lua_touserdata(L, 1), *ex = *box;
+  *box = NULL;
+  if (!ex) return 0;
+  ex->box = NULL;
+  if (ex->stream && !ex->task) { // nobody is left to be told
+    ex->stream->ops = NULL;
+    ex->stream = NULL;
+  }
+  release(ex);
+  return 0;
+}
+
+static int after_answer(lua_State *L, int status, lua_KContext context) {
+  (void)L, (void)status, (void)context;
+  return 0;
+}
+
+// The body of a request's task: the library's `answer(request, route, allowed)`.
+static int answer(lua_State *L) {
+  struct exchange *ex = lua_touserdata(L, 1);
+  struct vm *vm = ex->vm;
+  lua_settop(L, 0);
+  exchange_push(L, ex);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, vm->answer_ref);
+  lua_pushvalue(L, 1);
+  lua_pushinteger(L, ex->route);
+  lua_pushinteger(L, ex->allowed);
+  lua_callk(L, 3, 0, 0, after_answer);
+  return after_answer(L, LUA_OK, 0);
+}
+
+static bool has_too_many_pairs(const struct vm *vm, struct span query) {
+  size_t pairs = 1;
+  for (size_t i = 0; i < query.len; i++) pairs += query.bytes[i] == '&';
+  return pairs > vm->settings->limits.query_pairs;
+}
+
+// The route's number for the library; -2 where the request has been answered already.
+static int route_of(struct vm *vm, struct stream *s, struct route_match *match) {
+  const struct request *r = s->request;
+  char scratch[r->path.len + 1];
+  if (has_too_many_pairs(vm, r->query)) return answer_plainly(s, 400, "too many query parameters\n"), -2;
+  if (r->path.len == 1 && r->path.bytes[0] == '*') return match->allowed = ~0u, ROUTE_OTHER_METHOD;
+  switch (router_match(vm->router, r->method, r->path, scratch, match)) {
+  case ROUTE_FOUND: return match->route;
+  case ROUTE_NO_METHOD: return ROUTE_OTHER_METHOD;
+  case ROUTE_NO_PATH: return ROUTE_NOT_FOUND;
+  default: return answer_plainly(s, 400, "malformed path\n"), -2;
+  }
+}
+
+void exchange_begin(struct vm *vm, struct stream *s) {
+  struct route_match match = {0};
+  int route = route_of(vm, s, &match);
+  if (route == -2) return;
+  struct exchange *ex = xmalloc(sizeof *ex);
+  *ex =
+      (struct exchange){.stream = s, .vm = vm, .anchor = LUA_NOREF, .route = route, .allowed = match.allowed};
+  list_init(&ex->waiters);
+  ex->task = task_start(vm, answer, ex, on_task_end);
+  if (!ex->task) {
+    free(ex);
+    answer_plainly(s, 503, "out of memory\n");
+    return;
+  }
+  ex->task->exchange = ex;
+  s->ops = &stream_ops, s->owner = ex;
+}
+
+struct exchange *exchange_check(lua_State *L, int index) {
+  struct exchange **box = luaL_testudata(L, index, "spate.request");
+  if (!box)
+    raise_error(L, "expected a request, got %s; write req:name(), with a colon", luaL_typename(L, index));
+  return *box;
+}
+
+struct exchange *exchange_open(lua_State *L, int index) {
+  struct exchange *ex = exchange_check(L, index);
+  if (ex && ex->stream) return ex;
+  lua_pushnil(L);
+  lua_pushliteral(L, "closed");
+  return NULL;
+}
+
+int exchange_wait(lua_State *L, struct exchange *ex, const char *what, lua_KContext context,
+                  lua_KFunction k) {
+  struct task *t = task_check(L, what);
+  list_append(&ex->waiters, &t->wait_link);
+  return task_wait(L, t, INFINITY, context, k);
+}
+
+void request_box_meta(lua_State *L) {
+  luaL_newmetatable(L, "spate.request");
+  lua_pushcfunction(L, collect_box);
+  lua_setfield(L, -2, "__gc");
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// A request as Lua holds it: the tie between a stream below and a task and a userdata above. It lives while
+// one of stream and userdata does. Worker thread only.
+#pragma once
+#include <lua.h>
+#include <stdbool.h>
+#include "base/list.h"
+#include "serve/stream.h"
+
+struct vm;
+struct task;
+
+struct exchange {
+  struct stream *stream; // NULL once it is gone
+  struct vm *vm;
+  struct task *task;        // that answers; NULL once it has ended
+  struct exchange **box;    // in the userdata; NULL before it is made and once it is collected
+  struct list waiters;      // tasks that wait for the body or for room to send
+  int anchor;               // registry reference to the userdata while on_close functions wait in it
+  enum close_reason reason; // once gone
+  bool detached;            // the stream goes on without the task
+  int route;                // of the application, or what core.answer is told instead
+  unsigned allowed;
+};
+
+// service_ops.on_request: routes the request and starts a task that answers it with vm's application.
+void exchange_begin(struct vm *vm, struct stream *stream);
+
+// The exchange of the request at `index`; raises where it is none.
+struct exchange *exchange_check(lua_State *L, int index);
+
+// The same, NULL where the exchange is over, with `nil, "closed"` pushed.
+struct exchange *exchange_open(lua_State *L, int index);
+
+// Registers the metatable of requests, and leaves its `methods` table on the stack.
+void request_open(lua_State *L);
+
+// Pushes the userdata of an exchange; call in its task.
+void exchange_push(lua_State *L, struct exchange *ex);
+
+// Suspends the calling task until the exchange wakes its waiters.
+int exchange_wait(lua_State *L, struct exchange *ex, const char *what, lua_KContext context, lua_KFunction k);
+
+// Pushes a new metatable for requests' userdata.
+void request_box_meta(lua_State *L);
+
+// core.closers(req): the list of functions given to on_close, or nil.
+int request_closers(lua_State *L);

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT
+// What a script finds in its state. Scripts are trusted: only what would hurt the server by mistake is
+// changed. os.exit would end everybody's streams, os.setlocale the reading of numbers, and a damaged binary
+// chunk the process. print goes through the log.
+#include "script/lua_core.h"
+#include <errno.h>
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include "script/coroutine.h"
+#include "script/exchange.h"
+#include "script/lua_event.h"
+#include "script/lua_json.h"
+#include "script/lua_log.h"
+#include "script/lua_router.h"
+#include "script/lua_stream.h"
+#include "script/lua_task.h"
+#include "script/task.h"
+#include "script/vm.h"
+
+static int exit_refused(lua_State *L) {
+  return raise_error(L, "os.exit would end every client's stream; end this one by returning");
+}
+
+// load, loadfile and dofile of Lua with text chunks only; the original is upvalue 1.
+static int load_text(lua_State *L) {
+  lua_settop(L, lua_gettop(L) < 4 ? 3 : 4);
+  lua_pushliteral(L, "t");
+  lua_replace(L, 3);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+static int loadfile_text(lua_State *L) {
+  bool has_env = lua_gettop(L) >= 3;
+  if (luaL_loadfilex(L, luaL_optstring(L, 1, NULL), "t") != LUA_OK)
+    return lua_pushnil(L), lua_insert(L, -2), 2;
+  if (has_env) lua_pushvalue(L, 3), lua_setupvalue(L, -2, 1);
+  return 1;
+}
+
+static int dofile_done(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  return lua_gettop(L) - 1;
+}
+
+static int dofile_text(lua_State *L) {
+  const char *path = luaL_optstring(L, 1, NULL);
+  lua_settop(L, 1);
+  if (luaL_loadfilex(L, path, "t") != LUA_OK) return lua_error(L);
+  lua_callk(L, 0, LUA_MULTRET, 0, dofile_done);
+  return dofile_done(L, LUA_OK, 0);
+}
+
+// The user's handler, unless the task's time is up: a handler that loops would otherwise outlive the stop.
+static int guarded_handler(lua_State *L) {
+  if (vm_of(L)->expired) return 1;
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+static int xpcall_done(lua_State *L, int status, lua_KContext extra) {
+  bool ok = status == LUA_OK || status == LUA_YIELD;
+  if (!ok) {
+    lua_pushboolean(L, 0);
+    lua_pushvalue(L, -2);
+    return 2;
+  }
+  return lua_gettop(L) - (int)extra;
+}
+
+// xpcall(f, handler, ...)
+static int lua_xpcall(lua_State *L) {
+  int n = lua_gettop(L);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_pushvalue(L, 2);
+  lua_pushcclosure(L, guarded_handler, 1);
+  lua_replace(L, 2);
+  lua_pushboolean(L, 1);
+  lua_pushvalue(L, 1);
+  lua_rotate(L, 3, 2);
+  int status = vm_protect(L, n - 2, 2, 2, xpcall_done);
+  return xpcall_done(L, status, 2);
+}
+
+static void replace_globals(lua_State *L) {
+  lua_getglobal(L, "load");
+  lua_pushcclosure(L, load_text, 1);
+  lua_setglobal(L, "load");
+  lua_register(L, "loadfile", loadfile_text);
+  lua_register(L, "dofile", dofile_text);
+  lua_register(L, "xpcall", lua_xpcall);
+  lua_register(L, "print", lua_print);
+  lua_getglobal(L, "os");
+  lua_pushcfunction(L, exit_refused);
+  lua_setfield(L, -2, "exit");
+  lua_pushnil(L);
+  lua_setfield(L, -2, "setlocale");
+  lua_getglobal(L, "coroutine");
+  coroutine_open(L);
+  lua_pop(L, 2);
+}
+
+static int load_embedded(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  for (const struct embedded *m = embedded_modules; m->name; m++) {
+    if (strcmp(m->name, name) != 0) continue;
+    if (luaL_loadbufferx(L, m->bytes, (size_t)(m->end - m->bytes), m->source, "t") != LUA_OK)
+      return lua_error(L);
+    lua_pushstring(L, m->source);
+    return 2;
+  }
+  lua_pushfstring(L, "no module '%s' in spate", name);
+  return 1;
+}
+
+// Embedded modules are found before files.
+static void add_searcher(lua_State *L) {
+  lua_getglobal(L, "table");
+  lua_getfield(L, -1, "insert");
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "searchers");
+  lua_remove(L, -2);
+  lua_pushinteger(L, 2);
+  lua_pushcfunction(L, load_embedded);
+  lua_call(L, 3, 0);
+  lua_pop(L, 1);
+}
+
+static int core_random_bytes(lua_State *L) {
+  char bytes[64];
+  lua_Integer n = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, n > 0 && n <= (lua_Integer)sizeof bytes, 1, "1 to 64");
+  if (getrandom(bytes, (size_t)n, 0) != n) return raise_error(L, "the kernel has no random bytes");
+  lua_pushlstring(L, bytes, (size_t)n);
+  return 1;
+}
+
+// core.stats(): what this worker serves now and has served.
+static int core_stats(lua_State *L) {
+  const struct vm *vm = vm_of(L);
+  const struct counters *c = &vm->service->counters;
+  const struct {
+    const char *name;
+    uint64_t value;
+  } rows[] = {{"connections", c->connections_open},
+              {"streams", c->streams_open},
+              {"requests_total", c->requests_total},
+              {"streams_total", c->streams_total},
+              {"events_total", c->events_total},
+              {"bytes_total", c->bytes_total},
+              {"slow_total", c->slow_total},
+              {"refused_total", c->refused_total},
+              {"tasks", vm->task_count},
+              {"lua_bytes", vm->bytes}};
+  lua_createtable(L, 0, countof(rows));
+  for (size_t i = 0; i < countof(rows); i++) {
+    lua_pushinteger(L, (lua_Integer)rows[i].value);
+    lua_setfield(L, -2, rows[i].name);
+  }
+  return 1;
+}
+
+static int core_raise(lua_State *L) { return raise_error(L, "%s", luaL_checkstring(L, 1)); }
+
+// core.keep(answer, closers, starters, stoppers): what C calls.
+static int core_keep(lua_State *L) {
+  struct vm *vm = vm_of(L);
+  lua_settop(L, 4);
+  vm->stoppers_ref = vm_ref(L);
+  vm->starters_ref = vm_ref(L);
+  vm->closers_ref = vm_ref(L);
+  vm->answer_ref = vm_ref(L);
+  return 0;
+}
+
+// core.where(level): "file:line" of the user's function nearest to the caller.
+static int core_where(lua_State *L) {
+  lua_Debug ar;
+  for (int level = 1; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sl", &ar);
+    if (ar.currentline < 0 || !strncmp(ar.source, "=spate", 6)) continue;
+    lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+    return 1;
+  }
+  lua_pushliteral(L, "?");
+  return 1;
+}
+
+static void open_core(lua_State *L, struct vm *vm) {
+  static const luaL_Reg functions[] = {{"answer", core_answer},
+                                       {"open", core_open_stream},
+                                       {"sender", core_sender},
+                                       {"detach", core_detach},
+                                       {"event", lua_event_new},
+                                       {"check_field", core_check_field},
+                                       {"closers", request_closers},
+                                       {"random_bytes", core_random_bytes},
+                                       {"stats", core_stats},
+                                       {"raise", core_raise},
+                                       {"keep", core_keep},
+                                       {"where", core_where},
+                                       {"router", lua_router_new},
+                                       {"use_router", lua_router_use},
+                                       {NULL, NULL}};
+  luaL_newlib(L, functions);
+  task_open(L);
+  event_open(L);
+  router_open(L);
+  request_open(L);
+  lua_setfield(L, -2, "request_methods");
+  log_open(L);
+  lua_setfield(L, -2, "log");
+  lua_pushinteger(L, vm->worker);
+  lua_setfield(L, -2, "worker");
+  lua_pushliteral(L, SPATE_VERSION);
+  lua_setfield(L, -2, "version");
+  lua_pushnumber(L, vm->settings->keep_alive.interval);
+  lua_setfield(L, -2, "keep_alive_interval");
+}
+
+void core_open(lua_State *L, struct vm *vm) {
+  luaL_openlibs(L);
+  replace_globals(L);
+  add_searcher(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  json_open(L, vm->settings->limits.json_depth);
+  lua_setfield(L, -2, "spate.json");
+  open_core(L, vm);
+  lua_setfield(L, -2, "spate.core");
+  lua_pop(L, 1);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "spate.app");
+  lua_call(L, 1, 0);
+}
+
+// Modules beside the application's file are found first.
+static void add_path(lua_State *L, const char *path) {
+  const char *slash = strrchr(path, '/');
+  lua_getglobal(L, "package");
+  lua_pushlstring(L, slash ? path : ".", slash ? (size_t)(slash - path) : 1);
+  const char *dir = lua_tostring(L, -1);
+  lua_getfield(L, -2, "path");
+  lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", dir, dir, lua_tostring(L, -1));
+  lua_setfield(L, -4, "path");
+  lua_pop(L, 3);
+}
+
+int core_load(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  add_path(L, path);
+  if (luaL_loadfilex(L, path, "t") != LUA_OK) return lua_error(L);
+  lua_call(L, 0, 1);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "spate.app");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "install");
+  lua_pushvalue(L, -3);
+  lua_pushvalue(L, 1);
+  lua_call(L, 2, 0);
+  return 0;
+}
+
+static void on_listed_end(struct task *t, int status) {
+  (void)status;
+  t->vm->listed_running--;
+}
+
+int core_spawn_listed(lua_State *L) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, (int)lua_tointeger(L, 1));
+  lua_Integer n = lua_istable(L, -1) ? (lua_Integer)lua_rawlen(L, -1) : 0;
+  for (lua_Integer i = 1; i <= n; i++) {
+    lua_rawgeti(L, 2, i);
+    task_spawn(L, 0, on_listed_end);
+    vm_of(L)->listed_running++;
+  }
+  return 0;
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// The one list of what a state holds, and the way an application gets into it.
+#pragma once
+#include <lua.h>
+
+struct vm;
+
+// Opens Lua's libraries (without what would hurt the server), ours in C, and the embedded ones in Lua.
+// Raises.
+void core_open(lua_State *L, struct vm *vm);
+
+// C functions for vm_pcall: core_load(path) loads and installs an application; core_spawn_listed(ref) starts
+// a task for each function in the list that the registry holds at ref.
+int core_load(lua_State *L);
+int core_spawn_listed(lua_State *L);
+
+// A module of the Lua library, embedded in the program.
+struct embedded {
+  const char *name;   // as given to require
+  const char *source; // its chunk's name
+  const char *bytes, *end;
+};
+extern const struct embedded embedded_modules[]; // ends with a NULL name

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+// A builder holds its fields as user values until it is sent; a table is read as it stands. Both fill the
+// same struct of spans, whose strings stay on the Lua stack until the event is encoded: nothing can raise
+// after that.
+#include "script/lua_event.h"
+#include <lauxlib.h>
+#include <math.h>
+#include "base/nearest.h"
+#include "event/sse.h"
+#include "script/json_encode.h"
+#include "script/vm.h"
+
+enum { UV_COMMENT = 1, UV_EVENT, UV_ID, UV_DATA, UV_COUNT = UV_DATA };
+
+struct lua_event {
+  int64_t retry_ms;
+};
+
+static const char META[] = "spate.event";
+
+static struct lua_event *check_builder(lua_State *L) {
+  struct lua_event *e = luaL_testudata(L, 1, META);
+  if (!e)
+    raise_error(L, "expected an event, got %s; write event:data(...), with a colon", luaL_typename(L, 1));
+  return e;
+}
+
+// Replaces a number at `index` by its text; a whole float is written without ".0".
+static void number_to_text(lua_State *L, int index) {
+  lua_Number n = lua_tonumber(L, index);
+  if (!lua_isinteger(L, index) && isfinite(n) && floor(n) == n && fabs(n) < 1e15) {
+    lua_pushfstring(L, "%I", (LUAI_UACINT)n);
+    lua_replace(L, index);
+  } else lua_tolstring(L, index, NULL);
+}
+
+// The text of a field's value at an absolute `index`, which is replaced where it is a number.
+static struct span text_of(lua_State *L, int index, const char *field) {
+  struct span s;
+  if (lua_type(L, index) == LUA_TNUMBER) number_to_text(L, index);
+  if (lua_type(L, index) != LUA_TSTRING)
+    raise_error(L, "event field '%s': expected a string or a number, got %s%s", field,
+                luaL_typename(L, index), lua_istable(L, index) ? "; use json for a table" : "");
+  s.bytes = lua_tolstring(L, index, &s.len);
+  return s;
+}
+
+static int64_t retry_of(lua_State *L, int index) {
+  int is_number;
+  lua_Number seconds = lua_tonumberx(L, index, &is_number);
+  if (!is_number || lua_type(L, index) != LUA_TNUMBER || !(seconds >= 0 && seconds < 1e9))
+    raise_error(L, "event field 'retry': expected seconds, 0 or more, got %s",
+                luaL_tolstring(L, index, NULL));
+  return (int64_t)llround(seconds * 1e3);
+}
+
+// The JSON of the value at `index`, in the state's scratch until the next one.
+static struct span json_of(lua_State *L, int index) {
+  struct vm *vm = vm_of(L);
+  buf_reset(&vm->scratch, 64 << 10);
+  json_encode_value(L, index, &vm->scratch, vm->settings->limits.json_depth);
+  return buf_span(&vm->scratch);
+}
+
+static void refuse(lua_State *L, const struct sse_fields *f) {
+  const char *why = sse_refusal(f);
+  if (why) raise_error(L, "%s", why);
+}
+
+static int unknown_field(lua_State *L, int key) {
+  static const char *const names[] = {"comment", "event", "id", "retry", "data", "json"};
+  const char *name = luaL_tolstring(L, key, NULL), *close = nearest(name, names, countof(names));
+  if (lua_type(L, key) == LUA_TNUMBER) close = "json";
+  return close
+             ? raise_error(L, "unknown event field '%s'; did you mean '%s'?", name, close)
+             : raise_error(L,
+                           "unknown event field '%s': an event has event, data, json, id, retry and comment",
+                           name);
+}
+
+// Reads one pair, key and value on top; the value stays where a span points into it.
+static void read_pair(lua_State *L, struct sse_fields *f, int *json, int keep) {
+  int key = lua_gettop(L) - 1, value = key + 1;
+  const char *name = lua_type(L, key) == LUA_TSTRING ? lua_tostring(L, key) : "";
+  if (!strcmp(name, "json")) {
+    lua_copy(L, value, keep);
+    *json = keep;
+    return;
+  }
+  if (!strcmp(name, "retry")) {
+    f->retry_ms = retry_of(L, value);
+    return;
+  }
+  struct span *into = !strcmp(name, "data")      ? &f->data
+                      : !strcmp(name, "event")   ? &f->event
+                      : !strcmp(name, "id")      ? &f->id
+                      : !strcmp(name, "comment") ? &f->comment
+                                                 : NULL;
+  if (!into) unknown_field(L, key);
+  int at = keep + 1 + (int)(into - &f->comment);
+  lua_copy(L, value, at);
+  *into = text_of(L, at, name);
+}
+
+static void read_table(lua_State *L, int index, struct sse_fields *f) {
+  int json = 0, keep = lua_gettop(L) + 1;
+  luaL_checkstack(L, 10, NULL);
+  lua_settop(L, keep + 4); // places for json and the four texts
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) read_pair(L, f, &json, keep);
+  if (!json) return;
+  if (f->data.bytes) raise_error(L, "an event has 'data' or 'json', not both");
+  f->data = json_of(L, json);
+}
+
+static struct span user_value(lua_State *L, int index, int which) {
+  struct span s = {0};
+  if (lua_getiuservalue(L, index, which) == LUA_TSTRING) s.bytes = lua_tolstring(L, -1, &s.len);
+  return s;
+}
+
+static void read_builder(lua_State *L, int index, struct sse_fields *f) {
+  luaL_checkstack(L, UV_COUNT, NULL);
+  f->retry_ms = ((struct lua_event *)lua_touserdata(L, index))->retry_ms;
+  f->comment = user_value(L, index, UV_COMMENT);
+  f->event = user_value(L, index, UV_EVENT);
+  f->id = user_value(L, index, UV_ID);
+  f->data = user_value(L, index, UV_DATA);
+}
+
+static void read_value(lua_State *L, int index, struct sse_fields *f) {
+  int type = lua_type(L, index);
+  if (type == LUA_TSTRING || type == LUA_TNUMBER) {
+    lua_pushvalue(L, index);
+    f->data = text_of(L, lua_gettop(L), "data");
+  } else if (type == LUA_TTABLE) read_table(L, index, f);
+  else if (luaL_testudata(L, index, META)) read_builder(L, index, f);
+  else
+    raise_error(L, "expected an event (a string, a number, a table of fields or sse.event()), got %s",
+                luaL_typename(L, index));
+}
+
+struct event *event_of_value(lua_State *L, int index) {
+  struct sse_fields f = SSE_NO_FIELDS;
+  int top = lua_gettop(L);
+  size_t limit = vm_of(L)->settings->limits.event;
+  read_value(L, lua_absindex(L, index), &f);
+  refuse(L, &f);
+  size_t len = sse_length(&f);
+  if (len > limit) raise_error(L, "an event of %zu bytes is larger than limits.event (%zu)", len, limit);
+  struct event *e = sse_encode(&f);
+  lua_settop(L, top);
+  return e;
+}
+
+int lua_event_new(lua_State *L) {
+  bool named = !lua_isnoneornil(L, 1);
+  struct lua_event *e = lua_newuserdatauv(L, sizeof *e, UV_COUNT);
+  e->retry_ms = -1;
+  luaL_setmetatable(L, META);
+  if (!named) return 1;
+  lua_pushvalue(L, 1);
+  struct sse_fields f = SSE_NO_FIELDS;
+  f.event = text_of(L, lua_gettop(L), "event");
+  refuse(L, &f);
+  lua_setiuservalue(L, -2, UV_EVENT);
+  return 1;
+}
+
+static int set_text(lua_State *L, int which, const char *name) {
+  struct sse_fields f = SSE_NO_FIELDS;
+  check_builder(L);
+  lua_settop(L, 2);
+  struct span text = text_of(L, 2, name);
+  if (which == UV_COMMENT) f.comment = text;
+  else if (which == UV_EVENT) f.event = text;
+  else if (which == UV_ID) f.id = text;
+  else f.data = text;
+  refuse(L, &f);
+  lua_setiuservalue(L, 1, which);
+  return 1;
+}
+
+static int builder_data(lua_State *L) { return set_text(L, UV_DATA, "data"); }
+static int builder_event(lua_State *L) { return set_text(L, UV_EVENT, "event"); }
+static int builder_id(lua_State *L) { return set_text(L, UV_ID, "id"); }
+static int builder_comment(lua_State *L) { return set_text(L, UV_COMMENT, "comment"); }
+
+static int builder_json_data(lua_State *L) {
+  check_builder(L);
+  lua_settop(L, 2);
+  struct span json = json_of(L, 2);
+  lua_pushlstring(L, json.bytes, json.len);
+  lua_setiuservalue(L, 1, UV_DATA);
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int builder_retry(lua_State *L) {
+  struct lua_event *e = check_builder(L);
+  luaL_checkany(L, 2);
+  e->retry_ms = retry_of(L, 2);
+  lua_settop(L, 1);
+  return 1;
+}
+
+// The event as it goes over the wire.
+static int builder_tostring(lua_State *L) {
+  struct sse_fields f = SSE_NO_FIELDS;
+  check_builder(L);
+  read_builder(L, 1, &f);
+  if (sse_refusal(&f)) return lua_pushliteral(L, ""), 1;
+  luaL_Buffer b;
+  luaL_buffinitsize(L, &b, sse_length(&f));
+  struct event *e = sse_encode(&f);
+  memcpy(luaL_buffaddr(&b), e->bytes + e->bare_at, e->bare_len);
+  size_t len = e->bare_len;
+  event_unref(e);
+  luaL_pushresultsize(&b, len);
+  return 1;
+}
+
+void event_open(lua_State *L) {
+  static const luaL_Reg methods[] = {{"data", builder_data},
+                                     {"json_data", builder_json_data},
+                                     {"event", builder_event},
+                                     {"id", builder_id},
+                                     {"retry", builder_retry},
+                                     {"comment", builder_comment},
+                                     {NULL, NULL}};
+  luaL_newmetatable(L, META);
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, builder_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_pop(L, 1);
+}

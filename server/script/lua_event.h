@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// Events as scripts write them: the builder after warp, a table of fields, a string, a number.
+#pragma once
+#include <lua.h>
+#include "event/event.h"
+
+// Encodes the value at `index`; the caller owns the reference and must not raise before it has handed it on.
+// Raises at the user's line, naming the field, where the value is no event.
+struct event *event_of_value(lua_State *L, int index);
+
+// sse.event([name]): a new builder.
+int lua_event_new(lua_State *L);
+
+// Registers the builder's metatable.
+void event_open(lua_State *L);

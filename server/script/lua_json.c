@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+// json.encode and json.decode. What cannot be encoded is a mistake of the program and raises at its line;
+// what cannot be decoded came from outside, and is nil and a message with line and column.
+//
+// Invariant: what is allocated outside the Lua state hangs on a userdata with a finalizer before any call
+// that may raise, so an error frees it at the latest with the next collection. jansson parses; its limits
+// (2048 levels, integers of 64 bits, finite floats, no NUL in keys) are errors of decode.
+#include "script/lua_json.h"
+#include <jansson.h>
+#include <lauxlib.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <string.h>
+#include "script/json_encode.h"
+
+enum { BUF_KEEP = 64 << 10 };
+enum { ENCODE_BUF = 1, ENCODE_DEPTH };                                            // upvalues of encode
+enum { DECODE_SLOT = 1, DECODE_DEPTH, DECODE_ARRAY, DECODE_OBJECT, DECODE_NULL }; // of decode
+
+// Where a document is in the text, counted as jansson does: from 1, columns in characters.
+struct position {
+  int line, column;
+};
+
+static int encode_buf_gc(lua_State *L) {
+  buf_deinit(lua_touserdata(L, 1));
+  return 0;
+}
+
+static int json_encode(lua_State *L) {
+  luaL_checkany(L, 1);
+  struct buf *out = lua_touserdata(L, lua_upvalueindex(ENCODE_BUF));
+  buf_reset(out, BUF_KEEP);
+  json_encode_value(L, 1, out, (size_t)lua_tointeger(L, lua_upvalueindex(ENCODE_DEPTH)));
+  lua_pushlstring(L, out->bytes, out->len);
+  buf_reset(out, BUF_KEEP);
+  return 1;
+}
+
+static int decode_slot_gc(lua_State *L) {
+  json_t **slot = lua_touserdata(L, 1);
+  json_decref(*slot);
+  *slot = NULL;
+  return 0;
+}
+
+// Pushes a userdata with a zeroed `size` bytes and this finalizer.
+static void *push_guard(lua_State *L, size_t size, lua_CFunction gc) {
+  void *guard = memset(lua_newuserdatauv(L, size, 0), 0, size);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  return guard;
+}
+
+// Pushes an empty slot for the parsed document. The one kept from call to call is in use when an error left
+// its document behind, or when this is a finalizer that runs during another decode: both times a new one
+// replaces it, and the old one goes when nobody refers to it.
+static json_t **push_slot(lua_State *L) {
+  json_t **slot = lua_touserdata(L, lua_upvalueindex(DECODE_SLOT));
+  if (!*slot) {
+    lua_pushvalue(L, lua_upvalueindex(DECODE_SLOT));
+    return slot;
+  }
+  slot = push_guard(L, sizeof *slot, decode_slot_gc);
+  lua_copy(L, -1, lua_upvalueindex(DECODE_SLOT));
+  return slot;
+}
+
+static bool push_value(lua_State *L, json_t *value, size_t depth_left);
+
+static bool push_array(lua_State *L, json_t *array, size_t depth_left) {
+  size_t len = json_array_size(array);
+  lua_createtable(L, (int)MIN(len, INT_MAX), 0);
+  for (size_t i = 0; i < len; i++) {
+    if (!push_value(L, json_array_get(array, i), depth_left)) return false;
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  lua_pushvalue(L, lua_upvalueindex(DECODE_ARRAY));
+  lua_setmetatable(L, -2);
+  return true;
+}
+
+static bool push_object(lua_State *L, json_t *object, size_t depth_left) {
+  lua_createtable(L, 0, (int)MIN(json_object_size(object), INT_MAX));
+  for (void *it = json_object_iter(object); it; it = json_object_iter_next(object, it)) {
+    json_t *value = json_object_iter_value(it);
+    if (json_is_null(value)) continue;
+    lua_pushlstring(L, json_object_iter_key(it), json_object_iter_key_len(it));
+    if (!push_value(L, value, depth_left)) return false;
+    lua_rawset(L, -3);
+  }
+  lua_pushvalue(L, lua_upvalueindex(DECODE_OBJECT));
+  lua_setmetatable(L, -2);
+  return true;
+}
+
+// Pushes what `value` is in Lua; false, with an undefined number of values pushed, where it is nested too
+// deep.
+static bool push_value(lua_State *L, json_t *value, size_t depth_left) {
+  json_type type = json_typeof(value);
+  if (type == JSON_OBJECT || type == JSON_ARRAY) {
+    if (!depth_left) return false;
+    luaL_checkstack(L, 4, "too many nested values");
+    return type == JSON_ARRAY ? push_array(L, value, depth_left - 1) : push_object(L, value, depth_left - 1);
+  }
+  switch (type) {
+  case JSON_STRING: lua_pushlstring(L, json_string_value(value), json_string_length(value)); break;
+  case JSON_INTEGER: lua_pushinteger(L, json_integer_value(value)); break;
+  case JSON_REAL: lua_pushnumber(L, json_real_value(value)); break;
+  case JSON_NULL: lua_pushvalue(L, lua_upvalueindex(DECODE_NULL)); break;
+  default: lua_pushboolean(L, json_is_true(value));
+  }
+  return true;
+}
+
+// Finds the bracket that opens one level too many, in a text that is well-formed up to there.
+static struct position find_too_deep(struct span text, size_t depth_max) {
+  struct position at = {.line = 1};
+  bool in_string = false;
+  for (size_t i = 0, depth = 0; i < text.len; i++) {
+    char c = text.bytes[i];
+    if (((unsigned char)c & 0xc0) != 0x80) at.column++;
+    if (c == '\n') at.line++, at.column = 0;
+    if (c == '"') in_string = !in_string;
+    if (in_string && c == '\\') i++, at.column++;
+    if (in_string) continue;
+    if ((c == '[' || c == '{') && ++depth > depth_max) break;
+    if (c == ']' || c == '}') depth--;
+  }
+  return at;
+}
+
+static int fail_too_deep(lua_State *L, struct span text, size_t depth_max) {
+  struct position at = find_too_deep(text, depth_max);
+  lua_settop(L, 1);
+  lua_pushnil(L);
+  lua_pushfstring(L, "line %d, column %d: nested deeper than %I levels", at.line, at.column,
+                  (lua_Integer)depth_max);
+  return 2;
+}
+
+static int fail_decode(lua_State *L, struct span text, const json_error_t *error) {
+  bool is_blank = true;
+  for (size_t i = 0; is_blank && i < text.len; i++)
+    is_blank = text.bytes[i] && strchr(" \t\r\n", text.bytes[i]);
+  lua_pushnil(L);
+  lua_pushfstring(L, "line %d, column %d: %s", MAX(error->line, 1), MAX(error->column, 1),
+                  is_blank ? "empty text, a JSON value expected" : error->text);
+  return 2;
+}
+
+static int json_decode(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TSTRING);
+  struct span text;
+  text.bytes = lua_tolstring(L, 1, &text.len);
+  // jansson counts a value inside the innermost array as a level.
+  size_t depth_max = MIN((size_t)lua_tointeger(L, lua_upvalueindex(DECODE_DEPTH)), JSON_PARSER_MAX_DEPTH - 1);
+  json_error_t error;
+  json_t **slot = push_slot(L);
+  *slot = json_loadb(text.bytes, text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+  if (!*slot && json_error_code(&error) == json_error_stack_overflow)
+    return fail_too_deep(L, text, depth_max);
+  if (!*slot) return fail_decode(L, text, &error);
+  bool is_done = push_value(L, *slot, depth_max);
+  json_decref(*slot);
+  *slot = NULL;
+  return is_done ? 1 : fail_too_deep(L, text, depth_max);
+}
+
+// json.array and json.object: the table itself, marked by the metatable that is the upvalue.
+static int json_mark(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  bool is_foreign = json_kind_of(L, 1) == JSON_KIND_NONE && lua_getmetatable(L, 1);
+  luaL_argcheck(L, !is_foreign, 1, "the table has a metatable of its own");
+  lua_settop(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_setmetatable(L, 1);
+  return 1;
+}
+
+static void push_kind_meta(lua_State *L, enum json_kind kind) {
+  lua_createtable(L, 0, 1);
+  json_kind_mark(L, kind);
+}
+
+// Stack of the module while it is made: table, array metatable, object metatable.
+void json_open(lua_State *L, size_t depth_max) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lua_createtable(L, 0, 5);
+  int module = lua_gettop(L), array = module + 1, object = module + 2;
+  push_kind_meta(L, JSON_KIND_ARRAY);
+  push_kind_meta(L, JSON_KIND_OBJECT);
+
+  lua_pushvalue(L, array);
+  lua_pushcclosure(L, json_mark, 1);
+  lua_setfield(L, module, "array");
+  lua_pushvalue(L, object);
+  lua_pushcclosure(L, json_mark, 1);
+  lua_setfield(L, module, "object");
+  json_null_push(L);
+  lua_setfield(L, module, "null");
+
+  push_guard(L, sizeof(struct buf), encode_buf_gc);
+  lua_pushinteger(L, (lua_Integer)depth_max);
+  lua_pushcclosure(L, json_encode, ENCODE_DEPTH);
+  lua_setfield(L, module, "encode");
+
+  push_guard(L, sizeof(json_t *), decode_slot_gc);
+  lua_pushinteger(L, (lua_Integer)depth_max);
+  lua_pushvalue(L, array);
+  lua_pushvalue(L, object);
+  json_null_push(L);
+  lua_pushcclosure(L, json_decode, DECODE_NULL);
+  lua_setfield(L, module, "decode");
+  lua_settop(L, module);
+}

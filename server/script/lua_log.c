@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#include "script/lua_log.h"
+#include <lauxlib.h>
+#include "base/log.h"
+#include "script/vm.h"
+
+// Checks before the line is begun: what is read in write_fields cannot raise.
+static void check_fields(lua_State *L) {
+  if (lua_isnoneornil(L, 2)) return;
+  if (!lua_istable(L, 2)) raise_type(L, 2, "spate.log", "a table of fields");
+  lua_newtable(L);
+  for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING)
+      raise_error(L, "spate.log: the names of fields are strings, not %s", luaL_typename(L, -2));
+    lua_pushvalue(L, -2);
+    if (lua_type(L, -2) == LUA_TNUMBER) lua_pushvalue(L, -2);
+    else luaL_tolstring(L, -2, NULL);
+    lua_rawset(L, 3);
+  }
+}
+
+static void write_fields(lua_State *L, struct log_line *l) {
+  if (lua_gettop(L) < 3) return;
+  for (lua_pushnil(L); lua_next(L, 3); lua_pop(L, 1)) {
+    struct span value;
+    if (lua_type(L, -1) == LUA_TNUMBER) log_number(l, lua_tostring(L, -2), lua_tonumber(L, -1));
+    else value.bytes = lua_tolstring(L, -1, &value.len), log_field(l, lua_tostring(L, -2), value);
+  }
+}
+
+static int write_line(lua_State *L) {
+  enum log_level level = (enum log_level)lua_tointeger(L, lua_upvalueindex(1));
+  if (!log_is_on(level)) return 0;
+  struct span message;
+  lua_settop(L, 2);
+  message.bytes = luaL_tolstring(L, 1, &message.len);
+  lua_replace(L, 1);
+  check_fields(L);
+  luaL_checkstack(L, 4, NULL);
+  struct log_line line;
+  log_begin(&line, level, clock_wall(vm_of(L)->loop->clock), message);
+  write_fields(L, &line);
+  log_end(&line);
+  return 0;
+}
+
+void log_open(lua_State *L) {
+  static const char *const names[] = {"debug", "info", "warn", "error"};
+  lua_newtable(L);
+  for (size_t i = 0; i < countof(names); i++) {
+    lua_pushinteger(L, (lua_Integer)i);
+    lua_pushcclosure(L, write_line, 1);
+    lua_setfield(L, -2, names[i]);
+  }
+}
+
+int lua_print(lua_State *L) {
+  int n = lua_gettop(L);
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (int i = 1; i <= n; i++) {
+    if (i > 1) luaL_addchar(&b, '\t');
+    luaL_tolstring(L, i, NULL);
+    luaL_addvalue(&b);
+  }
+  luaL_addchar(&b, '\n');
+  luaL_pushresult(&b);
+  size_t len;
+  const char *line = lua_tolstring(L, -1, &len);
+  log_raw(line, len);
+  return 0;
+}

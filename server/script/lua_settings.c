@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+// The command line is taken apart by a Lua module in a state of its own, which ends before the server starts.
+// The settings file is Lua as well, without io and os: it returns a table, and this checks each key and value
+// of it.
+#include "script/lua_settings.h"
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/nearest.h"
+#include "script/lua_core.h"
+#include "base/util.h"
+
+enum kind { KIND_SIZE, KIND_SECONDS, KIND_BOOLEAN, KIND_LEVEL, KIND_FORMAT };
+
+#define ROW(group, name, what) \
+  { #group, #name, what, offsetof(struct settings, group.name) }
+static const struct row {
+  const char *group, *name;
+  enum kind kind;
+  size_t offset;
+} rows[] = {
+    ROW(limits, head, KIND_SIZE),
+    ROW(limits, target, KIND_SIZE),
+    ROW(limits, fields, KIND_SIZE),
+    ROW(limits, body, KIND_SIZE),
+    ROW(limits, query_pairs, KIND_SIZE),
+    ROW(limits, event, KIND_SIZE),
+    ROW(limits, queue_high, KIND_SIZE),
+    ROW(limits, queue_low, KIND_SIZE),
+    ROW(limits, queue_events, KIND_SIZE),
+    ROW(limits, lua_memory, KIND_SIZE),
+    ROW(limits, json_depth, KIND_SIZE),
+    ROW(limits, tasks, KIND_SIZE),
+    ROW(limits, burst, KIND_SECONDS),
+    ROW(limits, hang, KIND_SECONDS),
+    ROW(timeouts, head, KIND_SECONDS),
+    ROW(timeouts, idle, KIND_SECONDS),
+    ROW(timeouts, body, KIND_SECONDS),
+    ROW(timeouts, body_total, KIND_SECONDS),
+    ROW(timeouts, send, KIND_SECONDS),
+    ROW(keep_alive, interval, KIND_SECONDS),
+    ROW(shutdown, grace, KIND_SECONDS),
+    ROW(shutdown, window, KIND_SECONDS),
+    ROW(shutdown, retry, KIND_SECONDS),
+    ROW(log, level, KIND_LEVEL),
+    {"log", "format", KIND_FORMAT, offsetof(struct settings, log.json)},
+    ROW(log, access, KIND_BOOLEAN),
+};
+
+static int bad_value(lua_State *L, const struct row *r, const char *expected) {
+  return luaL_error(L, "%s.%s: expected %s, got %s", r->group, r->name, expected,
+                    luaL_tolstring(L, -1, NULL));
+}
+
+static int level_of(const char *name) {
+  static const char *const names[] = {"debug", "info", "warn", "error", "off"};
+  for (size_t i = 0; i < countof(names); i++)
+    if (!strcmp(name, names[i])) return (int)i;
+  return -1;
+}
+
+static void read_size(lua_State *L, const struct row *r, size_t *into) {
+  int ok;
+  lua_Integer n = lua_tointegerx(L, -1, &ok);
+  if (!ok || lua_type(L, -1) != LUA_TNUMBER || n < 1) bad_value(L, r, "a whole number of 1 or more");
+  *into = (size_t)n;
+}
+
+static void read_seconds(lua_State *L, const struct row *r, double *into) {
+  double n = lua_tonumber(L, -1);
+  if (lua_type(L, -1) != LUA_TNUMBER || !(n > 0 && n <= 1e9)) bad_value(L, r, "seconds above 0");
+  *into = n;
+}
+
+// The value on top of the stack.
+static void read_value(lua_State *L, const struct row *r, struct settings *s) {
+  void *into = (char *)s + r->offset;
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  switch (r->kind) {
+  case KIND_SIZE: read_size(L, r, into); break;
+  case KIND_SECONDS: read_seconds(L, r, into); break;
+  case KIND_BOOLEAN:
+    if (!lua_isboolean(L, -1)) bad_value(L, r, "true or false");
+    *(bool *)into = lua_toboolean(L, -1);
+    break;
+  case KIND_LEVEL:
+    if (level_of(text) < 0) bad_value(L, r, "\"debug\", \"info\", \"warn\", \"error\" or \"off\"");
+    *(int *)into = level_of(text);
+    break;
+  case KIND_FORMAT:
+    if (strcmp(text, "text") != 0 && strcmp(text, "json") != 0) bad_value(L, r, "\"text\" or \"json\"");
+    *(bool *)into = !strcmp(text, "json");
+    break;
+  }
+}
+
+static int unknown_key(lua_State *L, const char *prefix, const char *const *names, size_t count) {
+  const char *name = luaL_tolstring(L, -2, NULL), *close = nearest(name, names, count);
+  if (close)
+    return luaL_error(L, "unknown setting '%s%s'; did you mean '%s%s'?", prefix, name, prefix, close);
+  return luaL_error(L, "unknown setting '%s%s'", prefix, name);
+}
+
+static bool key_is(lua_State *L, const char *name) {
+  return lua_type(L, -2) == LUA_TSTRING && !strcmp(lua_tostring(L, -2), name);
+}
+
+// Key and value of one setting of `group` on top of the stack.
+static void read_row(lua_State *L, const char *group, struct settings *s) {
+  const char *names[countof(rows)];
+  size_t n = 0;
+  for (size_t i = 0; i < countof(rows); i++) {
+    if (strcmp(rows[i].group, group) != 0) continue;
+    names[n++] = rows[i].name;
+    if (!key_is(L, rows[i].name)) continue;
+    read_value(L, &rows[i], s);
+    return;
+  }
+  unknown_key(L, lua_pushfstring(L, "%s.", group), names, n);
+}
+
+static bool read_group(lua_State *L, const char *group, struct settings *s) {
+  if (!key_is(L, group)) return false;
+  if (!lua_istable(L, -1)) luaL_error(L, "%s: expected a table, got %s", group, luaL_typename(L, -1));
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) read_row(L, group, s);
+  return true;
+}
+
+static void read_settings(lua_State *L, int table, struct settings *s) {
+  static const char *const groups[] = {"limits", "timeouts", "keep_alive", "shutdown", "log"};
+  static const char *const known[] = {"limits", "timeouts", "keep_alive", "shutdown",
+                                      "log",    "listen",   "workers"};
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+    bool found = key_is(L, "listen") || key_is(L, "workers");
+    for (size_t i = 0; i < countof(groups) && !found; i++) found = read_group(L, groups[i], s);
+    if (!found) unknown_key(L, "", known, countof(known));
+  }
+  if (s->limits.queue_low > s->limits.queue_high)
+    luaL_error(L, "limits.queue_low is above limits.queue_high");
+}
+
+// From the file's table at `table`, unless the command line had some.
+static void read_listen(lua_State *L, int table, struct options *o) {
+  lua_getfield(L, table, "listen");
+  if (lua_type(L, -1) == LUA_TSTRING) {
+    lua_createtable(L, 1, 0);
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, 1);
+  }
+  if (lua_isnil(L, -1)) return;
+  if (!lua_istable(L, -1))
+    luaL_error(L, "listen: expected an address or a list of them, got %s", luaL_typename(L, -1));
+  size_t n = lua_rawlen(L, -1);
+  o->listen = xcalloc(n + 1, sizeof *o->listen);
+  for (size_t i = 0; i < n; i++) {
+    if (lua_rawgeti(L, -1, (lua_Integer)i + 1) != LUA_TSTRING)
+      luaL_error(L, "listen[%d]: expected an address", (int)i + 1);
+    o->listen[o->listen_count++] = xstrdup(lua_tostring(L, -1));
+    lua_pop(L, 1);
+  }
+}
+
+static void read_workers(lua_State *L, int table, struct options *o) {
+  lua_getfield(L, table, "workers");
+  const char *text = lua_isnil(L, -1) ? "1" : luaL_tolstring(L, -1, NULL);
+  char *end;
+  long n = !strcmp(text, "auto") ? sysconf(_SC_NPROCESSORS_ONLN) : strtol(text, &end, 10);
+  if (strcmp(text, "auto") != 0 && (*end || end == text)) n = 0;
+  if (n < 1 || n > 256) luaL_error(L, "workers: expected a number from 1 to 256 or \"auto\", got '%s'", text);
+  o->workers = (int)n;
+}
+
+// settings(file's table, options): the settings of both into *o (upvalue 1).
+static int take_settings(lua_State *L) {
+  struct options *o = lua_touserdata(L, lua_upvalueindex(1));
+  read_settings(L, 1, &o->settings);
+  read_listen(L, 1, o);
+  read_workers(L, 1, o);
+  return 0;
+}
+
+static int run_cli(lua_State *L) {
+  struct options *o = lua_touserdata(L, 1);
+  char **argv = lua_touserdata(L, 2);
+  luaL_openlibs(L);
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "preload");
+  for (const struct embedded *m = embedded_modules; m->name; m++) {
+    if (luaL_loadbufferx(L, m->bytes, (size_t)(m->end - m->bytes), m->source, "t") != LUA_OK)
+      return lua_error(L);
+    lua_setfield(L, -2, m->name);
+  }
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "spate.cli");
+  lua_call(L, 1, 1);
+  lua_newtable(L);
+  for (int i = 0; argv[i]; i++) {
+    lua_pushstring(L, argv[i]);
+    lua_rawseti(L, -2, i);
+  }
+  lua_pushliteral(L, SPATE_VERSION);
+  lua_pushlightuserdata(L, o);
+  lua_pushcclosure(L, take_settings, 1);
+  lua_call(L, 3, 2); // exit code or nil, path of the application
+  if (lua_isstring(L, -1)) o->app = xstrdup(lua_tostring(L, -1));
+  lua_pop(L, 1);
+  return 1;
+}
+
+int options_read(struct options *o, int argc, char **argv) {
+  (void)argc;
+  *o = (struct options){.settings = settings_default()};
+  lua_State *L = luaL_newstate();
+  if (!L) return EXIT_CONFIG;
+  lua_pushcfunction(L, run_cli);
+  lua_pushlightuserdata(L, o);
+  lua_pushlightuserdata(L, argv);
+  int code = EXIT_CONFIG;
+  if (lua_pcall(L, 2, 1, 0) != LUA_OK) fprintf(stderr, "spate: %s\n", lua_tostring(L, -1));
+  else code = lua_isnil(L, -1) ? -1 : (int)lua_tointeger(L, -1);
+  lua_close(L);
+  return code;
+}
+
+void options_deinit(struct options *o) {
+  for (size_t i = 0; i < o->listen_count; i++) free(o->listen[i]);
+  free(o->listen);
+  free(o->app);
+}

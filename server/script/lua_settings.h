@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// Command line and settings file, both read by Lua.
+#pragma once
+#include <stddef.h>
+#include "base/settings.h"
+
+struct options {
+  char *app;     // path of the application's script
+  char **listen; // addresses as sock_listen takes them
+  size_t listen_count;
+  int workers;
+  struct settings settings;
+};
+
+enum { EXIT_OK, EXIT_APP, EXIT_USAGE, EXIT_CONFIG, EXIT_LISTEN, EXIT_INTERRUPT = 130 };
+
+// Reads argv and the settings file it names. Returns -1 with *o filled (options_deinit), or the exit code
+// with which the program is to end: help and version are printed to stdout, errors to stderr.
+int options_read(struct options *o, int argc, char **argv);
+void options_deinit(struct options *o);

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+// A response from Lua values, and `send`. Everything is checked before anything is queued, so an error leaves
+// no half of a response behind.
+#include "script/lua_stream.h"
+#include <lauxlib.h>
+#include <math.h>
+#include "base/mem.h"
+#include "event/sse.h"
+#include "script/lua_event.h"
+#include "script/task.h"
+#include "script/vm.h"
+
+enum { FIELDS_MAX = 64 };
+
+static int push_closed(lua_State *L) {
+  lua_pushnil(L);
+  lua_pushliteral(L, "closed");
+  return 2;
+}
+
+static int sent(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+// Sends the value at `index`; waits where the client is behind.
+static int send_value(lua_State *L, struct exchange *ex, int index) {
+  if (!ex || !ex->stream || ex->stream->state != STREAM_OPEN) return push_closed(L);
+  struct task *t = task_check(L, "send");
+  luaL_checkany(L, index);
+  stream_send(ex->stream, event_of_value(L, index));
+  if (!stream_is_full(ex->stream)) return sent(L, LUA_OK, 0);
+  list_append(&ex->waiters, &t->wait_link);
+  return task_wait(L, t, INFINITY, 0, sent);
+}
+
+int stream_yield(lua_State *L, struct exchange *ex) { return send_value(L, ex, 1); }
+
+static int send(lua_State *L) {
+  struct exchange **box = lua_touserdata(L, lua_upvalueindex(1));
+  return send_value(L, *box, 1);
+}
+
+int core_sender(lua_State *L) {
+  exchange_check(L, 1);
+  lua_settop(L, 1);
+  lua_pushcclosure(L, send, 1);
+  return 1;
+}
+
+int core_detach(lua_State *L) {
+  struct exchange *ex = exchange_check(L, 1);
+  if (ex) ex->detached = true;
+  return 0;
+}
+
+static bool is_token_byte(unsigned char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+         (c && strchr("!#$%&'*+-.^_`|~", c));
+}
+
+static const char *field_refusal(struct span name, struct span value) {
+  static const char *const framing[] = {"content-length", "transfer-encoding", "connection",
+                                        "keep-alive",     "upgrade",           "date"};
+  for (size_t i = 0; i < name.len; i++)
+    if (!is_token_byte((unsigned char)name.bytes[i])) return "the name may hold letters, digits and '-' only";
+  if (!name.len) return "the name is empty";
+  for (size_t i = 0; i < countof(framing); i++)
+    if (span_equal_nocase(name, span_of(framing[i]))) return "the server sets this one itself";
+  for (size_t i = 0; i < value.len; i++)
+    if (value.bytes[i] == '\r' || value.bytes[i] == '\n' || value.bytes[i] == 0)
+      return "the value must not contain CR, LF or NUL";
+  if (value.len > 16 << 10) return "the value is longer than 16 KiB";
+  return NULL;
+}
+
+static struct span check_text(lua_State *L, int index, const char *what) {
+  struct span s;
+  int type = lua_type(L, index);
+  if (type != LUA_TSTRING && type != LUA_TNUMBER) raise_type(L, index, what, "a string");
+  s.bytes = lua_tolstring(L, index, &s.len);
+  return s;
+}
+
+int core_check_field(lua_State *L) {
+  struct span name = check_text(L, 1, "header name"), value = check_text(L, 2, "header value");
+  const char *why = field_refusal(name, value);
+  if (why) return raise_error(L, "header '%.60s': %s", name.len < 60 ? name.bytes : "...", why);
+  return 0;
+}
+
+// The flat list at `index` as fields, whose texts stay in the list. Their number.
+static size_t read_fields(lua_State *L, int index, struct field fields[FIELDS_MAX]) {
+  size_t n = lua_istable(L, index) ? lua_rawlen(L, index) / 2 : 0;
+  if (n > FIELDS_MAX - 1) raise_error(L, "more than %d header fields", FIELDS_MAX - 1);
+  for (size_t i = 0; i < n; i++) {
+    lua_rawgeti(L, index, (lua_Integer)i * 2 + 1);
+    lua_rawgeti(L, index, (lua_Integer)i * 2 + 2);
+    fields[i].name = check_text(L, -2, "header name");
+    fields[i].value.bytes = luaL_tolstring(L, -1, &fields[i].value.len);
+    lua_pop(L, 3);
+  }
+  return n;
+}
+
+static int check_status(lua_State *L, int index) {
+  int is_integer;
+  lua_Integer status = lua_tointegerx(L, index, &is_integer);
+  if (!is_integer || lua_type(L, index) != LUA_TNUMBER || status < 200 || status > 599)
+    raise_error(L, "status: expected an integer from 200 to 599, got %s", luaL_tolstring(L, index, NULL));
+  return (int)status;
+}
+
+int core_answer(lua_State *L) {
+  struct field fields[FIELDS_MAX];
+  struct exchange *ex = exchange_check(L, 1);
+  int status = check_status(L, 2);
+  struct span body = {0}, type = {0};
+  body.bytes = luaL_optlstring(L, 4, "", &body.len);
+  size_t n = read_fields(L, 5, fields);
+  type.bytes = luaL_optlstring(L, 3, NULL, &type.len);
+  if (type.bytes) fields[n++] = (struct field){SPAN("Content-Type"), type};
+  if (ex && ex->stream && ex->stream->state == STREAM_WAITING)
+    stream_reply(ex->stream, status, fields, n, body);
+  return 0;
+}
+
+// The comment that keeps a stream alive. Most streams have the same, so the last one is kept.
+static struct event *comment_event(struct vm *vm, struct span text) {
+  struct sse_fields f = SSE_NO_FIELDS;
+  f.comment = text;
+  size_t skip = text.len ? 2 : 1;
+  struct event *old = vm->comment;
+  if (old && old->bare_len == skip + text.len + 2 &&
+      !memcmp(old->bytes + old->bare_at + skip, text.bytes, text.len))
+    return event_ref(old);
+  event_unref(old);
+  vm->comment = sse_encode(&f);
+  return event_ref(vm->comment);
+}
+
+int core_open_stream(lua_State *L) {
+  struct field fields[FIELDS_MAX];
+  struct exchange *ex = exchange_check(L, 1);
+  int status = check_status(L, 2);
+  size_t n = read_fields(L, 3, fields);
+  double interval = luaL_checknumber(L, 4);
+  struct span text = check_text(L, 5, "keep-alive text");
+  bool opens = ex && ex->stream && ex->stream->state == STREAM_WAITING;
+  if (opens) {
+    stream_open(ex->stream, status, fields, n, true);
+    opens = ex->stream->state == STREAM_OPEN;
+  }
+  if (opens && interval > 0) stream_keep_alive(ex->stream, interval, comment_event(ex->vm, text));
+  lua_pushboolean(L, opens);
+  return 1;
+}

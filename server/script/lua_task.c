@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+// Time, tasks and signals for scripts. A signal is what everything else that waits is made of: tasks wait in
+// it, whoever has news wakes them, and they look for themselves.
+#include "script/lua_task.h"
+#include <lauxlib.h>
+#include <math.h>
+#include "script/coroutine.h"
+#include "script/task.h"
+#include "script/vm.h"
+
+static const char HANDLE[] = "spate.task", SIGNAL[] = "spate.signal";
+
+static double check_seconds(lua_State *L, int index, const char *what) {
+  int is_number;
+  lua_Number seconds = lua_tonumberx(L, index, &is_number);
+  if (!is_number || lua_type(L, index) != LUA_TNUMBER) raise_type(L, index, what, "seconds");
+  if (!(seconds >= 0) || seconds > 1e9)
+    raise_error(L, "%s: expected 0 or more seconds, got %g", what, seconds);
+  return seconds;
+}
+
+static int slept(lua_State *L, int status, lua_KContext context) {
+  (void)L, (void)status, (void)context;
+  return 0;
+}
+
+static int lua_sleep(lua_State *L) {
+  double seconds = check_seconds(L, 1, "sse.sleep");
+  struct task *t = task_check(L, "sse.sleep");
+  return task_wait(L, t, task_time(t, seconds) + seconds, 0, slept);
+}
+
+// core.tick(due, period): waits until `due` (false: `period` from now) and returns the time after that, so
+// that a row of ticks keeps its rate however late each one comes.
+static int ticked(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  lua_settop(L, 3);
+  return 1;
+}
+
+static int lua_tick(lua_State *L) {
+  struct task *t = task_check(L, "sse.interval");
+  double period = lua_tonumber(L, 2),
+         due = lua_toboolean(L, 1) ? lua_tonumber(L, 1) : t->vm->loop->now + period;
+  lua_settop(L, 2);
+  lua_pushnumber(L, due + period);
+  return task_wait(L, t, due, 0, ticked);
+}
+
+static int lua_now(lua_State *L) {
+  lua_pushnumber(L, vm_of(L)->loop->now);
+  return 1;
+}
+
+static int lua_wall(lua_State *L) {
+  lua_pushnumber(L, clock_wall(vm_of(L)->loop->clock));
+  return 1;
+}
+
+// core.spawn(fn, ...): a task that starts with the next turn; its handle.
+static int lua_spawn(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  if (lua_gettop(L) > 200) return raise_error(L, "sse.spawn: more than 199 arguments");
+  struct task **handle = lua_newuserdatauv(L, sizeof *handle, 0);
+  *handle = NULL;
+  luaL_setmetatable(L, HANDLE);
+  lua_insert(L, 1);
+  struct task *t = task_spawn(L, lua_gettop(L) - 2, NULL);
+  *handle = t;
+  t->handle = handle;
+  return 1;
+}
+
+static struct task *check_handle(lua_State *L) { return *(struct task **)luaL_checkudata(L, 1, HANDLE); }
+
+// core.cancel(handle): true where the task had not ended yet.
+static int lua_cancel(lua_State *L) {
+  struct task *t = check_handle(L);
+  if (t) task_cancel(t);
+  lua_pushboolean(L, t != NULL);
+  return 1;
+}
+
+// A handle that is collected leaves its task running.
+static int collect_handle(lua_State *L) {
+  struct task *t = check_handle(L);
+  if (t) t->handle = NULL;
+  return 0;
+}
+
+static int lua_signal(lua_State *L) {
+  struct list *waiters = lua_newuserdatauv(L, sizeof *waiters, 0);
+  list_init(waiters);
+  luaL_setmetatable(L, SIGNAL);
+  return 1;
+}
+
+static int signalled(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  lua_pushboolean(L, !vm_of(L)->current->timed_out);
+  return 1;
+}
+
+// signal:wait([seconds [, what]]): true once it is woken, false where the time is up first.
+static int signal_wait(lua_State *L) {
+  struct list *waiters = luaL_checkudata(L, 1, SIGNAL);
+  double seconds = lua_isnoneornil(L, 2) ? INFINITY : check_seconds(L, 2, "wait");
+  struct task *t = task_check(L, luaL_optstring(L, 3, "wait"));
+  lua_settop(L, 1); // keeps the signal alive while tasks are linked in it
+  double deadline = seconds < INFINITY ? task_time(t, seconds) + seconds : INFINITY;
+  list_append(waiters, &t->wait_link);
+  return task_wait(L, t, deadline, 0, signalled);
+}
+
+// signal:wake(): wakes all that wait now.
+static int signal_wake(lua_State *L) {
+  struct list *waiters = luaL_checkudata(L, 1, SIGNAL);
+  for (struct list *node; (node = list_shift(waiters));)
+    task_wake(container_of(node, struct task, wait_link));
+  return 0;
+}
+
+void task_open(lua_State *L) {
+  static const luaL_Reg signal_methods[] = {{"wait", signal_wait}, {"wake", signal_wake}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"sleep", lua_sleep}, {"tick", lua_tick},     {"now", lua_now},
+                                       {"wall", lua_wall},   {"spawn", lua_spawn},   {"cancel", lua_cancel},
+                                       {"wrap", lua_wrap},   {"signal", lua_signal}, {NULL, NULL}};
+  luaL_newmetatable(L, HANDLE);
+  lua_pushcfunction(L, collect_handle);
+  lua_setfield(L, -2, "__gc");
+  luaL_newmetatable(L, SIGNAL);
+  luaL_newlib(L, signal_methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 2);
+  luaL_setfuncs(L, functions, 0);
+}

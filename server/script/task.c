@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+// Tasks. A slice is one resume from the run queue, so the depth of the C stack does not depend on who woke
+// whom. A waiting task is found by what it waits for (wait_link, its timer); waking only links it. Its
+// results are built by the continuation that task_wait was given, inside protection. Coroutines are used
+// again when they end well.
+#include "script/task.h"
+#include <lauxlib.h>
+#include <math.h>
+#include <stdlib.h>
+#include "base/log.h"
+#include "base/mem.h"
+#include "script/coroutine.h"
+#include "script/vm.h"
+
+enum { TASKS_PER_CLOCK_READ = 64 };
+static const double TURN_SECONDS = 0.01; // of tasks, before descriptors get their turn again
+
+static void enqueue(struct task *t) {
+  t->state = TASK_READY;
+  list_remove(&t->wait_link);
+  loop_disarm(t->vm->loop, &t->timer);
+  if (list_empty(&t->run_link)) list_append(&t->vm->run_queue, &t->run_link);
+}
+
+static void on_timer(struct timer *timer) {
+  struct task *t = container_of(timer, struct task, timer);
+  t->timed_out = true;
+  t->woken_at = timer->deadline;
+  enqueue(t);
+}
+
+void task_wake(struct task *t) {
+  if (t->state != TASK_WAITING) return;
+  t->woken_at = -1;
+  enqueue(t);
+}
+
+// With a coroutine on top of L, which is popped.
+static struct task *adopt(lua_State *L, lua_State *co, int ref) {
+  struct vm *vm = vm_of(L);
+  struct task *t = xmalloc(sizeof *t);
+  *t = (struct task){.vm = vm, .co = co, .co_ref = ref, .timer = {.on_fire = on_timer}, .woken_at = -1};
+  list_init(&t->run_link);
+  list_init(&t->wait_link);
+  list_init(&t->all_link);
+  list_append(&vm->tasks, &t->all_link);
+  vm->task_count++;
+  return t;
+}
+
+// A coroutine with an empty stack, referenced from the registry. Raises on lack of memory.
+static lua_State *take_coroutine(lua_State *L, int *ref) {
+  struct vm *vm = vm_of(L);
+  if (vm->pooled) {
+    *ref = vm->pool[--vm->pooled];
+    lua_rawgeti(L, LUA_REGISTRYINDEX, *ref);
+    lua_State *co = lua_tothread(L, -1);
+    lua_pop(L, 1);
+    return co;
+  }
+  lua_State *co = lua_newthread(L);
+  *ref = vm_ref(L);
+  return co;
+}
+
+struct task *task_spawn(lua_State *L, int nargs, void (*on_end)(struct task *t, int status)) {
+  struct vm *vm = vm_of(L);
+  int ref;
+  if (vm->task_count >= vm->settings->limits.tasks)
+    raise_error(L, "more than %zu tasks at a time (limits.tasks)", vm->settings->limits.tasks);
+  lua_State *co = take_coroutine(L, &ref);
+  if (!lua_checkstack(co, nargs + 1)) {
+    vm_unref(vm, ref);
+    raise_error(L, "too many arguments");
+  }
+  struct task *t = adopt(L, co, ref);
+  t->on_end = on_end, t->nargs = (uint8_t)nargs;
+  lua_xmove(L, co, nargs + 1);
+  enqueue(t);
+  return t;
+}
+
+static int new_coroutine(lua_State *L) {
+  int ref;
+  take_coroutine(L, &ref);
+  lua_pushinteger(L, ref);
+  return 1;
+}
+
+struct task *task_start(struct vm *vm, lua_CFunction fn, void *arg,
+                        void (*on_end)(struct task *t, int status)) {
+  if (!vm->pooled) {
+    lua_pushcfunction(vm->L, new_coroutine);
+    bool ok = vm_pcall(vm, 0, 1) == LUA_OK;
+    if (ok) vm->pool[vm->pooled++] = (int)lua_tointeger(vm->L, -1);
+    lua_pop(vm->L, 1);
+    if (!ok) return NULL;
+  }
+  int ref;
+  lua_State *co = take_coroutine(vm->L, &ref);
+  struct task *t = adopt(vm->L, co, ref);
+  t->on_end = on_end, t->nargs = 1;
+  lua_pushcfunction(co, fn);
+  lua_pushlightuserdata(co, arg);
+  enqueue(t);
+  return t;
+}
+
+// Takes the task apart. Its coroutine goes to the pool where it ended well, else to the collector.
+static void end(struct task *t, int status) {
+  struct vm *vm = t->vm;
+  list_remove(&t->run_link);
+  list_remove(&t->wait_link);
+  list_remove(&t->all_link);
+  loop_disarm(vm->loop, &t->timer);
+  if (t->on_end) t->on_end(t, status);
+  if (t->handle) *t->handle = NULL;
+  vm->task_count--;
+  if (status == LUA_OK && vm->pooled < COROUTINE_POOL_MAX) {
+    lua_settop(t->co, 0);
+    vm->pool[vm->pooled++] = t->co_ref;
+  } else vm_unref(vm, t->co_ref);
+  free(t);
+}
+
+static int push_report(lua_State *L) {
+  lua_State *co = lua_touserdata(L, 1);
+  const char *message = luaL_tolstring(L, 2, NULL);
+  luaL_traceback(L, co, message, 0);
+  log_message(LOG_ERROR, "%s", lua_tostring(L, -1));
+  return 0;
+}
+
+// Logs the error on top of the task's stack with a traceback.
+static void report(struct task *t) {
+  struct vm *vm = t->vm;
+  lua_pushcfunction(vm->L, push_report);
+  lua_pushlightuserdata(vm->L, t->co);
+  lua_pushvalue(t->co, -1);
+  lua_xmove(t->co, vm->L, 1);
+  if (vm_pcall(vm, 2, 0) == LUA_OK) return;
+  log_message(LOG_ERROR, "a task failed, and its error cannot be shown");
+  lua_pop(vm->L, 1);
+}
+
+static int collect(lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT);
+  return 0;
+}
+
+static void collect_all(struct vm *vm) {
+  lua_pushcfunction(vm->L, collect);
+  if (vm_pcall(vm, 0, 0) != LUA_OK) lua_pop(vm->L, 1);
+}
+
+// Unwinds a task at its wait or after an error: its <close> variables run; `tell` of an error in them (after
+// an error of the task itself it would be that one again).
+static void unwind(struct task *t, bool tell) {
+  struct vm *vm = t->vm;
+  struct task *outer = vm->current;
+  vm->current = t;
+  t->closing = true;
+  if (co_close(t->co, vm->L) != LUA_OK && tell) report(t);
+  vm->current = outer;
+  lua_sethook(t->co, NULL, 0, 0);
+}
+
+static void on_stopped(struct task *t) {
+  struct vm *vm = t->vm;
+  log_message(LOG_ERROR, "%s: stopped after %g s of CPU time without waiting (limits.burst)", vm->expired_at,
+              vm->settings->limits.burst);
+  unwind(t, false);
+  end(t, LUA_ERRRUN);
+}
+
+static void on_error(struct task *t, int status) {
+  report(t);
+  unwind(t, false);
+  struct vm *vm = t->vm;
+  end(t, status);
+  if (status == LUA_ERRMEM) collect_all(vm);
+}
+
+static void on_cancelled(struct task *t) {
+  unwind(t, true);
+  end(t, LUA_YIELD);
+}
+
+static void task_resume(struct task *t) {
+  struct vm *vm = t->vm;
+  int nresults = 0, nargs = t->nargs;
+  vm->current = t;
+  t->state = TASK_RUNNING, t->waiting = false, t->nargs = 0;
+  int status = co_resume(t->co, vm->L, nargs, &nresults);
+  vm->current = NULL;
+  if (vm->expired) on_stopped(t);
+  else if (status == LUA_OK) end(t, LUA_OK);
+  else if (status != LUA_YIELD) on_error(t, status);
+  else if (t->cancelled) on_cancelled(t);
+}
+
+void task_cancel(struct task *t) {
+  t->cancelled = true;
+  if (t->state == TASK_WAITING) enqueue(t);
+}
+
+static void run(struct task *t) {
+  if (t->cancelled) on_cancelled(t);
+  else task_resume(t);
+}
+
+void task_cancel_all(struct vm *vm) {
+  while (!list_empty(&vm->tasks)) {
+    struct task *t = container_of(vm->tasks.next, struct task, all_link);
+    t->cancelled = true;
+    on_cancelled(t);
+  }
+}
+
+bool task_run_queue(struct vm *vm) {
+  struct list now;
+  list_init(&now);
+  list_splice(&now, &vm->run_queue);
+  double until = clock_now(vm->loop->clock) + TURN_SECONDS;
+  for (int n = 1; !list_empty(&now); n++) {
+    if (n % TASKS_PER_CLOCK_READ == 0 && clock_now(vm->loop->clock) > until) break;
+    run(container_of(list_shift(&now), struct task, run_link));
+  }
+  list_splice(&now, &vm->run_queue); // those left over come first
+  list_splice(&vm->run_queue, &now);
+  return !list_empty(&vm->run_queue);
+}
+
+// Names the C function that stands between the task and its wait, which the wait cannot cross.
+static const char *push_obstacle(lua_State *L) {
+  lua_Debug ar;
+  for (int level = 1; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sn", &ar);
+    if (ar.name && (!strcmp(ar.name, "__gc") || !strcmp(ar.name, "__close")))
+      return lua_pushstring(L, ar.name);
+    if (*ar.what == 'C' && ar.name && strcmp(ar.name, "pcall")) return lua_pushstring(L, ar.name);
+  }
+  return lua_pushliteral(L, "a callback");
+}
+
+static bool is_yieldable(lua_State *L, const struct task *t) {
+  for (const struct wrap *w = t->wrap; w; w = w->outer)
+    if (!lua_isyieldable(w->co)) return false;
+  return lua_isyieldable(t->co) && lua_isyieldable(L);
+}
+
+struct task *task_check(lua_State *L, const char *what) {
+  struct task *t = vm_of(L)->current;
+  if (!t)
+    raise_error(L,
+                "%s: nothing can wait while the script is loaded; do it in a handler, a stream or sse.spawn",
+                what);
+  if (t->closing) raise_error(L, "%s: cannot wait in __close while its task is being cancelled", what);
+  if (L != (t->wrap ? t->wrap->co : t->co))
+    raise_error(L,
+                "%s: cannot wait inside a coroutine of your own: its resume would get the wait; use sse.wrap",
+                what);
+  if (!is_yieldable(L, t))
+    raise_error(L, "%s: cannot wait inside %s, which calls back from C; collect first, then wait", what,
+                push_obstacle(L));
+  return t;
+}
+
+int task_wait(lua_State *L, struct task *t, double deadline, lua_KContext context, lua_KFunction k) {
+  t->state = TASK_WAITING;
+  t->waiting = true, t->timed_out = false, t->woken_at = -1;
+  if (deadline < INFINITY) loop_arm(t->vm->loop, &t->timer, deadline);
+  return lua_yieldk(L, 0, context, k);
+}
+
+double task_time(const struct task *t, double seconds) {
+  double now = t->vm->loop->now;
+  return t->woken_at >= 0 ? MAX(t->woken_at, now - seconds) : now;
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// A coroutine that the server runs: a request's handler, a spawned function. It is resumed from the run queue
+// only; whoever wakes it just links it there. Worker thread only.
+#pragma once
+#include <lua.h>
+#include "base/list.h"
+#include "loop/timer.h"
+#include "serve/stream.h"
+
+struct vm;
+struct task;
+struct exchange;
+
+enum task_state { TASK_READY, TASK_RUNNING, TASK_WAITING };
+
+// A coroutine inside a task whose waiting passes outwards to the task (sse.wrap).
+struct wrap {
+  lua_State *co;
+  struct wrap *outer;
+};
+
+struct task {
+  struct vm *vm;
+  lua_State *co;
+  int co_ref;
+  struct list run_link, all_link;
+  struct list wait_link; // in the list of whatever it waits for
+  struct timer timer;
+  double woken_at; // the deadline of the timer that woke it; < 0: something else did
+  uint8_t state, nargs;
+  bool cancelled, closing; // to be ended at its wait; its <close> variables run
+  bool waiting;            // a yield that is a wait, not a value
+  bool timed_out;
+  struct wrap *wrap;         // the innermost that runs
+  struct exchange *exchange; // of a request's task
+  struct task **handle;      // Lua's, set to NULL at the end
+  void (*on_end)(struct task *t,
+                 int status); // LUA_OK, LUA_YIELD: cancelled, or an error, its message on t->co
+};
+
+// A task for the function under `nargs` arguments on top of L, which are popped. Call inside protection:
+// raises on lack of memory or above limits.tasks.
+struct task *task_spawn(lua_State *L, int nargs, void (*on_end)(struct task *t, int status));
+
+// The same for a C function that gets a light userdata; call outside of Lua. NULL on lack of memory.
+struct task *task_start(struct vm *vm, lua_CFunction fn, void *arg,
+                        void (*on_end)(struct task *t, int status));
+
+// Links a waiting task into the run queue; harmless in any other state.
+void task_wake(struct task *t);
+
+// Ends a task at its wait, or at its next one where it runs now: <close> variables run, pcall does not stop
+// it.
+void task_cancel(struct task *t);
+
+// Cancels and ends all tasks of a state at once; for its end.
+void task_cancel_all(struct vm *vm);
+
+// Runs the tasks that were ready at the start of the turn. True: there are more.
+bool task_run_queue(struct vm *vm);
+
+// The task that L runs in, able to wait here; raises at the user's line where `what` cannot wait, and why.
+struct task *task_check(lua_State *L, const char *what);
+
+// Yields until the task is woken or the deadline (INFINITY: none) has passed; t->timed_out tells. The last
+// thing a C function does; `k` builds its results.
+int task_wait(lua_State *L, struct task *t, double deadline, lua_KContext context, lua_KFunction k);
+
+// The time that a sleep of the task counts from: when it should have woken, while that is less than `seconds`
+// ago, so that a loop of sleeps keeps its rate.
+double task_time(const struct task *t, double seconds);

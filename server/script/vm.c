@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+// The Lua state: its memory limit, its libraries, the protected call. An error outside protection would end
+// the process, and so nearly everything that touches the state runs as a C function under vm_pcall or in a
+// task.
+#include "script/vm.h"
+#include <errno.h>
+#include <lualib.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/log.h"
+#include "base/mem.h"
+#include "script/lua_core.h"
+#include "script/task.h"
+#include "script/watchdog.h"
+
+enum { GC_PAUSE = 130, GC_STEP_KB = 64 };
+static const double GC_IDLE_SECONDS = 0.5;
+
+static void *allocate(void *owner, void *old, size_t old_size, size_t size) {
+  struct vm *vm = owner;
+  if (!old) old_size = 0; // it is a type tag then
+  if (!size) {
+    free(old);
+    vm->bytes -= old_size;
+    return NULL;
+  }
+  if (size > old_size && vm->bytes + (size - old_size) > vm->settings->limits.lua_memory) return NULL;
+  void *p = realloc(old, size);
+  if (p) vm->bytes += size - old_size;
+  return p;
+}
+
+static int panic(lua_State *L) {
+  const char *message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "no message";
+  fprintf(stderr, "spate: unprotected error in Lua: %s\n", message);
+  abort();
+}
+
+static void on_warning(void *owner, const char *text, int to_be_continued) {
+  struct vm *vm = owner;
+  buf_append(&vm->warning, text, strlen(text));
+  if (to_be_continued) return;
+  if (vm->warning.len && vm->warning.bytes[0] != '@')
+    log_message(LOG_WARN, "Lua: %.*s", (int)vm->warning.len, vm->warning.bytes);
+  buf_reset(&vm->warning, 1024);
+}
+
+static int traceback(lua_State *L) {
+  if (vm_of(L)->expired) return 1;
+  const char *message = lua_tostring(L, 1);
+  if (message) luaL_traceback(L, L, message, 1);
+  return 1;
+}
+
+lua_State *vm_enter(struct vm *vm, lua_State *L) {
+  lua_State *outer = vm->running;
+  if (!outer) vm->slice++, vm->expired = false;
+  vm->running = L;
+  return outer;
+}
+
+void vm_leave(struct vm *vm, lua_State *outer) { vm->running = outer; }
+
+int vm_pcall(struct vm *vm, int nargs, int nresults) {
+  lua_State *outer = vm_enter(vm, vm->L);
+  int handler = lua_gettop(vm->L) - nargs;
+  lua_pushcfunction(vm->L, traceback);
+  lua_insert(vm->L, handler);
+  int status = lua_pcall(vm->L, nargs, nresults, handler);
+  lua_remove(vm->L, handler);
+  lua_sethook(vm->L, NULL, 0, 0);
+  vm_leave(vm, outer);
+  return status;
+}
+
+int vm_protect(lua_State *L, int nargs, int handler, lua_KContext context, lua_KFunction k) {
+  return lua_pcallk(L, nargs, LUA_MULTRET, handler, context, k);
+}
+
+// The message on top of the stack as a text of the caller's; pops it.
+static char *take_message(lua_State *L) {
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+  char *message = text ? xstrdup(text) : xasprintf("an error value of type %s", luaL_typename(L, -1));
+  lua_pop(L, 1);
+  return message;
+}
+
+static void on_gc_timer(struct timer *t) {
+  struct vm *vm = container_of(t, struct vm, gc_timer);
+  lua_State *outer = vm_enter(vm, vm->L);
+  bool is_complete = lua_gc(vm->L, LUA_GCSTEP, GC_STEP_KB);
+  vm_leave(vm, outer);
+  if (is_complete) vm->gc_base = vm->bytes;
+  else loop_arm(vm->loop, &vm->gc_timer, vm->loop->now + 0.01);
+}
+
+// The collector works while scripts allocate; when they stop, this goes on with what they left behind.
+static void watch_garbage(struct vm *vm) {
+  if (vm->bytes > vm->gc_base + vm->gc_base / 16 + (64 << 10) && !timer_is_armed(&vm->gc_timer))
+    loop_arm(vm->loop, &vm->gc_timer, vm->loop->now + GC_IDLE_SECONDS);
+}
+
+static bool on_turn(struct loop_hook *h) {
+  struct vm *vm = container_of(h, struct vm, hook);
+  bool more = task_run_queue(vm);
+  watch_garbage(vm);
+  return more;
+}
+
+static int open_libraries(lua_State *L) {
+  struct vm *vm = lua_touserdata(L, 1);
+  lua_gc(L, LUA_GCINC, GC_PAUSE, 200, 0);
+  core_open(L, vm);
+  return 0;
+}
+
+struct vm *vm_new(struct service *service, const struct settings *settings, int worker, char **error) {
+  struct vm *vm = xcalloc(1, sizeof *vm);
+  vm->service = service, vm->settings = settings, vm->worker = worker, vm->loop = service->loop;
+  vm->answer_ref = vm->closers_ref = vm->starters_ref = vm->stoppers_ref = LUA_NOREF;
+  vm->gc_timer = (struct timer){.on_fire = on_gc_timer};
+  vm->hook = (struct loop_hook){.run = on_turn};
+  list_init(&vm->run_queue);
+  list_init(&vm->tasks);
+  list_init(&vm->hook.link);
+  vm->L = lua_newstate(allocate, vm);
+  if (!vm->L) {
+    *error = xstrdup("limits.lua_memory is too small for a Lua state");
+    free(vm);
+    return NULL;
+  }
+  lua_atpanic(vm->L, panic);
+  lua_setwarnf(vm->L, on_warning, vm);
+  *(struct vm **)lua_getextraspace(vm->L) = vm;
+  lua_pushcfunction(vm->L, open_libraries);
+  lua_pushlightuserdata(vm->L, vm);
+  if (vm_pcall(vm, 1, 0) != LUA_OK) {
+    *error = take_message(vm->L);
+    vm_free(vm);
+    return NULL;
+  }
+  // Before the service's own hook, which flushes: what a task sends goes out in the same turn.
+  list_remove(&service->flush_hook.link);
+  loop_hook_add(vm->loop, &vm->hook);
+  loop_hook_add(vm->loop, &service->flush_hook);
+  return vm;
+}
+
+void vm_free(struct vm *vm) {
+  task_cancel_all(vm);
+  list_remove(&vm->hook.link);
+  loop_disarm(vm->loop, &vm->gc_timer);
+  lua_close(vm->L);
+  event_unref(vm->comment);
+  buf_deinit(&vm->scratch);
+  buf_deinit(&vm->warning);
+  free(vm);
+}
+
+int vm_load(struct vm *vm, const char *path, char **error) {
+  lua_pushcfunction(vm->L, core_load);
+  lua_pushstring(vm->L, path);
+  if (vm_pcall(vm, 1, 0) == LUA_OK) return 0;
+  *error = take_message(vm->L);
+  return -1;
+}
+
+static void spawn_listed(struct vm *vm, int ref) {
+  lua_pushcfunction(vm->L, core_spawn_listed);
+  lua_pushinteger(vm->L, ref);
+  if (vm_pcall(vm, 1, 0) == LUA_OK) return;
+  char *message = take_message(vm->L);
+  log_message(LOG_ERROR, "%s", message);
+  free(message);
+}
+
+void vm_start(struct vm *vm) { spawn_listed(vm, vm->starters_ref); }
+
+void vm_stop(struct vm *vm) { spawn_listed(vm, vm->stoppers_ref); }
+
+int vm_ref(lua_State *L) {
+  int ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  vm_of(L)->refs++;
+  return ref;
+}
+
+void vm_unref(struct vm *vm, int ref) {
+  if (ref == LUA_NOREF || ref == LUA_REFNIL) return;
+  luaL_unref(vm->L, LUA_REGISTRYINDEX, ref);
+  vm->refs--;
+}
+
+// Pushes "file:line: " of the nearest function that a user wrote, "" where there is none.
+static void push_user_position(lua_State *L) {
+  lua_Debug ar;
+  for (int level = 1; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sl", &ar);
+    if (ar.currentline < 0 || !strncmp(ar.source, "=spate", 6)) continue;
+    lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+    return;
+  }
+  lua_pushliteral(L, "");
+}
+
+int raise_error(lua_State *L, const char *format, ...) {
+  char message[512];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(message, sizeof message, format, args);
+  va_end(args);
+  luaL_checkstack(L, 4, NULL);
+  push_user_position(L);
+  lua_pushstring(L, message);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+int raise_type(lua_State *L, int index, const char *what, const char *expected) {
+  return raise_error(L, "%s: expected %s, got %s", what, expected, luaL_typename(L, index));
+}

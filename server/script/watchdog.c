@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// A POSIX timer per worker counts the thread's own CPU time, so that a busy machine kills nobody and an idle
+// server is never woken. Its signal comes to the thread that is late: the handler compares the slice with the
+// one of the signal before and plants a hook on the running coroutine (lua_sethook is safe there). The hook
+// yields, which no pcall can catch; where it cannot yield it raises and stays. What no hook can reach, a long
+// C call or a finalizer, ends the process at the second deadline: its supervisor restarts it.
+#include "script/watchdog.h"
+#include <lauxlib.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "script/vm.h"
+
+enum { TICKS_PER_BURST = 4, INSTRUCTIONS = 100 };
+
+static __thread struct {
+  struct vm *vm;
+  timer_t timer;
+  unsigned long slice;
+  unsigned ticks; // seen in this slice
+} watch;
+
+static void on_expired(lua_State *L, lua_Debug *ar) {
+  struct vm *vm = vm_of(L);
+  if (!vm->expired) {
+    lua_getinfo(L, "Sl", ar);
+    snprintf(vm->expired_at, sizeof vm->expired_at, "%s:%d", ar->short_src, ar->currentline);
+  }
+  vm->expired = true;
+  if (lua_isyieldable(L)) lua_yield(L, 0);
+  else
+    luaL_error(L, "stopped after %f s of CPU time without waiting (limits.burst)",
+               vm->settings->limits.burst);
+}
+
+void watchdog_plant(lua_State *L) { lua_sethook(L, on_expired, LUA_MASKCOUNT, INSTRUCTIONS); }
+
+static void abort_process(void) {
+  static const char message[] =
+      "spate: a script cannot be stopped (a long C call, or a loop in a finalizer): aborting; "
+      "limits.hang says when\n";
+  ssize_t n = write(STDERR_FILENO, message, sizeof message - 1);
+  (void)n;
+  abort();
+}
+
+static void on_tick(int signal_number) {
+  (void)signal_number;
+  struct vm *vm = watch.vm;
+  if (!vm) return;
+  lua_State *running = vm->running;
+  if (!running || vm->slice != watch.slice) {
+    watch.slice = vm->slice, watch.ticks = 0;
+    return;
+  }
+  watch.ticks++;
+  if (watch.ticks >= TICKS_PER_BURST) watchdog_plant(running);
+  if (watch.ticks >= TICKS_PER_BURST * vm->settings->limits.hang / vm->settings->limits.burst)
+    abort_process();
+}
+
+void watchdog_start(struct vm *vm) {
+  struct sigaction action = {.sa_handler = on_tick, .sa_flags = SA_RESTART};
+  struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGVTALRM};
+  double tick = vm->settings->limits.burst / TICKS_PER_BURST;
+  struct timespec every = {.tv_sec = (time_t)tick, .tv_nsec = (long)((tick - (double)(time_t)tick) * 1e9)};
+  if (watch.vm) watchdog_stop();
+  watch.vm = vm, watch.ticks = 0;
+  event._sigev_un._tid = gettid();
+  sigaction(SIGVTALRM, &action, NULL);
+  if (timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &watch.timer) < 0 ||
+      timer_settime(watch.timer, 0, &(struct itimerspec){every, every}, NULL) < 0) {
+    log_message(LOG_WARN, "no CPU timer: a script that never waits will not be stopped");
+    watch.vm = NULL;
+  }
+}
+
+void watchdog_stop(void) {
+  if (!watch.vm) return;
+  timer_delete(watch.timer);
+  watch.vm = NULL;
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+// Ends what runs for too long without waiting. No permanent hook: that would double the cost of all Lua code.
+#pragma once
+#include <lua.h>
+
+struct vm;
+
+// Watches the calling thread: a timer of its CPU time sends it a signal for each part of limits.burst that it
+// has used, and a slice that sees several of them is expired. One state per thread.
+void watchdog_start(struct vm *vm);
+
+// Ends the watch of the calling thread.
+void watchdog_stop(void);
+
+// Has `L` stopped at its next instruction.
+void watchdog_plant(lua_State *L);
