@@ -27,11 +27,17 @@ SOURCES := $(wildcard server/*/*.c)
 MODULES := $(wildcard lua/spate/*.lua)
 ARGPARSE := /usr/share/lua/5.4/argparse.lua
 OBJECTS := $(SOURCES:server/%.c=$(BUILD)/%.o) $(LLHTTP:%=$(BUILD)/llhttp/%.o) $(BUILD)/embedded.o
-CORE    := $(filter-out $(BUILD)/process/%,$(OBJECTS))
+PROGRAM := $(filter-out $(BUILD)/harness/%,$(OBJECTS))
+HARNESS := $(filter-out $(BUILD)/process/%,$(OBJECTS))
 
-all: $(BUILD)/spate
+all: $(BUILD)/spate $(BUILD)/harness.so
 
-$(BUILD)/spate: $(OBJECTS)
+# For stock lua5.4, which has Lua's own symbols.
+$(BUILD)/harness.so: $(HARNESS)
+	@echo LD $@
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -o $@ $^ $(filter-out -llua%,$(LDLIBS))
+
+$(BUILD)/spate: $(PROGRAM)
 	@echo LD $@
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -Wl,-E
 

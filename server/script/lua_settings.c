@@ -131,7 +131,7 @@ static bool read_group(lua_State *L, const char *group, struct settings *s) {
   return true;
 }
 
-static void read_settings(lua_State *L, int table, struct settings *s) {
+void settings_read(lua_State *L, int table, struct settings *s) {
   static const char *const groups[] = {"limits", "timeouts", "keep_alive", "shutdown", "log"};
   static const char *const known[] = {"limits", "timeouts", "keep_alive", "shutdown",
                                       "log",    "listen",   "workers"};
@@ -178,7 +178,7 @@ static void read_workers(lua_State *L, int table, struct options *o) {
 // settings(file's table, options): the settings of both into *o (upvalue 1).
 static int take_settings(lua_State *L) {
   struct options *o = lua_touserdata(L, lua_upvalueindex(1));
-  read_settings(L, 1, &o->settings);
+  settings_read(L, 1, &o->settings);
   read_listen(L, 1, o);
   read_workers(L, 1, o);
   return 0;

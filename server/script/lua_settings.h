@@ -12,9 +12,14 @@ struct options {
   struct settings settings;
 };
 
+struct lua_State;
+
 enum { EXIT_OK, EXIT_APP, EXIT_USAGE, EXIT_CONFIG, EXIT_LISTEN, EXIT_INTERRUPT = 130 };
 
 // Reads argv and the settings file it names. Returns -1 with *o filled (options_deinit), or the exit code
 // with which the program is to end: help and version are printed to stdout, errors to stderr.
 int options_read(struct options *o, int argc, char **argv);
 void options_deinit(struct options *o);
+
+// Reads the groups of settings in the table at `table` over *s. Raises on an unknown key or a bad value.
+void settings_read(struct lua_State *L, int table, struct settings *s);

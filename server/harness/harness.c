@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: MIT
+// A server for specs: a Lua C module that takes the place of the process. One worker without a thread, a
+// clock that stands until it is moved, clients in memory. The application runs in a Lua state of its own, as
+// in the server.
+#include <lauxlib.h>
+#include <math.h>
+#include <stdlib.h>
+#include "base/log.h"
+#include "base/mem.h"
+#include "loop/transport_memory.h"
+#include "script/exchange.h"
+#include "script/lua_json.h"
+#include "script/lua_settings.h"
+#include "script/vm.h"
+#include "script/watchdog.h"
+#include "serve/conn.h"
+
+enum { TURNS_MAX = 1000 };
+
+static const char SERVER[] = "spate.harness.server", CLIENT[] = "spate.harness.client";
+
+struct harness {
+  struct manual_clock clock;
+  struct loop loop;
+  struct settings settings;
+  struct service service;
+  struct vm *vm;
+  struct list clients;
+  struct buf log;
+  long events_before;
+  int refs_before;
+  bool is_open, is_watched;
+};
+
+struct client {
+  struct list link;
+  struct memory_peer peer;
+};
+
+static void on_request(struct service *s, struct stream *stream) {
+  exchange_begin(container_of(s, struct harness, service)->vm, stream);
+}
+
+static const struct service_ops service_ops = {.on_request = on_request};
+
+static struct harness *check_server(lua_State *L) {
+  struct harness *h = luaL_checkudata(L, 1, SERVER);
+  luaL_argcheck(L, h->is_open, 1, "the server is closed");
+  return h;
+}
+
+static struct client *check_client(lua_State *L) { return luaL_checkudata(L, 1, CLIENT); }
+
+static void on_log(void *owner, const char *line, size_t len) {
+  buf_append(&((struct harness *)owner)->log, line, len);
+}
+
+static double option(lua_State *L, const char *name, double otherwise) {
+  if (!lua_istable(L, 1)) return otherwise;
+  lua_getfield(L, 1, name);
+  double value = lua_isnil(L, -1)                               ? otherwise
+                 : lua_toboolean(L, -1) && !lua_isnumber(L, -1) ? 1
+                                                                : lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+static void open_server(struct harness *h, double epoch) {
+  manual_clock_init(&h->clock, epoch);
+  loop_init(&h->loop, &h->clock.clock, false);
+  h->events_before = event_count();
+  service_init(&h->service, &h->loop, &h->settings, &service_ops);
+  log_capture(on_log, h);
+  h->is_open = true;
+}
+
+// harness.new{ epoch =, worker =, watch =, settings = {...} }: a server without an application.
+static int harness_new(lua_State *L) {
+  char *error = NULL;
+  struct harness *h = lua_newuserdatauv(L, sizeof *h, 0);
+  *h = (struct harness){.settings = settings_default()};
+  list_init(&h->clients);
+  luaL_setmetatable(L, SERVER);
+  if (lua_istable(L, 1) && lua_getfield(L, 1, "settings") == LUA_TTABLE)
+    settings_read(L, lua_gettop(L), &h->settings);
+  lua_settop(L, 2);
+  open_server(h, option(L, "epoch", 0));
+  h->vm = vm_new(&h->service, &h->settings, (int)option(L, "worker", 0), &error);
+  if (!h->vm) {
+    lua_pushstring(L, error);
+    free(error);
+    return lua_error(L);
+  }
+  h->is_watched = option(L, "watch", 0) > 0;
+  if (h->is_watched) watchdog_start(h->vm);
+  return 1;
+}
+
+static bool poll_clients(struct harness *h) {
+  bool any = false;
+  list_each (node, &h->clients) any |= memory_peer_poll(&container_of(node, struct client, link)->peer);
+  return any;
+}
+
+// Turns until nothing is left to do now; a producer that never waits is left after TURNS_MAX.
+static int settle(struct harness *h) {
+  int turns = 0;
+  bool more = true;
+  for (; more && turns < TURNS_MAX; turns++) {
+    more = poll_clients(h);
+    more |= loop_turn(&h->loop);
+  }
+  return turns;
+}
+
+// server:load(path): true, or nil and the message. The application starts at once.
+static int server_load(lua_State *L) {
+  struct harness *h = check_server(L);
+  char *error = NULL;
+  if (vm_load(h->vm, luaL_checkstring(L, 2), &error) < 0) {
+    lua_pushnil(L);
+    lua_pushstring(L, error);
+    free(error);
+    return 2;
+  }
+  vm_start(h->vm);
+  settle(h);
+  h->refs_before = h->vm->refs - h->vm->pooled;
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+// server:connect(): a client.
+static int server_connect(lua_State *L) {
+  struct harness *h = check_server(L);
+  struct client *c = lua_newuserdatauv(L, sizeof *c, 1);
+  memory_peer_init(&c->peer);
+  list_init(&c->link);
+  luaL_setmetatable(L, CLIENT);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  list_append(&h->clients, &c->link);
+  service_accept(&h->service, &c->peer.transport);
+  return 1;
+}
+
+// server:turn(): runs until nothing is left to do at this moment; how many turns that took.
+static int server_turn(lua_State *L) {
+  lua_pushinteger(L, settle(check_server(L)));
+  return 1;
+}
+
+// server:advance(seconds): moves time from deadline to deadline.
+static int server_advance(lua_State *L) {
+  struct harness *h = check_server(L);
+  double target = h->clock.now + luaL_checknumber(L, 2), next;
+  settle(h);
+  while ((next = timer_next(&h->loop.timers)) <= target) {
+    h->clock.now = MAX(next, h->clock.now);
+    settle(h);
+  }
+  h->clock.now = target;
+  settle(h);
+  return 0;
+}
+
+static int server_now(lua_State *L) {
+  lua_pushnumber(L, check_server(L)->clock.now);
+  return 1;
+}
+
+// server:drain(): what a stop signal does.
+static int server_drain(lua_State *L) {
+  struct harness *h = check_server(L);
+  vm_stop(h->vm);
+  service_drain(&h->service);
+  settle(h);
+  return 0;
+}
+
+static void set(lua_State *L, const char *name, double n) {
+  lua_pushinteger(L, (lua_Integer)n);
+  lua_setfield(L, -2, name);
+}
+
+// server:stats(): what is alive and what has been counted.
+static int server_stats(lua_State *L) {
+  struct harness *h = check_server(L);
+  const struct counters *c = &h->service.counters;
+  lua_newtable(L);
+  set(L, "connections", (double)c->connections_open);
+  set(L, "streams", (double)c->streams_open);
+  set(L, "requests_total", (double)c->requests_total);
+  set(L, "events_total", (double)c->events_total);
+  set(L, "slow_total", (double)c->slow_total);
+  set(L, "refused_total", (double)c->refused_total);
+  set(L, "lua_bytes", (double)h->vm->bytes);
+  // One event is the service's last chunk, one at most the state's keep-alive comment.
+  set(L, "events", (double)(event_count() - h->events_before - 1 - (h->vm->comment != NULL)));
+  set(L, "tasks", (double)h->vm->task_count);
+  set(L, "timers", (double)(h->loop.timers.count - timer_is_armed(&h->vm->gc_timer)));
+  set(L, "refs", (double)(h->vm->refs - h->vm->pooled - h->refs_before));
+  return 1;
+}
+
+// server:log(): what has been logged since the last call.
+static int server_log(lua_State *L) {
+  struct harness *h = check_server(L);
+  lua_pushlstring(L, h->log.bytes ? h->log.bytes : "", h->log.len);
+  buf_reset(&h->log, 0);
+  return 1;
+}
+
+static int server_close(lua_State *L) {
+  struct harness *h = luaL_checkudata(L, 1, SERVER);
+  if (!h->is_open) return 0;
+  h->is_open = false;
+  service_close_all(&h->service);
+  if (h->is_watched) watchdog_stop();
+  if (h->vm) vm_free(h->vm);
+  service_deinit(&h->service);
+  loop_deinit(&h->loop);
+  log_capture(NULL, NULL);
+  buf_deinit(&h->log);
+  while (list_shift(&h->clients)) continue;
+  return 0;
+}
+
+// client:send(bytes): nothing happens before the server's next turn.
+static int client_send(lua_State *L) {
+  struct client *c = check_client(L);
+  size_t len;
+  const char *bytes = luaL_checklstring(L, 2, &len);
+  buf_append(&c->peer.to_server, bytes, len);
+  lua_settop(L, 1);
+  return 1;
+}
+
+// client:take(): the bytes that have come since the last call.
+static int client_take(lua_State *L) {
+  struct client *c = check_client(L);
+  lua_pushlstring(L, c->peer.to_client.bytes ? c->peer.to_client.bytes : "", c->peer.to_client.len);
+  buf_reset(&c->peer.to_client, 1 << 16);
+  return 1;
+}
+
+// client:finish() ends its side; client:reset() cuts the connection.
+static int client_finish(lua_State *L) {
+  check_client(L)->peer.client_ended = true;
+  return 0;
+}
+
+static int client_reset(lua_State *L) {
+  check_client(L)->peer.client_reset = true;
+  return 0;
+}
+
+// client:window(bytes): so many more are taken from the server; nil: any number.
+static int client_window(lua_State *L) {
+  check_client(L)->peer.window = lua_isnoneornil(L, 2) ? SIZE_MAX : (size_t)luaL_checkinteger(L, 2);
+  return 0;
+}
+
+// client:pieces(bytes): the server reads at most so many at a time.
+static int client_pieces(lua_State *L) {
+  check_client(L)->peer.piece = (size_t)luaL_checkinteger(L, 2);
+  return 0;
+}
+
+// client:state(): "open", "ended" (the server's side), "closed" or "reset".
+static int client_state(lua_State *L) {
+  const struct memory_peer *p = &check_client(L)->peer;
+  lua_pushstring(L, p->server_reset    ? "reset"
+                    : p->server_closed ? "closed"
+                    : p->server_ended  ? "ended"
+                                       : "open");
+  return 1;
+}
+
+static int client_collect(lua_State *L) {
+  struct client *c = check_client(L);
+  bool is_open = !list_empty(&c->link);
+  if (is_open && !c->peer.server_closed) { // the server still holds it
+    struct conn *conn = c->peer.transport.owner;
+    conn_close(conn, REASON_CLIENT_CLOSED, false);
+  }
+  list_remove(&c->link);
+  memory_peer_deinit(&c->peer);
+  return 0;
+}
+
+static void new_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction collect) {
+  luaL_newmetatable(L, name);
+  lua_newtable(L);
+  luaL_setfuncs(L, methods, 0);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, collect);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+}
+
+__attribute__((visibility("default"))) int luaopen_harness(lua_State *L);
+
+int luaopen_harness(lua_State *L) {
+  static const luaL_Reg server_methods[] = {{"load", server_load},   {"connect", server_connect},
+                                            {"turn", server_turn},   {"advance", server_advance},
+                                            {"now", server_now},     {"drain", server_drain},
+                                            {"stats", server_stats}, {"log", server_log},
+                                            {"close", server_close}, {NULL, NULL}};
+  static const luaL_Reg client_methods[] = {{"send", client_send},     {"take", client_take},
+                                            {"finish", client_finish}, {"reset", client_reset},
+                                            {"window", client_window}, {"pieces", client_pieces},
+                                            {"state", client_state},   {NULL, NULL}};
+  new_class(L, SERVER, server_methods, server_close);
+  new_class(L, CLIENT, client_methods, client_collect);
+  lua_newtable(L);
+  lua_pushcfunction(L, harness_new);
+  lua_setfield(L, -2, "new");
+  json_open(L, settings_default().limits.json_depth);
+  lua_setfield(L, -2, "json");
+  return 1;
+}

@@ -1,0 +1,184 @@
+-- SPDX-License-Identifier: MIT
+-- What the specs stand on: an application in memory, clients that speak HTTP to it, virtual time, and a report of
+-- what is left over.
+package.cpath = "./" .. (os.getenv("BUILD") or "build") .. "/?.so;" .. package.cpath
+local harness = require "harness"
+
+local helper = { harness = harness, json = harness.json }
+
+local Server = {}
+Server.__index = Server
+
+local Response = {}
+Response.__index = Response
+
+local function write_script(source)
+  local path = os.tmpname()
+  local f = assert(io.open(path, "w"))
+  f:write(source)
+  f:close()
+  return path
+end
+
+local PRELUDE = [[local spate, sse, json = require "spate", require "spate.sse", require "spate.json"
+local app, reply = spate.app(), spate.reply
+]]
+
+-- A server for the application in the file `app`, or of the `source` of one between the usual first lines and
+-- `return app`. `options` as harness.new. Raises what loading says.
+function helper.serve(source, options)
+  local path, temporary = source, false
+  if source:find("[\n:]") then path, temporary = write_script(PRELUDE .. source .. "\nreturn app\n"), true end
+  local core = harness.new(options or {})
+  local ok, err = core:load(path)
+  if temporary then os.remove(path) end
+  if not ok then
+    core:close()
+    error(err, 0)
+  end
+  return setmetatable({ core = core, clients = {} }, Server)
+end
+
+-- What loading the application says.
+function helper.load_error(source, options)
+  local ok, err = pcall(helper.serve, source, options)
+  assert(not ok, "expected the application not to load")
+  return err
+end
+
+function Server:advance(seconds) self.core:advance(seconds) end
+
+function Server:turn() return self.core:turn() end
+
+function Server:log() return self.core:log() end
+
+function Server:stats() return self.core:stats() end
+
+function Server:connect()
+  local client = self.core:connect()
+  self.clients[#self.clients + 1] = client
+  return client
+end
+
+-- Sends bytes on a new connection (or `client`), runs what they set off; the response so far.
+function Server:send(bytes, client)
+  client = client or self:connect()
+  client:send(bytes)
+  self:turn()
+  return setmetatable({ server = self, client = client, bytes = "" }, Response)
+end
+
+local function head_of(method, target, options)
+  local lines, given = { ("%s %s HTTP/%s"):format(method, target, options.version or "1.1") }, {}
+  for name, value in pairs(options.headers or {}) do
+    given[name:lower()] = true
+    lines[#lines + 1] = name .. ": " .. value
+  end
+  if not given.host then lines[#lines + 1] = "Host: spec" end
+  if options.body then lines[#lines + 1] = "Content-Length: " .. #options.body end
+  return table.concat(lines, "\r\n") .. "\r\n\r\n" .. (options.body or "")
+end
+
+-- A request; options: headers, body, json, version, client.
+function Server:request(method, target, options)
+  options = options or {}
+  if options.json ~= nil then options.body = helper.json.encode(options.json) end
+  return self:send(head_of(method, target, options), options.client)
+end
+
+for _, method in ipairs { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" } do
+  Server[method:lower()] = function(self, target, options) return self:request(method, target, options) end
+end
+
+-- Ends the server and raises what is left over: tasks, timers, events, references, connections.
+function Server:close()
+  for _, client in ipairs(self.clients) do client:finish() end
+  self:turn()
+  self:advance(3) -- connections that linger
+  local stats, left = self:stats(), {}
+  for _, kind in ipairs { "connections", "streams", "tasks", "timers", "events", "refs" } do
+    if stats[kind] ~= 0 then left[#left + 1] = ("%d %s"):format(stats[kind], kind) end
+  end
+  self.core:close()
+  if #left > 0 then error("left over at the end: " .. table.concat(left, ", "), 2) end
+end
+
+-- All bytes received so far.
+function Response:raw()
+  self.bytes = self.bytes .. self.client:take()
+  return self.bytes
+end
+
+function Response:status() return tonumber(self:raw():match("^HTTP/1%.1 (%d+)")) end
+
+function Response:head() return self:raw():match("^(.-)\r\n\r\n") or self.bytes end
+
+-- The values of a field, joined with a comma; nil where there is none.
+function Response:header(name)
+  local values = {}
+  for field, value in self:head():gmatch("\r\n([^:\r\n]+): ([^\r\n]*)") do
+    if field:lower() == name:lower() then values[#values + 1] = value end
+  end
+  return values[1] and table.concat(values, ", ")
+end
+
+local function dechunk(bytes)
+  local parts, at, ended = {}, 1, false
+  while true do
+    local digits, from = bytes:match("^(%x+)\r\n()", at)
+    if not digits then break end
+    local size = tonumber(digits, 16)
+    if size == 0 then
+      ended = bytes:sub(from, from + 1) == "\r\n"
+      break
+    end
+    if #bytes < from + size + 1 then break end
+    parts[#parts + 1] = bytes:sub(from, from + size - 1)
+    at = from + size + 2
+  end
+  return table.concat(parts), ended
+end
+
+-- The body so far, and whether it has come to its end.
+function Response:body()
+  local rest = self:raw():match("\r\n\r\n(.*)$") or ""
+  if self:header("Transfer-Encoding") == "chunked" then return dechunk(rest) end
+  local length = tonumber(self:header("Content-Length"))
+  if not length then return rest, self.client:state() ~= "open" end
+  return rest:sub(1, length), #rest >= length
+end
+
+function Response:json() return assert(helper.json.decode((self:body()))) end
+
+-- The events so far as a list of { event, data, id, retry }, by the rules of WHATWG HTML 9.2.6 (an event without
+-- data counts where it has an id or retry); comments go to `comments`.
+function Response:events()
+  local events, comments, event = {}, {}, {}
+  for line in (self:body()):gmatch("([^\n]*)\n") do
+    local name, value = line:match("^([^:]*):? ?(.*)$")
+    if line == "" then
+      if next(event) then events[#events + 1] = event end
+      event = {}
+    elseif name == "" then comments[#comments + 1] = value
+    elseif name == "data" then event.data = event.data and event.data .. "\n" .. value or value
+    else event[name] = value end
+  end
+  return events, comments
+end
+
+-- The data of all events.
+function Response:data()
+  local list = {}
+  for i, event in ipairs((self:events())) do list[i] = event.data end
+  return list
+end
+
+-- The client leaves.
+function Response:close()
+  self.client:finish()
+  self.server:turn()
+end
+
+function Response:has_ended() return (select(2, self:body())) end
+
+return helper
