@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/utf8.h"
 
 enum {
   JSON_LEN_MAX =
@@ -131,21 +132,6 @@ static void __attribute__((noreturn)) fail(struct encoder *e, const struct place
   }
   luaL_error(L, "%s", message);
   abort();
-}
-
-// The length of the UTF-8 sequence of two to four bytes at `s`, or 0 where it is not valid.
-static size_t utf8_len(const unsigned char *s, size_t left) {
-  unsigned lead = s[0], low = 0x80, high = 0xbf;
-  size_t len = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || lead > 0xf4 || left < len) return 0;
-  if (lead == 0xe0) low = 0xa0;  // shorter forms
-  if (lead == 0xed) high = 0x9f; // surrogates
-  if (lead == 0xf0) low = 0x90;
-  if (lead == 0xf4) high = 0x8f; // beyond U+10FFFF
-  if (s[1] < low || s[1] > high) return 0;
-  for (size_t i = 2; i < len; i++)
-    if ((s[i] & 0xc0) != 0x80) return 0;
-  return len;
 }
 
 // True when one of eight bytes is a control character, a quote, a backslash or not ASCII. A borrow can only
@@ -384,10 +370,10 @@ static int push_members(struct encoder *e, const struct place *outer, struct pla
 // behind the content of the output, which nobody else needs meanwhile: so there is nothing to free if an
 // error is raised.
 static void push_sorted(struct encoder *e, int first, int count) {
-  size_t size = sizeof(struct member);
+  size_t size = sizeof(struct member), mask = _Alignof(struct member) - 1;
   luaL_checkstack(e->L, 2 * count + LUA_MINSTACK, "too many keys in an object");
   uintptr_t room = (uintptr_t)buf_reserve(e->out, ((size_t)count + 1) * size);
-  struct member *members = (struct member *)((room + size - 1) & ~(uintptr_t)(size - 1));
+  struct member *members = (struct member *)((room + mask) & ~(uintptr_t)mask);
   for (int i = 0; i < count; i++) members[i] = member_of(e->L, first + 2 * i);
   members_sort(e->L, members, count);
   for (int i = count; i-- > 0;) {

@@ -9,7 +9,8 @@ enum json_kind { JSON_KIND_NONE, JSON_KIND_ARRAY, JSON_KIND_OBJECT };
 
 // Appends the JSON of the value at `index` to `out`. Raises a Lua error on what cannot be encoded, so `out`
 // must belong to someone who survives that; it then holds a part. Until it raises it runs no Lua code,
-// neither metamethod nor finalizer.
+// neither metamethod nor finalizer. Keys are sorted on the Lua stack, which has room for objects of 240,000
+// members.
 void json_encode_value(lua_State *L, int index, struct buf *out, size_t depth_max);
 
 // Says in the metatable on top of the stack that the tables which have it are of this kind.

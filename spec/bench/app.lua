@@ -1,0 +1,33 @@
+-- SPDX-License-Identifier: MIT
+-- The script that `make bench` puts under load; nginx.conf and node_server.mjs answer the same paths.
+local spate, sse = require "spate", require "spate.sse"
+
+local app = spate.app()
+
+app:get("/interval", function()
+  return sse.reply(sse.interval(0.1):map(function(n) return n end))
+end)
+
+app:get("/sleep", function()
+  return sse.reply(function(send)
+    local n = 0
+    while true do
+      n = n + 1
+      send(n)
+      sse.sleep(0.1)
+    end
+  end)
+end)
+
+app:get("/never", function() return sse.reply(sse.never()) end)
+
+app:get("/idle", function()
+  return sse.reply(function(send)
+    send("hi")
+    while true do sse.sleep(3600) end
+  end)
+end)
+
+app:get("/hello", function(req) return "hello " .. (req.query.name or "world") end)
+
+return app

@@ -1,0 +1,168 @@
+-- SPDX-License-Identifier: MIT
+-- Child processes: start one on a core, wait until it answers, read its memory, end it.
+-- Invariant: no child outlives this program, however it ends: the kernel kills what it started (PDEATHSIG).
+local socket = require "socket"
+
+local process = {}
+process.__index = process
+
+local commands = {} -- in the order of their first run; also a set
+
+local function read_file(path)
+  local f <close> = io.open(path)
+  return f and f:read("a")
+end
+
+local function remember(command)
+  if not commands[command] then
+    commands[command] = true
+    commands[#commands + 1] = command
+  end
+end
+
+-- Every command line that was run, once each.
+function process.commands_list() return table.move(commands, 1, #commands, 1, {}) end
+
+-- The first line of output of a shell command, "" when it has none.
+function process.line(command)
+  local f <close> = assert(io.popen(command .. " 2>/dev/null"))
+  return f:read("l") or ""
+end
+
+function process.installed(program) return process.line("command -v " .. program) ~= "" end
+
+-- The cores that this program may use, in order.
+function process.cores()
+  local cores = {}
+  local list = read_file("/proc/self/status"):match("Cpus_allowed_list:%s*(%S+)")
+  for first, last in (list .. ","):gmatch("(%d+)%-?(%d*),") do
+    for core = tonumber(first), tonumber(last) or tonumber(first) do cores[#cores + 1] = core end
+  end
+  return cores
+end
+
+-- Seconds in which some runnable task had to wait for a core, since the machine started; nil where not counted.
+local function waited()
+  local text = read_file("/proc/pressure/cpu") or ""
+  local us = text:match("^some [^\n]*total=(%d+)")
+  return us and tonumber(us) / 1e6
+end
+
+-- Calls fn; returns its result and the part of the time in which a task waited for a core. Server and client
+-- have a core each, so that a large part means that something else ran there too.
+function process.contention(fn)
+  local start, before = socket.gettime(), waited()
+  local result = fn()
+  local seconds = socket.gettime() - start
+  return result, before and (waited() - before) / seconds
+end
+
+-- A port below those that the kernel gives to clients, free at this moment.
+function process.free_port()
+  for _ = 1, 1000 do
+    local port = math.random(20000, 31999)
+    local s = socket.bind("127.0.0.1", port)
+    if s then
+      s:close()
+      return port
+    end
+  end
+  error("no free port between 20000 and 31999")
+end
+
+-- `setpriv` stays for its signal at the parent's end, `exec` makes the shell's pid the program's.
+local function pinned(core, command)
+  return ("exec setpriv --pdeathsig KILL taskset -c %d %s"):format(core, command)
+end
+
+-- Starts a command on a core with its output in a file. Takes { command =, core =, log = }.
+function process.start(options)
+  remember(("taskset -c %d %s"):format(options.core, options.command))
+  local line = ("echo $$; %s >%s 2>&1"):format(pinned(options.core, options.command), options.log)
+  local handle = assert(io.popen(line))
+  return setmetatable({ handle = handle, pid = handle:read("n"), log = options.log }, process)
+end
+
+-- Runs a command on a core to its end and returns what it printed.
+function process.run(core, command)
+  remember(("taskset -c %d %s"):format(core, command))
+  local f <close> = assert(io.popen(pinned(core, command)))
+  local text = f:read("a")
+  local ok, how, code = f:close()
+  if not ok then error(("%s: %s %d"):format(command, how, code), 0) end
+  return text
+end
+
+function process:is_alive()
+  local stat = read_file(("/proc/%d/stat"):format(self.pid))
+  return stat ~= nil and not stat:find("^%d+ %(.*%) [ZX]")
+end
+
+local function answers(port, path)
+  local s <close> = setmetatable({ tcp = socket.tcp() }, { __close = function(t) t.tcp:close() end })
+  s.tcp:settimeout(1)
+  if not s.tcp:connect("127.0.0.1", port) then return false end
+  s.tcp:send(("GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"):format(path))
+  local status = s.tcp:receive("*l")
+  return status ~= nil and status:find("^HTTP/1%.%d 200") ~= nil
+end
+
+-- Polls `condition` until it holds; false when it did not within the seconds.
+function process.wait_until(seconds, pause, condition)
+  local deadline = socket.gettime() + seconds
+  while not condition() do
+    if socket.gettime() > deadline then return false end
+    socket.sleep(pause)
+  end
+  return true
+end
+
+-- Waits until GET path is answered with 200.
+function process:wait_ready(port, path)
+  local ready
+  process.wait_until(15, 0.01, function()
+    ready = answers(port, path)
+    return ready or not self:is_alive()
+  end)
+  if ready then return end
+  error(("does not answer; %s says: %s"):format(self.log, process.line("tail -n 1 " .. self.log)), 0)
+end
+
+-- Resident memory; smaps_rollup is exact where VmRSS lags behind by some pages per core.
+function process:rss_kb()
+  local text = read_file(("/proc/%d/smaps_rollup"):format(self.pid))
+    or read_file(("/proc/%d/status"):format(self.pid)) or ""
+  return tonumber(text:match("Rss:%s*(%d+)") or text:match("VmRSS:%s*(%d+)"))
+end
+
+function process:open_files() return tonumber(process.line(("ls /proc/%d/fd | wc -l"):format(self.pid))) end
+
+-- Waits until no more than `files` are open and memory has stood still for half a second; returns it.
+function process:wait_idle(files)
+  if not process.wait_until(30, 0.02, function() return self:open_files() <= files end) then
+    error(("still has %d files open, %d before"):format(self:open_files(), files), 0)
+  end
+  local last, same = nil, 0
+  process.wait_until(10, 0.1, function()
+    local rss = self:rss_kb()
+    same = rss == last and same + 1 or 0
+    last = rss
+    return same == 5
+  end)
+  return last
+end
+
+-- Asks it to end, and insists after three seconds.
+function process:stop()
+  if not self.handle then return end
+  local handle = self.handle
+  self.handle = nil
+  os.execute(("kill -TERM %d 2>/dev/null"):format(self.pid))
+  if not process.wait_until(3, 0.01, function() return not self:is_alive() end) then
+    os.execute(("kill -KILL %d 2>/dev/null"):format(self.pid))
+  end
+  handle:close()
+end
+process.__close = process.stop
+
+return process

@@ -1,0 +1,215 @@
+-- SPDX-License-Identifier: MIT
+-- The benchmark: measures what is installed, prints tables, writes build/bench.json. Started by spec/bench/run
+-- from the root of the project, with build/spate built.
+package.path = "spec/bench/?.lua;" .. package.path
+local measure, process = require "measure", require "process"
+local report, servers = require "report", require "servers"
+
+local usage = [[
+usage: spec/bench/run [--quick] [--only NAME]...
+  --quick      less of everything: for a first look, not for a report
+  --only NAME  one part (streams, memory, hello, churn) or one server (spate, nginx-lua, node)
+]]
+
+local parts, rivals = {}, { spate = true, ["nginx-lua"] = true, node = true }
+for _, name in ipairs(measure.sections) do parts[name] = true end
+
+local function bad_usage(message)
+  io.stderr:write(message, "\n", usage)
+  os.exit(2)
+end
+
+local function parse(args)
+  local options, i = { parts = {}, servers = {} }, 1
+  while args[i] do
+    local name = args[i + 1]
+    if args[i] == "--quick" then options.quick = true
+    elseif args[i] == "--only" and parts[name] then options.parts[name], i = true, i + 1
+    elseif args[i] == "--only" and rivals[name] then options.servers[name], i = true, i + 1
+    elseif args[i] == "--only" then bad_usage("--only does not know " .. tostring(name))
+    else bad_usage("unknown argument " .. args[i]) end
+    i = i + 1
+  end
+  return options
+end
+
+local function machine(run)
+  local about = {
+    cores = #process.cores(), server_core = run.server_core, client_core = run.client_core,
+    cpu = process.line("sed -n 's/^model name[^:]*: //p' /proc/cpuinfo"), kernel = process.line("uname -sr"),
+    date = os.date("!%Y-%m-%dT%H:%M:%SZ"), open_files = process.line("ulimit -n"),
+    load_before = process.line("cut -d' ' -f1-3 /proc/loadavg"), versions = {},
+  }
+  for name in pairs(run.servers) do
+    if servers[name].version then about.versions[name] = process.line(servers[name].version) end
+  end
+  return about
+end
+
+-- Streams are limited by the files that a process may open; a smaller number is told.
+local function fit_to_limit(run)
+  local limit, s = tonumber(process.line("ulimit -n")) or math.huge, run.settings
+  local most = limit - 200
+  local function fit(n)
+    if n <= most then return n end
+    table.insert(run.skipped, ("%d streams: open files are limited to %d"):format(n, limit))
+    return most
+  end
+  s.streams, s.churn_streams = fit(s.streams), fit(s.churn_streams)
+  for i, n in ipairs(s.memory_streams) do s.memory_streams[i] = fit(n) end
+end
+
+local function choose_servers(run, only)
+  for _, name in ipairs(servers.order) do
+    local why = servers[name].missing()
+    local wanted = not rivals[name] or next(only) == nil or only[name]
+    if wanted and not why then run.servers[name] = true end
+    if wanted and why then table.insert(run.skipped, name .. ": " .. why) end
+  end
+end
+
+local function prepare(options)
+  local cores = process.cores()
+  local run = { settings = options.quick and measure.quick or measure.full, servers = {}, skipped = {} }
+  run.server_core, run.client_core = cores[1], cores[2] or cores[1]
+  if #cores < 2 then table.insert(run.skipped, "a core of its own for the client: there is only one") end
+  for _, tool in ipairs { "taskset", "setpriv" } do
+    if not process.installed(tool) then error(tool .. " is not installed (package util-linux)", 0) end
+  end
+  choose_servers(run, options.servers)
+  fit_to_limit(run)
+  for _, why in ipairs(run.skipped) do io.stderr:write("skipped: ", why, "\n") end
+  return run
+end
+
+-- A figure against its target: both in the row, and a word.
+local function judge(row, value, at_most)
+  if not row.target or not value then return "" end
+  row.reached = not row.too_few and (at_most and value <= row.target or not at_most and value >= row.target)
+  return ("%s %g %s"):format(at_most and "<=" or ">=", row.target, row.reached and "reached" or "MISSED")
+end
+
+local function print_streams(rows, s)
+  local cells, too_few = { { "", "CPU us/event", "events/s", "x floor", "target" } }, false
+  for _, row in ipairs(rows) do
+    too_few = too_few or row.too_few
+    cells[#cells + 1] = {
+      row.label, report.figure("%.2f", row.us_per_event),
+      row.events_per_s and report.thousands(row.events_per_s) .. (row.too_few and "!" or "") or "failed",
+      report.figure("%.2f", row.ratio_to_floor), judge(row, row.ratio_to_floor, true),
+    }
+  end
+  report.table(("%s streams x %d events/s, %g s, medians of %d rounds (nginx-lua, node: 1)"):format(
+    report.thousands(s.streams), s.rate, s.seconds, s.rounds), cells)
+  if too_few then print("  ! fewer events arrived than the rate asks for") end
+end
+
+local function print_memory(rows)
+  local cells = { { "" } }
+  for _, row in ipairs(rows) do
+    local line = { row.label }
+    for i, r in ipairs(row.runs) do
+      cells[1][i + 1] = report.thousands(r.conns)
+      line[i + 1] = ("%.2f"):format(r.kb_per_conn)
+    end
+    line[#line + 1] = row.error and "failed" or judge(row, row.most_kb_per_stream, true)
+    cells[#cells + 1] = line
+  end
+  report.table("resident kB per waiting stream, by number of streams", cells)
+end
+
+local function print_hello(rows, s)
+  local cells = { { "", "requests/s", "x nginx-lua", "target" } }
+  for _, row in ipairs(rows) do
+    cells[#cells + 1] = {
+      row.label, row.requests_per_s and report.thousands(row.requests_per_s) or "failed",
+      report.figure("%.2f", row.ratio_to_nginx_lua), judge(row, row.ratio_to_nginx_lua, false),
+    }
+  end
+  report.table(("hello with a query parameter, wrk -t1 -c64 -d%ds, medians of %d rounds"):format(
+    s.hello_seconds, s.hello_rounds), cells)
+end
+
+local function print_churn(rows, s)
+  local cells = { { "kB resident", "before" } }
+  for _, row in ipairs(rows) do
+    local line = { row.label, report.figure("%d", row.before_kb) }
+    for i, kb in ipairs(row.after_kb or {}) do
+      cells[1][i + 2] = "after " .. i
+      line[i + 2] = ("%d"):format(kb)
+    end
+    line[#line + 1] = report.figure("last/first %.2f", row.last_to_first)
+    line[#line + 1] = row.error and "failed" or judge(row, row.last_to_first, true)
+    cells[#cells + 1] = line
+  end
+  report.table(("memory after %s streams came and went"):format(report.thousands(s.churn_streams)), cells)
+end
+
+-- Other work on the two cores takes throughput and cache from whoever runs at that moment: by a factor of three
+-- in hello when a compiler ran beside it. Such figures, and ratios with them, are not to be reported.
+local function print_disturbed(result)
+  local runs, disturbed, worst = 0, 0, 0
+  for _, part in ipairs { "streams", "hello" } do
+    for _, row in ipairs(result[part] or {}) do
+      for _, figures in ipairs(row.runs) do
+        local is_disturbed = (figures.contention or 0) > result.settings.contention_max
+        runs, disturbed = runs + 1, disturbed + (is_disturbed and 1 or 0)
+        worst = math.max(worst, figures.contention or 0)
+      end
+    end
+  end
+  result.disturbed_runs, result.worst_contention = disturbed, worst
+  if disturbed == 0 then return end
+  print(("DISTURBED: in %d of %d runs other work wanted the same cores (tasks waited up to %d %% of the time)"):format(
+    disturbed, runs, worst * 100 // 1))
+end
+
+local printers = { streams = print_streams, memory = print_memory, hello = print_hello, churn = print_churn }
+
+local function print_all(result)
+  local m = result.machine
+  print(("\n%s, %d cores, %s, %s"):format(m.cpu, m.cores, m.kernel, m.date))
+  for _, part in ipairs(measure.sections) do
+    local rows = result[part]
+    if rows and #rows > 0 then printers[part](rows, result.settings) end
+  end
+  print("")
+  print_disturbed(result)
+  for _, why in ipairs(result.skipped) do print("skipped: " .. why) end
+end
+
+local function has_failed(result)
+  for _, part in ipairs(measure.sections) do
+    for _, row in ipairs(result[part] or {}) do
+      if row.error then return true end
+    end
+  end
+  return false
+end
+
+local function main(args)
+  local options = parse(args)
+  local run = prepare(options)
+  servers.build()
+  local result = { machine = machine(run), settings = run.settings, quick = options.quick or false }
+  local started = os.time()
+  for _, part in ipairs(measure.sections) do
+    if next(options.parts) == nil or options.parts[part] then result[part] = measure[part](run) end
+  end
+  result.skipped, result.commands, result.took_s = run.skipped, process.commands_list(), os.time() - started
+  print_all(result)
+  report.write_json("build/bench.json", result)
+  print(("build/bench.json has every figure; took %d s"):format(result.took_s))
+  return not has_failed(result)
+end
+
+-- A fault of this program shows its traceback, anything else its sentence.
+local function explain(e)
+  e = tostring(e)
+  if e:find("interrupted!", 1, true) then return "interrupted" end
+  return e:find("^[%w_/.]+%.lua:%d+:") and debug.traceback(e, 2) or e
+end
+
+local ok, done = xpcall(main, explain, arg)
+if not ok then io.stderr:write("bench: ", done, "\n") end
+os.exit(done == "interrupted" and 130 or ok and done and 0 or 1, true)

@@ -1,0 +1,81 @@
+-- SPDX-License-Identifier: MIT
+-- The servers that are compared: how each is found and started. Everything they write goes to build/bench/.
+local process = require "process"
+
+local servers = { order = { "floor", "floor-spread", "spate", "nginx-lua", "node" } }
+local out = "build/bench"
+
+local function exists(path)
+  local f <close> = io.open(path)
+  return f ~= nil
+end
+
+-- missing() tells why a server cannot run; command(port) prepares and returns its command line.
+servers["floor"] = {
+  probe = "/", missing = function() end,
+  command = function(port) return ("%s/floor -t 100 %d"):format(out, port) end,
+}
+
+servers["floor-spread"] = {
+  probe = "/", missing = function() end,
+  command = function(port) return ("%s/floor -t 100 -s %d"):format(out, port) end,
+}
+
+servers["spate"] = {
+  probe = "/hello",
+  missing = function() return not exists("build/spate") and "build/spate is not built" or nil end,
+  command = function(port)
+    return ("build/spate serve spec/bench/app.lua -l 127.0.0.1:%d -w 1 -c spec/bench/spate.conf.lua"):format(port)
+  end,
+  version = "build/spate --version",
+}
+
+servers["nginx-lua"] = {
+  probe = "/hello",
+  missing = function()
+    if not process.installed("nginx") then return "nginx is not installed" end
+    local module = "/usr/lib/nginx/modules/ngx_http_lua_module.so"
+    if not exists(module) then return "libnginx-mod-http-lua is not installed" end
+  end,
+  command = function(port)
+    local prefix = out .. "/nginx"
+    os.execute("mkdir -p " .. prefix)
+    local from <close> = assert(io.open("spec/bench/nginx.conf"))
+    local to <close> = assert(io.open(prefix .. "/nginx.conf", "w"))
+    to:write((from:read("a"):gsub("@PORT@", port)))
+    return ("nginx -p %s/ -c nginx.conf -e error.log"):format(prefix)
+  end,
+  version = "nginx -v 2>&1",
+}
+
+servers["node"] = {
+  probe = "/hello",
+  missing = function() return not process.installed("node") and "node is not installed" or nil end,
+  command = function(port) return ("node spec/bench/node_server.mjs %d"):format(port) end,
+  version = "node --version",
+}
+
+-- Compiles the load client and the floor.
+function servers.build()
+  local cc = os.getenv("CC") or "cc"
+  os.execute("mkdir -p " .. out)
+  for _, name in ipairs { "sseload", "floor" } do
+    local line = ("%s -std=gnu11 -O2 -pthread -o %s/%s spec/bench/%s.c"):format(cc, out, name, name)
+    if not os.execute(line) then error("cannot compile: " .. line, 0) end
+  end
+end
+
+-- Starts a server on a core and returns its process, with its `port`, once it answers.
+function servers.start(name, core)
+  local server, port = servers[name], process.free_port()
+  local p = process.start { command = server.command(port), core = core, log = ("%s/%s.log"):format(out, name) }
+  p.port = port
+  local ok, message = pcall(p.wait_ready, p, port, server.probe)
+  if not ok then
+    p:stop()
+    error(name .. ": " .. message, 0)
+  end
+  return p
+end
+
+return servers
