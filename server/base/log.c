@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include <errno.h>
 #include <math.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 enum { WAITING_MAX = 1 << 20, BATCH_NS = 10 * 1000 * 1000 };
 
@@ -24,7 +26,7 @@ static struct {
   struct buf waiting;
   uint64_t dropped, dropped_said;
   atomic_int level;
-  bool running, stopping, writing, json;
+  bool running, stopping, json;
   int fd;
   void (*sink)(void *owner, const char *line, size_t len);
   void *sink_owner;
@@ -38,18 +40,31 @@ static void write_all(int fd, const char *bytes, size_t len) {
   while (len) {
     ssize_t n = write(fd, bytes, len);
     if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN && poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1) > 0) continue;
     if (n <= 0) return; // nowhere left to say so
     bytes += n, len -= (size_t)n;
   }
 }
 
+static void finish_line(struct log_line *l) {
+  if (l->json) buf_append_byte(&l->buf, '}');
+  buf_append_byte(&l->buf, '\n');
+}
+
+static bool is_something_waiting(void) { return out.waiting.len || out.dropped > out.dropped_said; }
+
 // With the lock held: the batch to write next, with a note of what was dropped.
 static struct buf take_batch(void) {
   struct buf batch = out.waiting;
   out.waiting = (struct buf){0};
-  if (out.dropped > out.dropped_said)
-    buf_printf(&batch, "%llu log lines dropped: the reader of the log is too slow\n",
-               (unsigned long long)(out.dropped - out.dropped_said));
+  if (out.dropped == out.dropped_said) return batch;
+  struct log_line line;
+  log_begin(&line, LOG_WARN, clock_wall(clock_system()),
+            SPAN("log lines dropped: the reader of the log is too slow"));
+  log_number(&line, "lines", (double)(out.dropped - out.dropped_said));
+  finish_line(&line);
+  buf_append(&batch, line.buf.bytes, line.buf.len);
+  buf_deinit(&line.buf);
   out.dropped_said = out.dropped;
   return batch;
 }
@@ -57,8 +72,8 @@ static struct buf take_batch(void) {
 static void *writer_main(void *unused) {
   (void)unused;
   pthread_mutex_lock(&out.lock);
-  while (!out.stopping || out.waiting.len) {
-    if (!out.waiting.len) {
+  while (!out.stopping || is_something_waiting()) {
+    if (!is_something_waiting()) {
       pthread_cond_wait(&out.filled, &out.lock);
       continue;
     }
@@ -79,28 +94,33 @@ static void *writer_main(void *unused) {
   return NULL;
 }
 
-void log_start(int fd, enum log_level level, bool json) {
-  out.fd = fd, out.json = json, out.stopping = false;
+void log_configure(enum log_level level, bool json) {
+  out.json = json;
   atomic_store(&out.level, level);
+}
+
+void log_start(int fd, enum log_level level, bool json) {
+  out.fd = fd, out.stopping = false;
+  log_configure(level, json);
   if (out.running) return;
   out.running = pthread_create(&out.writer, NULL, writer_main, NULL) == 0;
 }
 
 void log_stop(void) {
   pthread_mutex_lock(&out.lock);
-  if (out.running) {
+  bool ends = out.running && !out.stopping;
+  if (ends) {
     out.stopping = true;
     pthread_cond_signal(&out.filled);
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += 2;
-    while (out.running && pthread_cond_timedwait(&out.written, &out.lock, &until) == 0) continue;
+    int failed = 0;
+    while (out.running && !failed) failed = pthread_cond_timedwait(&out.written, &out.lock, &until);
   }
-  bool ended = !out.running;
-  pthread_t writer = out.writer;
-  bool started = out.stopping;
+  ends = ends && !out.running;
   pthread_mutex_unlock(&out.lock);
-  if (started && ended) pthread_join(writer, NULL);
+  if (ends) pthread_join(out.writer, NULL);
 }
 
 void log_capture(void (*sink)(void *owner, const char *line, size_t len), void *owner) {
@@ -136,10 +156,22 @@ void log_raw(const char *bytes, size_t len) {
 static void append_escaped(struct buf *b, struct span s, bool json) {
   for (size_t i = 0; i < s.len; i++) {
     unsigned char c = (unsigned char)s.bytes[i];
+    size_t len = c < 0x80 ? 1 : utf8_len((const unsigned char *)s.bytes + i, s.len - i);
     if (c == '"' || c == '\\') buf_append_byte(b, '\\'), buf_append_byte(b, (char)c);
     else if (c == '\n') buf_append_span(b, SPAN("\\n"));
-    else if (c < 0x20 || c == 0x7f || (json && c >= 0x80)) buf_printf(b, json ? "\\u%04x" : "\\x%02x", c);
-    else buf_append_byte(b, (char)c);
+    else if (c < 0x20 || c == 0x7f || !len) buf_printf(b, json ? "\\u%04x" : "\\x%02x", c);
+    else buf_append(b, s.bytes + i, len), i += len - 1;
+  }
+}
+
+// A message of several lines, such as a traceback, stays readable; lines after the first are indented, so
+// none of them can pass for a line of its own.
+static void append_message(struct buf *b, struct span s) {
+  for (size_t i = 0; i < s.len; i++) {
+    unsigned char c = (unsigned char)s.bytes[i];
+    if (c == '\n') buf_append_span(b, i + 1 < s.len && s.bytes[i + 1] == '\t' ? SPAN("\n") : SPAN("\n\t"));
+    else if ((c < 0x20 && c != '\t') || c == 0x7f) buf_printf(b, "\\x%02x", c);
+    else buf_append_byte(b, s.bytes[i]);
   }
 }
 
@@ -165,7 +197,7 @@ void log_begin(struct log_line *l, enum log_level level, double wall, struct spa
   } else {
     append_time(&l->buf, wall);
     buf_printf(&l->buf, " %-5s ", names[level]);
-    buf_append_span(&l->buf, message);
+    append_message(&l->buf, message);
   }
 }
 
@@ -202,8 +234,7 @@ void log_number(struct log_line *l, const char *key, double value) {
 }
 
 void log_end(struct log_line *l) {
-  if (l->json) buf_append_byte(&l->buf, '}');
-  buf_append_byte(&l->buf, '\n');
+  finish_line(l);
   log_raw(l->buf.bytes, l->buf.len);
   buf_deinit(&l->buf);
 }

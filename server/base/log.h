@@ -10,6 +10,9 @@
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_OFF };
 
+// Which lines are written, and how they look.
+void log_configure(enum log_level level, bool json);
+
 // Starts the writer on `fd`. Before this, lines go to stderr at once.
 void log_start(int fd, enum log_level level, bool json);
 

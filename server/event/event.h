@@ -10,6 +10,8 @@ struct event {
   atomic_uint refs;
   uint32_t len;               // of all bytes: framed as an HTTP/1.1 chunk
   uint32_t bare_at, bare_len; // the same without the frame, for what frames otherwise or not at all
+  uint64_t seq;               // in its channel; 0: of none
+  uint64_t key;               // events of one key stand for one another (conflate)
   char bytes[];
 };
 

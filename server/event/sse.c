@@ -29,13 +29,16 @@ static bool next_line(struct line_reader *r, struct span *line) {
   *line = (struct span){r->at, (size_t)(stop - r->at)};
   r->done = stop == r->end;
   if (r->done) return true;
-  r->at = stop + (stop == r->cr && stop + 1 == r->lf ? 2 : 1);
+  bool is_crlf = stop == r->cr && stop + 1 == r->lf && r->lf < r->end;
+  r->at = stop + (is_crlf ? 2 : 1);
   if (r->cr < r->at) r->cr = find(r->at, r->end, '\r');
   if (r->lf < r->at) r->lf = find(r->at, r->end, '\n');
   return true;
 }
 
+// Most texts are short: going through them beats two searches.
 static bool has_break(struct span s) {
+  if (s.len > 64) return memchr(s.bytes, '\n', s.len) || memchr(s.bytes, '\r', s.len);
   for (size_t i = 0; i < s.len; i++)
     if (s.bytes[i] == '\n' || s.bytes[i] == '\r') return true;
   return false;
@@ -65,8 +68,9 @@ size_t sse_length(const struct sse_fields *f) {
   if (f->event.bytes) len += 8 + f->event.len;
   if (f->id.bytes) len += 5 + f->id.len;
   if (f->retry_ms >= 0) len += 8 + decimal(f->retry_ms, digits);
-  if (f->data.bytes)
-    for (struct line_reader r = lines_of(f->data); next_line(&r, &line);) len += 7 + line.len;
+  if (!f->data.bytes) return len;
+  if (!has_break(f->data)) return len + 7 + f->data.len;
+  for (struct line_reader r = lines_of(f->data); next_line(&r, &line);) len += 7 + line.len;
   return len;
 }
 
@@ -79,18 +83,22 @@ static char *put(char *out, struct span prefix, struct span value) {
   return out;
 }
 
-struct event *sse_encode(const struct sse_fields *f) {
-  char *out, digits[24];
+static char *put_data(char *out, struct span data) {
   struct span line;
-  struct event *e = event_new_framed(sse_length(f), &out);
+  if (!has_break(data)) return put(out, SPAN("data: "), data);
+  for (struct line_reader r = lines_of(data); next_line(&r, &line);) out = put(out, SPAN("data: "), line);
+  return out;
+}
+
+struct event *sse_encode(const struct sse_fields *f, size_t len) {
+  char *out, digits[24];
+  struct event *e = event_new_framed(len, &out);
   if (f->comment.bytes)
     out = f->comment.len ? put(out, SPAN(": "), f->comment) : put(out, SPAN(":"), SPAN(""));
   if (f->event.bytes) out = put(out, SPAN("event: "), f->event);
   if (f->id.bytes) out = put(out, SPAN("id: "), f->id);
   if (f->retry_ms >= 0) out = put(out, SPAN("retry: "), (struct span){digits, decimal(f->retry_ms, digits)});
-  if (f->data.bytes)
-    for (struct line_reader r = lines_of(f->data); next_line(&r, &line);)
-      out = put(out, SPAN("data: "), line);
+  if (f->data.bytes) out = put_data(out, f->data);
   *out = '\n';
   return e;
 }

@@ -114,7 +114,7 @@ static size_t http1_feed(struct proto *p, const char *bytes, size_t len) {
 static enum proto_phase http1_phase(const struct proto *p) {
   const struct http1 *h = container_of(p, const struct http1, proto);
   if (h->state != HTTP1_HEAD) return PROTO_BODY;
-  return h->guard.state == GUARD_START ? PROTO_IDLE : PROTO_HEAD;
+  return h->guard.state == GUARD_START || h->guard.state == GUARD_LEAD_LF ? PROTO_IDLE : PROTO_HEAD;
 }
 
 static void http1_next(struct proto *p) {

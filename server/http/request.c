@@ -26,4 +26,12 @@ struct span request_field(const struct request *r, struct span name) {
   return (struct span){0};
 }
 
-void request_free(struct request *r) { free(r); }
+struct request *request_keep(struct request *r) {
+  r->borrowers++;
+  return r;
+}
+
+void request_free(struct request *r) {
+  if (r && r->borrowers) r->borrowers--;
+  else free(r);
+}

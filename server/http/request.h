@@ -23,6 +23,7 @@ struct field {
 };
 
 struct request {
+  unsigned borrowers; // that keep it beside its owner
   enum method method;
   int minor;       // HTTP/1.minor
   bool keep_alive; // the client's wish by version and Connection (RFC 9112 9.3)
@@ -47,5 +48,8 @@ int method_of(struct span name);
 // The value of the first field with this name in lower case; bytes == NULL where there is none.
 struct span request_field(const struct request *r, struct span name);
 
-// Frees a request; NULL is allowed.
+// Keeps a request for one more borrower, who gives it back with request_free.
+struct request *request_keep(struct request *r);
+
+// Frees a request once nobody else keeps it; NULL is allowed.
 void request_free(struct request *r);

@@ -65,6 +65,10 @@ bool loop_turn(struct loop *l) {
     struct loop_hook *h = container_of(node, struct loop_hook, link);
     more |= h->run(h);
   }
+  list_each (node, &l->hooks) {
+    struct loop_hook *h = container_of(node, struct loop_hook, link);
+    more |= h->is_ready && h->is_ready(h);
+  }
   return more;
 }
 

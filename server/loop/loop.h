@@ -23,7 +23,8 @@ struct loop {
 // Something to do once per turn. Hooks run in the order in which they were added.
 struct loop_hook {
   struct list link;
-  bool (*run)(struct loop_hook *h); // true: there is more, do not sleep
+  bool (*run)(struct loop_hook *h);      // true: there is more, do not sleep
+  bool (*is_ready)(struct loop_hook *h); // asked again once all hooks have run, where it is set
 };
 
 // Makes the loop ready; `with_poll` false leaves libev out. 0, or -1 where the kernel gives no epoll.

@@ -142,8 +142,8 @@ void sock_name(int fd, char out[SOCK_NAME_MAX]) {
 size_t sock_peer(int fd, char *out, size_t cap) {
   struct sockaddr_storage a = {0};
   socklen_t len = sizeof a;
-  if (getpeername(fd, (void *)&a, &len) == 0 && (a.ss_family == AF_INET || a.ss_family == AF_INET6))
-    return ip_text((void *)&a, out, cap);
+  if (getpeername(fd, (void *)&a, &len) < 0) return (size_t)snprintf(out, cap, "-");
+  if (a.ss_family == AF_INET || a.ss_family == AF_INET6) return ip_text((void *)&a, out, cap);
   return (size_t)snprintf(out, cap, "unix");
 }
 

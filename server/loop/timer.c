@@ -89,3 +89,5 @@ size_t timer_run(struct timer_heap *h, double now) {
 }
 
 double timer_next(const struct timer_heap *h) { return h->count ? h->slots[0].deadline : INFINITY; }
+
+struct timer *timer_first(const struct timer_heap *h) { return h->count ? h->slots[0].timer : NULL; }

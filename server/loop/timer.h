@@ -33,4 +33,7 @@ size_t timer_run(struct timer_heap *h, double now);
 // The earliest deadline; INFINITY where no timer is armed.
 double timer_next(const struct timer_heap *h);
 
+// The one with the earliest deadline, borrowed; NULL where no timer is armed.
+struct timer *timer_first(const struct timer_heap *h);
+
 static inline bool timer_is_armed(const struct timer *t) { return t->place != 0; }

@@ -26,6 +26,7 @@ static ssize_t memory_writev(struct transport *t, const struct iovec *iov, int c
     buf_append(&p->to_client, iov[i].iov_base, n);
     p->window -= n, taken += n;
   }
+  p->writes += taken > 0;
   return taken ? (ssize_t)taken : IO_AGAIN;
 }
 

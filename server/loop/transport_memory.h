@@ -10,6 +10,7 @@ struct memory_peer {
   struct buf to_server, to_client;
   size_t window; // bytes that the client still takes
   size_t piece;  // at most so many bytes per read of the server
+  size_t writes; // of the server that took bytes
   bool client_ended, client_reset;
   bool server_ended, server_closed, server_reset;
   bool wants_read, wants_write;

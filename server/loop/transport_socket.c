@@ -2,17 +2,23 @@
 // Bytes over a socket of TCP or of the UNIX domain. Reading is wished nearly always, since only a read tells
 // that a client has left.
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/mem.h"
 #include "loop/sock.h"
 #include "loop/transport.h"
 
+enum { PEER_MAX = 46 }; // of an IPv6 address as text
+
 struct socket_transport {
   struct transport transport;
   struct loop *loop;
   struct ev_io io;
+  uint8_t peer_len;
+  char peer[PEER_MAX]; // from the start: a socket that was reset has none any more
 };
 
 static struct socket_transport *of(const struct transport *t) {
@@ -55,7 +61,10 @@ static void socket_close(struct transport *t, bool reset) {
 }
 
 static size_t socket_peer(const struct transport *t, char *out, size_t cap) {
-  return sock_peer(of(t)->io.fd, out, cap);
+  const struct socket_transport *s = of(t);
+  size_t len = MIN((size_t)s->peer_len, cap);
+  memcpy(out, s->peer, len);
+  return len;
 }
 
 static const struct transport_ops socket_ops = {.read = socket_read,
@@ -68,13 +77,16 @@ static const struct transport_ops socket_ops = {.read = socket_read,
 static void on_ready(struct ev_loop *ev, struct ev_io *w, int events) {
   (void)ev;
   struct socket_transport *s = container_of(w, struct socket_transport, io);
-  if (events & EV_WRITE) s->transport.sink->on_writable(&s->transport);
-  else s->transport.sink->on_readable(&s->transport); // what else is ready shows at the next poll
+  // What else is ready shows at the next poll. The end of a client that is always ready to take more must not
+  // go unseen.
+  if (events & EV_READ) s->transport.sink->on_readable(&s->transport);
+  else s->transport.sink->on_writable(&s->transport);
 }
 
 struct transport *transport_socket_new(struct loop *l, int fd) {
   struct socket_transport *s = xmalloc(sizeof *s);
   *s = (struct socket_transport){.transport = {.ops = &socket_ops}, .loop = l};
+  s->peer_len = (uint8_t)sock_peer(fd, s->peer, sizeof s->peer);
   ev_io_init(&s->io, on_ready, fd, EV_READ);
   return &s->transport;
 }

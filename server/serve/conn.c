@@ -15,7 +15,6 @@ static const double LINGER_SECONDS = 2;
 
 static void on_request(struct proto *p, struct request *r) {
   struct conn *c = p->owner;
-  c->is_new = false;
   c->stream = stream_new(c, r);
 }
 
@@ -44,6 +43,11 @@ static void set_deadline(struct conn *c, double at) {
     loop_arm(c->service->loop, &c->timer, at);
 }
 
+// A client that waits to be asked for its body is not late.
+static bool is_body_due(const struct stream *s) {
+  return !s->body_done && (!s->request->expect_continue || s->wants_body || s->body.len);
+}
+
 // Bytes may have moved the protocol on. A head has its time from its first byte, however many follow; a body
 // has some between any two reads and some in all.
 static void watch(struct conn *c) {
@@ -54,15 +58,14 @@ static void watch(struct conn *c) {
   c->phase = (uint8_t)phase;
   if (phase == PROTO_BODY) {
     if (!same) c->body_deadline = now + set->timeouts.body_total;
-    bool waits = !c->stream || !c->stream->body_done;
+    bool waits = !c->stream || is_body_due(c->stream);
     set_deadline(c, waits ? MIN(now + set->timeouts.body, c->body_deadline) : INFINITY);
   } else if (!same) set_deadline(c, now + (phase == PROTO_HEAD ? set->timeouts.head : set->timeouts.idle));
 }
 
-static void want_read(struct conn *c) {
-  bool room = c->in.len < c->service->settings->limits.head || !c->stream;
-  bool blocked = c->stream && c->stream->blocked;
-  c->transport->ops->want(c->transport, !c->has_ended && room, blocked);
+void conn_body_granted(struct conn *c) {
+  c->body_deadline = c->service->loop->now + c->service->settings->timeouts.body_total;
+  watch(c);
 }
 
 void conn_want_write(struct conn *c, bool wanted) {
@@ -70,12 +73,19 @@ void conn_want_write(struct conn *c, bool wanted) {
   c->transport->ops->want(c->transport, !c->has_ended && room, wanted);
 }
 
+static void want_read(struct conn *c) { conn_want_write(c, c->stream && c->stream->blocked); }
+
 ssize_t conn_writev(struct conn *c, const struct iovec *iov, int n) {
   return c->transport->ops->writev(c->transport, iov, n);
 }
 
 bool conn_keeps_alive(const struct conn *c, const struct request *r) {
-  return r->keep_alive && !c->service->draining && !c->has_ended && c->stream->body_done;
+  bool more_to_come = !c->has_ended || c->in.len;
+  return r->keep_alive && !c->service->draining && more_to_come && c->stream->body_done;
+}
+
+bool conn_is_idle(const struct conn *c) {
+  return c->state == CONN_OPEN && !c->stream && c->proto->ops->phase(c->proto) == PROTO_IDLE;
 }
 
 void conn_close(struct conn *c, enum close_reason reason, bool reset) {
@@ -128,8 +138,12 @@ static void refuse(struct conn *c, int status, const char *why) {
 static void refuse_body(struct conn *c, int status, const char *why) {
   struct stream *s = c->stream;
   struct field type = {SPAN("Content-Type"), SPAN("text/plain; charset=utf-8")};
-  if (s->state != STREAM_WAITING) return; // the answer is under way, and ends the connection
-  if (s->ops) s->ops->on_gone(s, REASON_ERROR);
+  if (s->state == STREAM_OPEN) {
+    conn_close(c, REASON_CLIENT_CLOSED, false);
+    return;
+  }
+  if (s->state == STREAM_ENDED) return; // the answer is under way, and ends the connection
+  if (s->ops) s->ops->on_gone(s, status == 408 ? REASON_TIMEOUT : REASON_ERROR);
   s->ops = NULL;
   counter_add(&c->service->counters.refused_total, 1);
   stream_reply(s, status, &type, 1, span_of(why));
@@ -161,24 +175,39 @@ static bool is_silent(struct span bytes) {
   return true;
 }
 
+static bool has_event_stream(const struct conn *c) {
+  return c->stream && c->stream->is_sse && c->stream->body_done;
+}
+
+void conn_stream_opened(struct conn *c) {
+  c->is_over = c->has_ended || !is_silent(buf_span(&c->in));
+  buf_deinit(&c->in);
+  want_read(c);
+}
+
 // Works on `bytes`, which follow what c->in held before and are not in it; keeps what is left over. May free
 // the connection: the last thing its caller does.
 static void advance(struct conn *c, struct span bytes) {
-  if (c->stream && c->stream->is_sse && c->stream->body_done) {
-    if (!is_silent(bytes)) conn_close(c, REASON_CLIENT_CLOSED, false);
-    return;
-  }
   if (c->in.len) {
     buf_append_span(&c->in, bytes);
     bytes = buf_span(&c->in);
   }
   if (!(c->stream && c->stream->body_done))
     while (feed(c, &bytes)) continue;
+  if (has_event_stream(c)) {
+    if (is_silent(bytes)) watch(c);
+    else conn_close(c, REASON_CLIENT_CLOSED, false);
+    return;
+  }
   if (c->in.len) buf_consume(&c->in, c->in.len - bytes.len);
   else buf_append_span(&c->in, bytes);
   if (!c->in.len) buf_deinit(&c->in);
   if (c->refused) {
     refuse_pending(c);
+    return;
+  }
+  if (c->has_ended && !(c->stream && c->stream->body_done)) { // the rest will not come
+    conn_close(c, REASON_CLIENT_CLOSED, false);
     return;
   }
   watch(c);
@@ -187,7 +216,7 @@ static void advance(struct conn *c, struct span bytes) {
 
 void conn_stream_done(struct conn *c) {
   struct stream *s = c->stream;
-  bool again = conn_keeps_alive(c, s->request) && !s->cut && s->framing != FRAMING_CLOSE;
+  bool again = s->is_reusable && conn_keeps_alive(c, s->request);
   bool reset = s->cut && s->framing == FRAMING_CLOSE, cut = s->cut;
   c->stream = NULL;
   stream_free(s, s->reason);
@@ -206,9 +235,9 @@ void conn_stream_done(struct conn *c) {
 
 // The client has ended its side: an event stream has lost its reader; a plain request still gets its answer.
 static void on_end(struct conn *c) {
+  struct stream *s = c->stream;
   c->has_ended = true;
-  bool answer = c->stream && c->stream->body_done && !c->stream->is_sse && c->state == CONN_OPEN;
-  if (answer) want_read(c);
+  if (s && !s->is_sse && (s->body_done || s->state == STREAM_ENDED)) want_read(c);
   else conn_close(c, REASON_CLIENT_CLOSED, false);
 }
 
@@ -230,12 +259,13 @@ static void on_writable(struct transport *t) {
 static const struct transport_sink transport_sink = {.on_readable = on_readable, .on_writable = on_writable};
 
 static void on_deadline(struct conn *c) {
+  struct stream *s = c->stream;
   bool late_head = c->state == CONN_OPEN && c->proto->ops->phase(c->proto) == PROTO_HEAD;
-  bool late_body = c->stream && !c->stream->body_done && c->stream->state == STREAM_WAITING;
+  bool late_body = s && is_body_due(s) && s->state == STREAM_WAITING;
   if (late_head || late_body) {
     c->refused = 408, c->refusal = "the request took too long to arrive";
     refuse_pending(c);
-  } else if (!c->stream) conn_close(c, REASON_TIMEOUT, false);
+  } else if (!s) conn_close(c, REASON_TIMEOUT, false);
 }
 
 static void on_timer(struct timer *t) {
@@ -247,7 +277,7 @@ static void on_timer(struct timer *t) {
 
 struct conn *conn_open(struct service *s, struct transport *t) {
   struct conn *c = xmalloc(sizeof *c);
-  *c = (struct conn){.service = s, .transport = t, .timer = {.on_fire = on_timer}, .is_new = true};
+  *c = (struct conn){.service = s, .transport = t, .timer = {.on_fire = on_timer}};
   t->sink = &transport_sink, t->owner = c;
   c->proto = http1_new(&proto_sink, &s->limits);
   c->proto->owner = c;

@@ -24,9 +24,9 @@ struct conn {
   double body_deadline; // for the whole body
   uint8_t state;
   uint8_t phase;     // enum proto_phase that the deadline is for
-  bool is_new;       // no request so far
   bool has_ended;    // the client has ended its side
   bool is_announced; // the present request has been handed up
+  bool is_over;      // the client of an event stream has left or said more than it may
   uint16_t refused;  // status to answer bytes that are no request with
   const char *refusal;
 };
@@ -48,3 +48,12 @@ void conn_want_write(struct conn *c, bool wanted);
 
 // True where the connection can carry another request after this answer.
 bool conn_keeps_alive(const struct conn *c, const struct request *r);
+
+// The stream's head is that of an event stream: its client may only listen from now on.
+void conn_stream_opened(struct conn *c);
+
+// The client is told to send the body it has announced: its time counts from now.
+void conn_body_granted(struct conn *c);
+
+// True while nothing of a request has come.
+bool conn_is_idle(const struct conn *c);

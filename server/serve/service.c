@@ -52,7 +52,7 @@ void service_accept(struct service *s, struct transport *t) { conn_open(s, t); }
 static void drain_conn(struct service *s, struct conn *c) {
   if (c->stream && c->stream->is_sse)
     stream_leave(c->stream, service_random(s) * s->settings->shutdown.window);
-  else if (!c->stream) conn_close(c, REASON_SHUTDOWN, false);
+  else if (conn_is_idle(c)) conn_close(c, REASON_SHUTDOWN, false);
 }
 
 void service_drain(struct service *s) {

@@ -8,6 +8,9 @@
 #include "http/proto.h"
 #include "loop/loop.h"
 
+struct broker;
+struct shared_registry;
+struct inbox;
 struct service;
 struct stream;
 struct transport;
@@ -23,12 +26,16 @@ struct counters {
   uint64_t requests_total, refused_total; // refused: not HTTP as it should be
   uint64_t events_total, bytes_total;     // handed to clients
   uint64_t slow_total;                    // connections cut because the client took no byte
+  uint64_t dropped_total; // events that a slow subscriber did not get
 };
 
 struct service {
   struct loop *loop;
   const struct settings *settings;
   const struct service_ops *ops;
+  struct inbox *inbox;    // of the loop; set by who makes the service, as is
+  struct broker *broker;  // the process's channels
+  struct shared_registry *shared; // the process's dictionaries
   struct proto_limits limits;
   struct list conns;
   struct list dirty; // streams with something to write

@@ -11,9 +11,11 @@
 #include "event/sse.h"
 #include "serve/access.h"
 #include "serve/conn.h"
+#include "serve/feed.h"
 
-enum { IOV_MAX_PER_WRITE = 64 };
-static const double EARLY = 1e-6; // a timer may fire this much before the sum of two times says
+enum { IOV_MAX_PER_WRITE = 256 };
+static const double SLOWEST = 512; // bytes per second that a client is to take while more wait
+static const double EARLY = 1e-6;  // a timer may fire this much before the sum of two times says
 
 static struct service *service_of(const struct stream *s) { return s->conn->service; }
 
@@ -23,9 +25,27 @@ const char *close_reason_name(enum close_reason r) {
   return names[r];
 }
 
+// The bytes of an event that this stream sends: with the chunk's frame, or bare.
+static struct iovec slice_of(const struct stream *s, struct event *e) {
+  if (s->framing == FRAMING_CHUNKED) return (struct iovec){e->bytes, e->len};
+  return (struct iovec){e->bytes + e->bare_at, e->bare_len};
+}
+
+static void enqueue(struct stream *s, struct event *e) {
+  if (s->queue_count == s->queue_cap) {
+    s->queue_cap *= 2;
+    struct event **old = s->queue == s->few ? NULL : s->queue;
+    s->queue = xrealloc(old, s->queue_cap * sizeof *s->queue);
+    if (!old) memcpy(s->queue, s->few, sizeof s->few);
+  }
+  s->queue[s->queue_count++] = e;
+  s->queued_bytes += slice_of(s, e).iov_len;
+  if (list_empty(&s->dirty) && !s->blocked) list_append(&service_of(s)->dirty, &s->dirty);
+}
+
 static double next_deadline(const struct stream *s) {
   double at = s->keep_alive > 0 && s->state == STREAM_OPEN ? s->last_sent + (double)s->keep_alive : INFINITY;
-  double stall = s->blocked ? s->last_taken + service_of(s)->settings->timeouts.send : INFINITY;
+  double stall = s->blocked ? s->marked_at + service_of(s)->settings->timeouts.send : INFINITY;
   return MIN(at, stall);
 }
 
@@ -35,7 +55,7 @@ static void watch(struct stream *s) {
     loop_arm(service_of(s)->loop, &s->timer, at);
 }
 
-static void give_up(struct stream *s) {
+void stream_give_up(struct stream *s) {
   counter_add(&service_of(s)->counters.slow_total, 1);
   conn_close(s->conn, REASON_SLOW_CONSUMER, true);
 }
@@ -44,8 +64,15 @@ static void leave(struct stream *s) {
   double factor = 1 + service_random(service_of(s));
   struct sse_fields retry = SSE_NO_FIELDS;
   retry.retry_ms = (int64_t)(service_of(s)->settings->shutdown.retry * factor * 1e3);
-  stream_send(s, sse_encode(&retry));
+  stream_send(s, sse_encode(&retry, sse_length(&retry)));
   stream_end(s, REASON_SHUTDOWN, false);
+  if (s->ops) s->ops->on_gone(s, REASON_SHUTDOWN);
+  s->ops = NULL; // whatever the client still takes: nothing more is asked for
+}
+
+static void send_comment(struct stream *s) {
+  s->last_sent = service_of(s)->loop->now;
+  enqueue(s, event_ref(s->comment));
 }
 
 static void on_timer(struct timer *t) {
@@ -54,14 +81,13 @@ static void on_timer(struct timer *t) {
   if (s->leaving) {
     s->leaving = false;
     if (s->state == STREAM_OPEN) leave(s);
-    return;
   }
-  if (s->blocked && s->last_taken + service_of(s)->settings->timeouts.send <= now) {
-    give_up(s);
+  if (s->blocked && s->marked_at + service_of(s)->settings->timeouts.send <= now) {
+    stream_give_up(s);
     return;
   }
   if (s->keep_alive > 0 && s->state == STREAM_OPEN && s->last_sent + (double)s->keep_alive <= now) {
-    if (!s->queue_count) stream_send(s, event_ref(s->comment));
+    if (!s->queue_count) send_comment(s);
     else s->last_sent = now - EARLY; // blocked: the stall will end it, a comment would only wait too
   }
   watch(s);
@@ -92,6 +118,7 @@ void stream_free(struct stream *s, enum close_reason reason) {
   if (s->is_sse) counter_add(&service_of(s)->counters.streams_open, -1);
   access_closed(s, reason);
   if (s->ops) s->ops->on_gone(s, reason);
+  feed_free(s->feed);
   drop_queue(s);
   event_unref(s->comment);
   buf_deinit(&s->body);
@@ -99,25 +126,7 @@ void stream_free(struct stream *s, enum close_reason reason) {
   free(s);
 }
 
-// The bytes of an event that this stream sends: with the chunk's frame, or bare.
-static struct iovec slice_of(const struct stream *s, struct event *e) {
-  if (s->framing == FRAMING_CHUNKED) return (struct iovec){e->bytes, e->len};
-  return (struct iovec){e->bytes + e->bare_at, e->bare_len};
-}
-
-static void enqueue(struct stream *s, struct event *e) {
-  if (s->queue_count == s->queue_cap) {
-    s->queue_cap *= 2;
-    struct event **old = s->queue == s->few ? NULL : s->queue;
-    s->queue = xrealloc(old, s->queue_cap * sizeof *s->queue);
-    if (!old) memcpy(s->queue, s->few, sizeof s->few);
-  }
-  s->queue[s->queue_count++] = e;
-  s->queued_bytes += slice_of(s, e).iov_len;
-  if (list_empty(&s->dirty) && !s->blocked) list_append(&service_of(s)->dirty, &s->dirty);
-}
-
-static bool has_no_body(int status) { return status == 204 || status == 304; }
+static bool has_no_body(int status) { return status == 204 || status == 205 || status == 304; }
 
 static void send_head(struct stream *s, struct response *head, struct span body) {
   struct conn *c = s->conn;
@@ -125,7 +134,7 @@ static void send_head(struct stream *s, struct response *head, struct span body)
   head->minor = s->request->minor;
   head->keep_alive = head->framing != FRAMING_CLOSE && conn_keeps_alive(c, s->request);
   head->date = service_date(c->service);
-  s->status = (uint16_t)head->status, s->framing = (uint8_t)head->framing;
+  s->status = (uint16_t)head->status, s->framing = (uint8_t)head->framing, s->is_reusable = head->keep_alive;
   c->proto->ops->write_head(c->proto, head, &out);
   struct event *e = event_new(out.len + body.len);
   memcpy(e->bytes, out.bytes, out.len);
@@ -159,6 +168,7 @@ void stream_open(struct stream *s, int status, const struct field *fields, size_
   }
   buf_deinit(&s->body);
   if (!is_sse) return;
+  conn_stream_opened(s->conn);
   counter_add(&service_of(s)->counters.streams_open, 1);
   counter_add(&service_of(s)->counters.streams_total, 1);
   access_opened(s);
@@ -196,16 +206,40 @@ void stream_end(struct stream *s, enum close_reason reason, bool cut) {
 }
 
 void stream_want_body(struct stream *s) {
-  if (s->wants_body || s->body_done) return;
+  if (s->wants_body || s->body_done || s->state != STREAM_WAITING) return;
   s->wants_body = true;
-  if (s->request->expect_continue && !s->body.len)
-    enqueue(s, event_of_bytes(SPAN("HTTP/1.1 100 Continue\r\n\r\n")));
+  if (!s->request->expect_continue || s->body.len) return;
+  conn_body_granted(s->conn);
+  enqueue(s, event_of_bytes(SPAN("HTTP/1.1 100 Continue\r\n\r\n")));
 }
 
 void stream_leave(struct stream *s, double after) {
   if (s->state != STREAM_OPEN) return;
   s->leaving = true;
   loop_arm(service_of(s)->loop, &s->timer, service_of(s)->loop->now + after);
+}
+
+// The first event of which nothing has been sent.
+static uint32_t first_whole(const struct stream *s) { return s->head_sent ? 1 : 0; }
+
+void stream_drop_oldest(struct stream *s) {
+  uint32_t at = first_whole(s);
+  if (at >= s->queue_count) return;
+  s->queued_bytes -= slice_of(s, s->queue[at]).iov_len;
+  event_unref(s->queue[at]);
+  s->queue_count--;
+  memmove(s->queue + at, s->queue + at + 1, (s->queue_count - at) * sizeof *s->queue);
+}
+
+bool stream_replace(struct stream *s, struct event *e) {
+  for (uint32_t i = s->queue_count; i-- > first_whole(s);) {
+    if (!s->queue[i]->seq || s->queue[i]->key != e->key) continue;
+    s->queued_bytes += slice_of(s, e).iov_len - slice_of(s, s->queue[i]).iov_len;
+    event_unref(s->queue[i]);
+    s->queue[i] = event_ref(e);
+    return true;
+  }
+  return false;
 }
 
 static int gather(const struct stream *s, struct iovec iov[IOV_MAX_PER_WRITE]) {
@@ -216,9 +250,23 @@ static int gather(const struct stream *s, struct iovec iov[IOV_MAX_PER_WRITE]) {
   return n;
 }
 
+static void set_mark(struct stream *s) {
+  s->marked_at = service_of(s)->loop->now;
+  s->marked_left = s->queue_count, s->marked_len = 0;
+}
+
+// A client that takes a byte now and then is as good as none: of what waits at a mark it is to take all
+// within timeouts.send, or a fair part.
+static void move_mark(struct stream *s, uint32_t events, size_t bytes) {
+  s->marked_left -= MIN(s->marked_left, events);
+  s->marked_len += (uint32_t)MIN(bytes, (size_t)1 << 30);
+  if (!s->marked_left || s->marked_len >= SLOWEST * service_of(s)->settings->timeouts.send) set_mark(s);
+}
+
 // Lets go of what the client has taken. The array itself goes back with the last event of a burst.
 static void consume(struct stream *s, size_t taken) {
   uint32_t gone = 0;
+  size_t bytes = taken;
   s->queued_bytes -= taken, s->bytes_out += taken;
   counter_add(&service_of(s)->counters.bytes_total, (int64_t)taken);
   taken += s->head_sent;
@@ -228,6 +276,7 @@ static void consume(struct stream *s, size_t taken) {
   }
   s->head_sent = (uint32_t)taken;
   s->queue_count -= gone;
+  if (s->blocked) move_mark(s, gone, bytes);
   memmove(s->queue, s->queue + gone, s->queue_count * sizeof *s->queue);
   if (s->queue_count || s->queue == s->few) return;
   free(s->queue);
@@ -237,21 +286,28 @@ static void consume(struct stream *s, size_t taken) {
 static void set_blocked(struct stream *s, bool blocked) {
   if (s->blocked == blocked) return;
   s->blocked = blocked;
-  if (blocked) s->last_taken = service_of(s)->loop->now;
+  if (blocked) set_mark(s);
   conn_want_write(s->conn, blocked);
   if (blocked) watch(s);
 }
 
-static void on_written(struct stream *s) {
+// False where that was the end of it.
+static bool on_written(struct stream *s) {
   const struct settings *set = service_of(s)->settings;
+  if (s->is_sse && s->conn->is_over) {
+    conn_close(s->conn, REASON_CLIENT_CLOSED, false);
+    return false;
+  }
   if (s->full && s->queued_bytes <= set->limits.queue_low && s->queue_count <= set->limits.queue_events / 2) {
     s->full = false;
     if (s->ops) s->ops->on_drain(s);
   }
-  if (s->state == STREAM_ENDED && !s->queue_count) conn_stream_done(s->conn);
+  bool is_done = s->state == STREAM_ENDED && !s->queue_count;
+  if (is_done) conn_stream_done(s->conn);
+  return !is_done;
 }
 
-void stream_flush(struct stream *s) {
+bool stream_flush(struct stream *s) {
   struct iovec iov[IOV_MAX_PER_WRITE];
   while (s->queue_count) {
     int n = gather(s, iov);
@@ -260,15 +316,14 @@ void stream_flush(struct stream *s) {
     ssize_t taken = conn_writev(s->conn, iov, n);
     if (taken == IO_ERROR) {
       conn_close(s->conn, REASON_CLIENT_CLOSED, false);
-      return;
+      return false;
     }
-    if (taken > 0) consume(s, (size_t)taken), s->last_taken = service_of(s)->loop->now;
+    if (taken > 0) consume(s, (size_t)taken);
     if (taken < (ssize_t)offered) {
       set_blocked(s, true);
-      on_written(s);
-      return;
+      return on_written(s);
     }
   }
   set_blocked(s, false);
-  on_written(s);
+  return on_written(s);
 }

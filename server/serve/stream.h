@@ -8,6 +8,8 @@
 #include "loop/timer.h"
 #include "serve/service.h"
 
+struct feed;
+
 enum close_reason {
   REASON_FINISHED,
   REASON_CLIENT_CLOSED,
@@ -38,6 +40,7 @@ struct stream {
   struct request *request;
   const struct stream_ops *ops;
   void *owner;          // the user's
+  struct feed *feed;            // a subscription that it is served from; NULL: none
   struct list dirty;    // in service.dirty
   struct event **queue; // `few`, or allocated where more wait
   struct event *few[2];
@@ -46,12 +49,15 @@ struct stream {
   size_t queued_bytes;
   uint8_t state, framing;
   bool is_sse, body_done, wants_body, cut, blocked, full, leaving;
+  bool is_reusable; // what the head said of the connection
   uint16_t status;
   uint8_t reason;        // why it ended, once ENDED
   float keep_alive;      // seconds between comments; 0: none
   struct event *comment; // what keeps it alive
   struct timer timer;    // keep-alive, stall, drain
-  double opened_at, last_sent, last_taken;
+  double opened_at, last_sent;
+  double marked_at;                 // while blocked, all that waited at this time ...
+  uint32_t marked_left, marked_len; // ... is so many events, and the bytes taken since
   struct buf body;
   uint64_t bytes_out, events_out;
 };
@@ -85,5 +91,13 @@ void stream_want_body(struct stream *s);
 // Ends an open event stream with a jittered `retry:` and a clean end, `after` seconds from now.
 void stream_leave(struct stream *s, double after);
 
-// Writes what is queued. The stream may be gone afterwards.
-void stream_flush(struct stream *s);
+// Writes what is queued. False where the stream is gone afterwards.
+bool stream_flush(struct stream *s);
+
+// Cuts the connection of a client that is too far behind, and counts it.
+void stream_give_up(struct stream *s);
+
+// Takes the oldest event of which nothing is sent out of the queue; puts `e` in the place of one with its key, false
+// where there is none.
+void stream_drop_oldest(struct stream *s);
+bool stream_replace(struct stream *s, struct event *e);

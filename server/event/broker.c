@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+// The broker's lock comes before a channel's, and is held for a look-up only. A channel is freed by its last
+// reference; the broker gives up its own where nobody else has one and nothing would be lost.
+#include "event/broker.h"
+#include "base/mem.h"
+
+static const double SWEEP_SECONDS = 1;
+
+static struct channel *channel_of(struct map_node *node) { return container_of(node, struct channel, node); }
+
+void broker_init(struct broker *b, struct broker_limits limits) {
+  *b = (struct broker){.limits = limits};
+  pthread_mutex_init(&b->lock, NULL);
+  map_init(&b->channels, (uint64_t)(uintptr_t)b ^ (uint64_t)(clock_now(clock_system()) * 1e9));
+}
+
+// With the lock held.
+static void take_out(struct broker *b, struct channel *c) {
+  if (c->removed) return;
+  c->removed = true;
+  map_remove(&b->channels, &c->node);
+  channel_unref(c);
+}
+
+static void take_out_node(struct map_node *node, void *b) { take_out(b, channel_of(node)); }
+
+void broker_deinit(struct broker *b) {
+  map_each(&b->channels, take_out_node, b);
+  map_deinit(&b->channels);
+  pthread_mutex_destroy(&b->lock);
+}
+
+// With the broker's lock held, under which alone references are given out.
+static bool is_idle(struct channel *c, double now) {
+  if (atomic_load(&c->refs) > 1) return false;
+  pthread_mutex_lock(&c->lock);
+  atomic_fetch_add(&c->broker->bytes, history_expire(&c->history, now));
+  bool idle = !c->subscriber_count && !c->member_count && !c->history.count;
+  pthread_mutex_unlock(&c->lock);
+  return idle;
+}
+
+struct sweep {
+  struct broker *broker;
+  double now;
+};
+
+static void sweep_channel(struct map_node *node, void *arg) {
+  struct sweep *s = arg;
+  if (is_idle(channel_of(node), s->now)) take_out(s->broker, channel_of(node));
+}
+
+// With the lock held.
+static void sweep(struct broker *b, double now) {
+  map_each(&b->channels, sweep_channel, &(struct sweep){b, now});
+  b->swept_at = now;
+}
+
+struct channel *broker_open(struct broker *b, struct span name, const struct channel_options *o, double now,
+                            double wall, bool *created) {
+  pthread_mutex_lock(&b->lock);
+  if (now >= b->swept_at + SWEEP_SECONDS) sweep(b, now);
+  struct map_node *node = map_find(&b->channels, name);
+  struct channel *c = node ? channel_of(node) : NULL;
+  *created = !c && b->channels.count < b->limits.channels;
+  if (*created) {
+    c = channel_new(b, name, o, (uint64_t)(wall * 1e6) + ++b->created);
+    map_insert(&b->channels, &c->node);
+  }
+  if (c) channel_ref(c);
+  else atomic_fetch_add(&b->full_total, 1);
+  pthread_mutex_unlock(&b->lock);
+  return c;
+}
+
+struct channel *broker_find(struct broker *b, struct span name) {
+  pthread_mutex_lock(&b->lock);
+  struct map_node *node = map_find(&b->channels, name);
+  struct channel *c = node ? channel_ref(channel_of(node)) : NULL;
+  pthread_mutex_unlock(&b->lock);
+  return c;
+}
+
+void broker_remove(struct broker *b, struct channel *c) {
+  pthread_mutex_lock(&b->lock);
+  take_out(b, c);
+  pthread_mutex_unlock(&b->lock);
+}
+
+static void add_events(struct map_node *node, void *sum) {
+  struct channel *c = channel_of(node);
+  pthread_mutex_lock(&c->lock);
+  *(size_t *)sum += c->history.count;
+  pthread_mutex_unlock(&c->lock);
+}
+
+struct broker_counters broker_counters(struct broker *b) {
+  size_t events = 0;
+  pthread_mutex_lock(&b->lock);
+  size_t channels = b->channels.count;
+  map_each(&b->channels, add_events, &events);
+  pthread_mutex_unlock(&b->lock);
+  return (struct broker_counters){.channels = channels,
+                                  .events = events,
+                                  .bytes = (size_t)atomic_load(&b->bytes),
+                                  .full_total = atomic_load(&b->full_total),
+                                  .published_total = atomic_load(&b->published_total)};
+}

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: MIT
+// The lock of a channel is held for an encoding and a few pointers, never across a call into Lua or I/O, and never
+// together with another channel's. Only the thread of its worker touches a list of subscribers, so that the fan-out
+// itself runs unlocked.
+#include "event/channel.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/mem.h"
+#include "event/broker.h"
+
+enum { PENDING_MAX = 65536 };  // events left for one worker; beyond, its subscribers lose them and are told
+
+struct channel *channel_new(struct broker *b, struct span name, const struct channel_options *o, uint64_t epoch) {
+  struct channel *c = xcalloc(1, sizeof *c + name.len + 1);
+  memcpy(c->name, name.bytes, name.len);
+  c->node.name = (struct span){c->name, name.len};
+  c->broker = b, c->options = *o, c->epoch = epoch;
+  atomic_init(&c->refs, 1);
+  pthread_mutex_init(&c->lock, NULL);
+  list_init(&c->members);
+  history_init(&c->history, o->history, o->history_bytes, o->ttl);
+  return c;
+}
+
+struct channel *channel_ref(struct channel *c) {
+  atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
+  return c;
+}
+
+static void free_member(struct member *m) {
+  list_remove(&m->link);
+  free(m->id);
+  free(m->meta);
+  free(m);
+}
+
+static void drop_pending(struct outlet *o) {
+  for (size_t i = 0; i < o->pending_count; i++) event_unref(o->pending[i]);
+  o->pending_count = 0;
+}
+
+void channel_unref(struct channel *c) {
+  if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1) return;
+  while (c->outlets) {
+    struct outlet *o = c->outlets;
+    c->outlets = o->next;
+    drop_pending(o);
+    free(o->pending);
+    free(o);
+  }
+  while (!list_empty(&c->members)) free_member(container_of(c->members.next, struct member, link));
+  atomic_fetch_sub(&c->broker->bytes, (long)c->history.bytes);
+  history_deinit(&c->history);
+  pthread_mutex_destroy(&c->lock);
+  free(c);
+}
+
+static bool finish_subscribers(struct outlet *o) {
+  list_each(node, &o->subscribers) {
+    struct subscriber *s = container_of(node, struct subscriber, link);
+    s->ops->on_finish(s);
+  }
+  return true;
+}
+
+static void hand_out(struct subscriber *s, struct event *const *events, size_t count, bool lost) {
+  if (lost) {
+    s->ops->on_lost(s);
+    return;
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (events[i]->seq <= s->last_seq) continue;
+    s->last_seq = events[i]->seq;
+    if (!s->ops->on_event(s, events[i])) return;
+  }
+}
+
+// On the worker's thread: what has been left here since the last time, to each subscriber.
+static void deliver(struct message *m) {
+  struct outlet *o = container_of(m, struct outlet, message);
+  struct channel *c = o->channel;
+  pthread_mutex_lock(&c->lock);
+  struct event **events = o->pending;
+  size_t count = o->pending_count;
+  bool lost = o->lost, finished = c->finished;
+  o->pending = NULL;
+  o->pending_count = o->pending_cap = 0;
+  o->posted = o->lost = false;
+  pthread_mutex_unlock(&c->lock);
+  list_each(node, &o->subscribers) hand_out(container_of(node, struct subscriber, link), events, count, lost);
+  if (finished) finish_subscribers(o);
+  for (size_t i = 0; i < count; i++) event_unref(events[i]);
+  free(events);
+  channel_unref(c);
+}
+
+// With the lock held: wakes the outlet's worker, unless it has been already.
+static void post(struct outlet *o) {
+  if (o->posted) return;
+  o->posted = true;
+  channel_ref(o->channel);
+  list_init(&o->message.link);
+  inbox_post(o->inbox, &o->message);
+}
+
+static void leave_event(struct outlet *o, struct event *e) {
+  if (o->pending_count >= PENDING_MAX) {
+    drop_pending(o);
+    o->lost = true;
+  }
+  if (o->lost) return;
+  if (o->pending_count == o->pending_cap) {
+    o->pending_cap = o->pending_cap ? o->pending_cap * 2 : 8;
+    o->pending = xrealloc(o->pending, o->pending_cap * sizeof *o->pending);
+  }
+  o->pending[o->pending_count++] = event_ref(e);
+}
+
+static size_t write_id(const struct channel *c, uint64_t seq, char id[CHANNEL_ID_MAX]) {
+  return (size_t)snprintf(id, CHANNEL_ID_MAX, "%llx-%llu", (unsigned long long)c->epoch, (unsigned long long)seq);
+}
+
+// With the lock held: the event with its number, into history and to the outlets.
+static void append(struct channel *c, const struct sse_fields *fields, uint64_t key, double now, char id[CHANNEL_ID_MAX]) {
+  struct sse_fields f = *fields;
+  f.id = (struct span){id, write_id(c, c->seq, id)};
+  struct event *e = sse_encode(&f, sse_length(&f));
+  e->seq = c->seq, e->key = key;
+  atomic_fetch_add(&c->broker->bytes, history_add(&c->history, e, now));
+  for (struct outlet *o = c->outlets; o; o = o->next) {
+    if (!o->subscriber_count) continue;
+    leave_event(o, e);
+    post(o);
+  }
+  event_unref(e);
+}
+
+static bool is_over_ceiling(struct channel *c) {
+  if (!c->history.max || (size_t)atomic_load(&c->broker->bytes) < c->broker->limits.bytes) return false;
+  atomic_fetch_add(&c->broker->full_total, 1);
+  return true;
+}
+
+enum publish_result channel_publish(struct channel *c, const struct sse_fields *fields, uint64_t key, uint64_t seq,
+                                    double now, char id[CHANNEL_ID_MAX]) {
+  enum publish_result result = PUBLISH_OK;
+  pthread_mutex_lock(&c->lock);
+  if (c->finished) result = PUBLISH_FINISHED;
+  else if (is_over_ceiling(c)) result = PUBLISH_FULL;
+  else if (!seq || seq > c->seq) {
+    c->seq = seq ? seq : c->seq + 1;
+    append(c, fields, key, now, id);
+    atomic_fetch_add_explicit(&c->broker->published_total, 1, memory_order_relaxed);
+  }
+  pthread_mutex_unlock(&c->lock);
+  return result;
+}
+
+void channel_skip(struct channel *c, uint64_t seq) {
+  pthread_mutex_lock(&c->lock);
+  c->seq = MAX(c->seq, seq);
+  pthread_mutex_unlock(&c->lock);
+}
+
+uint64_t channel_seq(struct channel *c) {
+  pthread_mutex_lock(&c->lock);
+  uint64_t seq = c->seq;
+  pthread_mutex_unlock(&c->lock);
+  return seq;
+}
+
+enum publish_result channel_finish(struct channel *c, const struct sse_fields *fields, double now) {
+  char id[CHANNEL_ID_MAX];
+  pthread_mutex_lock(&c->lock);
+  bool was_finished = c->finished;
+  if (!was_finished && fields) c->seq++, append(c, fields, 0, now, id);
+  c->finished = true;
+  for (struct outlet *o = c->outlets; o && !was_finished; o = o->next)
+    if (o->subscriber_count) post(o);
+  pthread_mutex_unlock(&c->lock);
+  return was_finished ? PUBLISH_FINISHED : PUBLISH_OK;
+}
+
+// With the lock held.
+static struct outlet *outlet_at(struct channel *c, struct inbox *inbox) {
+  for (struct outlet *o = c->outlets; o; o = o->next)
+    if (o->inbox == inbox) return o;
+  struct outlet *o = xcalloc(1, sizeof *o);
+  *o = (struct outlet){.message = {.deliver = deliver}, .channel = c, .inbox = inbox, .next = c->outlets};
+  list_init(&o->subscribers);
+  return c->outlets = o;
+}
+
+// The number in an id of this channel; false for anything else.
+static bool parse_id(const struct channel *c, struct span id, uint64_t *seq) {
+  char own[CHANNEL_ID_MAX];
+  *seq = 0;
+  struct span rest = id, epoch = span_split(&rest, '-');
+  size_t len = (size_t)snprintf(own, sizeof own, "%llx", (unsigned long long)c->epoch);
+  if (!span_equal(epoch, (struct span){own, len}) || !rest.len || rest.len > 19) return false;
+  for (size_t i = 0; i < rest.len; i++) {
+    if (rest.bytes[i] < '0' || rest.bytes[i] > '9') return false;
+    *seq = *seq * 10 + (uint64_t)(rest.bytes[i] - '0');
+  }
+  return *seq <= c->seq;
+}
+
+// With the lock held: references to the newest n events.
+static struct event **collect(struct channel *c, size_t n) {
+  if (!n) return NULL;
+  struct event **events = xmalloc(n * sizeof *events);
+  for (size_t i = 0; i < n; i++) events[i] = event_ref(history_at(&c->history, c->history.count - n + i));
+  return events;
+}
+
+static size_t newest(const struct channel *c, long n) {
+  return n < 0 ? c->history.count : MIN((size_t)n, c->history.count);
+}
+
+static void read_past(struct channel *c, struct span after, long last, struct replay *r) {
+  uint64_t seq;
+  *r = (struct replay){.count = newest(c, last), .finished = c->finished};
+  if (after.len) {
+    long n = parse_id(c, after, &seq) ? history_after(&c->history, seq) : -1;
+    r->reset = n < 0;
+    r->count = n < 0 ? c->history.count : (size_t)n;
+  }
+  r->events = collect(c, r->count);
+}
+
+static void expire(struct channel *c, double now) {
+  atomic_fetch_add(&c->broker->bytes, history_expire(&c->history, now));
+}
+
+void channel_subscribe(struct channel *c, struct inbox *inbox, struct subscriber *s, struct span after, long last,
+                       double now, struct replay *r) {
+  pthread_mutex_lock(&c->lock);
+  expire(c, now);
+  read_past(c, after, last, r);
+  struct outlet *o = outlet_at(c, inbox);
+  s->outlet = o, s->last_seq = c->seq;
+  list_init(&s->link);
+  list_append(&o->subscribers, &s->link);
+  o->subscriber_count++, c->subscriber_count++;
+  pthread_mutex_unlock(&c->lock);
+  channel_ref(c);
+}
+
+void channel_unsubscribe(struct subscriber *s) {
+  if (!s->outlet) return;
+  struct channel *c = s->outlet->channel;
+  list_remove(&s->link);
+  pthread_mutex_lock(&c->lock);
+  s->outlet->subscriber_count--, c->subscriber_count--;
+  pthread_mutex_unlock(&c->lock);
+  s->outlet = NULL;
+  channel_unref(c);
+}
+
+size_t channel_history(struct channel *c, long n, double now, struct event ***events) {
+  pthread_mutex_lock(&c->lock);
+  expire(c, now);
+  size_t count = newest(c, n);
+  *events = collect(c, count);
+  pthread_mutex_unlock(&c->lock);
+  return count;
+}
+
+static struct member *find_member(struct channel *c, struct span id) {
+  list_each(node, &c->members) {
+    struct member *m = container_of(node, struct member, link);
+    if (span_equal(span_of(m->id), id)) return m;
+  }
+  return NULL;
+}
+
+bool channel_join(struct channel *c, struct span id, struct span meta) {
+  pthread_mutex_lock(&c->lock);
+  struct member *m = find_member(c, id);
+  bool is_new = !m;
+  if (is_new) {
+    m = xcalloc(1, sizeof *m);
+    m->id = xstrndup(id.bytes, id.len), m->meta = xstrndup(meta.bytes, meta.len);
+    list_append(&c->members, &m->link);
+    c->member_count++;
+  }
+  m->count++;
+  pthread_mutex_unlock(&c->lock);
+  return is_new;
+}
+
+bool channel_leave(struct channel *c, struct span id) {
+  pthread_mutex_lock(&c->lock);
+  struct member *m = find_member(c, id);
+  bool was_last = m && --m->count == 0;
+  if (was_last) {
+    free_member(m);
+    c->member_count--;
+  }
+  pthread_mutex_unlock(&c->lock);
+  return was_last;
+}
+
+size_t channel_subscribers(struct channel *c) {
+  pthread_mutex_lock(&c->lock);
+  size_t count = c->subscriber_count;
+  pthread_mutex_unlock(&c->lock);
+  return count;
+}
+
+size_t channel_members(struct channel *c, struct buf *out) {
+  pthread_mutex_lock(&c->lock);
+  list_each(node, &c->members) {
+    struct member *m = container_of(node, struct member, link);
+    buf_append(out, m->id, strlen(m->id) + 1);
+    buf_append(out, m->meta, strlen(m->meta) + 1);
+  }
+  size_t count = c->member_count;
+  pthread_mutex_unlock(&c->lock);
+  return count;
+}

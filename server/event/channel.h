@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+// A named channel: whoever publishes reaches every subscriber of the process once, in order. Under the channel's
+// lock an event gets its number, its bytes and its place in history, and is left at the outlet of each worker that
+// has subscribers; the worker is woken once for all that is left there.
+#pragma once
+#include <pthread.h>
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "event/history.h"
+#include "event/sse.h"
+#include "loop/inbox.h"
+
+struct broker;
+struct channel;
+struct outlet;
+struct subscriber;
+
+enum on_full { ON_FULL_DISCONNECT, ON_FULL_DROP_OLDEST, ON_FULL_CONFLATE };
+
+struct channel_options {
+  size_t history, history_bytes;
+  double ttl;
+  size_t queue;  // events that may wait for one subscriber
+  enum on_full on_full;
+};
+
+// What a subscriber is told, on its worker's thread.
+struct subscriber_ops {
+  bool (*on_event)(struct subscriber *s, struct event *e);  // borrowed; false: the subscriber is gone
+  void (*on_finish)(struct subscriber *s);                  // nothing follows
+  void (*on_lost)(struct subscriber *s);                    // events were dropped: its worker was too late
+};
+
+struct subscriber {
+  struct list link;
+  struct outlet *outlet;
+  const struct subscriber_ops *ops;
+  uint64_t last_seq;  // of what it has; live events up to here are not for it
+};
+
+// A channel's end at one worker. Made with the first subscriber there, freed with the channel.
+struct outlet {
+  struct message message;
+  struct channel *channel;
+  struct inbox *inbox;        // of the worker
+  struct outlet *next;
+  struct list subscribers;    // worker's thread only
+  size_t subscriber_count;    // behind the lock
+  struct event **pending;     // behind the lock
+  size_t pending_count, pending_cap;
+  bool posted, lost;          // behind the lock
+};
+
+struct member {
+  struct list link;
+  unsigned count;   // how often it has joined
+  char *id, *meta;  // meta: JSON
+};
+
+struct channel {
+  struct map_node node;
+  struct broker *broker;
+  pthread_mutex_t lock;
+  atomic_uint refs;          // broker, outlets on their way, whoever holds it
+  struct channel_options options;
+  struct history history;
+  struct outlet *outlets;
+  struct list members;
+  size_t subscriber_count, member_count;
+  uint64_t seq, epoch;
+  bool finished, removed;
+  char name[];
+};
+
+enum publish_result { PUBLISH_OK, PUBLISH_FULL, PUBLISH_FINISHED, PUBLISH_TOO_LARGE };
+
+// Encodes and publishes. The fields' id is replaced by the server's own, written to `id` (CHANNEL_ID_MAX bytes).
+// `key` tells events apart that conflate. `seq` 0: the next number; else that number, where it is a later one. Any
+// thread.
+enum { CHANNEL_ID_MAX = 48, CHANNEL_NAME_MAX = 255 };
+enum publish_result channel_publish(struct channel *c, const struct sse_fields *fields, uint64_t key, uint64_t seq,
+                                    double now, char id[CHANNEL_ID_MAX]);
+
+// Publishes the last events of all, `fields` (may be NULL), and ends the channel. Any thread.
+enum publish_result channel_finish(struct channel *c, const struct sse_fields *fields, double now);
+
+// The number of the newest event; and moving it on where nothing was published. Any thread.
+uint64_t channel_seq(struct channel *c);
+void channel_skip(struct channel *c, uint64_t seq);
+
+// What a new subscriber has missed and may have: `events` (references, to be dropped and freed by the caller).
+struct replay {
+  struct event **events;
+  size_t count;
+  bool reset;     // it asked for what history no longer holds, or never did
+  bool finished;  // nothing will follow
+};
+
+enum { REPLAY_NONE = 0, REPLAY_ALL = -1 };
+
+// Subscribes and reads history in one step: no event is lost or twice. `after` an id, or empty; then the newest
+// `last` events (REPLAY_ALL: all there are). Worker thread of `inbox`.
+void channel_subscribe(struct channel *c, struct inbox *inbox, struct subscriber *s, struct span after, long last,
+                       double now, struct replay *r);
+
+// Ends a subscription; harmless when done twice. Worker thread.
+void channel_unsubscribe(struct subscriber *s);
+
+// The newest n events (-1: all) as references in *events, which the caller drops and frees. Any thread.
+size_t channel_history(struct channel *c, long n, double now, struct event ***events);
+
+// Adds or removes a member; true where it is new, or was the last of that id. Any thread.
+bool channel_join(struct channel *c, struct span id, struct span meta);
+bool channel_leave(struct channel *c, struct span id);
+
+// Drops the reference; NULL is allowed. Any thread.
+void channel_unref(struct channel *c);
+struct channel *channel_ref(struct channel *c);
+
+// For the broker: a channel with one reference.
+struct channel *channel_new(struct broker *b, struct span name, const struct channel_options *o, uint64_t epoch);
+
+// Subscribers on all workers. Any thread.
+size_t channel_subscribers(struct channel *c);
+
+// Appends each member's id and meta as NUL-terminated texts to `out`. Their number. Any thread.
+size_t channel_members(struct channel *c, struct buf *out);

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// An encoded event read back, for what transforms it (WHATWG HTML 9.2.6, of our own output only).
+#pragma once
+#include "event/event.h"
+
+struct event_text_reader {
+  struct span rest;
+};
+
+static inline struct event_text_reader event_text_of(const struct event *e) {
+  return (struct event_text_reader){{e->bytes + e->bare_at, e->bare_len}};
+}
+
+// The next line's field name ("comment" of a comment) and value, which point into the event; false at the end.
+static inline bool event_text_next(struct event_text_reader *r, struct span *name, struct span *value) {
+  struct span line = span_split(&r->rest, '\n');
+  if (!line.len) return false;
+  *name = span_split(&line, ':');
+  if (line.len && line.bytes[0] == ' ') line.bytes++, line.len--;
+  if (!name->len) *name = SPAN("comment");
+  *value = line;
+  return true;
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// Events lie in the order of their numbers, so a look-up is a binary search: it costs the same whatever a client
+// claims to have seen.
+#include "event/history.h"
+#include <stdlib.h>
+#include "base/mem.h"
+
+void history_init(struct history *h, size_t max, size_t bytes_max, double ttl) {
+  *h = (struct history){.max = max, .bytes_max = bytes_max, .ttl = ttl};
+}
+
+static struct past *place(const struct history *h, size_t i) { return &h->ring[(h->first + i) & (h->cap - 1)]; }
+
+static void drop_first(struct history *h) {
+  struct past *p = place(h, 0);
+  h->bytes -= p->event->len;
+  h->dropped = p->event->seq;
+  event_unref(p->event);
+  h->first = (h->first + 1) & (h->cap - 1);
+  h->count--;
+}
+
+void history_deinit(struct history *h) {
+  while (h->count) drop_first(h);
+  free(h->ring);
+}
+
+static void grow(struct history *h) {
+  size_t cap = h->cap ? h->cap * 2 : 4;
+  struct past *ring = xmalloc(cap * sizeof *ring);
+  for (size_t i = 0; i < h->count; i++) ring[i] = *place(h, i);
+  free(h->ring);
+  h->ring = ring, h->cap = cap, h->first = 0;
+}
+
+long history_expire(struct history *h, double now) {
+  size_t before = h->bytes;
+  while (h->ttl > 0 && h->count && place(h, 0)->at + h->ttl <= now) drop_first(h);
+  return (long)h->bytes - (long)before;
+}
+
+long history_add(struct history *h, struct event *e, double now) {
+  long before = (long)h->bytes;
+  if (!h->max) return h->dropped = e->seq, 0;
+  history_expire(h, now);
+  while (h->count >= h->max || (h->bytes_max && h->count && h->bytes + e->len > h->bytes_max)) drop_first(h);
+  if (h->bytes_max && e->len > h->bytes_max) return h->dropped = e->seq, (long)h->bytes - before;
+  if (h->count == h->cap) grow(h);
+  *place(h, h->count++) = (struct past){.event = event_ref(e), .at = now};
+  h->bytes += e->len;
+  return (long)h->bytes - before;
+}
+
+struct event *history_at(const struct history *h, size_t i) { return place(h, i)->event; }
+
+long history_after(const struct history *h, uint64_t seq) {
+  size_t low = 0, high = h->count;
+  if (seq < h->dropped) return -1;
+  while (low < high) {
+    size_t middle = (low + high) / 2;
+    if (history_at(h, middle)->seq > seq) high = middle;
+    else low = middle + 1;
+  }
+  return (long)(h->count - low);
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// A channel's past: its newest events, bounded by number, bytes and age. Not thread-safe: the channel's lock is.
+#pragma once
+#include <stdbool.h>
+#include "event/event.h"
+
+struct history {
+  struct past {
+    struct event *event;
+    double at;  // seconds of the monotonic clock
+  } *ring;
+  size_t cap, first, count;  // cap is a power of two
+  size_t max, bytes_max;     // 0: no history; 0: any number of bytes
+  double ttl;                // seconds; 0: any age
+  size_t bytes;
+  uint64_t dropped;          // seq of the newest event that it has let go of
+};
+
+void history_init(struct history *h, size_t max, size_t bytes_max, double ttl);
+void history_deinit(struct history *h);
+
+// Takes a reference to the event and drops what is too much or too old. Returns the change in bytes.
+long history_add(struct history *h, struct event *e, double now);
+
+// Drops what is too old. Returns the change in bytes.
+long history_expire(struct history *h, double now);
+
+// The i-th oldest event, borrowed.
+struct event *history_at(const struct history *h, size_t i);
+
+// How many events are newer than `seq`, all of which it still holds; -1 where some of them are gone.
+long history_after(const struct history *h, uint64_t seq);

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: MIT
+// The registry's lock is held to look a dictionary up and to make room; a dictionary's for one step. Bytes
+// are reserved before anything is allocated, so the limit holds whatever the threads do. A value whose time
+// is over is gone for every reader at once; its memory goes a few values at a time with later steps, and as
+// far as needed when there is no room.
+#include "event/shared.h"
+#include <math.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include "base/mem.h"
+#include "loop/timer.h"
+
+enum {
+  PURGE_STEP = 8,            // expired values that one step takes out at most
+  PURGE_BATCH = 1000,        // the same in a row under one lock
+  ENTRY_OVERHEAD = 48,       // of allocator, buckets and heap
+  DICTIONARY_OVERHEAD = 2048 // the same, of an empty dictionary
+};
+
+struct entry {
+  struct map_node node;
+  struct timer expiry; // armed where the value has an end
+  struct shared_value value;
+  char key[]; // the bytes of a string value are an allocation of their own
+};
+
+struct shared {
+  struct map_node node;
+  struct shared_registry *registry;
+  unsigned refs; // behind the registry's lock
+  pthread_mutex_t lock;
+  struct map entries;
+  struct timer_heap expiries;
+  size_t bytes;
+  char name[];
+};
+
+enum verb { VERB_SET, VERB_ADD, VERB_CAS, VERB_INCR };
+
+struct update {
+  enum verb verb;
+  struct span key;
+  struct shared_value value, other; // what to set or add; what is to be there, or to begin with
+  double ttl, now;
+  size_t need; // the room that was missing
+};
+
+static struct shared *shared_of(struct map_node *node) { return container_of(node, struct shared, node); }
+static struct entry *entry_of(struct map_node *node) { return container_of(node, struct entry, node); }
+
+static size_t entry_cost(size_t key_len) { return sizeof(struct entry) + key_len + ENTRY_OVERHEAD; }
+
+static size_t dictionary_cost(size_t name_len) {
+  return sizeof(struct shared) + name_len + DICTIONARY_OVERHEAD;
+}
+
+static bool has_room(struct shared_registry *r, size_t len) {
+  size_t used = atomic_load(&r->bytes);
+  return used <= r->limit && len <= r->limit - used;
+}
+
+static bool reserve(struct shared_registry *r, size_t len) {
+  size_t used = atomic_load(&r->bytes);
+  do {
+    if (len > r->limit - used) return false;
+  } while (!atomic_compare_exchange_weak(&r->bytes, &used, used + len));
+  return true;
+}
+
+// With the dictionary's lock held, as all down to make_room.
+static void release(struct shared *d, size_t len) {
+  d->bytes -= len;
+  atomic_fetch_sub(&d->registry->bytes, len);
+}
+
+static bool is_expired(const struct entry *e, double now) {
+  return timer_is_armed(&e->expiry) && e->expiry.deadline <= now;
+}
+
+static void free_text(struct shared_value *v) {
+  if (v->type == SHARED_STRING) free((char *)v->string.bytes);
+}
+
+static void take_out(struct shared *d, struct entry *e) {
+  map_remove(&d->entries, &e->node);
+  timer_disarm(&d->expiries, &e->expiry);
+  release(d, entry_cost(e->node.name.len) + shared_value_len(&e->value));
+  free_text(&e->value);
+  free(e);
+}
+
+static size_t purge(struct shared *d, double now, size_t max) {
+  size_t n = 0;
+  for (; n < max && timer_next(&d->expiries) <= now; n++)
+    take_out(d, container_of(timer_first(&d->expiries), struct entry, expiry));
+  return n;
+}
+
+// One step begins: takes the lock.
+static void enter(struct shared *d, double now) {
+  pthread_mutex_lock(&d->lock);
+  purge(d, now, PURGE_STEP);
+}
+
+static void leave(struct shared *d) { pthread_mutex_unlock(&d->lock); }
+
+static struct entry *find(struct shared *d, struct span key, double now) {
+  struct map_node *node = map_find(&d->entries, key);
+  if (!node || !is_expired(entry_of(node), now)) return node ? entry_of(node) : NULL;
+  take_out(d, entry_of(node));
+  return NULL;
+}
+
+static struct entry *new_entry(struct shared *d, struct span key) {
+  struct entry *e = xcalloc(1, sizeof *e + key.len);
+  if (key.len) memcpy(e->key, key.bytes, key.len);
+  e->node.name = (struct span){e->key, key.len};
+  map_insert(&d->entries, &e->node);
+  return e;
+}
+
+static void set_value(struct entry *e, const struct shared_value *v) {
+  struct shared_value old = e->value;
+  e->value = *v;
+  if (v->type == SHARED_STRING) e->value.string.bytes = xmemdup(v->string.bytes, v->string.len);
+  free_text(&old);
+}
+
+static void set_ttl(struct shared *d, struct entry *e, double ttl, double now) {
+  if (isinf(ttl)) timer_disarm(&d->expiries, &e->expiry);
+  else if (ttl > 0) timer_arm(&d->expiries, &e->expiry, now + ttl);
+}
+
+static enum shared_result store(struct shared *d, struct entry *e, struct update *u,
+                                const struct shared_value *v, double ttl) {
+  if (v->type == SHARED_NIL) {
+    if (e) take_out(d, e);
+    return SHARED_OK;
+  }
+  size_t before = e ? shared_value_len(&e->value) : 0,
+         after = shared_value_len(v) + (e ? 0 : entry_cost(u->key.len));
+  if (after > before) {
+    u->need = after - before;
+    if (!reserve(d->registry, u->need)) return SHARED_FULL;
+    d->bytes += u->need;
+  } else release(d, before - after);
+  if (!e) e = new_entry(d, u->key);
+  set_value(e, v);
+  set_ttl(d, e, ttl, u->now);
+  return SHARED_OK;
+}
+
+static enum shared_result increment(struct shared *d, struct entry *e, struct update *u) {
+  struct shared_value sum = e ? e->value : u->other;
+  if (!shared_value_is_number(&sum)) {
+    u->other.type = sum.type;
+    return SHARED_NOT_NUMBER;
+  }
+  if (!shared_value_add(&sum, &u->value)) return SHARED_NAN;
+  enum shared_result result = store(d, e, u, &sum, e ? 0 : u->ttl);
+  if (result == SHARED_OK) u->other = sum;
+  return result;
+}
+
+static enum shared_result update_once(struct shared *d, struct update *u) {
+  static const struct shared_value nil;
+  struct entry *e = find(d, u->key, u->now);
+  switch (u->verb) {
+  case VERB_INCR: return increment(d, e, u);
+  case VERB_ADD:
+    if (e) return SHARED_REFUSED;
+    break;
+  case VERB_CAS:
+    if (!shared_value_equal(e ? &e->value : &nil, &u->other)) return SHARED_REFUSED;
+    break;
+  case VERB_SET: break;
+  }
+  return store(d, e, u, &u->value, u->ttl);
+}
+
+// With the registry's lock held, for an empty dictionary without references.
+static void free_dictionary(struct shared *d) {
+  map_remove(&d->registry->dictionaries, &d->node);
+  atomic_fetch_sub(&d->registry->bytes, dictionary_cost(d->node.name.len));
+  map_deinit(&d->entries);
+  timer_heap_deinit(&d->expiries);
+  pthread_mutex_destroy(&d->lock);
+  free(d);
+}
+
+struct room {
+  size_t len;
+  double now;
+};
+
+static void make_room_in(struct map_node *node, void *arg) {
+  struct shared *d = shared_of(node);
+  const struct room *room = arg;
+  size_t purged = PURGE_BATCH;
+  bool is_empty = false;
+  while (purged == PURGE_BATCH && !has_room(d->registry, room->len)) {
+    pthread_mutex_lock(&d->lock);
+    purged = purge(d, room->now, PURGE_BATCH);
+    is_empty = !d->entries.count;
+    pthread_mutex_unlock(&d->lock);
+  }
+  if (!d->refs && is_empty) free_dictionary(d);
+}
+
+// Takes out expired values until `len` bytes are free. With the registry's lock held.
+static bool make_room(struct shared_registry *r, size_t len, double now) {
+  if (len > r->limit) return false;
+  if (!has_room(r, len)) map_each(&r->dictionaries, make_room_in, &(struct room){len, now});
+  return has_room(r, len);
+}
+
+static enum shared_result update(struct shared *d, struct update *u) {
+  for (bool again = false;; again = true) {
+    enter(d, u->now);
+    enum shared_result result = update_once(d, u);
+    leave(d);
+    if (result != SHARED_FULL || again) return result;
+    pthread_mutex_lock(&d->registry->lock);
+    bool has = make_room(d->registry, u->need, u->now);
+    pthread_mutex_unlock(&d->registry->lock);
+    if (!has) return result;
+  }
+}
+
+enum shared_result shared_set(struct shared *d, struct span key, const struct shared_value *v, double ttl,
+                              double now) {
+  return update(d, &(struct update){.verb = VERB_SET, .key = key, .value = *v, .ttl = ttl, .now = now});
+}
+
+enum shared_result shared_add(struct shared *d, struct span key, const struct shared_value *v, double ttl,
+                              double now) {
+  return update(d, &(struct update){.verb = VERB_ADD, .key = key, .value = *v, .ttl = ttl, .now = now});
+}
+
+enum shared_result shared_cas(struct shared *d, struct span key, const struct shared_value *old,
+                              const struct shared_value *v, double ttl, double now) {
+  struct update u = {.verb = VERB_CAS, .key = key, .value = *v, .other = *old, .ttl = ttl, .now = now};
+  return update(d, &u);
+}
+
+enum shared_result shared_incr(struct shared *d, struct span key, struct shared_value *v,
+                               const struct shared_value *init, double ttl, double now) {
+  struct update u = {.verb = VERB_INCR, .key = key, .value = *v, .other = *init, .ttl = ttl, .now = now};
+  enum shared_result result = update(d, &u);
+  *v = u.other;
+  return result;
+}
+
+bool shared_get(struct shared *d, struct span key, double now, struct shared_value *v, struct buf *into) {
+  size_t at = into->len;
+  enter(d, now);
+  struct entry *e = find(d, key, now);
+  *v = e ? e->value : (struct shared_value){.type = SHARED_NIL};
+  if (v->type == SHARED_STRING) buf_append_span(into, v->string);
+  leave(d);
+  if (v->type == SHARED_STRING) v->string.bytes = v->string.len ? into->bytes + at : "";
+  return v->type != SHARED_NIL;
+}
+
+bool shared_delete(struct shared *d, struct span key, double now) {
+  enter(d, now);
+  struct entry *e = find(d, key, now);
+  if (e) take_out(d, e);
+  leave(d);
+  return e != NULL;
+}
+
+struct listing {
+  struct span prefix;
+  double now;
+  struct buf *into;
+  size_t count;
+};
+
+static void list_key(struct map_node *node, void *arg) {
+  struct listing *l = arg;
+  struct span head = {node->name.bytes, MIN(node->name.len, l->prefix.len)};
+  if (!span_equal(head, l->prefix) || is_expired(entry_of(node), l->now)) return;
+  buf_append_byte(l->into, (char)(unsigned char)node->name.len);
+  buf_append_span(l->into, node->name);
+  l->count++;
+}
+
+size_t shared_keys(struct shared *d, struct span prefix, double now, struct buf *into) {
+  struct listing l = {.prefix = prefix, .now = now, .into = into};
+  enter(d, now);
+  map_each(&d->entries, list_key, &l);
+  leave(d);
+  return l.count;
+}
+
+// Takes the lock once no expired value is left.
+static void enter_purged(struct shared *d, double now) {
+  pthread_mutex_lock(&d->lock);
+  while (purge(d, now, PURGE_BATCH) == PURGE_BATCH) {
+    pthread_mutex_unlock(&d->lock); // a chance for others
+    pthread_mutex_lock(&d->lock);
+  }
+}
+
+size_t shared_count(struct shared *d, double now) {
+  enter_purged(d, now);
+  size_t count = d->entries.count;
+  leave(d);
+  return count;
+}
+
+size_t shared_bytes(struct shared *d, double now) {
+  enter_purged(d, now);
+  size_t bytes = d->bytes;
+  leave(d);
+  return bytes;
+}
+
+struct span shared_name(const struct shared *d) {
+  return d->node.name;
+}
+
+static struct shared *new_dictionary(struct shared_registry *r, struct span name) {
+  struct shared *d = xcalloc(1, sizeof *d + name.len);
+  d->registry = r;
+  pthread_mutex_init(&d->lock, NULL);
+  map_init(&d->entries, r->seed);
+  memcpy(d->name, name.bytes, name.len);
+  d->node.name = (struct span){d->name, name.len};
+  map_insert(&r->dictionaries, &d->node);
+  return d;
+}
+
+struct shared *shared_open(struct shared_registry *r, struct span name, double now) {
+  size_t cost = dictionary_cost(name.len);
+  pthread_mutex_lock(&r->lock);
+  struct map_node *node = map_find(&r->dictionaries, name);
+  struct shared *d = node ? shared_of(node) : NULL;
+  if (!d && make_room(r, cost, now) && reserve(r, cost)) d = new_dictionary(r, name);
+  if (d) d->refs++;
+  pthread_mutex_unlock(&r->lock);
+  return d;
+}
+
+void shared_unref(struct shared *d, double now) {
+  struct shared_registry *r = d->registry;
+  pthread_mutex_lock(&r->lock);
+  if (!--d->refs && !shared_count(d, now)) free_dictionary(d);
+  pthread_mutex_unlock(&r->lock);
+}
+
+void shared_registry_init(struct shared_registry *r, size_t limit) {
+  *r = (struct shared_registry){.limit = limit};
+  pthread_mutex_init(&r->lock, NULL);
+  if (getrandom(&r->seed, sizeof r->seed, 0) != sizeof r->seed) r->seed = (uintptr_t)r;
+  map_init(&r->dictionaries, r->seed);
+}
+
+static void drop_entry(struct map_node *node, void *d) { take_out(d, entry_of(node)); }
+
+static void drop_dictionary(struct map_node *node, void *arg) {
+  struct shared *d = shared_of(node);
+  (void)arg;
+  map_each(&d->entries, drop_entry, d);
+  free_dictionary(d);
+}
+
+void shared_registry_deinit(struct shared_registry *r) {
+  map_each(&r->dictionaries, drop_dictionary, NULL);
+  map_deinit(&r->dictionaries);
+  pthread_mutex_destroy(&r->lock);
+}
+
+size_t shared_registry_bytes(struct shared_registry *r) { return atomic_load(&r->bytes); }
