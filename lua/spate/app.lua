@@ -1,149 +1,168 @@
 -- SPDX-License-Identifier: MIT
--- Applications: routes, groups, middleware, hooks, and how a request becomes an answer.
+-- Applications: what scripts register while they are loaded. Routes, groups, middleware, hooks, other apps.
+local answer = require "spate.answer"
 local core = require "spate.core"
 local json = require "spate.json"
-local reply = require "spate.reply"
 local sse = require "spate.sse"
 
-local Reply = reply.Reply
-local METHODS = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" }
+local METHODS = answer.METHODS
 
 local App = { __name = "app" }
 App.__index = App
 
-local Abort = { __name = "abort" } -- what spate.abort raises
-Abort.__tostring = function(a) return "abort " .. tostring(a.status) .. ": " .. tostring(a.text) end
+local app = { Abort = answer.Abort }
 
-local app = { Abort = Abort }
-
--- A group shares everything with its app but the prefix and the middleware in front of its routes.
-local function new_scope(root, prefix, middleware)
-  return setmetatable({ root = root, prefix = prefix, middleware = middleware }, App)
+-- An app or one of its groups: what is registered in it has its prefix and goes through its middleware, and through
+-- that of the scope around it.
+local function new_scope(root, parent, prefix)
+  return setmetatable({ root = root, parent = parent, prefix = prefix, middleware = {} }, App)
 end
 
 -- A new application.
 function app.new()
-  local root = { router = core.router(), routes = {}, parents = {}, hooks = { before = {}, after = {}, use = {}, start = {}, stop = {} } }
-  return new_scope(root, "", {})
+  local root = {
+    router = core.router(), routes = {}, mounted = {}, takers = {},
+    hooks = { before = {}, after = {}, start = {}, stop = {} },
+  }
+  root.scope = new_scope(root, nil, "")
+  return root.scope
 end
 
 local function check_self(self, name)
   if getmetatable(self) ~= App then core.raise("app:" .. name .. "(...): write it with a colon") end
+  if self.root.is_installed then core.raise("app:" .. name .. ": an app is complete once its script has returned it") end
 end
 
-local function check_functions(list, from, what)
-  for i = from, #list do
-    if type(list[i]) ~= "function" then
-      core.raise(("%s: expected a function, got %s"):format(what, type(list[i])))
-    end
-  end
+local function check_function(fn, what)
+  if type(fn) ~= "function" then core.raise(("%s: expected a function, got %s"):format(what, type(fn))) end
 end
 
+local function check_functions(list, what)
+  for i = 1, list.n do check_function(list[i], what) end
+end
+
+local function check_path(path, name)
+  if type(path) ~= "string" then core.raise(("app:%s: expected a path, got %s"):format(name, type(path))) end
+end
+
+-- "/api" and "/x" are "/api/x"; "/api" and "/" are "/api".
+local function join(prefix, path)
+  prefix = prefix:gsub("/$", "")
+  return path == "/" and prefix ~= "" and prefix or prefix .. path
+end
+
+-- `all` leaves the methods alone that have a route already.
 local function add(root, route)
   local id = #root.routes + 1
-  local other = root.router:add(route.method, route.path, id)
+  local other = root.routes[root.router:add(route.method, route.path, id)]
+  if other and route.is_all and not other.is_all then return end
   if other then
-    core.raise(("%s %s is defined already at %s"):format(route.method, route.path, root.routes[other].where))
+    local as = other.path ~= route.path and " as " .. other.path or ""
+    core.raise(("%s %s is defined already%s at %s"):format(route.method, route.path, as, other.where))
   end
   root.routes[id] = route
-  for _, parent in ipairs(root.parents) do parent(route) end
+  for _, take in ipairs(root.takers) do take(route) end
 end
 
-local function wrap(handler, middleware)
-  for i = #middleware, 1, -1 do
-    local outer, inner = middleware[i], handler
-    handler = function(req)
-      return outer(req, function() return inner(req) end)
-    end
-  end
-  return handler
-end
-
-local function concat(a, b)
-  local all = table.move(a, 1, #a, 1, {})
-  return table.move(b, 1, #b, #all + 1, all)
-end
-
-local function register(self, method, path, ...)
-  local chain = { ... }
-  if type(path) ~= "string" then core.raise(("app:%s: expected a path, got %s"):format(method:lower(), type(path))) end
-  if #chain == 0 then core.raise(("app:%s(%q): expected a handler function"):format(method:lower(), path)) end
-  check_functions(chain, 1, ("app:%s(%q)"):format(method:lower(), path))
+local function register(self, methods, name, path, ...)
+  local chain = table.pack(...)
+  check_path(path, name)
+  local what = ("app:%s(%q)"):format(name, path)
+  if chain.n == 0 then core.raise(what .. ": expected a handler function") end
+  check_functions(chain, what)
   local handler = table.remove(chain)
-  add(self.root, {
-    method = method, path = self.prefix .. path, where = core.where(),
-    handler = wrap(handler, concat(self.middleware, chain)),
-  })
+  for _, method in ipairs(methods) do
+    add(self.root, {
+      method = method, path = join(self.prefix, path), where = core.where(), is_all = name == "all",
+      scope = self, middleware = chain, handler = handler,
+    })
+  end
   return self
 end
 
 for _, method in ipairs(METHODS) do
-  App[method:lower()] = function(self, ...)
-    check_self(self, method:lower())
-    return register(self, method, ...)
+  local name, methods = method:lower(), { method }
+  App[name] = function(self, ...)
+    check_self(self, name)
+    return register(self, methods, name, ...)
   end
 end
 
+local ALL = { "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" } -- HEAD follows GET
+
 -- Every method that has no route of its own at this path so far.
-function App:all(path, ...)
+function App:all(...)
   check_self(self, "all")
-  for _, method in ipairs(METHODS) do
-    if method ~= "HEAD" then register(self, method, path, ...) end
-  end
-  return self
+  return register(self, ALL, "all", ...)
 end
 
 -- Routes below a prefix, behind middleware: app:group("/api", auth, function(g) g:get(...) end)
 function App:group(prefix, ...)
   check_self(self, "group")
-  local chain = { ... }
-  check_functions(chain, 1, "app:group")
-  if type(prefix) ~= "string" or #chain == 0 then core.raise('app:group: expected ("/prefix", [middleware,] function(group))') end
+  local chain = table.pack(...)
+  check_path(prefix, "group")
+  if chain.n == 0 then core.raise('app:group: expected ("/prefix", [middleware,] function(group))') end
+  check_functions(chain, "app:group")
   local define = table.remove(chain)
-  define(new_scope(self.root, self.prefix .. prefix, concat(self.middleware, chain)))
+  local group = new_scope(self.root, self, join(self.prefix, prefix))
+  table.move(chain, 1, #chain, 1, group.middleware)
+  define(group)
   return self
+end
+
+local function holds(root, other)
+  if root == other then return true end
+  for _, mounted in ipairs(root.mounted) do
+    if holds(mounted, other) then return true end
+  end
+  return false
 end
 
 -- Another application's routes below a prefix, those it gets later too, each behind its own hooks.
 function App:mount(prefix, other)
   check_self(self, "mount")
+  check_path(prefix, "mount")
   if getmetatable(other) ~= App then core.raise("app:mount: expected another app, got " .. type(other)) end
+  if other.parent then core.raise("app:mount: expected an app, got a group of one") end
+  if holds(other.root, self.root) then core.raise("app:mount: the app would hold itself") end
+  local below = join(self.prefix, prefix)
   local function take(route)
     add(self.root, {
-      method = route.method, path = self.prefix .. prefix .. (route.path == "/" and prefix ~= "" and "" or route.path), where = route.where,
-      handler = wrap(app.handler(other.root, route), self.middleware),
+      method = route.method, path = join(below, route.path), where = route.where, is_all = route.is_all,
+      scope = self, middleware = {}, mounted = other.root, inner = route,
     })
   end
   for _, route in ipairs(other.root.routes) do take(route) end
-  table.insert(other.root.parents, take)
+  table.insert(other.root.takers, take)
+  table.insert(self.root.mounted, other.root)
   return self
 end
 
-local function adder(name, list)
+-- Middleware around every route of this app or group, wherever they are defined; an app's also around the replies to
+-- requests without a route: fn(req, next).
+function App:use(fn)
+  check_self(self, "use")
+  check_function(fn, "app:use")
+  table.insert(self.middleware, fn)
+  return self
+end
+
+local function adder(name)
   App[name] = function(self, fn)
     check_self(self, name)
-    check_functions({ fn or false }, 1, "app:" .. name)
-    table.insert(self.root.hooks[list], fn)
+    check_function(fn, "app:" .. name)
+    table.insert(self.root.hooks[name], fn)
     return self
   end
 end
 
-adder("before", "before") -- fn(req): a reply that it returns is the answer
-adder("after", "after")   -- fn(req, reply): may change the reply, or return another
-
--- Middleware around every route of this app or group, those defined later: fn(req, next).
-function App:use(fn)
-  check_self(self, "use")
-  check_functions({ fn or false }, 1, "app:use")
-  if self.prefix == "" and #self.middleware == 0 then table.insert(self.root.hooks.use, fn)
-  else self.middleware = concat(self.middleware, { fn }) end
-  return self
-end
+adder("before") -- fn(req): a reply that it returns is the answer
+adder("after")  -- fn(req, reply): may change the reply, or return another
 
 local function setter(name)
   App[name] = function(self, fn)
     check_self(self, name)
-    check_functions({ fn or false }, 1, "app:" .. name)
+    check_function(fn, "app:" .. name)
     self.root.hooks[name] = fn
     return self
   end
@@ -155,7 +174,8 @@ setter("not_found") -- fn(req): the reply where no route matches
 local function lifecycle(name, list)
   App[name] = function(self, fn, options)
     check_self(self, name)
-    check_functions({ fn or false }, 1, "app:" .. name)
+    check_function(fn, "app:" .. name)
+    if options ~= nil and type(options) ~= "table" then core.raise(("app:%s: expected a table of options, got %s"):format(name, type(options))) end
     table.insert(self.root.hooks[list], { fn = fn, each_worker = options and options.each_worker })
     return self
   end
@@ -164,134 +184,22 @@ end
 lifecycle("on_start", "start") -- once per process, or on each worker with { each_worker = true }
 lifecycle("on_stop", "stop")
 
--- What a handler returned, as a reply.
-local function to_reply(value, route)
-  local kind, meta = type(value), getmetatable(value)
-  if meta == Reply then return value end
-  if kind == "string" then return reply.text(value) end
-  if meta == sse.Stream then return sse.reply(value) end
-  if kind == "table" then return reply.json(value) end
-  local hint = value == nil and "did you forget `return`?" or "expected a reply, a string, a table or a stream"
-  error(("the handler of %s %s (%s) returned %s; %s"):format(route.method, route.path, route.where, kind, hint), 0)
+-- Every app that `root` holds, itself first, each once.
+local function all_roots(root, list)
+  list = list or {}
+  if list[root] then return list end
+  list[root], list[#list + 1] = true, root
+  for _, mounted in ipairs(root.mounted) do all_roots(mounted, list) end
+  return list
 end
 
-local function run_hooks(hooks, req, route)
-  for _, fn in ipairs(hooks.before) do
-    local early = fn(req)
-    if early ~= nil then return to_reply(early, route) end
-  end
-  return to_reply(wrap(route.handler, hooks.use)(req), route)
-end
-
--- The route's handler inside the hooks of its own app.
-function app.handler(root, route)
-  local hooks = root.hooks
-  return function(req)
-    if not (hooks.before[1] or hooks.use[1] or hooks.after[1]) then return to_reply(route.handler(req), route) end
-    local answer = run_hooks(hooks, req, route)
-    for _, fn in ipairs(hooks.after) do answer = to_reply(fn(req, answer) or answer, route) end
-    return answer
-  end
-end
-
-local function with_traceback(err)
-  if type(err) ~= "string" then return err end
-  return { err = err, traceback = debug.traceback(err, 2) }
-end
-
-local function internal_error(req, err)
-  local text = type(err) == "table" and err.traceback or tostring(err)
-  core.log.error(text, { request = tostring(req) })
-  return reply.error(500, "Internal Server Error")
-end
-
--- The reply to an error in a handler.
-local function on_raise(root, req, err)
-  if getmetatable(err) == Abort then
-    return reply.error(err.status, err.text or "error")
-  end
-  local hook = root.hooks.on_error
-  if not hook then return internal_error(req, err) end
-  local given = type(err) == "table" and err.traceback and err.err or err
-  local ok, answer = pcall(hook, given, req)
-  if ok and answer ~= nil then ok, answer = pcall(to_reply, answer, { method = "on_error", path = "", where = "?" }) end
-  if ok and answer ~= nil then return answer end
-  if not ok then internal_error(req, answer) end
-  return internal_error(req, err)
-end
-
-local STREAM_FIELDS = {
-  { "Content-Type", "text/event-stream" }, { "Cache-Control", "no-cache" }, { "X-Accel-Buffering", "no" },
-}
-
-local function stream_fields(fields)
-  local all, given = {}, {}
-  for i = 1, fields and #fields or 0, 2 do given[fields[i]:lower()] = true end
-  for _, field in ipairs(STREAM_FIELDS) do
-    if not given[field[1]:lower()] then table.move(field, 1, 2, #all + 1, all) end
-  end
-  return fields and concat(all, fields) or all
-end
-
-local PLAIN_STREAM_FIELDS = stream_fields(nil)
-
--- Opens the event stream and runs its producer to its end in this task.
-local function run_stream(req, answer)
-  local interval, text = sse.keep_alive_of(answer._stream, answer._keep_alive)
-  local fields = answer._fields and stream_fields(answer._fields) or PLAIN_STREAM_FIELDS
-  if core.open(req, answer._status, fields, interval, text) then sse.run(req, answer._stream)
-  else answer._stream:close() end
-end
-
-local function missing(root, req, allowed)
-  if not allowed then
-    local hook = root.hooks.not_found
-    return { method = "not_found", path = "", where = "?", handler = hook or function() return reply.error(404, "Not Found") end }
-  end
-  return {
-    method = "405", path = "", where = "?",
-    handler = function()
-      local status = req.method == "OPTIONS" and 204 or 405
-      local r = status == 204 and reply.status(204) or reply.error(405, "Method Not Allowed")
-      return r:header("Allow", allowed)
-    end,
-  }
-end
-
-local function allowed_names(bits)
-  local names = {}
-  for i, method in ipairs(METHODS) do
-    if bits & (1 << (i - 1)) ~= 0 or method == "OPTIONS" then names[#names + 1] = method end
-  end
-  return table.concat(names, ", ")
-end
-
--- The body of each request's task. `route` is a number of ours, 0 where no path matches, -1 where the path has other
--- methods, which `allowed` has as bits.
-local function answerer(root)
-  local handlers = {}
-  for id, route in ipairs(root.routes) do handlers[id] = app.handler(root, route) end
-  return function(req, route, allowed)
-    local handler = handlers[route] or app.handler(root, missing(root, req, route == -1 and allowed_names(allowed)))
-    local ok, answer = xpcall(handler, with_traceback, req)
-    if not ok then answer = on_raise(root, req, answer) end
-    if answer._stream then return run_stream(req, answer) end
-    return reply.send(req, answer)
-  end
-end
-
--- Runs what was given to on_close, each whatever the others do.
-local function run_closers(req, reason)
-  for _, fn in ipairs(core.closers(req) or {}) do
-    local ok, err = xpcall(fn, debug.traceback, reason)
-    if not ok then core.log.error(tostring(err)) end
-  end
-end
-
-local function on_this_worker(list)
+-- The functions of all apps that are to run on this worker.
+local function on_this_worker(roots, list)
   local functions = {}
-  for _, hook in ipairs(list) do
-    if hook.each_worker or core.worker == 0 then functions[#functions + 1] = hook.fn end
+  for _, root in ipairs(roots) do
+    for _, hook in ipairs(root.hooks[list]) do
+      if hook.each_worker or core.worker == 0 then functions[#functions + 1] = hook.fn end
+    end
   end
   return functions
 end
@@ -301,15 +209,20 @@ function app.install(self, path)
   if getmetatable(self) ~= App then
     error(("%s: expected the script to return its app, got %s; end it with `return app`"):format(path, type(self)), 0)
   end
-  local root = self.root
-  core.use_router(root.router)
-  local starters = concat(on_this_worker(root.hooks.start), sse.starters(core.worker))
-  core.keep(answerer(root), run_closers, starters, on_this_worker(root.hooks.stop))
+  if self.parent then error(("%s: expected the script to return its app, got a group of it"):format(path), 0) end
+  local root, patterns = self.root, {}
+  local roots = all_roots(root)
+  for _, each in ipairs(roots) do each.is_installed = true end
+  for id, route in ipairs(root.routes) do patterns[id] = route.path end
+  core.use_router(root.router, patterns)
+  local starters, begins = on_this_worker(roots, "start"), sse.starters(core.worker)
+  table.move(begins, 1, #begins, #starters + 1, starters)
+  core.keep(answer.answerer(root), answer.run_closers, starters, on_this_worker(roots, "stop"))
 end
 
 -- req:json(): the body as JSON, or nil and what is wrong with it.
 function core.request_methods.json(req)
-  local body, err = req:body()
+  local body, err = core.request_methods.body(req)
   if not body then return nil, err end
   return json.decode(body)
 end
@@ -320,15 +233,19 @@ end
 
 -- req:accepts(type): true where the Accept field allows it (RFC 9110 12.5.1).
 function core.request_methods.accepts(req, wanted)
+  if type(wanted) ~= "string" then core.raise("req:accepts: expected a media type, got " .. type(wanted)) end
   local accept = req.headers.accept
   if not accept then return true end
+  wanted = wanted:lower()
   local major, best, rank = wanted:match("^[^/]*"), 0, 0
-  for range in accept:gmatch("[^,]+") do
+  for range in accept:lower():gmatch("[^,]+") do
     local name = range:match("^%s*([^;%s]+)") or ""
     local r = name == wanted and 3 or name == major .. "/*" and 2 or name == "*/*" and 1 or 0
     if r > rank then best, rank = quality(range), r end
   end
   return best > 0
 end
+
+core.publish(core.request_methods, "json", "accepts")
 
 return app

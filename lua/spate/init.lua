@@ -3,10 +3,19 @@
 local core = require "spate.core"
 local app = require "spate.app"
 
-local spate = { version = core.version, reply = require "spate.reply", log = core.log, app = app.new, stats = core.stats }
+local spate = { version = core.version, worker = core.worker, reply = require "spate.reply", log = core.log, app = app.new,
+  stats = core.stats, shared = core.shared }
 
--- Ends the request with a status and a text, from however deep.
-function spate.abort(status, text) error(setmetatable({ status = status, text = text }, app.Abort), 0) end
+-- Ends the request with a status and a text (that of the status unless given), from however deep.
+function spate.abort(status, text)
+  if math.type(status) ~= "integer" or status < 200 or status > 599 then
+    core.raise("spate.abort: expected a status from 200 to 599, got " .. (math.type(status) and tostring(status) or type(status)))
+  end
+  if text ~= nil and type(text) ~= "string" and type(text) ~= "number" then
+    core.raise("spate.abort: expected a text, got " .. type(text))
+  end
+  error(setmetatable({ status = status, text = text }, app.Abort), 0)
+end
 
 -- The environment variable, else `default`.
 function spate.env(name, default)
@@ -28,5 +37,7 @@ local entities = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&qu
 
 -- Text for HTML, also inside attributes.
 function spate.escape(text) return (tostring(text):gsub("[&<>\"']", entities)) end
+
+core.publish(spate, "abort", "env")
 
 return spate

@@ -10,13 +10,20 @@ Reply.__name = "reply"
 
 local reply = { Reply = Reply }
 
+local FIELDS_MAX = 60 -- of a reply; the server adds its own
+
 local function new(status, type, body)
   return setmetatable({ _status = status, _type = type, _body = body }, Reply)
 end
 
+local function check_dot(first, name)
+  if first == reply then core.raise(("reply.%s(...): write it with a dot"):format(name)) end
+end
+
 local function check_status(status)
   if math.type(status) ~= "integer" or status < 200 or status > 599 then
-    core.raise("status: expected an integer from 200 to 599, got " .. tostring(status))
+    local got = math.type(status) and tostring(status) or type(status)
+    core.raise("status: expected an integer from 200 to 599, got " .. got)
   end
   return status
 end
@@ -28,23 +35,38 @@ local function check_text(what, text)
 end
 
 function reply.text(text, status)
+  check_dot(text, "text")
   return new(check_status(status or 200), "text/plain; charset=utf-8", check_text("reply.text", text))
 end
 
 function reply.html(text, status)
+  check_dot(text, "html")
   return new(check_status(status or 200), "text/html; charset=utf-8", check_text("reply.html", text))
 end
 
-function reply.json(value, status) return new(check_status(status or 200), "application/json", json.encode(value)) end
+function reply.json(value, status)
+  check_dot(value, "json")
+  return new(check_status(status or 200), "application/json", json.encode(value))
+end
 
-function reply.status(status) return new(check_status(status)) end
+function reply.status(status)
+  check_dot(status, "status")
+  return new(check_status(status))
+end
 
+-- A line of text; that of the status where no message is given.
 function reply.error(status, message)
-  return new(check_status(status), "text/plain; charset=utf-8", tostring(message or "error") .. "\n")
+  check_dot(status, "error")
+  check_status(status)
+  if message == nil then message = core.status_phrase(status) end
+  return new(status, "text/plain; charset=utf-8", check_text("reply.error", message) .. "\n")
 end
 
 function reply.redirect(url, status)
-  return new(check_status(status or 303)):header("Location", check_text("reply.redirect", url))
+  check_dot(url, "redirect")
+  url, status = check_text("reply.redirect", url), check_status(status or 303)
+  if status < 300 or status > 399 then core.raise(("reply.redirect: expected a status from 300 to 399, got %d"):format(status)) end
+  return new(status):header("Location", url)
 end
 
 -- The stream as a reply; `options` has status, headers, keep_alive = false.
@@ -55,16 +77,23 @@ function reply.event_stream(stream, options)
   return r
 end
 
+local function check_self(self, name)
+  if getmetatable(self) ~= Reply then core.raise(("expected a reply, got %s; write r:%s(...), with a colon"):format(type(self), name)) end
+end
+
 function Reply:status(status)
+  check_self(self, "status")
   self._status = check_status(status)
   return self
 end
 
--- Replaces earlier fields of that name, but for Set-Cookie and Link, which add up.
+-- A field takes the place of earlier ones of its name, but for these, which add up.
 local adds_up = { ["set-cookie"] = true, link = true, vary = true, ["www-authenticate"] = true }
 
 function Reply:header(name, value)
+  check_self(self, "header")
   core.check_field(name, value)
+  name = tostring(name)
   local fields, lower = self._fields or {}, name:lower()
   self._fields = fields
   if lower == "content-type" and not self._stream then
@@ -79,6 +108,7 @@ function Reply:header(name, value)
       end
     end
   end
+  if #fields >= 2 * FIELDS_MAX then core.raise(("more than %d header fields"):format(FIELDS_MAX)) end
   fields[#fields + 1], fields[#fields + 2] = name, tostring(value)
   return self
 end
@@ -87,28 +117,42 @@ local same_site = { strict = "Strict", lax = "Lax", none = "None" }
 local cookie_options = { max_age = true, expires = true, domain = true, path = true, secure = true, http_only = true, same_site = true }
 
 local function attribute(parts, name, value)
-  if type(value) == "string" and value:find("[;%c]") then core.raise("cookie " .. name .. ": must not contain ';' or a control character") end
-  parts[#parts + 1] = name .. "=" .. tostring(value)
+  value = check_text("cookie " .. name, value)
+  if value:find("[;%c\128-\255]") then core.raise("cookie " .. name .. ": must not contain ';', a control character or bytes beyond ASCII") end
+  parts[#parts + 1] = name .. "=" .. value
 end
 
--- A cookie (RFC 6265 4.1); path is "/" unless given, max_age in seconds, expires in seconds since 1970.
-function Reply:cookie(name, value, options)
-  options = options or {}
+local function check_seconds(what, value)
+  if type(value) ~= "number" or value ~= value or math.abs(value) > 1e11 then
+    core.raise(("cookie %s: expected seconds, got %s"):format(what, tostring(value)))
+  end
+  return math.floor(value)
+end
+
+local function check_cookie(name, value, options)
   if type(name) ~= "string" or name == "" or name:find("[^%w!#$%%&'*+%-.^_`|~]") then
     core.raise("cookie name: expected letters, digits and '-', '_', '.', got " .. tostring(name))
   end
-  value = check_text("cookie " .. name, value)
   if value:find('[%c%s",;\\\128-\255]') then
     core.raise("cookie " .. name .. ": the value must not contain blanks, quotes, ',', ';', '\\' or bytes beyond ASCII; encode it first")
   end
   for option in pairs(options) do
     if not cookie_options[option] then core.raise("cookie " .. name .. ": unknown option '" .. tostring(option) .. "'") end
   end
+end
+
+-- A cookie (RFC 6265 4.1); path is "/" unless given, max_age in seconds, expires in seconds since 1970.
+function Reply:cookie(name, value, options)
+  check_self(self, "cookie")
+  options = options == nil and {} or options
+  if type(options) ~= "table" then core.raise("cookie: expected a table of options, got " .. type(options)) end
+  value = check_text("cookie value", value)
+  check_cookie(name, value, options)
   local parts = { name .. "=" .. value }
   attribute(parts, "Path", options.path or "/")
   if options.domain then attribute(parts, "Domain", options.domain) end
-  if options.max_age then attribute(parts, "Max-Age", math.floor(options.max_age)) end
-  if options.expires then attribute(parts, "Expires", os.date("!%a, %d %b %Y %H:%M:%S GMT", math.floor(options.expires))) end
+  if options.max_age then attribute(parts, "Max-Age", check_seconds("max_age", options.max_age)) end
+  if options.expires then attribute(parts, "Expires", os.date("!%a, %d %b %Y %H:%M:%S GMT", check_seconds("expires", options.expires))) end
   if options.secure then parts[#parts + 1] = "Secure" end
   if options.http_only then parts[#parts + 1] = "HttpOnly" end
   if options.same_site then
@@ -121,5 +165,8 @@ end
 
 -- Sends it as the answer to `req`; the body of a reply with a stream is its stream, for the caller to run.
 function reply.send(req, r) core.answer(req, r._status, r._body and r._type, r._body, r._fields) end
+
+core.publish(reply, "text", "html", "json", "status", "error", "redirect")
+core.publish(Reply, "status", "header", "cookie")
 
 return reply

@@ -12,6 +12,15 @@ sse.Stream = Stream
 
 local function nothing() end
 
+-- For a local <close>: calls fn however its block is left.
+local function at_end(fn) return setmetatable({}, { __close = fn }) end
+
+-- Ends a coroutine: its <close> variables run. An error in one of them is the caller's.
+local function end_coroutine(co)
+  local ok, err = coroutine.close(co)
+  if not ok then error(err, 0) end
+end
+
 local function new(next, close)
   return setmetatable({ next = next, _close = close or nothing }, Stream)
 end
@@ -19,6 +28,10 @@ end
 local function check_stream(s, what)
   if getmetatable(s) ~= Stream then core.raise(("%s: expected a stream, got %s"):format(what, type(s))) end
   return s
+end
+
+local function check_self(self, what)
+  if getmetatable(self) ~= Stream then core.raise(what .. ": write it with a colon") end
 end
 
 local function check_function(fn, what)
@@ -46,23 +59,45 @@ end
 
 Stream.__close = Stream.close
 
+-- All of them, also where closing one fails.
+local function close_all(streams)
+  local first
+  for _, s in ipairs(streams) do
+    local ok, err = pcall(s.close, s)
+    first = first or not ok and { err } or nil
+  end
+  if first then error(first[1], 0) end
+end
+
 -- A generator of what fn yields or sends; what it waits for, the caller waits for.
 local function generate(fn)
   local step, co = core.wrap(fn)
-  return new(step, function() coroutine.close(co) end)
+  return new(step, function() end_coroutine(co) end)
+end
+
+local function send_by_yield(...)
+  if ... == nil then core.raise("send: expected an event (a string, a number, a table of fields or sse.event()), got nil") end
+  coroutine.yield((...))
+  return true
 end
 
 -- A function stream as one that is pulled.
 local function pullable(s)
   if not s.fn then return s end
   local fn = s.fn
-  return generate(function() fn(coroutine.yield) end)
+  local generator = generate(function() fn(send_by_yield) end)
+  local pulled = new(generator.next, function()
+    local _ <close> = at_end(s._close)
+    generator:close()
+  end)
+  pulled._keep_alive = s._keep_alive
+  return pulled
 end
 
 -- sse.wrap(fn): an iterator over what fn yields, in which fn may wait; closes with its for loop.
 function sse.wrap(fn)
   local step, co = core.wrap(fn)
-  return step, nil, nil, setmetatable({}, { __close = function() coroutine.close(co) end })
+  return step, nil, nil, at_end(function() end_coroutine(co) end)
 end
 
 -- A stream of what fn(send) sends.
@@ -76,13 +111,7 @@ end
 function sse.interval(period, fn)
   check_seconds(period, "sse.interval")
   if fn ~= nil then check_function(fn, "sse.interval") end
-  local n, due, tick = 0, false, core.tick
-  return new(function()
-    due = tick(due, period)
-    n = n + 1
-    if fn then return fn(n) end
-    return n
-  end)
+  return new(core.ticker(period, fn))
 end
 
 -- The values of a list, of an iterator function, or what a coroutine yields.
@@ -91,7 +120,7 @@ function sse.from(source)
   if kind == "function" then return new(source) end
   if kind == "thread" then
     local step, co = core.wrap(source)
-    return new(step, function() coroutine.close(co) end)
+    return new(step, function() end_coroutine(co) end)
   end
   if kind ~= "table" then core.raise("sse.from: expected a list, an iterator or a coroutine, got " .. kind) end
   if getmetatable(source) == Stream then return source end
@@ -103,7 +132,10 @@ function sse.from(source)
 end
 
 -- One value, then the end.
-function sse.once(value) return sse.from { value } end
+function sse.once(value)
+  if value == nil then core.raise("sse.once: expected a value, got nil") end
+  return sse.from { value }
+end
 
 -- No value and no end.
 function sse.never()
@@ -112,7 +144,8 @@ function sse.never()
   return s
 end
 
--- A task that reads a stream into a queue of one, so that its reader can also wait for a time or for another stream.
+-- Tasks that read streams into one short queue, so that its reader can also wait for a time or for all of them.
+local QUEUE_MAX = 16
 local Pump = {}
 Pump.__index = Pump
 
@@ -121,16 +154,20 @@ local function new_pump(sources)
 end
 
 function Pump:read(source)
+  local failure = "a stream that is read in a task of its own was stopped"
+  local _ <close> = at_end(function()
+    self.live = self.live - 1
+    self.err = self.err or failure
+    self.changed:wake()
+  end)
   local ok, err = xpcall(function()
     for value in source.next do
-      while #self.queue > 0 do self.room:wait() end
-      self.queue[1] = value
+      while #self.queue >= QUEUE_MAX do self.room:wait() end
+      self.queue[#self.queue + 1] = value
       self.changed:wake()
     end
   end, debug.traceback)
-  self.live = self.live - 1
-  if not ok then self.err = self.err or err end
-  self.changed:wake()
+  failure = not ok and err or nil
 end
 
 function Pump:start()
@@ -147,14 +184,14 @@ function Pump:get(deadline)
     local left = deadline and math.max(deadline - core.now(), 0)
     if not self.changed:wait(left) and #self.queue == 0 then return nil, "timeout" end
   end
-  local value = table.remove(self.queue)
-  self.room:wake()
+  local value = table.remove(self.queue, 1)
+  if #self.queue == 0 then self.room:wake() end
   return value
 end
 
 function Pump:close()
   for _, task in ipairs(self.tasks) do core.cancel(task) end
-  for _, source in ipairs(self.sources) do source:close() end
+  close_all(self.sources)
 end
 
 local function pumped(sources)
@@ -162,39 +199,56 @@ local function pumped(sources)
   return pump, function() pump:close() end
 end
 
--- The values of all streams, as they come; ends when all have.
-function sse.merge(...)
-  local sources = { ... }
-  for i, s in ipairs(sources) do sources[i] = pullable(check_stream(s, "sse.merge")) end
-  local pump, close = pumped(sources)
-  return new(function() return (pump:get()) end, close)
-end
-
-function Stream:merge(...) return sse.merge(self, ...) end
-
--- A stream over this one's values, keeping what keep_alive has said.
-local function derive(self, make)
-  check_stream(self, "stream")
-  local source = pullable(self)
-  local s = new(make(source), function() source:close() end)
-  s._keep_alive = self._keep_alive
+-- The stream with what keep_alive has said of the first of its sources that has it.
+local function keeping(sources, s)
+  for _, source in ipairs(sources) do s._keep_alive = s._keep_alive or source._keep_alive end
   return s
 end
 
+-- The values of all streams, as they come; ends when all have.
+function sse.merge(...)
+  local sources = { ... }
+  for i = 1, select("#", ...) do sources[i] = pullable(check_stream(sources[i], "sse.merge")) end
+  local pump, close = pumped(sources)
+  return keeping(sources, new(function() return (pump:get()) end, close))
+end
+
+function Stream:merge(...)
+  check_self(self, "stream:merge")
+  return sse.merge(self, ...)
+end
+
+-- A stream over this one's values, keeping what keep_alive has said.
+local function derive(self, make)
+  local source = pullable(self)
+  return keeping({ source }, new(make(source), function() source:close() end))
+end
+
+-- " file:line" of a function of the user's.
+local function place_of(fn)
+  local info = debug.getinfo(fn, "S")
+  return info.linedefined > 0 and (" %s:%d"):format(info.short_src, info.linedefined) or ""
+end
+
 function Stream:map(fn)
+  check_self(self, "stream:map")
   check_function(fn, "stream:map")
   return derive(self, function(source)
+    local next = source.next
     return function()
-      local value = source.next()
+      local value = next()
       if value == nil then return nil end
       local mapped = fn(value)
-      if mapped == nil then error("stream:map: the function returned nil; use filter to leave values out", 0) end
+      if mapped == nil then
+        error(("stream:map: the function%s returned nil; use filter to leave values out"):format(place_of(fn)), 0)
+      end
       return mapped
     end
   end)
 end
 
 function Stream:filter(fn)
+  check_self(self, "stream:filter")
   check_function(fn, "stream:filter")
   return derive(self, function(source)
     return function()
@@ -206,6 +260,7 @@ function Stream:filter(fn)
 end
 
 function Stream:inspect(fn)
+  check_self(self, "stream:inspect")
   check_function(fn, "stream:inspect")
   return derive(self, function(source)
     return function()
@@ -217,6 +272,7 @@ function Stream:inspect(fn)
 end
 
 function Stream:take(n)
+  check_self(self, "stream:take")
   check_count(n, "stream:take")
   return derive(self, function(source)
     return function()
@@ -228,6 +284,7 @@ function Stream:take(n)
 end
 
 function Stream:take_while(fn)
+  check_self(self, "stream:take_while")
   check_function(fn, "stream:take_while")
   return derive(self, function(source)
     local over = false
@@ -240,6 +297,7 @@ function Stream:take_while(fn)
 end
 
 function Stream:skip(n)
+  check_self(self, "stream:skip")
   check_count(n, "stream:skip")
   return derive(self, function(source)
     return function()
@@ -254,25 +312,29 @@ end
 
 -- This stream's values, then those of the others in turn.
 function Stream:chain(...)
+  check_self(self, "stream:chain")
   local sources = { self, ... }
-  for i, s in ipairs(sources) do sources[i] = pullable(check_stream(s, "stream:chain")) end
+  for i = 1, select("#", self, ...) do sources[i] = pullable(check_stream(sources[i], "stream:chain")) end
   local at = 1
-  return new(function()
+  return keeping(sources, new(function()
     while sources[at] do
       local value = sources[at].next()
       if value ~= nil then return value end
+      sources[at]:close()
       at = at + 1
     end
-  end, function()
-    for _, s in ipairs(sources) do s:close() end
-  end)
+  end, function() close_all(sources) end))
 end
 
 -- The given values first.
-function Stream:start_with(...) return sse.from({ ... }):chain(self) end
+function Stream:start_with(...)
+  check_self(self, "stream:start_with")
+  return sse.from({ ... }):chain(self)
+end
 
 -- At most one value in `seconds`: the first, those that follow too soon are dropped.
 function Stream:throttle(seconds)
+  check_self(self, "stream:throttle")
   check_seconds(seconds, "stream:throttle")
   return derive(self, function(source)
     local next_at = -math.huge
@@ -290,14 +352,14 @@ end
 
 -- Like derive, with a pump between, for what must wait for a value and for a time.
 local function derive_pumped(self, make)
-  local pump, close = pumped { pullable(check_stream(self, "stream")) }
-  local s = new(make(pump), close)
-  s._keep_alive = self._keep_alive
-  return s
+  local sources = { pullable(self) }
+  local pump, close = pumped(sources)
+  return keeping(sources, new(make(pump), close))
 end
 
 -- A value once no other has followed it for `seconds`.
 function Stream:debounce(seconds)
+  check_self(self, "stream:debounce")
   check_seconds(seconds, "stream:debounce")
   return derive_pumped(self, function(pump)
     return function()
@@ -313,6 +375,7 @@ end
 
 -- Lists of up to n values, each sent at the latest `seconds` after its first value.
 function Stream:batch(n, seconds)
+  check_self(self, "stream:batch")
   if check_count(n, "stream:batch") == 0 then core.raise("stream:batch: expected 1 or more") end
   if seconds ~= nil then check_seconds(seconds, "stream:batch") end
   return derive_pumped(self, function(pump)
@@ -332,6 +395,7 @@ end
 
 -- Ends the stream where no value comes for `seconds`.
 function Stream:timeout(seconds)
+  check_self(self, "stream:timeout")
   check_seconds(seconds, "stream:timeout")
   return derive_pumped(self, function(pump)
     return function() return (pump:get(core.now() + seconds)) end
@@ -340,12 +404,28 @@ end
 
 -- For loops: for value in stream:each() do ... end
 function Stream:each()
-  local source = pullable(check_stream(self, "stream:each"))
+  check_self(self, "stream:each")
+  local source = pullable(self)
   return function() return source.next() end, nil, nil, source
+end
+
+-- A stream of a channel's subscription, after the value `first` where there is one.
+function sse.subscription(subscription, first)
+  local next_event, pending = core.reader(subscription), first
+  local function next()
+    if pending == nil then return next_event() end
+    local value = pending
+    pending = nil
+    return value
+  end
+  local s = new(first == nil and next_event or next, function() subscription:close() end)
+  s.subscription, s.first = subscription, first
+  return s
 end
 
 -- All values in a list, once the stream has ended.
 function Stream:collect()
+  check_self(self, "stream:collect")
   local list = {}
   for value in self:each() do list[#list + 1] = value end
   return list
@@ -353,13 +433,22 @@ end
 
 -- Calls fn() when the stream is let go of: at its end, on an error, when the client has left.
 function Stream:on_close(fn)
+  check_self(self, "stream:on_close")
   check_function(fn, "stream:on_close")
   local close = self._close
+  self.never = nil
   self._close = function()
+    local _ <close> = at_end(function() fn() end)
     close()
-    fn()
   end
   return self
+end
+
+-- What a function(send) or a list stands for.
+local function as_stream(value, what)
+  if type(value) == "function" then return sse.stream(value) end
+  if type(value) == "table" and getmetatable(value) == nil then return sse.from(value) end
+  return check_stream(value, what)
 end
 
 local KeepAlive = { __name = "keep_alive" }
@@ -383,8 +472,7 @@ end
 
 -- The stream with these settings.
 function KeepAlive:stream(s)
-  if type(s) == "function" then s = sse.stream(s) end
-  check_stream(s, "keep_alive:stream")
+  s = as_stream(s, "keep_alive:stream")
   s._keep_alive = { self.seconds, self.comment }
   return s
 end
@@ -401,22 +489,35 @@ local REPLY_OPTIONS = { status = true, headers = true, keep_alive = true }
 
 -- The reply whose body is this stream: a stream, a function(send), a list.
 function sse.reply(stream, options)
-  if type(stream) == "function" then stream = sse.stream(stream)
-  elseif type(stream) == "table" and getmetatable(stream) == nil then stream = sse.from(stream) end
-  check_stream(stream, "sse.reply")
-  for name in pairs(options or {}) do
+  stream = as_stream(stream, "sse.reply")
+  if options ~= nil and type(options) ~= "table" then core.raise("sse.reply: expected a table of options, got " .. type(options)) end
+  for name, value in pairs(options or {}) do
+    if name == "keep_alive" and type(value) ~= "boolean" then
+      core.raise("sse.reply: keep_alive is true or false; sse.keep_alive():interval(5):stream(s) sets more")
+    end
     if not REPLY_OPTIONS[name] then core.raise(("sse.reply: unknown option '%s'; it has status, headers and keep_alive"):format(tostring(name))) end
   end
   return require("spate.reply").event_stream(stream, options or {})
 end
 
--- Runs a stream's producer in this task, to its end.
+-- A subscription that nothing transforms goes on in C, without this task.
+local function run_subscription(req, stream)
+  if stream.first ~= nil then core.sender(req)(stream.first) end
+  core.attach(req, stream.subscription)
+end
+
+-- Runs a stream's producer in this task, to its end. A tail call: what made the reply need not live as long.
 function sse.run(req, stream)
   if stream.never then return core.detach(req) end
-  local send = core.sender(req)
-  if stream.fn then return stream.fn(send) end
-  local _ <close> = stream
-  for value in stream.next do send(value) end
+  if stream.subscription then return run_subscription(req, stream) end
+  if stream.fn then
+    local send = core.sender(req)
+    if stream._close == nothing then return stream.fn(send) end
+    local _ <close> = at_end(stream._close)
+    stream.fn(send)
+    return
+  end
+  return core.pump(req, stream)
 end
 
 local Task = { __name = "task" }
@@ -428,9 +529,15 @@ local function finish(self)
 end
 
 local function run_task(self, fn, ...)
-  local _ <close> = setmetatable({}, { __close = function() finish(self) end })
-  self.result = table.pack(xpcall(fn, debug.traceback, ...))
-  if not self.result[1] then core.log.error(tostring(self.result[2])) end
+  self.started = true
+  local _ <close> = at_end(function() finish(self) end)
+  local trace
+  local result = table.pack(xpcall(fn, function(err)
+    trace = debug.traceback(tostring(err), 2)
+    return err
+  end, ...))
+  self.result = result
+  if not result[1] then core.log.error(trace or tostring(result[2])) end
 end
 
 -- Starts fn(...) as a task of its own, which goes on when the caller ends.
@@ -441,19 +548,27 @@ function sse.spawn(fn, ...)
   return self
 end
 
+local function check_task(self, name)
+  if getmetatable(self) ~= Task then core.raise(("task:%s(): write it with a colon"):format(name)) end
+end
+
 -- Ends the task at its wait; true where it had not ended yet.
 function Task:cancel()
+  check_task(self, "cancel")
   if self.done then return false end
+  self.cancelled = true
   if self.handle then core.cancel(self.handle) end
-  finish(self)
+  if not self.started then finish(self) end
   return true
 end
 
--- Waits for the end: what the function returned; nil and the error; nil, "cancelled".
+-- Waits for the end, that of <close> variables included: what the function returned; nil and the error; nil,
+-- "cancelled"; nil, "stopped" (limits.burst).
 function Task:join()
+  check_task(self, "join")
   if not self.done then self.ended:wait(nil, "task:join") end
   local result = self.result
-  if not result then return nil, "cancelled" end
+  if not result then return nil, self.cancelled and "cancelled" or "stopped" end
   if result[1] then return table.unpack(result, 2, result.n) end
   return nil, result[2]
 end
@@ -464,13 +579,14 @@ local pending = {} -- of sse.every while the script is loaded
 function sse.every(seconds, fn, options)
   check_seconds(seconds, "sse.every")
   check_function(fn, "sse.every")
+  for name in pairs(options or {}) do
+    if name ~= "each_worker" then core.raise(("sse.every: unknown option '%s'; it has each_worker"):format(tostring(name))) end
+  end
   local self = setmetatable({ ended = core.signal() }, Task)
   local function start()
     if self.done then return end
     self.handle = core.spawn(run_task, self, function()
-      local due = false
-      while true do
-        due = core.tick(due, seconds)
+      for _ in core.ticker(seconds) do
         local ok, err = xpcall(fn, debug.traceback)
         if not ok then core.log.error(tostring(err)) end
       end
@@ -491,5 +607,12 @@ function sse.starters()
   pending = nil
   return list or {}
 end
+
+core.publish(sse, "wrap", "stream", "interval", "from", "once", "never", "merge", "keep_alive", "reply", "spawn", "every")
+core.publish(Stream, "merge", "map", "filter", "inspect", "take", "take_while", "skip", "chain", "start_with", "throttle",
+  "debounce", "batch", "timeout", "each", "collect", "on_close")
+core.publish(KeepAlive, "interval", "text", "stream")
+
+sse.channel = require("spate.channel")(sse)
 
 return sse

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include "base/log.h"
 #include "base/mem.h"
+#include "event/broker.h"
+#include "event/shared.h"
 #include "loop/transport_memory.h"
 #include "script/exchange.h"
 #include "script/lua_json.h"
@@ -24,6 +26,13 @@ struct harness {
   struct loop loop;
   struct settings settings;
   struct service service;
+  struct inbox inbox;
+  struct broker *broker;  // its own, or another server's
+  struct broker own_broker;
+  struct shared_registry *shared; // likewise
+  struct shared_registry own_shared;
+  struct harness *owner; // of broker and dictionaries, where that is another server
+  int guests;            // servers that it is the owner for
   struct vm *vm;
   struct list clients;
   struct buf log;
@@ -69,20 +78,46 @@ static void open_server(struct harness *h, double epoch) {
   manual_clock_init(&h->clock, epoch);
   loop_init(&h->loop, &h->clock.clock, false);
   h->events_before = event_count();
+  if (!h->broker) {
+    h->broker = &h->own_broker;
+    broker_init(h->broker, (struct broker_limits){h->settings.limits.channels, h->settings.limits.channel_bytes});
+    h->shared = &h->own_shared;
+    shared_registry_init(h->shared, h->settings.limits.shared);
+  }
+  inbox_init(&h->inbox, &h->loop);
   service_init(&h->service, &h->loop, &h->settings, &service_ops);
+  h->service.inbox = &h->inbox;
+  h->service.broker = h->broker;
+  h->service.shared = h->shared;
   log_capture(on_log, h);
+  log_configure((enum log_level)h->settings.log.level, h->settings.log.json);
   h->is_open = true;
 }
 
-// harness.new{ epoch =, worker =, watch =, settings = {...} }: a server without an application.
+// The server with which the new one shares what the workers of a process share. It is kept as the new one's user
+// value, so that it is collected later.
+static void share_with(lua_State *L, struct harness *h) {
+  if (!lua_istable(L, 1) || lua_getfield(L, 1, "with") == LUA_TNIL) return;
+  struct harness *other = luaL_checkudata(L, -1, SERVER);
+  luaL_argcheck(L, other->is_open, 1, "the server to share with is closed");
+  h->owner = other->owner ? other->owner : other;
+  h->owner->guests++;
+  h->broker = other->broker, h->shared = other->shared;
+  lua_setiuservalue(L, 2, 1);
+}
+
+// harness.new{ epoch =, worker =, watch =, with =, settings = {...} }: a server without an application.
 static int harness_new(lua_State *L) {
   char *error = NULL;
-  struct harness *h = lua_newuserdatauv(L, sizeof *h, 0);
+  lua_settop(L, 1);
+  struct harness *h = lua_newuserdatauv(L, sizeof *h, 1);
   *h = (struct harness){.settings = settings_default()};
   list_init(&h->clients);
   luaL_setmetatable(L, SERVER);
   if (lua_istable(L, 1) && lua_getfield(L, 1, "settings") == LUA_TTABLE)
     settings_read(L, lua_gettop(L), &h->settings);
+  lua_settop(L, 2);
+  share_with(L, h);
   lua_settop(L, 2);
   open_server(h, option(L, "epoch", 0));
   h->vm = vm_new(&h->service, &h->settings, (int)option(L, "worker", 0), &error);
@@ -113,6 +148,9 @@ static int settle(struct harness *h) {
   return turns;
 }
 
+// References beside those of coroutines, which live tasks and the pool hold.
+static int held_refs(const struct vm *vm) { return vm->refs - vm->pooled - (int)vm->task_count; }
+
 // server:load(path): true, or nil and the message. The application starts at once.
 static int server_load(lua_State *L) {
   struct harness *h = check_server(L);
@@ -125,7 +163,7 @@ static int server_load(lua_State *L) {
   }
   vm_start(h->vm);
   settle(h);
-  h->refs_before = h->vm->refs - h->vm->pooled;
+  h->refs_before = held_refs(h->vm);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -195,11 +233,13 @@ static int server_stats(lua_State *L) {
   set(L, "slow_total", (double)c->slow_total);
   set(L, "refused_total", (double)c->refused_total);
   set(L, "lua_bytes", (double)h->vm->bytes);
-  // One event is the service's last chunk, one at most the state's keep-alive comment.
-  set(L, "events", (double)(event_count() - h->events_before - 1 - (h->vm->comment != NULL)));
+  // One event is the service's last chunk, one at most the state's keep-alive comment; a history keeps its own.
+  struct broker_counters channels = broker_counters(h->broker);
+  set(L, "events", (double)(event_count() - h->events_before - 1 - (h->vm->comment != NULL)) - (double)channels.events);
+  set(L, "channels", (double)channels.channels);
   set(L, "tasks", (double)h->vm->task_count);
   set(L, "timers", (double)(h->loop.timers.count - timer_is_armed(&h->vm->gc_timer)));
-  set(L, "refs", (double)(h->vm->refs - h->vm->pooled - h->refs_before));
+  set(L, "refs", held_refs(h->vm) - h->refs_before);
   return 1;
 }
 
@@ -214,11 +254,15 @@ static int server_log(lua_State *L) {
 static int server_close(lua_State *L) {
   struct harness *h = luaL_checkudata(L, 1, SERVER);
   if (!h->is_open) return 0;
+  luaL_argcheck(L, !h->guests, 1, "close the servers first that share with it");
   h->is_open = false;
   service_close_all(&h->service);
-  if (h->is_watched) watchdog_stop();
+  if (h->is_watched) watchdog_stop(h->vm);
   if (h->vm) vm_free(h->vm);
   service_deinit(&h->service);
+  inbox_deinit(&h->inbox);
+  if (h->owner) h->owner->guests--;
+  else broker_deinit(h->broker), shared_registry_deinit(h->shared);
   loop_deinit(&h->loop);
   log_capture(NULL, NULL);
   buf_deinit(&h->log);
@@ -267,6 +311,12 @@ static int client_pieces(lua_State *L) {
   return 0;
 }
 
+// client:writes(): how many writes have brought bytes so far.
+static int client_writes(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)check_client(L)->peer.writes);
+  return 1;
+}
+
 // client:state(): "open", "ended" (the server's side), "closed" or "reset".
 static int client_state(lua_State *L) {
   const struct memory_peer *p = &check_client(L)->peer;
@@ -310,7 +360,8 @@ int luaopen_harness(lua_State *L) {
   static const luaL_Reg client_methods[] = {{"send", client_send},     {"take", client_take},
                                             {"finish", client_finish}, {"reset", client_reset},
                                             {"window", client_window}, {"pieces", client_pieces},
-                                            {"state", client_state},   {NULL, NULL}};
+                                            {"state", client_state},   {"writes", client_writes},
+                                            {NULL, NULL}};
   new_class(L, SERVER, server_methods, server_close);
   new_class(L, CLIENT, client_methods, client_collect);
   lua_newtable(L);

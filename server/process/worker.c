@@ -4,6 +4,7 @@
 #include "process/worker.h"
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "base/log.h"
 #include "base/mem.h"
 #include "loop/inbox.h"
@@ -88,9 +89,13 @@ static void serve(struct worker *w) {
   vm_start(w->vm);
 }
 
+// A socket that still listened would go on taking connections that nobody serves.
 static void stop_listening(struct worker *w) {
-  for (size_t i = 0; w->listens && i < w->config.listener_count; i++)
+  for (size_t i = 0; w->listens && i < w->config.listener_count; i++) {
     listener_stop(&w->accepting[i].listener);
+    close(w->config.listeners[i]);
+    w->config.listeners[i] = -1;
+  }
   w->listens = false;
 }
 
@@ -117,7 +122,6 @@ static int load(struct worker *w) {
   if (!w->vm) return -1;
   watchdog_start(w->vm);
   if (vm_load(w->vm, w->config.app, &w->error) == 0) return 0;
-  watchdog_stop();
   vm_free(w->vm);
   return -1;
 }
@@ -125,11 +129,11 @@ static int load(struct worker *w) {
 static void run(struct worker *w) {
   set_state(w, WORKER_READY);
   loop_run(&w->loop);
-  set_state(w, WORKER_ENDED);
+  set_state(w, WORKER_ENDING);
   stop_listening(w);
   service_close_all(&w->service);
-  watchdog_stop();
   vm_free(w->vm);
+  set_state(w, WORKER_ENDED);
 }
 
 static void *worker_main(void *arg) {
@@ -141,6 +145,9 @@ static void *worker_main(void *arg) {
   }
   inbox_init(&w->inbox, &w->loop);
   service_init(&w->service, &w->loop, w->config.settings, &service_ops);
+  w->service.inbox = &w->inbox;
+  w->service.broker = w->config.broker;
+  w->service.shared = w->config.shared;
   if (load(w) == 0) run(w);
   else set_state(w, WORKER_FAILED);
   service_deinit(&w->service);

@@ -6,15 +6,19 @@
 #include <stddef.h>
 #include "base/settings.h"
 
+struct broker;
+struct shared_registry;
 struct worker;
 
-enum worker_state { WORKER_LOADING, WORKER_READY, WORKER_FAILED, WORKER_ENDED };
+enum worker_state { WORKER_LOADING, WORKER_READY, WORKER_FAILED, WORKER_ENDING, WORKER_ENDED };
 
 struct worker_config {
   const struct settings *settings;
   const char *app;
+  struct broker *broker;  // the process's channels
+  struct shared_registry *shared; // the process's dictionaries
   int number;
-  const int *listeners; // descriptors, which stay the caller's
+  int *listeners; // descriptors; closed and set to -1 when it stops listening
   size_t listener_count;
 };
 
@@ -28,11 +32,11 @@ int worker_wait_loaded(struct worker *w, const char **error);
 // Opens the listeners. Main thread.
 void worker_serve(struct worker *w);
 
-// Has it end once its connections have, or at once. Main thread.
+// Has it stop listening and end once its connections have, or end at once. Main thread.
 void worker_drain(struct worker *w);
 void worker_quit(struct worker *w);
 
-// True once its thread is about to end. Main thread.
+// True once its scripts have ended and its thread is about to. Main thread.
 bool worker_has_ended(struct worker *w);
 
 // Waits for the thread and frees the worker.

@@ -9,9 +9,16 @@
 #include "script/vm.h"
 #include "script/watchdog.h"
 
+// A hook of an earlier slice is void; in a slice that is over its time, what starts is stopped like the rest.
+static void prepare(struct vm *vm, lua_State *co) {
+  if (vm->expired) watchdog_plant(co);
+  else watchdog_clear(co);
+}
+
 int co_resume(lua_State *co, lua_State *from, int nargs, int *nresults) {
   struct vm *vm = vm_of(from);
   lua_State *outer = vm_enter(vm, co);
+  prepare(vm, co);
   int status = lua_resume(co, from, nargs, nresults);
   vm_leave(vm, outer);
   if (vm->expired && outer) watchdog_plant(outer);
@@ -21,6 +28,7 @@ int co_resume(lua_State *co, lua_State *from, int nargs, int *nresults) {
 int co_close(lua_State *co, lua_State *from) {
   struct vm *vm = vm_of(from);
   lua_State *outer = vm_enter(vm, co);
+  prepare(vm, co);
 #if LUA_VERSION_RELEASE_NUM >= 50406
   int status = lua_closethread(co, from);
 #else
@@ -51,25 +59,37 @@ static int pass(lua_State *L, lua_State *co, int nargs) {
 
 static lua_State *check_coroutine(lua_State *L) {
   lua_State *co = lua_tothread(L, 1);
-  if (!co) raise_type(L, 1, "coroutine", "a coroutine");
+  luaL_argexpected(L, co, 1, "thread");
   return co;
 }
 
-static bool is_resumable(lua_State *L, lua_State *co) {
+enum state { SUSPENDED, RUNNING, NORMAL, DEAD };
+
+static enum state state_of(lua_State *L, lua_State *co) {
   lua_Debug ar;
-  int status = lua_status(co);
-  if (co == L) return false;
-  if (status == LUA_YIELD) return true;
-  return status == LUA_OK && !lua_getstack(co, 0, &ar) && lua_gettop(co) > 0;
+  if (co == L) return RUNNING;
+  switch (lua_status(co)) {
+  case LUA_YIELD: return SUSPENDED;
+  case LUA_OK: return lua_getstack(co, 0, &ar) ? NORMAL : lua_gettop(co) ? SUSPENDED : DEAD;
+  default: return DEAD;
+  }
+}
+
+// Why co cannot be resumed from L, or NULL. A task's coroutine would lose its place in the run queue.
+static const char *resume_refusal(lua_State *L, lua_State *co) {
+  enum state state = state_of(L, co);
+  if (state == DEAD) return "cannot resume dead coroutine";
+  if (state != SUSPENDED) return "cannot resume non-suspended coroutine";
+  return is_task_coroutine(co) ? "cannot resume the coroutine of a task: the server does, once its wait is over"
+                               : NULL;
 }
 
 static int lua_co_resume(lua_State *L) {
   lua_State *co = check_coroutine(L);
+  const char *why = resume_refusal(L, co);
   int n = -1;
-  if (is_resumable(L, co)) n = pass(L, co, lua_gettop(L) - 1);
-  else if (lua_status(co) == LUA_OK && (co == L || lua_gettop(co)))
-    lua_pushliteral(L, "cannot resume non-suspended coroutine");
-  else lua_pushliteral(L, "cannot resume dead coroutine");
+  if (why) lua_pushstring(L, why);
+  else n = pass(L, co, lua_gettop(L) - 1);
   lua_pushboolean(L, n >= 0);
   if (n < 0) n = 1;
   lua_insert(L, -(n + 1));
@@ -86,21 +106,24 @@ static int propagate(lua_State *L) {
   return lua_error(L);
 }
 
+// Runs the <close> variables of a coroutine whose error is on top of L; the error may be another one then.
+static void close_failed(lua_State *L, lua_State *co) {
+  lua_xmove(L, co, 1);
+  co_close(co, L);
+  lua_xmove(co, L, 1);
+}
+
 static int wrapped(lua_State *L) {
   lua_State *co = lua_tothread(L, lua_upvalueindex(1));
-  if (!is_resumable(L, co)) {
-    lua_pushliteral(L, "cannot resume dead coroutine");
+  const char *why = resume_refusal(L, co);
+  if (why) {
+    lua_pushstring(L, why);
     return propagate(L);
   }
   int n = pass(L, co, lua_gettop(L));
   if (n >= 0) return n;
   int status = lua_status(co);
-  if (status != LUA_OK && status != LUA_YIELD) {
-    lua_pushvalue(L, -1);
-    lua_xmove(L, co, 1);
-    co_close(co, L);
-    lua_settop(co, 0);
-  }
+  if (status != LUA_OK && status != LUA_YIELD) close_failed(L, co);
   return propagate(L);
 }
 
@@ -115,9 +138,10 @@ static int lua_co_wrap(lua_State *L) {
 
 static int lua_co_close(lua_State *L) {
   lua_State *co = check_coroutine(L);
-  lua_Debug ar;
-  bool runs = co == L || (lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar));
-  if (runs) return raise_error(L, "cannot close a running coroutine");
+  enum state state = state_of(L, co);
+  if (state == RUNNING) return luaL_error(L, "cannot close a running coroutine");
+  if (state == NORMAL) return luaL_error(L, "cannot close a normal coroutine");
+  if (is_task_coroutine(co)) return luaL_error(L, "cannot close the coroutine of a task; use task:cancel()");
   if (co_close(co, L) == LUA_OK) return lua_pushboolean(L, 1), 1;
   lua_pushboolean(L, 0);
   lua_xmove(co, L, 1);
@@ -136,7 +160,9 @@ static int step(lua_State *L, int status, lua_KContext context) {
   (void)status, (void)context;
   lua_State *co = lua_tothread(L, lua_upvalueindex(1));
   struct task *t = vm_of(L)->current;
-  if (!is_resumable(L, co)) return 0;
+  enum state state = state_of(L, co);
+  if (state == DEAD) return 0;
+  if (state != SUSPENDED) return raise_error(L, "a generator cannot ask itself for its next value");
   bool passes = t && (t->wrap ? t->wrap->co == L : t->co == L);
   struct wrap w = {.co = co, .outer = t ? t->wrap : NULL};
   if (passes) t->wrap = &w;
@@ -150,10 +176,7 @@ static int step(lua_State *L, int status, lua_KContext context) {
   }
   if (result == LUA_OK) return lua_settop(co, 0), 0;
   lua_xmove(co, L, 1);
-  lua_pushvalue(L, -1);
-  lua_xmove(L, co, 1);
-  co_close(co, L);
-  lua_settop(co, 0);
+  close_failed(L, co);
   return lua_error(L);
 }
 
@@ -164,8 +187,11 @@ int lua_wrap(lua_State *L) {
     lua_State *co = lua_newthread(L);
     lua_pushvalue(L, 1);
     lua_xmove(L, co, 1);
-  } else if (lua_isthread(L, 1)) lua_pushvalue(L, 1);
-  else return raise_type(L, 1, "sse.wrap", "a function or a coroutine");
+  } else if (lua_isthread(L, 1)) {
+    if (is_task_coroutine(lua_tothread(L, 1)))
+      return raise_error(L, "sse.from: the coroutine of a task yields to the server only");
+    lua_pushvalue(L, 1);
+  } else return raise_type(L, 1, "sse.wrap", "a function or a coroutine");
   lua_pushvalue(L, -1);
   lua_pushcclosure(L, first_step, 1);
   lua_insert(L, -2);

@@ -23,20 +23,32 @@ static void wake_waiters(struct exchange *ex) {
     task_wake(container_of(node, struct task, wait_link));
 }
 
+// The request goes when nobody is left who works on it, which may be long before the collector finds the
+// userdata.
 static void release(struct exchange *ex) {
-  if (!ex->stream && !ex->box && !ex->task) free(ex);
+  if (ex->stream || ex->task || ex->closing) return;
+  request_free(ex->request);
+  ex->request = NULL;
+  if (!ex->box) free(ex);
 }
 
 static void on_body(struct stream *s) { wake_waiters(s->owner); }
 
 static void on_drain(struct stream *s) { wake_waiters(s->owner); }
 
+static void on_closers_end(struct task *t, int status) {
+  (void)status;
+  t->exchange->closing = false;
+  release(t->exchange);
+}
+
 static int run_closers(lua_State *L) {
   struct exchange *ex = lua_touserdata(L, 1);
   lua_rawgeti(L, LUA_REGISTRYINDEX, ex->vm->closers_ref);
   lua_rawgeti(L, LUA_REGISTRYINDEX, ex->anchor);
   lua_pushstring(L, close_reason_name(ex->reason));
-  task_spawn(L, 2, NULL);
+  task_spawn(L, 2, on_closers_end)->exchange = ex;
+  ex->closing = true;
   return 0;
 }
 
@@ -150,6 +162,7 @@ void exchange_begin(struct vm *vm, struct stream *s) {
     return;
   }
   ex->task->exchange = ex;
+  ex->request = request_keep(s->request);
   s->ops = &stream_ops, s->owner = ex;
 }
 

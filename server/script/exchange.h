@@ -11,7 +11,8 @@ struct vm;
 struct task;
 
 struct exchange {
-  struct stream *stream; // NULL once it is gone
+  struct stream *stream;   // NULL once it is gone
+  struct request *request; // for as long as someone may ask: the stream, the task, on_close functions
   struct vm *vm;
   struct task *task;        // that answers; NULL once it has ended
   struct exchange **box;    // in the userdata; NULL before it is made and once it is collected
@@ -19,6 +20,7 @@ struct exchange {
   int anchor;               // registry reference to the userdata while on_close functions wait in it
   enum close_reason reason; // once gone
   bool detached;            // the stream goes on without the task
+  bool closing;             // a task runs the on_close functions
   int route;                // of the application, or what core.answer is told instead
   unsigned allowed;
 };

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/utf8.h"
+#include "script/vm.h"
 
 enum {
   JSON_LEN_MAX =
@@ -118,7 +119,7 @@ static void path_add(luaL_Buffer *b, const struct place *at, size_t total) {
   }
 }
 
-// Raises at the line of whoever called the running C function; takes the message from the top of the stack.
+// Raises at the line of the nearest function that a user wrote; takes the message from the top of the stack.
 static void __attribute__((noreturn)) fail(struct encoder *e, const struct place *at) {
   lua_State *L = e->L;
   const char *message = lua_tostring(L, -1);
@@ -128,9 +129,9 @@ static void __attribute__((noreturn)) fail(struct encoder *e, const struct place
     luaL_buffinit(L, &path);
     path_add(&path, at, at->depth);
     luaL_pushresult(&path);
-    luaL_error(L, "%s at %s", message, lua_tostring(L, -1));
+    raise_error(L, "%s at %s", message, lua_tostring(L, -1));
   }
-  luaL_error(L, "%s", message);
+  raise_error(L, "%s", message);
   abort();
 }
 

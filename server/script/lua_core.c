@@ -8,12 +8,17 @@
 #include <lualib.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include "base/nearest.h"
+#include "event/shared.h"
+#include "http/http1.h"
 #include "script/coroutine.h"
 #include "script/exchange.h"
+#include "script/lua_channel.h"
 #include "script/lua_event.h"
 #include "script/lua_json.h"
 #include "script/lua_log.h"
 #include "script/lua_router.h"
+#include "script/lua_shared.h"
 #include "script/lua_stream.h"
 #include "script/lua_task.h"
 #include "script/task.h"
@@ -25,6 +30,7 @@ static int exit_refused(lua_State *L) {
 
 // load, loadfile and dofile of Lua with text chunks only; the original is upvalue 1.
 static int load_text(lua_State *L) {
+  if (!lua_isstring(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, lua_gettop(L) < 4 ? 3 : 4);
   lua_pushliteral(L, "t");
   lua_replace(L, 3);
@@ -56,7 +62,7 @@ static int dofile_text(lua_State *L) {
 }
 
 // The user's handler, unless the task's time is up: a handler that loops would otherwise outlive the stop.
-static int guarded_handler(lua_State *L) {
+int xpcall_handler(lua_State *L) {
   if (vm_of(L)->expired) return 1;
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
@@ -79,7 +85,7 @@ static int lua_xpcall(lua_State *L) {
   int n = lua_gettop(L);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_pushvalue(L, 2);
-  lua_pushcclosure(L, guarded_handler, 1);
+  lua_pushcclosure(L, xpcall_handler, 1);
   lua_replace(L, 2);
   lua_pushboolean(L, 1);
   lua_pushvalue(L, 1);
@@ -106,6 +112,13 @@ static void replace_globals(lua_State *L) {
   lua_pop(L, 2);
 }
 
+// The module that was probably meant, or NULL.
+static const char *nearest_module(const char *name) {
+  static const char *const names[] = {"spate", "spate.sse", "spate.json", "sse", "json"};
+  const char *close = nearest(name, names, countof(names));
+  return close == names[3] ? names[1] : close == names[4] ? names[2] : close;
+}
+
 static int load_embedded(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   for (const struct embedded *m = embedded_modules; m->name; m++) {
@@ -115,17 +128,39 @@ static int load_embedded(lua_State *L) {
     lua_pushstring(L, m->source);
     return 2;
   }
-  lua_pushfstring(L, "no module '%s' in spate", name);
+  const char *close = nearest_module(name);
+  if (close) lua_pushfstring(L, "no module '%s' in spate; did you mean '%s'?", name, close);
+  else lua_pushfstring(L, "no module '%s' in spate", name);
   return 1;
 }
 
+// A module in a file of package.path, as Lua's own searcher finds it, but no binary chunk.
+static int load_module(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  lua_settop(L, 1);
+  lua_getglobal(L, "package");
+  lua_getfield(L, 2, "searchpath");
+  lua_pushvalue(L, 1);
+  if (lua_getfield(L, 2, "path") != LUA_TSTRING) return luaL_error(L, "'package.path' must be a string");
+  lua_call(L, 2, 2);
+  if (lua_isnil(L, -2)) return 1; // why it was not found
+  lua_pop(L, 1);
+  const char *path = lua_tostring(L, -1);
+  if (luaL_loadfilex(L, path, "t") != LUA_OK)
+    return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, path, lua_tostring(L, -1));
+  lua_insert(L, -2);
+  return 2;
+}
+
 // Embedded modules are found before files.
-static void add_searcher(lua_State *L) {
+static void set_searchers(lua_State *L) {
   lua_getglobal(L, "table");
   lua_getfield(L, -1, "insert");
   lua_getglobal(L, "package");
   lua_getfield(L, -1, "searchers");
   lua_remove(L, -2);
+  lua_pushcfunction(L, load_module);
+  lua_rawseti(L, -2, 2);
   lua_pushinteger(L, 2);
   lua_pushcfunction(L, load_embedded);
   lua_call(L, 3, 0);
@@ -156,6 +191,7 @@ static int core_stats(lua_State *L) {
               {"bytes_total", c->bytes_total},
               {"slow_total", c->slow_total},
               {"refused_total", c->refused_total},
+              {"shared_bytes", shared_registry_bytes(vm->service->shared)},
               {"tasks", vm->task_count},
               {"lua_bytes", vm->bytes}};
   lua_createtable(L, 0, countof(rows));
@@ -166,7 +202,41 @@ static int core_stats(lua_State *L) {
   return 1;
 }
 
+// core.status_phrase(404): "Not Found"; the number itself where it has no phrase.
+static int core_status_phrase(lua_State *L) {
+  const char *phrase = status_phrase((int)luaL_checkinteger(L, 1));
+  if (*phrase) lua_pushstring(L, phrase);
+  else luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
 static int core_raise(lua_State *L) { return raise_error(L, "%s", luaL_checkstring(L, 1)); }
+
+static int called(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  return lua_gettop(L);
+}
+
+static int call_public(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, called);
+  return lua_gettop(L);
+}
+
+// core.publish(table, name, ...): puts a C function before each of these Lua functions, which leaves the user's
+// line on the stack where he writes `return reply.text(...)`: Lua's own tail calls do not.
+static int core_publish(lua_State *L) {
+  for (int i = lua_gettop(L); i > 1; i--) {
+    lua_pushvalue(L, i);
+    lua_gettable(L, 1);
+    lua_pushcclosure(L, call_public, 1);
+    lua_pushvalue(L, i);
+    lua_insert(L, -2);
+    lua_settable(L, 1);
+  }
+  return 0;
+}
 
 // core.keep(answer, closers, starters, stoppers): what C calls.
 static int core_keep(lua_State *L) {
@@ -195,7 +265,7 @@ static int core_where(lua_State *L) {
 static void open_core(lua_State *L, struct vm *vm) {
   static const luaL_Reg functions[] = {{"answer", core_answer},
                                        {"open", core_open_stream},
-                                       {"sender", core_sender},
+                                       {"sender", core_sender}, {"pump", core_pump},
                                        {"detach", core_detach},
                                        {"event", lua_event_new},
                                        {"check_field", core_check_field},
@@ -203,6 +273,8 @@ static void open_core(lua_State *L, struct vm *vm) {
                                        {"random_bytes", core_random_bytes},
                                        {"stats", core_stats},
                                        {"raise", core_raise},
+                                       {"publish", core_publish},
+                                       {"status_phrase", core_status_phrase},
                                        {"keep", core_keep},
                                        {"where", core_where},
                                        {"router", lua_router_new},
@@ -211,6 +283,8 @@ static void open_core(lua_State *L, struct vm *vm) {
   luaL_newlib(L, functions);
   task_open(L);
   event_open(L);
+  channel_open(L);
+  lua_shared_open(L);
   router_open(L);
   request_open(L);
   lua_setfield(L, -2, "request_methods");
@@ -227,7 +301,7 @@ static void open_core(lua_State *L, struct vm *vm) {
 void core_open(lua_State *L, struct vm *vm) {
   luaL_openlibs(L);
   replace_globals(L);
-  add_searcher(L);
+  set_searchers(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   json_open(L, vm->settings->limits.json_depth);
   lua_setfield(L, -2, "spate.json");
@@ -272,12 +346,14 @@ static void on_listed_end(struct task *t, int status) {
 }
 
 int core_spawn_listed(lua_State *L) {
+  struct vm *vm = vm_of(L);
+  bool ends = lua_tointeger(L, 1) == vm->stoppers_ref;
   lua_rawgeti(L, LUA_REGISTRYINDEX, (int)lua_tointeger(L, 1));
   lua_Integer n = lua_istable(L, -1) ? (lua_Integer)lua_rawlen(L, -1) : 0;
   for (lua_Integer i = 1; i <= n; i++) {
     lua_rawgeti(L, 2, i);
-    task_spawn(L, 0, on_listed_end);
-    vm_of(L)->listed_running++;
+    task_spawn(L, 0, ends ? on_listed_end : NULL);
+    vm->listed_running += ends;
   }
   return 0;
 }

@@ -25,22 +25,36 @@ static struct lua_event *check_builder(lua_State *L) {
   return e;
 }
 
-// Replaces a number at `index` by its text; a whole float is written without ".0".
-static void number_to_text(lua_State *L, int index) {
-  lua_Number n = lua_tonumber(L, index);
-  if (!lua_isinteger(L, index) && isfinite(n) && floor(n) == n && fabs(n) < 1e15) {
-    lua_pushfstring(L, "%I", (LUAI_UACINT)n);
-    lua_replace(L, index);
-  } else lua_tolstring(L, index, NULL);
+// The text of an integer in `out`, without a string of Lua's: a number is what most streams send.
+static struct span integer_text(lua_Integer n, char out[NUMBER_MAX]) {
+  char *at = out + NUMBER_MAX;
+  lua_Unsigned left = n < 0 ? 0u - (lua_Unsigned)n : (lua_Unsigned)n;
+  do *--at = (char)('0' + left % 10);
+  while (left /= 10);
+  if (n < 0) *--at = '-';
+  return (struct span){at, (size_t)(out + NUMBER_MAX - at)};
+}
+
+// True for an integer and for a float that is whole: both are written without a point.
+static bool whole_number(lua_State *L, int index, lua_Integer *n) {
+  int is_whole = 0;
+  *n = lua_type(L, index) == LUA_TNUMBER ? lua_tointegerx(L, index, &is_whole) : 0;
+  return is_whole;
 }
 
 // The text of a field's value at an absolute `index`, which is replaced where it is a number.
 static struct span text_of(lua_State *L, int index, const char *field) {
   struct span s;
-  if (lua_type(L, index) == LUA_TNUMBER) number_to_text(L, index);
-  if (lua_type(L, index) != LUA_TSTRING)
-    raise_error(L, "event field '%s': expected a string or a number, got %s%s", field,
-                luaL_typename(L, index), lua_istable(L, index) ? "; use json for a table" : "");
+  lua_Integer n;
+  char digits[NUMBER_MAX];
+  if (whole_number(L, index, &n)) {
+    s = integer_text(n, digits);
+    lua_pushlstring(L, s.bytes, s.len);
+    lua_replace(L, index);
+  }
+  if (lua_type(L, index) != LUA_TSTRING && lua_type(L, index) != LUA_TNUMBER)
+    raise_error(L, "event field '%s': expected a string or a number, got %s%s", field, luaL_typename(L, index),
+                lua_istable(L, index) ? "; use json for a table" : "");
   s.bytes = lua_tolstring(L, index, &s.len);
   return s;
 }
@@ -81,7 +95,9 @@ static int unknown_field(lua_State *L, int key) {
 // Reads one pair, key and value on top; the value stays where a span points into it.
 static void read_pair(lua_State *L, struct sse_fields *f, int *json, int keep) {
   int key = lua_gettop(L) - 1, value = key + 1;
-  const char *name = lua_type(L, key) == LUA_TSTRING ? lua_tostring(L, key) : "";
+  size_t len = 0;
+  const char *name = lua_type(L, key) == LUA_TSTRING ? lua_tolstring(L, key, &len) : "";
+  if (strlen(name) != len) unknown_field(L, key);
   if (!strcmp(name, "json")) {
     lua_copy(L, value, keep);
     *json = keep;
@@ -139,15 +155,24 @@ static void read_value(lua_State *L, int index, struct sse_fields *f) {
                 luaL_typename(L, index));
 }
 
+size_t event_fields(lua_State *L, int index, struct sse_fields *f, char digits[NUMBER_MAX]) {
+  lua_Integer n;
+  *f = SSE_NO_FIELDS;
+  if (whole_number(L, index, &n)) f->data = integer_text(n, digits);
+  else {
+    read_value(L, lua_absindex(L, index), f);
+    refuse(L, f);
+  }
+  return sse_length(f);
+}
+
 struct event *event_of_value(lua_State *L, int index) {
-  struct sse_fields f = SSE_NO_FIELDS;
+  struct sse_fields f;
+  char digits[NUMBER_MAX];
   int top = lua_gettop(L);
-  size_t limit = vm_of(L)->settings->limits.event;
-  read_value(L, lua_absindex(L, index), &f);
-  refuse(L, &f);
-  size_t len = sse_length(&f);
+  size_t len = event_fields(L, index, &f, digits), limit = vm_of(L)->settings->limits.event;
   if (len > limit) raise_error(L, "an event of %zu bytes is larger than limits.event (%zu)", len, limit);
-  struct event *e = sse_encode(&f);
+  struct event *e = sse_encode(&f, len);
   lua_settop(L, top);
   return e;
 }
@@ -187,6 +212,7 @@ static int builder_comment(lua_State *L) { return set_text(L, UV_COMMENT, "comme
 
 static int builder_json_data(lua_State *L) {
   check_builder(L);
+  if (lua_isnoneornil(L, 2)) raise_error(L, "event:json_data: expected a value, got nil; null is json.null");
   lua_settop(L, 2);
   struct span json = json_of(L, 2);
   lua_pushlstring(L, json.bytes, json.len);
@@ -197,7 +223,7 @@ static int builder_json_data(lua_State *L) {
 
 static int builder_retry(lua_State *L) {
   struct lua_event *e = check_builder(L);
-  luaL_checkany(L, 2);
+  lua_settop(L, 2);
   e->retry_ms = retry_of(L, 2);
   lua_settop(L, 1);
   return 1;
@@ -211,7 +237,7 @@ static int builder_tostring(lua_State *L) {
   if (sse_refusal(&f)) return lua_pushliteral(L, ""), 1;
   luaL_Buffer b;
   luaL_buffinitsize(L, &b, sse_length(&f));
-  struct event *e = sse_encode(&f);
+  struct event *e = sse_encode(&f, sse_length(&f));
   memcpy(luaL_buffaddr(&b), e->bytes + e->bare_at, e->bare_len);
   size_t len = e->bare_len;
   event_unref(e);

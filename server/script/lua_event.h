@@ -2,11 +2,16 @@
 // Events as scripts write them: the builder after warp, a table of fields, a string, a number.
 #pragma once
 #include <lua.h>
-#include "event/event.h"
+#include "event/sse.h"
 
 // Encodes the value at `index`; the caller owns the reference and must not raise before it has handed it on.
 // Raises at the user's line, naming the field, where the value is no event.
 struct event *event_of_value(lua_State *L, int index);
+
+// Reads the value at `index` into fields whose bytes lie in `digits` and in values that it leaves on the stack.
+// Returns their sse_length. Raises as above.
+enum { NUMBER_MAX = 32 };
+size_t event_fields(lua_State *L, int index, struct sse_fields *f, char digits[NUMBER_MAX]);
 
 // sse.event([name]): a new builder.
 int lua_event_new(lua_State *L);

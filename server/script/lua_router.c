@@ -4,6 +4,7 @@
 #include "script/vm.h"
 
 static const char META[] = "spate.router";
+static const char router_key, patterns_key; // their addresses are keys of the registry
 
 static struct router *check_router(lua_State *L) { return *(struct router **)luaL_checkudata(L, 1, META); }
 
@@ -33,11 +34,18 @@ static int add_route(lua_State *L) {
 }
 
 int lua_router_use(lua_State *L) {
-  struct vm *vm = vm_of(L);
-  vm->router = check_router(L);
-  lua_settop(L, 1);
-  vm_ref(L); // for as long as the state lives
+  vm_of(L)->router = check_router(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &patterns_key);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &router_key); // for as long as the state lives
   return 0;
+}
+
+void lua_router_pattern(lua_State *L, int route) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &patterns_key) == LUA_TTABLE) lua_rawgeti(L, -1, route);
+  else lua_pushnil(L);
+  lua_remove(L, -2);
 }
 
 static int collect(lua_State *L) {

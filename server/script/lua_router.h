@@ -7,8 +7,12 @@
 // at the user's line on a pattern that is none.
 int lua_router_new(lua_State *L);
 
-// core.use_router(router): the state's requests are matched by it from now on.
+// core.use_router(router, patterns): the state's requests are matched by it from now on; `patterns` has that
+// of each id.
 int lua_router_use(lua_State *L);
+
+// Pushes the pattern of the route with this id; nil where there is none.
+void lua_router_pattern(lua_State *L, int route);
 
 // Registers the metatable.
 void router_open(lua_State *L);

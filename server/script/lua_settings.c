@@ -5,7 +5,6 @@
 #include "script/lua_settings.h"
 #include <lauxlib.h>
 #include <lualib.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,8 +33,11 @@ static const struct row {
     ROW(limits, queue_low, KIND_SIZE),
     ROW(limits, queue_events, KIND_SIZE),
     ROW(limits, lua_memory, KIND_SIZE),
+    ROW(limits, shared, KIND_SIZE),
     ROW(limits, json_depth, KIND_SIZE),
     ROW(limits, tasks, KIND_SIZE),
+    ROW(limits, channels, KIND_SIZE),
+    ROW(limits, channel_bytes, KIND_SIZE),
     ROW(limits, burst, KIND_SECONDS),
     ROW(limits, hang, KIND_SECONDS),
     ROW(timeouts, head, KIND_SECONDS),
@@ -99,11 +101,13 @@ static void read_value(lua_State *L, const struct row *r, struct settings *s) {
   }
 }
 
-static int unknown_key(lua_State *L, const char *prefix, const char *const *names, size_t count) {
+// Key and value are on top of the stack.
+static int unknown_key(lua_State *L, const char *group, const char *const *names, size_t count) {
   const char *name = luaL_tolstring(L, -2, NULL), *close = nearest(name, names, count);
-  if (close)
-    return luaL_error(L, "unknown setting '%s%s'; did you mean '%s%s'?", prefix, name, prefix, close);
-  return luaL_error(L, "unknown setting '%s%s'", prefix, name);
+  const char *dot = *group ? "." : "";
+  if (!close) return luaL_error(L, "unknown setting '%s%s%s'", group, dot, name);
+  return luaL_error(L, "unknown setting '%s%s%s'; did you mean '%s%s%s'?", group, dot, name, group, dot,
+                    close);
 }
 
 static bool key_is(lua_State *L, const char *name) {
@@ -121,7 +125,7 @@ static void read_row(lua_State *L, const char *group, struct settings *s) {
     read_value(L, &rows[i], s);
     return;
   }
-  unknown_key(L, lua_pushfstring(L, "%s.", group), names, n);
+  unknown_key(L, group, names, n);
 }
 
 static bool read_group(lua_State *L, const char *group, struct settings *s) {
@@ -142,6 +146,7 @@ void settings_read(lua_State *L, int table, struct settings *s) {
   }
   if (s->limits.queue_low > s->limits.queue_high)
     luaL_error(L, "limits.queue_low is above limits.queue_high");
+  if (s->limits.hang < s->limits.burst) luaL_error(L, "limits.hang is below limits.burst");
 }
 
 // From the file's table at `table`, unless the command line had some.
@@ -156,6 +161,7 @@ static void read_listen(lua_State *L, int table, struct options *o) {
   if (!lua_istable(L, -1))
     luaL_error(L, "listen: expected an address or a list of them, got %s", luaL_typename(L, -1));
   size_t n = lua_rawlen(L, -1);
+  if (!n) luaL_error(L, "listen: expected at least one address");
   o->listen = xcalloc(n + 1, sizeof *o->listen);
   for (size_t i = 0; i < n; i++) {
     if (lua_rawgeti(L, -1, (lua_Integer)i + 1) != LUA_TSTRING)
@@ -175,12 +181,13 @@ static void read_workers(lua_State *L, int table, struct options *o) {
   o->workers = (int)n;
 }
 
-// settings(file's table, options): the settings of both into *o (upvalue 1).
+// take_settings(table, listen_is_configured): the settings of file and flags into *o (upvalue 1).
 static int take_settings(lua_State *L) {
   struct options *o = lua_touserdata(L, lua_upvalueindex(1));
   settings_read(L, 1, &o->settings);
   read_listen(L, 1, o);
   read_workers(L, 1, o);
+  o->listen_is_configured = lua_toboolean(L, 2);
   return 0;
 }
 
@@ -206,8 +213,8 @@ static int run_cli(lua_State *L) {
   lua_pushliteral(L, SPATE_VERSION);
   lua_pushlightuserdata(L, o);
   lua_pushcclosure(L, take_settings, 1);
-  lua_call(L, 3, 2); // exit code or nil, path of the application
-  if (lua_isstring(L, -1)) o->app = xstrdup(lua_tostring(L, -1));
+  lua_call(L, 3, 2); // nil, path of the application; or exit code, message
+  *(lua_isnil(L, -2) ? &o->app : &o->error) = xstrdup(luaL_checkstring(L, -1));
   lua_pop(L, 1);
   return 1;
 }
@@ -221,7 +228,7 @@ int options_read(struct options *o, int argc, char **argv) {
   lua_pushlightuserdata(L, o);
   lua_pushlightuserdata(L, argv);
   int code = EXIT_CONFIG;
-  if (lua_pcall(L, 2, 1, 0) != LUA_OK) fprintf(stderr, "spate: %s\n", lua_tostring(L, -1));
+  if (lua_pcall(L, 2, 1, 0) != LUA_OK) o->error = xstrdup(luaL_tolstring(L, -1, NULL));
   else code = lua_isnil(L, -1) ? -1 : (int)lua_tointeger(L, -1);
   lua_close(L);
   return code;
@@ -231,4 +238,5 @@ void options_deinit(struct options *o) {
   for (size_t i = 0; i < o->listen_count; i++) free(o->listen[i]);
   free(o->listen);
   free(o->app);
+  free(o->error);
 }

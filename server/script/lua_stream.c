@@ -28,18 +28,46 @@ static int sent(lua_State *L, int status, lua_KContext context) {
 static int send_value(lua_State *L, struct exchange *ex, int index) {
   if (!ex || !ex->stream || ex->stream->state != STREAM_OPEN) return push_closed(L);
   struct task *t = task_check(L, "send");
-  luaL_checkany(L, index);
   stream_send(ex->stream, event_of_value(L, index));
   if (!stream_is_full(ex->stream)) return sent(L, LUA_OK, 0);
   list_append(&ex->waiters, &t->wait_link);
   return task_wait(L, t, INFINITY, 0, sent);
 }
 
-int stream_yield(lua_State *L, struct exchange *ex) { return send_value(L, ex, 1); }
+int stream_yield(lua_State *L, struct exchange *ex) {
+  if (ex->stream && ex->stream->state == STREAM_WAITING)
+    return raise_error(L, "coroutine.yield: no stream has begun; return sse.reply(function(send) ... end)");
+  return send_value(L, ex, 1);
+}
 
 static int send(lua_State *L) {
   struct exchange **box = lua_touserdata(L, lua_upvalueindex(1));
   return send_value(L, *box, 1);
+}
+
+// The loop of core.pump. Stack: request, stream, its next(). `context`: a value has come and lies on top.
+static int pump(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  struct exchange *ex = *(struct exchange **)lua_touserdata(L, 1);
+  for (bool has_value = context; ex && ex->stream && ex->stream->state == STREAM_OPEN; has_value = false) {
+    if (!has_value) {
+      lua_settop(L, 3);
+      lua_pushvalue(L, 3);
+      lua_callk(L, 0, 1, true, pump);
+    }
+    if (lua_isnil(L, -1) || !ex->stream) return 0;
+    stream_send(ex->stream, event_of_value(L, -1));
+    if (stream_is_full(ex->stream)) return exchange_wait(L, ex, "send", false, pump);
+  }
+  return 0;
+}
+
+int core_pump(lua_State *L) {
+  exchange_check(L, 1);
+  lua_settop(L, 2);
+  lua_getfield(L, 2, "next");
+  lua_toclose(L, 2);
+  return pump(L, LUA_OK, false);
 }
 
 int core_sender(lua_State *L) {
@@ -136,7 +164,7 @@ static struct event *comment_event(struct vm *vm, struct span text) {
       !memcmp(old->bytes + old->bare_at + skip, text.bytes, text.len))
     return event_ref(old);
   event_unref(old);
-  vm->comment = sse_encode(&f);
+  vm->comment = sse_encode(&f, sse_length(&f));
   return event_ref(vm->comment);
 }
 

@@ -18,6 +18,9 @@ int core_open_stream(lua_State *L);
 // core.sender(req): the function send(event) of that stream.
 int core_sender(lua_State *L);
 
+// core.pump(req, stream): sends what the stream's next() returns until it returns nil, then closes it.
+int core_pump(lua_State *L);
+
 // core.detach(req): the stream stays open when its task ends.
 int core_detach(lua_State *L);
 

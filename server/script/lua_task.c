@@ -30,21 +30,44 @@ static int lua_sleep(lua_State *L) {
   return task_wait(L, t, task_time(t, seconds) + seconds, 0, slept);
 }
 
-// core.tick(due, period): waits until `due` (false: `period` from now) and returns the time after that, so
-// that a row of ticks keeps its rate however late each one comes.
-static int ticked(lua_State *L, int status, lua_KContext context) {
-  (void)status, (void)context;
-  lua_settop(L, 3);
+enum { TICKER_PERIOD = 1, TICKER_DUE, TICKER_COUNT, TICKER_FN };
+
+static int return_value(lua_State *L, int status, lua_KContext context) {
+  (void)L, (void)status, (void)context;
   return 1;
 }
 
-static int lua_tick(lua_State *L) {
+static int ticked(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  lua_pushinteger(L, lua_tointeger(L, lua_upvalueindex(TICKER_COUNT)) + 1);
+  lua_copy(L, -1, lua_upvalueindex(TICKER_COUNT));
+  if (lua_isnil(L, lua_upvalueindex(TICKER_FN))) return 1;
+  lua_pushvalue(L, lua_upvalueindex(TICKER_FN));
+  lua_insert(L, -2);
+  lua_callk(L, 1, 1, 0, return_value);
+  return 1;
+}
+
+// Waits for the next tick, which is due one period after the last one was, however late that came: so a row of
+// ticks keeps its rate.
+static int next_tick(lua_State *L) {
   struct task *t = task_check(L, "sse.interval");
-  double period = lua_tonumber(L, 2),
-         due = lua_toboolean(L, 1) ? lua_tonumber(L, 1) : t->vm->loop->now + period;
-  lua_settop(L, 2);
+  double period = lua_tonumber(L, lua_upvalueindex(TICKER_PERIOD)), due = lua_tonumber(L, lua_upvalueindex(TICKER_DUE));
+  if (due < 0) due = t->vm->loop->now + period;
+  lua_settop(L, 0);
   lua_pushnumber(L, due + period);
+  lua_replace(L, lua_upvalueindex(TICKER_DUE));
   return task_wait(L, t, due, 0, ticked);
+}
+
+// core.ticker(period, fn): a function that returns 1, 2, 3 ... or fn of these, one each `period` seconds.
+static int lua_ticker(lua_State *L) {
+  lua_settop(L, 2);
+  lua_pushnumber(L, -1);
+  lua_pushinteger(L, 0);
+  lua_rotate(L, 2, 2);
+  lua_pushcclosure(L, next_tick, 4);
+  return 1;
 }
 
 static int lua_now(lua_State *L) {
@@ -107,7 +130,7 @@ static int signal_wait(lua_State *L) {
   double seconds = lua_isnoneornil(L, 2) ? INFINITY : check_seconds(L, 2, "wait");
   struct task *t = task_check(L, luaL_optstring(L, 3, "wait"));
   lua_settop(L, 1); // keeps the signal alive while tasks are linked in it
-  double deadline = seconds < INFINITY ? task_time(t, seconds) + seconds : INFINITY;
+  double deadline = seconds < INFINITY ? t->vm->loop->now + seconds : INFINITY;
   list_append(waiters, &t->wait_link);
   return task_wait(L, t, deadline, 0, signalled);
 }
@@ -122,7 +145,7 @@ static int signal_wake(lua_State *L) {
 
 void task_open(lua_State *L) {
   static const luaL_Reg signal_methods[] = {{"wait", signal_wait}, {"wake", signal_wake}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"sleep", lua_sleep}, {"tick", lua_tick},     {"now", lua_now},
+  static const luaL_Reg functions[] = {{"sleep", lua_sleep}, {"ticker", lua_ticker},     {"now", lua_now},
                                        {"wall", lua_wall},   {"spawn", lua_spawn},   {"cancel", lua_cancel},
                                        {"wrap", lua_wrap},   {"signal", lua_signal}, {NULL, NULL}};
   luaL_newmetatable(L, HANDLE);

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "script/coroutine.h"
+#include "script/obstacle.h"
 #include "script/vm.h"
 
 enum { TASKS_PER_CLOCK_READ = 64 };
@@ -59,6 +60,7 @@ static lua_State *take_coroutine(lua_State *L, int *ref) {
     return co;
   }
   lua_State *co = lua_newthread(L);
+  mark_task_coroutine(co);
   *ref = vm_ref(L);
   return co;
 }
@@ -160,9 +162,10 @@ static void unwind(struct task *t, bool tell) {
   struct task *outer = vm->current;
   vm->current = t;
   t->closing = true;
+  list_remove(&t->wait_link); // what it is linked in may be collected from now on
+  loop_disarm(vm->loop, &t->timer);
   if (co_close(t->co, vm->L) != LUA_OK && tell) report(t);
   vm->current = outer;
-  lua_sethook(t->co, NULL, 0, 0);
 }
 
 static void on_stopped(struct task *t) {
@@ -231,18 +234,6 @@ bool task_run_queue(struct vm *vm) {
   return !list_empty(&vm->run_queue);
 }
 
-// Names the C function that stands between the task and its wait, which the wait cannot cross.
-static const char *push_obstacle(lua_State *L) {
-  lua_Debug ar;
-  for (int level = 1; lua_getstack(L, level, &ar); level++) {
-    lua_getinfo(L, "Sn", &ar);
-    if (ar.name && (!strcmp(ar.name, "__gc") || !strcmp(ar.name, "__close")))
-      return lua_pushstring(L, ar.name);
-    if (*ar.what == 'C' && ar.name && strcmp(ar.name, "pcall")) return lua_pushstring(L, ar.name);
-  }
-  return lua_pushliteral(L, "a callback");
-}
-
 static bool is_yieldable(lua_State *L, const struct task *t) {
   for (const struct wrap *w = t->wrap; w; w = w->outer)
     if (!lua_isyieldable(w->co)) return false;
@@ -251,6 +242,8 @@ static bool is_yieldable(lua_State *L, const struct task *t) {
 
 struct task *task_check(lua_State *L, const char *what) {
   struct task *t = vm_of(L)->current;
+  if (!t && vm_of(L)->router)
+    raise_error(L, "%s: cannot wait inside %s, which no task calls", what, push_obstacle(L));
   if (!t)
     raise_error(L,
                 "%s: nothing can wait while the script is loaded; do it in a handler, a stream or sse.spawn",
@@ -269,7 +262,8 @@ struct task *task_check(lua_State *L, const char *what) {
 int task_wait(lua_State *L, struct task *t, double deadline, lua_KContext context, lua_KFunction k) {
   t->state = TASK_WAITING;
   t->waiting = true, t->timed_out = false, t->woken_at = -1;
-  if (deadline < INFINITY) loop_arm(t->vm->loop, &t->timer, deadline);
+  // Not in the past: a sleep that follows counts from a late turn's deadline, but not from late work's.
+  if (deadline < INFINITY) loop_arm(t->vm->loop, &t->timer, MAX(deadline, t->vm->loop->now));
   return lua_yieldk(L, 0, context, k);
 }
 

@@ -108,6 +108,11 @@ static bool on_turn(struct loop_hook *h) {
   return more;
 }
 
+// What later hooks have woken, by making room in a queue or by handing up a request.
+static bool has_ready_tasks(struct loop_hook *h) {
+  return !list_empty(&container_of(h, struct vm, hook)->run_queue);
+}
+
 static int open_libraries(lua_State *L) {
   struct vm *vm = lua_touserdata(L, 1);
   lua_gc(L, LUA_GCINC, GC_PAUSE, 200, 0);
@@ -120,7 +125,7 @@ struct vm *vm_new(struct service *service, const struct settings *settings, int 
   vm->service = service, vm->settings = settings, vm->worker = worker, vm->loop = service->loop;
   vm->answer_ref = vm->closers_ref = vm->starters_ref = vm->stoppers_ref = LUA_NOREF;
   vm->gc_timer = (struct timer){.on_fire = on_gc_timer};
-  vm->hook = (struct loop_hook){.run = on_turn};
+  vm->hook = (struct loop_hook){.run = on_turn, .is_ready = has_ready_tasks};
   list_init(&vm->run_queue);
   list_init(&vm->tasks);
   list_init(&vm->hook.link);
@@ -151,7 +156,10 @@ void vm_free(struct vm *vm) {
   task_cancel_all(vm);
   list_remove(&vm->hook.link);
   loop_disarm(vm->loop, &vm->gc_timer);
+  vm_enter(vm, vm->L); // finalizers are watched as well
   lua_close(vm->L);
+  vm_leave(vm, NULL);
+  watchdog_stop(vm);
   event_unref(vm->comment);
   buf_deinit(&vm->scratch);
   buf_deinit(&vm->warning);

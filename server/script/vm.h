@@ -24,7 +24,7 @@ struct vm {
   struct router *router;       // the application's; NULL until it is installed
   int answer_ref, closers_ref; // the library's functions that answer a request, that run on_close
   int starters_ref, stoppers_ref;
-  int listed_running;    // on_start and on_stop functions that have not ended
+  int listed_running;    // on_stop functions that have not ended
   struct loop_hook hook; // drains the run queue
   struct list run_queue, tasks;
   size_t task_count;
@@ -50,8 +50,13 @@ struct vm *vm_new(struct service *service, const struct settings *settings, int 
 // Cancels every task (their <close> variables run) and frees the state.
 void vm_free(struct vm *vm);
 
-// The state's owner, from any of its threads.
-static inline struct vm *vm_of(lua_State *L) { return *(struct vm **)lua_getextraspace(L); }
+// The state's owner, from any of its threads. The lowest bit marks the coroutine of a task, which only the run
+// queue may resume; new coroutines start without it.
+static inline struct vm *vm_of(lua_State *L) {
+  return (struct vm *)(*(uintptr_t *)lua_getextraspace(L) & ~(uintptr_t)1);
+}
+static inline bool is_task_coroutine(lua_State *L) { return *(uintptr_t *)lua_getextraspace(L) & 1; }
+static inline void mark_task_coroutine(lua_State *L) { *(uintptr_t *)lua_getextraspace(L) |= 1; }
 
 // Calls what lies on vm->L under `nargs` arguments. LUA_OK, or a status with one message, a traceback in it,
 // on top.

@@ -15,7 +15,8 @@
 #include "base/log.h"
 #include "script/vm.h"
 
-enum { TICKS_PER_BURST = 4, INSTRUCTIONS = 100 };
+enum { TICKS_PER_BURST = 4, INSTRUCTIONS = 100, FRAMES = 20 };
+static const double TICK_MIN = 0.001;
 
 static __thread struct {
   struct vm *vm;
@@ -30,20 +31,38 @@ static void on_expired(lua_State *L, lua_Debug *ar) {
     lua_getinfo(L, "Sl", ar);
     snprintf(vm->expired_at, sizeof vm->expired_at, "%s:%d", ar->short_src, ar->currentline);
   }
+  bool again = vm->expired;
   vm->expired = true;
-  if (lua_isyieldable(L)) lua_yield(L, 0);
-  else
-    luaL_error(L, "stopped after %f s of CPU time without waiting (limits.burst)",
-               vm->settings->limits.burst);
+  if (lua_isyieldable(L)) {
+    lua_yield(L, 0);
+    return;
+  }
+  // What catches the error is stopped at once the second time; the first leaves <close> variables a moment.
+  lua_sethook(L, on_expired, LUA_MASKCOUNT, again ? 1 : INSTRUCTIONS);
+  lua_pushfstring(L, "%s: stopped after %f s of CPU time without waiting (limits.burst)", vm->expired_at,
+                  vm->settings->limits.burst);
+  lua_error(L);
 }
 
-void watchdog_plant(lua_State *L) { lua_sethook(L, on_expired, LUA_MASKCOUNT, INSTRUCTIONS); }
+void watchdog_plant(lua_State *L) {
+  lua_sethook(L, on_expired, LUA_MASKCOUNT, vm_of(L)->expired ? 1 : INSTRUCTIONS);
+}
 
-static void abort_process(void) {
-  static const char message[] =
-      "spate: a script cannot be stopped (a long C call, or a loop in a finalizer): aborting; "
-      "limits.hang says when\n";
-  ssize_t n = write(STDERR_FILENO, message, sizeof message - 1);
+void watchdog_clear(lua_State *L) {
+  if (lua_gethook(L) == on_expired) lua_sethook(L, NULL, 0, 0);
+}
+
+// In a signal handler: lua_getinfo only reads here, and the process ends either way.
+static void abort_process(lua_State *L) {
+  char text[400];
+  lua_Debug ar = {.currentline = -1};
+  for (int level = 0; level < FRAMES && ar.currentline < 0 && lua_getstack(L, level, &ar); level++)
+    lua_getinfo(L, "Sl", &ar);
+  int len = snprintf(text, sizeof text,
+                     "spate: %s:%d: a script cannot be stopped (a long C call, or a loop in a finalizer): "
+                     "aborting; limits.hang says when\n",
+                     ar.currentline < 0 ? "?" : ar.short_src, ar.currentline);
+  ssize_t n = write(STDERR_FILENO, text, (size_t)len);
   (void)n;
   abort();
 }
@@ -60,15 +79,15 @@ static void on_tick(int signal_number) {
   watch.ticks++;
   if (watch.ticks >= TICKS_PER_BURST) watchdog_plant(running);
   if (watch.ticks >= TICKS_PER_BURST * vm->settings->limits.hang / vm->settings->limits.burst)
-    abort_process();
+    abort_process(running);
 }
 
 void watchdog_start(struct vm *vm) {
   struct sigaction action = {.sa_handler = on_tick, .sa_flags = SA_RESTART};
   struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGVTALRM};
-  double tick = vm->settings->limits.burst / TICKS_PER_BURST;
+  double tick = MAX(vm->settings->limits.burst / TICKS_PER_BURST, TICK_MIN);
   struct timespec every = {.tv_sec = (time_t)tick, .tv_nsec = (long)((tick - (double)(time_t)tick) * 1e9)};
-  if (watch.vm) watchdog_stop();
+  watchdog_stop(watch.vm);
   watch.vm = vm, watch.ticks = 0;
   event._sigev_un._tid = gettid();
   sigaction(SIGVTALRM, &action, NULL);
@@ -79,8 +98,8 @@ void watchdog_start(struct vm *vm) {
   }
 }
 
-void watchdog_stop(void) {
-  if (!watch.vm) return;
+void watchdog_stop(const struct vm *vm) {
+  if (!watch.vm || watch.vm != vm) return;
   timer_delete(watch.timer);
   watch.vm = NULL;
 }

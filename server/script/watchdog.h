@@ -9,8 +9,11 @@ struct vm;
 // has used, and a slice that sees several of them is expired. One state per thread.
 void watchdog_start(struct vm *vm);
 
-// Ends the watch of the calling thread.
-void watchdog_stop(void);
+// Ends the watch of the calling thread where it is of `vm`.
+void watchdog_stop(const struct vm *vm);
 
-// Has `L` stopped at its next instruction.
+// Has `L` stopped at one of its next instructions.
 void watchdog_plant(lua_State *L);
+
+// Takes back what an earlier slice has left planted.
+void watchdog_clear(lua_State *L);

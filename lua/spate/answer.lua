@@ -1,0 +1,248 @@
+-- SPDX-License-Identifier: MIT
+-- How a request becomes an answer: a route's handler inside middleware, hooks and protection, and what it returned
+-- as a reply.
+local core = require "spate.core"
+local reply = require "spate.reply"
+local sse = require "spate.sse"
+
+local Reply = reply.Reply
+local METHODS = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" } -- in the order of the router's bits
+
+local Abort = { __name = "abort" } -- what spate.abort raises
+Abort.__tostring = function(a) return ("abort %d: %s"):format(a.status, a.text or "") end
+
+local Failure = {} -- an error with its traceback, on its way from where it was raised
+
+local answer = { Abort = Abort, METHODS = METHODS }
+
+local function concat(a, b)
+  local all = table.move(a, 1, #a, 1, {})
+  return table.move(b, 1, #b, #all + 1, all)
+end
+
+-- An error value as text; __tostring may fail too.
+local function text_of(err)
+  if type(err) == "string" then return err end
+  local ok, text = pcall(tostring, err)
+  return "error value: " .. (ok and text or "a " .. type(err) .. " whose __tostring fails")
+end
+
+local function failure_of(err)
+  return setmetatable({ err = err, traceback = debug.traceback(text_of(err), 3) }, Failure)
+end
+
+-- What xpcall has caught: failure_of has not run where memory or the task's time was up.
+local function as_failure(caught, where)
+  local failure = getmetatable(caught) == Failure and caught or { err = caught, traceback = text_of(caught) }
+  failure.handler = failure.handler or where
+  return failure
+end
+
+local function is_abort(failure) return getmetatable(failure.err) == Abort end
+
+-- A tail call (`return reply.text(nil)`) leaves the traceback without the handler's line, so the log names it.
+local function log_failure(req, failure)
+  local text, where = failure.traceback, failure.handler
+  if where and not text:find("^[^\n]*:%d+[:)]") then text = ("in the handler at %s: %s"):format(where, text) end
+  core.log.error(text, { request = tostring(req), id = req.id, handler = failure.handler })
+end
+
+-- The reply to an error that no on_error function answers.
+local function reply_to_failure(req, failure)
+  if is_abort(failure) then return reply.error(failure.err.status, failure.err.text) end
+  log_failure(req, failure)
+  return reply.error(500)
+end
+
+local function describe(what, fn)
+  local info = debug.getinfo(fn, "S")
+  return ("%s at %s:%d"):format(what, info.short_src, info.linedefined)
+end
+
+local function is_event(value) return getmetatable(value) == getmetatable(sse.event()) end
+
+-- What a function of the application returned, as a reply; `source` describes the function.
+local function to_reply(value, source, hint)
+  local kind, meta = type(value), getmetatable(value)
+  if meta == Reply then return value end
+  if kind == "string" then return reply.text(value) end
+  if meta == sse.Stream then return sse.reply(value) end
+  if kind == "table" then
+    local ok, made = pcall(reply.json, value)
+    if ok then return made end
+    error(("%s returned a table that is not JSON: %s"):format(source, text_of(made)), 0)
+  end
+  if value == nil then hint = hint or "did you forget `return`?"
+  elseif kind == "function" then hint = "sse.reply(function(send) ... end) makes a stream of it"
+  elseif is_event(value) then kind, hint = "an event", "sse.reply { event } makes a stream of it"
+  else hint = "expected a reply, a string, a table or a stream" end
+  error(("%s returned %s; %s"):format(source, kind, hint), 0)
+end
+
+-- The handler inside middleware, outermost first.
+local function around(middleware, handler)
+  for i = #middleware, 1, -1 do
+    local outer, inner, source = middleware[i], handler, describe("the middleware", middleware[i])
+    handler = function(req)
+      return to_reply(outer(req, function() return inner(req) end), source, "did you forget `return next()`?")
+    end
+  end
+  return handler
+end
+
+local function run_before(list, req)
+  for _, fn in ipairs(list) do
+    local early = fn(req)
+    if early ~= nil then return to_reply(early, describe("the before function", fn)) end
+  end
+end
+
+local function run_after(list, req, answered)
+  for _, fn in ipairs(list) do
+    local other = fn(req, answered)
+    if other ~= nil then answered = to_reply(other, describe("the after function", fn)) end
+  end
+  return answered
+end
+
+local function behind(before, handler)
+  if not before[1] then return handler end
+  return function(req) return run_before(before, req) or handler(req) end
+end
+
+local function call_on_error(hook, err, req)
+  local answered = hook(err, req)
+  return answered ~= nil and to_reply(answered, describe("the on_error function", hook))
+end
+
+-- The reply to an error. A string is logged even where on_error answers: it is most likely a bug, and its traceback
+-- is nowhere else. Other values are the application's own, and on_error's to log.
+local function on_raise(hooks, req, failure)
+  local hook = hooks.on_error
+  if not hook or is_abort(failure) then return reply_to_failure(req, failure) end
+  local ok, answered = xpcall(call_on_error, failure_of, hook, failure.err, req)
+  if not ok then answered = as_failure(answered) end
+  local is_answered = ok and answered or not ok and is_abort(answered)
+  if type(failure.err) == "string" or not is_answered then log_failure(req, failure) end
+  if not ok then return reply_to_failure(req, answered) end
+  return answered or reply.error(500)
+end
+
+-- A reply in any case: the handler's, or the one to its error; the after functions have seen it.
+local function guard(hooks, handler, where)
+  local after = hooks.after
+  return function(req)
+    local ok, answered = xpcall(handler, failure_of, req)
+    if not ok then answered = on_raise(hooks, req, as_failure(answered, where)) end
+    if not after[1] then return answered end
+    ok, answered = xpcall(run_after, failure_of, after, req, answered)
+    return ok and answered or reply_to_failure(req, as_failure(answered))
+  end
+end
+
+-- The middleware of a scope and of those around it.
+local function chain(scope)
+  if not scope then return {} end
+  return concat(chain(scope.parent), scope.middleware)
+end
+
+local compile
+
+-- The handler of a mounted app's route inside the hooks of that app. What it raises is its on_error's, or else goes
+-- on to the app around it.
+local function compile_mounted(root, route)
+  local hooks, handler = root.hooks, compile(root, route)
+  if hooks.on_error then return guard(hooks, handler, route.where) end
+  if not hooks.after[1] then return handler end
+  return function(req) return run_after(hooks.after, req, handler(req)) end
+end
+
+-- A route as a function from a request to a reply, which may raise.
+function compile(root, route)
+  local handler
+  if route.mounted then
+    handler = compile_mounted(route.mounted, route.inner)
+  else
+    local fn, source = route.handler, ("the handler of %s %s (%s)"):format(route.method, route.path, route.where)
+    handler = function(req) return to_reply(fn(req), source) end
+  end
+  return behind(root.hooks.before, around(concat(chain(route.scope), route.middleware), handler))
+end
+
+local function not_found(root)
+  local hook = root.hooks.not_found
+  if not hook then return function() return reply.error(404) end end
+  local source = describe("the not_found function", hook)
+  return function(req) return to_reply(hook(req), source) end
+end
+
+-- Where the path has other methods, which the bits of `allowed` are.
+local function other_method(allowed)
+  local names = {}
+  for i, method in ipairs(METHODS) do
+    if allowed & (1 << (i - 1)) ~= 0 or method == "OPTIONS" then names[#names + 1] = method end
+  end
+  local list = table.concat(names, ", ")
+  return function(req)
+    local r = req.method == "OPTIONS" and reply.status(204) or reply.error(405)
+    return r:header("Allow", list)
+  end
+end
+
+local STREAM_FIELDS = {
+  { "Content-Type", "text/event-stream" }, { "Cache-Control", "no-cache" }, { "X-Accel-Buffering", "no" },
+}
+
+local function stream_fields(fields)
+  local all, given = {}, {}
+  for i = 1, fields and #fields or 0, 2 do given[fields[i]:lower()] = true end
+  for _, field in ipairs(STREAM_FIELDS) do
+    if not given[field[1]:lower()] then table.move(field, 1, 2, #all + 1, all) end
+  end
+  return fields and concat(all, fields) or all
+end
+
+local PLAIN_STREAM_FIELDS = stream_fields(nil)
+
+-- Opens the event stream and runs its producer to its end in this task.
+local function run_stream(req, answered)
+  local subscription = answered._stream.subscription
+  if subscription and not answered._stream.first and core.is_over(subscription) then -- browsers stop at 204
+    answered._stream:close()
+    return core.answer(req, 204, nil, nil, answered._fields)
+  end
+  local interval, text = sse.keep_alive_of(answered._stream, answered._keep_alive)
+  local fields = answered._fields and stream_fields(answered._fields) or PLAIN_STREAM_FIELDS
+  if core.open(req, answered._status, fields, interval, text) then return sse.run(req, answered._stream) end
+  return answered._stream:close()
+end
+
+-- The body of each request's task. `route` is a number of ours, 0 where no path matches, -1 where the path has other
+-- methods, which `allowed` has as bits.
+function answer.answerer(root)
+  local hooks, middleware, handlers = root.hooks, root.scope.middleware, {}
+  for id, route in ipairs(root.routes) do handlers[id] = guard(hooks, compile(root, route), route.where) end
+  local function unrouted(handler) return guard(hooks, behind(hooks.before, around(middleware, handler))) end
+  handlers[0] = unrouted(not_found(root))
+  local refusing = {}
+  return function(req, route, allowed)
+    local handler = handlers[route] or refusing[allowed]
+    if not handler then
+      handler = unrouted(other_method(allowed))
+      refusing[allowed] = handler
+    end
+    local answered = handler(req)
+    if answered._stream then return run_stream(req, answered) end
+    return reply.send(req, answered)
+  end
+end
+
+-- Runs what was given to on_close, each whatever the others do.
+function answer.run_closers(req, reason)
+  for _, fn in ipairs(core.closers(req) or {}) do
+    local ok, failure = xpcall(fn, failure_of, reason)
+    if not ok then log_failure(req, as_failure(failure)) end
+  end
+end
+
+return answer

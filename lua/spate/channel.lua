@@ -1,0 +1,242 @@
+-- SPDX-License-Identifier: MIT
+-- sse.channel: publish/subscribe over the whole process, with history, presence and resumable producers.
+local core = require "spate.core"
+local json = require "spate.json"
+
+local Channel = { __name = "channel" }
+Channel.__index = Channel
+
+local ON_FULL = { disconnect = 0, drop_oldest = 1, conflate = 2 }
+local OPTIONS = { history = true, history_bytes = true, ttl = true, queue = true, on_full = true, key = true }
+local DEFAULT_TTL = 3600
+
+return function(sse)
+  local function number(options, name, default, least)
+    local value = options[name]
+    if value == nil then return default end
+    if type(value) ~= "number" or value < least or value ~= value then
+      core.raise(("sse.channel: %s: expected a number of %d or more, got %s"):format(name, least, tostring(value)))
+    end
+    return name == "ttl" and value or math.floor(value)
+  end
+
+  local function check_options(options)
+    for name in pairs(options) do
+      if not OPTIONS[name] then
+        core.raise(("sse.channel: unknown option '%s'; it has history, history_bytes, ttl, queue, on_full and key"):format(tostring(name)))
+      end
+    end
+    local on_full = ON_FULL[options.on_full or "disconnect"]
+    if not on_full then core.raise('sse.channel: on_full: expected "disconnect", "drop_oldest" or "conflate"') end
+    if options.key ~= nil and type(options.key) ~= "function" then core.raise("sse.channel: key: expected a function of the event") end
+    return {
+      history = number(options, "history", 0, 0), history_bytes = number(options, "history_bytes", 0, 0),
+      ttl = number(options, "ttl", DEFAULT_TTL, 0), queue = number(options, "queue", 256, 1), on_full = on_full,
+    }
+  end
+
+  local function check_self(self, name)
+    if getmetatable(self) ~= Channel then core.raise(("channel:%s(...): write it with a colon"):format(name)) end
+    return self.handle
+  end
+
+  local function new(handle, options) return setmetatable({ handle = handle, key = options and options.key }, Channel) end
+
+  -- The channel of this name, made where there is none; its options are those of whoever made it. nil, "full" where
+  -- the process has as many as limits.channels allows.
+  local function open(_, name, options)
+    local handle, created = core.channel(name, check_options(options or {}))
+    if not handle then return nil, created end
+    return new(handle, options), created
+  end
+
+  -- Publishes an event to all subscribers: its id; nil and "full", "finished" or "too large".
+  function Channel:publish(event)
+    local handle = check_self(self, "publish")
+    return handle:publish(event, self.key and self.key(event))
+  end
+
+  -- The last event, if any, then the end: subscribers are ended, later ones get what history has, or 204.
+  function Channel:finish(event) return check_self(self, "finish"):finish(event) end
+
+  local SUBSCRIBE = { after = true, replay = true }
+
+  local function replay_count(replay)
+    if replay == nil then return 0 end
+    if replay == "all" then return -1 end
+    if math.type(replay) ~= "integer" or replay < 0 then
+      core.raise('channel:subscribe: replay: expected a number of events or "all", got ' .. tostring(replay))
+    end
+    return replay
+  end
+
+  local function subscription(handle, options)
+    options = options or {}
+    for name in pairs(options) do
+      if not SUBSCRIBE[name] then core.raise(("channel:subscribe: unknown option '%s'; it has after and replay"):format(tostring(name))) end
+    end
+    if options.after ~= nil and type(options.after) ~= "string" then
+      core.raise("channel:subscribe: after: expected an id as a string, got " .. type(options.after))
+    end
+    return handle:subscribe(options.after, replay_count(options.replay))
+  end
+
+  -- A stream of the events behind the id `after`; without one the newest `replay` ("all") and what comes.
+  function Channel:subscribe(options) return sse.subscription(subscription(check_self(self, "subscribe"), options)) end
+
+  -- The newest n events, oldest first, as tables.
+  function Channel:history(n) return check_self(self, "history"):history(n or -1) end
+
+  -- Subscribers on all workers.
+  function Channel:count() return check_self(self, "count"):count() end
+
+  local SNAPSHOT_TRIES = 3
+
+  -- One stream of what fn returns and then the events that came after: fn runs again where one was published
+  -- meanwhile. Change what fn reads before you publish the change.
+  function Channel:snapshot(fn)
+    check_self(self, "snapshot")
+    if type(fn) ~= "function" then core.raise("channel:snapshot: expected a function, got " .. type(fn)) end
+    local sub, value
+    for _ = 1, SNAPSHOT_TRIES do
+      local seq = self.handle:seq()
+      if sub then sub:close() end
+      sub = subscription(self.handle)
+      value = fn()
+      if self.handle:seq() == seq then break end
+    end
+    if value == nil then
+      sub:close()
+      core.raise("channel:snapshot: the function returned nil; return the event to start with")
+    end
+    return sse.subscription(sub, value)
+  end
+
+  local Membership = { __name = "membership" }
+  Membership.__index = Membership
+
+  function Membership:close()
+    if self.left then return end
+    self.left = true
+    if self.channel.handle:leave(self.id) then self.channel:publish { event = "leave", json = { id = self.id } } end
+  end
+
+  Membership.__close = Membership.close
+
+  -- Makes `id` a member until the returned value is closed; several joins of one id are one member. `join` and `leave`
+  -- are events of the channel.
+  function Channel:join(id, meta)
+    local handle = check_self(self, "join")
+    local member = { id = id, meta = meta }
+    if handle:join(id, json.encode(meta == nil and json.null or meta)) then self:publish { event = "join", json = member } end
+    return setmetatable({ channel = self, id = id }, Membership)
+  end
+
+  -- All members: a list of { id =, meta = }.
+  function Channel:members()
+    local flat, list = check_self(self, "members"):members(), json.array {}
+    for i = 1, #flat, 2 do
+      local meta = json.decode(flat[i + 1])
+      list[#list + 1] = { id = flat[i], meta = meta ~= json.null and meta or nil }
+    end
+    return list
+  end
+
+  local Derived = { __name = "derived channel" }
+  Derived.__index = Derived
+
+  -- Publishes what fn makes of an event under the event's own number.
+  local function derive_event(self, event)
+    local seq = math.tointeger(event.id:match("-(%d+)$"))
+    local mapped = self.fn(event)
+    if mapped == nil then self.handle:skip(seq)
+    else self.handle:publish(mapped, nil, seq) end
+  end
+
+  local function follow(self, next)
+    for event in next do derive_event(self, event) end
+    self.handle:finish()
+  end
+
+  -- A channel of what fn makes of each event (nil leaves it out), made once per event and worker for all its
+  -- subscribers. Call it once, not for each request.
+  function Channel:derive(fn)
+    check_self(self, "derive")
+    if type(fn) ~= "function" then core.raise("channel:derive: expected a function, got " .. type(fn)) end
+    return setmetatable({ source = self, fn = fn }, Derived)
+  end
+
+  -- With the first subscriber: what history has is derived at once, the rest by a task.
+  local function start(self)
+    self.handle = core.derive_channel(self.source.handle)
+    local seq, past = self.source.handle:seq(), self.source.handle:subscribe(nil, -1)
+    local next = core.reader(past)
+    for _ = 1, core.waiting(past) do derive_event(self, next()) end
+    self.handle:skip(seq)
+    self.task = sse.spawn(follow, self, next)
+  end
+
+  function Derived:subscribe(options)
+    if not self.handle then start(self) end
+    return sse.subscription(subscription(self.handle, options))
+  end
+
+  setmetatable(Derived, { __index = Channel })
+  function Derived.count(self) return self.handle and self.handle:count() or 0 end
+
+  -- sse.resumable(key, fn, options): the stream of a producer that outlives its connection. The first request starts
+  -- fn(send); whoever comes back with Last-Event-ID goes on where it was. Without a reader for `linger` seconds (30),
+  -- or `ttl` seconds (60) after its end, it is dropped.
+  local RESUMABLE = { linger = true, ttl = true, after = true, history = true }
+
+  local function watch(channel, task, linger)
+    local lonely = 0
+    while not task.done do
+      sse.sleep(1)
+      lonely = channel:count() == 0 and lonely + 1 or 0
+      if lonely >= linger then
+        task:cancel()
+        channel:finish()
+        return core.remove_channel(channel.handle)
+      end
+    end
+  end
+
+  local function produce(channel, fn)
+    local function send(event)
+      local id, why = channel:publish(event)
+      return id and true, why
+    end
+    local ok, err = xpcall(fn, debug.traceback, send)
+    if not ok then
+      core.log.error(err)
+      channel:publish { event = "error", data = "the producer failed" }
+    end
+    channel:finish()
+  end
+
+  function sse.resumable(key, fn, options)
+    options = options or {}
+    if type(key) ~= "string" then core.raise("sse.resumable: expected a key as a string, got " .. type(key)) end
+    if type(fn) ~= "function" then core.raise("sse.resumable: expected a function, got " .. type(fn)) end
+    for name in pairs(options) do
+      if not RESUMABLE[name] then core.raise(("sse.resumable: unknown option '%s'; it has linger, ttl, after and history"):format(tostring(name))) end
+    end
+    local channel, created = open(nil, "resumable:" .. key, { history = options.history or 10000, ttl = options.ttl or 60 })
+    if not channel then return nil, created end
+    local stream = channel:subscribe { after = options.after, replay = "all" }
+    if created then
+      local task = sse.spawn(produce, channel, fn)
+      sse.spawn(watch, channel, task, options.linger or 30)
+    end
+    return stream
+  end
+
+  -- sse.channel.find(name): the channel where there is one, else nil.
+  local function find(name)
+    local handle = core.find_channel(name)
+    return handle and new(handle) or nil
+  end
+
+  return setmetatable({ find = find }, { __call = open })
+end

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: MIT
+// A channel's handle holds a reference to it; a subscription's userdata holds its feed until a stream takes that
+// over, or a task reads it to its end. What users see around this is lua/spate/channel.lua.
+#include "script/lua_channel.h"
+#include <lauxlib.h>
+#include <math.h>
+#include <stdlib.h>
+#include "event/broker.h"
+#include "event/event_text.h"
+#include "script/exchange.h"
+#include "script/lua_event.h"
+#include "script/task.h"
+#include "script/vm.h"
+#include "serve/feed.h"
+
+static const char CHANNEL[] = "spate.channel", SUBSCRIPTION[] = "spate.subscription";
+
+static struct channel *check_channel(lua_State *L) { return *(struct channel **)luaL_checkudata(L, 1, CHANNEL); }
+
+static double now_of(lua_State *L) { return vm_of(L)->loop->now; }
+
+static struct span check_name(lua_State *L, int index, const char *what) {
+  struct span s;
+  if (lua_type(L, index) != LUA_TSTRING) raise_type(L, index, what, "a string");
+  s.bytes = lua_tolstring(L, index, &s.len);
+  if (!s.len || s.len > CHANNEL_NAME_MAX) raise_error(L, "%s: expected 1 to %d bytes, got %zu", what, CHANNEL_NAME_MAX, s.len);
+  for (size_t i = 0; i < s.len; i++)
+    if ((unsigned char)s.bytes[i] < 0x20 || s.bytes[i] == 0x7f) raise_error(L, "%s: must not contain control characters", what);
+  return s;
+}
+
+static struct channel **new_handle(lua_State *L) {
+  struct channel **box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = NULL;
+  luaL_setmetatable(L, CHANNEL);
+  return box;
+}
+
+static double number_field(lua_State *L, const char *name) {
+  lua_getfield(L, 2, name);
+  double n = lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  return n;
+}
+
+// core.channel(name, {history=, history_bytes=, ttl=, queue=, on_full= a number}): handle, created; nil, "full".
+static int open_channel(lua_State *L) {
+  struct vm *vm = vm_of(L);
+  struct span name = check_name(L, 1, "channel name");
+  struct channel_options o = {.history = (size_t)number_field(L, "history"),
+                              .history_bytes = (size_t)number_field(L, "history_bytes"),
+                              .ttl = number_field(L, "ttl"),
+                              .queue = (size_t)number_field(L, "queue"),
+                              .on_full = (enum on_full)number_field(L, "on_full")};
+  struct channel **box = new_handle(L);
+  bool created;
+  *box = broker_open(vm->service->broker, name, &o, vm->loop->now, clock_wall(vm->loop->clock), &created);
+  if (!*box) return lua_pushnil(L), lua_pushliteral(L, "full"), 2;
+  lua_pushboolean(L, created);
+  return 2;
+}
+
+// core.find_channel(name): handle or nil.
+static int find_channel(lua_State *L) {
+  struct span name = check_name(L, 1, "channel name");
+  struct channel **box = new_handle(L);
+  *box = broker_find(vm_of(L)->service->broker, name);
+  if (!*box) lua_pushnil(L);
+  return 1;
+}
+
+// core.derive_channel(source): a channel outside the broker's names that numbers its events as the source does.
+static int derive_channel(lua_State *L) {
+  struct channel *source = check_channel(L), **box = new_handle(L);
+  *box = channel_new(source->broker, source->node.name, &source->options, source->epoch);
+  return 1;
+}
+
+static int collect_channel(lua_State *L) {
+  struct channel **box = luaL_checkudata(L, 1, CHANNEL);
+  channel_unref(*box);
+  *box = NULL;
+  return 0;
+}
+
+static int push_refusal(lua_State *L, const char *why) {
+  lua_pushnil(L);
+  lua_pushstring(L, why);
+  return 2;
+}
+
+// What tells events apart that conflate: the key given, else the event's name.
+static uint64_t key_of(lua_State *L, int index, const struct sse_fields *f) {
+  struct span key = f->event.bytes ? f->event : SPAN("");
+  if (!lua_isnoneornil(L, index)) key.bytes = luaL_tolstring(L, index, &key.len);
+  return hash_bytes(key, 0);
+}
+
+// channel:publish(event [, key [, seq]]): its id; nil and "full", "finished" or "too large".
+static int publish(lua_State *L) {
+  struct channel *c = check_channel(L);
+  struct sse_fields f;
+  char digits[NUMBER_MAX], id[CHANNEL_ID_MAX] = "";
+  uint64_t seq = (uint64_t)luaL_optinteger(L, 4, 0);
+  lua_settop(L, 3);
+  size_t len = event_fields(L, 2, &f, digits);
+  if (f.id.bytes && !seq) return raise_error(L, "channel:publish: 'id' is given by the server; put one of your own into data");
+  if (len + CHANNEL_ID_MAX > vm_of(L)->settings->limits.event) return push_refusal(L, "too large");
+  uint64_t key = key_of(L, 3, &f);
+  switch (channel_publish(c, &f, key, seq, now_of(L), id)) {
+  case PUBLISH_FULL: return push_refusal(L, "full");
+  case PUBLISH_FINISHED: return push_refusal(L, "finished");
+  default: lua_pushstring(L, id); return 1;
+  }
+}
+
+// channel:finish([event]): true; nil, "finished" where it was.
+static int finish(lua_State *L) {
+  struct channel *c = check_channel(L);
+  struct sse_fields f;
+  char digits[NUMBER_MAX];
+  bool has_event = !lua_isnoneornil(L, 2);
+  if (has_event) event_fields(L, 2, &f, digits);
+  if (channel_finish(c, has_event ? &f : NULL, now_of(L)) != PUBLISH_OK) return push_refusal(L, "finished");
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+// channel:subscribe(after or nil, newest events wanted, -1: all): a subscription.
+static int subscribe(lua_State *L) {
+  struct channel *c = check_channel(L);
+  struct span after = {0};
+  if (!lua_isnoneornil(L, 2)) after.bytes = luaL_checklstring(L, 2, &after.len);
+  long last = (long)luaL_checkinteger(L, 3);
+  struct feed **box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = NULL;
+  luaL_setmetatable(L, SUBSCRIPTION);
+  *box = feed_new(vm_of(L)->service, c, after, last);
+  return 1;
+}
+
+// Pushes an encoded event as a table of its fields.
+static void push_event(lua_State *L, const struct event *e) {
+  struct event_text_reader r = event_text_of(e);
+  struct span name, value;
+  lua_createtable(L, 0, 3);
+  while (event_text_next(&r, &name, &value)) {
+    lua_pushlstring(L, name.bytes, name.len);
+    if (span_equal(name, SPAN("retry"))) lua_pushnumber(L, strtod(value.bytes, NULL) / 1e3);
+    else lua_pushlstring(L, value.bytes, value.len);
+    if (span_equal(name, SPAN("data")) && lua_getfield(L, -3, "data") != LUA_TNIL) {
+      lua_pushliteral(L, "\n");
+      lua_pushvalue(L, -3);
+      lua_concat(L, 3);
+      lua_replace(L, -2);
+    } else if (span_equal(name, SPAN("data"))) lua_pop(L, 1);
+    lua_settable(L, -3);
+  }
+}
+
+// References that outlive an error while they are made into tables.
+struct events_box {
+  struct event **events;
+  size_t count;
+};
+
+// channel:history(n; -1: all): a list of events as tables, oldest first.
+static int history(lua_State *L) {
+  struct channel *c = check_channel(L);
+  struct event **events;
+  long n = (long)luaL_optinteger(L, 2, -1);
+  luaL_checkstack(L, 8, NULL);
+  lua_newtable(L);
+  struct events_box *box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = (struct events_box){0};
+  luaL_setmetatable(L, "spate.events");
+  box->count = channel_history(c, n, now_of(L), &events);
+  box->events = events;
+  for (size_t i = 0; i < box->count; i++) {
+    push_event(L, box->events[i]);
+    lua_rawseti(L, -3, (lua_Integer)i + 1);
+  }
+  lua_pop(L, 1);
+  return 1;
+}
+
+static int collect_events(lua_State *L) {
+  struct events_box *box = lua_touserdata(L, 1);
+  for (size_t i = 0; i < box->count; i++) event_unref(box->events[i]);
+  free(box->events);
+  return 0;
+}
+
+static int subscriber_count(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)channel_subscribers(check_channel(L)));
+  return 1;
+}
+
+static int sequence(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)channel_seq(check_channel(L)));
+  return 1;
+}
+
+static int skip(lua_State *L) {
+  channel_skip(check_channel(L), (uint64_t)luaL_checkinteger(L, 2));
+  return 0;
+}
+
+// channel:join(id, meta as JSON) and channel:leave(id): true where the member is new, or was the last of its id.
+static int join(lua_State *L) {
+  struct channel *c = check_channel(L);
+  struct span id = check_name(L, 2, "channel:join"), meta;
+  meta.bytes = luaL_checklstring(L, 3, &meta.len);
+  lua_pushboolean(L, channel_join(c, id, meta));
+  return 1;
+}
+
+static int leave(lua_State *L) {
+  struct channel *c = check_channel(L);
+  struct span id = check_name(L, 2, "channel:leave");
+  lua_pushboolean(L, channel_leave(c, id));
+  return 1;
+}
+
+// channel:members(): a flat list of ids and metas as JSON.
+static int members(lua_State *L) {
+  struct channel *c = check_channel(L);
+  struct buf *text = &vm_of(L)->scratch;
+  buf_reset(text, 64 << 10);
+  size_t n = channel_members(c, text), at = 0;
+  lua_createtable(L, (int)MIN(n, 1000u) * 2, 0);
+  for (size_t i = 0; i < n * 2; i++) {  // NUL-terminated texts, one behind the other
+    lua_pushstring(L, text->bytes + at);
+    at += strlen(text->bytes + at) + 1;
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+static struct feed **check_subscription(lua_State *L, int index) { return luaL_checkudata(L, index, SUBSCRIPTION); }
+
+static void wake_reader(struct feed *f) {
+  struct task *t = f->owner;
+  f->on_news = NULL, f->owner = NULL;
+  task_wake(t);
+}
+
+// A reader that fell behind: its client is cut off as any slow one.
+static void give_up(struct feed *f, struct task *t) {
+  f->lost = false, f->finished = true;
+  if (t->exchange && t->exchange->stream) stream_give_up(t->exchange->stream);
+}
+
+// subscription:next(): the next event as a table, waiting for it; nil at the end. Its upvalue is the subscription.
+static int next_event(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  struct feed *f = *(struct feed **)lua_touserdata(L, lua_upvalueindex(1));
+  lua_settop(L, 0);
+  if (!f) return 0;
+  f->on_news = NULL, f->owner = NULL;
+  struct event *e = feed_peek(f);
+  if (e) {
+    push_event(L, e);
+    event_unref(feed_take(f));
+    return 1;
+  }
+  struct task *t = task_check(L, "subscription");
+  if (f->lost) give_up(f, t);
+  if (f->finished && !t->cancelled) return 0;
+  f->on_news = wake_reader, f->owner = t;
+  return task_wait(L, t, INFINITY, 0, next_event);
+}
+
+static int subscription_next(lua_State *L) { return next_event(L, LUA_OK, 0); }
+
+// core.reader(subscription): its next() as a function.
+static int reader(lua_State *L) {
+  check_subscription(L, 1);
+  lua_settop(L, 1);
+  lua_pushcclosure(L, subscription_next, 1);
+  return 1;
+}
+
+static int subscription_close(lua_State *L) {
+  struct feed **box = check_subscription(L, 1);
+  struct feed *f = *box;
+  *box = NULL;
+  if (f && f->on_news) f->on_news(f);
+  feed_free(f);
+  return 0;
+}
+
+// core.is_over(subscription): true where nothing is to come.
+static int is_over(lua_State *L) {
+  struct feed *f = *check_subscription(L, 1);
+  lua_pushboolean(L, !f || feed_is_over(f));
+  return 1;
+}
+
+// core.waiting(subscription): how many events it has already.
+static int waiting(lua_State *L) {
+  struct feed *f = *check_subscription(L, 1);
+  lua_pushinteger(L, f ? (lua_Integer)f->count : 0);
+  return 1;
+}
+
+// core.remove_channel(handle): out of the broker, whatever it holds.
+static int remove_channel(lua_State *L) {
+  broker_remove(vm_of(L)->service->broker, check_channel(L));
+  return 0;
+}
+
+// core.attach(req, subscription): what comes goes to the request's open stream, without Lua, after its task has ended.
+static int attach(lua_State *L) {
+  struct exchange *ex = exchange_check(L, 1);
+  struct feed **box = check_subscription(L, 2), *f = *box;
+  if (!f || !ex || !ex->stream || ex->stream->state != STREAM_OPEN) return 0;
+  *box = NULL;
+  ex->detached = true;
+  feed_attach(f, ex->stream);
+  return 0;
+}
+
+static void new_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction collect) {
+  luaL_newmetatable(L, name);
+  lua_newtable(L);
+  luaL_setfuncs(L, methods, 0);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, collect);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+}
+
+void channel_open(lua_State *L) {
+  static const luaL_Reg none[] = {{NULL, NULL}};
+  static const luaL_Reg channel_methods[] = {{"publish", publish}, {"finish", finish},   {"subscribe", subscribe},
+                                             {"history", history}, {"seq", sequence},    {"count", subscriber_count},
+                                             {"skip", skip},       {"join", join},       {"leave", leave},
+                                             {"members", members}, {NULL, NULL}};
+  static const luaL_Reg subscription_methods[] = {{"close", subscription_close}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"channel", open_channel}, {"find_channel", find_channel},
+                                       {"derive_channel", derive_channel}, {"attach", attach},
+                                       {"is_over", is_over}, {"waiting", waiting}, {"remove_channel", remove_channel}, {"reader", reader}, {NULL, NULL}};
+  new_class(L, CHANNEL, channel_methods, collect_channel);
+  new_class(L, SUBSCRIPTION, subscription_methods, subscription_close);
+  new_class(L, "spate.events", none, collect_events);
+  luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+// What `req.name` reads of a request, pushed on Lua's stack: each value on its own, none of them kept here.
+#include "script/request_values.h"
+#include <lauxlib.h>
+#include <sys/random.h>
+#include "base/mem.h"
+#include "http/query.h"
+#include "script/exchange.h"
+#include "script/lua_router.h"
+#include "script/vm.h"
+#include "serve/conn.h"
+
+enum { TRACE_ID_LEN = 32 };
+
+void push_span(lua_State *L, struct span s) { lua_pushlstring(L, s.bytes ? s.bytes : "", s.len); }
+
+static void push_params(lua_State *L, struct exchange *ex) {
+  const struct request *r = ex->request;
+  struct route_match match = {0};
+  char *scratch = lua_newuserdatauv(L, r->path.len + 1, 0);
+  lua_newtable(L);
+  if (router_match(ex->vm->router, r->method, r->path, scratch, &match) == ROUTE_FOUND)
+    for (size_t i = 0; i < match.param_count; i++) {
+      push_span(L, match.names[i]);
+      push_span(L, match.values[i]);
+      lua_rawset(L, -3);
+    }
+  lua_remove(L, -2);
+}
+
+void push_decoded(lua_State *L, struct span in) {
+  luaL_Buffer b;
+  char *out = luaL_buffinitsize(L, &b, in.len);
+  long len = percent_decode(in, true, out);
+  if (len >= 0) luaL_pushresultsize(&b, (size_t)len);
+  else { // not decodable: byte for byte
+    if (in.len) memcpy(out, in.bytes, in.len);
+    luaL_pushresultsize(&b, in.len);
+  }
+}
+
+// Sets table[key] = value from the two on top, unless the key is there: the first wins.
+static void set_first(lua_State *L, int table) {
+  lua_pushvalue(L, -2);
+  if (lua_rawget(L, table) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_rawset(L, table);
+  } else lua_pop(L, 3);
+}
+
+static void push_query(lua_State *L, struct exchange *ex) {
+  struct span query = ex->request->query, name, value;
+  lua_newtable(L);
+  int table = lua_gettop(L);
+  while (query_next(&query, &name, &value)) {
+    push_decoded(L, name);
+    push_decoded(L, value);
+    set_first(L, table);
+  }
+}
+
+static void push_cookies(lua_State *L, struct exchange *ex) {
+  const struct request *r = ex->request;
+  lua_newtable(L);
+  int table = lua_gettop(L);
+  for (size_t i = 0; i < r->field_count; i++) {
+    struct span cookies = r->fields[i].value, name, value;
+    if (!span_equal(r->fields[i].name, SPAN("cookie"))) continue;
+    while (cookie_next(&cookies, &name, &value)) {
+      push_span(L, name);
+      push_span(L, value);
+      set_first(L, table);
+    }
+  }
+}
+
+// Lower-cases the key of a header look-up that found nothing.
+static int header_missing(lua_State *L) {
+  size_t len;
+  if (lua_type(L, 2) != LUA_TSTRING) return 0;
+  const char *name = lua_tolstring(L, 2, &len);
+  luaL_Buffer b;
+  char *out = luaL_buffinitsize(L, &b, len);
+  for (size_t i = 0; i < len; i++) out[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] | 32) : name[i];
+  luaL_pushresultsize(&b, len);
+  lua_rawget(L, 1);
+  return 1;
+}
+
+// Several fields of one name are one value, joined with a comma (RFC 9110 5.3), cookies with a semicolon.
+static void push_headers(lua_State *L, struct exchange *ex) {
+  const struct request *r = ex->request;
+  lua_newtable(L);
+  int table = lua_gettop(L);
+  for (size_t i = 0; i < r->field_count; i++) {
+    push_span(L, r->fields[i].name);
+    lua_pushvalue(L, -1);
+    if (lua_rawget(L, table) == LUA_TNIL) {
+      lua_pop(L, 1);
+      push_span(L, r->fields[i].value);
+    } else {
+      lua_pushstring(L, span_equal(r->fields[i].name, SPAN("cookie")) ? "; " : ", ");
+      push_span(L, r->fields[i].value);
+      lua_concat(L, 3);
+    }
+    lua_rawset(L, table);
+  }
+  luaL_setmetatable(L, "spate.headers");
+}
+
+static void push_method(lua_State *L, struct exchange *ex) { push_span(L, method_name(ex->request->method)); }
+static void push_path(lua_State *L, struct exchange *ex) { push_span(L, ex->request->path); }
+static void push_host(lua_State *L, struct exchange *ex) { push_span(L, ex->request->host); }
+static void push_scheme(lua_State *L, struct exchange *ex) { (void)ex, lua_pushliteral(L, "http"); }
+
+static void push_url(lua_State *L, struct exchange *ex) {
+  const struct request *r = ex->request;
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  luaL_addstring(&b, "http://");
+  luaL_addlstring(&b, r->host.bytes ? r->host.bytes : "", r->host.len);
+  if (r->path.bytes[0] == '/') luaL_addlstring(&b, r->path.bytes, r->path.len); // not the "*" of OPTIONS
+  if (r->query.len) luaL_addchar(&b, '?'), luaL_addlstring(&b, r->query.bytes, r->query.len);
+  luaL_pushresult(&b);
+}
+
+static void push_remote_addr(lua_State *L, struct exchange *ex) {
+  char peer[64];
+  if (!ex->stream) {
+    lua_pushnil(L);
+    return;
+  }
+  struct transport *t = ex->stream->conn->transport;
+  lua_pushlstring(L, peer, t->ops->peer(t, peer, sizeof peer));
+}
+
+static void push_route(lua_State *L, struct exchange *ex) { lua_router_pattern(L, ex->route); }
+
+static void push_closed(lua_State *L, struct exchange *ex) { lua_pushboolean(L, !ex || !ex->stream); }
+
+static void push_new_table(lua_State *L, struct exchange *ex) {
+  (void)ex;
+  lua_newtable(L);
+}
+
+// A random number in the form of a trace-id, so that it can stand for one.
+static void push_id(lua_State *L, struct exchange *ex) {
+  (void)ex;
+  unsigned char bytes[TRACE_ID_LEN / 2];
+  char text[TRACE_ID_LEN];
+  if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes) raise_error(L, "the kernel has no random bytes");
+  for (size_t i = 0; i < sizeof text; i++)
+    text[i] = "0123456789abcdef"[i % 2 ? bytes[i / 2] & 15 : bytes[i / 2] >> 4];
+  lua_pushlstring(L, text, sizeof text);
+}
+
+// So many lower-case hex digits; `nonzero`: of which one is not 0.
+static bool is_hex(const char *at, size_t len, bool nonzero) {
+  bool any = false;
+  for (size_t i = 0; i < len; i++) {
+    bool digit = at[i] >= '0' && at[i] <= '9';
+    if (!digit && !(at[i] >= 'a' && at[i] <= 'f')) return false;
+    any |= at[i] != '0';
+  }
+  return any || !nonzero;
+}
+
+// version "-" trace-id "-" parent-id "-" flags; a version that is not known may add more behind a '-' (W3C
+// Trace Context, 3.2 and 4.3). The trace-id, or one without bytes.
+static struct span trace_id_of(struct span s) {
+  const char *at = s.bytes;
+  bool form = s.len >= 55 && at[2] == '-' && at[35] == '-' && at[52] == '-' && is_hex(at, 2, false) &&
+              is_hex(at + 3, TRACE_ID_LEN, true) && is_hex(at + 36, 16, true) && is_hex(at + 53, 2, false);
+  bool is_00 = form && !memcmp(at, "00", 2), is_ff = form && !memcmp(at, "ff", 2);
+  bool ends = form && (s.len == 55 || (!is_00 && at[55] == '-'));
+  return ends && !is_ff ? (struct span){at + 3, TRACE_ID_LEN} : (struct span){0};
+}
+
+static void push_trace_id(lua_State *L, struct exchange *ex) {
+  struct span found = {0};
+  size_t count = 0;
+  for (size_t i = 0; ex && ex->request && i < ex->request->field_count; i++) {
+    const struct field *f = &ex->request->fields[i];
+    if (span_equal(f->name, SPAN("traceparent"))) found = trace_id_of(f->value), count++;
+  }
+  if (count == 1 && found.len) push_span(L, found);
+  else lua_getfield(L, 1, "id");
+}
+
+// The header, else one of the two query parameters that clients without headers of their own use; "" is none.
+static void push_last_event_id(lua_State *L, struct exchange *ex) {
+  const struct request *r = ex->request;
+  struct span id = request_field(r, SPAN("last-event-id")), query = r->query, name, value;
+  if (id.len) {
+    push_span(L, id);
+    return;
+  }
+  while (query_next(&query, &name, &value))
+    if ((span_equal(name, SPAN("last_event_id")) || span_equal(name, SPAN("lastEventId"))) && value.len) {
+      push_decoded(L, value);
+      return;
+    }
+  lua_pushnil(L);
+}
+
+const struct getter getters[GETTER_COUNT] = {
+    {.name = "method", .push = push_method},
+    {.name = "path", .push = push_path},
+    {.name = "route", .push = push_route},
+    {.name = "host", .push = push_host},
+    {.name = "scheme", .push = push_scheme},
+    {.name = "url", .push = push_url},
+    {.name = "last_event_id", .push = push_last_event_id},
+    {.name = "closed", .push = push_closed, .always = true},
+    {.name = "remote_addr", .push = push_remote_addr, .keeps = true},
+    {.name = "id", .push = push_id, .keeps = true, .always = true},
+    {.name = "trace_id", .push = push_trace_id, .keeps = true, .always = true},
+    {.name = "params", .push = push_params, .keeps = true, .is_open = true},
+    {.name = "query", .push = push_query, .keeps = true, .is_open = true},
+    {.name = "headers", .push = push_headers, .keeps = true, .is_open = true},
+    {.name = "cookies", .push = push_cookies, .keeps = true, .is_open = true},
+    {.name = "ctx", .push = push_new_table, .keeps = true, .is_open = true, .always = true}};
+
+void request_values_open(lua_State *L) {
+  luaL_newmetatable(L, "spate.headers");
+  lua_pushcfunction(L, header_missing);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}
