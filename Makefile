@@ -1,12 +1,17 @@
 # Builds into build/; nothing is written elsewhere but by `make install`.
-#   make run    installs what is needed, builds, serves examples/ticks.lua
-#   make test   installs what is needed, builds, runs every spec
+#   make run      installs what is needed, builds, serves examples/ticks.lua
+#   make test     installs what is needed, builds, runs every spec
+#   make deps     installs what all of these need: asan e2e tsan lint format format-check layers fuzz bench
+#   make install  PREFIX=/usr/local DESTDIR=: the program, the Lua library, and the harness for specs
 VERSION := 0.1.0
 CC      ?= cc
 PREFIX  ?= /usr/local
 DESTDIR ?=
 BUILD   ?= build
 LUA     := lua5.4
+JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
+SECONDS ?= 60
+ADDRESS ?= 127.0.0.1:8080
 
 PKGS     := lua5.4 jansson
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Werror
@@ -29,6 +34,16 @@ ARGPARSE := /usr/share/lua/5.4/argparse.lua
 OBJECTS := $(SOURCES:server/%.c=$(BUILD)/%.o) $(LLHTTP:%=$(BUILD)/llhttp/%.o) $(BUILD)/embedded.o
 PROGRAM := $(filter-out $(BUILD)/harness/%,$(OBJECTS))
 HARNESS := $(filter-out $(BUILD)/process/%,$(OBJECTS))
+LIBRARY := $(filter-out $(BUILD)/harness/%,$(HARNESS))
+FUZZERS := $(patsubst spec/fuzz/%.c,$(BUILD)/%,$(wildcard spec/fuzz/*.c))
+C_FILES := $(sort $(wildcard server/*/*.[ch] spec/*/*.[ch]))
+
+NEEDS_BUILD := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libev-dev libjansson-dev lua-argparse 'libllhttp-dev|node-llhttp'
+NEEDS_TEST  := $(NEEDS_BUILD) lua-busted lua-socket curl
+NEEDS_LINT  := clang cppcheck lua-check
+NEEDS_FUZZ  := $(NEEDS_BUILD) clang 'libclang-rt-dev|libclang-rt-14-dev'
+BUSTED      = BUILD=$(BUILD) $(LUA) /usr/bin/busted -o spec/summary.lua -p _spec
+MAKE_IN     = $(MAKE) --no-print-directory -j$(JOBS)
 
 all: $(BUILD)/spate $(BUILD)/harness.so
 
@@ -63,4 +78,85 @@ $(BUILD)/embedded.o: $(BUILD)/embedded.c
 
 -include $(wildcard $(BUILD)/*/*.d)
 
-.PHONY: all
+# What needs packages first builds by a make of its own: which llhttp there is, is asked anew.
+run:
+	@.ci/install $(NEEDS_BUILD)
+	@$(MAKE_IN) all
+	@exec $(BUILD)/spate serve examples/ticks.lua -l $(ADDRESS)
+
+deps:
+	@.ci/install $(NEEDS_TEST) $(NEEDS_LINT) $(NEEDS_FUZZ) clang-format
+
+test:
+	@.ci/install $(NEEDS_TEST)
+	@$(MAKE_IN) all
+	@$(BUSTED) spec
+
+e2e:
+	@.ci/install $(NEEDS_TEST)
+	@$(MAKE_IN) all
+	@$(BUSTED) spec/e2e_spec.lua
+
+# lua5.4 has no sanitizer in it, so the library comes first in every process; leaks are looked for where the
+# program ends by itself.
+asan:
+	@.ci/install $(NEEDS_TEST)
+	@$(MAKE_IN) all BUILD=build/asan CC=gcc CFLAGS="-O1 -g" SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
+	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
+	  $(BUSTED:BUILD=%=BUILD=build/asan) spec
+
+tsan:
+	@.ci/install $(NEEDS_TEST)
+	@$(MAKE_IN) build/tsan/spate build/tsan/harness.so BUILD=build/tsan CC=gcc CFLAGS="-O1 -g" SANITIZE=-fsanitize=thread
+	@BUILD=build/tsan $(LUA) /usr/bin/busted -o spec/summary.lua spec/e2e_spec.lua
+
+lint:
+	@.ci/install $(NEEDS_BUILD) $(NEEDS_LINT)
+	@$(MAKE_IN) all BUILD=build/gcc CC=gcc
+	@$(MAKE_IN) all BUILD=build/clang CC=clang
+	@luacheck --quiet lua examples spec server
+	@cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 --inline-suppr \
+	  --suppressions-list=.cppcheck --suppress=missingIncludeSystem -D_GNU_SOURCE -Iserver -j$(JOBS) server
+
+format:
+	@.ci/install clang-format
+	@clang-format -i $(C_FILES)
+
+format-check:
+	@.ci/install clang-format
+	@clang-format --dry-run -Werror $(C_FILES)
+
+layers:
+	@.ci/install lua5.4
+	@$(LUA) spec/layers.lua
+
+fuzz:
+	@.ci/install $(NEEDS_FUZZ)
+	@$(MAKE_IN) fuzzers BUILD=build/fuzz CC=clang CFLAGS="-O1 -g" SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined"
+	@for f in $(notdir $(FUZZERS)); do \
+	  echo "== $$f, $(SECONDS) s"; mkdir -p build/fuzz/corpus/$$f; \
+	  build/fuzz/$$f -max_total_time=$(SECONDS) -verbosity=0 -print_final_stats=1 -artifact_prefix=build/fuzz/$$f. \
+	    build/fuzz/corpus/$$f $(wildcard spec/fuzz/$$f) || exit 1; \
+	done
+
+fuzzers: $(FUZZERS)
+
+$(FUZZERS): $(BUILD)/%: spec/fuzz/%.c $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo LD $@
+	@$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+bench: all
+	@if [ -x spec/bench/run ]; then spec/bench/run; fi
+
+# After this stock lua5.4 and busted find the library and, as require "harness", the harness.
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/lua/5.4/spate $(DESTDIR)$(PREFIX)/lib/lua/5.4
+	install -m 755 $(BUILD)/spate $(DESTDIR)$(PREFIX)/bin/spate
+	install -m 644 $(MODULES) $(DESTDIR)$(PREFIX)/share/lua/5.4/spate
+	install -m 644 $(BUILD)/harness.so $(DESTDIR)$(PREFIX)/lib/lua/5.4/harness.so
+
+clean:
+	rm -rf build
+
+.PHONY: all run deps test e2e asan tsan lint format format-check layers fuzz fuzzers bench install clean

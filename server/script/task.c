@@ -179,9 +179,8 @@ static void on_stopped(struct task *t) {
 static void on_error(struct task *t, int status) {
   report(t);
   unwind(t, false);
-  struct vm *vm = t->vm;
+  t->vm->is_starved |= status == LUA_ERRMEM;
   end(t, status);
-  if (status == LUA_ERRMEM) collect_all(vm);
 }
 
 static void on_cancelled(struct task *t) {
@@ -231,6 +230,7 @@ bool task_run_queue(struct vm *vm) {
   }
   list_splice(&now, &vm->run_queue); // those left over come first
   list_splice(&vm->run_queue, &now);
+  if (vm->is_starved) vm->is_starved = false, collect_all(vm);
   return !list_empty(&vm->run_queue);
 }
 

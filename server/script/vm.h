@@ -32,6 +32,7 @@ struct vm {
   lua_State *volatile running;  // the coroutine that runs now; the watchdog's signal reads it
   volatile unsigned long slice; // counts entries into Lua
   volatile bool expired;        // the present slice has used up its time
+  bool is_starved;              // a task has failed for lack of memory in this turn
   char expired_at[128];         // where that was
   int pool[COROUTINE_POOL_MAX]; // registry references of finished coroutines
   int pooled;

@@ -1,0 +1,726 @@
+-- SPDX-License-Identifier: MIT
+-- The real program: started as a process, spoken to by real sockets.
+local helper = require "spec.helper"
+local socket = require "socket"
+
+local ROOT = assert(io.popen("pwd")):read("l")
+local BUILD = os.getenv("BUILD") or "build"
+if BUILD:sub(1, 1) ~= "/" then BUILD = ROOT .. "/" .. BUILD end
+local SPATE = BUILD .. "/spate"
+local SECONDS = 10 -- that anything may take
+local PRELUDE = [[
+local spate, sse, json = require "spate", require "spate.sse", require "spate.json"
+local app, reply = spate.app(), spate.reply
+]]
+
+local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+
+local function shell(...) return assert(os.execute((...):format(select(2, ...)))) end
+
+local function read_file(path)
+  local f <close> = assert(io.open(path, "rb"))
+  return f:read("a")
+end
+
+local function write_file(path, text)
+  local f <close> = assert(io.open(path, "wb"))
+  f:write(text)
+end
+
+-- The first true value of `probe`, asked for until it comes.
+local function eventually(what, probe)
+  local deadline = socket.gettime() + SECONDS
+  repeat
+    local value = probe()
+    if value then return value end
+    socket.sleep(0.01)
+  until socket.gettime() > deadline
+  error("waited in vain for " .. what, 2)
+end
+
+local directory
+local processes = {}
+
+local Process = {}
+Process.__index = Process
+
+-- Starts `build/spate ARGUMENTS`. options: dir, stderr (a path), redirect (appended to the command).
+local function spawn(arguments, options)
+  options = options or {}
+  local n = #processes + 1
+  local self = setmetatable({ out = directory .. "/out" .. n, err = options.stderr or directory .. "/err" .. n }, Process)
+  -- Leaks are looked for where a sanitizer is built in, however it was for this process.
+  local env = os.getenv("ASAN_OPTIONS") and "ASAN_OPTIONS=detect_leaks=1 " or ""
+  local list = {}
+  for i, argument in ipairs(arguments) do list[i] = quote(argument) end
+  write_file(self.out, "")
+  if not options.stderr then write_file(self.err, "") end
+  self.pipe = assert(io.popen(("echo $$; ulimit -c 0; cd %s && %sexec %s %s >%s 2>%s </dev/null %s"):format(
+    quote(options.dir or directory), env, quote(SPATE), table.concat(list, " "), self.out, self.err,
+    options.redirect or "")))
+  self.pid = assert(tonumber(self.pipe:read("l")))
+  processes[n] = self
+  return self
+end
+
+function Process:kill(signal) os.execute(("kill -%s %d"):format(signal, self.pid)) end
+
+function Process:stdout() return read_file(self.out) end
+
+function Process:stderr() return read_file(self.err) end
+
+function Process:has_ended()
+  local f <close> = io.open(("/proc/%d/stat"):format(self.pid))
+  return not f or f:read("a"):match("%) (%a)") == "Z"
+end
+
+-- Waits for the end: the exit code, or the signal's number and "signal".
+function Process:wait()
+  if not self.code then
+    eventually("the end of the program", function() return self:has_ended() end)
+    local _, how, code = self.pipe:close()
+    self.code, self.how = code, how
+  end
+  return self.code, self.how == "signal" and "signal" or nil
+end
+
+-- Ends it by SIGTERM: code 0, and nothing to say.
+function Process:stop()
+  self:kill("TERM")
+  local code, how = self:wait()
+  assert.same({ 0 }, { code, how }, self:stderr())
+end
+
+local function abandon(process)
+  if process.code then return end
+  process:kill("KILL")
+  process:wait()
+end
+
+-- A server for an application's source (or path), once it has printed its addresses. options: arguments,
+-- settings (source of the table), and those of spawn.
+local function serve(source, options)
+  options = options or {}
+  local app = source
+  if source:find("\n") then
+    app = directory .. "/app.lua"
+    write_file(app, PRELUDE .. source .. "\nreturn app\n")
+  end
+  local arguments = { "serve", app }
+  if options.settings then
+    write_file(directory .. "/settings.lua", "return " .. options.settings)
+    table.move({ "-c", directory .. "/settings.lua" }, 1, 2, #arguments + 1, arguments)
+  end
+  local more = options.arguments or { "-l", "127.0.0.1:0" }
+  local process = spawn(table.move(more, 1, #more, #arguments + 1, arguments), options)
+  process.addresses = eventually("the address", function()
+    if process:has_ended() then error("the server has ended: " .. process:stderr(), 0) end
+    local list = {}
+    for address in process:stdout():gmatch("serving [^\n]- on (%S+) %(%d+ workers?%)\n") do list[#list + 1] = address end
+    return #list > 0 and list
+  end)
+  process.port = tonumber(process.addresses[1]:match(":(%d+)$"))
+  return process
+end
+
+local function connect(port)
+  local client = assert(socket.connect("127.0.0.1", port))
+  client:settimeout(SECONDS)
+  return client
+end
+
+local function ask(port, target)
+  local client = connect(port)
+  assert(client:send(("GET %s HTTP/1.1\r\nHost: spec\r\n\r\n"):format(target)))
+  return client
+end
+
+local function read_head(client)
+  local status = assert(client:receive("*l"))
+  repeat local line = assert(client:receive("*l")) until line == ""
+  return tonumber(status:match("^HTTP/1%.1 (%d+)"))
+end
+
+-- Reads until the bytes contain `text`.
+local function read_until(client, text)
+  local bytes = ""
+  while not bytes:find(text, 1, true) do
+    local some, err, rest = client:receive(1)
+    assert(some, err)
+    bytes = bytes .. (some or rest)
+  end
+  return bytes
+end
+
+-- Status and body of one request on a connection of its own.
+local function get(port, target)
+  local client = connect(port)
+  assert(client:send(("GET %s HTTP/1.1\r\nHost: spec\r\nConnection: close\r\n\r\n"):format(target)))
+  local bytes = assert(client:receive("*a"))
+  client:close()
+  return tonumber(bytes:match("^HTTP/1%.1 (%d+)")), bytes:match("\r\n\r\n(.*)$")
+end
+
+local function reset(client)
+  client:setoption("linger", { on = true, timeout = 0 })
+  client:close()
+end
+
+local function descriptor(listener) return ("fd:%d"):format(listener:getfd()) end
+
+-- What a start that fails prints to stderr.
+local function failure(code, arguments, options)
+  local process = spawn(arguments, options)
+  local status, how = process:wait()
+  local message = process:stderr()
+  assert.same({ code }, { status, how }, message)
+  assert.equal("", process:stdout())
+  return message
+end
+
+local function contains(text, ...)
+  for _, part in ipairs { ... } do
+    assert(text:find(part, 1, true), ("expected %q in:\n%s"):format(part, text))
+  end
+end
+
+local HELLO = 'app:get("/", function() return "hello" end)\n'
+local STREAM = 'app:get("/stream", function() return sse.reply(sse.interval(0.02)) end)\n'
+local QUICK = "{ shutdown = { window = 0.1, grace = 5, retry = 2 } }"
+
+describe("the program", function()
+  before_each(function()
+    directory = os.tmpname()
+    os.remove(directory)
+    shell("mkdir %s", directory)
+  end)
+
+  after_each(function()
+    for _, process in ipairs(processes) do abandon(process) end
+    processes = {}
+    shell("rm -rf %s", directory)
+  end)
+
+  describe("serves", function()
+    it("a tick a second to curl, from another directory and with nothing installed", function()
+      local server = serve(ROOT .. "/examples/ticks.lua", { dir = "/" })
+      assert.equal(("serving %s/examples/ticks.lua on http://127.0.0.1:%d (1 worker)\n"):format(ROOT, server.port),
+        server:stdout())
+      local curl <close> = assert(io.popen(("curl -sN --max-time 2.5 http://127.0.0.1:%d/ticks"):format(server.port)))
+      contains(curl:read("a"), "event: tick\n", "id: 1\n", "data: 1\n\n", "id: 2\n")
+      server:stop()
+    end)
+
+    it("the application in the working directory, with the settings file beside it", function()
+      write_file(directory .. "/app.lua", PRELUDE .. HELLO .. "return app")
+      write_file(directory .. "/spate.conf.lua", 'return { listen = "127.0.0.1:0", workers = 2, log = { level = "off" } }')
+      local server = spawn { "serve" }
+      local port = eventually("the address", function()
+        return server:stdout():match("^serving app.lua on http://127.0.0.1:(%d+) %(2 workers%)\n")
+      end)
+      assert.same({ 200, "hello" }, { get(port, "/") })
+      server:stop()
+      assert.equal("", server:stderr())
+    end)
+
+    it("modules that lie beside the script", function()
+      write_file(directory .. "/greeting.lua", 'return "from beside"')
+      local server = serve('local text = require "greeting"\napp:get("/", function() return text end)\n', { dir = "/" })
+      assert.same({ 200, "from beside" }, { get(server.port, "/") })
+      server:stop()
+    end)
+
+    it("by every worker, each with a state of its own", function()
+      local server = serve([[
+local count = 0
+app:get("/", function()
+  count = count + 1
+  return { worker = spate.worker, count = count }
+end)
+]], { arguments = { "-l", "127.0.0.1:0", "-w", "2" } })
+      contains(server:stdout(), "(2 workers)")
+      local total, last = 0, {}
+      for _ = 1, 64 do
+        local status, body = get(server.port, "/")
+        assert.equal(200, status)
+        local answer = helper.json.decode(body)
+        last[answer.worker] = math.max(last[answer.worker] or 0, answer.count)
+      end
+      for worker, count in pairs(last) do
+        assert(worker == 0 or worker == 1)
+        total = total + count
+      end
+      assert(last[0] and last[1], "one worker had all of the requests")
+      assert.equal(64, total)
+      server:stop()
+    end)
+
+    it("at several addresses", function()
+      local server = serve(HELLO, { arguments = { "-l", "127.0.0.1:0", "-l", "127.0.0.1:0", "-w", "2" } })
+      assert.equal(2, #server.addresses)
+      assert.not_equal(server.addresses[1], server.addresses[2])
+      for _, address in ipairs(server.addresses) do
+        assert.same({ 200, "hello" }, { get(tonumber(address:match("%d+$")), "/") })
+      end
+      server:stop()
+    end)
+
+    it("at the addresses of the command line rather than those of the settings", function()
+      local server = serve(HELLO, { settings = '{ listen = { "127.0.0.1:1", "127.0.0.1:2" }, workers = 3 }',
+        arguments = { "-l", "127.0.0.1:0", "-w", "1" } })
+      assert.equal(1, #server.addresses)
+      contains(server:stdout(), "(1 worker)")
+      server:stop()
+    end)
+
+    it("at a descriptor that it was given", function()
+      local listener = assert(socket.bind("127.0.0.1", 0))
+      local _, port = listener:getsockname()
+      local server = serve(HELLO, { arguments = { "-l", descriptor(listener), "-w", "2" } })
+      listener:close()
+      assert.same({ "http://127.0.0.1:" .. port }, server.addresses)
+      for _ = 1, 8 do assert.same({ 200, "hello" }, { get(port, "/") }) end
+      server:stop()
+    end)
+  end)
+
+  describe("at a UNIX socket", function()
+    local function fetch(path)
+      local curl <close> = assert(io.popen(("curl -s --max-time %d --unix-socket %s http://spec/"):format(SECONDS, path)))
+      return curl:read("a")
+    end
+
+    it("serves, and takes its file along when it ends", function()
+      local path = directory .. "/s"
+      local server = serve(HELLO, { arguments = { "-l", "unix:" .. path, "-w", "2" } })
+      assert.same({ "unix:" .. path }, server.addresses)
+      for _ = 1, 4 do assert.equal("hello", fetch(path)) end
+      server:stop()
+      assert.is_nil(io.open(path))
+    end)
+
+    it("replaces the file of a server that was killed", function()
+      local path = directory .. "/s"
+      local first = serve(HELLO, { arguments = { "-l", "unix:" .. path } })
+      first:kill("KILL")
+      first:wait()
+      local second = serve(HELLO, { arguments = { "-l", "unix:" .. path } })
+      assert.equal("hello", fetch(path))
+      second:stop()
+    end)
+
+    it("leaves the socket of a living server, and any other file, alone", function()
+      local path, file = directory .. "/s", directory .. "/file"
+      local server = serve(HELLO, { arguments = { "-l", "unix:" .. path } })
+      write_file(file, "precious")
+      for _, taken in ipairs { path, file } do
+        contains(failure(4, { "serve", directory .. "/app.lua", "-l", "unix:" .. taken }),
+          "cannot listen on unix:" .. taken, "\nhint: ")
+      end
+      assert.equal("precious", read_file(file))
+      assert.equal("hello", fetch(path))
+      server:stop()
+    end)
+
+    it("leaves the socket of the next server alone when it ends late", function()
+      local path = directory .. "/s"
+      local first = serve('app:get("/", function() sse.sleep(0.5) return "late" end)\n', { arguments = { "-l", "unix:" .. path } })
+      local curl <close> = assert(io.popen(("curl -s --unix-socket %s http://spec/"):format(path)))
+      eventually("the request", function()
+        socket.sleep(0.1)
+        return true
+      end)
+      first:kill("TERM")
+      eventually("its file to go", function() return not os.rename(path, path) end)
+      local second = serve(HELLO, { arguments = { "-l", "unix:" .. path } })
+      assert.equal("late", curl:read("a"))
+      assert.equal(0, (first:wait()))
+      assert.equal("hello", fetch(path))
+      second:stop()
+    end)
+  end)
+
+  describe("says what is wrong and", function()
+    local function app() return directory .. "/app.lua" end
+
+    before_each(function() write_file(directory .. "/app.lua", PRELUDE .. "return app\n") end)
+
+    for _, workers in ipairs { "1", "2" } do
+      it("ends with 4 where the port is in use, with " .. workers .. " worker(s)", function()
+        local listener = assert(socket.bind("127.0.0.1", 0))
+        local _, port = listener:getsockname()
+        local address = "127.0.0.1:" .. port
+        contains(failure(4, { "serve", app(), "-l", address, "-w", workers }),
+          "spate: cannot listen on " .. address .. ": Address already in use\n", "\nhint: another process has " .. address)
+        listener:close()
+      end)
+    end
+
+    it("ends with 4 where another spate has the port, however many workers both have", function()
+      local server = serve(HELLO, { arguments = { "-l", "127.0.0.1:0", "-w", "2" } })
+      failure(4, { "serve", app(), "-l", "127.0.0.1:" .. server.port, "-w", "2" })
+      server:stop()
+    end)
+
+    it("ends with 4 where an address is given twice or is not this machine's", function()
+      local probe = assert(socket.bind("127.0.0.1", 0))
+      local _, port = probe:getsockname()
+      probe:close()
+      local address = "127.0.0.1:" .. port
+      failure(4, { "serve", app(), "-l", address, "-l", address, "-w", "2" })
+      failure(4, { "serve", app(), "-l", "192.0.2.1:0" })
+    end)
+
+    for _, case in ipairs {
+      { "an unknown flag", { "serve", "--listn", "127.0.0.1:0" }, "unknown option '--listn'", "did you mean '--listen'?", "spate --help" },
+      { "an unknown flag of one letter", { "serve", "-q" }, "unknown option '-q'", "spate --help" },
+      { "an unknown command", { "sreve" }, "unknown command 'sreve'", "did you mean 'serve'?" },
+      { "no command", {}, "command" },
+      { "a flag without its value", { "serve", "-w" }, "-w" },
+      { "a number of workers that is none", { "serve", "app.lua", "-w", "many" }, '-w: expected a number from 1 to 256 or "auto"', "'many'" },
+      { "no workers", { "serve", "app.lua", "-w", "0" }, "-w: expected a number from 1 to 256" },
+      { "an address without a port", { "serve", "app.lua", "-l", "localhost" }, "localhost", "expected HOST:PORT" },
+      { "a port out of range", { "serve", "app.lua", "-l", "127.0.0.1:65536" }, "127.0.0.1:65536", "port 0 to 65535" },
+      { "no descriptor", { "serve", "app.lua", "-l", "fd:x" }, "fd:N" },
+      { "an empty path", { "serve", "app.lua", "-l", "unix:" }, "unix:PATH" },
+      { "two scripts", { "serve", "app.lua", "b.lua" }, "too many arguments" },
+    } do
+      it("ends with 2 for " .. case[1], function()
+        contains(failure(2, case[2]), "spate: ", table.unpack(case, 3))
+      end)
+    end
+
+    for _, case in ipairs {
+      { "an unknown key", "return { limits = { boddy = 1 } }", "unknown setting 'limits.boddy'", "did you mean 'limits.body'?" },
+      { "an unknown group", "return { timeout = {} }", "unknown setting 'timeout'", "did you mean 'timeouts'?" },
+      { "an unknown key far from all", "return { zzzzzz = 1 }", "unknown setting 'zzzzzz'" },
+      { "a key that is a number", "return { 1 }", "unknown setting '1'" },
+      { "a group that is no table", "return { limits = 3 }", "limits: expected a table, got number" },
+      { "a value of the wrong type", "return { limits = { body = '1 MB' } }", "limits.body: expected a whole number of 1 or more, got 1 MB" },
+      { "a value out of range", "return { timeouts = { idle = 0 } }", "timeouts.idle: expected seconds above 0, got 0" },
+      { "marks in the wrong order", "return { limits = { queue_low = 2, queue_high = 1 } }", "limits.queue_low is above" },
+      { "a hang below the burst", "return { limits = { burst = 2, hang = 1 } }", "limits.hang is below" },
+      { "io", 'local f = io.open("x")\nreturn {}', "settings.lua:1: ", "global 'io'", ">    1 | local f = io.open", "hint: a settings file is read without io and os" },
+      { "os", 'return {\n  listen = os.getenv "L" }', "settings.lua:2: ", "global 'os'", "hint: " },
+      { "require", 'return require "x"', "settings.lua:1: ", "global 'require'" },
+      { "a syntax error", "return {\n  limits =\n}", "settings.lua:3: ", ">    3 | }" },
+      { "a table that it does not return", "local t = {}", "settings.lua: expected the file to return a table, got nil" },
+      { "an error that is no text", "error({})", "table: " },
+      { "a number of workers that is none", "return { workers = 1.5 }", "workers: expected a number from 1 to 256" },
+      { "no address", "return { listen = {} }", "listen: expected at least one address" },
+      { "a bad address", 'return { listen = "nowhere" }', "nowhere: expected HOST:PORT" },
+      { "an address of the wrong type", "return { listen = { 8080 } }", "listen[1]: expected an address" },
+    } do
+      it("ends with 3 where the settings have " .. case[1], function()
+        write_file(directory .. "/settings.lua", case[2])
+        contains(failure(3, { "serve", app(), "-c", "settings.lua" }), "spate: ", table.unpack(case, 3))
+      end)
+    end
+
+    it("ends with 3 where the settings file is missing", function()
+      contains(failure(3, { "serve", app(), "-c", "none.lua" }), "cannot open none.lua")
+    end)
+
+    for _, case in ipairs {
+      { "a syntax error", "local a = 1\nlocal b = = 2\nreturn a", "app.lua:2: unexpected symbol near '='", ">    2 | local b = = 2\n       3 | return a", "\nhint: " },
+      { "an open block", "local function f()\n  return 1\n", "app.lua:3: ", "'end' expected", "     2 |   return 1", "\nhint: " },
+      { "no app", 'local x = 1\nlocal y = 2\n', "app.lua:2: expected the script to return its app, got nil", ">    2 | local y = 2", "\nhint: the last line of the script is `return app`" },
+      { "a module that is missing", 'local a\nlocal b = require "no.such"\n', "app.lua:2: module 'no.such' not found", '>    2 | local b = require "no.such"', "\nhint: modules are looked for beside the script" },
+      { "an error while it is loaded", 'local t\nlocal function f() return t.x end\nf()', "app.lua:2: attempt to index a nil value", ">    2 | local function f()", "app.lua:3: in main chunk" },
+      { "a loop", "while true do end", "app.lua:1: stopped after 0.5 s of CPU time" },
+      { "a wait", 'require("spate.sse").sleep(1)', "app.lua:1: ", "\nhint: app:on_start" },
+      { "an error that is no text", "error({})", "an error value of type table" },
+    } do
+      it("ends with 1 where the script has " .. case[1], function()
+        write_file(app(), case[2])
+        for _, workers in ipairs { "1", "2" } do
+          contains(failure(1, { "serve", "app.lua", "-l", "127.0.0.1:0", "-w", workers }), "spate: ", table.unpack(case, 3))
+        end
+      end)
+    end
+
+    it("ends with 1 and the excerpt where the script's path is long", function()
+      local path = directory .. "/" .. ("d"):rep(80)
+      shell("mkdir %s", path)
+      write_file(path .. "/app.lua", "local a\na.b = 1\n")
+      contains(failure(1, { "serve", path .. "/app.lua", "-l", "127.0.0.1:0" }), "app.lua:2: ", ">    2 | a.b = 1")
+    end)
+
+    it("ends with 1 where there is no script", function()
+      contains(failure(1, { "serve", "none.lua" }), "cannot open none.lua: No such file", "spate serve FILE.lua")
+      contains(failure(1, { "serve", directory, "-l", "127.0.0.1:0" }), "Is a directory")
+    end)
+  end)
+
+  it("prints its version and its help to stdout", function()
+    for flag, text in pairs { ["--version"] = "^spate %d+%.%d+%.%d+\n$", ["--help"] = "^Usage: spate .*serve" } do
+      local process = spawn { flag }
+      assert.equal(0, (process:wait()))
+      assert.matches(text, process:stdout())
+      assert.equal("", process:stderr())
+    end
+    local process = spawn { "serve", "--help" }
+    assert.equal(0, (process:wait()))
+    contains(process:stdout(), "--listen", "--workers", "--config", "unix:PATH", "fd:N")
+  end)
+
+  describe("at SIGTERM", function()
+    for _, signal in ipairs { "TERM", "INT" } do
+      it("ends its streams cleanly and with 0, by SIG" .. signal, function()
+        local server = serve(STREAM, { settings = QUICK, arguments = { "-l", "127.0.0.1:0", "-w", "2" } })
+        local clients = {}
+        for i = 1, 8 do
+          clients[i] = ask(server.port, "/stream")
+          assert.equal(200, read_head(clients[i]))
+          read_until(clients[i], "data: 1\n\n")
+        end
+        server:kill(signal)
+        for _, client in ipairs(clients) do
+          local rest = client:receive("*a")
+          local retry = tonumber(rest:match("retry: (%d+)\n"))
+          assert(retry and retry >= 2000 and retry <= 4000, rest)
+          assert.matches("\r\n0\r\n\r\n$", rest)
+          client:close()
+        end
+        assert.equal(0, (server:wait()))
+      end)
+    end
+
+    it("lets requests finish, and takes no more connections", function()
+      local server = serve('app:get("/slow", function() sse.sleep(0.5) return "done" end)\n', { settings = QUICK })
+      local client = ask(server.port, "/slow")
+      socket.sleep(0.1)
+      server:kill("TERM")
+      eventually("connections to be refused", function()
+        local more, err = socket.connect("127.0.0.1", server.port)
+        if more then more:close() end
+        return err == "connection refused"
+      end)
+      assert(not server:has_ended())
+      assert.equal(200, read_head(client))
+      assert.equal("done", client:receive("*a"))
+      assert.equal(0, (server:wait()))
+    end)
+
+    it("closes connections that wait for a request", function()
+      local server = serve(HELLO, { settings = QUICK })
+      local client = ask(server.port, "/")
+      assert.equal(200, read_head(client))
+      assert.equal("hello", client:receive(5))
+      server:stop()
+      assert.equal("closed", (select(2, client:receive(1))))
+    end)
+
+    it("runs on_stop to its end, and does not wait for on_start", function()
+      local server = serve([[
+app:on_start(function() while true do sse.sleep(0.01) end end)
+app:on_stop(function()
+  sse.sleep(0.2)
+  print("stopped well")
+end)
+]], { settings = "{ shutdown = { grace = 60 } }" })
+      local from = socket.gettime()
+      server:stop()
+      contains(server:stderr(), "stopped well")
+      assert(socket.gettime() - from < SECONDS / 2)
+    end)
+
+    it("ends with 0 after shutdown.grace whatever still runs", function()
+      local server = serve([[
+app:get("/", function()
+  local forever <close> = setmetatable({}, { __close = function() while true do end end })
+  sse.sleep(3600)
+end)
+]], { settings = "{ shutdown = { grace = 0.2 } }" })
+      local client = ask(server.port, "/")
+      socket.sleep(0.1)
+      server:kill("TERM")
+      assert.equal(0, (server:wait()))
+      contains(server:stderr(), "shutdown.grace")
+      client:close()
+    end)
+  end)
+
+  it("ends with 130 at once by a second SIGINT", function()
+    local path = directory .. "/s"
+    local server = serve('app:get("/", function() sse.sleep(3600) end)\n', { settings = "{ shutdown = { grace = 3600 } }",
+      arguments = { "-l", "127.0.0.1:0", "-l", "unix:" .. path } })
+    local client = ask(server.port, "/")
+    socket.sleep(0.1)
+    server:kill("INT")
+    socket.sleep(0.2)
+    assert(not server:has_ended())
+    local from = socket.gettime()
+    server:kill("INT")
+    assert.equal(130, (server:wait()))
+    assert(socket.gettime() - from < 3)
+    assert.is_nil(io.open(path))
+    client:close()
+  end)
+
+  it("can be interrupted while its script is loaded", function()
+    write_file(directory .. "/app.lua", 'local f <close> = io.popen("echo x > loading; exec sleep 20")\nf:read("a")')
+    local process = spawn { "serve", "-l", "127.0.0.1:0", "-w", "2" }
+    eventually("the script", function() return io.open(directory .. "/loading") end)
+    process:kill("INT")
+    assert.same({ 2, "signal" }, { process:wait() })
+  end)
+
+  describe("survives", function()
+    it("clients that vanish", function()
+      local server = serve(HELLO .. STREAM .. [[
+app:get("/flood", function()
+  return sse.reply(sse.stream(function(send) while true do send(("x"):rep(10000)) end end))
+end)
+]], { arguments = { "-l", "127.0.0.1:0", "-w", "2" } })
+      for _ = 1, 40 do
+        local flood, stream, half = ask(server.port, "/flood"), ask(server.port, "/stream"), connect(server.port)
+        assert(half:send("GET / HT"))
+        read_until(flood, "data: ")
+        read_until(stream, "data: 1")
+        reset(flood)
+        reset(stream)
+        reset(half)
+      end
+      for _ = 1, 4 do assert.same({ 200, "hello" }, { get(server.port, "/") }) end
+      server:stop()
+    end)
+
+    it("500 streams, opened and closed", function()
+      local server = serve(STREAM .. 'app:get("/stats", function() return spate.stats() end)\n')
+      local clients = {}
+      for i = 1, 500 do clients[i] = ask(server.port, "/stream") end
+      for _, client in ipairs(clients) do
+        assert.equal(200, read_head(client))
+        read_until(client, "data: 3\n\n")
+      end
+      local function stats() return helper.json.decode((select(2, get(server.port, "/stats")))) end
+      assert.equal(500, stats().streams)
+      for _, client in ipairs(clients) do client:close() end
+      eventually("the streams to end", function() return stats().streams == 0 end)
+      server:stop()
+    end)
+
+    it("a start without stdin, stdout and stderr", function()
+      local listener = assert(socket.bind("127.0.0.1", 0))
+      local _, port = listener:getsockname()
+      write_file(directory .. "/app.lua", PRELUDE .. HELLO .. "return app")
+      local process = spawn({ "serve", "-l", descriptor(listener) }, { redirect = "<&- >&- 2>&-" })
+      listener:close()
+      for _ = 1, 3 do assert.same({ 200, "hello" }, { get(port, "/") }) end
+      process:kill("TERM")
+      assert.equal(0, (process:wait()))
+    end)
+
+    it("not a C call that never returns: names the place and aborts", function()
+      local server = serve([[
+app:get("/", function()
+  return tostring((("a"):rep(3000)):find(".-.-.-.-b"))
+end)
+]], { settings = "{ limits = { burst = 0.1, hang = 0.4 } }" })
+      local client = ask(server.port, "/")
+      assert.same({ 6, "signal" }, { server:wait() })
+      contains(server:stderr(), "app.lua:4: a script cannot be stopped", "limits.hang")
+      client:close()
+    end)
+  end)
+
+  describe("with a log", function()
+    local LOUD = HELLO .. 'app:get("/loud", function() spate.log.info(("x"):rep(10000)) return "said" end)\n'
+
+    local function stalled_server()
+      local fifo = directory .. "/log"
+      shell("mkfifo %s", fifo)
+      local reader = assert(io.open(fifo, "r+"))
+      return serve(LOUD, { stderr = fifo, settings = QUICK }), reader, fifo
+    end
+
+    it("whose reader stalls goes on serving, and says later how much it has lost", function()
+      local server, reader, fifo = stalled_server()
+      for _ = 1, 300 do assert.same({ 200, "said" }, { get(server.port, "/loud") }) end
+      write_file(directory .. "/log.txt", "")
+      shell("timeout %d cat %s >%s/log.txt 2>/dev/null &", SECONDS, fifo, directory)
+      local line = eventually("the note", function()
+        return read_file(directory .. "/log.txt"):match("[^\n]*log lines dropped[^\n]*\n")
+      end)
+      assert.matches("^%d%d%d%d%-%d%d%-%d%dT[%d:.]+Z warn .* lines=%d+\n$", line)
+      server:kill("TERM")
+      assert.equal(0, (server:wait()))
+      reader:close()
+    end)
+
+    it("whose reader stalls ends all the same", function()
+      local server, reader = stalled_server()
+      for _ = 1, 300 do assert.same({ 200, "said" }, { get(server.port, "/loud") }) end
+      server:kill("TERM")
+      assert.equal(0, (server:wait()))
+      reader:close()
+    end)
+
+    it("whose reader is gone goes on serving", function()
+      local server, reader = stalled_server()
+      reader:close()
+      for _ = 1, 50 do assert.same({ 200, "said" }, { get(server.port, "/loud") }) end
+      server:kill("TERM")
+      assert.equal(0, (server:wait()))
+    end)
+
+    it("in JSON writes one object a line, whatever is in it", function()
+      local server = serve([[
+app:get("/", function()
+  spate.log.warn("é \255 \n \"q\" \\ \0", { name = "ü\n\127", n = 1.5 })
+  return "x"
+end)
+]], { settings = '{ log = { format = "json" } }' })
+      assert.equal(200, (get(server.port, "/")))
+      server:stop()
+      local found
+      for line in server:stderr():gmatch("[^\n]+") do
+        local entry = assert(helper.json.decode(line))
+        assert(entry.time and entry.level and entry.msg)
+        if entry.level == "warn" then found = entry end
+      end
+      assert.equal("é ÿ \n \"q\" \\ \0", found.msg)
+      assert.same({ "ü\n\127", 1.5 }, { found.name, found.n })
+    end)
+
+    it("in text lets no message pass for a line of its own", function()
+      local server = serve([[
+app:get("/", function()
+  spate.log.info("one\n2000-01-01T00:00:00.000Z info  forged\27[2J\rx")
+  return "x"
+end)
+]])
+      assert.equal(200, (get(server.port, "/")))
+      server:stop()
+      contains(server:stderr(), "one\n\t2000-01-01T00:00:00.000Z info  forged\\x1b[2J\\x0dx\n")
+    end)
+  end)
+
+  it("is installed so that stock lua5.4 and busted find library and harness", function()
+    local target = directory .. "/root"
+    shell("env -u LD_PRELOAD -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s install BUILD=%s DESTDIR=%s PREFIX=/usr >%s/make 2>&1", BUILD,
+      target, directory)
+    local paths = ("LUA_PATH='%s/usr/share/lua/5.4/?.lua;%s/usr/share/lua/5.4/?/init.lua;;' LUA_CPATH='%s/usr/lib/lua/5.4/?.so;;'"):format(
+      target, target, target)
+    shell("cd / && %s lua5.4 -e 'assert(require(\"harness\").new)'", paths)
+    shell("cd / && %s lua5.4 -e 'assert(package.searchpath(\"spate.sse\", package.path):find(\"%s\", 1, true))'", paths, target)
+    write_file(directory .. "/app.lua", PRELUDE .. HELLO .. "return app")
+    write_file(directory .. "/some_spec.lua", ([[
+it("serves", function()
+  local server = require("harness").new {}
+  assert(server:load("%s/app.lua"))
+  local client = server:connect()
+  client:send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+  server:turn()
+  assert.matches("hello$", client:take())
+  client:finish()
+  server:close()
+end)
+]]):format(directory))
+    shell("cd %s && %s lua5.4 /usr/bin/busted -o TAP some_spec.lua >/dev/null", directory, paths)
+    write_file(directory .. "/app.lua", PRELUDE .. HELLO .. "return app")
+    local version <close> = assert(io.popen(target .. "/usr/bin/spate --version"))
+    assert.matches("^spate %d", version:read("a"))
+  end)
+end)
