@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
-std = "lua54"
+ = "lua54"
 max_line_length = 150
 include_files = { "**/*.lua", ".luacheckrc" }
-files["spec"] = { std = "lua54+busted" }
+files["spec"] = { std = "lua54+busted", max_line_length = false } -- tables of cases
 -- The first two lines are the same in each, whatever the example uses of them.
 files["examples"] = { ignore = { "211/json", "211/reply", "211/sse", "212/req" } }

@@ -590,7 +590,7 @@ describe("app", function()
           function() return { print } end)
       ]]
       for path, hint in pairs { ["/nil"] = "returned nil; did you forget `return`%?",
-        ["/number"] = "returned number; expected a reply, a string, a table or a stream", ["/function"] = "returned function; expected",
+        ["/number"] = "returned number; expected a reply, a string, a table or a stream", ["/function"] = "returned function; sse.reply",
         ["/table"] = "returned a table that is not JSON: ." } do
         assert.equal(500, get(path):status())
         local line = ({ ["/nil"] = 3, ["/number"] = 4, ["/function"] = 5, ["/table"] = 6 })[path]

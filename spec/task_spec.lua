@@ -53,7 +53,6 @@ return order .. "c"]], "order = ''")
 end)
 
 describe("the rate", function()
-  -- Time stands while a turn runs, so a late turn is one where the clock has been moved past many deadlines.
   it("of a sleep loop does not drift with the work between", function()
     local server = serve([[
 return sse.reply(function(send)
@@ -63,6 +62,49 @@ end)]])
     server:advance(10)
     assert.equal(101, #res:events())
     assert.equal("10.000", res:data()[101])
+    server:close()
+  end)
+
+  for name, stream in pairs {
+    ["a sleep loop"] = "function(send) while true do sse.sleep(0.1) send(('%.2f'):format(sse.now())) end end",
+    ["an interval"] = "sse.interval(0.1):map(function() return ('%.2f'):format(sse.now()) end)",
+    ["sse.every"] = "function(send) local t = sse.every(0.1, function() send(('%.2f'):format(sse.now())) end) local _ <close> = setmetatable({}, { __close = function() t:cancel() end }) sse.sleep(100) end",
+  } do
+    it("of " .. name .. " is kept where turns come late", function()
+      local server = serve("return sse.reply(" .. stream .. ")")
+      local res = server:get "/"
+      for _ = 1, 10 do
+        server.core:jump(0.15)
+        server:advance(0)
+      end
+      assert.equal(15, #res:events())
+      assert.equal("1.50", res:data()[15])
+      res:close()
+      server:close()
+    end)
+  end
+
+  it("of an interval catches up after a long stand-still, a sleep loop does not", function()
+    local server = serve("return sse.reply(req.query.sleep and function(send) while true do sse.sleep(0.1) send(1) end end or sse.interval(0.1))")
+    local ticks, naps = server:get "/", server:get "/?sleep=1"
+    server.core:jump(1)
+    server:advance(0)
+    assert.equal(10, #ticks:events())
+    assert.truthy(#naps:events() <= 2)
+    server:close()
+  end)
+
+  it("of two sleeps counts the work between, but no wait for something else", function()
+    local server = serve [[
+local signal = sse.spawn(function() sse.sleep(0.15) end)
+sse.sleep(0.1)
+signal:join()
+local from = sse.now()
+sse.sleep(0.1)
+return ("%.2f"):format(sse.now() - from)]]
+    local res = server:get "/"
+    server:advance(1)
+    assert.equal("0.10", (res:body()))
     server:close()
   end)
 

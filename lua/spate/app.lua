@@ -246,6 +246,6 @@ function core.request_methods.accepts(req, wanted)
   return best > 0
 end
 
-core.publish(core.request_methods, "json", "accepts")
+core.public(core.request_methods, "json", "accepts")
 
 return app

@@ -38,6 +38,6 @@ local entities = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&qu
 -- Text for HTML, also inside attributes.
 function spate.escape(text) return (tostring(text):gsub("[&<>\"']", entities)) end
 
-core.publish(spate, "abort", "env")
+core.public(spate, "abort", "env")
 
 return spate

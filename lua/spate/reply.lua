@@ -166,7 +166,7 @@ end
 -- Sends it as the answer to `req`; the body of a reply with a stream is its stream, for the caller to run.
 function reply.send(req, r) core.answer(req, r._status, r._body and r._type, r._body, r._fields) end
 
-core.publish(reply, "text", "html", "json", "status", "error", "redirect")
-core.publish(Reply, "status", "header", "cookie")
+core.public(reply, "text", "html", "json", "status", "error", "redirect")
+core.public(Reply, "status", "header", "cookie")
 
 return reply

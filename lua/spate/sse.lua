@@ -444,10 +444,13 @@ function Stream:on_close(fn)
   return self
 end
 
+local EVENT = getmetatable(sse.event())
+
 -- What a function(send) or a list stands for.
 local function as_stream(value, what)
   if type(value) == "function" then return sse.stream(value) end
   if type(value) == "table" and getmetatable(value) == nil then return sse.from(value) end
+  if getmetatable(value) == EVENT then core.raise(what .. ": expected a stream, got an event; { event } is a stream of it") end
   return check_stream(value, what)
 end
 
@@ -489,6 +492,7 @@ local REPLY_OPTIONS = { status = true, headers = true, keep_alive = true }
 
 -- The reply whose body is this stream: a stream, a function(send), a list.
 function sse.reply(stream, options)
+  if getmetatable(stream) == KeepAlive then core.raise("sse.reply: expected a stream; end the keep-alive with :stream(s)") end
   stream = as_stream(stream, "sse.reply")
   if options ~= nil and type(options) ~= "table" then core.raise("sse.reply: expected a table of options, got " .. type(options)) end
   for name, value in pairs(options or {}) do
@@ -608,10 +612,10 @@ function sse.starters()
   return list or {}
 end
 
-core.publish(sse, "wrap", "stream", "interval", "from", "once", "never", "merge", "keep_alive", "reply", "spawn", "every")
-core.publish(Stream, "merge", "map", "filter", "inspect", "take", "take_while", "skip", "chain", "start_with", "throttle",
+core.public(sse, "wrap", "stream", "interval", "from", "once", "never", "merge", "keep_alive", "reply", "spawn", "every")
+core.public(Stream, "merge", "map", "filter", "inspect", "take", "take_while", "skip", "chain", "start_with", "throttle",
   "debounce", "batch", "timeout", "each", "collect", "on_close")
-core.publish(KeepAlive, "interval", "text", "stream")
+core.public(KeepAlive, "interval", "text", "stream")
 
 sse.channel = require("spate.channel")(sse)
 

@@ -12,8 +12,8 @@ static void sip_round(uint64_t v[4]) {
   v[2] = v[2] << 32 | v[2] >> 32;
 }
 
-// SipHash-1-3. Where a seed only goes into the start of a simple hash, names can be found that collide for all
-// seeds.
+// SipHash-1-3. Where a seed only goes into the start of a simple hash, names can be found that collide for
+// all seeds.
 uint64_t hash_bytes(struct span s, uint64_t seed) {
   uint64_t other = seed * 0x9e3779b97f4a7c15u, last = (uint64_t)s.len << 56, word;
   uint64_t v[4] = {seed ^ 0x736f6d6570736575u, other ^ 0x646f72616e646f6du, seed ^ 0x6c7967656e657261u,

@@ -224,9 +224,9 @@ static int call_public(lua_State *L) {
   return lua_gettop(L);
 }
 
-// core.publish(table, name, ...): puts a C function before each of these Lua functions, which leaves the user's
+// core.public(table, name, ...): puts a C function before each of these Lua functions, which leaves the user's
 // line on the stack where he writes `return reply.text(...)`: Lua's own tail calls do not.
-static int core_publish(lua_State *L) {
+static int core_public(lua_State *L) {
   for (int i = lua_gettop(L); i > 1; i--) {
     lua_pushvalue(L, i);
     lua_gettable(L, 1);
@@ -273,7 +273,7 @@ static void open_core(lua_State *L, struct vm *vm) {
                                        {"random_bytes", core_random_bytes},
                                        {"stats", core_stats},
                                        {"raise", core_raise},
-                                       {"publish", core_publish},
+                                       {"public", core_public},
                                        {"status_phrase", core_status_phrase},
                                        {"keep", core_keep},
                                        {"where", core_where},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A C function has no name of its own, and the caller's variable may be called anything, so it is looked up in
-// the loaded modules, as Lua's tracebacks do.
+// A C function has no name of its own, and the caller's variable may be called anything, so it is looked up
+// in the loaded modules, as Lua's tracebacks do.
 #include "script/obstacle.h"
 #include <lauxlib.h>
 #include <stdbool.h>
