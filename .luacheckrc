@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
- = "lua54"
+std = "lua54"
 max_line_length = 150
 include_files = { "**/*.lua", ".luacheckrc" }
 files["spec"] = { std = "lua54+busted", max_line_length = false } -- tables of cases

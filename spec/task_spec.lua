@@ -74,11 +74,11 @@ end)]])
       local server = serve("return sse.reply(" .. stream .. ")")
       local res = server:get "/"
       for _ = 1, 10 do
-        server.core:jump(0.15)
+        server.core:jump(0.155)
         server:advance(0)
       end
       assert.equal(15, #res:events())
-      assert.equal("1.50", res:data()[15])
+      assert.equal("1.55", res:data()[15])
       res:close()
       server:close()
     end)

@@ -80,8 +80,9 @@ static const char *resume_refusal(lua_State *L, lua_State *co) {
   enum state state = state_of(L, co);
   if (state == DEAD) return "cannot resume dead coroutine";
   if (state != SUSPENDED) return "cannot resume non-suspended coroutine";
-  return is_task_coroutine(co) ? "cannot resume the coroutine of a task: the server does, once its wait is over"
-                               : NULL;
+  return is_task_coroutine(co)
+             ? "cannot resume the coroutine of a task: the server does, once its wait is over"
+             : NULL;
 }
 
 static int lua_co_resume(lua_State *L) {

@@ -117,10 +117,9 @@ static int after_answer(lua_State *L, int status, lua_KContext context) {
 static int answer(lua_State *L) {
   struct exchange *ex = lua_touserdata(L, 1);
   struct vm *vm = ex->vm;
-  lua_settop(L, 0);
-  exchange_push(L, ex);
+  lua_settop(L, 0);  // what stays here costs every waiting stream: a few slots decide whether Lua halves its stack
   lua_rawgeti(L, LUA_REGISTRYINDEX, vm->answer_ref);
-  lua_pushvalue(L, 1);
+  exchange_push(L, ex);
   lua_pushinteger(L, ex->route);
   lua_pushinteger(L, ex->allowed);
   lua_callk(L, 3, 0, 0, after_answer);

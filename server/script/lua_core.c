@@ -224,8 +224,8 @@ static int call_public(lua_State *L) {
   return lua_gettop(L);
 }
 
-// core.public(table, name, ...): puts a C function before each of these Lua functions, which leaves the user's
-// line on the stack where he writes `return reply.text(...)`: Lua's own tail calls do not.
+// core.public(table, name, ...): puts a C function before each of these Lua functions, which leaves the
+// user's line on the stack where he writes `return reply.text(...)`: Lua's own tail calls do not.
 static int core_public(lua_State *L) {
   for (int i = lua_gettop(L); i > 1; i--) {
     lua_pushvalue(L, i);
@@ -265,7 +265,8 @@ static int core_where(lua_State *L) {
 static void open_core(lua_State *L, struct vm *vm) {
   static const luaL_Reg functions[] = {{"answer", core_answer},
                                        {"open", core_open_stream},
-                                       {"sender", core_sender}, {"pump", core_pump},
+                                       {"sender", core_sender},
+                                       {"pump", core_pump},
                                        {"detach", core_detach},
                                        {"event", lua_event_new},
                                        {"check_field", core_check_field},

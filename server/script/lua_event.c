@@ -53,8 +53,8 @@ static struct span text_of(lua_State *L, int index, const char *field) {
     lua_replace(L, index);
   }
   if (lua_type(L, index) != LUA_TSTRING && lua_type(L, index) != LUA_TNUMBER)
-    raise_error(L, "event field '%s': expected a string or a number, got %s%s", field, luaL_typename(L, index),
-                lua_istable(L, index) ? "; use json for a table" : "");
+    raise_error(L, "event field '%s': expected a string or a number, got %s%s", field,
+                luaL_typename(L, index), lua_istable(L, index) ? "; use json for a table" : "");
   s.bytes = lua_tolstring(L, index, &s.len);
   return s;
 }

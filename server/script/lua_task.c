@@ -48,11 +48,12 @@ static int ticked(lua_State *L, int status, lua_KContext context) {
   return 1;
 }
 
-// Waits for the next tick, which is due one period after the last one was, however late that came: so a row of
-// ticks keeps its rate.
+// Waits for the next tick, which is due one period after the last one was, however late that came: so a row
+// of ticks keeps its rate.
 static int next_tick(lua_State *L) {
   struct task *t = task_check(L, "sse.interval");
-  double period = lua_tonumber(L, lua_upvalueindex(TICKER_PERIOD)), due = lua_tonumber(L, lua_upvalueindex(TICKER_DUE));
+  double period = lua_tonumber(L, lua_upvalueindex(TICKER_PERIOD)),
+         due = lua_tonumber(L, lua_upvalueindex(TICKER_DUE));
   if (due < 0) due = t->vm->loop->now + period;
   lua_settop(L, 0);
   lua_pushnumber(L, due + period);
@@ -145,7 +146,7 @@ static int signal_wake(lua_State *L) {
 
 void task_open(lua_State *L) {
   static const luaL_Reg signal_methods[] = {{"wait", signal_wait}, {"wake", signal_wake}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"sleep", lua_sleep}, {"ticker", lua_ticker},     {"now", lua_now},
+  static const luaL_Reg functions[] = {{"sleep", lua_sleep}, {"ticker", lua_ticker}, {"now", lua_now},
                                        {"wall", lua_wall},   {"spawn", lua_spawn},   {"cancel", lua_cancel},
                                        {"wrap", lua_wrap},   {"signal", lua_signal}, {NULL, NULL}};
   luaL_newmetatable(L, HANDLE);
