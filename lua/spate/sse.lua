@@ -460,12 +460,18 @@ KeepAlive.__index = KeepAlive
 -- Settings for the comments that keep an idle stream alive: interval in seconds (15), text ("").
 function sse.keep_alive() return setmetatable({ seconds = core.keep_alive_interval, comment = "" }, KeepAlive) end
 
+local function check_keep_alive(self, what)
+  if getmetatable(self) ~= KeepAlive then core.raise(what .. ": write it with a colon") end
+end
+
 function KeepAlive:interval(seconds)
+  check_keep_alive(self, "keep_alive:interval")
   self.seconds = check_seconds(seconds, "keep_alive:interval")
   return self
 end
 
 function KeepAlive:text(text)
+  check_keep_alive(self, "keep_alive:text")
   if type(text) ~= "string" or text:find("[\r\n%z]") then
     core.raise("keep_alive:text: expected a string without line breaks")
   end
@@ -475,6 +481,7 @@ end
 
 -- The stream with these settings.
 function KeepAlive:stream(s)
+  check_keep_alive(self, "keep_alive:stream")
   s = as_stream(s, "keep_alive:stream")
   s._keep_alive = { self.seconds, self.comment }
   return s
@@ -510,18 +517,19 @@ local function run_subscription(req, stream)
   core.attach(req, stream.subscription)
 end
 
--- Runs a stream's producer in this task, to its end. A tail call: what made the reply need not live as long.
+local function run_and_close(stream, send)
+  local _ <close> = at_end(stream._close)
+  stream.fn(send)
+end
+
+-- Runs a stream's producer, to its end, in a task of its own: what made the reply need not live as long.
 function sse.run(req, stream)
   if stream.never then return core.detach(req) end
   if stream.subscription then return run_subscription(req, stream) end
-  if stream.fn then
-    local send = core.sender(req)
-    if stream._close == nothing then return stream.fn(send) end
-    local _ <close> = at_end(stream._close)
-    stream.fn(send)
-    return
-  end
-  return core.pump(req, stream)
+  if not stream.fn then return core.go_on(req, core.pump, req, stream) end
+  local send = core.sender(req)
+  if stream._close == nothing then return core.go_on(req, stream.fn, send) end
+  return core.go_on(req, run_and_close, stream, send)
 end
 
 local Task = { __name = "task" }

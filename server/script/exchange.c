@@ -78,6 +78,7 @@ static const struct stream_ops stream_ops = {.on_body = on_body, .on_drain = on_
 // A task that ends leaves no request without an answer, and no stream without an end.
 static void on_task_end(struct task *t, int status) {
   struct exchange *ex = t->exchange;
+  if (!ex) return;  // another task goes on with it
   ex->task = NULL;
   struct stream *s = ex->stream;
   if (s && s->state == STREAM_WAITING)
@@ -105,6 +106,17 @@ static int collect_box(lua_State *L) {
     ex->stream = NULL;
   }
   release(ex);
+  return 0;
+}
+
+int core_go_on(lua_State *L) {
+  struct exchange *ex = exchange_check(L, 1);
+  lua_remove(L, 1);
+  struct task *t = task_spawn(L, lua_gettop(L) - 1, on_task_end);
+  t->must_start = true;  // what it has to close is closed by itself
+  t->exchange = ex;
+  if (ex->task) ex->task->exchange = NULL;
+  ex->task = t;
   return 0;
 }
 

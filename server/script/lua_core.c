@@ -266,7 +266,7 @@ static void open_core(lua_State *L, struct vm *vm) {
   static const luaL_Reg functions[] = {{"answer", core_answer},
                                        {"open", core_open_stream},
                                        {"sender", core_sender},
-                                       {"pump", core_pump},
+                                       {"pump", core_pump}, {"go_on", core_go_on},
                                        {"detach", core_detach},
                                        {"event", lua_event_new},
                                        {"check_field", core_check_field},

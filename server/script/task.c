@@ -49,6 +49,13 @@ static struct task *adopt(lua_State *L, lua_State *co, int ref) {
   return t;
 }
 
+static lua_State *new_coroutine(lua_State *L, int *ref) {
+  lua_State *co = lua_newthread(L);
+  mark_task_coroutine(co);
+  *ref = vm_ref(L);
+  return co;
+}
+
 // A coroutine with an empty stack, referenced from the registry. Raises on lack of memory.
 static lua_State *take_coroutine(lua_State *L, int *ref) {
   struct vm *vm = vm_of(L);
@@ -59,10 +66,7 @@ static lua_State *take_coroutine(lua_State *L, int *ref) {
     lua_pop(L, 1);
     return co;
   }
-  lua_State *co = lua_newthread(L);
-  mark_task_coroutine(co);
-  *ref = vm_ref(L);
-  return co;
+  return new_coroutine(L, ref);
 }
 
 struct task *task_spawn(lua_State *L, int nargs, void (*on_end)(struct task *t, int status)) {
@@ -70,7 +74,7 @@ struct task *task_spawn(lua_State *L, int nargs, void (*on_end)(struct task *t, 
   int ref;
   if (vm->task_count >= vm->settings->limits.tasks)
     raise_error(L, "more than %zu tasks at a time (limits.tasks)", vm->settings->limits.tasks);
-  lua_State *co = take_coroutine(L, &ref);
+  lua_State *co = new_coroutine(L, &ref);  // small: a used one keeps the stack that its deepest call needed
   if (!lua_checkstack(co, nargs + 1)) {
     vm_unref(vm, ref);
     raise_error(L, "too many arguments");
@@ -82,9 +86,9 @@ struct task *task_spawn(lua_State *L, int nargs, void (*on_end)(struct task *t, 
   return t;
 }
 
-static int new_coroutine(lua_State *L) {
+static int add_coroutine(lua_State *L) {
   int ref;
-  take_coroutine(L, &ref);
+  new_coroutine(L, &ref);
   lua_pushinteger(L, ref);
   return 1;
 }
@@ -92,7 +96,7 @@ static int new_coroutine(lua_State *L) {
 struct task *task_start(struct vm *vm, lua_CFunction fn, void *arg,
                         void (*on_end)(struct task *t, int status)) {
   if (!vm->pooled) {
-    lua_pushcfunction(vm->L, new_coroutine);
+    lua_pushcfunction(vm->L, add_coroutine);
     bool ok = vm_pcall(vm, 0, 1) == LUA_OK;
     if (ok) vm->pool[vm->pooled++] = (int)lua_tointeger(vm->L, -1);
     lua_pop(vm->L, 1);
@@ -192,7 +196,7 @@ static void task_resume(struct task *t) {
   struct vm *vm = t->vm;
   int nresults = 0, nargs = t->nargs;
   vm->current = t;
-  t->state = TASK_RUNNING, t->waiting = false, t->nargs = 0;
+  t->state = TASK_RUNNING, t->waiting = false, t->nargs = 0, t->must_start = false;
   int status = co_resume(t->co, vm->L, nargs, &nresults);
   vm->current = NULL;
   if (vm->expired) on_stopped(t);
@@ -207,7 +211,7 @@ void task_cancel(struct task *t) {
 }
 
 static void run(struct task *t) {
-  if (t->cancelled) on_cancelled(t);
+  if (t->cancelled && !t->must_start) on_cancelled(t);
   else task_resume(t);
 }
 
