@@ -69,7 +69,8 @@ static int last_line_of(const char *path) {
 }
 
 static bool is_users(const char *line) {
-  return strncmp(line, "\n\t[C]", 5) != 0 && strncmp(line, "\n\tspate/", 8) != 0 && strncmp(line, "\n\t(...", 6) != 0;
+  return strncmp(line, "\n\t[C]", 5) != 0 && strncmp(line, "\n\tspate/", 8) != 0 &&
+         strncmp(line, "\n\t(...", 6) != 0;
 }
 
 // True when more functions of the user's are in it than the one that the excerpt shows.
