@@ -42,7 +42,7 @@ NEEDS_BUILD := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libev-dev libjansso
 NEEDS_TEST  := $(NEEDS_BUILD) lua-busted lua-socket curl
 NEEDS_LINT  := clang cppcheck lua-check
 NEEDS_FUZZ  := $(NEEDS_BUILD) clang 'libclang-rt-dev|libclang-rt-14-dev'
-BUSTED      = BUILD=$(BUILD) $(LUA) /usr/bin/busted -o spec/summary.lua -p _spec
+BUSTED      = $(LUA) /usr/bin/busted -o spec/summary.lua -p _spec
 MAKE_IN     = $(MAKE) --no-print-directory -j$(JOBS)
 
 all: $(BUILD)/spate $(BUILD)/harness.so
@@ -90,12 +90,12 @@ deps:
 test:
 	@.ci/install $(NEEDS_TEST)
 	@$(MAKE_IN) all
-	@$(BUSTED) spec
+	@BUILD=$(BUILD) $(BUSTED) spec
 
 e2e:
 	@.ci/install $(NEEDS_TEST)
 	@$(MAKE_IN) all
-	@$(BUSTED) spec/e2e_spec.lua
+	@BUILD=$(BUILD) $(BUSTED) spec/e2e_spec.lua
 
 # lua5.4 has no sanitizer in it, so the library comes first in every process; leaks are looked for where the
 # program ends by itself.
@@ -103,12 +103,13 @@ asan:
 	@.ci/install $(NEEDS_TEST)
 	@$(MAKE_IN) all BUILD=build/asan CC=gcc CFLAGS="-O1 -g" SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
 	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
-	  $(BUSTED:BUILD=%=BUILD=build/asan) spec
+	  BUILD=build/asan $(BUSTED) spec
 
 tsan:
 	@.ci/install $(NEEDS_TEST)
-	@$(MAKE_IN) build/tsan/spate build/tsan/harness.so BUILD=build/tsan CC=gcc CFLAGS="-O1 -g" SANITIZE=-fsanitize=thread
-	@BUILD=build/tsan $(LUA) /usr/bin/busted -o spec/summary.lua spec/e2e_spec.lua
+	@$(MAKE_IN) all
+	@$(MAKE_IN) build/tsan/spate BUILD=build/tsan CC=gcc CFLAGS="-O1 -g" SANITIZE=-fsanitize=thread
+	@BUILD=$(BUILD) SPATE=build/tsan/spate $(BUSTED) spec/e2e_spec.lua
 
 lint:
 	@.ci/install $(NEEDS_BUILD) $(NEEDS_LINT)

@@ -3,10 +3,10 @@
 local helper = require "spec.helper"
 local socket = require "socket"
 
-local ROOT = assert(io.popen("pwd")):read("l")
+local ROOT = assert(assert(io.popen("pwd")):read("l"))
 local BUILD = os.getenv("BUILD") or "build"
-if BUILD:sub(1, 1) ~= "/" then BUILD = ROOT .. "/" .. BUILD end
-local SPATE = BUILD .. "/spate"
+local SPATE = os.getenv("SPATE") or BUILD .. "/spate"
+if SPATE:sub(1, 1) ~= "/" then SPATE = ROOT .. "/" .. SPATE end
 local SECONDS = 10 -- that anything may take
 local PRELUDE = [[
 local spate, sse, json = require "spate", require "spate.sse", require "spate.json"
@@ -206,7 +206,7 @@ describe("the program", function()
       local server = serve(ROOT .. "/examples/ticks.lua", { dir = "/" })
       assert.equal(("serving %s/examples/ticks.lua on http://127.0.0.1:%d (1 worker)\n"):format(ROOT, server.port),
         server:stdout())
-      local curl <close> = assert(io.popen(("curl -sN --max-time 2.5 http://127.0.0.1:%d/ticks"):format(server.port)))
+      local curl <close> = assert(io.popen(("env -u LD_PRELOAD curl -sN --max-time 2.5 http://127.0.0.1:%d/ticks"):format(server.port)))
       contains(curl:read("a"), "event: tick\n", "id: 1\n", "data: 1\n\n", "id: 2\n")
       server:stop()
     end)
@@ -286,7 +286,7 @@ end)
 
   describe("at a UNIX socket", function()
     local function fetch(path)
-      local curl <close> = assert(io.popen(("curl -s --max-time %d --unix-socket %s http://spec/"):format(SECONDS, path)))
+      local curl <close> = assert(io.popen(("env -u LD_PRELOAD curl -s --max-time %d --unix-socket %s http://spec/"):format(SECONDS, path)))
       return curl:read("a")
     end
 
@@ -325,7 +325,7 @@ end)
     it("leaves the socket of the next server alone when it ends late", function()
       local path = directory .. "/s"
       local first = serve('app:get("/", function() sse.sleep(0.5) return "late" end)\n', { arguments = { "-l", "unix:" .. path } })
-      local curl <close> = assert(io.popen(("curl -s --unix-socket %s http://spec/"):format(path)))
+      local curl <close> = assert(io.popen(("env -u LD_PRELOAD curl -s --unix-socket %s http://spec/"):format(path)))
       eventually("the request", function()
         socket.sleep(0.1)
         return true

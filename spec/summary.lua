@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A busted output handler: the usual one, and at the end one plain line for whoever counts.
 local term = require "term"
+io.stdout:setvbuf "no"
 local output = term.isatty(io.stdout) and "utfTerminal" or "plainTerminal"
 
 return function(options)

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Applications: what scripts register while they are loaded. Routes, groups, middleware, hooks, other apps.
 local answer = require "spate.answer"
+local channel_routes = require "spate.channel_routes"
 local core = require "spate.core"
 local json = require "spate.json"
 local sse = require "spate.sse"
@@ -94,6 +95,15 @@ local ALL = { "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" } -- HEAD follo
 function App:all(...)
   check_self(self, "all")
   return register(self, ALL, "all", ...)
+end
+
+-- The endpoint pair of channels: GET subscribes, POST publishes. Options: those of sse.channel, replay, prefix, authorize.
+function App:channel(path, options)
+  check_self(self, "channel")
+  check_path(path, "channel")
+  local subscribe, publish = channel_routes(path, options)
+  register(self, { "GET" }, "channel", path, subscribe)
+  return register(self, { "POST" }, "channel", path, publish)
 end
 
 -- Routes below a prefix, behind middleware: app:group("/api", auth, function(g) g:get(...) end)

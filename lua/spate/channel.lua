@@ -35,6 +35,8 @@ return function(sse)
     }
   end
 
+  core.check_channel_options = check_options
+
   local function check_self(self, name)
     if getmetatable(self) ~= Channel then core.raise(("channel:%s(...): write it with a colon"):format(name)) end
     return self.handle

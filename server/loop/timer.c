@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A four-way heap: half as deep as a binary one, and the four children of a slot share two cache lines, since
-// each slot holds its deadline and a comparison does not touch the timer itself.
+// A four-way heap: half as deep as a binary one. A slot is 16 bytes, so the four children of one are one
+// cache line, and where a slot lies is kept in a table beside the heap: moving it does not touch the timer,
+// which is somewhere else in memory. With 5,000 timers that is most of what a re-arming costs.
 #include "loop/timer.h"
 #include <math.h>
 #include <stdlib.h>
@@ -8,23 +9,29 @@
 
 struct timer_slot {
   double deadline;
-  uint64_t order; // of arming, among equal deadlines
+  uint32_t order; // of arming, among equal deadlines; wraps
+  uint32_t id;
+};
+
+struct timer_entry {
   struct timer *timer;
+  uint32_t place; // of its slot; the next free id where it is none
 };
 
 void timer_heap_deinit(struct timer_heap *h) {
-  for (size_t i = 0; i < h->count; i++) h->slots[i].timer->place = 0;
+  for (size_t i = 0; i < h->count; i++) h->entries[h->slots[i].id].timer->id = 0;
   free(h->slots);
+  free(h->entries);
   *h = (struct timer_heap){0};
 }
 
 static bool is_before(const struct timer_slot *a, const struct timer_slot *b) {
-  return a->deadline < b->deadline || (a->deadline == b->deadline && a->order < b->order);
+  return a->deadline < b->deadline || (a->deadline == b->deadline && (int32_t)(a->order - b->order) < 0);
 }
 
 static void put(struct timer_heap *h, size_t at, struct timer_slot slot) {
   h->slots[at] = slot;
-  slot.timer->place = (uint32_t)at + 1;
+  h->entries[slot.id].place = (uint32_t)at;
 }
 
 static void sift_up(struct timer_heap *h, size_t at, struct timer_slot slot) {
@@ -48,39 +55,52 @@ static void sift_down(struct timer_heap *h, size_t at, struct timer_slot slot) {
   put(h, at, slot);
 }
 
-static void place(struct timer_heap *h, size_t at, struct timer_slot slot) {
+static void sift(struct timer_heap *h, size_t at, struct timer_slot slot) {
   if (at && is_before(&slot, &h->slots[(at - 1) / 4])) sift_up(h, at, slot);
   else sift_down(h, at, slot);
 }
 
+static void grow(struct timer_heap *h) {
+  size_t cap = h->cap ? h->cap * 2 : 64;
+  h->slots = xrealloc(h->slots, cap * sizeof *h->slots);
+  h->entries = xrealloc(h->entries, (cap + 1) * sizeof *h->entries); // id 0 is none
+  for (size_t id = cap; id > h->cap; id--) {
+    h->entries[id] = (struct timer_entry){.place = h->free_id};
+    h->free_id = (uint32_t)id;
+  }
+  h->cap = cap;
+}
+
 void timer_arm(struct timer_heap *h, struct timer *t, double deadline) {
   t->deadline = deadline;
-  struct timer_slot slot = {.deadline = deadline, .order = h->armed_ever++, .timer = t};
-  if (t->place) {
-    place(h, t->place - 1, slot);
+  struct timer_slot slot = {.deadline = deadline, .order = h->armed_ever++, .id = t->id};
+  if (t->id) {
+    sift(h, h->entries[t->id].place, slot);
     return;
   }
-  if (h->count == h->cap) {
-    h->cap = h->cap ? h->cap * 2 : 64;
-    h->slots = xrealloc(h->slots, h->cap * sizeof *h->slots);
-  }
+  if (h->count == h->cap) grow(h);
+  t->id = slot.id = h->free_id;
+  h->free_id = h->entries[t->id].place;
+  h->entries[t->id].timer = t;
   h->count++;
   sift_up(h, h->count - 1, slot);
 }
 
 void timer_disarm(struct timer_heap *h, struct timer *t) {
-  if (!t->place) return;
-  size_t at = t->place - 1;
-  t->place = 0;
+  if (!t->id) return;
+  size_t at = h->entries[t->id].place;
+  h->entries[t->id].place = h->free_id;
+  h->free_id = t->id;
+  t->id = 0;
   struct timer_slot last = h->slots[--h->count];
-  if (at < h->count) place(h, at, last);
+  if (at < h->count) sift(h, at, last);
 }
 
 size_t timer_run(struct timer_heap *h, double now) {
-  uint64_t armed_before = h->armed_ever;
+  uint32_t armed_before = h->armed_ever;
   size_t fired = 0;
-  while (h->count && h->slots[0].deadline <= now && h->slots[0].order < armed_before) {
-    struct timer *t = h->slots[0].timer;
+  while (h->count && h->slots[0].deadline <= now && (int32_t)(h->slots[0].order - armed_before) < 0) {
+    struct timer *t = timer_first(h);
     timer_disarm(h, t);
     t->on_fire(t);
     fired++;
@@ -90,4 +110,6 @@ size_t timer_run(struct timer_heap *h, double now) {
 
 double timer_next(const struct timer_heap *h) { return h->count ? h->slots[0].deadline : INFINITY; }
 
-struct timer *timer_first(const struct timer_heap *h) { return h->count ? h->slots[0].timer : NULL; }
+struct timer *timer_first(const struct timer_heap *h) {
+  return h->count ? h->entries[h->slots[0].id].timer : NULL;
+}

@@ -8,13 +8,14 @@
 struct timer {
   void (*on_fire)(struct timer *t); // the timer is no longer armed when this runs; it may arm or free it
   double deadline;                  // seconds of the loop's clock; of the last arming
-  uint32_t place;                   // in the heap, from 1; 0: not armed
+  uint32_t id;                      // while armed, from 1; 0: not armed
 };
 
 struct timer_heap {
-  struct timer_slot *slots;
+  struct timer_slot *slots;    // the heap itself
+  struct timer_entry *entries; // by id: the timer, and where its slot is
   size_t count, cap;
-  uint64_t armed_ever;
+  uint32_t free_id, armed_ever;
 };
 
 // Frees the heap's memory; whatever is still armed is forgotten.
@@ -36,4 +37,4 @@ double timer_next(const struct timer_heap *h);
 // The one with the earliest deadline, borrowed; NULL where no timer is armed.
 struct timer *timer_first(const struct timer_heap *h);
 
-static inline bool timer_is_armed(const struct timer *t) { return t->place != 0; }
+static inline bool timer_is_armed(const struct timer *t) { return t->id != 0; }
