@@ -4,6 +4,7 @@
 local socket = require "socket"
 
 local BUILD = os.getenv("BUILD") or "build"
+local SPATE = os.getenv("SPATE") or BUILD .. "/spate"
 local SUBSCRIBERS = tonumber(os.getenv("DELIVERY_SUBSCRIBERS")) or 200
 local SECONDS = tonumber(os.getenv("DELIVERY_SECONDS")) or 5
 local RATE = SUBSCRIBERS > 500 and 100 or 400 -- events per second
@@ -45,8 +46,8 @@ end
 local function start()
   local env = os.getenv("ASAN_OPTIONS") and "ASAN_OPTIONS=detect_leaks=1" or ""
   write_file(directory .. "/out", "")
-  pipe = assert(io.popen(("echo $$; ulimit -n $(ulimit -H -n); %s exec ./%s/spate serve %s/app.lua -l 127.0.0.1:0 -w 2"
-    .. " -c %s/conf.lua >%s/out 2>%s/err </dev/null"):format(env, BUILD, directory, directory, directory, directory)))
+  pipe = assert(io.popen(("echo $$; ulimit -n $(ulimit -H -n); %s exec %s serve %s/app.lua -l 127.0.0.1:0 -w 2"
+    .. " -c %s/conf.lua >%s/out 2>%s/err </dev/null"):format(env, SPATE, directory, directory, directory, directory)))
   pid = assert(tonumber(pipe:read("l")))
   port = eventually("the address", function()
     return read_file(directory .. "/out"):match("http://127%.0%.0%.1:(%d+) %(2 workers%)")

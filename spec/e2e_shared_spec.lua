@@ -3,7 +3,7 @@
 local helper = require "spec.helper"
 local socket = require "socket"
 
-local BUILD = os.getenv("BUILD") or "build"
+local SPATE = os.getenv("SPATE") or (os.getenv("BUILD") or "build") .. "/spate"
 local SECONDS = 10 -- that anything may take
 local APP = [[
 local spate = require "spate"
@@ -54,8 +54,8 @@ end
 local function start()
   local env = os.getenv("ASAN_OPTIONS") and "ASAN_OPTIONS=detect_leaks=1" or ""
   write_file(directory .. "/out", "")
-  pipe = assert(io.popen(("echo $$; %s exec ./%s/spate serve %s/app.lua -l 127.0.0.1:0 -w 2 >%s/out 2>%s/err </dev/null")
-    :format(env, BUILD, directory, directory, directory)))
+  pipe = assert(io.popen(("echo $$; %s exec %s serve %s/app.lua -l 127.0.0.1:0 -w 2 >%s/out 2>%s/err </dev/null")
+    :format(env, SPATE, directory, directory, directory)))
   pid = assert(tonumber(pipe:read("l")))
   port = eventually("the address", function()
     return read_file(directory .. "/out"):match("http://127%.0%.0%.1:(%d+) %(2 workers%)")

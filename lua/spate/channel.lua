@@ -10,6 +10,9 @@ local ON_FULL = { disconnect = 0, drop_oldest = 1, conflate = 2 }
 local OPTIONS = { history = true, history_bytes = true, ttl = true, queue = true, on_full = true, key = true }
 local DEFAULT_TTL = 3600
 
+-- For a local <close>: calls fn however its block is left.
+local function at_end(fn) return setmetatable({}, { __close = fn }) end
+
 return function(sse)
   local function number(options, name, default, least)
     local value = options[name]
@@ -87,7 +90,13 @@ return function(sse)
   function Channel:subscribe(options) return sse.subscription(subscription(check_self(self, "subscribe"), options)) end
 
   -- The newest n events, oldest first, as tables.
-  function Channel:history(n) return check_self(self, "history"):history(n or -1) end
+  function Channel:history(n)
+    local handle = check_self(self, "history")
+    if n ~= nil and (math.type(n) ~= "integer" or n < 0) then
+      core.raise("channel:history: expected a number of events, got " .. tostring(n))
+    end
+    return handle:history(n or -1)
+  end
 
   -- Subscribers on all workers.
   function Channel:count() return check_self(self, "count"):count() end
@@ -100,6 +109,7 @@ return function(sse)
     check_self(self, "snapshot")
     if type(fn) ~= "function" then core.raise("channel:snapshot: expected a function, got " .. type(fn)) end
     local sub, value
+    local _ <close> = at_end(function() if sub then sub:close() end end)
     for _ = 1, SNAPSHOT_TRIES do
       local seq = self.handle:seq()
       if sub then sub:close() end
@@ -107,11 +117,10 @@ return function(sse)
       value = fn()
       if self.handle:seq() == seq then break end
     end
-    if value == nil then
-      sub:close()
-      core.raise("channel:snapshot: the function returned nil; return the event to start with")
-    end
-    return sse.subscription(sub, value)
+    if value == nil then core.raise("channel:snapshot: the function returned nil; return the event to start with") end
+    local stream = sse.subscription(sub, value)
+    sub = nil
+    return stream
   end
 
   local Membership = { __name = "membership" }
@@ -120,17 +129,19 @@ return function(sse)
   function Membership:close()
     if self.left then return end
     self.left = true
-    if self.channel.handle:leave(self.id) then self.channel:publish { event = "leave", json = { id = self.id } } end
+    local event, channel = { event = "leave", json = { id = self.id } }, self.channel
+    channel.handle:leave(self.id, event, channel.key and channel.key(event))
   end
 
   Membership.__close = Membership.close
+  Membership.__gc = Membership.close
 
   -- Makes `id` a member until the returned value is closed; several joins of one id are one member. `join` and `leave`
   -- are events of the channel.
   function Channel:join(id, meta)
     local handle = check_self(self, "join")
-    local member = { id = id, meta = meta }
-    if handle:join(id, json.encode(meta == nil and json.null or meta)) then self:publish { event = "join", json = member } end
+    local event = { event = "join", json = { id = id, meta = meta } }
+    handle:join(id, event, self.key and self.key(event), json.encode(meta == nil and json.null or meta))
     return setmetatable({ channel = self, id = id }, Membership)
   end
 
@@ -147,17 +158,22 @@ return function(sse)
   local Derived = { __name = "derived channel" }
   Derived.__index = Derived
 
-  -- Publishes what fn makes of an event under the event's own number.
-  local function derive_event(self, event)
+  -- Publishes what fn makes of an event under the event's own number. An event that fn fails on is left out.
+  local function derive_event(fn, handle, event)
     local seq = math.tointeger(event.id:match("-(%d+)$"))
-    local mapped = self.fn(event)
-    if mapped == nil then self.handle:skip(seq)
-    else self.handle:publish(mapped, nil, seq) end
+    local ok, mapped = xpcall(fn, debug.traceback, event)
+    if not ok then core.log.error("channel:derive: " .. tostring(mapped)) end
+    if ok and mapped ~= nil then handle:publish(mapped, nil, seq) end
+    handle:skip(seq)
   end
 
-  local function follow(self, next)
-    for event in next do derive_event(self, event) end
-    self.handle:finish()
+  -- Ends with the source; or because it fell behind, and then the next subscriber starts another.
+  local function follow(self, handle, next)
+    local _ <close> = at_end(function()
+      handle:finish()
+      if self.handle == handle and not self.source.handle:is_finished() then self.handle = nil end
+    end)
+    for event in next do derive_event(self.fn, handle, event) end
   end
 
   -- A channel of what fn makes of each event (nil leaves it out), made once per event and worker for all its
@@ -168,14 +184,17 @@ return function(sse)
     return setmetatable({ source = self, fn = fn }, Derived)
   end
 
+  local FOLLOW_QUEUE = 65536
+
   -- With the first subscriber: what history has is derived at once, the rest by a task.
   local function start(self)
-    self.handle = core.derive_channel(self.source.handle)
-    local seq, past = self.source.handle:seq(), self.source.handle:subscribe(nil, -1)
-    local next = core.reader(past)
-    for _ = 1, core.waiting(past) do derive_event(self, next()) end
-    self.handle:skip(seq)
-    self.task = sse.spawn(follow, self, next)
+    local past = self.source.handle:subscribe(nil, -1, FOLLOW_QUEUE)
+    local handle, next = core.derive_channel(self.source.handle, past), core.reader(past)
+    while core.waiting(past) > 0 do derive_event(self.fn, handle, next()) end
+    if self.handle then return past:close() end -- fn waited, and another subscriber was faster
+    self.handle = handle
+    if core.is_over(past) then return handle:finish() end
+    sse.spawn(follow, self, handle, next)
   end
 
   function Derived:subscribe(options)
@@ -191,17 +210,30 @@ return function(sse)
   -- or `ttl` seconds (60) after its end, it is dropped.
   local RESUMABLE = { linger = true, ttl = true, after = true, history = true }
 
-  local function watch(channel, task, linger)
-    local lonely = 0
+  local function drop(channel, task)
+    task:cancel()
+    channel:finish()
+    core.remove_channel(channel.handle)
+  end
+
+  -- Waits until nobody has read for `linger` seconds, or until `ttl` seconds after the end.
+  local function watch(channel, task, linger, ttl)
+    local _ <close> = at_end(function() drop(channel, task) end)
     while not task.done do
-      sse.sleep(1)
-      lonely = channel:count() == 0 and lonely + 1 or 0
-      if lonely >= linger then
-        task:cancel()
-        channel:finish()
-        return core.remove_channel(channel.handle)
-      end
+      local lonely = channel.handle:lonely()
+      if lonely and lonely >= linger then return end
+      task.ended:wait(lonely and linger - lonely or math.max(linger, 1))
     end
+    sse.sleep(ttl)
+  end
+
+  local function seconds(options, name, default)
+    local value = options[name]
+    if value == nil then return default end
+    if type(value) ~= "number" or not (value >= 0 and value <= 1e9) then
+      core.raise(("sse.resumable: %s: expected seconds, got %s"):format(name, tostring(value)))
+    end
+    return value
   end
 
   local function produce(channel, fn)
@@ -224,12 +256,13 @@ return function(sse)
     for name in pairs(options) do
       if not RESUMABLE[name] then core.raise(("sse.resumable: unknown option '%s'; it has linger, ttl, after and history"):format(tostring(name))) end
     end
-    local channel, created = open(nil, "resumable:" .. key, { history = options.history or 10000, ttl = options.ttl or 60 })
+    local linger, ttl = seconds(options, "linger", 30), seconds(options, "ttl", 60)
+    local channel, created = open(nil, "resumable:" .. key, { history = options.history or 10000, ttl = 0 })
     if not channel then return nil, created end
     local stream = channel:subscribe { after = options.after, replay = "all" }
     if created then
       local task = sse.spawn(produce, channel, fn)
-      sse.spawn(watch, channel, task, options.linger or 30)
+      sse.spawn(watch, channel, task, linger, ttl)
     end
     return stream
   end

@@ -436,7 +436,7 @@ function Stream:on_close(fn)
   check_self(self, "stream:on_close")
   check_function(fn, "stream:on_close")
   local close = self._close
-  self.never = nil
+  self.never, self.subscription = nil, nil
   self._close = function()
     local _ <close> = at_end(function() fn() end)
     close()

@@ -32,12 +32,8 @@ void broker_deinit(struct broker *b) {
 
 // With the broker's lock held, under which alone references are given out.
 static bool is_idle(struct channel *c, double now) {
-  if (atomic_load(&c->refs) > 1) return false;
-  pthread_mutex_lock(&c->lock);
-  atomic_fetch_add(&c->broker->bytes, history_expire(&c->history, now));
-  bool idle = !c->subscriber_count && !c->member_count && !c->history.count;
-  pthread_mutex_unlock(&c->lock);
-  return idle;
+  bool idle = channel_is_empty(c, now);
+  return idle && atomic_load(&c->refs) == 1;
 }
 
 struct sweep {
@@ -64,7 +60,7 @@ struct channel *broker_open(struct broker *b, struct span name, const struct cha
   struct channel *c = node ? channel_of(node) : NULL;
   *created = !c && b->channels.count < b->limits.channels;
   if (*created) {
-    c = channel_new(b, name, o, (uint64_t)(wall * 1e6) + ++b->created);
+    c = channel_new(b, name, o, (uint64_t)(wall * 1e6) + ++b->created, now);
     map_insert(&b->channels, &c->node);
   }
   if (c) channel_ref(c);
@@ -87,21 +83,12 @@ void broker_remove(struct broker *b, struct channel *c) {
   pthread_mutex_unlock(&b->lock);
 }
 
-static void add_events(struct map_node *node, void *sum) {
-  struct channel *c = channel_of(node);
-  pthread_mutex_lock(&c->lock);
-  *(size_t *)sum += c->history.count;
-  pthread_mutex_unlock(&c->lock);
-}
-
 struct broker_counters broker_counters(struct broker *b) {
-  size_t events = 0;
   pthread_mutex_lock(&b->lock);
   size_t channels = b->channels.count;
-  map_each(&b->channels, add_events, &events);
   pthread_mutex_unlock(&b->lock);
   return (struct broker_counters){.channels = channels,
-                                  .events = events,
+                                  .events = (size_t)atomic_load(&b->events),
                                   .bytes = (size_t)atomic_load(&b->bytes),
                                   .full_total = atomic_load(&b->full_total),
                                   .published_total = atomic_load(&b->published_total)};

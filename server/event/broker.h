@@ -16,7 +16,7 @@ struct broker {
   pthread_mutex_t lock;
   struct map channels;
   struct broker_limits limits;
-  atomic_long bytes;
+  atomic_long bytes, events;  // of histories
   atomic_ulong full_total, published_total;
   uint64_t created;
   double swept_at;

@@ -10,15 +10,23 @@
 
 enum { PENDING_MAX = 65536 };  // events left for one worker; beyond, its subscribers lose them and are told
 
-struct channel *channel_new(struct broker *b, struct span name, const struct channel_options *o, uint64_t epoch) {
+struct channel *channel_new(struct broker *b, struct span name, const struct channel_options *o, uint64_t epoch,
+                            double now) {
   struct channel *c = xcalloc(1, sizeof *c + name.len + 1);
   memcpy(c->name, name.bytes, name.len);
   c->node.name = (struct span){c->name, name.len};
-  c->broker = b, c->options = *o, c->epoch = epoch;
+  c->broker = b, c->options = *o, c->epoch = epoch, c->left_at = now;
   atomic_init(&c->refs, 1);
   pthread_mutex_init(&c->lock, NULL);
   list_init(&c->members);
   history_init(&c->history, o->history, o->history_bytes, o->ttl);
+  return c;
+}
+
+struct channel *channel_derive(struct channel *source, uint64_t dropped, double now) {
+  struct channel *c = channel_new(source->broker, source->node.name, &source->options, source->epoch, now);
+  c->source = channel_ref(source);
+  c->history.dropped = c->seq = dropped;
   return c;
 }
 
@@ -50,8 +58,10 @@ void channel_unref(struct channel *c) {
   }
   while (!list_empty(&c->members)) free_member(container_of(c->members.next, struct member, link));
   atomic_fetch_sub(&c->broker->bytes, (long)c->history.bytes);
+  atomic_fetch_sub(&c->broker->events, (long)c->history.count);
   history_deinit(&c->history);
   pthread_mutex_destroy(&c->lock);
+  channel_unref(c->source);
   free(c);
 }
 
@@ -126,7 +136,9 @@ static void append(struct channel *c, const struct sse_fields *fields, uint64_t 
   f.id = (struct span){id, write_id(c, c->seq, id)};
   struct event *e = sse_encode(&f, sse_length(&f));
   e->seq = c->seq, e->key = key;
+  long count = (long)c->history.count;
   atomic_fetch_add(&c->broker->bytes, history_add(&c->history, e, now));
+  atomic_fetch_add(&c->broker->events, (long)c->history.count - count);
   for (struct outlet *o = c->outlets; o; o = o->next) {
     if (!o->subscriber_count) continue;
     leave_event(o, e);
@@ -135,8 +147,20 @@ static void append(struct channel *c, const struct sse_fields *fields, uint64_t 
   event_unref(e);
 }
 
-static bool is_over_ceiling(struct channel *c) {
-  if (!c->history.max || (size_t)atomic_load(&c->broker->bytes) < c->broker->limits.bytes) return false;
+// With the lock held.
+static void expire(struct channel *c, double now) {
+  long count = (long)c->history.count;
+  atomic_fetch_add(&c->broker->bytes, history_expire(&c->history, now));
+  atomic_fetch_add(&c->broker->events, (long)c->history.count - count);
+}
+
+// With the lock held. An event that takes the place of an older one is never too much.
+static bool is_over_ceiling(struct channel *c, double now) {
+  const struct history *h = &c->history;
+  if (!h->max) return false;
+  expire(c, now);
+  size_t freed = h->count == h->max ? history_at(h, 0)->len : 0;
+  if ((size_t)atomic_load(&c->broker->bytes) < c->broker->limits.bytes + freed) return false;
   atomic_fetch_add(&c->broker->full_total, 1);
   return true;
 }
@@ -146,7 +170,7 @@ enum publish_result channel_publish(struct channel *c, const struct sse_fields *
   enum publish_result result = PUBLISH_OK;
   pthread_mutex_lock(&c->lock);
   if (c->finished) result = PUBLISH_FINISHED;
-  else if (is_over_ceiling(c)) result = PUBLISH_FULL;
+  else if (is_over_ceiling(c, now)) result = PUBLISH_FULL;
   else if (!seq || seq > c->seq) {
     c->seq = seq ? seq : c->seq + 1;
     append(c, fields, key, now, id);
@@ -173,7 +197,11 @@ enum publish_result channel_finish(struct channel *c, const struct sse_fields *f
   char id[CHANNEL_ID_MAX];
   pthread_mutex_lock(&c->lock);
   bool was_finished = c->finished;
-  if (!was_finished && fields) c->seq++, append(c, fields, 0, now, id);
+  if (!was_finished && fields) {
+    c->seq++;
+    append(c, fields, 0, now, id);
+    atomic_fetch_add_explicit(&c->broker->published_total, 1, memory_order_relaxed);
+  }
   c->finished = true;
   for (struct outlet *o = c->outlets; o && !was_finished; o = o->next)
     if (o->subscriber_count) post(o);
@@ -202,7 +230,7 @@ static bool parse_id(const struct channel *c, struct span id, uint64_t *seq) {
     if (rest.bytes[i] < '0' || rest.bytes[i] > '9') return false;
     *seq = *seq * 10 + (uint64_t)(rest.bytes[i] - '0');
   }
-  return *seq <= c->seq;
+  return *seq <= (c->source ? channel_seq(c->source) : c->seq);
 }
 
 // With the lock held: references to the newest n events.
@@ -217,28 +245,27 @@ static size_t newest(const struct channel *c, long n) {
   return n < 0 ? c->history.count : MIN((size_t)n, c->history.count);
 }
 
-static void read_past(struct channel *c, struct span after, long last, struct replay *r) {
-  uint64_t seq;
+// With the lock held: what is to be replayed. The number of the newest event that the subscriber then has: where
+// other workers' derived channels are ahead of this one, that may be one still to come.
+static uint64_t read_past(struct channel *c, struct span after, long last, struct replay *r) {
+  uint64_t seq = 0;
   *r = (struct replay){.count = newest(c, last), .finished = c->finished};
   if (after.len) {
     long n = parse_id(c, after, &seq) ? history_after(&c->history, seq) : -1;
     r->reset = n < 0;
     r->count = n < 0 ? c->history.count : (size_t)n;
+    if (n < 0) seq = 0;
   }
   r->events = collect(c, r->count);
-}
-
-static void expire(struct channel *c, double now) {
-  atomic_fetch_add(&c->broker->bytes, history_expire(&c->history, now));
+  return MAX(c->seq, seq);
 }
 
 void channel_subscribe(struct channel *c, struct inbox *inbox, struct subscriber *s, struct span after, long last,
                        double now, struct replay *r) {
   pthread_mutex_lock(&c->lock);
   expire(c, now);
-  read_past(c, after, last, r);
-  struct outlet *o = outlet_at(c, inbox);
-  s->outlet = o, s->last_seq = c->seq;
+  s->last_seq = read_past(c, after, last, r);
+  struct outlet *o = s->outlet = outlet_at(c, inbox);
   list_init(&s->link);
   list_append(&o->subscribers, &s->link);
   o->subscriber_count++, c->subscriber_count++;
@@ -252,6 +279,7 @@ void channel_unsubscribe(struct subscriber *s) {
   list_remove(&s->link);
   pthread_mutex_lock(&c->lock);
   s->outlet->subscriber_count--, c->subscriber_count--;
+  c->left_at = s->outlet->inbox->loop->now;
   pthread_mutex_unlock(&c->lock);
   s->outlet = NULL;
   channel_unref(c);
@@ -274,31 +302,61 @@ static struct member *find_member(struct channel *c, struct span id) {
   return NULL;
 }
 
-bool channel_join(struct channel *c, struct span id, struct span meta) {
+// With the lock held: an event that says who came or went.
+static void tell(struct channel *c, const struct sse_fields *fields, uint64_t key, double now) {
+  char id[CHANNEL_ID_MAX];
+  if (c->finished || is_over_ceiling(c, now)) return;
+  c->seq++;
+  append(c, fields, key, now, id);
+  atomic_fetch_add_explicit(&c->broker->published_total, 1, memory_order_relaxed);
+}
+
+void channel_join(struct channel *c, struct span id, struct span meta, const struct sse_fields *fields, uint64_t key,
+                  double now) {
   pthread_mutex_lock(&c->lock);
   struct member *m = find_member(c, id);
-  bool is_new = !m;
-  if (is_new) {
+  if (!m) {
     m = xcalloc(1, sizeof *m);
     m->id = xstrndup(id.bytes, id.len), m->meta = xstrndup(meta.bytes, meta.len);
     list_append(&c->members, &m->link);
     c->member_count++;
+    tell(c, fields, key, now);
   }
   m->count++;
   pthread_mutex_unlock(&c->lock);
-  return is_new;
 }
 
-bool channel_leave(struct channel *c, struct span id) {
+void channel_leave(struct channel *c, struct span id, const struct sse_fields *fields, uint64_t key, double now) {
   pthread_mutex_lock(&c->lock);
   struct member *m = find_member(c, id);
-  bool was_last = m && --m->count == 0;
-  if (was_last) {
+  if (m && --m->count == 0) {
     free_member(m);
     c->member_count--;
+    tell(c, fields, key, now);
   }
   pthread_mutex_unlock(&c->lock);
-  return was_last;
+}
+
+bool channel_is_finished(struct channel *c) {
+  pthread_mutex_lock(&c->lock);
+  bool finished = c->finished;
+  pthread_mutex_unlock(&c->lock);
+  return finished;
+}
+
+double channel_lonely(struct channel *c, double now) {
+  pthread_mutex_lock(&c->lock);
+  double seconds = c->subscriber_count ? -1 : MAX(now - c->left_at, 0.0);
+  pthread_mutex_unlock(&c->lock);
+  return seconds;
+}
+
+bool channel_is_empty(struct channel *c, double now) {
+  pthread_mutex_lock(&c->lock);
+  expire(c, now);
+  bool empty = !c->subscriber_count && !c->member_count && !c->history.count;
+  pthread_mutex_unlock(&c->lock);
+  return empty;
 }
 
 size_t channel_subscribers(struct channel *c) {

@@ -69,6 +69,8 @@ struct channel {
   struct list members;
   size_t subscriber_count, member_count;
   uint64_t seq, epoch;
+  double left_at;            // when the last subscriber went, or it was made
+  struct channel *source;    // of a derived one, whose numbers it has; else NULL
   bool finished, removed;
   char name[];
 };
@@ -110,16 +112,32 @@ void channel_unsubscribe(struct subscriber *s);
 // The newest n events (-1: all) as references in *events, which the caller drops and frees. Any thread.
 size_t channel_history(struct channel *c, long n, double now, struct event ***events);
 
-// Adds or removes a member; true where it is new, or was the last of that id. Any thread.
-bool channel_join(struct channel *c, struct span id, struct span meta);
-bool channel_leave(struct channel *c, struct span id);
+// Adds or removes a member; where it is new, or was the last of that id, publishes `fields` in the same step, so that
+// these events have the order in which members came and went. Any thread.
+void channel_join(struct channel *c, struct span id, struct span meta, const struct sse_fields *fields, uint64_t key,
+                  double now);
+void channel_leave(struct channel *c, struct span id, const struct sse_fields *fields, uint64_t key, double now);
+
+// Whether it has ended. Any thread.
+bool channel_is_finished(struct channel *c);
+
+// Seconds since the last subscriber went; < 0 where there is one. Any thread.
+double channel_lonely(struct channel *c, double now);
 
 // Drops the reference; NULL is allowed. Any thread.
 void channel_unref(struct channel *c);
 struct channel *channel_ref(struct channel *c);
 
 // For the broker: a channel with one reference.
-struct channel *channel_new(struct broker *b, struct span name, const struct channel_options *o, uint64_t epoch);
+struct channel *channel_new(struct broker *b, struct span name, const struct channel_options *o, uint64_t epoch,
+                            double now);
+
+// A channel outside the broker's names whose events have the numbers of the source's; those up to `dropped` it will
+// never have.
+struct channel *channel_derive(struct channel *source, uint64_t dropped, double now);
+
+// For the broker: lets go of what is too old; true where nothing is left and nobody is there.
+bool channel_is_empty(struct channel *c, double now);
 
 // Subscribers on all workers. Any thread.
 size_t channel_subscribers(struct channel *c);

@@ -69,12 +69,6 @@ static int find_channel(lua_State *L) {
   return 1;
 }
 
-// core.derive_channel(source): a channel outside the broker's names that numbers its events as the source does.
-static int derive_channel(lua_State *L) {
-  struct channel *source = check_channel(L), **box = new_handle(L);
-  *box = channel_new(source->broker, source->node.name, &source->options, source->epoch);
-  return 1;
-}
 
 static int collect_channel(lua_State *L) {
   struct channel **box = luaL_checkudata(L, 1, CHANNEL);
@@ -96,6 +90,12 @@ static uint64_t key_of(lua_State *L, int index, const struct sse_fields *f) {
   return hash_bytes(key, 0);
 }
 
+static int refuse_id(lua_State *L, const char *what) {
+  return raise_error(L, "%s: 'id' is given by the server; put one of your own into data", what);
+}
+
+static bool is_too_large(lua_State *L, size_t len) { return len + CHANNEL_ID_MAX > vm_of(L)->settings->limits.event; }
+
 // channel:publish(event [, key [, seq]]): its id; nil and "full", "finished" or "too large".
 static int publish(lua_State *L) {
   struct channel *c = check_channel(L);
@@ -104,8 +104,8 @@ static int publish(lua_State *L) {
   uint64_t seq = (uint64_t)luaL_optinteger(L, 4, 0);
   lua_settop(L, 3);
   size_t len = event_fields(L, 2, &f, digits);
-  if (f.id.bytes && !seq) return raise_error(L, "channel:publish: 'id' is given by the server; put one of your own into data");
-  if (len + CHANNEL_ID_MAX > vm_of(L)->settings->limits.event) return push_refusal(L, "too large");
+  if (f.id.bytes && !seq) return refuse_id(L, "channel:publish");
+  if (is_too_large(L, len)) return push_refusal(L, "too large");
   uint64_t key = key_of(L, 3, &f);
   switch (channel_publish(c, &f, key, seq, now_of(L), id)) {
   case PUBLISH_FULL: return push_refusal(L, "full");
@@ -114,19 +114,22 @@ static int publish(lua_State *L) {
   }
 }
 
-// channel:finish([event]): true; nil, "finished" where it was.
+// channel:finish([event]): true; nil and "finished" where it was, or "too large".
 static int finish(lua_State *L) {
   struct channel *c = check_channel(L);
   struct sse_fields f;
   char digits[NUMBER_MAX];
   bool has_event = !lua_isnoneornil(L, 2);
-  if (has_event) event_fields(L, 2, &f, digits);
+  size_t len = has_event ? event_fields(L, 2, &f, digits) : 0;
+  if (has_event && f.id.bytes) return refuse_id(L, "channel:finish");
+  if (is_too_large(L, len)) return push_refusal(L, "too large");
   if (channel_finish(c, has_event ? &f : NULL, now_of(L)) != PUBLISH_OK) return push_refusal(L, "finished");
   lua_pushboolean(L, 1);
   return 1;
 }
 
-// channel:subscribe(after or nil, newest events wanted, -1: all): a subscription.
+// channel:subscribe(after or nil, newest events wanted, -1: all [, queue]): a subscription, of a queue other than the
+// channel's.
 static int subscribe(lua_State *L) {
   struct channel *c = check_channel(L);
   struct span after = {0};
@@ -136,7 +139,21 @@ static int subscribe(lua_State *L) {
   *box = NULL;
   luaL_setmetatable(L, SUBSCRIPTION);
   *box = feed_new(vm_of(L)->service, c, after, last);
+  if (!lua_isnoneornil(L, 4)) (*box)->queue_max = (size_t)luaL_checkinteger(L, 4), (*box)->on_full = ON_FULL_DISCONNECT;
   return 1;
+}
+
+// Pushes the lines of data, which come last in an event, as one text.
+static void push_lines(lua_State *L, struct event_text_reader *r, struct span line) {
+  luaL_Buffer text;
+  struct span name;
+  luaL_buffinitsize(L, &text, line.len + r->rest.len);
+  luaL_addlstring(&text, line.bytes, line.len);
+  while (event_text_next(r, &name, &line)) {
+    luaL_addchar(&text, '\n');
+    luaL_addlstring(&text, line.bytes, line.len);
+  }
+  luaL_pushresult(&text);
 }
 
 // Pushes an encoded event as a table of its fields.
@@ -146,14 +163,9 @@ static void push_event(lua_State *L, const struct event *e) {
   lua_createtable(L, 0, 3);
   while (event_text_next(&r, &name, &value)) {
     lua_pushlstring(L, name.bytes, name.len);
-    if (span_equal(name, SPAN("retry"))) lua_pushnumber(L, strtod(value.bytes, NULL) / 1e3);
+    if (span_equal(name, SPAN("data"))) push_lines(L, &r, value);
+    else if (span_equal(name, SPAN("retry"))) lua_pushnumber(L, strtod(value.bytes, NULL) / 1e3);
     else lua_pushlstring(L, value.bytes, value.len);
-    if (span_equal(name, SPAN("data")) && lua_getfield(L, -3, "data") != LUA_TNIL) {
-      lua_pushliteral(L, "\n");
-      lua_pushvalue(L, -3);
-      lua_concat(L, 3);
-      lua_replace(L, -2);
-    } else if (span_equal(name, SPAN("data"))) lua_pop(L, 1);
     lua_settable(L, -3);
   }
 }
@@ -206,19 +218,41 @@ static int skip(lua_State *L) {
   return 0;
 }
 
-// channel:join(id, meta as JSON) and channel:leave(id): true where the member is new, or was the last of its id.
+// channel:join(id, event, key, meta as JSON) and channel:leave(id, event, key): the event is published where the member
+// is new, or was the last of its id.
 static int join(lua_State *L) {
   struct channel *c = check_channel(L);
   struct span id = check_name(L, 2, "channel:join"), meta;
-  meta.bytes = luaL_checklstring(L, 3, &meta.len);
-  lua_pushboolean(L, channel_join(c, id, meta));
-  return 1;
+  struct sse_fields f;
+  char digits[NUMBER_MAX];
+  meta.bytes = luaL_checklstring(L, 5, &meta.len);
+  if (is_too_large(L, event_fields(L, 3, &f, digits))) return raise_error(L, "channel:join: the member is too large");
+  uint64_t key = key_of(L, 4, &f);
+  channel_join(c, id, meta, &f, key, now_of(L));
+  return 0;
 }
 
 static int leave(lua_State *L) {
   struct channel *c = check_channel(L);
   struct span id = check_name(L, 2, "channel:leave");
-  lua_pushboolean(L, channel_leave(c, id));
+  struct sse_fields f;
+  char digits[NUMBER_MAX];
+  event_fields(L, 3, &f, digits);
+  uint64_t key = key_of(L, 4, &f);
+  channel_leave(c, id, &f, key, now_of(L));
+  return 0;
+}
+
+static int is_finished(lua_State *L) {
+  lua_pushboolean(L, channel_is_finished(check_channel(L)));
+  return 1;
+}
+
+// channel:lonely(): seconds since the last subscriber went; nil where there is one.
+static int lonely(lua_State *L) {
+  double seconds = channel_lonely(check_channel(L), now_of(L));
+  if (seconds < 0) lua_pushnil(L);
+  else lua_pushnumber(L, seconds);
   return 1;
 }
 
@@ -239,16 +273,15 @@ static int members(lua_State *L) {
 
 static struct feed **check_subscription(lua_State *L, int index) { return luaL_checkudata(L, index, SUBSCRIPTION); }
 
-static void wake_reader(struct feed *f) {
-  struct task *t = f->owner;
-  f->on_news = NULL, f->owner = NULL;
-  task_wake(t);
+static void wake_readers(struct feed *f) {
+  for (struct list *node; (node = list_shift(&f->readers));) task_wake(container_of(node, struct task, wait_link));
 }
 
 // A reader that fell behind: its client is cut off as any slow one.
 static void give_up(struct feed *f, struct task *t) {
   f->lost = false, f->finished = true;
   if (t->exchange && t->exchange->stream) stream_give_up(t->exchange->stream);
+  else counter_add(&f->service->counters.slow_total, 1);
 }
 
 // subscription:next(): the next event as a table, waiting for it; nil at the end. Its upvalue is the subscription.
@@ -257,7 +290,6 @@ static int next_event(lua_State *L, int status, lua_KContext context) {
   struct feed *f = *(struct feed **)lua_touserdata(L, lua_upvalueindex(1));
   lua_settop(L, 0);
   if (!f) return 0;
-  f->on_news = NULL, f->owner = NULL;
   struct event *e = feed_peek(f);
   if (e) {
     push_event(L, e);
@@ -267,7 +299,8 @@ static int next_event(lua_State *L, int status, lua_KContext context) {
   struct task *t = task_check(L, "subscription");
   if (f->lost) give_up(f, t);
   if (f->finished && !t->cancelled) return 0;
-  f->on_news = wake_reader, f->owner = t;
+  f->on_news = wake_readers;
+  list_append(&f->readers, &t->wait_link);
   return task_wait(L, t, INFINITY, 0, next_event);
 }
 
@@ -304,6 +337,17 @@ static int waiting(lua_State *L) {
   return 1;
 }
 
+// core.derive_channel(source, subscription): a channel for what is made of the source's events that the subscription
+// has and will have.
+static int derive_channel(lua_State *L) {
+  struct channel *source = check_channel(L), **box = new_handle(L);
+  const struct feed *f = *check_subscription(L, 2);
+  if (!f) return raise_error(L, "the subscription is closed");
+  const struct event *first = feed_peek(f);
+  *box = channel_derive(source, first ? first->seq - 1 : f->subscriber.last_seq, now_of(L));
+  return 1;
+}
+
 // core.remove_channel(handle): out of the broker, whatever it holds.
 static int remove_channel(lua_State *L) {
   broker_remove(vm_of(L)->service->broker, check_channel(L));
@@ -336,6 +380,7 @@ void channel_open(lua_State *L) {
   static const luaL_Reg channel_methods[] = {{"publish", publish}, {"finish", finish},   {"subscribe", subscribe},
                                              {"history", history}, {"seq", sequence},    {"count", subscriber_count},
                                              {"skip", skip},       {"join", join},       {"leave", leave},
+                                             {"lonely", lonely},   {"is_finished", is_finished},
                                              {"members", members}, {NULL, NULL}};
   static const luaL_Reg subscription_methods[] = {{"close", subscription_close}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"channel", open_channel}, {"find_channel", find_channel},

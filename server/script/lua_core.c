@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 #include "base/nearest.h"
+#include "event/broker.h"
 #include "event/shared.h"
 #include "http/http1.h"
 #include "script/coroutine.h"
@@ -180,6 +181,7 @@ static int core_random_bytes(lua_State *L) {
 static int core_stats(lua_State *L) {
   const struct vm *vm = vm_of(L);
   const struct counters *c = &vm->service->counters;
+  const struct broker_counters channels = broker_counters(vm->service->broker);
   const struct {
     const char *name;
     uint64_t value;
@@ -191,6 +193,11 @@ static int core_stats(lua_State *L) {
               {"bytes_total", c->bytes_total},
               {"slow_total", c->slow_total},
               {"refused_total", c->refused_total},
+              {"dropped_total", c->dropped_total},
+              {"channels", channels.channels},
+              {"channel_bytes", channels.bytes},
+              {"published_total", channels.published_total},
+              {"full_total", channels.full_total},
               {"shared_bytes", shared_registry_bytes(vm->service->shared)},
               {"tasks", vm->task_count},
               {"lua_bytes", vm->bytes}};

@@ -14,7 +14,8 @@
 #include "script/task.h"
 #include "script/watchdog.h"
 
-enum { GC_PAUSE = 130, GC_STEP_KB = 64 };
+// A small state may double before it is collected again; a large one, of thousands of streams, should not.
+enum { GC_PAUSE_SMALL = 400, GC_PAUSE_LARGE = 130, GC_SMALL = 2 << 20, GC_STEP_KB = 64 };
 static const double GC_IDLE_SECONDS = 0.5;
 
 static void *allocate(void *owner, void *old, size_t old_size, size_t size) {
@@ -101,9 +102,17 @@ static void watch_garbage(struct vm *vm) {
     loop_arm(vm->loop, &vm->gc_timer, vm->loop->now + GC_IDLE_SECONDS);
 }
 
+static void tune_collector(struct vm *vm) {
+  bool is_large = vm->bytes > GC_SMALL;
+  if (is_large == vm->is_large) return;
+  vm->is_large = is_large;
+  lua_gc(vm->L, LUA_GCINC, is_large ? GC_PAUSE_LARGE : GC_PAUSE_SMALL, 200, 0);
+}
+
 static bool on_turn(struct loop_hook *h) {
   struct vm *vm = container_of(h, struct vm, hook);
   bool more = task_run_queue(vm);
+  tune_collector(vm);
   watch_garbage(vm);
   return more;
 }
@@ -115,7 +124,7 @@ static bool has_ready_tasks(struct loop_hook *h) {
 
 static int open_libraries(lua_State *L) {
   struct vm *vm = lua_touserdata(L, 1);
-  lua_gc(L, LUA_GCINC, GC_PAUSE, 200, 0);
+  lua_gc(L, LUA_GCINC, GC_PAUSE_SMALL, 200, 0);
   core_open(L, vm);
   return 0;
 }

@@ -41,6 +41,7 @@ struct vm {
   struct buf scratch;    // JSON on its way into an event
   struct buf warning;    // a warning in the making
   size_t gc_base;        // bytes after the last full cycle of the collector
+  bool is_large;                // its heap, for the collector's pace
   struct timer gc_timer;
 };
 

@@ -38,12 +38,13 @@ struct event *feed_take(struct feed *f) {
   return e;
 }
 
-static bool replace_queued(struct feed *f, struct event *e) {
+// Takes the event with this one's key out of the queue; the new one then goes to the end, so that ids only rise.
+static bool conflate_queued(struct feed *f, const struct event *e) {
   for (size_t i = f->count; i-- > 0;) {
-    struct event **at = slot(f, i);
-    if ((*at)->key != e->key) continue;
-    event_unref(*at);
-    *at = event_ref(e);
+    if (!(*slot(f, i))->seq || (*slot(f, i))->key != e->key) continue;
+    event_unref(*slot(f, i));
+    for (f->count--; i < f->count; i++) *slot(f, i) = *slot(f, i + 1);
+    f->replayed = MIN(f->replayed, f->count);
     return true;
   }
   return false;
@@ -51,21 +52,23 @@ static bool replace_queued(struct feed *f, struct event *e) {
 
 static void lose(struct feed *f) {
   f->lost = true;
-  counter_add(&f->service->counters.slow_total, 1);
   channel_unsubscribe(&f->subscriber);
   tell_reader(f);
 }
 
+static void count_dropped(struct feed *f) { counter_add(&f->service->counters.dropped_total, 1); }
+
 static bool queue_event(struct feed *f, struct event *e) {
-  if (f->on_full == ON_FULL_CONFLATE && replace_queued(f, e)) return true;
-  if (f->count >= f->queue_max + f->replayed) {
+  bool conflated = f->on_full == ON_FULL_CONFLATE && conflate_queued(f, e);
+  if (!conflated && f->count >= f->queue_max + f->replayed) {
     if (f->on_full == ON_FULL_DISCONNECT) {
       lose(f);
       return false;
     }
     event_unref(feed_take(f));
-    counter_add(&f->service->counters.dropped_total, 1);
+    conflated = true;
   }
+  if (conflated) count_dropped(f);
   push(f, event_ref(e));
   tell_reader(f);
   return true;
@@ -75,14 +78,12 @@ static bool queue_event(struct feed *f, struct event *e) {
 static bool make_room(struct feed *f) {
   struct stream *s = f->stream;
   if (!s->blocked && !stream_flush(s)) return false;
-  if (!s->queue_count) f->replayed = 0;
   if (s->queue_count < f->queue_max + f->replayed) return true;
   if (f->on_full == ON_FULL_DISCONNECT) {
     stream_give_up(s);
     return false;
   }
-  stream_drop_oldest(s);
-  counter_add(&f->service->counters.dropped_total, 1);
+  if (stream_drop_oldest(s)) count_dropped(f);
   return true;
 }
 
@@ -90,7 +91,8 @@ static bool on_event(struct subscriber *sub, struct event *e) {
   struct feed *f = of(sub);
   struct stream *s = f->stream;
   if (!s) return queue_event(f, e);
-  if (f->on_full == ON_FULL_CONFLATE && s->blocked && stream_replace(s, e)) return true;
+  if (!s->queue_count) f->replayed = 0;
+  if (f->on_full == ON_FULL_CONFLATE && s->blocked && stream_conflate(s, e)) count_dropped(f);
   if (s->queue_count >= f->queue_max + f->replayed && !make_room(f)) return false;
   stream_send(s, event_ref(e));
   return true;
@@ -121,6 +123,7 @@ struct feed *feed_new(struct service *service, struct channel *c, struct span af
   struct feed *f = xcalloc(1, sizeof *f);
   struct replay r;
   f->service = service, f->subscriber.ops = &subscriber_ops;
+  list_init(&f->readers);
   f->queue_max = c->options.queue, f->on_full = c->options.on_full;
   channel_subscribe(c, service->inbox, &f->subscriber, after, last, service->loop->now, &r);
   if (r.reset) push(f, reset_event());
@@ -139,7 +142,7 @@ void feed_free(struct feed *f) {
 }
 
 void feed_attach(struct feed *f, struct stream *s) {
-  f->on_news = NULL, f->owner = NULL;
+  f->on_news = NULL;
   f->stream = s, s->feed = f;
   size_t replayed = f->replayed;
   for (struct event *e; (e = feed_take(f));) stream_send(s, e);

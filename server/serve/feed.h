@@ -18,7 +18,7 @@ struct feed {
   enum on_full on_full;
   bool finished, lost;              // nothing follows; it fell behind
   void (*on_news)(struct feed *f);  // the queue has something, or finished or lost has changed; NULL: nobody reads
-  void *owner;                      // the reader's
+  struct list readers;              // who waits for that; on_news's own
 };
 
 // Subscribes; what is to be replayed waits in the queue already.

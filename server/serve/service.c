@@ -44,6 +44,7 @@ void service_deinit(struct service *s) {
   service_close_all(s);
   list_remove(&s->flush_hook.link);
   event_unref(s->last_chunk);
+  buf_deinit(&s->head);
   free(s->scratch);
 }
 

@@ -47,6 +47,7 @@ struct service {
   long date_second;
   unsigned seed; // of the jitter
   char *scratch; // where connections read into
+  struct buf head;        // where responses' heads are put together
 };
 
 enum { SCRATCH_LEN = 64 << 10 };

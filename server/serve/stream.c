@@ -130,16 +130,16 @@ static bool has_no_body(int status) { return status == 204 || status == 205 || s
 
 static void send_head(struct stream *s, struct response *head, struct span body) {
   struct conn *c = s->conn;
-  struct buf out = {0};
+  struct buf *out = &c->service->head;
+  buf_reset(out, 4096);
   head->minor = s->request->minor;
   head->keep_alive = head->framing != FRAMING_CLOSE && conn_keeps_alive(c, s->request);
   head->date = service_date(c->service);
   s->status = (uint16_t)head->status, s->framing = (uint8_t)head->framing, s->is_reusable = head->keep_alive;
-  c->proto->ops->write_head(c->proto, head, &out);
-  struct event *e = event_new(out.len + body.len);
-  memcpy(e->bytes, out.bytes, out.len);
-  if (body.len) memcpy(e->bytes + out.len, body.bytes, body.len);
-  buf_deinit(&out);
+  c->proto->ops->write_head(c->proto, head, out);
+  struct event *e = event_new(out->len + body.len);
+  memcpy(e->bytes, out->bytes, out->len);
+  if (body.len) memcpy(e->bytes + out->len, body.bytes, body.len);
   enqueue(s, e);
 }
 
@@ -222,21 +222,27 @@ void stream_leave(struct stream *s, double after) {
 // The first event of which nothing has been sent.
 static uint32_t first_whole(const struct stream *s) { return s->head_sent ? 1 : 0; }
 
-void stream_drop_oldest(struct stream *s) {
-  uint32_t at = first_whole(s);
-  if (at >= s->queue_count) return;
+static void take_out(struct stream *s, uint32_t at) {
   s->queued_bytes -= slice_of(s, s->queue[at]).iov_len;
   event_unref(s->queue[at]);
   s->queue_count--;
+  if (at < s->marked_left) s->marked_left--;
   memmove(s->queue + at, s->queue + at + 1, (s->queue_count - at) * sizeof *s->queue);
 }
 
-bool stream_replace(struct stream *s, struct event *e) {
+bool stream_drop_oldest(struct stream *s) {
+  for (uint32_t i = first_whole(s); i < s->queue_count; i++) {
+    if (!s->queue[i]->seq) continue; // the head, a comment
+    take_out(s, i);
+    return true;
+  }
+  return false;
+}
+
+bool stream_conflate(struct stream *s, const struct event *e) {
   for (uint32_t i = s->queue_count; i-- > first_whole(s);) {
     if (!s->queue[i]->seq || s->queue[i]->key != e->key) continue;
-    s->queued_bytes += slice_of(s, e).iov_len - slice_of(s, s->queue[i]).iov_len;
-    event_unref(s->queue[i]);
-    s->queue[i] = event_ref(e);
+    take_out(s, i);
     return true;
   }
   return false;

@@ -97,7 +97,7 @@ bool stream_flush(struct stream *s);
 // Cuts the connection of a client that is too far behind, and counts it.
 void stream_give_up(struct stream *s);
 
-// Takes the oldest event of which nothing is sent out of the queue; puts `e` in the place of one with its key, false
+// Takes out of the queue, where nothing of it is sent, a channel's oldest event, or the one with this one's key. False
 // where there is none.
-void stream_drop_oldest(struct stream *s);
-bool stream_replace(struct stream *s, struct event *e);
+bool stream_drop_oldest(struct stream *s);
+bool stream_conflate(struct stream *s, const struct event *e);
