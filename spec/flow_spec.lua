@@ -359,4 +359,22 @@ describe("flow", function()
     server:get("/", { client = res.client })
     assert.matches("data: 100\n\n\r\n0\r\n\r\nHTTP/1.1 200 OK", res:raw())
   end)
+
+  it("a spawned task that waits in send learns that the client has left", function()
+    server:close()
+    server = helper.serve [[
+      app:get("/", function()
+        return sse.reply(function(send)
+          sse.spawn(function()
+            print("sent", send(("x"):rep(300 * 1024)))
+          end)
+          sse.sleep(3600)
+        end)
+      end)
+    ]]
+    local res = stalled "/"
+    res:close()
+    assert.matches("sent\tnil\tclosed", server:log())
+    assert.equal(0, server:stats().tasks)
+  end)
 end)

@@ -16,7 +16,6 @@ struct settings settings_default(void) {
                  .lua_memory = (size_t)512 << 20,
                  .shared = 64 << 20,
                  .json_depth = 200,
-                 .connections = 0,
                  .tasks = 100000,
                  .channels = 100000,
                  .channel_bytes = (size_t)256 << 20,

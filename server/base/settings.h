@@ -18,8 +18,7 @@ struct settings {
     size_t lua_memory;   // bytes of one worker's Lua state
     size_t shared;       // bytes of all shared dictionaries together
     size_t json_depth;   // nesting of JSON, both ways
-    size_t connections;  // open connections of the process
-    size_t tasks;        // spawned tasks of one worker
+      size_t tasks;        // spawned tasks of one worker
     double burst;        // CPU seconds that a task may use between two waits
     double hang;         // CPU seconds after which a task that cannot be stopped ends the process
     size_t channels;      // channels of the process

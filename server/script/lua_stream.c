@@ -18,8 +18,11 @@ static int push_closed(lua_State *L) {
   return 2;
 }
 
+// `context`: the exchange, which the sender holds.
 static int sent(lua_State *L, int status, lua_KContext context) {
-  (void)status, (void)context;
+  const struct exchange *ex = (const struct exchange *)context;
+  (void)status;
+  if (!ex->stream) return push_closed(L);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -29,9 +32,9 @@ static int send_value(lua_State *L, struct exchange *ex, int index) {
   if (!ex || !ex->stream || ex->stream->state != STREAM_OPEN) return push_closed(L);
   struct task *t = task_check(L, "send");
   stream_send(ex->stream, event_of_value(L, index));
-  if (!stream_is_full(ex->stream)) return sent(L, LUA_OK, 0);
+  if (!stream_is_full(ex->stream)) return sent(L, LUA_OK, (lua_KContext)ex);
   list_append(&ex->waiters, &t->wait_link);
-  return task_wait(L, t, INFINITY, 0, sent);
+  return task_wait(L, t, INFINITY, (lua_KContext)ex, sent);
 }
 
 int stream_yield(lua_State *L, struct exchange *ex) {
