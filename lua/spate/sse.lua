@@ -111,7 +111,9 @@ end
 function sse.interval(period, fn)
   check_seconds(period, "sse.interval")
   if fn ~= nil then check_function(fn, "sse.interval") end
-  return new(core.ticker(period, fn))
+  local s = new(core.ticker(period, fn))
+  if not fn then s.period = period end
+  return s
 end
 
 -- The values of a list, of an iterator function, or what a coroutine yields.
@@ -230,18 +232,23 @@ local function place_of(fn)
   return info.linedefined > 0 and (" %s:%d"):format(info.short_src, info.linedefined) or ""
 end
 
+local function nil_refusal(fn) -- the error's text
+  return ("stream:map: the function%s returned nil; use filter to leave values out"):format(place_of(fn))
+end
+
 function Stream:map(fn)
   check_self(self, "stream:map")
   check_function(fn, "stream:map")
+  if self.period and self._close == nothing then -- ticks are made into values where they are made
+    return keeping({ self }, new(core.ticker(self.period, fn, nil_refusal)))
+  end
   return derive(self, function(source)
     local next = source.next
     return function()
       local value = next()
       if value == nil then return nil end
       local mapped = fn(value)
-      if mapped == nil then
-        error(("stream:map: the function%s returned nil; use filter to leave values out"):format(place_of(fn)), 0)
-      end
+      if mapped == nil then error(nil_refusal(fn), 0) end
       return mapped
     end
   end)

@@ -30,11 +30,15 @@ static int lua_sleep(lua_State *L) {
   return task_wait(L, t, task_time(t, seconds) + seconds, 0, slept);
 }
 
-enum { TICKER_PERIOD = 1, TICKER_DUE, TICKER_COUNT, TICKER_FN };
+enum { TICKER_PERIOD = 1, TICKER_DUE, TICKER_COUNT, TICKER_FN, TICKER_REFUSAL };
 
-static int return_value(lua_State *L, int status, lua_KContext context) {
-  (void)L, (void)status, (void)context;
-  return 1;
+static int made(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  if (!lua_isnil(L, -1) || lua_isnil(L, lua_upvalueindex(TICKER_REFUSAL))) return 1;
+  lua_pushvalue(L, lua_upvalueindex(TICKER_REFUSAL));
+  lua_pushvalue(L, lua_upvalueindex(TICKER_FN));
+  lua_call(L, 1, 1);
+  return lua_error(L);
 }
 
 static int ticked(lua_State *L, int status, lua_KContext context) {
@@ -44,8 +48,8 @@ static int ticked(lua_State *L, int status, lua_KContext context) {
   if (lua_isnil(L, lua_upvalueindex(TICKER_FN))) return 1;
   lua_pushvalue(L, lua_upvalueindex(TICKER_FN));
   lua_insert(L, -2);
-  lua_callk(L, 1, 1, 0, return_value);
-  return 1;
+  lua_callk(L, 1, 1, 0, made);
+  return made(L, LUA_OK, 0);
 }
 
 // Waits for the next tick, which is due one period after the last one was, however late that came: so a row
@@ -61,13 +65,14 @@ static int next_tick(lua_State *L) {
   return task_wait(L, t, due, 0, ticked);
 }
 
-// core.ticker(period, fn): a function that returns 1, 2, 3 ... or fn of these, one each `period` seconds.
+// core.ticker(period, fn, refusal): a function that returns 1, 2, 3 ... or fn of these, one each `period` seconds; where
+// fn returns nil that is the end, or the error refusal(fn).
 static int lua_ticker(lua_State *L) {
-  lua_settop(L, 2);
+  lua_settop(L, 3);
   lua_pushnumber(L, -1);
   lua_pushinteger(L, 0);
   lua_rotate(L, 2, 2);
-  lua_pushcclosure(L, next_tick, 4);
+  lua_pushcclosure(L, next_tick, 5);
   return 1;
 }
 
