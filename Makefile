@@ -39,7 +39,7 @@ PROGRAM := $(filter-out $(BUILD)/harness/%,$(OBJECTS))
 HARNESS := $(filter-out $(BUILD)/process/%,$(OBJECTS))
 LIBRARY := $(filter-out $(BUILD)/harness/%,$(HARNESS))
 FUZZERS := $(patsubst spec/fuzz/%.c,$(BUILD)/%,$(wildcard spec/fuzz/*.c))
-C_FILES := $(sort $(wildcard server/*/*.[ch] spec/*/*.[ch]))
+C_FILES := $(sort $(wildcard server/*/*.[ch] spec/*.[ch] spec/*/*.[ch]))
 
 NEEDS_BUILD := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libev-dev libjansson-dev lua-argparse 'libllhttp-dev|node-llhttp'
 NEEDS_TEST  := $(NEEDS_BUILD) lua-busted lua-socket curl
@@ -98,7 +98,7 @@ test:
 e2e:
 	@.ci/install $(NEEDS_TEST)
 	@$(MAKE_IN) all
-	@BUILD=$(BUILD) $(BUSTED) spec/e2e_spec.lua
+	@BUILD=$(BUILD) $(LUA) /usr/bin/busted -o spec/summary.lua -p '^e2e_.*_spec' spec
 
 # lua5.4 has no sanitizer in it, so the library comes first in every process; leaks are looked for where the
 # program ends by itself.
@@ -108,14 +108,16 @@ asan:
 	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
 	  BUILD=build/asan $(BUSTED) spec
 
-# Only the program is sanitized: the specs drive it from outside.
+# Only the program is sanitized: the specs drive it from outside. The sanitizer delivers a signal at the next call that
+# it knows, and a loop in Lua makes none, so the watchdog is left out.
 tsan:
 	@.ci/install $(NEEDS_TEST)
 	@$(MAKE_IN) all
 	@$(MAKE_IN) build/tsan/spate build/tsan/shared_stress BUILD=build/tsan CC=gcc CFLAGS="-O1 -g" SANITIZE=-fsanitize=thread
 	@export TSAN_OPTIONS="halt_on_error=1 exitcode=66"; build/tsan/shared_stress && \
-	  BUILD=$(BUILD) SPATE=build/tsan/spate DELIVERY_SUBSCRIBERS=100 \
-	  $(BUSTED) spec/e2e_spec.lua spec/e2e_shared_spec.lua spec/e2e_delivery_spec.lua
+	  BUILD=$(BUILD) SPATE=build/tsan/spate DELIVERY_SUBSCRIBERS=100 $(BUSTED) \
+	  --filter-out="the script has a loop" --filter-out="a C call that never returns" \
+	  spec/e2e_spec.lua spec/e2e_shared_spec.lua spec/e2e_delivery_spec.lua
 
 $(BUILD)/shared_stress: spec/shared_stress.c $(LIBRARY)
 	@echo LD $@

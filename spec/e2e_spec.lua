@@ -427,7 +427,7 @@ end)
       { "no app", 'local x = 1\nlocal y = 2\n', "app.lua:2: expected the script to return its app, got nil", ">    2 | local y = 2", "\nhint: the last line of the script is `return app`" },
       { "a module that is missing", 'local a\nlocal b = require "no.such"\n', "app.lua:2: module 'no.such' not found", '>    2 | local b = require "no.such"', "\nhint: modules are looked for beside the script" },
       { "an error while it is loaded", 'local t\nlocal function f() return t.x end\nf()', "app.lua:2: attempt to index a nil value", ">    2 | local function f()", "app.lua:3: in main chunk" },
-      { "a loop", "while true do end", "app.lua:1: stopped after 0.5 s of CPU time" },
+      { "a loop #watchdog", "while true do end", "app.lua:1: stopped after 0.5 s of CPU time" },
       { "a wait", 'require("spate.sse").sleep(1)', "app.lua:1: ", "\nhint: app:on_start" },
       { "an error that is no text", "error({})", "an error value of type table" },
     } do
@@ -612,7 +612,7 @@ end)
       assert.equal(0, (process:wait()))
     end)
 
-    it("not a C call that never returns: names the place and aborts", function()
+    it("not a C call that never returns: names the place and aborts #watchdog", function()
       local server = serve([[
 app:get("/", function()
   return tostring((("a"):rep(3000)):find(".-.-.-.-b"))

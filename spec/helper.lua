@@ -90,14 +90,16 @@ for _, method in ipairs { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTI
   Server[method:lower()] = function(self, target, options) return self:request(method, target, options) end
 end
 
--- Ends the server and raises what is left over: tasks, timers, events, references, connections.
-function Server:close()
+-- Ends the server and raises what is left over: tasks, timers, events, references, connections. `kept` are the
+-- numbers of those that the application itself keeps, such as { tasks = 1, timers = 1 } of an sse.every.
+function Server:close(kept)
   for _, client in ipairs(self.clients) do client:finish() end
   self:turn()
   self:advance(3) -- connections that linger
   local stats, left = self:stats(), {}
   for _, kind in ipairs { "connections", "streams", "tasks", "timers", "events", "refs" } do
-    if stats[kind] ~= 0 then left[#left + 1] = ("%d %s"):format(stats[kind], kind) end
+    local count = stats[kind] - (kept and kept[kind] or 0)
+    if count ~= 0 then left[#left + 1] = ("%d %s"):format(count, kind) end
   end
   self.core:close()
   if #left > 0 then error("left over at the end: " .. table.concat(left, ", "), 2) end

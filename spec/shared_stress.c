@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Many threads at the shared dictionaries at once, for ThreadSanitizer; says nothing where all is well. To
-// build:
-//   cc -std=gnu11 -D_GNU_SOURCE -O1 -g -fsanitize=thread -pthread -Iserver -o build/shared_stress
-//     spec/shared_stress.c server/event/shared*.c server/base/{map,buf,mem}.c server/loop/timer.c -lm
+// Many threads at the shared dictionaries at once, for ThreadSanitizer; says nothing where all is well. `make
+// tsan` builds and runs it.
 #include <assert.h>
 #include <math.h>
 #include <pthread.h>

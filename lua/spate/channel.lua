@@ -17,13 +17,20 @@ return function(sse)
   local function number(options, name, default, least)
     local value = options[name]
     if value == nil then return default end
-    if type(value) ~= "number" or value < least or value ~= value then
+    if type(value) ~= "number" or not (value >= least and value < 2^53) then
       core.raise(("sse.channel: %s: expected a number of %d or more, got %s"):format(name, least, tostring(value)))
     end
     return name == "ttl" and value or math.floor(value)
   end
 
+  local function check_table(options, what)
+    if options == nil then return {} end
+    if type(options) ~= "table" then core.raise(("%s: expected a table of options, got %s"):format(what, type(options))) end
+    return options
+  end
+
   local function check_options(options)
+    options = check_table(options, "sse.channel")
     for name in pairs(options) do
       if not OPTIONS[name] then
         core.raise(("sse.channel: unknown option '%s'; it has history, history_bytes, ttl, queue, on_full and key"):format(tostring(name)))
@@ -50,7 +57,7 @@ return function(sse)
   -- The channel of this name, made where there is none; its options are those of whoever made it. nil, "full" where
   -- the process has as many as limits.channels allows.
   local function open(_, name, options)
-    local handle, created = core.channel(name, check_options(options or {}))
+    local handle, created = core.channel(name, check_options(options))
     if not handle then return nil, created end
     return new(handle, options), created
   end
@@ -76,7 +83,7 @@ return function(sse)
   end
 
   local function subscription(handle, options)
-    options = options or {}
+    options = check_table(options, "channel:subscribe")
     for name in pairs(options) do
       if not SUBSCRIBE[name] then core.raise(("channel:subscribe: unknown option '%s'; it has after and replay"):format(tostring(name))) end
     end
@@ -250,7 +257,7 @@ return function(sse)
   end
 
   function sse.resumable(key, fn, options)
-    options = options or {}
+    options = check_table(options, "sse.resumable")
     if type(key) ~= "string" then core.raise("sse.resumable: expected a key as a string, got " .. type(key)) end
     if type(fn) ~= "function" then core.raise("sse.resumable: expected a function, got " .. type(fn)) end
     for name in pairs(options) do

@@ -11,6 +11,7 @@ local CHANNEL_OPTIONS = { "history", "history_bytes", "ttl", "queue", "on_full",
 local OWN_OPTIONS = { replay = true, prefix = true, authorize = true }
 local FIELDS = { event = true, data = true, json = true } -- what a client may set; ids are the server's
 local NAME_MAX = 255
+local OBJECT = getmetatable(json.object {})
 local REFUSALS = { full = 503, finished = 409, ["too large"] = 413 }
 
 -- The options of the channel among those of the pair.
@@ -93,7 +94,7 @@ local function read_event(req)
   if not is_json(req) then return { data = body } end
   local fields, err = json.decode(body)
   if fields == nil then return nil, 400, err end
-  if type(fields) ~= "table" or json.encode(fields):sub(1, 1) ~= "{" then return nil, 400, "expected an object" end
+  if getmetatable(fields) ~= OBJECT then return nil, 400, "expected an object" end
   local event, problem = check_fields(fields)
   return event, 400, problem
 end

@@ -14,7 +14,7 @@ struct map_node {
 struct map {
   struct map_node **buckets;
   size_t count, size;
-  uint64_t seed;  // so that nobody can choose names that collide
+  uint64_t seed; // so that nobody can choose names that collide
 };
 
 // An empty map.

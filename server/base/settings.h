@@ -6,21 +6,21 @@
 
 struct settings {
   struct {
-    size_t head;         // request line and fields together -> 431
-    size_t target;       // request target -> 414
-    size_t fields;       // number of fields -> 431
-    size_t body;         // request body -> 413
-    size_t query_pairs;  // pairs in a query -> 400
-    size_t event;        // one encoded event -> an error at the sender's line
-    size_t queue_high;   // a stream's unsent bytes above which its producer waits ...
-    size_t queue_low;    // ... and below which it goes on
-    size_t queue_events; // a stream's unsent events above which its producer waits
-    size_t lua_memory;   // bytes of one worker's Lua state
-    size_t shared;       // bytes of all shared dictionaries together
-    size_t json_depth;   // nesting of JSON, both ways
-      size_t tasks;        // spawned tasks of one worker
-    double burst;        // CPU seconds that a task may use between two waits
-    double hang;         // CPU seconds after which a task that cannot be stopped ends the process
+    size_t head;          // request line and fields together -> 431
+    size_t target;        // request target -> 414
+    size_t fields;        // number of fields -> 431
+    size_t body;          // request body -> 413
+    size_t query_pairs;   // pairs in a query -> 400
+    size_t event;         // one encoded event -> an error at the sender's line
+    size_t queue_high;    // a stream's unsent bytes above which its producer waits ...
+    size_t queue_low;     // ... and below which it goes on
+    size_t queue_events;  // a stream's unsent events above which its producer waits
+    size_t lua_memory;    // bytes of one worker's Lua state
+    size_t shared;        // bytes of all shared dictionaries together
+    size_t json_depth;    // nesting of JSON, both ways
+    size_t tasks;         // spawned tasks of one worker
+    double burst;         // CPU seconds that a task may use between two waits
+    double hang;          // CPU seconds after which a task that cannot be stopped ends the process
     size_t channels;      // channels of the process
     size_t channel_bytes; // their histories together
   } limits;

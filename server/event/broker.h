@@ -4,19 +4,19 @@
 #include "event/channel.h"
 
 struct broker_limits {
-  size_t channels;  // at a time
-  size_t bytes;     // of history, all channels together
+  size_t channels; // at a time
+  size_t bytes;    // of history, all channels together
 };
 
 struct broker_counters {
-  size_t channels, events, bytes, full_total, published_total;  // events: in histories
+  size_t channels, events, bytes, full_total, published_total; // events: in histories
 };
 
 struct broker {
   pthread_mutex_t lock;
   struct map channels;
   struct broker_limits limits;
-  atomic_long bytes, events;  // of histories
+  atomic_long bytes, events; // of histories
   atomic_ulong full_total, published_total;
   uint64_t created;
   double swept_at;
@@ -27,9 +27,9 @@ void broker_init(struct broker *b, struct broker_limits limits);
 // Frees the channels that are left; nobody uses them any more.
 void broker_deinit(struct broker *b);
 
-// The channel of this name with a reference for the caller, made where there is none (*created tells); NULL where
-// limits.channels is reached. `wall` is the time since 1970, for its epoch. About once a second it also lets go of
-// the channels that nobody holds and that have no past.
+// The channel of this name with a reference for the caller, made where there is none (*created tells); NULL
+// where limits.channels is reached. `wall` is the time since 1970, for its epoch. About once a second it also
+// lets go of the channels that nobody holds and that have no past.
 struct channel *broker_open(struct broker *b, struct span name, const struct channel_options *o, double now,
                             double wall, bool *created);
 

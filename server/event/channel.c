@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
-// The lock of a channel is held for an encoding and a few pointers, never across a call into Lua or I/O, and never
-// together with another channel's. Only the thread of its worker touches a list of subscribers, so that the fan-out
-// itself runs unlocked.
+// The lock of a channel is held for an encoding and a few pointers, never across a call into Lua or I/O, and
+// never together with another channel's. Only the thread of its worker touches a list of subscribers, so that
+// the fan-out itself runs unlocked.
 #include "event/channel.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/mem.h"
 #include "event/broker.h"
 
-enum { PENDING_MAX = 65536 };  // events left for one worker; beyond, its subscribers lose them and are told
+enum { PENDING_MAX = 65536 }; // events left for one worker; beyond, its subscribers lose them and are told
 
-struct channel *channel_new(struct broker *b, struct span name, const struct channel_options *o, uint64_t epoch,
-                            double now) {
+struct channel *channel_new(struct broker *b, struct span name, const struct channel_options *o,
+                            uint64_t epoch, double now) {
   struct channel *c = xcalloc(1, sizeof *c + name.len + 1);
   memcpy(c->name, name.bytes, name.len);
   c->node.name = (struct span){c->name, name.len};
@@ -66,7 +66,7 @@ void channel_unref(struct channel *c) {
 }
 
 static bool finish_subscribers(struct outlet *o) {
-  list_each(node, &o->subscribers) {
+  list_each (node, &o->subscribers) {
     struct subscriber *s = container_of(node, struct subscriber, link);
     s->ops->on_finish(s);
   }
@@ -97,7 +97,8 @@ static void deliver(struct message *m) {
   o->pending_count = o->pending_cap = 0;
   o->posted = o->lost = false;
   pthread_mutex_unlock(&c->lock);
-  list_each(node, &o->subscribers) hand_out(container_of(node, struct subscriber, link), events, count, lost);
+  list_each (node, &o->subscribers)
+    hand_out(container_of(node, struct subscriber, link), events, count, lost);
   if (finished) finish_subscribers(o);
   for (size_t i = 0; i < count; i++) event_unref(events[i]);
   free(events);
@@ -127,11 +128,13 @@ static void leave_event(struct outlet *o, struct event *e) {
 }
 
 static size_t write_id(const struct channel *c, uint64_t seq, char id[CHANNEL_ID_MAX]) {
-  return (size_t)snprintf(id, CHANNEL_ID_MAX, "%llx-%llu", (unsigned long long)c->epoch, (unsigned long long)seq);
+  return (size_t)snprintf(id, CHANNEL_ID_MAX, "%llx-%llu", (unsigned long long)c->epoch,
+                          (unsigned long long)seq);
 }
 
 // With the lock held: the event with its number, into history and to the outlets.
-static void append(struct channel *c, const struct sse_fields *fields, uint64_t key, double now, char id[CHANNEL_ID_MAX]) {
+static void append(struct channel *c, const struct sse_fields *fields, uint64_t key, double now,
+                   char id[CHANNEL_ID_MAX]) {
   struct sse_fields f = *fields;
   f.id = (struct span){id, write_id(c, c->seq, id)};
   struct event *e = sse_encode(&f, sse_length(&f));
@@ -165,8 +168,8 @@ static bool is_over_ceiling(struct channel *c, double now) {
   return true;
 }
 
-enum publish_result channel_publish(struct channel *c, const struct sse_fields *fields, uint64_t key, uint64_t seq,
-                                    double now, char id[CHANNEL_ID_MAX]) {
+enum publish_result channel_publish(struct channel *c, const struct sse_fields *fields, uint64_t key,
+                                    uint64_t seq, double now, char id[CHANNEL_ID_MAX]) {
   enum publish_result result = PUBLISH_OK;
   pthread_mutex_lock(&c->lock);
   if (c->finished) result = PUBLISH_FINISHED;
@@ -245,8 +248,8 @@ static size_t newest(const struct channel *c, long n) {
   return n < 0 ? c->history.count : MIN((size_t)n, c->history.count);
 }
 
-// With the lock held: what is to be replayed. The number of the newest event that the subscriber then has: where
-// other workers' derived channels are ahead of this one, that may be one still to come.
+// With the lock held: what is to be replayed. The number of the newest event that the subscriber then has:
+// where other workers' derived channels are ahead of this one, that may be one still to come.
 static uint64_t read_past(struct channel *c, struct span after, long last, struct replay *r) {
   uint64_t seq = 0;
   *r = (struct replay){.count = newest(c, last), .finished = c->finished};
@@ -260,8 +263,8 @@ static uint64_t read_past(struct channel *c, struct span after, long last, struc
   return MAX(c->seq, seq);
 }
 
-void channel_subscribe(struct channel *c, struct inbox *inbox, struct subscriber *s, struct span after, long last,
-                       double now, struct replay *r) {
+void channel_subscribe(struct channel *c, struct inbox *inbox, struct subscriber *s, struct span after,
+                       long last, double now, struct replay *r) {
   pthread_mutex_lock(&c->lock);
   expire(c, now);
   s->last_seq = read_past(c, after, last, r);
@@ -295,7 +298,7 @@ size_t channel_history(struct channel *c, long n, double now, struct event ***ev
 }
 
 static struct member *find_member(struct channel *c, struct span id) {
-  list_each(node, &c->members) {
+  list_each (node, &c->members) {
     struct member *m = container_of(node, struct member, link);
     if (span_equal(span_of(m->id), id)) return m;
   }
@@ -311,8 +314,8 @@ static void tell(struct channel *c, const struct sse_fields *fields, uint64_t ke
   atomic_fetch_add_explicit(&c->broker->published_total, 1, memory_order_relaxed);
 }
 
-void channel_join(struct channel *c, struct span id, struct span meta, const struct sse_fields *fields, uint64_t key,
-                  double now) {
+void channel_join(struct channel *c, struct span id, struct span meta, const struct sse_fields *fields,
+                  uint64_t key, double now) {
   pthread_mutex_lock(&c->lock);
   struct member *m = find_member(c, id);
   if (!m) {
@@ -326,7 +329,8 @@ void channel_join(struct channel *c, struct span id, struct span meta, const str
   pthread_mutex_unlock(&c->lock);
 }
 
-void channel_leave(struct channel *c, struct span id, const struct sse_fields *fields, uint64_t key, double now) {
+void channel_leave(struct channel *c, struct span id, const struct sse_fields *fields, uint64_t key,
+                   double now) {
   pthread_mutex_lock(&c->lock);
   struct member *m = find_member(c, id);
   if (m && --m->count == 0) {
@@ -368,7 +372,7 @@ size_t channel_subscribers(struct channel *c) {
 
 size_t channel_members(struct channel *c, struct buf *out) {
   pthread_mutex_lock(&c->lock);
-  list_each(node, &c->members) {
+  list_each (node, &c->members) {
     struct member *m = container_of(node, struct member, link);
     buf_append(out, m->id, strlen(m->id) + 1);
     buf_append(out, m->meta, strlen(m->meta) + 1);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A named channel: whoever publishes reaches every subscriber of the process once, in order. Under the channel's
-// lock an event gets its number, its bytes and its place in history, and is left at the outlet of each worker that
-// has subscribers; the worker is woken once for all that is left there.
+// A named channel: whoever publishes reaches every subscriber of the process once, in order. Under the
+// channel's lock an event gets its number, its bytes and its place in history, and is left at the outlet of
+// each worker that has subscribers; the worker is woken once for all that is left there.
 #pragma once
 #include <pthread.h>
 #include "base/buf.h"
@@ -21,68 +21,68 @@ enum on_full { ON_FULL_DISCONNECT, ON_FULL_DROP_OLDEST, ON_FULL_CONFLATE };
 struct channel_options {
   size_t history, history_bytes;
   double ttl;
-  size_t queue;  // events that may wait for one subscriber
+  size_t queue; // events that may wait for one subscriber
   enum on_full on_full;
 };
 
 // What a subscriber is told, on its worker's thread.
 struct subscriber_ops {
-  bool (*on_event)(struct subscriber *s, struct event *e);  // borrowed; false: the subscriber is gone
-  void (*on_finish)(struct subscriber *s);                  // nothing follows
-  void (*on_lost)(struct subscriber *s);                    // events were dropped: its worker was too late
+  bool (*on_event)(struct subscriber *s, struct event *e); // borrowed; false: the subscriber is gone
+  void (*on_finish)(struct subscriber *s);                 // nothing follows
+  void (*on_lost)(struct subscriber *s);                   // events were dropped: its worker was too late
 };
 
 struct subscriber {
   struct list link;
   struct outlet *outlet;
   const struct subscriber_ops *ops;
-  uint64_t last_seq;  // of what it has; live events up to here are not for it
+  uint64_t last_seq; // of what it has; live events up to here are not for it
 };
 
 // A channel's end at one worker. Made with the first subscriber there, freed with the channel.
 struct outlet {
   struct message message;
   struct channel *channel;
-  struct inbox *inbox;        // of the worker
+  struct inbox *inbox; // of the worker
   struct outlet *next;
-  struct list subscribers;    // worker's thread only
-  size_t subscriber_count;    // behind the lock
-  struct event **pending;     // behind the lock
+  struct list subscribers; // worker's thread only
+  size_t subscriber_count; // behind the lock
+  struct event **pending;  // behind the lock
   size_t pending_count, pending_cap;
-  bool posted, lost;          // behind the lock
+  bool posted, lost; // behind the lock
 };
 
 struct member {
   struct list link;
-  unsigned count;   // how often it has joined
-  char *id, *meta;  // meta: JSON
+  unsigned count;  // how often it has joined
+  char *id, *meta; // meta: JSON
 };
 
 struct channel {
   struct map_node node;
   struct broker *broker;
   pthread_mutex_t lock;
-  atomic_uint refs;          // broker, outlets on their way, whoever holds it
+  atomic_uint refs; // broker, outlets on their way, whoever holds it
   struct channel_options options;
   struct history history;
   struct outlet *outlets;
   struct list members;
   size_t subscriber_count, member_count;
   uint64_t seq, epoch;
-  double left_at;            // when the last subscriber went, or it was made
-  struct channel *source;    // of a derived one, whose numbers it has; else NULL
+  double left_at;         // when the last subscriber went, or it was made
+  struct channel *source; // of a derived one, whose numbers it has; else NULL
   bool finished, removed;
   char name[];
 };
 
 enum publish_result { PUBLISH_OK, PUBLISH_FULL, PUBLISH_FINISHED, PUBLISH_TOO_LARGE };
 
-// Encodes and publishes. The fields' id is replaced by the server's own, written to `id` (CHANNEL_ID_MAX bytes).
-// `key` tells events apart that conflate. `seq` 0: the next number; else that number, where it is a later one. Any
-// thread.
+// Encodes and publishes. The fields' id is replaced by the server's own, written to `id` (CHANNEL_ID_MAX
+// bytes). `key` tells events apart that conflate. `seq` 0: the next number; else that number, where it is a
+// later one. Any thread.
 enum { CHANNEL_ID_MAX = 48, CHANNEL_NAME_MAX = 255 };
-enum publish_result channel_publish(struct channel *c, const struct sse_fields *fields, uint64_t key, uint64_t seq,
-                                    double now, char id[CHANNEL_ID_MAX]);
+enum publish_result channel_publish(struct channel *c, const struct sse_fields *fields, uint64_t key,
+                                    uint64_t seq, double now, char id[CHANNEL_ID_MAX]);
 
 // Publishes the last events of all, `fields` (may be NULL), and ends the channel. Any thread.
 enum publish_result channel_finish(struct channel *c, const struct sse_fields *fields, double now);
@@ -91,20 +91,21 @@ enum publish_result channel_finish(struct channel *c, const struct sse_fields *f
 uint64_t channel_seq(struct channel *c);
 void channel_skip(struct channel *c, uint64_t seq);
 
-// What a new subscriber has missed and may have: `events` (references, to be dropped and freed by the caller).
+// What a new subscriber has missed and may have: `events` (references, to be dropped and freed by the
+// caller).
 struct replay {
   struct event **events;
   size_t count;
-  bool reset;     // it asked for what history no longer holds, or never did
-  bool finished;  // nothing will follow
+  bool reset;    // it asked for what history no longer holds, or never did
+  bool finished; // nothing will follow
 };
 
 enum { REPLAY_NONE = 0, REPLAY_ALL = -1 };
 
-// Subscribes and reads history in one step: no event is lost or twice. `after` an id, or empty; then the newest
-// `last` events (REPLAY_ALL: all there are). Worker thread of `inbox`.
-void channel_subscribe(struct channel *c, struct inbox *inbox, struct subscriber *s, struct span after, long last,
-                       double now, struct replay *r);
+// Subscribes and reads history in one step: no event is lost or twice. `after` an id, or empty; then the
+// newest `last` events (REPLAY_ALL: all there are). Worker thread of `inbox`.
+void channel_subscribe(struct channel *c, struct inbox *inbox, struct subscriber *s, struct span after,
+                       long last, double now, struct replay *r);
 
 // Ends a subscription; harmless when done twice. Worker thread.
 void channel_unsubscribe(struct subscriber *s);
@@ -112,11 +113,12 @@ void channel_unsubscribe(struct subscriber *s);
 // The newest n events (-1: all) as references in *events, which the caller drops and frees. Any thread.
 size_t channel_history(struct channel *c, long n, double now, struct event ***events);
 
-// Adds or removes a member; where it is new, or was the last of that id, publishes `fields` in the same step, so that
-// these events have the order in which members came and went. Any thread.
-void channel_join(struct channel *c, struct span id, struct span meta, const struct sse_fields *fields, uint64_t key,
-                  double now);
-void channel_leave(struct channel *c, struct span id, const struct sse_fields *fields, uint64_t key, double now);
+// Adds or removes a member; where it is new, or was the last of that id, publishes `fields` in the same step,
+// so that these events have the order in which members came and went. Any thread.
+void channel_join(struct channel *c, struct span id, struct span meta, const struct sse_fields *fields,
+                  uint64_t key, double now);
+void channel_leave(struct channel *c, struct span id, const struct sse_fields *fields, uint64_t key,
+                   double now);
 
 // Whether it has ended. Any thread.
 bool channel_is_finished(struct channel *c);
@@ -129,11 +131,11 @@ void channel_unref(struct channel *c);
 struct channel *channel_ref(struct channel *c);
 
 // For the broker: a channel with one reference.
-struct channel *channel_new(struct broker *b, struct span name, const struct channel_options *o, uint64_t epoch,
-                            double now);
+struct channel *channel_new(struct broker *b, struct span name, const struct channel_options *o,
+                            uint64_t epoch, double now);
 
-// A channel outside the broker's names whose events have the numbers of the source's; those up to `dropped` it will
-// never have.
+// A channel outside the broker's names whose events have the numbers of the source's; those up to `dropped`
+// it will never have.
 struct channel *channel_derive(struct channel *source, uint64_t dropped, double now);
 
 // For the broker: lets go of what is too old; true where nothing is left and nobody is there.

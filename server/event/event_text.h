@@ -11,7 +11,8 @@ static inline struct event_text_reader event_text_of(const struct event *e) {
   return (struct event_text_reader){{e->bytes + e->bare_at, e->bare_len}};
 }
 
-// The next line's field name ("comment" of a comment) and value, which point into the event; false at the end.
+// The next line's field name ("comment" of a comment) and value, which point into the event; false at the
+// end.
 static inline bool event_text_next(struct event_text_reader *r, struct span *name, struct span *value) {
   struct span line = span_split(&r->rest, '\n');
   if (!line.len) return false;

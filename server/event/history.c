@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Events lie in the order of their numbers, so a look-up is a binary search: it costs the same whatever a client
-// claims to have seen.
+// Events lie in the order of their numbers, so a look-up is a binary search: it costs the same whatever a
+// client claims to have seen.
 #include "event/history.h"
 #include <stdlib.h>
 #include "base/mem.h"
@@ -9,7 +9,9 @@ void history_init(struct history *h, size_t max, size_t bytes_max, double ttl) {
   *h = (struct history){.max = max, .bytes_max = bytes_max, .ttl = ttl};
 }
 
-static struct past *place(const struct history *h, size_t i) { return &h->ring[(h->first + i) & (h->cap - 1)]; }
+static struct past *place(const struct history *h, size_t i) {
+  return &h->ring[(h->first + i) & (h->cap - 1)];
+}
 
 static void drop_first(struct history *h) {
   struct past *p = place(h, 0);
@@ -51,7 +53,9 @@ long history_add(struct history *h, struct event *e, double now) {
   return (long)h->bytes - before;
 }
 
-struct event *history_at(const struct history *h, size_t i) { return place(h, i)->event; }
+struct event *history_at(const struct history *h, size_t i) {
+  return place(h, i)->event;
+}
 
 long history_after(const struct history *h, uint64_t seq) {
   size_t low = 0, high = h->count;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A channel's past: its newest events, bounded by number, bytes and age. Not thread-safe: the channel's lock is.
+// A channel's past: its newest events, bounded by number, bytes and age. Not thread-safe: the channel's lock
+// is.
 #pragma once
 #include <stdbool.h>
 #include "event/event.h"
@@ -7,13 +8,13 @@
 struct history {
   struct past {
     struct event *event;
-    double at;  // seconds of the monotonic clock
-  } *ring;
-  size_t cap, first, count;  // cap is a power of two
-  size_t max, bytes_max;     // 0: no history; 0: any number of bytes
-  double ttl;                // seconds; 0: any age
+    double at; // seconds of the monotonic clock
+  } * ring;
+  size_t cap, first, count; // cap is a power of two
+  size_t max, bytes_max;    // 0: no history; 0: any number of bytes
+  double ttl;               // seconds; 0: any age
   size_t bytes;
-  uint64_t dropped;          // seq of the newest event that it has let go of
+  uint64_t dropped; // seq of the newest event that it has let go of
 };
 
 void history_init(struct history *h, size_t max, size_t bytes_max, double ttl);

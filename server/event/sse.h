@@ -19,6 +19,6 @@ const char *sse_refusal(const struct sse_fields *f);
 // The bytes that the encoded event takes, without a frame.
 size_t sse_length(const struct sse_fields *f);
 
-// Encodes fields that sse_refusal has no objection to: comment, event, id, retry, data, a blank line; `len` is their
-// sse_length. The caller owns the one reference. Any thread.
+// Encodes fields that sse_refusal has no objection to: comment, event, id, retry, data, a blank line; `len`
+// is their sse_length. The caller owns the one reference. Any thread.
 struct event *sse_encode(const struct sse_fields *f, size_t len);

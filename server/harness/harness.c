@@ -27,7 +27,7 @@ struct harness {
   struct settings settings;
   struct service service;
   struct inbox inbox;
-  struct broker *broker;  // its own, or another server's
+  struct broker *broker; // its own, or another server's
   struct broker own_broker;
   struct shared_registry *shared; // likewise
   struct shared_registry own_shared;
@@ -77,13 +77,14 @@ static double option(lua_State *L, const char *name, double otherwise) {
 static void open_server(struct harness *h, double epoch) {
   manual_clock_init(&h->clock, epoch);
   loop_init(&h->loop, &h->clock.clock, false);
-  h->events_before = event_count();
   if (!h->broker) {
     h->broker = &h->own_broker;
-    broker_init(h->broker, (struct broker_limits){h->settings.limits.channels, h->settings.limits.channel_bytes});
+    broker_init(h->broker,
+                (struct broker_limits){h->settings.limits.channels, h->settings.limits.channel_bytes});
     h->shared = &h->own_shared;
     shared_registry_init(h->shared, h->settings.limits.shared);
   }
+  h->events_before = event_count() - (long)broker_counters(h->broker).events;
   inbox_init(&h->inbox, &h->loop);
   service_init(&h->service, &h->loop, &h->settings, &service_ops);
   h->service.inbox = &h->inbox;
@@ -94,8 +95,8 @@ static void open_server(struct harness *h, double epoch) {
   h->is_open = true;
 }
 
-// The server with which the new one shares what the workers of a process share. It is kept as the new one's user
-// value, so that it is collected later.
+// The server with which the new one shares what the workers of a process share. It is kept as the new one's
+// user value, so that it is collected later.
 static void share_with(lua_State *L, struct harness *h) {
   if (!lua_istable(L, 1) || lua_getfield(L, 1, "with") == LUA_TNIL) return;
   struct harness *other = luaL_checkudata(L, -1, SERVER);
@@ -242,9 +243,11 @@ static int server_stats(lua_State *L) {
   set(L, "slow_total", (double)c->slow_total);
   set(L, "refused_total", (double)c->refused_total);
   set(L, "lua_bytes", (double)h->vm->bytes);
-  // One event is the service's last chunk, one at most the state's keep-alive comment; a history keeps its own.
+  // One event is the service's last chunk, one at most the state's keep-alive comment; a history keeps its
+  // own.
   struct broker_counters channels = broker_counters(h->broker);
-  set(L, "events", (double)(event_count() - h->events_before - 1 - (h->vm->comment != NULL)) - (double)channels.events);
+  set(L, "events",
+      (double)(event_count() - h->events_before - 1 - (h->vm->comment != NULL)) - (double)channels.events);
   set(L, "channels", (double)channels.channels);
   set(L, "tasks", (double)h->vm->task_count);
   set(L, "timers", (double)(h->loop.timers.count - timer_is_armed(&h->vm->gc_timer)));
@@ -361,16 +364,21 @@ static void new_class(lua_State *L, const char *name, const luaL_Reg *methods, l
 __attribute__((visibility("default"))) int luaopen_harness(lua_State *L);
 
 int luaopen_harness(lua_State *L) {
-  static const luaL_Reg server_methods[] = {{"load", server_load},   {"connect", server_connect},
-                                            {"turn", server_turn},   {"jump", server_jump},   {"advance", server_advance},
-                                            {"now", server_now},     {"drain", server_drain},
-                                            {"stats", server_stats}, {"log", server_log},
-                                            {"close", server_close}, {NULL, NULL}};
-  static const luaL_Reg client_methods[] = {{"send", client_send},     {"take", client_take},
-                                            {"finish", client_finish}, {"reset", client_reset},
-                                            {"window", client_window}, {"pieces", client_pieces},
-                                            {"state", client_state},   {"writes", client_writes},
+  static const luaL_Reg server_methods[] = {{"load", server_load},
+                                            {"connect", server_connect},
+                                            {"turn", server_turn},
+                                            {"jump", server_jump},
+                                            {"advance", server_advance},
+                                            {"now", server_now},
+                                            {"drain", server_drain},
+                                            {"stats", server_stats},
+                                            {"log", server_log},
+                                            {"close", server_close},
                                             {NULL, NULL}};
+  static const luaL_Reg client_methods[] = {
+      {"send", client_send},   {"take", client_take},     {"finish", client_finish},
+      {"reset", client_reset}, {"window", client_window}, {"pieces", client_pieces},
+      {"state", client_state}, {"writes", client_writes}, {NULL, NULL}};
   new_class(L, SERVER, server_methods, server_close);
   new_class(L, CLIENT, client_methods, client_collect);
   lua_newtable(L);

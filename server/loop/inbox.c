@@ -17,10 +17,18 @@ static bool drain(struct loop_hook *h) {
   return false;
 }
 
+static bool has_messages(struct loop_hook *h) {
+  struct inbox *b = container_of(h, struct inbox, hook);
+  pthread_mutex_lock(&b->lock);
+  bool any = !list_empty(&b->messages);
+  pthread_mutex_unlock(&b->lock);
+  return any;
+}
+
 static void on_wake(struct ev_loop *ev, struct ev_async *w, int events) { (void)ev, (void)w, (void)events; }
 
 void inbox_init(struct inbox *b, struct loop *l) {
-  *b = (struct inbox){.loop = l, .hook = {.run = drain}};
+  *b = (struct inbox){.loop = l, .hook = {.run = drain, .is_ready = has_messages}};
   pthread_mutex_init(&b->lock, NULL);
   list_init(&b->messages);
   loop_hook_add(l, &b->hook);

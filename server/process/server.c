@@ -196,7 +196,8 @@ int server_run(const struct options *o) {
   int code = -1;
   open_standard_descriptors();
   raise_descriptor_limit();
-  broker_init(&s.broker, (struct broker_limits){o->settings.limits.channels, o->settings.limits.channel_bytes});
+  broker_init(&s.broker,
+              (struct broker_limits){o->settings.limits.channels, o->settings.limits.channel_bytes});
   shared_registry_init(&s.shared, o->settings.limits.shared);
   block_signals(&set);
   s.fds = xmalloc((s.worker_count * s.listen_count + 1) * sizeof *s.fds);

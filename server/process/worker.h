@@ -15,7 +15,7 @@ enum worker_state { WORKER_LOADING, WORKER_READY, WORKER_FAILED, WORKER_ENDING, 
 struct worker_config {
   const struct settings *settings;
   const char *app;
-  struct broker *broker;  // the process's channels
+  struct broker *broker;          // the process's channels
   struct shared_registry *shared; // the process's dictionaries
   int number;
   int *listeners; // descriptors; closed and set to -1 when it stops listening

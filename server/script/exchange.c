@@ -78,7 +78,7 @@ static const struct stream_ops stream_ops = {.on_body = on_body, .on_drain = on_
 // A task that ends leaves no request without an answer, and no stream without an end.
 static void on_task_end(struct task *t, int status) {
   struct exchange *ex = t->exchange;
-  if (!ex) return;  // another task goes on with it
+  if (!ex) return; // another task goes on with it
   ex->task = NULL;
   struct stream *s = ex->stream;
   if (s && s->state == STREAM_WAITING)
@@ -113,7 +113,7 @@ int core_go_on(lua_State *L) {
   struct exchange *ex = exchange_check(L, 1);
   lua_remove(L, 1);
   struct task *t = task_spawn(L, lua_gettop(L) - 1, on_task_end);
-  t->must_start = true;  // what it has to close is closed by itself
+  t->must_start = true; // what it has to close is closed by itself
   t->exchange = ex;
   if (ex->task) ex->task->exchange = NULL;
   ex->task = t;
@@ -129,7 +129,8 @@ static int after_answer(lua_State *L, int status, lua_KContext context) {
 static int answer(lua_State *L) {
   struct exchange *ex = lua_touserdata(L, 1);
   struct vm *vm = ex->vm;
-  lua_settop(L, 0);  // what stays here costs every waiting stream: a few slots decide whether Lua halves its stack
+  lua_settop(
+      L, 0); // what stays here costs every waiting stream: a few slots decide whether Lua halves its stack
   lua_rawgeti(L, LUA_REGISTRYINDEX, vm->answer_ref);
   exchange_push(L, ex);
   lua_pushinteger(L, ex->route);

@@ -46,8 +46,8 @@ int exchange_wait(lua_State *L, struct exchange *ex, const char *what, lua_KCont
 // Pushes a new metatable for requests' userdata.
 void request_box_meta(lua_State *L);
 
-// core.go_on(req, fn, ...): fn goes on with the answer in a task of its own, whose coroutine has not grown with what
-// the handler called; the present task is done with it.
+// core.go_on(req, fn, ...): fn goes on with the answer in a task of its own, whose coroutine has not grown
+// with what the handler called; the present task is done with it.
 int core_go_on(lua_State *L);
 
 // core.closers(req): the list of functions given to on_close, or nil.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A channel's handle holds a reference to it; a subscription's userdata holds its feed until a stream takes that
-// over, or a task reads it to its end. What users see around this is lua/spate/channel.lua.
+// A channel's handle holds a reference to it; a subscription's userdata holds its feed until a stream takes
+// that over, or a task reads it to its end. What users see around this is lua/spate/channel.lua.
 #include "script/lua_channel.h"
 #include <lauxlib.h>
 #include <math.h>
@@ -15,7 +15,9 @@
 
 static const char CHANNEL[] = "spate.channel", SUBSCRIPTION[] = "spate.subscription";
 
-static struct channel *check_channel(lua_State *L) { return *(struct channel **)luaL_checkudata(L, 1, CHANNEL); }
+static struct channel *check_channel(lua_State *L) {
+  return *(struct channel **)luaL_checkudata(L, 1, CHANNEL);
+}
 
 static double now_of(lua_State *L) { return vm_of(L)->loop->now; }
 
@@ -23,9 +25,11 @@ static struct span check_name(lua_State *L, int index, const char *what) {
   struct span s;
   if (lua_type(L, index) != LUA_TSTRING) raise_type(L, index, what, "a string");
   s.bytes = lua_tolstring(L, index, &s.len);
-  if (!s.len || s.len > CHANNEL_NAME_MAX) raise_error(L, "%s: expected 1 to %d bytes, got %zu", what, CHANNEL_NAME_MAX, s.len);
+  if (!s.len || s.len > CHANNEL_NAME_MAX)
+    raise_error(L, "%s: expected 1 to %d bytes, got %zu", what, CHANNEL_NAME_MAX, s.len);
   for (size_t i = 0; i < s.len; i++)
-    if ((unsigned char)s.bytes[i] < 0x20 || s.bytes[i] == 0x7f) raise_error(L, "%s: must not contain control characters", what);
+    if ((unsigned char)s.bytes[i] < 0x20 || s.bytes[i] == 0x7f)
+      raise_error(L, "%s: must not contain control characters", what);
   return s;
 }
 
@@ -43,7 +47,8 @@ static double number_field(lua_State *L, const char *name) {
   return n;
 }
 
-// core.channel(name, {history=, history_bytes=, ttl=, queue=, on_full= a number}): handle, created; nil, "full".
+// core.channel(name, {history=, history_bytes=, ttl=, queue=, on_full= a number}): handle, created; nil,
+// "full".
 static int open_channel(lua_State *L) {
   struct vm *vm = vm_of(L);
   struct span name = check_name(L, 1, "channel name");
@@ -69,7 +74,6 @@ static int find_channel(lua_State *L) {
   return 1;
 }
 
-
 static int collect_channel(lua_State *L) {
   struct channel **box = luaL_checkudata(L, 1, CHANNEL);
   channel_unref(*box);
@@ -94,7 +98,9 @@ static int refuse_id(lua_State *L, const char *what) {
   return raise_error(L, "%s: 'id' is given by the server; put one of your own into data", what);
 }
 
-static bool is_too_large(lua_State *L, size_t len) { return len + CHANNEL_ID_MAX > vm_of(L)->settings->limits.event; }
+static bool is_too_large(lua_State *L, size_t len) {
+  return len + CHANNEL_ID_MAX > vm_of(L)->settings->limits.event;
+}
 
 // channel:publish(event [, key [, seq]]): its id; nil and "full", "finished" or "too large".
 static int publish(lua_State *L) {
@@ -128,18 +134,19 @@ static int finish(lua_State *L) {
   return 1;
 }
 
-// channel:subscribe(after or nil, newest events wanted, -1: all [, queue]): a subscription, of a queue other than the
-// channel's.
+// channel:subscribe(after or nil, newest events wanted, -1: all [, queue]): a subscription, of a queue other
+// than the channel's.
 static int subscribe(lua_State *L) {
   struct channel *c = check_channel(L);
   struct span after = {0};
   if (!lua_isnoneornil(L, 2)) after.bytes = luaL_checklstring(L, 2, &after.len);
   long last = (long)luaL_checkinteger(L, 3);
+  size_t queue = (size_t)luaL_optinteger(L, 4, 0);
   struct feed **box = lua_newuserdatauv(L, sizeof *box, 0);
   *box = NULL;
   luaL_setmetatable(L, SUBSCRIPTION);
   *box = feed_new(vm_of(L)->service, c, after, last);
-  if (!lua_isnoneornil(L, 4)) (*box)->queue_max = (size_t)luaL_checkinteger(L, 4), (*box)->on_full = ON_FULL_DISCONNECT;
+  if (queue) (*box)->queue_max = queue, (*box)->on_full = ON_FULL_DISCONNECT;
   return 1;
 }
 
@@ -176,6 +183,17 @@ struct events_box {
   size_t count;
 };
 
+static void drop_events(struct events_box *box) {
+  for (size_t i = 0; i < box->count; i++) event_unref(box->events[i]);
+  free(box->events);
+  *box = (struct events_box){0};
+}
+
+static int collect_events(lua_State *L) {
+  drop_events(lua_touserdata(L, 1));
+  return 0;
+}
+
 // channel:history(n; -1: all): a list of events as tables, oldest first.
 static int history(lua_State *L) {
   struct channel *c = check_channel(L);
@@ -192,15 +210,9 @@ static int history(lua_State *L) {
     push_event(L, box->events[i]);
     lua_rawseti(L, -3, (lua_Integer)i + 1);
   }
+  drop_events(box);
   lua_pop(L, 1);
   return 1;
-}
-
-static int collect_events(lua_State *L) {
-  struct events_box *box = lua_touserdata(L, 1);
-  for (size_t i = 0; i < box->count; i++) event_unref(box->events[i]);
-  free(box->events);
-  return 0;
 }
 
 static int subscriber_count(lua_State *L) {
@@ -218,15 +230,16 @@ static int skip(lua_State *L) {
   return 0;
 }
 
-// channel:join(id, event, key, meta as JSON) and channel:leave(id, event, key): the event is published where the member
-// is new, or was the last of its id.
+// channel:join(id, event, key, meta as JSON) and channel:leave(id, event, key): the event is published where
+// the member is new, or was the last of its id.
 static int join(lua_State *L) {
   struct channel *c = check_channel(L);
   struct span id = check_name(L, 2, "channel:join"), meta;
   struct sse_fields f;
   char digits[NUMBER_MAX];
   meta.bytes = luaL_checklstring(L, 5, &meta.len);
-  if (is_too_large(L, event_fields(L, 3, &f, digits))) return raise_error(L, "channel:join: the member is too large");
+  if (is_too_large(L, event_fields(L, 3, &f, digits)))
+    return raise_error(L, "channel:join: the member is too large");
   uint64_t key = key_of(L, 4, &f);
   channel_join(c, id, meta, &f, key, now_of(L));
   return 0;
@@ -263,7 +276,7 @@ static int members(lua_State *L) {
   buf_reset(text, 64 << 10);
   size_t n = channel_members(c, text), at = 0;
   lua_createtable(L, (int)MIN(n, 1000u) * 2, 0);
-  for (size_t i = 0; i < n * 2; i++) {  // NUL-terminated texts, one behind the other
+  for (size_t i = 0; i < n * 2; i++) { // NUL-terminated texts, one behind the other
     lua_pushstring(L, text->bytes + at);
     at += strlen(text->bytes + at) + 1;
     lua_rawseti(L, -2, (lua_Integer)i + 1);
@@ -271,10 +284,13 @@ static int members(lua_State *L) {
   return 1;
 }
 
-static struct feed **check_subscription(lua_State *L, int index) { return luaL_checkudata(L, index, SUBSCRIPTION); }
+static struct feed **check_subscription(lua_State *L, int index) {
+  return luaL_checkudata(L, index, SUBSCRIPTION);
+}
 
 static void wake_readers(struct feed *f) {
-  for (struct list *node; (node = list_shift(&f->readers));) task_wake(container_of(node, struct task, wait_link));
+  for (struct list *node; (node = list_shift(&f->readers));)
+    task_wake(container_of(node, struct task, wait_link));
 }
 
 // A reader that fell behind: its client is cut off as any slow one.
@@ -284,7 +300,8 @@ static void give_up(struct feed *f, struct task *t) {
   else counter_add(&f->service->counters.slow_total, 1);
 }
 
-// subscription:next(): the next event as a table, waiting for it; nil at the end. Its upvalue is the subscription.
+// subscription:next(): the next event as a table, waiting for it; nil at the end. Its upvalue is the
+// subscription.
 static int next_event(lua_State *L, int status, lua_KContext context) {
   (void)status, (void)context;
   struct feed *f = *(struct feed **)lua_touserdata(L, lua_upvalueindex(1));
@@ -337,8 +354,8 @@ static int waiting(lua_State *L) {
   return 1;
 }
 
-// core.derive_channel(source, subscription): a channel for what is made of the source's events that the subscription
-// has and will have.
+// core.derive_channel(source, subscription): a channel for what is made of the source's events that the
+// subscription has and will have.
 static int derive_channel(lua_State *L) {
   struct channel *source = check_channel(L), **box = new_handle(L);
   const struct feed *f = *check_subscription(L, 2);
@@ -354,7 +371,8 @@ static int remove_channel(lua_State *L) {
   return 0;
 }
 
-// core.attach(req, subscription): what comes goes to the request's open stream, without Lua, after its task has ended.
+// core.attach(req, subscription): what comes goes to the request's open stream, without Lua, after its task
+// has ended.
 static int attach(lua_State *L) {
   struct exchange *ex = exchange_check(L, 1);
   struct feed **box = check_subscription(L, 2), *f = *box;
@@ -377,15 +395,29 @@ static void new_class(lua_State *L, const char *name, const luaL_Reg *methods, l
 
 void channel_open(lua_State *L) {
   static const luaL_Reg none[] = {{NULL, NULL}};
-  static const luaL_Reg channel_methods[] = {{"publish", publish}, {"finish", finish},   {"subscribe", subscribe},
-                                             {"history", history}, {"seq", sequence},    {"count", subscriber_count},
-                                             {"skip", skip},       {"join", join},       {"leave", leave},
-                                             {"lonely", lonely},   {"is_finished", is_finished},
-                                             {"members", members}, {NULL, NULL}};
+  static const luaL_Reg channel_methods[] = {{"publish", publish},
+                                             {"finish", finish},
+                                             {"subscribe", subscribe},
+                                             {"history", history},
+                                             {"seq", sequence},
+                                             {"count", subscriber_count},
+                                             {"skip", skip},
+                                             {"join", join},
+                                             {"leave", leave},
+                                             {"lonely", lonely},
+                                             {"is_finished", is_finished},
+                                             {"members", members},
+                                             {NULL, NULL}};
   static const luaL_Reg subscription_methods[] = {{"close", subscription_close}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"channel", open_channel}, {"find_channel", find_channel},
-                                       {"derive_channel", derive_channel}, {"attach", attach},
-                                       {"is_over", is_over}, {"waiting", waiting}, {"remove_channel", remove_channel}, {"reader", reader}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"channel", open_channel},
+                                       {"find_channel", find_channel},
+                                       {"derive_channel", derive_channel},
+                                       {"attach", attach},
+                                       {"is_over", is_over},
+                                       {"waiting", waiting},
+                                       {"remove_channel", remove_channel},
+                                       {"reader", reader},
+                                       {NULL, NULL}};
   new_class(L, CHANNEL, channel_methods, collect_channel);
   new_class(L, SUBSCRIPTION, subscription_methods, subscription_close);
   new_class(L, "spate.events", none, collect_events);

@@ -8,8 +8,8 @@
 // Raises at the user's line, naming the field, where the value is no event.
 struct event *event_of_value(lua_State *L, int index);
 
-// Reads the value at `index` into fields whose bytes lie in `digits` and in values that it leaves on the stack.
-// Returns their sse_length. Raises as above.
+// Reads the value at `index` into fields whose bytes lie in `digits` and in values that it leaves on the
+// stack. Returns their sse_length. Raises as above.
 enum { NUMBER_MAX = 32 };
 size_t event_fields(lua_State *L, int index, struct sse_fields *f, char digits[NUMBER_MAX]);
 

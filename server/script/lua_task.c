@@ -65,8 +65,8 @@ static int next_tick(lua_State *L) {
   return task_wait(L, t, due, 0, ticked);
 }
 
-// core.ticker(period, fn, refusal): a function that returns 1, 2, 3 ... or fn of these, one each `period` seconds; where
-// fn returns nil that is the end, or the error refusal(fn).
+// core.ticker(period, fn, refusal): a function that returns 1, 2, 3 ... or fn of these, one each `period`
+// seconds; where fn returns nil that is the end, or the error refusal(fn).
 static int lua_ticker(lua_State *L) {
   lua_settop(L, 3);
   lua_pushnumber(L, -1);

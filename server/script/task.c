@@ -74,7 +74,7 @@ struct task *task_spawn(lua_State *L, int nargs, void (*on_end)(struct task *t, 
   int ref;
   if (vm->task_count >= vm->settings->limits.tasks)
     raise_error(L, "more than %zu tasks at a time (limits.tasks)", vm->settings->limits.tasks);
-  lua_State *co = new_coroutine(L, &ref);  // small: a used one keeps the stack that its deepest call needed
+  lua_State *co = new_coroutine(L, &ref); // small: a used one keeps the stack that its deepest call needed
   if (!lua_checkstack(co, nargs + 1)) {
     vm_unref(vm, ref);
     raise_error(L, "too many arguments");

@@ -30,7 +30,7 @@ struct task {
   uint8_t state, nargs;
   bool cancelled, closing; // to be ended at its wait; its <close> variables run
   bool waiting;            // a yield that is a wait, not a value
-  bool must_start;             // runs up to its first wait even where it is cancelled before
+  bool must_start;         // runs up to its first wait even where it is cancelled before
   bool timed_out;
   struct wrap *wrap;         // the innermost that runs
   struct exchange *exchange; // of a request's task

@@ -41,7 +41,7 @@ struct vm {
   struct buf scratch;    // JSON on its way into an event
   struct buf warning;    // a warning in the making
   size_t gc_base;        // bytes after the last full cycle of the collector
-  bool is_large;                // its heap, for the collector's pace
+  bool is_large;         // its heap, for the collector's pace
   struct timer gc_timer;
 };
 
@@ -52,8 +52,8 @@ struct vm *vm_new(struct service *service, const struct settings *settings, int 
 // Cancels every task (their <close> variables run) and frees the state.
 void vm_free(struct vm *vm);
 
-// The state's owner, from any of its threads. The lowest bit marks the coroutine of a task, which only the run
-// queue may resume; new coroutines start without it.
+// The state's owner, from any of its threads. The lowest bit marks the coroutine of a task, which only the
+// run queue may resume; new coroutines start without it.
 static inline struct vm *vm_of(lua_State *L) {
   return (struct vm *)(*(uintptr_t *)lua_getextraspace(L) & ~(uintptr_t)1);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One event for 5,000 streams costs each of them a reference in its queue. What a slow client may leave waiting is
-// bounded by the channel's `queue`; before that is applied, whatever its socket takes is written.
+// One event for 5,000 streams costs each of them a reference in its queue. What a slow client may leave
+// waiting is bounded by the channel's `queue`; before that is applied, whatever its socket takes is written.
 #include "serve/feed.h"
 #include <stdlib.h>
 #include "base/mem.h"
@@ -12,7 +12,9 @@ static void tell_reader(struct feed *f) {
   if (f->on_news) f->on_news(f);
 }
 
-static struct event **slot(const struct feed *f, size_t i) { return &f->queue[(f->first + i) & (f->cap - 1)]; }
+static struct event **slot(const struct feed *f, size_t i) {
+  return &f->queue[(f->first + i) & (f->cap - 1)];
+}
 
 static void grow(struct feed *f) {
   size_t cap = f->cap ? f->cap * 2 : 4;
@@ -27,7 +29,9 @@ static void push(struct feed *f, struct event *e) {
   *slot(f, f->count++) = e;
 }
 
-struct event *feed_peek(const struct feed *f) { return f->count ? *slot(f, 0) : NULL; }
+struct event *feed_peek(const struct feed *f) {
+  return f->count ? *slot(f, 0) : NULL;
+}
 
 struct event *feed_take(struct feed *f) {
   struct event *e = feed_peek(f);
@@ -38,7 +42,8 @@ struct event *feed_take(struct feed *f) {
   return e;
 }
 
-// Takes the event with this one's key out of the queue; the new one then goes to the end, so that ids only rise.
+// Takes the event with this one's key out of the queue; the new one then goes to the end, so that ids only
+// rise.
 static bool conflate_queued(struct feed *f, const struct event *e) {
   for (size_t i = f->count; i-- > 0;) {
     if (!(*slot(f, i))->seq || (*slot(f, i))->key != e->key) continue;
@@ -74,7 +79,8 @@ static bool queue_event(struct feed *f, struct event *e) {
   return true;
 }
 
-// Room in a stream whose queue is full: by writing, else by the policy. False where the stream is gone for it.
+// Room in a stream whose queue is full: by writing, else by the policy. False where the stream is gone for
+// it.
 static bool make_room(struct feed *f) {
   struct stream *s = f->stream;
   if (!s->blocked && !stream_flush(s)) return false;
@@ -111,7 +117,8 @@ static void on_lost(struct subscriber *sub) {
   else lose(f);
 }
 
-static const struct subscriber_ops subscriber_ops = {.on_event = on_event, .on_finish = on_finish, .on_lost = on_lost};
+static const struct subscriber_ops subscriber_ops = {
+    .on_event = on_event, .on_finish = on_finish, .on_lost = on_lost};
 
 static struct event *reset_event(void) {
   struct sse_fields f = SSE_NO_FIELDS;
@@ -144,7 +151,7 @@ void feed_free(struct feed *f) {
 void feed_attach(struct feed *f, struct stream *s) {
   f->on_news = NULL;
   f->stream = s, s->feed = f;
-  size_t replayed = f->replayed;
+  size_t replayed = f->replayed + s->queue_count; // the head is not the channel's either
   for (struct event *e; (e = feed_take(f));) stream_send(s, e);
   f->replayed = replayed;
   free(f->queue);

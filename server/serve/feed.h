@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A subscription on its way out: from a channel into a stream, wholly in C, or into a queue that a task reads. Worker
-// thread only.
+// A subscription on its way out: from a channel into a stream, wholly in C, or into a queue that a task
+// reads. Worker thread only.
 #pragma once
 #include "event/channel.h"
 #include "serve/service.h"
@@ -10,15 +10,16 @@ struct stream;
 struct feed {
   struct subscriber subscriber;
   struct service *service;
-  struct stream *stream;            // where events go; NULL: into the queue
+  struct stream *stream; // where events go; NULL: into the queue
   struct event **queue;
-  size_t first, count, cap;         // cap is a power of two
-  size_t queue_max;                 // live events that may wait
-  size_t replayed;                  // events that may wait beside them
+  size_t first, count, cap; // cap is a power of two
+  size_t queue_max;         // live events that may wait
+  size_t replayed;          // events that may wait beside them
   enum on_full on_full;
-  bool finished, lost;              // nothing follows; it fell behind
-  void (*on_news)(struct feed *f);  // the queue has something, or finished or lost has changed; NULL: nobody reads
-  struct list readers;              // who waits for that; on_news's own
+  bool finished, lost; // nothing follows; it fell behind
+  void (*on_news)(
+      struct feed *f); // the queue has something, or finished or lost has changed; NULL: nobody reads
+  struct list readers; // who waits for that; on_news's own
 };
 
 // Subscribes; what is to be replayed waits in the queue already.

@@ -26,15 +26,15 @@ struct counters {
   uint64_t requests_total, refused_total; // refused: not HTTP as it should be
   uint64_t events_total, bytes_total;     // handed to clients
   uint64_t slow_total;                    // connections cut because the client took no byte
-  uint64_t dropped_total; // events that a slow subscriber did not get
+  uint64_t dropped_total;                 // events that a slow subscriber did not get
 };
 
 struct service {
   struct loop *loop;
   const struct settings *settings;
   const struct service_ops *ops;
-  struct inbox *inbox;    // of the loop; set by who makes the service, as is
-  struct broker *broker;  // the process's channels
+  struct inbox *inbox;            // of the loop; set by who makes the service, as is
+  struct broker *broker;          // the process's channels
   struct shared_registry *shared; // the process's dictionaries
   struct proto_limits limits;
   struct list conns;
@@ -45,9 +45,9 @@ struct service {
   bool draining;
   char date[32];
   long date_second;
-  unsigned seed; // of the jitter
-  char *scratch; // where connections read into
-  struct buf head;        // where responses' heads are put together
+  unsigned seed;   // of the jitter
+  char *scratch;   // where connections read into
+  struct buf head; // where responses' heads are put together
 };
 
 enum { SCRATCH_LEN = 64 << 10 };

@@ -40,7 +40,7 @@ struct stream {
   struct request *request;
   const struct stream_ops *ops;
   void *owner;          // the user's
-  struct feed *feed;            // a subscription that it is served from; NULL: none
+  struct feed *feed;    // a subscription that it is served from; NULL: none
   struct list dirty;    // in service.dirty
   struct event **queue; // `few`, or allocated where more wait
   struct event *few[2];
@@ -97,7 +97,7 @@ bool stream_flush(struct stream *s);
 // Cuts the connection of a client that is too far behind, and counts it.
 void stream_give_up(struct stream *s);
 
-// Takes out of the queue, where nothing of it is sent, a channel's oldest event, or the one with this one's key. False
-// where there is none.
+// Takes out of the queue, where nothing of it is sent, a channel's oldest event, or the one with this one's
+// key. False where there is none.
 bool stream_drop_oldest(struct stream *s);
 bool stream_conflate(struct stream *s, const struct event *e);

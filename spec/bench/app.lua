@@ -30,4 +30,12 @@ end)
 
 app:get("/hello", function(req) return "hello " .. (req.query.name or "world") end)
 
+local news, past = sse.channel("news"), sse.channel("past", { history = 100 })
+
+app:get("/sub", function() return sse.reply(news:subscribe()) end)
+app:post("/pub", function(req) return (assert(news:publish(req:body()))) end)
+app:get("/past/sub", function(req) return sse.reply(past:subscribe { after = req.last_event_id }) end)
+app:post("/past/pub", function(req) return (assert(past:publish(req:body()))) end)
+app:get("/pair/:name", function(req) return sse.reply(sse.channel(req.params.name):subscribe()) end)
+
 return app

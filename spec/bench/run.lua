@@ -8,10 +8,11 @@ local report, servers = require "report", require "servers"
 local usage = [[
 usage: spec/bench/run [--quick] [--only NAME]...
   --quick      less of everything: for a first look, not for a report
-  --only NAME  one part (streams, memory, hello, churn) or one server (spate, nginx-lua, node)
+  --only NAME  one part (streams, memory, hello, churn, fanout) or one server
+               (spate, nginx-lua, nchan, node, better-sse)
 ]]
 
-local parts, rivals = {}, { spate = true, ["nginx-lua"] = true, node = true }
+local parts, rivals = {}, { spate = true, ["nginx-lua"] = true, nchan = true, node = true, ["better-sse"] = true }
 for _, name in ipairs(measure.sections) do parts[name] = true end
 
 local function bad_usage(message)
@@ -55,7 +56,7 @@ local function fit_to_limit(run)
     table.insert(run.skipped, ("%d streams: open files are limited to %d"):format(n, limit))
     return most
   end
-  s.streams, s.churn_streams = fit(s.streams), fit(s.churn_streams)
+  s.streams, s.churn_streams, s.pairs = fit(s.streams), fit(s.churn_streams), fit(s.pairs)
   for i, n in ipairs(s.memory_streams) do s.memory_streams[i] = fit(n) end
 end
 
@@ -145,11 +146,68 @@ local function print_churn(rows, s)
   report.table(("memory after %s streams came and went"):format(report.thousands(s.churn_streams)), cells)
 end
 
+local function of_kind(rows, kind)
+  local list = {}
+  for _, row in ipairs(rows) do list[#list + 1] = row.kind == kind and row or nil end
+  return list
+end
+
+local function print_fanout_rate(rows, s)
+  local cells = { { "", "CPU us/event", "x floor", "p50 ms", "p99 ms", "x floor", "target" } }
+  for _, row in ipairs(rows) do
+    local cost, p99 = judge(row, row.ratio_to_floor, true), ""
+    if row.target and row.p99_to_floor then
+      row.p99_target, row.p99_reached = 1.2, row.p99_to_floor <= 1.2
+      p99 = ("; p99 <= 1.2 %s"):format(row.p99_reached and "reached" or "MISSED")
+    end
+    cells[#cells + 1] = {
+      row.label, row.server_us_per_event and report.figure("%.2f", row.server_us_per_event) or "failed",
+      report.figure("%.2f", row.ratio_to_floor), report.figure("%.1f", row.p50_ms), report.figure("%.1f", row.p99_ms),
+      report.figure("%.2f", row.p99_to_floor), cost .. p99,
+    }
+  end
+  report.table(("fan-out: %s subscribers x %d events/s of 64 bytes, %g s, medians of %d rounds (Nchan, better-sse: 1)"):format(
+    report.thousands(s.streams), s.rate, s.seconds, s.rounds), cells)
+end
+
+local function print_fanout_saturated(rows, s)
+  local cells = { { "", "events/s", "x floor", "target" } }
+  for _, row in ipairs(rows) do
+    cells[#cells + 1] = {
+      row.label, row.events_per_s and report.thousands(row.events_per_s) or "failed",
+      report.figure("%.2f", row.ratio_to_floor), judge(row, row.ratio_to_floor, false),
+    }
+  end
+  report.table(("fan-out: %s subscribers, 8 publishers as fast as they can, %s events of 64 bytes"):format(
+    report.thousands(s.saturated_streams), report.thousands(s.saturated_messages)), cells)
+end
+
+local function print_fanout_memory(title, rows)
+  local cells = { { "" } }
+  for _, row in ipairs(rows) do
+    local line = { row.label }
+    for i, r in ipairs(row.runs) do
+      cells[1][i + 1] = report.thousands(r.conns)
+      line[i + 1] = ("%.2f"):format(r.kb_per_conn)
+    end
+    line[#line + 1] = row.error and "failed" or judge(row, row.most_kb, true)
+    cells[#cells + 1] = line
+  end
+  report.table(title, cells)
+end
+
+local function print_fanout(rows, s)
+  print_fanout_rate(of_kind(rows, "rate"), s)
+  print_fanout_saturated(of_kind(rows, "saturated"), s)
+  print_fanout_memory("fan-out: resident kB per subscriber, by number of subscribers", of_kind(rows, "memory"))
+  print_fanout_memory("fan-out: resident kB per channel with one subscriber", of_kind(rows, "pairs"))
+end
+
 -- Other work on the two cores takes throughput and cache from whoever runs at that moment: by a factor of three
 -- in hello when a compiler ran beside it. Such figures, and ratios with them, are not to be reported.
 local function print_disturbed(result)
   local runs, disturbed, worst = 0, 0, 0
-  for _, part in ipairs { "streams", "hello" } do
+  for _, part in ipairs { "streams", "hello", "fanout" } do
     for _, row in ipairs(result[part] or {}) do
       for _, figures in ipairs(row.runs) do
         local is_disturbed = (figures.contention or 0) > result.settings.contention_max
@@ -164,7 +222,8 @@ local function print_disturbed(result)
     disturbed, runs, worst * 100 // 1))
 end
 
-local printers = { streams = print_streams, memory = print_memory, hello = print_hello, churn = print_churn }
+local printers = { streams = print_streams, memory = print_memory, hello = print_hello, churn = print_churn,
+  fanout = print_fanout }
 
 local function print_all(result)
   local m = result.machine

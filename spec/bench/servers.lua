@@ -2,8 +2,9 @@
 -- The servers that are compared: how each is found and started. Everything they write goes to build/bench/.
 local process = require "process"
 
-local servers = { order = { "floor", "floor-spread", "spate", "nginx-lua", "node" } }
+local servers = { order = { "floor", "floor-spread", "floor-post", "spate", "nginx-lua", "nchan", "node", "better-sse" } }
 local out = "build/bench"
+local program = os.getenv("SPATE") or "build/spate"
 
 local function exists(path)
   local f <close> = io.open(path)
@@ -21,38 +22,64 @@ servers["floor-spread"] = {
   command = function(port) return ("%s/floor -t 100 -s %d"):format(out, port) end,
 }
 
-servers["spate"] = {
-  probe = "/hello",
-  missing = function() return not exists("build/spate") and "build/spate is not built" or nil end,
-  command = function(port)
-    return ("build/spate serve spec/bench/app.lua -l 127.0.0.1:%d -w 1 -c spec/bench/spate.conf.lua"):format(port)
-  end,
-  version = "build/spate --version",
+servers["floor-post"] = {
+  probe = "/", missing = function() end,
+  command = function(port) return ("%s/floor %d"):format(out, port) end,
 }
 
-servers["nginx-lua"] = {
+servers["spate"] = {
   probe = "/hello",
-  missing = function()
-    if not process.installed("nginx") then return "nginx is not installed" end
-    local module = "/usr/lib/nginx/modules/ngx_http_lua_module.so"
-    if not exists(module) then return "libnginx-mod-http-lua is not installed" end
-  end,
+  missing = function() return not exists(program) and program .. " is not built" or nil end,
   command = function(port)
-    local prefix = out .. "/nginx"
-    os.execute("mkdir -p " .. prefix)
-    local from <close> = assert(io.open("spec/bench/nginx.conf"))
-    local to <close> = assert(io.open(prefix .. "/nginx.conf", "w"))
-    to:write((from:read("a"):gsub("@PORT@", port)))
-    return ("nginx -p %s/ -c nginx.conf -e error.log"):format(prefix)
+    return ("%s serve spec/bench/app.lua -l 127.0.0.1:%d -w 1 -c spec/bench/spate.conf.lua"):format(program, port)
   end,
-  version = "nginx -v 2>&1",
+  version = program .. " --version",
 }
+
+local function nginx(module, package, conf)
+  return {
+    probe = "/hello",
+    missing = function()
+      if not process.installed("nginx") then return "nginx is not installed" end
+      if not exists("/usr/lib/nginx/modules/" .. module) then return package .. " is not installed" end
+    end,
+    command = function(port)
+      local prefix = out .. "/nginx"
+      os.execute("mkdir -p " .. prefix)
+      local from <close> = assert(io.open("spec/bench/" .. conf))
+      local to <close> = assert(io.open(prefix .. "/nginx.conf", "w"))
+      to:write((from:read("a"):gsub("@PORT@", port)))
+      return ("nginx -p %s/ -c nginx.conf -e error.log"):format(prefix)
+    end,
+    version = "nginx -v 2>&1",
+  }
+end
+
+servers["nginx-lua"] = nginx("ngx_http_lua_module.so", "libnginx-mod-http-lua", "nginx.conf")
+servers["nchan"] = nginx("ngx_nchan_module.so", "libnginx-mod-nchan", "nchan.conf")
+servers["nchan"].version = "dpkg-query -W -f 'libnginx-mod-nchan ${Version}' libnginx-mod-nchan"
 
 servers["node"] = {
   probe = "/hello",
   missing = function() return not process.installed("node") and "node is not installed" or nil end,
   command = function(port) return ("node spec/bench/node_server.mjs %d"):format(port) end,
   version = "node --version",
+}
+
+servers["better-sse"] = {
+  probe = "/hello",
+  missing = function()
+    if not process.installed("node") or not process.installed("npm") then return "node or npm is not installed" end
+    local install = ("mkdir -p %s && cd %s && echo '{ \"private\": true }' >package.json && npm install better-sse"):format(out, out)
+    if not exists(out .. "/node_modules/better-sse/package.json") and not os.execute("(" .. install .. ") >/dev/null 2>&1") then
+      return "npm could not install it"
+    end
+  end,
+  command = function(port)
+    os.execute(("cp spec/bench/better_sse.mjs %s"):format(out))
+    return ("node %s/better_sse.mjs %d"):format(out, port)
+  end,
+  version = ("sed -n 's/.*\"version\": *\"\\([^\"]*\\)\".*/better-sse \\1/p' %s/node_modules/better-sse/package.json"):format(out),
 }
 
 -- Compiles the load client and the floor.

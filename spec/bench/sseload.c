@@ -8,7 +8,8 @@
 //           [-A "Header: value"]
 //
 // A published body is BODY_PREFIX and "<seq> <ns> xxx", padded to BYTES; the streams must carry that text,
-// without the prefix, in a data field. Without -P events are only counted. Lines must end in LF or CRLF.
+// without the prefix, in a data field. A # in PATH stands for the number of the stream. Without -P events are
+// only counted. Lines must end in LF or CRLF.
 //
 // A client that waits in epoll makes the server pay for waking it: about nothing for writes in one burst, up
 // to 2 us for each write that comes alone. With -z it naps a millisecond between reads instead, so that
@@ -367,15 +368,24 @@ static void stream_open(struct stream *s, int i, const char *request, size_t len
   epoll_ctl(poll_fd, EPOLL_CTL_ADD, s->fd, &e);
 }
 
+// The request of a stream: a # in the path stands for its number.
+static size_t make_request(char *request, size_t room, int i) {
+  const char *mark = strchr(opt.get_path, '#');
+  char number[16] = "";
+  if (mark) snprintf(number, sizeof number, "%d", i);
+  int len =
+      snprintf(request, room, "GET %.*s%s%s HTTP/1.1\r\nHost: %s:%d\r\nAccept: text/event-stream\r\n%s\r\n",
+               mark ? (int)(mark - opt.get_path) : (int)strlen(opt.get_path), opt.get_path, number,
+               mark ? mark + 1 : "", opt.host, opt.port, opt.header);
+  if (len >= (int)room) fail("path or header too long");
+  return (size_t)len;
+}
+
 // Opens all streams and waits until each has its head or is gone.
 static void open_streams(void) {
   char request[4096];
-  int len = snprintf(request, sizeof request,
-                     "GET %s HTTP/1.1\r\nHost: %s:%d\r\nAccept: text/event-stream\r\n%s\r\n", opt.get_path,
-                     opt.host, opt.port, opt.header);
-  if (len >= (int)sizeof request) fail("path or header too long");
   for (int i = 0; i < opt.streams; i++) {
-    stream_open(&streams[i], i, request, (size_t)len);
+    stream_open(&streams[i], i, request, make_request(request, sizeof request, i));
     if (i % 64 == 63) pump(0);
   }
   uint64_t deadline = after_ns(CONNECT_TIMEOUT);

@@ -1,0 +1,356 @@
+-- SPDX-License-Identifier: MIT
+local channels = require "spec.channels"
+local helper = require "spec.helper"
+
+describe("a channel's subscriber", function()
+  local server
+
+  local function run(code) return channels.run(server, code) end
+
+  local function serve(more, settings) server = helper.serve(channels.APP .. (more or ""), { settings = settings }) end
+
+  -- A subscriber whose client takes nothing more once the head has come, or not even that.
+  local function stalled(name, query, before_head)
+    local client = server:connect()
+    if before_head then client:window(0) end
+    local res = channels.subscribe(server, name, { query = query, client = client })
+    client:window(0)
+    return res, client
+  end
+
+  local function open(client)
+    client:window(nil)
+    server:turn()
+  end
+
+  after_each(function() server:close() end)
+
+  for _, query in ipairs { "", "?lua=1" } do
+    local how = query == "" and "served in C" or "served by Lua"
+
+    it("is cut off where it falls behind, and counted once, " .. how, function()
+      serve(nil, { limits = { queue_events = 2 } })
+      run 'ch = sse.channel("a", { queue = 4, history = 100 }) closed = {}'
+      local slow, client = stalled("a", query)
+      local quick = channels.subscribe(server, "a", { query = query })
+      for _ = 1, 20 do run "for i = 1, 4 do ch:publish(i) end" end
+      if query == "" then
+        assert.equal("reset", client:state())
+        assert.equal(1, server:stats().slow_total)
+        assert.is_true(server:log():find("reason=slow_consumer", 1, true) ~= nil)
+        assert.equal(1, run "return ch:count()")
+      else
+        server:advance(31) -- its task waits in send: timeouts.send ends it
+        assert.not_equal("open", client:state())
+        assert.equal(1, server:stats().slow_total)
+      end
+      assert.equal(80, #quick:data())
+      assert.is_false(slow:has_ended())
+    end)
+
+    it("takes the newest where it is to drop the oldest, " .. how, function()
+      serve()
+      run 'ch = sse.channel("a", { queue = 4, on_full = "drop_oldest" })'
+      local res, client = stalled("a", query)
+      local quick = channels.subscribe(server, "a", { query = query })
+      for i = 1, 50 do run(("ch:publish('%d' .. ('x'):rep(9))"):format(i)) end
+      open(client)
+      local data = res:data()
+      assert.equal("50xxxxxxxxx", data[#data])
+      assert.equal(50, #quick:data())
+      local last = 0
+      for _, text in ipairs(data) do
+        local n = tonumber(text:match "%d+")
+        assert.is_true(n > last)
+        last = n
+      end
+      if query == "" then
+        assert.same(4, #data)
+        assert.equal(46, run "return spate.stats().dropped_total")
+      end
+      assert.equal(0, server:stats().slow_total)
+      run "ch:publish 'more'"
+      data = res:data()
+      assert.equal("more", data[#data])
+    end)
+  end
+
+  it("never loses the head of its response", function()
+    serve()
+    run 'ch = sse.channel("a", { queue = 2, on_full = "drop_oldest" })'
+    local res, client = stalled("a", "", true)
+    for _ = 1, 9 do run "ch:publish 'x'" end
+    open(client)
+    assert.equal(200, res:status())
+    assert.equal("text/event-stream", res:header "Content-Type")
+    assert.is_true(#res:data() >= 1 and #res:data() <= 2)
+  end)
+
+  it("gets no half of an event where the oldest is dropped", function()
+    serve()
+    run 'ch = sse.channel("a", { queue = 3, on_full = "drop_oldest" })'
+    local res, client = stalled "a"
+    run "ch:publish 'first'"
+    client:window(5)
+    server:turn()
+    for i = 1, 20 do run(("ch:publish(%d)"):format(i)) end
+    open(client)
+    assert.same({ "first", "19", "20" }, res:data())
+  end)
+
+  it("gets the newest of each key where they conflate, with ids that rise", function()
+    serve()
+    run [[ch = sse.channel("a", { queue = 4, on_full = "conflate", key = function(e) return e.json.k end })
+      function set(k, v) return ch:publish { json = { k = k, v = v } } end]]
+    local res, client = stalled "a"
+    for i = 1, 9 do run(("set('x', %d) set('y', %d)"):format(i, -i)) end
+    run "set('x', 10)"
+    open(client)
+    assert.same({ '{"k":"y","v":-9}', '{"k":"x","v":10}' }, res:data())
+    local events, last = res:events(), 0
+    for _, e in ipairs(events) do
+      local seq = tonumber(e.id:match "%-(%d+)")
+      assert.is_true(seq > last)
+      last = seq
+    end
+    assert.equal(17, run "return spate.stats().dropped_total")
+  end)
+
+  it("conflates by the event's name without a key, and drops the oldest key where there are too many", function()
+    serve()
+    run 'ch = sse.channel("a", { queue = 3, on_full = "conflate" })'
+    local res, client = stalled "a"
+    for i = 1, 5 do run(("for round = 1, 2 do ch:publish { event = 'e%d', data = tostring(round) } end"):format(i)) end
+    open(client)
+    assert.same({ "e3", "e4", "e5" }, channels.names(res))
+    assert.same({ "2", "2", "2" }, res:data())
+  end)
+
+  it("gets every event of a client that keeps up, whatever the policy", function()
+    serve()
+    for _, on_full in ipairs { "disconnect", "drop_oldest", "conflate" } do
+      run(("ch = sse.channel('%s', { queue = 2, on_full = '%s' })"):format(on_full, on_full))
+      local res = channels.subscribe(server, on_full)
+      run "for i = 1, 500 do ch:publish(i) end"
+      assert.equal(500, #res:data())
+    end
+    assert.equal(0, run "return spate.stats().dropped_total")
+  end)
+
+  it("may have all of the history waiting beside its queue, and after that its queue alone", function()
+    serve()
+    run 'ch = sse.channel("a", { queue = 3, history = 100, on_full = "drop_oldest" }) for i = 1, 50 do ch:publish(i) end'
+    local res, client = stalled("a", "?replay=all", true)
+    for i = 51, 53 do run(("ch:publish(%d)"):format(i)) end
+    open(client)
+    assert.equal(53, #res:data())
+    client:window(0)
+    for i = 54, 90 do run(("ch:publish(%d)"):format(i)) end
+    open(client)
+    assert.equal(56, #res:data())
+  end)
+
+  it("that stalls never delays another", function()
+    serve()
+    run 'ch = sse.channel "a"'
+    local _, client = stalled "a"
+    local quick = channels.subscribe(server, "a")
+    for i = 1, 100 do
+      run(("ch:publish(%d)"):format(i))
+      assert.equal(i, #quick:data())
+    end
+    open(client)
+  end)
+
+  it("gets all events of one turn by one write", function()
+    serve()
+    run 'ch = sse.channel "a"'
+    local client = server:connect()
+    local res = channels.subscribe(server, "a", { client = client })
+    local before = client:writes()
+    run "for i = 1, 200 do ch:publish(i) end"
+    assert.equal(before + 1, client:writes())
+    assert.equal(200, #res:data())
+  end)
+
+  local function tasks_with(code)
+    serve(('app:get("/s", function(req) return sse.reply(%s) end)'):format(code))
+    run 'sse.channel("a", { history = 1 }):publish "old"'
+    local res = server:get "/s"
+    local tasks = server:stats().tasks
+    run 'sse.channel("a"):publish "x"'
+    assert.equal("x", res:data()[#res:data()])
+    return tasks, res
+  end
+
+  it("costs no task, behind keep_alive as well", function()
+    assert.equal(0, (tasks_with 'sse.channel("a"):subscribe()'))
+    server:close()
+    assert.equal(0, (tasks_with 'sse.channel("a"):snapshot(function() return "s" end)'))
+    server:close()
+    local tasks, res = tasks_with 'sse.keep_alive():interval(2):text("hi"):stream(sse.channel("a"):subscribe { replay = 1 })'
+    assert.equal(0, tasks)
+    server:advance(4)
+    local events, comments = res:events()
+    assert.equal(2, #events)
+    assert.same({ "hi", "hi" }, comments)
+  end)
+
+  it("is told of its end by on_close, and goes on until then", function()
+    serve [[app:get("/s", function(req)
+      return sse.reply(sse.channel("a"):subscribe():on_close(function() spate.log.info "closed" end)) end)]]
+    local res = server:get "/s"
+    run 'sse.channel("a"):publish "x"'
+    assert.same({ "x" }, res:data())
+    res:close()
+    local _, n = server:log():gsub("info  closed", "")
+    assert.equal(1, n)
+    assert.equal(0, run 'return sse.channel("a"):count()')
+  end)
+
+  it("hears on_close of the request with its reason", function()
+    serve [[app:get("/s", function(req)
+      req:on_close(function(reason) spate.log.info("closed: " .. reason) end)
+      return sse.reply(sse.channel("a", { queue = 1 }):subscribe()) end)]]
+    local client = server:connect()
+    server:get("/s", { client = client })
+    client:window(0)
+    for _ = 1, 4 do run 'sse.channel("a"):publish "x"' end
+    assert.is_truthy(server:log():find("closed: slow_consumer", 1, true))
+    server:get("/s"):close()
+    assert.is_truthy(server:log():find("closed: client_closed", 1, true))
+  end)
+
+  it("is transformed on its own by map and filter", function()
+    serve [[calls = 0
+      app:get("/s/:who", function(req)
+        return sse.reply(sse.channel("a"):subscribe():filter(function(e) return e.data ~= "skip" end):map(function(e)
+          calls = calls + 1
+          return { id = e.id, event = e.event, data = req.params.who .. e.data }
+        end))
+      end)]]
+    local one, two = server:get "/s/1", server:get "/s/2"
+    run 'local ch = sse.channel "a" ch:publish "x" ch:publish "skip" ch:publish { event = "n", data = "a\\nb" }'
+    assert.same({ "1x", "1a\nb" }, one:data())
+    assert.same({ "2x", "2a\nb" }, two:data())
+    assert.equal(4, run "return calls")
+    assert.equal("n", one:events()[2].event)
+    assert.is_string(one:events()[2].id:match "%-3$")
+  end)
+
+  it("may be read by a task, which ends with its subscription", function()
+    serve()
+    run [[ch = sse.channel "a" seen = {} sub = ch:subscribe()
+      task = sse.spawn(function() for e in sub:each() do seen[#seen + 1] = e.data end seen[#seen + 1] = "end" end)]]
+    run 'ch:publish "x"'
+    run "sub:close()"
+    assert.same({ "x", "end" }, run "return seen")
+    run 'sub = ch:subscribe() task = sse.spawn(function() while sub.next() do end end)'
+    run "task:cancel()"
+    run 'ch:publish "y" sub:close()'
+  end)
+
+  it("merges with others and leaves when they do", function()
+    serve [[app:get("/s", function(req)
+      return sse.reply(sse.channel("a"):subscribe():merge(sse.channel("b"):subscribe())) end)]]
+    local res = server:get "/s"
+    run 'sse.channel("a"):publish(1)'
+    run 'sse.channel("b"):publish(2)'
+    assert.same({ "1", "2" }, res:data())
+    res:close()
+    run 'sse.channel("a"):publish(1)'
+    assert.equal(0, run 'return sse.channel("a"):count() + sse.channel("b"):count()')
+  end)
+end)
+
+describe("a derived channel", function()
+  local server
+
+  local function run(code) return channels.run(server, code) end
+
+  local function get(after) return server:get("/d", after and { headers = { ["Last-Event-ID"] = after } }) end
+
+  before_each(function()
+    server = helper.serve(channels.APP .. [[
+      calls = 0
+      source = sse.channel("a", { history = 5 })
+      local upper = source:derive(function(e)
+        calls = calls + 1
+        if e.data == "bad" then error "cannot" end
+        if e.data:find "^%-" then return nil end
+        return { event = e.event, data = e.data:upper() }
+      end)
+      app:get("/d", function(req) return sse.reply(upper:subscribe { after = req.last_event_id, replay = "all" }) end)]])
+  end)
+
+  after_each(function()
+    run "source:finish()"
+    server:close()
+  end)
+
+  it("transforms once per event for all subscribers, in C from there", function()
+    local list = {}
+    for i = 1, 10 do list[i] = get() end
+    assert.equal(1, server:stats().tasks)
+    run 'source:publish "x" source:publish { event = "e", data = "y" }'
+    for _, res in ipairs(list) do assert.same({ "X", "Y" }, res:data()) end
+    assert.equal(2, run "return calls")
+    assert.equal("e", list[1]:events()[2].event)
+  end)
+
+  it("has the numbers of its source, gaps included, and resumes by them", function()
+    local res = get()
+    run 'for _, s in ipairs { "a", "-b", "c", "-d" } do last = source:publish(s) end'
+    local events = res:events()
+    assert.same({ "A", "C" }, res:data())
+    assert.equal(run "return source:history()[3].id", events[2].id)
+    assert.same({ "C" }, get(events[1].id):data())
+    assert.same({}, get(events[2].id):data())
+    local behind = get(run "return last") -- of an event that was left out
+    assert.same({}, channels.names(behind))
+    run 'source:publish "e"'
+    assert.same({ "E" }, behind:data())
+  end)
+
+  it("begins with what history has, and tells of what was gone before", function()
+    run 'for i = 1, 8 do source:publish("s" .. i) end'
+    local all = get()
+    assert.same({ "S4", "S5", "S6", "S7", "S8" }, all:data())
+    assert.equal(5, run "return calls")
+    local epoch = all:events()[1].id:match "^%x+"
+    assert.same({ "S8" }, get(epoch .. "-7"):data())
+    assert.same({ "S4", "S5", "S6", "S7", "S8" }, get(epoch .. "-3"):data())
+    assert.same({ "reset", "S4", "S5", "S6", "S7", "S8" }, channels.names(get(epoch .. "-2")))
+    assert.same({ "reset", "S4", "S5", "S6", "S7", "S8" }, channels.names(get(epoch .. "-99")))
+    assert.equal(5, run "return calls")
+  end)
+
+  it("outlives a burst longer than the queue", function()
+    local res = get()
+    run "for i = 1, 3000 do source:publish('n' .. i) end"
+    assert.equal(3000, #res:data())
+    assert.is_false(res:has_ended())
+  end)
+
+  it("leaves out an event that its function fails on, and logs that", function()
+    local res = get()
+    run 'source:publish "bad" source:publish "good"'
+    assert.same({ "GOOD" }, res:data())
+    assert.is_truthy(server:log():find("cannot", 1, true))
+  end)
+
+  it("ends with its source, and is over for those who come later", function()
+    local res = get()
+    run 'source:publish "x" source:finish "bye"'
+    assert.same({ "X", "BYE" }, res:data())
+    assert.is_true(res:has_ended())
+    assert.equal(204, get(res:events()[2].id):status())
+  end)
+
+  it("is over at once where its source was finished before", function()
+    local id = run 'source:publish "x" return source:publish "y"'
+    run "source:finish()"
+    assert.equal(204, get(id):status())
+    assert.same({ "X", "Y" }, get():data())
+  end)
+end)
