@@ -15,7 +15,7 @@
 #include "script/watchdog.h"
 
 // A small state may double before it is collected again; a large one, of thousands of streams, should not.
-enum { GC_PAUSE_SMALL = 400, GC_PAUSE_LARGE = 130, GC_SMALL = 2 << 20, GC_STEP_KB = 64 };
+enum { GC_PAUSE_SMALL = 160, GC_PAUSE_LARGE = 130, GC_SMALL = 2 << 20, GC_STEP_KB = 64 };
 static const double GC_IDLE_SECONDS = 0.5;
 
 static void *allocate(void *owner, void *old, size_t old_size, size_t size) {
