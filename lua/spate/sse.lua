@@ -2,6 +2,7 @@
 -- require "spate.sse": events, streams and their combinators, waiting and tasks.
 -- A stream is pulled: `next()` returns the next value, waiting for it, or nil at the end; `close()` lets go of what it
 -- holds. A function stream has `fn(send)` instead, which runs as it is where nothing transforms it.
+local check = require "spate.check"
 local core = require "spate.core"
 
 local sse = { event = core.event, now = core.now, sleep = core.sleep }
@@ -34,21 +35,7 @@ local function check_self(self, what)
   if getmetatable(self) ~= Stream then core.raise(what .. ": write it with a colon") end
 end
 
-local function check_function(fn, what)
-  if type(fn) ~= "function" then core.raise(("%s: expected a function, got %s"):format(what, type(fn))) end
-  return fn
-end
-
-local function check_seconds(seconds, what)
-  if type(seconds) ~= "number" then core.raise(("%s: expected seconds, got %s"):format(what, type(seconds))) end
-  if not (seconds > 0 and seconds < 1e9) then core.raise(("%s: expected more than 0 seconds, got %s"):format(what, seconds)) end
-  return seconds
-end
-
-local function check_count(n, what)
-  if math.type(n) ~= "integer" or n < 0 then core.raise(("%s: expected a number of 0 or more, got %s"):format(what, tostring(n))) end
-  return n
-end
+local check_function, check_seconds, check_count = check.callable, check.seconds, check.count
 
 -- Lets go of what the stream holds; harmless when done twice.
 function Stream:close()
@@ -539,93 +526,7 @@ function sse.run(req, stream)
   return core.go_on(req, run_and_close, stream, send)
 end
 
-local Task = { __name = "task" }
-Task.__index = Task
-
-local function finish(self)
-  self.done = true
-  self.ended:wake()
-end
-
-local function run_task(self, fn, ...)
-  self.started = true
-  local _ <close> = at_end(function() finish(self) end)
-  local trace
-  local result = table.pack(xpcall(fn, function(err)
-    trace = debug.traceback(tostring(err), 2)
-    return err
-  end, ...))
-  self.result = result
-  if not result[1] then core.log.error(trace or tostring(result[2])) end
-end
-
--- Starts fn(...) as a task of its own, which goes on when the caller ends.
-function sse.spawn(fn, ...)
-  check_function(fn, "sse.spawn")
-  local self = setmetatable({ ended = core.signal() }, Task)
-  self.handle = core.spawn(run_task, self, fn, ...)
-  return self
-end
-
-local function check_task(self, name)
-  if getmetatable(self) ~= Task then core.raise(("task:%s(): write it with a colon"):format(name)) end
-end
-
--- Ends the task at its wait; true where it had not ended yet.
-function Task:cancel()
-  check_task(self, "cancel")
-  if self.done then return false end
-  self.cancelled = true
-  if self.handle then core.cancel(self.handle) end
-  if not self.started then finish(self) end
-  return true
-end
-
--- Waits for the end, that of <close> variables included: what the function returned; nil and the error; nil,
--- "cancelled"; nil, "stopped" (limits.burst).
-function Task:join()
-  check_task(self, "join")
-  if not self.done then self.ended:wait(nil, "task:join") end
-  local result = self.result
-  if not result then return nil, self.cancelled and "cancelled" or "stopped" end
-  if result[1] then return table.unpack(result, 2, result.n) end
-  return nil, result[2]
-end
-
-local pending = {} -- of sse.every while the script is loaded
-
--- Calls fn each `seconds`, from the server's start on worker 0 (on each with { each_worker = true }), or from now.
-function sse.every(seconds, fn, options)
-  check_seconds(seconds, "sse.every")
-  check_function(fn, "sse.every")
-  for name in pairs(options or {}) do
-    if name ~= "each_worker" then core.raise(("sse.every: unknown option '%s'; it has each_worker"):format(tostring(name))) end
-  end
-  local self = setmetatable({ ended = core.signal() }, Task)
-  local function start()
-    if self.done then return end
-    self.handle = core.spawn(run_task, self, function()
-      for _ in core.ticker(seconds) do
-        local ok, err = xpcall(fn, debug.traceback)
-        if not ok then core.log.error(tostring(err)) end
-      end
-    end)
-  end
-  local each = options and options.each_worker
-  if pending then
-    if each or core.worker == 0 then pending[#pending + 1] = start end
-  else
-    start()
-  end
-  return self
-end
-
--- What sse.every has to start with the server; from now on it starts at once.
-function sse.starters()
-  local list = pending
-  pending = nil
-  return list or {}
-end
+require "spate.task"(sse)
 
 core.public(sse, "wrap", "stream", "interval", "from", "once", "never", "merge", "keep_alive", "reply", "spawn", "every")
 core.public(Stream, "merge", "map", "filter", "inspect", "take", "take_while", "skip", "chain", "start_with", "throttle",

@@ -1,0 +1,96 @@
+-- SPDX-License-Identifier: MIT
+-- Tasks of a script's own: sse.spawn, sse.every.
+local check = require "spate.check"
+local core = require "spate.core"
+
+local function at_end(fn) return setmetatable({}, { __close = fn }) end
+
+local Task = { __name = "task" }
+Task.__index = Task
+
+local function finish(self)
+  self.done = true
+  self.ended:wake()
+end
+
+local function run_task(self, fn, ...)
+  self.started = true
+  local _ <close> = at_end(function() finish(self) end)
+  local trace
+  local result = table.pack(xpcall(fn, function(err)
+    trace = debug.traceback(tostring(err), 2)
+    return err
+  end, ...))
+  self.result = result
+  if not result[1] then core.log.error(trace or tostring(result[2])) end
+end
+
+local function check_task(self, name)
+  if getmetatable(self) ~= Task then core.raise(("task:%s(): write it with a colon"):format(name)) end
+end
+
+-- Ends the task at its wait; true where it had not ended yet.
+function Task:cancel()
+  check_task(self, "cancel")
+  if self.done then return false end
+  self.cancelled = true
+  if self.handle then core.cancel(self.handle) end
+  if not self.started then finish(self) end
+  return true
+end
+
+-- Waits for the end, that of <close> variables included: what the function returned; nil and the error; nil,
+-- "cancelled"; nil, "stopped" (limits.burst).
+function Task:join()
+  check_task(self, "join")
+  if not self.done then self.ended:wait(nil, "task:join") end
+  local result = self.result
+  if not result then return nil, self.cancelled and "cancelled" or "stopped" end
+  if result[1] then return table.unpack(result, 2, result.n) end
+  return nil, result[2]
+end
+
+return function(sse)
+  -- Starts fn(...) as a task of its own, which goes on when the caller ends.
+  function sse.spawn(fn, ...)
+    check.callable(fn, "sse.spawn")
+    local self = setmetatable({ ended = core.signal() }, Task)
+    self.handle = core.spawn(run_task, self, fn, ...)
+    return self
+  end
+
+  local pending = {} -- of sse.every while the script is loaded
+
+  -- Calls fn each `seconds`, from the server's start on worker 0 (on each with { each_worker = true }), or from now.
+  function sse.every(seconds, fn, options)
+    check.seconds(seconds, "sse.every")
+    check.callable(fn, "sse.every")
+    for name in pairs(options or {}) do
+      if name ~= "each_worker" then core.raise(("sse.every: unknown option '%s'; it has each_worker"):format(tostring(name))) end
+    end
+    local self = setmetatable({ ended = core.signal() }, Task)
+    local function start()
+      if self.done then return end
+      self.handle = core.spawn(run_task, self, function()
+        for _ in core.ticker(seconds) do
+          local ok, err = xpcall(fn, debug.traceback)
+          if not ok then core.log.error(tostring(err)) end
+        end
+      end)
+    end
+    local each = options and options.each_worker
+    if pending then
+      if each or core.worker == 0 then pending[#pending + 1] = start end
+    else
+      start()
+    end
+    return self
+  end
+
+  -- What sse.every has to start with the server; from now on it starts at once.
+  function sse.starters()
+    local list = pending
+    pending = nil
+    return list or {}
+  end
+end
