@@ -26,6 +26,3 @@ void manual_clock_init(struct manual_clock *m, double epoch);
 
 static inline double clock_now(const struct clock *c) { return c->ops->now(c); }
 static inline double clock_wall(const struct clock *c) { return c->ops->wall(c); }
-
-// CPU seconds that the calling thread has used.
-double thread_cpu_time(void);
