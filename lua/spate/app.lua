@@ -227,7 +227,7 @@ function app.install(self, path)
   core.use_router(root.router, patterns)
   local starters, begins = on_this_worker(roots, "start"), sse.starters(core.worker)
   table.move(begins, 1, #begins, #starters + 1, starters)
-  core.keep(answer.answerer(root), answer.run_closers, starters, on_this_worker(roots, "stop"))
+  core.keep(answer.answerer(root), answer.run_closers, starters, on_this_worker(roots, "stop"), core.retire)
 end
 
 -- req:json(): the body as JSON, or nil and what is wrong with it.

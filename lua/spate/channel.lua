@@ -174,10 +174,13 @@ return function(sse)
     handle:skip(seq)
   end
 
+  local following = {} -- derived channels whose tasks run
+
   -- Ends with the source; or because it fell behind, and then the next subscriber starts another.
   local function follow(self, handle, next)
     local _ <close> = at_end(function()
       handle:finish()
+      following[self] = nil
       if self.handle == handle and not self.source.handle:is_finished() then self.handle = nil end
     end)
     for event in next do derive_event(self.fn, handle, event) end
@@ -201,7 +204,25 @@ return function(sse)
     if self.handle then return past:close() end -- fn waited, and another subscriber was faster
     self.handle = handle
     if core.is_over(past) then return handle:finish() end
-    sse.spawn(follow, self, handle, next)
+    self.task = core.background(follow, self, handle, next)
+    following[self] = true
+  end
+
+  -- After a reload a derived channel goes on for those who read it already.
+  local function end_unread()
+    repeat
+      for derived in pairs(following) do
+        if derived:count() == 0 then
+          derived.task:cancel()
+          following[derived] = nil
+        end
+      end
+      sse.sleep(1)
+    until not next(following)
+  end
+
+  function core.retire()
+    if next(following) then core.background(end_unread) end
   end
 
   function Derived:subscribe(options)
@@ -268,8 +289,8 @@ return function(sse)
     if not channel then return nil, created end
     local stream = channel:subscribe { after = options.after, replay = "all" }
     if created then
-      local task = sse.spawn(produce, channel, fn)
-      sse.spawn(watch, channel, task, linger, ttl)
+      local task = core.background(produce, channel, fn)
+      core.background(watch, channel, task, linger, ttl)
     end
     return stream
   end

@@ -50,13 +50,20 @@ function Task:join()
   return nil, result[2]
 end
 
+local function start_task(spawn, fn, ...)
+  local self = setmetatable({ ended = core.signal() }, Task)
+  self.handle = spawn(run_task, self, fn, ...)
+  return self
+end
+
+-- A task of the library's own, which goes on after a reload.
+function core.background(fn, ...) return start_task(core.spawn, fn, ...) end
+
 return function(sse)
-  -- Starts fn(...) as a task of its own, which goes on when the caller ends.
+  -- Starts fn(...) as a task of its own, which goes on when the caller ends. A reload ends it.
   function sse.spawn(fn, ...)
     check.callable(fn, "sse.spawn")
-    local self = setmetatable({ ended = core.signal() }, Task)
-    self.handle = core.spawn(run_task, self, fn, ...)
-    return self
+    return start_task(core.spawn_bound, fn, ...)
   end
 
   local pending = {} -- of sse.every while the script is loaded
@@ -71,7 +78,7 @@ return function(sse)
     local self = setmetatable({ ended = core.signal() }, Task)
     local function start()
       if self.done then return end
-      self.handle = core.spawn(run_task, self, function()
+      self.handle = core.spawn_bound(run_task, self, function()
         for _ in core.ticker(seconds) do
           local ok, err = xpcall(fn, debug.traceback)
           if not ok then core.log.error(tostring(err)) end

@@ -24,6 +24,7 @@ struct settings settings_default(void) {
       .timeouts = {.head = 10, .idle = 15, .body = 10, .body_total = 60, .send = 30},
       .keep_alive = {.interval = 15},
       .shutdown = {.grace = 30, .window = 5, .retry = 1},
+      .reload = {.max_age = 3600, .generations = 8},
       .log = {.level = LOG_INFO, .access = true},
   };
 }

@@ -40,6 +40,13 @@ struct settings {
     double retry;  // what the streams' clients are told to wait, times 1 to 2
   } shutdown;
   struct {
+    double max_age;     // of streams that code before a reload has opened
+    size_t generations; // reloads after which they end earlier
+  } reload;
+  struct {
+    bool on, inject; // spate dev; pages get a script that reloads them
+  } dev;
+  struct {
     int level; // enum log_level
     bool json;
     bool access; // a line per request

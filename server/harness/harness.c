@@ -10,7 +10,7 @@
 #include "event/broker.h"
 #include "event/shared.h"
 #include "loop/transport_memory.h"
-#include "script/exchange.h"
+#include "script/generations.h"
 #include "script/lua_json.h"
 #include "script/lua_settings.h"
 #include "script/vm.h"
@@ -33,7 +33,9 @@ struct harness {
   struct shared_registry own_shared;
   struct harness *owner; // of broker and dictionaries, where that is another server
   int guests;            // servers that it is the owner for
-  struct vm *vm;
+  struct process_state process;
+  struct generations generations;
+  struct vm *vm; // the newest, loaded or not
   struct list clients;
   struct buf log;
   long events_before;
@@ -47,7 +49,21 @@ struct client {
 };
 
 static void on_request(struct service *s, struct stream *stream) {
-  exchange_begin(container_of(s, struct harness, service)->vm, stream);
+  generations_begin(&container_of(s, struct harness, service)->generations, stream);
+}
+
+static void on_spent(struct generations *g, struct vm *vm) {
+  (void)g;
+  vm_free(vm);
+}
+
+static struct vm *new_vm(struct harness *h, int worker, unsigned generation, char **error) {
+  struct vm_config config = {.service = &h->service,
+                             .loop = &h->loop,
+                             .settings = &h->settings,
+                             .worker = worker,
+                             .generation = generation};
+  return vm_new(&config, error);
 }
 
 static const struct service_ops service_ops = {.on_request = on_request};
@@ -90,6 +106,8 @@ static void open_server(struct harness *h, double epoch) {
   h->service.inbox = &h->inbox;
   h->service.broker = h->broker;
   h->service.shared = h->shared;
+  h->service.process = &h->process;
+  generations_init(&h->generations, &h->service, &h->loop, on_spent);
   log_capture(on_log, h);
   log_configure((enum log_level)h->settings.log.level, h->settings.log.json);
   h->is_open = true;
@@ -121,14 +139,14 @@ static int harness_new(lua_State *L) {
   share_with(L, h);
   lua_settop(L, 2);
   open_server(h, option(L, "epoch", 0));
-  h->vm = vm_new(&h->service, &h->settings, (int)option(L, "worker", 0), &error);
+  h->vm = new_vm(h, (int)option(L, "worker", 0), 1, &error);
   if (!h->vm) {
     lua_pushstring(L, error);
     free(error);
     return lua_error(L);
   }
   h->is_watched = option(L, "watch", 0) > 0;
-  if (h->is_watched) watchdog_start(h->vm);
+  if (h->is_watched) watchdog_start(&h->settings);
   return 1;
 }
 
@@ -152,21 +170,41 @@ static int settle(struct harness *h) {
 // References beside those of coroutines, which live tasks and the pool hold.
 static int held_refs(const struct vm *vm) { return vm->refs - vm->pooled - (int)vm->task_count; }
 
-// server:load(path): true, or nil and the message. The application starts at once.
-static int server_load(lua_State *L) {
-  struct harness *h = check_server(L);
-  char *error = NULL;
-  if (vm_load(h->vm, luaL_checkstring(L, 2), &error) < 0) {
-    lua_pushnil(L);
-    lua_pushstring(L, error);
-    free(error);
-    return 2;
-  }
-  vm_start(h->vm);
+static int push_error(lua_State *L, char *error) {
+  lua_pushnil(L);
+  lua_pushstring(L, error);
+  free(error);
+  return 2;
+}
+
+// Requests go to the newest state from now on.
+static int swap(lua_State *L, struct harness *h) {
+  generations_swap(&h->generations, h->vm);
   settle(h);
   h->refs_before = held_refs(h->vm);
   lua_pushboolean(L, 1);
   return 1;
+}
+
+// server:load(path): true, or nil and the message. The application starts at once.
+static int server_load(lua_State *L) {
+  struct harness *h = check_server(L);
+  char *error = NULL;
+  if (vm_load(h->vm, luaL_checkstring(L, 2), &error) < 0) return push_error(L, error);
+  return swap(L, h);
+}
+
+// server:reload(path): the same with a new state; what the old one streams goes on.
+static int server_reload(lua_State *L) {
+  struct harness *h = check_server(L);
+  const char *path = luaL_checkstring(L, 2);
+  char *error = NULL;
+  struct vm *vm = new_vm(h, h->vm->worker, h->vm->generation + 1, &error);
+  if (vm && vm_load(vm, path, &error) < 0) vm_free(vm), vm = NULL;
+  atomic_fetch_add(vm ? &h->process.reloads_total : &h->process.reloads_failed_total, 1);
+  if (!vm) return push_error(L, error);
+  h->vm = vm;
+  return swap(L, h);
 }
 
 // server:connect(): a client.
@@ -220,7 +258,7 @@ static int server_now(lua_State *L) {
 // server:drain(): what a stop signal does.
 static int server_drain(lua_State *L) {
   struct harness *h = check_server(L);
-  vm_stop(h->vm);
+  generations_stop(&h->generations);
   service_drain(&h->service);
   settle(h);
   return 0;
@@ -243,14 +281,21 @@ static int server_stats(lua_State *L) {
   set(L, "slow_total", (double)c->slow_total);
   set(L, "refused_total", (double)c->refused_total);
   set(L, "lua_bytes", (double)h->vm->bytes);
-  // One event is the service's last chunk, one at most the state's keep-alive comment; a history keeps its
+  size_t tasks = 0, generations = 0, own_timers = 0, comments = 0;
+  list_each (node, &h->generations.vms) {
+    const struct vm *vm = container_of(node, struct vm, link);
+    generations++, tasks += vm->task_count, comments += vm->comment != NULL;
+    own_timers += timer_is_armed(&vm->gc_timer);
+  }
+  list_each (node, &h->generations.aging) own_timers++, (void)node;
+  // One event is the service's last chunk, one at most each state's keep-alive comment; a history keeps its
   // own.
   struct broker_counters channels = broker_counters(h->broker);
-  set(L, "events",
-      (double)(event_count() - h->events_before - 1 - (h->vm->comment != NULL)) - (double)channels.events);
+  set(L, "events", (double)(event_count() - h->events_before - 1 - (long)comments) - (double)channels.events);
   set(L, "channels", (double)channels.channels);
-  set(L, "tasks", (double)h->vm->task_count);
-  set(L, "timers", (double)(h->loop.timers.count - timer_is_armed(&h->vm->gc_timer)));
+  set(L, "generations", (double)generations);
+  set(L, "tasks", (double)tasks);
+  set(L, "timers", (double)(h->loop.timers.count - own_timers));
   set(L, "refs", held_refs(h->vm) - h->refs_before);
   return 1;
 }
@@ -269,8 +314,9 @@ static int server_close(lua_State *L) {
   luaL_argcheck(L, !h->guests, 1, "close the servers first that share with it");
   h->is_open = false;
   service_close_all(&h->service);
-  if (h->is_watched) watchdog_stop(h->vm);
-  if (h->vm) vm_free(h->vm);
+  if (h->is_watched) watchdog_stop();
+  if (h->vm && !h->vm->is_attached) vm_free(h->vm);
+  generations_deinit(&h->generations);
   service_deinit(&h->service);
   inbox_deinit(&h->inbox);
   if (h->owner) h->owner->guests--;
@@ -364,17 +410,11 @@ static void new_class(lua_State *L, const char *name, const luaL_Reg *methods, l
 __attribute__((visibility("default"))) int luaopen_harness(lua_State *L);
 
 int luaopen_harness(lua_State *L) {
-  static const luaL_Reg server_methods[] = {{"load", server_load},
-                                            {"connect", server_connect},
-                                            {"turn", server_turn},
-                                            {"jump", server_jump},
-                                            {"advance", server_advance},
-                                            {"now", server_now},
-                                            {"drain", server_drain},
-                                            {"stats", server_stats},
-                                            {"log", server_log},
-                                            {"close", server_close},
-                                            {NULL, NULL}};
+  static const luaL_Reg server_methods[] = {
+      {"load", server_load}, {"reload", server_reload}, {"connect", server_connect},
+      {"turn", server_turn}, {"jump", server_jump},     {"advance", server_advance},
+      {"now", server_now},   {"drain", server_drain},   {"stats", server_stats},
+      {"log", server_log},   {"close", server_close},   {NULL, NULL}};
   static const luaL_Reg client_methods[] = {
       {"send", client_send},   {"take", client_take},     {"finish", client_finish},
       {"reset", client_reset}, {"window", client_window}, {"pieces", client_pieces},

@@ -1,116 +1,189 @@
 // SPDX-License-Identifier: MIT
-// Start, signals, end. Every socket is bound here before any thread runs, so an address in use ends the
-// program and not a worker. The main thread then only waits for signals: a first one drains, a second one
-// ends at once. Before there is anything to drain, signals do what they do to any program.
+// Start, signals, end. The main thread runs a loop of its own, which serves nobody: signals, the control
+// socket, the watch, and what builder and workers report come there. A first stop signal drains, a second one
+// ends at once; a signal while the application is loaded for the first time does what it does to any program.
 #include "process/server.h"
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 #include "base/log.h"
 #include "base/mem.h"
 #include "event/broker.h"
 #include "event/shared.h"
+#include "loop/signals.h"
 #include "loop/sock.h"
+#include "process/control.h"
+#include "process/listening.h"
+#include "process/reload.h"
 #include "process/report.h"
 #include "process/worker.h"
 
 static const double QUIT_SECONDS = 1; // after shutdown.grace, for <close> variables
 
+enum server_state { SERVER_LOADING, SERVER_SERVING, SERVER_DRAINING, SERVER_QUITTING };
+
 struct server {
   const struct options *options;
-  size_t worker_count, listen_count;
-  size_t bound; // of the addresses, so far
-  int *fds;     // worker_count rows of listen_count
+  enum server_state state;
+  int code;
+  size_t worker_count, workers_started, workers_ended;
+  struct worker_owner owner;
   struct worker **workers;
+  struct listening listening;
   struct broker broker;
   struct shared_registry shared;
+  struct process_state process;
+  struct loop loop;
+  struct inbox inbox;
+  struct signals signals;
+  struct builder *builder;
+  struct reload reload;
+  struct control control;
+  struct timer grace;
+  double started_at;
 };
 
-static bool is_tcp(const char *address) {
-  return strncmp(address, "unix:", 5) != 0 && strncmp(address, "fd:", 3) != 0;
+static void tell_workers(const struct server *s, void (*order)(struct worker *w)) {
+  for (size_t i = 0; i < s->worker_count; i++)
+    if (s->workers[i]) order(s->workers[i]);
 }
 
-static int fail_listen(const struct server *s, const char *error, const char *address) {
-  int cause = errno;
-  fprintf(stderr, "spate: %s\n", error);
-  if (cause == EADDRINUSE && is_tcp(address))
-    fprintf(stderr, "hint: another process has %s; stop it or choose another with -l\n", address);
-  if (cause == EADDRINUSE && !is_tcp(address))
-    fprintf(stderr, "hint: a server or a file is there; remove it or choose another path with -l\n");
-  if (cause == EACCES && is_tcp(address))
-    fprintf(stderr, "hint: ports below 1024 need root or CAP_NET_BIND_SERVICE\n");
-  if (cause != EINVAL) return EXIT_LISTEN;
-  return s->options->listen_is_configured ? EXIT_CONFIG : EXIT_USAGE;
-}
-
-// One address for all workers: a TCP port is shared by sockets of their own, anything else is one socket. The
-// first socket at a port is opened alone, so that a port in use is noticed.
-static int listen_at(struct server *s, size_t which) {
-  char error[SOCK_ERROR_MAX], bound[SOCK_NAME_MAX];
-  const char *address = s->options->listen[which];
-  int first = sock_listen(address, false, error);
-  if (first < 0) return fail_listen(s, error, address);
-  sock_name(first, bound);
-  if (is_tcp(address) && s->worker_count > 1) {
-    close(first);
-    first = sock_listen(bound, true, error);
-    if (first < 0) return fail_listen(s, error, bound);
-  }
-  s->fds[which] = first;
-  for (size_t i = 1; i < s->worker_count; i++) {
-    int fd = is_tcp(address) ? sock_listen(bound, true, error) : fcntl(first, F_DUPFD_CLOEXEC, 3);
-    if (fd < 0) return fail_listen(s, error, bound);
-    s->fds[i * s->listen_count + which] = fd;
-  }
-  s->bound++;
-  return -1;
-}
-
-// Before the listeners close: afterwards the next server may have a socket of its own there.
-static void remove_sockets(struct server *s) {
-  for (; s->bound; s->bound--) {
-    const char *address = s->options->listen[s->bound - 1];
-    if (!strncmp(address, "unix:", 5)) unlink(address + 5);
-  }
+static void quit(struct server *s, int code) {
+  s->state = SERVER_QUITTING, s->code = code;
+  tell_workers(s, worker_quit);
+  loop_arm(&s->loop, &s->grace, s->loop.now + QUIT_SECONDS);
 }
 
 static void announce(const struct server *s) {
   char bound[SOCK_NAME_MAX];
-  for (size_t i = 0; i < s->listen_count; i++) {
-    sock_name(s->fds[i], bound);
-    printf("serving %s on %s%s (%zu worker%s)\n", s->options->app, is_tcp(bound) ? "http://" : "", bound,
+  for (size_t i = 0; i < s->listening.count; i++) {
+    listening_name(&s->listening, i, bound);
+    printf("serving %s on %s%s (%zu worker%s)\n", s->options->app, strchr(bound, '/') ? "" : "http://", bound,
            s->worker_count, s->worker_count == 1 ? "" : "s");
   }
   fflush(stdout);
 }
 
-static int start_workers(struct server *s, const sigset_t *set) {
-  for (size_t i = 0; i < s->worker_count; i++) {
-    struct worker_config config = {.settings = &s->options->settings,
-                                   .app = s->options->app,
-                                   .broker = &s->broker,
-                                   .shared = &s->shared,
-                                   .number = (int)i,
-                                   .listeners = s->fds + i * s->listen_count,
-                                   .listener_count = s->listen_count};
-    s->workers[i] = worker_new(&config);
-    const char *error = "no thread for a worker";
-    pthread_sigmask(SIG_UNBLOCK, set, NULL); // a script that blocks while it is loaded can be interrupted
-    bool ok = s->workers[i] && worker_wait_loaded(s->workers[i], &error) == 0;
-    pthread_sigmask(SIG_BLOCK, set, NULL);
-    if (!ok) {
-      report_error(error, s->options->app);
-      return EXIT_APP;
-    }
-  }
-  return -1;
+static void begin_serving(struct server *s) {
+  s->state = SERVER_SERVING;
+  tell_workers(s, worker_serve);
+  announce(s);
 }
+
+static void on_loaded(struct reload *r, const char *error) {
+  struct server *s = container_of(r, struct server, reload);
+  atomic_store(&s->process.generation, r->generation);
+  if (error) report_error(error, s->options->app);
+  if (s->state == SERVER_LOADING) {
+    if (error) quit(s, EXIT_APP);
+    else begin_serving(s);
+    return;
+  }
+  atomic_fetch_add(error ? &s->process.reloads_failed_total : &s->process.reloads_total, 1);
+  if (error) log_message(LOG_ERROR, "not reloaded: generation %u goes on", r->generation);
+  else log_message(LOG_INFO, "reloaded: generation %u, in %.0f ms", r->generation, r->build.seconds * 1e3);
+  control_reloaded(&s->control, r->attempts, error);
+}
+
+static void drain(struct server *s, const char *why) {
+  log_message(LOG_INFO, "stopping: %s", why);
+  s->state = SERVER_DRAINING, s->code = EXIT_OK;
+  listening_remove_files(&s->listening);
+  tell_workers(s, worker_drain);
+  loop_arm(&s->loop, &s->grace, s->loop.now + s->options->settings.shutdown.grace);
+}
+
+// While draining: whoever still serves is told to stop. While quitting: what still runs is left where it is.
+static void on_grace(struct timer *t) {
+  struct server *s = container_of(t, struct server, grace);
+  if (s->state == SERVER_QUITTING) {
+    log_message(LOG_WARN, "scripts do not end: leaving them");
+    loop_stop(&s->loop);
+    return;
+  }
+  log_message(LOG_WARN, "still serving after shutdown.grace: closing what is open");
+  quit(s, EXIT_OK);
+}
+
+// The default action of a signal that arrived before there was anything to drain.
+static void die_of(struct server *s, int number) {
+  sigset_t set;
+  listening_remove_files(&s->listening);
+  sigemptyset(&set);
+  sigaddset(&set, number);
+  signal(number, SIG_DFL);
+  raise(number);
+  pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static void on_stop_signal(struct server *s, int number) {
+  bool is_interrupt = number == SIGINT;
+  if (s->state == SERVER_LOADING) die_of(s, number);
+  else if (s->state == SERVER_SERVING) drain(s, is_interrupt ? "SIGINT" : "SIGTERM");
+  else {
+    s->code = is_interrupt ? EXIT_INTERRUPT : EXIT_OK;
+    loop_stop(&s->loop);
+  }
+}
+
+static void on_signal(struct signals *signals, int number) {
+  struct server *s = container_of(signals, struct server, signals);
+  if (number == SIGTERM || number == SIGINT) on_stop_signal(s, number);
+  else if (number == SIGHUP && s->state == SERVER_SERVING) reload_begin(&s->reload);
+}
+
+static void on_worker_ended(struct worker_owner *owner) {
+  struct server *s = container_of(owner, struct server, owner);
+  if (++s->workers_ended == s->workers_started) loop_stop(&s->loop);
+}
+
+static unsigned control_reload(struct control *c) {
+  return reload_begin(&container_of(c, struct server, control)->reload);
+}
+
+static void control_stop(struct control *c) {
+  struct server *s = container_of(c, struct server, control);
+  if (s->state == SERVER_SERVING) drain(s, "spate stop");
+}
+
+static uint64_t sum(const struct server *s, size_t offset) {
+  uint64_t total = 0;
+  for (size_t i = 0; i < s->worker_count; i++) {
+    const char *counters = (const char *)&worker_service(s->workers[i])->counters;
+    total += __atomic_load_n((const uint64_t *)(const void *)(counters + offset), __ATOMIC_RELAXED);
+  }
+  return total;
+}
+
+static void control_status(struct control *c, struct buf *out) {
+  static const struct {
+    const char *name;
+    size_t offset;
+  } rows[] = {{"connections", offsetof(struct counters, connections_open)},
+              {"streams", offsetof(struct counters, streams_open)},
+              {"requests_total", offsetof(struct counters, requests_total)},
+              {"events_total", offsetof(struct counters, events_total)}};
+  struct server *s = container_of(c, struct server, control);
+  char path[4096], name[SOCK_NAME_MAX];
+  buf_printf(out, "pid %d\napp %s\n", (int)getpid(),
+             realpath(s->options->app, path) ? path : s->options->app);
+  for (size_t i = 0; i < s->listening.count; i++)
+    listening_name(&s->listening, i, name), buf_printf(out, "address %s\n", name);
+  buf_printf(
+      out, "state %s\nworkers %zu\nuptime %.0f\ngeneration %u\nreloads_total %lu\nreloads_failed_total %lu\n",
+      s->state == SERVER_SERVING ? "serving" : "stopping", s->worker_count, s->loop.now - s->started_at,
+      atomic_load(&s->process.generation), atomic_load(&s->process.reloads_total),
+      atomic_load(&s->process.reloads_failed_total));
+  for (size_t i = 0; i < countof(rows); i++)
+    buf_printf(out, "%s %llu\n", rows[i].name, (unsigned long long)sum(s, rows[i].offset));
+}
+
+static const struct control_ops control_ops = {
+    .reload = control_reload, .stop = control_stop, .status = control_status};
 
 // A descriptor that the caller closed would be given to a socket, and the log written to it.
 static void open_standard_descriptors(void) {
@@ -125,51 +198,9 @@ static void block_signals(sigset_t *set) {
   sigaddset(set, SIGTERM);
   sigaddset(set, SIGINT);
   sigaddset(set, SIGHUP);
+  sigaddset(set, SIGUSR1);
   pthread_sigmask(SIG_BLOCK, set, NULL);
   signal(SIGPIPE, SIG_IGN);
-}
-
-static bool has_ended(const struct server *s) {
-  for (size_t i = 0; i < s->worker_count; i++)
-    if (!worker_has_ended(s->workers[i])) return false;
-  return true;
-}
-
-static void tell_workers(const struct server *s, void (*order)(struct worker *w)) {
-  for (size_t i = 0; i < s->worker_count; i++)
-    if (s->workers[i]) order(s->workers[i]);
-}
-
-// After the first signal: until the workers have ended, a second signal comes or the time is up.
-static int wait_for_end(struct server *s, const sigset_t *set) {
-  double until = clock_now(clock_system()) + s->options->settings.shutdown.grace;
-  bool quits = false;
-  while (!has_ended(s)) {
-    int second = sigtimedwait(set, NULL, &(struct timespec){.tv_nsec = 20 * 1000 * 1000});
-    if (second == SIGINT || second == SIGTERM) return second == SIGINT ? EXIT_INTERRUPT : EXIT_OK;
-    if (clock_now(clock_system()) < until) continue;
-    log_message(LOG_WARN, quits ? "scripts do not end: leaving them"
-                                : "still serving after shutdown.grace: closing what is open");
-    if (quits) break;
-    quits = true, until += QUIT_SECONDS;
-    tell_workers(s, worker_quit);
-  }
-  return EXIT_OK;
-}
-
-static int serve(struct server *s, const sigset_t *set) {
-  tell_workers(s, worker_serve);
-  announce(s);
-  int number;
-  do number = sigwaitinfo(set, NULL);
-  while (number != SIGTERM && number != SIGINT);
-  log_message(LOG_INFO, "stopping: %s", number == SIGINT ? "SIGINT" : "SIGTERM");
-  remove_sockets(s);
-  tell_workers(s, worker_drain);
-  int code = wait_for_end(s, set);
-  if (has_ended(s)) return code;
-  log_stop();
-  _exit(code); // whatever still runs is left where it is
 }
 
 static void raise_descriptor_limit(void) {
@@ -177,39 +208,88 @@ static void raise_descriptor_limit(void) {
   if (getrlimit(RLIMIT_NOFILE, &r) == 0) r.rlim_cur = r.rlim_max, setrlimit(RLIMIT_NOFILE, &r);
 }
 
+static bool start_workers(struct server *s) {
+  s->builder = builder_new(&s->options->settings);
+  for (size_t i = 0; i < s->worker_count && s->builder; i++) {
+    struct worker_config config = {.settings = &s->options->settings,
+                                   .broker = &s->broker,
+                                   .shared = &s->shared,
+                                   .process = &s->process,
+                                   .builder = s->builder,
+                                   .listeners = listening_of(&s->listening, i),
+                                   .listener_count = s->listening.count,
+                                   .owner = &s->owner};
+    s->workers[i] = worker_new(&config);
+    s->workers_started += s->workers[i] != NULL;
+  }
+  return s->workers_started == s->worker_count;
+}
+
+static void run(struct server *s) {
+  control_open(&s->control, &s->loop, &control_ops);
+  reload_init(&s->reload, s->builder, &s->inbox, &s->options->settings, s->options->app, s->workers,
+              s->worker_count);
+  s->reload.on_done = on_loaded;
+  reload_begin(&s->reload);
+  loop_run(&s->loop);
+  control_close(&s->control);
+}
+
+// Ends the process where scripts do not end by themselves.
+static void leave_what_runs(struct server *s) {
+  if (s->workers_ended == s->workers_started && !s->reload.is_building) return;
+  log_stop();
+  _exit(s->code);
+}
+
+static void init(struct server *s, const struct options *o, const sigset_t *set) {
+  const struct settings *settings = &o->settings;
+  s->options = o, s->worker_count = (size_t)o->workers;
+  s->workers = xcalloc(s->worker_count + 1, sizeof *s->workers);
+  s->grace.on_fire = on_grace;
+  s->signals.on_signal = on_signal;
+  broker_init(&s->broker, (struct broker_limits){settings->limits.channels, settings->limits.channel_bytes});
+  shared_registry_init(&s->shared, settings->limits.shared);
+  loop_init(&s->loop, clock_system(), true);
+  inbox_init(&s->inbox, &s->loop);
+  signals_start(&s->signals, &s->loop, set);
+  s->owner = (struct worker_owner){.inbox = &s->inbox, .on_ended = on_worker_ended};
+  s->started_at = s->loop.now;
+}
+
 static void deinit(struct server *s) {
-  remove_sockets(s);
-  tell_workers(s, worker_quit);
+  reload_deinit(&s->reload);
   for (size_t i = 0; i < s->worker_count; i++)
     if (s->workers[i]) worker_free(s->workers[i]);
-  for (size_t i = 0; i < s->worker_count * s->listen_count; i++)
-    if (s->fds[i] >= 0) close(s->fds[i]);
+  if (s->builder) builder_free(s->builder);
+  listening_close(&s->listening);
+  signals_stop(&s->signals);
+  inbox_deinit(&s->inbox);
+  loop_deinit(&s->loop);
   broker_deinit(&s->broker);
   shared_registry_deinit(&s->shared);
-  free(s->fds);
   free(s->workers);
 }
 
 int server_run(const struct options *o) {
-  struct server s = {.options = o, .worker_count = (size_t)o->workers, .listen_count = o->listen_count};
+  struct server s = {0};
   sigset_t set;
-  int code = -1;
   open_standard_descriptors();
   raise_descriptor_limit();
-  broker_init(&s.broker,
-              (struct broker_limits){o->settings.limits.channels, o->settings.limits.channel_bytes});
-  shared_registry_init(&s.shared, o->settings.limits.shared);
   block_signals(&set);
-  s.fds = xmalloc((s.worker_count * s.listen_count + 1) * sizeof *s.fds);
-  memset(s.fds, 0xff, s.worker_count * s.listen_count * sizeof *s.fds);
-  s.workers = xcalloc(s.worker_count + 1, sizeof *s.workers);
-  for (size_t i = 0; i < s.listen_count && code < 0; i++) code = listen_at(&s, i);
-  if (code < 0) {
+  init(&s, o, &set);
+  s.code = listening_open(&s.listening, o);
+  if (s.code < 0) {
     log_start(STDERR_FILENO, (enum log_level)o->settings.log.level, o->settings.log.json);
-    code = start_workers(&s, &set);
-    if (code < 0) code = serve(&s, &set);
+    if (start_workers(&s)) run(&s);
+    else {
+      fprintf(stderr, "spate: no threads for workers\n");
+      quit(&s, EXIT_APP);
+      if (s.workers_started) loop_run(&s.loop);
+    }
+    leave_what_runs(&s);
   }
   deinit(&s);
   log_stop();
-  return code;
+  return s.code;
 }

@@ -1,33 +1,44 @@
 // SPDX-License-Identifier: MIT
-// A thread that serves: its loop, its listeners, its Lua state, its connections.
+// A thread that serves: its loop, its listeners, its Lua states, its connections.
 #pragma once
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include "base/settings.h"
+#include "loop/inbox.h"
+#include "serve/service.h"
 
 struct broker;
+struct builder;
 struct shared_registry;
+struct vm;
 struct worker;
 
-enum worker_state { WORKER_LOADING, WORKER_READY, WORKER_FAILED, WORKER_ENDING, WORKER_ENDED };
+// Whom it tells that its scripts have ended; there is nothing that it would still serve then.
+struct worker_owner {
+  struct inbox *inbox;
+  void (*on_ended)(struct worker_owner *owner); // on the inbox's thread
+};
 
 struct worker_config {
   const struct settings *settings;
-  const char *app;
   struct broker *broker;          // the process's channels
   struct shared_registry *shared; // the process's dictionaries
-  int number;
-  int *listeners; // descriptors; closed and set to -1 when it stops listening
+  struct process_state *process;
+  struct builder *builder; // frees old states
+  int *listeners;          // descriptors; closed and set to -1 when it stops listening
   size_t listener_count;
+  struct worker_owner *owner;
 };
 
-// Starts the thread, which loads the application and waits for worker_serve. NULL where there can be no
-// thread.
+// Starts the thread, which waits for worker_swap. NULL where there can be none.
 struct worker *worker_new(const struct worker_config *config);
 
-// Waits until the application is loaded. 0, or -1 with the reason (borrowed) in *error. Main thread.
-int worker_wait_loaded(struct worker *w, const char **error);
+// What its states are built for, borrowed. Main thread.
+struct service *worker_service(struct worker *w);
+
+// Has requests go to this loaded state from now on (takes it). Main thread.
+void worker_swap(struct worker *w, struct vm *vm);
 
 // Opens the listeners. Main thread.
 void worker_serve(struct worker *w);
@@ -35,9 +46,6 @@ void worker_serve(struct worker *w);
 // Has it stop listening and end once its connections have, or end at once. Main thread.
 void worker_drain(struct worker *w);
 void worker_quit(struct worker *w);
-
-// True once its scripts have ended and its thread is about to. Main thread.
-bool worker_has_ended(struct worker *w);
 
 // Waits for the thread and frees the worker.
 void worker_free(struct worker *w);

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "script/task.h"
 #include "script/vm.h"
+#include "serve/conn.h"
 
 enum { ROUTE_NOT_FOUND = 0, ROUTE_OTHER_METHOD = -1 }; // beside the application's own, which count from 1
 
@@ -27,6 +28,7 @@ static void wake_waiters(struct exchange *ex) {
 // userdata.
 static void release(struct exchange *ex) {
   if (ex->stream || ex->task || ex->closing) return;
+  if (ex->request) ex->vm->exchange_count--;
   request_free(ex->request);
   ex->request = NULL;
   if (!ex->box) free(ex);
@@ -75,6 +77,13 @@ static void on_gone(struct stream *s, enum close_reason reason) {
 
 static const struct stream_ops stream_ops = {.on_body = on_body, .on_drain = on_drain, .on_gone = on_gone};
 
+// A stream that goes on without Lua needs its state no longer.
+static void let_go(struct exchange *ex) {
+  if (!ex->stream || ex->task || ex->anchor != LUA_NOREF) return;
+  ex->stream->ops = NULL;
+  ex->stream = NULL;
+}
+
 // A task that ends leaves no request without an answer, and no stream without an end.
 static void on_task_end(struct task *t, int status) {
   struct exchange *ex = t->exchange;
@@ -85,6 +94,7 @@ static void on_task_end(struct task *t, int status) {
     answer_plainly(s, status == LUA_ERRMEM ? 503 : 500, "Internal Server Error\n");
   else if (s && status != LUA_OK) stream_end(s, REASON_ERROR, true);
   else if (s && !ex->detached) stream_end(s, REASON_FINISHED, false);
+  if (ex->vm->is_retired) let_go(ex);
   release(ex);
 }
 
@@ -101,10 +111,7 @@ static int collect_box(lua_State *L) {
   *box = NULL;
   if (!ex) return 0;
   ex->box = NULL;
-  if (ex->stream && !ex->task) { // nobody is left to be told
-    ex->stream->ops = NULL;
-    ex->stream = NULL;
-  }
+  let_go(ex); // nobody is left to be told
   release(ex);
   return 0;
 }
@@ -161,6 +168,7 @@ static int route_of(struct vm *vm, struct stream *s, struct route_match *match) 
 
 void exchange_begin(struct vm *vm, struct stream *s) {
   struct route_match match = {0};
+  s->generation = vm->generation;
   int route = route_of(vm, s, &match);
   if (route == -2) return;
   struct exchange *ex = xmalloc(sizeof *ex);
@@ -175,7 +183,18 @@ void exchange_begin(struct vm *vm, struct stream *s) {
   }
   ex->task->exchange = ex;
   ex->request = request_keep(s->request);
+  vm->exchange_count++;
   s->ops = &stream_ops, s->owner = ex;
+}
+
+void exchange_let_go_all(struct vm *vm) {
+  list_each (node, &vm->service->conns) {
+    struct stream *s = container_of(node, struct conn, link)->stream;
+    struct exchange *ex = s && s->ops == &stream_ops ? s->owner : NULL;
+    if (!ex || ex->vm != vm) continue;
+    let_go(ex);
+    release(ex);
+  }
 }
 
 struct exchange *exchange_check(lua_State *L, int index) {

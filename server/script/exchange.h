@@ -28,6 +28,9 @@ struct exchange {
 // service_ops.on_request: routes the request and starts a task that answers it with vm's application.
 void exchange_begin(struct vm *vm, struct stream *stream);
 
+// Streams of a retired state that go on without Lua are let go of: they outlive it.
+void exchange_let_go_all(struct vm *vm);
+
 // The exchange of the request at `index`; raises where it is none.
 struct exchange *exchange_check(lua_State *L, int index);
 

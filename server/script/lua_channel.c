@@ -142,10 +142,15 @@ static int subscribe(lua_State *L) {
   if (!lua_isnoneornil(L, 2)) after.bytes = luaL_checklstring(L, 2, &after.len);
   long last = (long)luaL_checkinteger(L, 3);
   size_t queue = (size_t)luaL_optinteger(L, 4, 0);
+  struct vm *vm = vm_of(L);
+  if (!vm->is_attached)
+    return raise_error(
+        L, "channel:subscribe: nothing can subscribe while the script is loaded; do it in a handler");
   struct feed **box = lua_newuserdatauv(L, sizeof *box, 0);
   *box = NULL;
   luaL_setmetatable(L, SUBSCRIPTION);
-  *box = feed_new(vm_of(L)->service, c, after, last);
+  *box = feed_new(vm->service, c, after, last);
+  list_append(&vm->feeds, &(*box)->held);
   if (queue) (*box)->queue_max = queue, (*box)->on_full = ON_FULL_DISCONNECT;
   return 1;
 }

@@ -185,7 +185,10 @@ static int core_stats(lua_State *L) {
   const struct {
     const char *name;
     uint64_t value;
-  } rows[] = {{"connections", c->connections_open},
+  } rows[] = {{"generation", vm->generation},
+              {"reloads_total", atomic_load(&vm->service->process->reloads_total)},
+              {"reloads_failed_total", atomic_load(&vm->service->process->reloads_failed_total)},
+              {"connections", c->connections_open},
               {"streams", c->streams_open},
               {"requests_total", c->requests_total},
               {"streams_total", c->streams_total},
@@ -245,10 +248,11 @@ static int core_public(lua_State *L) {
   return 0;
 }
 
-// core.keep(answer, closers, starters, stoppers): what C calls.
+// core.keep(answer, closers, starters, stoppers, retire): what C calls.
 static int core_keep(lua_State *L) {
   struct vm *vm = vm_of(L);
-  lua_settop(L, 4);
+  lua_settop(L, 5);
+  vm->retire_ref = vm_ref(L);
   vm->stoppers_ref = vm_ref(L);
   vm->starters_ref = vm_ref(L);
   vm->closers_ref = vm_ref(L);
@@ -301,6 +305,8 @@ static void open_core(lua_State *L, struct vm *vm) {
   lua_setfield(L, -2, "log");
   lua_pushinteger(L, vm->worker);
   lua_setfield(L, -2, "worker");
+  lua_pushinteger(L, vm->generation);
+  lua_setfield(L, -2, "generation");
   lua_pushliteral(L, SPATE_VERSION);
   lua_setfield(L, -2, "version");
   lua_pushnumber(L, vm->settings->keep_alive.interval);

@@ -49,6 +49,8 @@ static const struct row {
     ROW(shutdown, grace, KIND_SECONDS),
     ROW(shutdown, window, KIND_SECONDS),
     ROW(shutdown, retry, KIND_SECONDS),
+    ROW(reload, max_age, KIND_SECONDS),
+    ROW(reload, generations, KIND_SIZE),
     ROW(log, level, KIND_LEVEL),
     {"log", "format", KIND_FORMAT, offsetof(struct settings, log.json)},
     ROW(log, access, KIND_BOOLEAN),
@@ -136,9 +138,9 @@ static bool read_group(lua_State *L, const char *group, struct settings *s) {
 }
 
 void settings_read(lua_State *L, int table, struct settings *s) {
-  static const char *const groups[] = {"limits", "timeouts", "keep_alive", "shutdown", "log"};
+  static const char *const groups[] = {"limits", "timeouts", "keep_alive", "shutdown", "reload", "log"};
   static const char *const known[] = {"limits", "timeouts", "keep_alive", "shutdown",
-                                      "log",    "listen",   "workers"};
+                                      "reload", "log",      "listen",     "workers"};
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     bool found = key_is(L, "listen") || key_is(L, "workers");
     for (size_t i = 0; i < countof(groups) && !found; i++) found = read_group(L, groups[i], s);

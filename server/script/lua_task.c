@@ -86,8 +86,7 @@ static int lua_wall(lua_State *L) {
   return 1;
 }
 
-// core.spawn(fn, ...): a task that starts with the next turn; its handle.
-static int lua_spawn(lua_State *L) {
+static int spawn(lua_State *L, bool is_bound) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   if (lua_gettop(L) > 200) return raise_error(L, "sse.spawn: more than 199 arguments");
   struct task **handle = lua_newuserdatauv(L, sizeof *handle, 0);
@@ -96,9 +95,15 @@ static int lua_spawn(lua_State *L) {
   lua_insert(L, 1);
   struct task *t = task_spawn(L, lua_gettop(L) - 2, NULL);
   *handle = t;
-  t->handle = handle;
+  t->handle = handle, t->is_bound = is_bound;
   return 1;
 }
+
+// core.spawn(fn, ...): a task that starts with the next turn; its handle. core.spawn_bound: one that a reload
+// ends.
+static int lua_spawn(lua_State *L) { return spawn(L, false); }
+
+static int lua_spawn_bound(lua_State *L) { return spawn(L, true); }
 
 static struct task *check_handle(lua_State *L) { return *(struct task **)luaL_checkudata(L, 1, HANDLE); }
 
@@ -151,9 +156,11 @@ static int signal_wake(lua_State *L) {
 
 void task_open(lua_State *L) {
   static const luaL_Reg signal_methods[] = {{"wait", signal_wait}, {"wake", signal_wake}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"sleep", lua_sleep}, {"ticker", lua_ticker}, {"now", lua_now},
-                                       {"wall", lua_wall},   {"spawn", lua_spawn},   {"cancel", lua_cancel},
-                                       {"wrap", lua_wrap},   {"signal", lua_signal}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"sleep", lua_sleep},   {"ticker", lua_ticker},
+                                       {"now", lua_now},       {"wall", lua_wall},
+                                       {"spawn", lua_spawn},   {"cancel", lua_cancel},
+                                       {"wrap", lua_wrap},     {"spawn_bound", lua_spawn_bound},
+                                       {"signal", lua_signal}, {NULL, NULL}};
   luaL_newmetatable(L, HANDLE);
   lua_pushcfunction(L, collect_handle);
   lua_setfield(L, -2, "__gc");

@@ -215,6 +215,13 @@ static void run(struct task *t) {
   else task_resume(t);
 }
 
+void task_cancel_bound(struct vm *vm) {
+  list_each (node, &vm->tasks) {
+    struct task *t = container_of(node, struct task, all_link);
+    if (t->is_bound) task_cancel(t);
+  }
+}
+
 void task_cancel_all(struct vm *vm) {
   while (!list_empty(&vm->tasks)) {
     struct task *t = container_of(vm->tasks.next, struct task, all_link);

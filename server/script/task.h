@@ -31,6 +31,7 @@ struct task {
   bool cancelled, closing; // to be ended at its wait; its <close> variables run
   bool waiting;            // a yield that is a wait, not a value
   bool must_start;         // runs up to its first wait even where it is cancelled before
+  bool is_bound;           // ends with its generation
   bool timed_out;
   struct wrap *wrap;         // the innermost that runs
   struct exchange *exchange; // of a request's task
@@ -53,6 +54,9 @@ void task_wake(struct task *t);
 // Ends a task at its wait, or at its next one where it runs now: <close> variables run, pcall does not stop
 // it.
 void task_cancel(struct task *t);
+
+// Cancels those that end with their generation.
+void task_cancel_bound(struct vm *vm);
 
 // Cancels and ends all tasks of a state at once; for its end.
 void task_cancel_all(struct vm *vm);

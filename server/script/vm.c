@@ -13,6 +13,7 @@
 #include "script/lua_core.h"
 #include "script/task.h"
 #include "script/watchdog.h"
+#include "serve/feed.h"
 
 // A small state may double before it is collected again; a large one, of thousands of streams, should not.
 enum { GC_PAUSE_SMALL = 160, GC_PAUSE_LARGE = 130, GC_SMALL = 2 << 20, GC_STEP_KB = 64 };
@@ -56,7 +57,7 @@ static int traceback(lua_State *L) {
 
 lua_State *vm_enter(struct vm *vm, lua_State *L) {
   lua_State *outer = vm->running;
-  if (!outer) vm->slice++, vm->expired = false;
+  if (!outer) vm->slice++, vm->expired = false, watchdog_enter(vm);
   vm->running = L;
   return outer;
 }
@@ -129,14 +130,17 @@ static int open_libraries(lua_State *L) {
   return 0;
 }
 
-struct vm *vm_new(struct service *service, const struct settings *settings, int worker, char **error) {
+struct vm *vm_new(const struct vm_config *config, char **error) {
   struct vm *vm = xcalloc(1, sizeof *vm);
-  vm->service = service, vm->settings = settings, vm->worker = worker, vm->loop = service->loop;
-  vm->answer_ref = vm->closers_ref = vm->starters_ref = vm->stoppers_ref = LUA_NOREF;
+  vm->service = config->service, vm->settings = config->settings, vm->loop = config->loop;
+  vm->worker = config->worker, vm->generation = config->generation;
+  vm->answer_ref = vm->closers_ref = vm->starters_ref = vm->stoppers_ref = vm->retire_ref = LUA_NOREF;
   vm->gc_timer = (struct timer){.on_fire = on_gc_timer};
   vm->hook = (struct loop_hook){.run = on_turn, .is_ready = has_ready_tasks};
+  list_init(&vm->link);
   list_init(&vm->run_queue);
   list_init(&vm->tasks);
+  list_init(&vm->feeds);
   list_init(&vm->hook.link);
   vm->L = lua_newstate(allocate, vm);
   if (!vm->L) {
@@ -154,21 +158,33 @@ struct vm *vm_new(struct service *service, const struct settings *settings, int 
     vm_free(vm);
     return NULL;
   }
+  return vm;
+}
+
+void vm_attach(struct vm *vm) {
+  struct service *service = vm->service;
+  vm->loop = service->loop, vm->is_attached = true;
   // Before the service's own hook, which flushes: what a task sends goes out in the same turn.
   list_remove(&service->flush_hook.link);
   loop_hook_add(vm->loop, &vm->hook);
   loop_hook_add(vm->loop, &service->flush_hook);
-  return vm;
+}
+
+void vm_detach(struct vm *vm, struct loop *loop) {
+  task_cancel_all(vm);
+  list_each (node, &vm->feeds) channel_unsubscribe(&container_of(node, struct feed, held)->subscriber);
+  list_remove(&vm->hook.link);
+  loop_disarm(vm->loop, &vm->gc_timer);
+  watchdog_forget(vm);
+  vm->loop = loop, vm->is_attached = false;
 }
 
 void vm_free(struct vm *vm) {
   task_cancel_all(vm);
-  list_remove(&vm->hook.link);
-  loop_disarm(vm->loop, &vm->gc_timer);
   vm_enter(vm, vm->L); // finalizers are watched as well
   lua_close(vm->L);
   vm_leave(vm, NULL);
-  watchdog_stop(vm);
+  watchdog_forget(vm);
   event_unref(vm->comment);
   buf_deinit(&vm->scratch);
   buf_deinit(&vm->warning);
@@ -183,18 +199,31 @@ int vm_load(struct vm *vm, const char *path, char **error) {
   return -1;
 }
 
-static void spawn_listed(struct vm *vm, int ref) {
-  lua_pushcfunction(vm->L, core_spawn_listed);
-  lua_pushinteger(vm->L, ref);
-  if (vm_pcall(vm, 1, 0) == LUA_OK) return;
+// Calls what lies on the stack under `nargs` arguments; an error is logged.
+static void call_logged(struct vm *vm, int nargs) {
+  if (vm_pcall(vm, nargs, 0) == LUA_OK) return;
   char *message = take_message(vm->L);
   log_message(LOG_ERROR, "%s", message);
   free(message);
 }
 
+static void spawn_listed(struct vm *vm, int ref) {
+  lua_pushcfunction(vm->L, core_spawn_listed);
+  lua_pushinteger(vm->L, ref);
+  call_logged(vm, 1);
+}
+
 void vm_start(struct vm *vm) { spawn_listed(vm, vm->starters_ref); }
 
 void vm_stop(struct vm *vm) { spawn_listed(vm, vm->stoppers_ref); }
+
+void vm_retire(struct vm *vm) {
+  task_cancel_bound(vm);
+  vm_stop(vm);
+  vm->is_retired = true;
+  lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->retire_ref);
+  call_logged(vm, 0);
+}
 
 int vm_ref(lua_State *L) {
   int ref = luaL_ref(L, LUA_REGISTRYINDEX);

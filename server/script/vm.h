@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// One Lua state of one generation, with the application loaded in it. One thread at a time. Lua is entered by
-// two doors only: vm_pcall here and task_resume in task.c.
+// One Lua state of one generation, with the application loaded in it. It is built off the loops, attached to
+// the one of its worker, and closed off the loops again: one thread at a time. Lua is entered by two doors
+// only: vm_pcall here and task_resume in task.c.
 #pragma once
 #include <lauxlib.h>
 #include <lua.h>
@@ -15,19 +16,23 @@ enum { COROUTINE_POOL_MAX = 128 };
 struct task;
 
 struct vm {
+  struct list link; // in the generations of its worker
   lua_State *L;
   struct service *service;
-  struct loop *loop;
+  struct loop *loop; // the service's while it is attached; else one whose time is all that is used
   const struct settings *settings;
-  int worker;                  // its number, from 0
+  int worker;          // its number, from 0
+  unsigned generation; // from 1
+  bool is_attached, is_retired;
   size_t bytes, bytes_peak;    // allocated by Lua
   struct router *router;       // the application's; NULL until it is installed
   int answer_ref, closers_ref; // the library's functions that answer a request, that run on_close
-  int starters_ref, stoppers_ref;
+  int starters_ref, stoppers_ref, retire_ref;
   int listed_running;    // on_stop functions that have not ended
   struct loop_hook hook; // drains the run queue
   struct list run_queue, tasks;
-  size_t task_count;
+  size_t task_count, exchange_count;
+  struct list feeds;            // subscriptions that Lua holds
   struct task *current;         // the task whose slice this is
   lua_State *volatile running;  // the coroutine that runs now; the watchdog's signal reads it
   volatile unsigned long slice; // counts entries into Lua
@@ -45,12 +50,35 @@ struct vm {
   struct timer gc_timer;
 };
 
-// A state with the library in it, its tasks hooked to the service's loop. NULL with a reason in `error` (the
-// caller frees it). `service` and `settings` outlive it.
-struct vm *vm_new(struct service *service, const struct settings *settings, int worker, char **error);
+struct vm_config {
+  struct service *service; // of its worker; until the state is attached only what never changes of it is used
+  struct loop *loop;       // whose time it has until then
+  const struct settings *settings;
+  int worker;
+  unsigned generation;
+};
 
-// Cancels every task (their <close> variables run) and frees the state.
+// A state with the library in it. NULL with a reason in `error` (the caller frees it). What `config` points
+// to outlives it. Any thread.
+struct vm *vm_new(const struct vm_config *config, char **error);
+
+// Hooks its tasks to the service's loop, whose thread has it from now on.
+void vm_attach(struct vm *vm);
+
+// Cancels every task (their <close> variables run), ends its subscriptions and gives it the time of `loop`
+// again: any thread may free it then.
+void vm_detach(struct vm *vm, struct loop *loop);
+
+// Frees the state; it is detached, or never was attached.
 void vm_free(struct vm *vm);
+
+// Cancels the tasks that end with their generation.
+void vm_retire(struct vm *vm);
+
+// True once nothing of a retired state is at work any more.
+static inline bool vm_is_spent(const struct vm *vm) {
+  return vm->is_retired && !vm->task_count && !vm->exchange_count;
+}
 
 // The state's owner, from any of its threads. The lowest bit marks the coroutine of a task, which only the
 // run queue may resume; new coroutines start without it.

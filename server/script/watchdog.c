@@ -19,10 +19,12 @@ enum { TICKS_PER_BURST = 4, INSTRUCTIONS = 100, FRAMES = 20 };
 static const double TICK_MIN = 0.001;
 
 static __thread struct {
-  struct vm *vm;
+  bool is_on;
   timer_t timer;
+  struct vm *vm; // entered last
   unsigned long slice;
-  unsigned ticks; // seen in this slice
+  const struct vm *seen; // whose slice that is
+  unsigned ticks;        // seen in it
 } watch;
 
 static void on_expired(lua_State *L, lua_Debug *ar) {
@@ -72,8 +74,8 @@ static void on_tick(int signal_number) {
   struct vm *vm = watch.vm;
   if (!vm) return;
   lua_State *running = vm->running;
-  if (!running || vm->slice != watch.slice) {
-    watch.slice = vm->slice, watch.ticks = 0;
+  if (!running || vm != watch.seen || vm->slice != watch.slice) {
+    watch.seen = vm, watch.slice = vm->slice, watch.ticks = 0;
     return;
   }
   watch.ticks++;
@@ -82,24 +84,26 @@ static void on_tick(int signal_number) {
     abort_process(running);
 }
 
-void watchdog_start(struct vm *vm) {
+void watchdog_start(const struct settings *settings) {
   struct sigaction action = {.sa_handler = on_tick, .sa_flags = SA_RESTART};
   struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGVTALRM};
-  double tick = MAX(vm->settings->limits.burst / TICKS_PER_BURST, TICK_MIN);
+  double tick = MAX(settings->limits.burst / TICKS_PER_BURST, TICK_MIN);
   struct timespec every = {.tv_sec = (time_t)tick, .tv_nsec = (long)((tick - (double)(time_t)tick) * 1e9)};
-  watchdog_stop(watch.vm);
-  watch.vm = vm, watch.ticks = 0;
+  watchdog_stop();
   event._sigev_un._tid = gettid();
   sigaction(SIGVTALRM, &action, NULL);
-  if (timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &watch.timer) < 0 ||
-      timer_settime(watch.timer, 0, &(struct itimerspec){every, every}, NULL) < 0) {
+  watch.is_on = timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &watch.timer) == 0;
+  if (!watch.is_on || timer_settime(watch.timer, 0, &(struct itimerspec){every, every}, NULL) < 0)
     log_message(LOG_WARN, "no CPU timer: a script that never waits will not be stopped");
-    watch.vm = NULL;
-  }
 }
 
-void watchdog_stop(const struct vm *vm) {
-  if (!watch.vm || watch.vm != vm) return;
-  timer_delete(watch.timer);
-  watch.vm = NULL;
+void watchdog_stop(void) {
+  if (watch.is_on) timer_delete(watch.timer);
+  watch.is_on = false;
+}
+
+void watchdog_enter(struct vm *vm) { watch.vm = vm; }
+
+void watchdog_forget(const struct vm *vm) {
+  if (watch.vm == vm) watch.vm = NULL;
 }

@@ -5,12 +5,18 @@
 
 struct vm;
 
-// Watches the calling thread: a timer of its CPU time sends it a signal for each part of limits.burst that it
-// has used, and a slice that sees several of them is expired. One state per thread.
-void watchdog_start(struct vm *vm);
+struct settings;
 
-// Ends the watch of the calling thread where it is of `vm`.
-void watchdog_stop(const struct vm *vm);
+// Watches the calling thread: a timer of its CPU time sends it a signal for each part of limits.burst that it
+// has used, and a slice that sees several of them is expired.
+void watchdog_start(const struct settings *settings);
+
+// Ends the watch of the calling thread.
+void watchdog_stop(void);
+
+// The calling thread enters this state now; it is done with it, and another thread may have it.
+void watchdog_enter(struct vm *vm);
+void watchdog_forget(const struct vm *vm);
 
 // Has `L` stopped at one of its next instructions.
 void watchdog_plant(lua_State *L);

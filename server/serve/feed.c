@@ -131,6 +131,7 @@ struct feed *feed_new(struct service *service, struct channel *c, struct span af
   struct replay r;
   f->service = service, f->subscriber.ops = &subscriber_ops;
   list_init(&f->readers);
+  list_init(&f->held);
   f->queue_max = c->options.queue, f->on_full = c->options.on_full;
   channel_subscribe(c, service->inbox, &f->subscriber, after, last, service->loop->now, &r);
   if (r.reset) push(f, reset_event());
@@ -142,6 +143,7 @@ struct feed *feed_new(struct service *service, struct channel *c, struct span af
 
 void feed_free(struct feed *f) {
   if (!f) return;
+  list_remove(&f->held);
   channel_unsubscribe(&f->subscriber);
   for (struct event *e; (e = feed_take(f));) event_unref(e);
   free(f->queue);
@@ -149,6 +151,7 @@ void feed_free(struct feed *f) {
 }
 
 void feed_attach(struct feed *f, struct stream *s) {
+  list_remove(&f->held);
   f->on_news = NULL;
   f->stream = s, s->feed = f;
   size_t replayed = f->replayed + s->queue_count; // the head is not the channel's either

@@ -8,6 +8,7 @@
 struct stream;
 
 struct feed {
+  struct list held; // in its Lua state's list of what Lua holds
   struct subscriber subscriber;
   struct service *service;
   struct stream *stream; // where events go; NULL: into the queue

@@ -50,15 +50,25 @@ void service_deinit(struct service *s) {
 
 void service_accept(struct service *s, struct transport *t) { conn_open(s, t); }
 
+static void leave_soon(struct service *s, struct stream *stream, enum close_reason reason) {
+  stream_leave(stream, service_random(s) * s->settings->shutdown.window, reason);
+}
+
 static void drain_conn(struct service *s, struct conn *c) {
-  if (c->stream && c->stream->is_sse)
-    stream_leave(c->stream, service_random(s) * s->settings->shutdown.window);
+  if (c->stream && c->stream->is_sse) leave_soon(s, c->stream, REASON_SHUTDOWN);
   else if (conn_is_idle(c)) conn_close(c, REASON_SHUTDOWN, false);
 }
 
 void service_drain(struct service *s) {
   s->draining = true;
   list_each (node, &s->conns) drain_conn(s, container_of(node, struct conn, link));
+}
+
+void service_leave_generation(struct service *s, unsigned generation) {
+  list_each (node, &s->conns) {
+    struct stream *stream = container_of(node, struct conn, link)->stream;
+    if (stream && stream->is_sse && stream->generation <= generation) leave_soon(s, stream, REASON_RELOAD);
+  }
 }
 
 size_t service_connections(const struct service *s) { return s->counters.connections_open; }

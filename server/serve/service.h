@@ -2,6 +2,7 @@
 // What the connections of one worker share. Worker thread only, but for the counters, which any thread may
 // read.
 #pragma once
+#include <stdatomic.h>
 #include <stdint.h>
 #include "base/settings.h"
 #include "event/event.h"
@@ -29,6 +30,12 @@ struct counters {
   uint64_t dropped_total;                 // events that a slow subscriber did not get
 };
 
+// What the worker's process knows; written by its main thread.
+struct process_state {
+  atomic_uint generation; // that is served
+  atomic_ulong reloads_total, reloads_failed_total;
+};
+
 struct service {
   struct loop *loop;
   const struct settings *settings;
@@ -36,6 +43,7 @@ struct service {
   struct inbox *inbox;            // of the loop; set by who makes the service, as is
   struct broker *broker;          // the process's channels
   struct shared_registry *shared; // the process's dictionaries
+  struct process_state *process;
   struct proto_limits limits;
   struct list conns;
   struct list dirty; // streams with something to write
@@ -69,6 +77,9 @@ void service_accept(struct service *s, struct transport *t);
 // Closes idle connections now, plain requests after their answer, and streams one after the other over
 // settings.shutdown.window seconds, each with a jittered `retry:` and a clean end.
 void service_drain(struct service *s);
+
+// Ends in the same way the event streams that code of up to this generation has opened.
+void service_leave_generation(struct service *s, unsigned generation);
 
 // Connections still open.
 size_t service_connections(const struct service *s);

@@ -65,8 +65,8 @@ static void leave(struct stream *s) {
   struct sse_fields retry = SSE_NO_FIELDS;
   retry.retry_ms = (int64_t)(service_of(s)->settings->shutdown.retry * factor * 1e3);
   stream_send(s, sse_encode(&retry, sse_length(&retry)));
-  stream_end(s, REASON_SHUTDOWN, false);
-  if (s->ops) s->ops->on_gone(s, REASON_SHUTDOWN);
+  stream_end(s, s->leave_reason, false);
+  if (s->ops) s->ops->on_gone(s, s->leave_reason);
   s->ops = NULL; // whatever the client still takes: nothing more is asked for
 }
 
@@ -172,7 +172,7 @@ void stream_open(struct stream *s, int status, const struct field *fields, size_
   counter_add(&service_of(s)->counters.streams_open, 1);
   counter_add(&service_of(s)->counters.streams_total, 1);
   access_opened(s);
-  if (service_of(s)->draining) stream_leave(s, 0);
+  if (service_of(s)->draining) stream_leave(s, 0, REASON_SHUTDOWN);
 }
 
 void stream_keep_alive(struct stream *s, double interval, struct event *comment) {
@@ -213,9 +213,9 @@ void stream_want_body(struct stream *s) {
   enqueue(s, event_of_bytes(SPAN("HTTP/1.1 100 Continue\r\n\r\n")));
 }
 
-void stream_leave(struct stream *s, double after) {
+void stream_leave(struct stream *s, double after, enum close_reason reason) {
   if (s->state != STREAM_OPEN) return;
-  s->leaving = true;
+  s->leaving = true, s->leave_reason = (uint8_t)reason;
   loop_arm(service_of(s)->loop, &s->timer, service_of(s)->loop->now + after);
 }
 

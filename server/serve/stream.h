@@ -52,6 +52,8 @@ struct stream {
   bool is_reusable; // what the head said of the connection
   uint16_t status;
   uint8_t reason;        // why it ended, once ENDED
+  uint8_t leave_reason;  // why it is to end
+  unsigned generation;   // of the code that answered
   float keep_alive;      // seconds between comments; 0: none
   struct event *comment; // what keeps it alive
   struct timer timer;    // keep-alive, stall, drain
@@ -89,7 +91,7 @@ void stream_end(struct stream *s, enum close_reason reason, bool cut);
 void stream_want_body(struct stream *s);
 
 // Ends an open event stream with a jittered `retry:` and a clean end, `after` seconds from now.
-void stream_leave(struct stream *s, double after);
+void stream_leave(struct stream *s, double after, enum close_reason reason);
 
 // Writes what is queued. False where the stream is gone afterwards.
 bool stream_flush(struct stream *s);

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// All states of a generation are loaded here one after the other, so the first that fails is all that is
+// lost. The thread has a stack like a worker's, and its own watchdog.
+#include "process/builder.h"
+#include <pthread.h>
+#include <stdlib.h>
+#include "base/mem.h"
+#include "process/thread.h"
+#include "script/vm.h"
+#include "script/watchdog.h"
+
+struct builder {
+  pthread_t thread;
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  struct loop loop; // without poll: a clock
+  const struct settings *settings;
+  struct build *next; // behind the lock, as are these
+  struct list spent;  // states to free
+  bool ends;
+};
+
+static struct vm *load(struct builder *builder, struct build *b, size_t worker) {
+  struct vm_config config = {.service = b->services[worker],
+                             .loop = &builder->loop,
+                             .settings = b->settings,
+                             .worker = (int)worker,
+                             .generation = b->generation};
+  struct vm *vm = vm_new(&config, &b->error);
+  if (vm && vm_load(vm, b->app, &b->error) < 0) vm_free(vm), vm = NULL;
+  if (vm) watchdog_forget(vm);
+  return vm;
+}
+
+static void build(struct builder *builder, struct build *b) {
+  size_t loaded = 0;
+  double began = clock_now(clock_system());
+  for (; loaded < b->count; loaded++) {
+    builder->loop.now = clock_now(clock_system());
+    if (!(b->vms[loaded] = load(builder, b, loaded))) break;
+  }
+  for (size_t i = 0; loaded < b->count && i < loaded; i++) vm_free(b->vms[i]), b->vms[i] = NULL;
+  b->seconds = clock_now(clock_system()) - began;
+  inbox_post(b->done, &b->message);
+}
+
+static void *builder_main(void *arg) {
+  struct builder *builder = arg;
+  watchdog_start(builder->settings);
+  pthread_mutex_lock(&builder->lock);
+  for (;;) {
+    struct build *b = builder->next;
+    struct list *spent = list_shift(&builder->spent);
+    if (!b && !spent && builder->ends) break;
+    builder->next = NULL;
+    if (!b && !spent) {
+      pthread_cond_wait(&builder->changed, &builder->lock);
+      continue;
+    }
+    pthread_mutex_unlock(&builder->lock);
+    builder->loop.now = clock_now(clock_system());
+    if (spent) vm_free(container_of(spent, struct vm, link));
+    if (b) build(builder, b);
+    pthread_mutex_lock(&builder->lock);
+  }
+  pthread_mutex_unlock(&builder->lock);
+  watchdog_stop();
+  return NULL;
+}
+
+struct builder *builder_new(const struct settings *settings) {
+  struct builder *builder = xcalloc(1, sizeof *builder);
+  builder->settings = settings;
+  loop_init(&builder->loop, clock_system(), false);
+  list_init(&builder->spent);
+  pthread_mutex_init(&builder->lock, NULL);
+  pthread_cond_init(&builder->changed, NULL);
+  if (thread_start(&builder->thread, builder_main, builder) == 0) return builder;
+  free(builder);
+  return NULL;
+}
+
+void builder_start(struct builder *builder, struct build *b) {
+  pthread_mutex_lock(&builder->lock);
+  builder->next = b;
+  pthread_cond_signal(&builder->changed);
+  pthread_mutex_unlock(&builder->lock);
+}
+
+void builder_close(struct builder *builder, struct vm *vm) {
+  pthread_mutex_lock(&builder->lock);
+  list_append(&builder->spent, &vm->link);
+  pthread_cond_signal(&builder->changed);
+  pthread_mutex_unlock(&builder->lock);
+}
+
+struct loop *builder_loop(struct builder *builder) {
+  return &builder->loop;
+}
+
+void builder_free(struct builder *builder) {
+  pthread_mutex_lock(&builder->lock);
+  builder->ends = true;
+  pthread_cond_signal(&builder->changed);
+  pthread_mutex_unlock(&builder->lock);
+  pthread_join(builder->thread, NULL);
+  loop_deinit(&builder->loop);
+  pthread_mutex_destroy(&builder->lock);
+  pthread_cond_destroy(&builder->changed);
+  free(builder);
+}

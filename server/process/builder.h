@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// A thread that loads applications and closes their states, so that no loop waits for it.
+#pragma once
+#include <stddef.h>
+#include "loop/inbox.h"
+
+struct service;
+struct settings;
+struct vm;
+struct builder;
+
+// A generation in the making: one state for each worker, or none.
+struct build {
+  struct message message; // to `done`, when it is over; the receiver's `deliver`
+  struct inbox *done;
+  const struct settings *settings;
+  const char *app;
+  unsigned generation;
+  struct service **services; // of the workers
+  struct vm **vms;           // as many; all NULL where it failed
+  size_t count;
+  char *error; // why; NULL where it did not
+  double seconds;
+};
+
+// Starts the thread. NULL where there can be none.
+struct builder *builder_new(const struct settings *settings);
+
+// Builds; the result is posted to b->done. One at a time. Main thread.
+void builder_start(struct builder *builder, struct build *b);
+
+// Frees a detached state. Any thread.
+void builder_close(struct builder *builder, struct vm *vm);
+
+// The loop whose time a detached state has.
+struct loop *builder_loop(struct builder *builder);
+
+// Ends the thread once it has freed what it was given. Main thread.
+void builder_free(struct builder *builder);

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// Every socket is bound before any thread runs, so an address in use ends the program and not a worker.
+#include "process/listening.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/mem.h"
+#include "loop/sock.h"
+
+static bool is_tcp(const char *address) {
+  return strncmp(address, "unix:", 5) != 0 && strncmp(address, "fd:", 3) != 0;
+}
+
+static int fail_listen(const struct listening *l, const char *error, const char *address) {
+  int cause = errno;
+  fprintf(stderr, "spate: %s\n", error);
+  if (cause == EADDRINUSE && is_tcp(address))
+    fprintf(stderr, "hint: another process has %s; stop it or choose another with -l\n", address);
+  if (cause == EADDRINUSE && !is_tcp(address))
+    fprintf(stderr, "hint: a server or a file is there; remove it or choose another path with -l\n");
+  if (cause == EACCES && is_tcp(address))
+    fprintf(stderr, "hint: ports below 1024 need root or CAP_NET_BIND_SERVICE\n");
+  if (cause != EINVAL) return EXIT_LISTEN;
+  return l->options->listen_is_configured ? EXIT_CONFIG : EXIT_USAGE;
+}
+
+// One address for all workers: a TCP port is shared by sockets of their own, anything else is one socket. The
+// first socket at a port is opened alone, so that a port in use is noticed.
+static int listen_at(struct listening *l, size_t which) {
+  char error[SOCK_ERROR_MAX], bound[SOCK_NAME_MAX];
+  const char *address = l->options->listen[which];
+  int first = sock_listen(address, false, error);
+  if (first < 0) return fail_listen(l, error, address);
+  sock_name(first, bound);
+  if (is_tcp(address) && l->worker_count > 1) {
+    close(first);
+    first = sock_listen(bound, true, error);
+    if (first < 0) return fail_listen(l, error, bound);
+  }
+  l->fds[which] = first;
+  for (size_t i = 1; i < l->worker_count; i++) {
+    int fd = is_tcp(address) ? sock_listen(bound, true, error) : fcntl(first, F_DUPFD_CLOEXEC, 3);
+    if (fd < 0) return fail_listen(l, error, bound);
+    l->fds[i * l->count + which] = fd;
+  }
+  l->bound++;
+  return -1;
+}
+
+void listening_remove_files(struct listening *l) {
+  for (; l->bound; l->bound--) {
+    const char *address = l->options->listen[l->bound - 1];
+    if (!strncmp(address, "unix:", 5)) unlink(address + 5);
+  }
+}
+
+int listening_open(struct listening *l, const struct options *o) {
+  *l = (struct listening){.options = o, .worker_count = (size_t)o->workers, .count = o->listen_count};
+  size_t bytes = l->worker_count * l->count * sizeof *l->fds;
+  l->fds = xmalloc(bytes + 1);
+  memset(l->fds, 0xff, bytes);
+  for (size_t i = 0; i < l->count; i++) {
+    int code = listen_at(l, i);
+    if (code >= 0) return code;
+  }
+  return -1;
+}
+
+void listening_name(const struct listening *l, size_t which, char *out) { sock_name(l->fds[which], out); }
+
+void listening_close(struct listening *l) {
+  listening_remove_files(l);
+  for (size_t i = 0; i < l->worker_count * l->count; i++)
+    if (l->fds[i] >= 0) close(l->fds[i]);
+  free(l->fds);
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// The sockets of the process: one for each address and worker. Main thread.
+#pragma once
+#include "script/lua_settings.h"
+
+struct listening {
+  const struct options *options;
+  size_t worker_count, count; // count: of addresses
+  size_t bound;               // of them, so far
+  int *fds;                   // worker_count rows of `count`
+};
+
+// Opens them all. -1, or the exit code where one cannot be opened: what is wrong was printed.
+int listening_open(struct listening *l, const struct options *o);
+
+// The row of a worker.
+static inline int *listening_of(const struct listening *l, size_t worker) {
+  return l->fds + worker * l->count;
+}
+
+// The address that one is bound to, as sock_name.
+void listening_name(const struct listening *l, size_t which, char *out);
+
+// Removes the files of sockets in the file system: afterwards the next server may have its own there.
+void listening_remove_files(struct listening *l);
+
+// Closes what is open and frees the rest.
+void listening_close(struct listening *l);

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// Reloads: all workers get a new state, or none. Main thread.
+#pragma once
+#include "process/builder.h"
+
+struct worker;
+
+struct reload {
+  struct builder *builder;
+  struct worker **workers;
+  size_t count;
+  struct build build;
+  unsigned attempts; // begun so far; the first is the start
+  unsigned generation;
+  bool is_building, again;
+  void (*on_done)(struct reload *r, const char *error); // of attempt r->attempts; NULL: it is served
+};
+
+void reload_init(struct reload *r, struct builder *builder, struct inbox *inbox,
+                 const struct settings *settings, const char *app, struct worker **workers, size_t count);
+
+// Loads the application anew; while one is being loaded, once more after that. The number of the attempt that
+// will have read it from now on.
+unsigned reload_begin(struct reload *r);
+
+void reload_deinit(struct reload *r);

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// A state that requests no longer go to is kept until its last stream, task and request have ended. What it
+// streams without Lua does not hold it. How long streams of old code may go on is counted per generation,
+// since they may outlive their state; beyond reload.generations the oldest end early, so that frequent
+// reloads do not add up.
+#include "script/generations.h"
+#include <stdlib.h>
+#include "base/mem.h"
+#include "script/exchange.h"
+#include "script/vm.h"
+
+// One that is no longer current, until its streams have been told to end.
+struct aging {
+  struct list link;
+  struct generations *generations;
+  unsigned number;
+  struct timer timer;
+};
+
+static struct aging *aging_of(struct list *node) { return container_of(node, struct aging, link); }
+
+static void forget_aging(struct aging *a) {
+  loop_disarm(a->generations->service->loop, &a->timer);
+  list_remove(&a->link);
+  free(a);
+}
+
+static void expire(struct aging *a) {
+  service_leave_generation(a->generations->service, a->number);
+  forget_aging(a);
+}
+
+static void on_max_age(struct timer *t) { expire(container_of(t, struct aging, timer)); }
+
+static void age(struct generations *g, unsigned number) {
+  const struct settings *set = g->service->settings;
+  struct aging *a = xcalloc(1, sizeof *a);
+  size_t count = 0;
+  *a = (struct aging){.generations = g, .number = number, .timer = {.on_fire = on_max_age}};
+  list_init(&a->link);
+  list_append(&g->aging, &a->link);
+  loop_arm(g->service->loop, &a->timer, g->service->loop->now + set->reload.max_age);
+  list_each (node, &g->aging) count++, (void)node;
+  if (count > set->reload.generations) expire(aging_of(g->aging.next));
+}
+
+static void retire(struct generations *g, struct vm *vm) {
+  vm_retire(vm);
+  exchange_let_go_all(vm);
+  if (g->service->settings->dev.on) service_leave_generation(g->service, vm->generation);
+  else age(g, vm->generation);
+}
+
+static void hand_over(struct generations *g, struct vm *vm) {
+  list_remove(&vm->link);
+  vm_detach(vm, g->spent_loop);
+  g->on_spent(g, vm);
+}
+
+static bool hand_over_spent(struct loop_hook *h) {
+  struct generations *g = container_of(h, struct generations, hook);
+  list_each (node, &g->vms) {
+    struct vm *vm = container_of(node, struct vm, link);
+    if (vm_is_spent(vm)) hand_over(g, vm);
+  }
+  return false;
+}
+
+void generations_init(struct generations *g, struct service *service, struct loop *spent_loop,
+                      void (*on_spent)(struct generations *g, struct vm *vm)) {
+  *g = (struct generations){.service = service, .spent_loop = spent_loop, .on_spent = on_spent};
+  g->hook = (struct loop_hook){.run = hand_over_spent};
+  list_init(&g->vms);
+  list_init(&g->aging);
+  loop_hook_add(service->loop, &g->hook);
+}
+
+void generations_swap(struct generations *g, struct vm *vm) {
+  struct vm *old = g->current;
+  vm_attach(vm);
+  list_append(&g->vms, &vm->link);
+  g->current = vm;
+  if (old) retire(g, old);
+  if (!g->service->draining) vm_start(vm);
+}
+
+void generations_begin(struct generations *g, struct stream *stream) { exchange_begin(g->current, stream); }
+
+void generations_stop(struct generations *g) {
+  if (g->current) vm_stop(g->current);
+}
+
+bool generations_are_stopping(const struct generations *g) {
+  list_each (node, &g->vms)
+    if (container_of(node, struct vm, link)->listed_running) return true;
+  return false;
+}
+
+void generations_deinit(struct generations *g) {
+  while (!list_empty(&g->aging)) forget_aging(aging_of(g->aging.next));
+  while (!list_empty(&g->vms)) hand_over(g, container_of(g->vms.next, struct vm, link));
+  list_remove(&g->hook.link);
+}
