@@ -24,14 +24,19 @@ local PRELUDE = [[local spate, sse, json = require "spate", require "spate.sse",
 local app, reply = spate.app(), spate.reply
 ]]
 
--- A server for the application in the file `app`, or of the `source` of one between the usual first lines and
--- `return app`. `options` as harness.new. Raises what loading says.
-function helper.serve(source, options)
+-- Loads the application in the file `source`, or of the source of one between the usual first lines and `return app`.
+local function load_by(core, method, source)
   local path, temporary = source, false
   if source:find("[\n:]") then path, temporary = write_script(PRELUDE .. source .. "\nreturn app\n"), true end
-  local core = harness.new(options or {})
-  local ok, err = core:load(path)
+  local ok, err = core[method](core, path)
   if temporary then os.remove(path) end
+  return ok, err
+end
+
+-- A server for an application: a path, or a source. `options` as harness.new. Raises what loading says.
+function helper.serve(source, options)
+  local core = harness.new(options or {})
+  local ok, err = load_by(core, "load", source)
   if not ok then
     core:close()
     error(err, 0)
@@ -47,6 +52,9 @@ function helper.load_error(source, options)
 end
 
 function Server:advance(seconds) self.core:advance(seconds) end
+
+-- A new generation of a path or a source: true, or nil and what loading says.
+function Server:reload(source) return load_by(self.core, "reload", source) end
 
 function Server:turn() return self.core:turn() end
 

@@ -287,7 +287,7 @@ static int server_stats(lua_State *L) {
     generations++, tasks += vm->task_count, comments += vm->comment != NULL;
     own_timers += timer_is_armed(&vm->gc_timer);
   }
-  list_each (node, &h->generations.aging) own_timers++, (void)node;
+  own_timers += h->generations.aging_count;
   // One event is the service's last chunk, one at most each state's keep-alive comment; a history keeps its
   // own.
   struct broker_counters channels = broker_counters(h->broker);

@@ -39,7 +39,7 @@ void inbox_init(struct inbox *b, struct loop *l) {
 
 void inbox_deinit(struct inbox *b) {
   drain(&b->hook);
-  list_remove(&b->hook.link);
+  loop_hook_remove(b->loop, &b->hook);
   if (b->loop->ev) ev_async_stop(b->loop->ev, &b->wake);
   pthread_mutex_destroy(&b->lock);
 }

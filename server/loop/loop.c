@@ -61,8 +61,9 @@ bool loop_turn(struct loop *l) {
   bool more = false;
   l->now = clock_now(l->clock);
   timer_run(&l->timers, l->now);
-  list_each (node, &l->hooks) {
+  for (struct list *node = l->hooks.next; node != &l->hooks; node = l->next_hook) {
     struct loop_hook *h = container_of(node, struct loop_hook, link);
+    l->next_hook = node->next;
     more |= h->run(h);
   }
   list_each (node, &l->hooks) {
@@ -72,4 +73,12 @@ bool loop_turn(struct loop *l) {
   return more;
 }
 
-void loop_hook_add(struct loop *l, struct loop_hook *h) { list_append(&l->hooks, &h->link); }
+void loop_hook_add(struct loop *l, struct loop_hook *h) {
+  list_append(&l->hooks, &h->link);
+  if (l->next_hook == &l->hooks) l->next_hook = &h->link; // it runs in this turn too
+}
+
+void loop_hook_remove(struct loop *l, struct loop_hook *h) {
+  if (l->next_hook == &h->link) l->next_hook = h->link.next;
+  list_remove(&h->link);
+}

@@ -13,7 +13,7 @@ struct loop {
   const struct clock *clock;
   double now; // of this turn, seconds of the clock
   struct timer_heap timers;
-  struct list hooks;
+  struct list hooks, *next_hook; // next_hook: of the turn that is running
   struct ev_prepare before_sleep;
   struct ev_check after_sleep;
   struct ev_timer alarm;
@@ -39,6 +39,9 @@ void loop_stop(struct loop *l);
 bool loop_turn(struct loop *l);
 
 void loop_hook_add(struct loop *l, struct loop_hook *h);
+
+// Takes it out; a hook may do that to itself and to others.
+void loop_hook_remove(struct loop *l, struct loop_hook *h);
 
 static inline void loop_arm(struct loop *l, struct timer *t, double deadline) {
   timer_arm(&l->timers, t, deadline);

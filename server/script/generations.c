@@ -22,6 +22,7 @@ static struct aging *aging_of(struct list *node) { return container_of(node, str
 static void forget_aging(struct aging *a) {
   loop_disarm(a->generations->service->loop, &a->timer);
   list_remove(&a->link);
+  a->generations->aging_count--;
   free(a);
 }
 
@@ -35,13 +36,11 @@ static void on_max_age(struct timer *t) { expire(container_of(t, struct aging, t
 static void age(struct generations *g, unsigned number) {
   const struct settings *set = g->service->settings;
   struct aging *a = xcalloc(1, sizeof *a);
-  size_t count = 0;
   *a = (struct aging){.generations = g, .number = number, .timer = {.on_fire = on_max_age}};
   list_init(&a->link);
   list_append(&g->aging, &a->link);
   loop_arm(g->service->loop, &a->timer, g->service->loop->now + set->reload.max_age);
-  list_each (node, &g->aging) count++, (void)node;
-  if (count > set->reload.generations) expire(aging_of(g->aging.next));
+  if (++g->aging_count > set->reload.generations) expire(aging_of(g->aging.next));
 }
 
 static void retire(struct generations *g, struct vm *vm) {
@@ -66,10 +65,17 @@ static bool hand_over_spent(struct loop_hook *h) {
   return false;
 }
 
+static bool has_spent(struct loop_hook *h) {
+  struct generations *g = container_of(h, struct generations, hook);
+  list_each (node, &g->vms)
+    if (vm_is_spent(container_of(node, struct vm, link))) return true;
+  return false;
+}
+
 void generations_init(struct generations *g, struct service *service, struct loop *spent_loop,
                       void (*on_spent)(struct generations *g, struct vm *vm)) {
   *g = (struct generations){.service = service, .spent_loop = spent_loop, .on_spent = on_spent};
-  g->hook = (struct loop_hook){.run = hand_over_spent};
+  g->hook = (struct loop_hook){.run = hand_over_spent, .is_ready = has_spent};
   list_init(&g->vms);
   list_init(&g->aging);
   loop_hook_add(service->loop, &g->hook);
@@ -99,5 +105,5 @@ bool generations_are_stopping(const struct generations *g) {
 void generations_deinit(struct generations *g) {
   while (!list_empty(&g->aging)) forget_aging(aging_of(g->aging.next));
   while (!list_empty(&g->vms)) hand_over(g, container_of(g->vms.next, struct vm, link));
-  list_remove(&g->hook.link);
+  loop_hook_remove(g->service->loop, &g->hook);
 }

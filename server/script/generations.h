@@ -13,6 +13,7 @@ struct generations {
   struct vm *current; // NULL before the first
   struct list vms;    // oldest first, the current one last
   struct list aging;  // generations whose streams have a time to end
+  size_t aging_count;
   struct loop_hook hook;
   void (*on_spent)(struct generations *g, struct vm *vm); // takes a detached state, for vm_free
   struct loop *spent_loop;                                // whose time a detached state has

@@ -367,7 +367,7 @@ int core_spawn_listed(lua_State *L) {
   lua_Integer n = lua_istable(L, -1) ? (lua_Integer)lua_rawlen(L, -1) : 0;
   for (lua_Integer i = 1; i <= n; i++) {
     lua_rawgeti(L, 2, i);
-    task_spawn(L, 0, ends ? on_listed_end : NULL);
+    task_spawn(L, 0, ends ? on_listed_end : NULL)->is_bound = !ends;
     vm->listed_running += ends;
   }
   return 0;

@@ -165,7 +165,7 @@ void vm_attach(struct vm *vm) {
   struct service *service = vm->service;
   vm->loop = service->loop, vm->is_attached = true;
   // Before the service's own hook, which flushes: what a task sends goes out in the same turn.
-  list_remove(&service->flush_hook.link);
+  loop_hook_remove(vm->loop, &service->flush_hook);
   loop_hook_add(vm->loop, &vm->hook);
   loop_hook_add(vm->loop, &service->flush_hook);
 }
@@ -173,7 +173,7 @@ void vm_attach(struct vm *vm) {
 void vm_detach(struct vm *vm, struct loop *loop) {
   task_cancel_all(vm);
   list_each (node, &vm->feeds) channel_unsubscribe(&container_of(node, struct feed, held)->subscriber);
-  list_remove(&vm->hook.link);
+  loop_hook_remove(vm->loop, &vm->hook);
   loop_disarm(vm->loop, &vm->gc_timer);
   watchdog_forget(vm);
   vm->loop = loop, vm->is_attached = false;

@@ -42,7 +42,7 @@ void service_close_all(struct service *s) {
 
 void service_deinit(struct service *s) {
   service_close_all(s);
-  list_remove(&s->flush_hook.link);
+  loop_hook_remove(s->loop, &s->flush_hook);
   event_unref(s->last_chunk);
   buf_deinit(&s->head);
   free(s->scratch);
