@@ -2,6 +2,12 @@
 #include "base/settings.h"
 #include "base/log.h"
 
+bool short_names_have(const struct short_names *names, struct span name) {
+  for (unsigned i = 0; i < names->count; i++)
+    if (span_equal(span_of(names->list[i]), name)) return true;
+  return false;
+}
+
 struct settings settings_default(void) {
   return (struct settings){
       .limits = {.head = 16 << 10,
@@ -25,6 +31,10 @@ struct settings settings_default(void) {
       .keep_alive = {.interval = 15},
       .shutdown = {.grace = 30, .window = 5, .retry = 1},
       .reload = {.max_age = 3600, .generations = 8},
-      .log = {.level = LOG_INFO, .access = true},
+      .log = {.level = LOG_INFO,
+              .access = true,
+              .redact = {.count = 11,
+                         .list = {"token", "access_token", "id_token", "refresh_token", "jwt", "auth",
+                                  "api_key", "apikey", "password", "secret", "signature"}}},
   };
 }

@@ -3,6 +3,17 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include "base/cidr.h"
+
+enum { SHORT_NAME_MAX = 32, SHORT_NAMES_MAX = 32 };
+
+// A short list of names.
+struct short_names {
+  unsigned count;
+  char list[SHORT_NAMES_MAX][SHORT_NAME_MAX];
+};
+
+bool short_names_have(const struct short_names *names, struct span name);
 
 struct settings {
   struct {
@@ -49,8 +60,10 @@ struct settings {
   struct {
     int level; // enum log_level
     bool json;
-    bool access; // a line per request
+    bool access;               // a line per request
+    struct short_names redact; // query parameters whose values are left out
   } log;
+  struct trusted trusted_proxies; // whose X-Forwarded fields are believed
 };
 
 // The defaults, as README states them.

@@ -4,6 +4,7 @@
 // in the server.
 #include <lauxlib.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "base/log.h"
 #include "base/mem.h"
@@ -363,6 +364,14 @@ static int client_window(lua_State *L) {
   return 0;
 }
 
+// client:address(text): where it seems to come from.
+static int client_address(lua_State *L) {
+  struct client *c = check_client(L);
+  snprintf(c->peer.name, sizeof c->peer.name, "%s", luaL_checkstring(L, 2));
+  lua_settop(L, 1);
+  return 1;
+}
+
 // client:pieces(bytes): the server reads at most so many at a time.
 static int client_pieces(lua_State *L) {
   check_client(L)->peer.piece = (size_t)luaL_checkinteger(L, 2);
@@ -415,10 +424,11 @@ int luaopen_harness(lua_State *L) {
       {"turn", server_turn}, {"jump", server_jump},     {"advance", server_advance},
       {"now", server_now},   {"drain", server_drain},   {"stats", server_stats},
       {"log", server_log},   {"close", server_close},   {NULL, NULL}};
-  static const luaL_Reg client_methods[] = {
-      {"send", client_send},   {"take", client_take},     {"finish", client_finish},
-      {"reset", client_reset}, {"window", client_window}, {"pieces", client_pieces},
-      {"state", client_state}, {"writes", client_writes}, {NULL, NULL}};
+  static const luaL_Reg client_methods[] = {{"send", client_send},       {"take", client_take},
+                                            {"finish", client_finish},   {"reset", client_reset},
+                                            {"window", client_window},   {"pieces", client_pieces},
+                                            {"state", client_state},     {"writes", client_writes},
+                                            {"address", client_address}, {NULL, NULL}};
   new_class(L, SERVER, server_methods, server_close);
   new_class(L, CLIENT, client_methods, client_collect);
   lua_newtable(L);

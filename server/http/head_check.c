@@ -57,8 +57,7 @@ static bool is_host_byte(char c) {
   return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || (c && strchr("-._~!$&'()*+;=", c));
 }
 
-// host [":" port] of RFC 3986 with a host that is not empty.
-static bool is_authority(struct span s) {
+bool is_authority(struct span s) {
   if (s.len && s.bytes[0] == '[') return is_literal_authority(s);
   size_t i = 0;
   while (i < s.len && s.bytes[i] != ':') {

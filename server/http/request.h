@@ -28,6 +28,7 @@ struct request {
   int minor;       // HTTP/1.minor
   bool keep_alive; // the client's wish by version and Connection (RFC 9112 9.3)
   bool expect_continue;
+  bool from_proxy; // whose word about the client is believed
   enum body_kind body;
   uint64_t content_length; // of BODY_LENGTH
   struct span target;      // as it came

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "loop/transport_memory.h"
 #include <stdint.h>
-#include <stdio.h>
 
 static struct memory_peer *of(const struct transport *t) {
   return container_of(t, struct memory_peer, transport);
@@ -43,8 +42,9 @@ static void memory_close(struct transport *t, bool reset) {
 }
 
 static size_t memory_name(const struct transport *t, char *out, size_t cap) {
-  (void)t;
-  return (size_t)snprintf(out, cap, "127.0.0.1");
+  size_t len = MIN(strlen(of(t)->name), cap);
+  memcpy(out, of(t)->name, len);
+  return len;
 }
 
 static const struct transport_ops memory_ops = {.read = memory_read,
@@ -55,7 +55,8 @@ static const struct transport_ops memory_ops = {.read = memory_read,
                                                 .peer = memory_name};
 
 void memory_peer_init(struct memory_peer *p) {
-  *p = (struct memory_peer){.transport = {.ops = &memory_ops}, .window = SIZE_MAX, .piece = SIZE_MAX};
+  *p = (struct memory_peer){
+      .transport = {.ops = &memory_ops}, .name = "127.0.0.1", .window = SIZE_MAX, .piece = SIZE_MAX};
 }
 
 void memory_peer_deinit(struct memory_peer *p) {

@@ -8,6 +8,7 @@
 struct memory_peer {
   struct transport transport; // the server's end
   struct buf to_server, to_client;
+  char name[64]; // the client's address
   size_t window; // bytes that the client still takes
   size_t piece;  // at most so many bytes per read of the server
   size_t writes; // of the server that took bytes

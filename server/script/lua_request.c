@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 #include "base/mem.h"
 #include "http/query.h"
+#include "http/redact.h"
 #include "script/exchange.h"
 #include "script/request_values.h"
 #include "script/task.h"
@@ -73,7 +74,10 @@ static int request_tostring(lua_State *L) {
   if (!ex || !ex->request) return lua_pushliteral(L, "request (closed)"), 1;
   push_span(L, method_name(ex->request->method));
   lua_pushliteral(L, " ");
-  push_span(L, ex->request->target);
+  luaL_Buffer b;
+  struct span target = ex->request->target;
+  char *out = luaL_buffinitsize(L, &b, redacted_max(target));
+  luaL_pushresultsize(&b, redact_target(&ex->vm->settings->log.redact, target, out));
   lua_concat(L, 3);
   return 1;
 }
@@ -176,6 +180,17 @@ static int request_on_close(lua_State *L) {
   return 0;
 }
 
+// req:close_after(seconds): an event stream ends, cleanly, once they have passed, and the one before it at
+// the latest.
+static int request_close_after(lua_State *L) {
+  struct exchange *ex = exchange_check(L, 1);
+  double seconds = lua_tonumber(L, 2);
+  if (lua_type(L, 2) != LUA_TNUMBER || !(seconds >= 0))
+    return raise_error(L, "req:close_after: expected 0 or more seconds, got %s", luaL_tolstring(L, 2, NULL));
+  if (ex && ex->stream) stream_end_at(ex->stream, ex->vm->loop->now + seconds);
+  return 0;
+}
+
 // core.closers(req): the functions given to on_close, in their order, or nil.
 int request_closers(lua_State *L) {
   exchange_check(L, 1);
@@ -196,6 +211,7 @@ void request_open(lua_State *L) {
                                      {"query_all", request_query_all},
                                      {"header_all", request_header_all},
                                      {"on_close", request_on_close},
+                                     {"close_after", request_close_after},
                                      {NULL, NULL}};
   request_values_open(L);
   request_box_meta(L);

@@ -12,9 +12,10 @@
 #include "base/mem.h"
 #include "base/nearest.h"
 #include "script/lua_core.h"
+#include "script/settings_lists.h"
 #include "base/util.h"
 
-enum kind { KIND_SIZE, KIND_SECONDS, KIND_BOOLEAN, KIND_LEVEL, KIND_FORMAT };
+enum kind { KIND_SIZE, KIND_SECONDS, KIND_BOOLEAN, KIND_LEVEL, KIND_FORMAT, KIND_NAMES };
 
 #define ROW(group, name, what) \
   { #group, #name, what, offsetof(struct settings, group.name) }
@@ -54,6 +55,7 @@ static const struct row {
     ROW(log, level, KIND_LEVEL),
     {"log", "format", KIND_FORMAT, offsetof(struct settings, log.json)},
     ROW(log, access, KIND_BOOLEAN),
+    ROW(log, redact, KIND_NAMES),
 };
 
 static int bad_value(lua_State *L, const struct row *r, const char *expected) {
@@ -100,6 +102,7 @@ static void read_value(lua_State *L, const struct row *r, struct settings *s) {
     if (strcmp(text, "text") != 0 && strcmp(text, "json") != 0) bad_value(L, r, "\"text\" or \"json\"");
     *(bool *)into = !strcmp(text, "json");
     break;
+  case KIND_NAMES: settings_read_names(L, "log.redact", into); break;
   }
 }
 
@@ -139,10 +142,11 @@ static bool read_group(lua_State *L, const char *group, struct settings *s) {
 
 void settings_read(lua_State *L, int table, struct settings *s) {
   static const char *const groups[] = {"limits", "timeouts", "keep_alive", "shutdown", "reload", "log"};
-  static const char *const known[] = {"limits", "timeouts", "keep_alive", "shutdown",
-                                      "reload", "log",      "listen",     "workers"};
+  static const char *const known[] = {"limits", "timeouts", "keep_alive", "shutdown",       "reload",
+                                      "log",    "listen",   "workers",    "trusted_proxies"};
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     bool found = key_is(L, "listen") || key_is(L, "workers");
+    if (key_is(L, "trusted_proxies")) found = true, settings_read_trusted(L, &s->trusted_proxies);
     for (size_t i = 0; i < countof(groups) && !found; i++) found = read_group(L, groups[i], s);
     if (!found) unknown_key(L, "", known, countof(known));
   }

@@ -4,11 +4,12 @@
 #include <lauxlib.h>
 #include <sys/random.h>
 #include "base/mem.h"
+#include "http/forwarded.h"
 #include "http/query.h"
 #include "script/exchange.h"
 #include "script/lua_router.h"
 #include "script/vm.h"
-#include "serve/conn.h"
+#include "serve/access.h"
 
 enum { TRACE_ID_LEN = 32 };
 
@@ -110,15 +111,23 @@ static void push_headers(lua_State *L, struct exchange *ex) {
 
 static void push_method(lua_State *L, struct exchange *ex) { push_span(L, method_name(ex->request->method)); }
 static void push_path(lua_State *L, struct exchange *ex) { push_span(L, ex->request->path); }
-static void push_host(lua_State *L, struct exchange *ex) { push_span(L, ex->request->host); }
-static void push_scheme(lua_State *L, struct exchange *ex) { (void)ex, lua_pushliteral(L, "http"); }
+static void push_host(lua_State *L, struct exchange *ex) { push_span(L, forwarded_host(ex->request)); }
+
+static struct span scheme_of(const struct request *r) {
+  struct span scheme = forwarded_scheme(r);
+  return scheme.len ? scheme : SPAN("http");
+}
+
+static void push_scheme(lua_State *L, struct exchange *ex) { push_span(L, scheme_of(ex->request)); }
 
 static void push_url(lua_State *L, struct exchange *ex) {
   const struct request *r = ex->request;
   luaL_Buffer b;
   luaL_buffinit(L, &b);
-  luaL_addstring(&b, "http://");
-  luaL_addlstring(&b, r->host.bytes ? r->host.bytes : "", r->host.len);
+  struct span scheme = scheme_of(r), host = forwarded_host(r);
+  luaL_addlstring(&b, scheme.bytes, scheme.len);
+  luaL_addstring(&b, "://");
+  luaL_addlstring(&b, host.bytes ? host.bytes : "", host.len);
   if (r->path.bytes[0] == '/') luaL_addlstring(&b, r->path.bytes, r->path.len); // not the "*" of OPTIONS
   if (r->query.len) luaL_addchar(&b, '?'), luaL_addlstring(&b, r->query.bytes, r->query.len);
   luaL_pushresult(&b);
@@ -130,8 +139,7 @@ static void push_remote_addr(lua_State *L, struct exchange *ex) {
     lua_pushnil(L);
     return;
   }
-  struct transport *t = ex->stream->conn->transport;
-  lua_pushlstring(L, peer, t->ops->peer(t, peer, sizeof peer));
+  lua_pushlstring(L, peer, access_client(ex->stream, peer, sizeof peer));
 }
 
 static void push_route(lua_State *L, struct exchange *ex) { lua_router_pattern(L, ex->route); }

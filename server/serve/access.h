@@ -4,6 +4,9 @@
 #include "serve/conn.h"
 #include "serve/stream.h"
 
+// Writes the client's address, as the lines have it: what a trusted proxy says, else the peer's; its length.
+size_t access_client(const struct stream *s, char *out, size_t cap);
+
 void access_opened(const struct stream *s);
 void access_closed(const struct stream *s, enum close_reason reason);
 void access_refused(const struct conn *c, int status, const char *why);

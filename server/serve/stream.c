@@ -43,10 +43,15 @@ static void enqueue(struct stream *s, struct event *e) {
   if (list_empty(&s->dirty) && !s->blocked) list_append(&service_of(s)->dirty, &s->dirty);
 }
 
+// When the time that was set for it is over; until it is an event stream it has all the time.
+static double end_of(const struct stream *s) {
+  return s->end_at > 0 && s->is_sse && s->state == STREAM_OPEN ? s->end_at : INFINITY;
+}
+
 static double next_deadline(const struct stream *s) {
   double at = s->keep_alive > 0 && s->state == STREAM_OPEN ? s->last_sent + (double)s->keep_alive : INFINITY;
   double stall = s->blocked ? s->marked_at + service_of(s)->settings->timeouts.send : INFINITY;
-  return MIN(at, stall);
+  return MIN(MIN(at, stall), end_of(s));
 }
 
 static void watch(struct stream *s) {
@@ -60,14 +65,18 @@ void stream_give_up(struct stream *s) {
   conn_close(s->conn, REASON_SLOW_CONSUMER, true);
 }
 
+static void end_and_tell(struct stream *s, enum close_reason reason) {
+  stream_end(s, reason, false);
+  if (s->ops) s->ops->on_gone(s, reason);
+  s->ops = NULL; // whatever the client still takes: nothing more is asked for
+}
+
 static void leave(struct stream *s) {
   double factor = 1 + service_random(service_of(s));
   struct sse_fields retry = SSE_NO_FIELDS;
   retry.retry_ms = (int64_t)(service_of(s)->settings->shutdown.retry * factor * 1e3);
   stream_send(s, sse_encode(&retry, sse_length(&retry)));
-  stream_end(s, s->leave_reason, false);
-  if (s->ops) s->ops->on_gone(s, s->leave_reason);
-  s->ops = NULL; // whatever the client still takes: nothing more is asked for
+  end_and_tell(s, s->leave_reason);
 }
 
 static void send_comment(struct stream *s) {
@@ -82,6 +91,7 @@ static void on_timer(struct timer *t) {
     s->leaving = false;
     if (s->state == STREAM_OPEN) leave(s);
   }
+  if (end_of(s) <= now) end_and_tell(s, REASON_TIMEOUT);
   if (s->blocked && s->marked_at + service_of(s)->settings->timeouts.send <= now) {
     stream_give_up(s);
     return;
@@ -93,6 +103,14 @@ static void on_timer(struct timer *t) {
   watch(s);
 }
 
+static void mark_proxied(const struct conn *c, struct request *r) {
+  char peer[64];
+  const struct trusted *t = &c->service->settings->trusted_proxies;
+  if (!t->count && !t->unix_sockets) return;
+  size_t len = c->transport->ops->peer(c->transport, peer, sizeof peer);
+  r->from_proxy = trusted_has_peer(t, (struct span){peer, len});
+}
+
 struct stream *stream_new(struct conn *c, struct request *r) {
   struct stream *s = xmalloc(sizeof *s);
   *s = (struct stream){.conn = c,
@@ -102,6 +120,7 @@ struct stream *stream_new(struct conn *c, struct request *r) {
                        .opened_at = c->service->loop->now};
   s->queue = s->few;
   list_init(&s->dirty);
+  mark_proxied(c, r);
   counter_add(&c->service->counters.requests_total, 1);
   return s;
 }
@@ -173,6 +192,7 @@ void stream_open(struct stream *s, int status, const struct field *fields, size_
   counter_add(&service_of(s)->counters.streams_total, 1);
   access_opened(s);
   if (service_of(s)->draining) stream_leave(s, 0, REASON_SHUTDOWN);
+  else watch(s);
 }
 
 void stream_keep_alive(struct stream *s, double interval, struct event *comment) {
@@ -217,6 +237,12 @@ void stream_leave(struct stream *s, double after, enum close_reason reason) {
   if (s->state != STREAM_OPEN) return;
   s->leaving = true, s->leave_reason = (uint8_t)reason;
   loop_arm(service_of(s)->loop, &s->timer, service_of(s)->loop->now + after);
+}
+
+void stream_end_at(struct stream *s, double deadline) {
+  if (s->end_at > 0 && s->end_at <= deadline) return;
+  s->end_at = deadline;
+  watch(s);
 }
 
 // The first event of which nothing has been sent.

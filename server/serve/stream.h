@@ -58,6 +58,7 @@ struct stream {
   struct event *comment; // what keeps it alive
   struct timer timer;    // keep-alive, stall, drain
   double opened_at, last_sent;
+  double end_at;                    // it ends by then; 0: no time is set
   double marked_at;                 // while blocked, all that waited at this time ...
   uint32_t marked_left, marked_len; // ... is so many events, and the bytes taken since
   struct buf body;
@@ -92,6 +93,10 @@ void stream_want_body(struct stream *s);
 
 // Ends an open event stream with a jittered `retry:` and a clean end, `after` seconds from now.
 void stream_leave(struct stream *s, double after, enum close_reason reason);
+
+// Ends it cleanly at this time, or at the one set before where that is earlier, as soon as it is an event
+// stream; an answer that is none goes out in full.
+void stream_end_at(struct stream *s, double deadline);
 
 // Writes what is queued. False where the stream is gone afterwards.
 bool stream_flush(struct stream *s);

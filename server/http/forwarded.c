@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// Each proxy adds the address that it saw to the end of X-Forwarded-For; what stands to the left of the first
+// stranger, from the right, is that stranger's invention. One entry that is no address spoils all of it.
+#include "http/forwarded.h"
+#include "http/head_check.h"
+
+// Takes the part behind the last comma off the end of `rest`; `*more` tells whether there was one.
+static struct span split_last(struct span *rest, bool *more) {
+  size_t at = rest->len;
+  while (at && rest->bytes[at - 1] != ',') at--;
+  struct span last = {rest->bytes + at, rest->len - at};
+  *more = at > 0;
+  rest->len = at ? at - 1 : 0;
+  return span_trim(last);
+}
+
+// "192.0.2.1", "192.0.2.1:80", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:80"
+static bool parse_entry(struct span s, struct address *a) {
+  if (s.len && s.bytes[0] == '[') {
+    const char *end = memchr(s.bytes, ']', s.len);
+    if (!end) return false;
+    size_t rest = s.len - (size_t)(end + 1 - s.bytes);
+    return (!rest || end[1] == ':') && address_parse((struct span){s.bytes + 1, s.len - rest - 2}, a);
+  }
+  const char *colon = s.len ? memchr(s.bytes, ':', s.len) : NULL;
+  bool has_port = colon && !memchr(colon + 1, ':', s.len - (size_t)(colon + 1 - s.bytes));
+  if (has_port) s.len = (size_t)(colon - s.bytes);
+  return address_parse(s, a);
+}
+
+// From the last entry to the first that is not trusted, or to the first of all.
+static bool find_client(const struct request *r, const struct trusted *t, struct address *client) {
+  bool found = false;
+  for (size_t i = r->field_count; i-- > 0;) {
+    if (!span_equal(r->fields[i].name, SPAN("x-forwarded-for"))) continue;
+    struct span rest = r->fields[i].value;
+    for (bool more = true; more; found = true) {
+      if (!parse_entry(split_last(&rest, &more), client)) return false;
+      if (!trusted_has(t, client)) return true;
+    }
+  }
+  return found;
+}
+
+size_t forwarded_address(const struct request *r, const struct trusted *t, char out[ADDRESS_TEXT_MAX]) {
+  struct address client;
+  if (!r->from_proxy || !find_client(r, t, &client)) return 0;
+  return address_text(&client, out);
+}
+
+// What the nearest proxy wrote: the last value of the last field of this name.
+static struct span last_value(const struct request *r, struct span name) {
+  bool more;
+  for (size_t i = r->from_proxy ? r->field_count : 0; i-- > 0;) {
+    struct span value = r->fields[i].value;
+    if (span_equal(r->fields[i].name, name)) return split_last(&value, &more);
+  }
+  return (struct span){0};
+}
+
+struct span forwarded_scheme(const struct request *r) {
+  struct span scheme = last_value(r, SPAN("x-forwarded-proto"));
+  if (span_equal_nocase(scheme, SPAN("https"))) return SPAN("https");
+  if (span_equal_nocase(scheme, SPAN("http"))) return SPAN("http");
+  return (struct span){0};
+}
+
+struct span forwarded_host(const struct request *r) {
+  struct span host = last_value(r, SPAN("x-forwarded-host"));
+  return host.len && is_authority(host) ? host : r->host;
+}
