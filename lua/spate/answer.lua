@@ -140,6 +140,30 @@ local function guard(hooks, handler, where)
   end
 end
 
+local FINISHERS = {} -- the key under which a request has them
+
+-- Has fn(req, reply) see the reply to this request whatever made it, an error included; later ones go first. The
+-- reply is a copy of its own, since a script may return the same one again and again.
+function answer.finish(req, fn)
+  local list = req[FINISHERS]
+  if not list then
+    list = {}
+    req[FINISHERS] = list
+  end
+  list[#list + 1] = fn
+end
+
+local function run_finishers(req, answered, where)
+  local list = req[FINISHERS]
+  if not list then return answered end
+  answered = reply.copy(answered)
+  for i = #list, 1, -1 do
+    local ok, failure = xpcall(list[i], failure_of, req, answered)
+    if not ok then answered = reply_to_failure(req, as_failure(failure, where)) end
+  end
+  return answered
+end
+
 -- The middleware of a scope and of those around it.
 local function chain(scope)
   if not scope then return {} end
@@ -231,7 +255,7 @@ function answer.answerer(root)
       handler = unrouted(other_method(allowed))
       refusing[allowed] = handler
     end
-    local answered = handler(req)
+    local answered = run_finishers(req, handler(req), root.routes[route] and root.routes[route].where)
     if answered._stream then return run_stream(req, answered) end
     return reply.send(req, answered)
   end

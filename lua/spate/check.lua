@@ -18,4 +18,31 @@ local function count(n, what)
   return n
 end
 
-return { callable = callable, seconds = seconds_above_0, count = count }
+-- A table with no other names than the given ones.
+local function options(given, what, names)
+  if type(given) ~= "table" then core.raise(("%s: expected a table of options, got %s"):format(what, type(given))) end
+  for name in pairs(given) do
+    local known = false
+    for _, one in ipairs(names) do known = known or one == name end
+    if not known then
+      core.raise(("%s: unknown option '%s'; it has %s"):format(what, tostring(name), table.concat(names, ", ")))
+    end
+  end
+  return given
+end
+
+-- A list of strings, of which there is one at least.
+local function strings(list, what)
+  if type(list) ~= "table" or #list == 0 then core.raise(("%s: expected a list of strings, got %s"):format(what, type(list))) end
+  for i, one in ipairs(list) do
+    if type(one) ~= "string" then core.raise(("%s[%d]: expected a string, got %s"):format(what, i, type(one))) end
+  end
+  return list
+end
+
+local function text(value, what)
+  if type(value) ~= "string" then core.raise(("%s: expected a string, got %s"):format(what, type(value))) end
+  return value
+end
+
+return { options = options, strings = strings, text = text, callable = callable, seconds = seconds_above_0, count = count }

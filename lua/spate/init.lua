@@ -40,4 +40,14 @@ function spate.escape(text) return (tostring(text):gsub("[&<>\"']", entities)) e
 
 core.public(spate, "abort", "env")
 
-return spate
+-- What is loaded when it is first used: the name, and the module that it is in.
+local LATER = {
+  cors = "cors", allow_origins = "origins", allow_hosts = "hosts", rate_limit = "rate_limit", basic_auth = "basic_auth",
+  session = "session", jwt = "jwt", sign = "sign", verify = "sign", equal = "sign",
+}
+
+return setmetatable(spate, { __index = function(_, name)
+  if not LATER[name] then return nil end
+  spate[name] = require("spate." .. LATER[name])[name]
+  return spate[name]
+end })

@@ -163,6 +163,14 @@ function Reply:cookie(name, value, options)
   return self:header("Set-Cookie", table.concat(parts, "; "))
 end
 
+-- The same reply once more, with fields of its own.
+function reply.copy(r)
+  local copy = setmetatable({}, Reply)
+  for name, value in pairs(r) do copy[name] = value end
+  copy._fields = r._fields and table.move(r._fields, 1, #r._fields, 1, {})
+  return copy
+end
+
 -- Sends it as the answer to `req`; the body of a reply with a stream is its stream, for the caller to run.
 function reply.send(req, r) core.answer(req, r._status, r._body and r._type, r._body, r._fields) end
 

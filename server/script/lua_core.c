@@ -15,6 +15,7 @@
 #include "script/coroutine.h"
 #include "script/exchange.h"
 #include "script/lua_channel.h"
+#include "script/lua_crypto.h"
 #include "script/lua_event.h"
 #include "script/lua_json.h"
 #include "script/lua_log.h"
@@ -220,6 +221,14 @@ static int core_status_phrase(lua_State *L) {
   return 1;
 }
 
+// core.is_redacted(name): whether the log leaves out the value of a query parameter with this name.
+static int core_is_redacted(lua_State *L) {
+  struct span name;
+  name.bytes = luaL_checklstring(L, 1, &name.len);
+  lua_pushboolean(L, short_names_have(&vm_of(L)->settings->log.redact, name));
+  return 1;
+}
+
 static int core_raise(lua_State *L) { return raise_error(L, "%s", luaL_checkstring(L, 1)); }
 
 static int called(lua_State *L, int status, lua_KContext context) {
@@ -285,6 +294,7 @@ static void open_core(lua_State *L, struct vm *vm) {
                                        {"closers", request_closers},
                                        {"random_bytes", core_random_bytes},
                                        {"stats", core_stats},
+                                       {"is_redacted", core_is_redacted},
                                        {"raise", core_raise},
                                        {"public", core_public},
                                        {"status_phrase", core_status_phrase},
@@ -298,6 +308,7 @@ static void open_core(lua_State *L, struct vm *vm) {
   event_open(L);
   channel_open(L);
   lua_shared_open(L);
+  crypto_open(L);
   router_open(L);
   request_open(L);
   lua_setfield(L, -2, "request_methods");
