@@ -291,7 +291,7 @@ describe("README.md", function()
     local settings = load(text:match("```lua\n(%-%- spate%.conf%.lua.-)```"))()
     local named, known = {}, {}
     for group, keys in pairs(settings) do
-      for key in pairs(type(keys) == "table" and group ~= "listen" and keys or {}) do named[group .. "." .. key] = true end
+      for key in pairs(type(keys) == "table" and group ~= "listen" and group ~= "trusted_proxies" and keys or {}) do named[group .. "." .. key] = true end
     end
     for group, key in read("server/script/lua_settings.c"):gmatch("ROW%((%w[%w_]*), ([%w_]+), KIND") do known[group .. "." .. key] = true end
     known["log.format"] = true
