@@ -254,6 +254,15 @@ describe("an event stream", function()
     assert.is_true(res:has_ended())
   end)
 
+  it("ends no later because the server is stopping", function()
+    serve [[key = HS, alg = "HS256"]]
+    local token, ends = sign(('{"exp":%d}'):format(NOW + 1)), {}
+    for i = 1, 20 do ends[i] = get(token, "/never") end -- spread over five seconds otherwise
+    server.core:drain()
+    server:advance(1)
+    for i = 1, 20 do assert.is_true(ends[i]:has_ended()) end
+  end)
+
   it("goes on without an exp, and for as long as a far one says", function()
     serve [[key = HS, alg = "HS256", require_exp = false]]
     local one, two = get(sign "{}", "/never"), get(sign '{"exp":9223372036854775807}', "/never")

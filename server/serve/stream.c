@@ -236,7 +236,7 @@ void stream_want_body(struct stream *s) {
 void stream_leave(struct stream *s, double after, enum close_reason reason) {
   if (s->state != STREAM_OPEN) return;
   s->leaving = true, s->leave_reason = (uint8_t)reason;
-  loop_arm(service_of(s)->loop, &s->timer, service_of(s)->loop->now + after);
+  loop_arm(service_of(s)->loop, &s->timer, MIN(service_of(s)->loop->now + after, end_of(s)));
 }
 
 void stream_end_at(struct stream *s, double deadline) {
