@@ -4,11 +4,13 @@
 #include "process/reload.h"
 #include <stdlib.h>
 #include "base/mem.h"
+#include "base/sources.h"
 #include "process/worker.h"
 
 static void start(struct reload *r) {
   r->attempts++;
   r->is_building = true, r->again = false;
+  if (r->sources) sources_begin(r->sources);
   r->build.generation = r->generation + 1;
   builder_start(r->builder, &r->build);
 }
@@ -23,6 +25,7 @@ static void on_built(struct message *m) {
   char *error = r->build.error;
   r->build.error = NULL, r->is_building = false;
   if (!error) hand_out(r);
+  if (!error && r->sources) sources_settle(r->sources);
   r->on_done(r, error);
   free(error);
   if (r->again) start(r);

@@ -3,6 +3,7 @@
 #pragma once
 #include "process/builder.h"
 
+struct sources;
 struct worker;
 
 struct reload {
@@ -13,6 +14,7 @@ struct reload {
   unsigned attempts; // begun so far; the first is the start
   unsigned generation;
   bool is_building, again;
+  struct sources *sources;                              // to be noted; NULL: nobody watches
   void (*on_done)(struct reload *r, const char *error); // of attempt r->attempts; NULL: it is served
 };
 

@@ -20,6 +20,7 @@
 #include "process/listening.h"
 #include "process/reload.h"
 #include "process/report.h"
+#include "process/watch.h"
 #include "process/worker.h"
 
 static const double QUIT_SECONDS = 1; // after shutdown.grace, for <close> variables
@@ -43,6 +44,7 @@ struct server {
   struct builder *builder;
   struct reload reload;
   struct control control;
+  struct watch watch; // where the application is developed
   struct timer grace;
   double started_at;
 };
@@ -74,8 +76,17 @@ static void begin_serving(struct server *s) {
   announce(s);
 }
 
+static bool is_watched(const struct server *s) { return s->options->settings.dev.on; }
+
+// While something is loaded the files are looked at once more when that is over.
+static void on_saved(struct watch *w) {
+  struct server *s = container_of(w, struct server, watch);
+  if (s->state == SERVER_SERVING && !s->reload.is_building) reload_begin(&s->reload);
+}
+
 static void on_loaded(struct reload *r, const char *error) {
   struct server *s = container_of(r, struct server, reload);
+  if (is_watched(s)) watch_update(&s->watch);
   atomic_store(&s->process.generation, r->generation);
   if (error) report_error(error, s->options->app);
   if (s->state == SERVER_LOADING) {
@@ -230,6 +241,7 @@ static void run(struct server *s) {
   reload_init(&s->reload, s->builder, &s->inbox, &s->options->settings, s->options->app, s->workers,
               s->worker_count);
   s->reload.on_done = on_loaded;
+  s->reload.sources = s->process.sources;
   reload_begin(&s->reload);
   loop_run(&s->loop);
   control_close(&s->control);
@@ -255,6 +267,9 @@ static void init(struct server *s, const struct options *o, const sigset_t *set)
   signals_start(&s->signals, &s->loop, set);
   s->owner = (struct worker_owner){.inbox = &s->inbox, .on_ended = on_worker_ended};
   s->started_at = s->loop.now;
+  if (!is_watched(s)) return;
+  watch_open(&s->watch, &s->loop, on_saved);
+  s->process.sources = &s->watch.sources;
 }
 
 static void deinit(struct server *s) {
@@ -262,6 +277,7 @@ static void deinit(struct server *s) {
   for (size_t i = 0; i < s->worker_count; i++)
     if (s->workers[i]) worker_free(s->workers[i]);
   if (s->builder) builder_free(s->builder);
+  if (is_watched(s)) watch_close(&s->watch);
   listening_close(&s->listening);
   signals_stop(&s->signals);
   inbox_deinit(&s->inbox);

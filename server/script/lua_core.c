@@ -23,6 +23,7 @@
 #include "script/lua_shared.h"
 #include "script/lua_stream.h"
 #include "script/lua_task.h"
+#include "script/source.h"
 #include "script/task.h"
 #include "script/vm.h"
 
@@ -44,8 +45,7 @@ static int load_text(lua_State *L) {
 
 static int loadfile_text(lua_State *L) {
   bool has_env = lua_gettop(L) >= 3;
-  if (luaL_loadfilex(L, luaL_optstring(L, 1, NULL), "t") != LUA_OK)
-    return lua_pushnil(L), lua_insert(L, -2), 2;
+  if (source_load(L, luaL_optstring(L, 1, NULL)) != LUA_OK) return lua_pushnil(L), lua_insert(L, -2), 2;
   if (has_env) lua_pushvalue(L, 3), lua_setupvalue(L, -2, 1);
   return 1;
 }
@@ -58,7 +58,7 @@ static int dofile_done(lua_State *L, int status, lua_KContext context) {
 static int dofile_text(lua_State *L) {
   const char *path = luaL_optstring(L, 1, NULL);
   lua_settop(L, 1);
-  if (luaL_loadfilex(L, path, "t") != LUA_OK) return lua_error(L);
+  if (source_load(L, path) != LUA_OK) return lua_error(L);
   lua_callk(L, 0, LUA_MULTRET, 0, dofile_done);
   return dofile_done(L, LUA_OK, 0);
 }
@@ -145,10 +145,13 @@ static int load_module(lua_State *L) {
   lua_pushvalue(L, 1);
   if (lua_getfield(L, 2, "path") != LUA_TSTRING) return luaL_error(L, "'package.path' must be a string");
   lua_call(L, 2, 2);
-  if (lua_isnil(L, -2)) return 1; // why it was not found
+  if (lua_isnil(L, -2)) { // why it was not found
+    source_note_missing(L, name);
+    return 1;
+  }
   lua_pop(L, 1);
   const char *path = lua_tostring(L, -1);
-  if (luaL_loadfilex(L, path, "t") != LUA_OK)
+  if (source_load(L, path) != LUA_OK)
     return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, path, lua_tostring(L, -1));
   lua_insert(L, -2);
   return 2;
@@ -300,6 +303,7 @@ static void open_core(lua_State *L, struct vm *vm) {
                                        {"status_phrase", core_status_phrase},
                                        {"keep", core_keep},
                                        {"where", core_where},
+                                       {"watch", core_watch},
                                        {"router", lua_router_new},
                                        {"use_router", lua_router_use},
                                        {NULL, NULL}};
@@ -354,7 +358,7 @@ static void add_path(lua_State *L, const char *path) {
 int core_load(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   add_path(L, path);
-  if (luaL_loadfilex(L, path, "t") != LUA_OK) return lua_error(L);
+  if (source_load(L, path) != LUA_OK) return lua_error(L);
   lua_call(L, 0, 1);
   lua_getglobal(L, "require");
   lua_pushliteral(L, "spate.app");

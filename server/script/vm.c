@@ -188,10 +188,12 @@ void vm_free(struct vm *vm) {
   event_unref(vm->comment);
   buf_deinit(&vm->scratch);
   buf_deinit(&vm->warning);
+  free(vm->app);
   free(vm);
 }
 
 int vm_load(struct vm *vm, const char *path, char **error) {
+  vm->app = xstrdup(path);
   lua_pushcfunction(vm->L, core_load);
   lua_pushstring(vm->L, path);
   if (vm_pcall(vm, 1, 0) == LUA_OK) return 0;

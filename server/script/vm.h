@@ -23,6 +23,7 @@ struct vm {
   const struct settings *settings;
   int worker;          // its number, from 0
   unsigned generation; // from 1
+  char *app;           // path of the application's file, once it is loaded
   bool is_attached, is_retired;
   size_t bytes, bytes_peak;    // allocated by Lua
   struct router *router;       // the application's; NULL until it is installed

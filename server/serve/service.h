@@ -11,6 +11,7 @@
 
 struct broker;
 struct shared_registry;
+struct sources;
 struct inbox;
 struct service;
 struct stream;
@@ -34,6 +35,7 @@ struct counters {
 struct process_state {
   atomic_uint generation; // that is served
   atomic_ulong reloads_total, reloads_failed_total;
+  struct sources *sources; // where the application's files are watched; else NULL
 };
 
 struct service {

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+#include "script/source.h"
+#include <errno.h>
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/mem.h"
+#include "base/sources.h"
+#include "script/vm.h"
+
+static struct sources *sources_of(lua_State *L) {
+  const struct process_state *p = vm_of(L)->service->process;
+  return p ? p->sources : NULL;
+}
+
+// Pushes the file's content; nil where it cannot be read.
+static void push_content(lua_State *L, const char *path) {
+  luaL_Buffer b;
+  size_t n = 1;
+  FILE *f = fopen(path, "rb");
+  if (!f) {
+    lua_pushnil(L);
+    return;
+  }
+  struct buf bytes = {0}; // outside of Lua, which may raise while the file is open
+  while ((n = fread(buf_reserve(&bytes, 64 << 10), 1, 64 << 10, f)) > 0) bytes.len += n;
+  fclose(f);
+  char *into = luaL_buffinitsize(L, &b, bytes.len);
+  size_t len = bytes.len;
+  if (len) memcpy(into, bytes.bytes, len);
+  buf_deinit(&bytes);
+  luaL_pushresultsize(&b, len);
+}
+
+// What Lua itself leaves out: a byte order mark, a first line that begins with '#'.
+static struct span without_preamble(struct span text) {
+  if (text.len >= 3 && !memcmp(text.bytes, "\xEF\xBB\xBF", 3)) text.bytes += 3, text.len -= 3;
+  if (!text.len || text.bytes[0] != '#') return text;
+  const char *end = memchr(text.bytes, '\n', text.len);
+  if (!end) return (struct span){"", 0};
+  return (struct span){end, text.len - (size_t)(end - text.bytes)};
+}
+
+int source_load(lua_State *L, const char *path) {
+  struct sources *sources = path ? sources_of(L) : NULL;
+  if (!sources) return luaL_loadfilex(L, path, "t");
+  push_content(L, path);
+  struct span text;
+  text.bytes = lua_tolstring(L, -1, &text.len);
+  if (!text.bytes) {
+    sources_add_missing(sources, path);
+    lua_pop(L, 1);
+    return luaL_loadfilex(L, path, "t"); // for its message
+  }
+  sources_add(sources, path, text);
+  text = without_preamble(text);
+  lua_pushfstring(L, "@%s", path);
+  int status = luaL_loadbufferx(L, text.bytes, text.len, lua_tostring(L, -1), "t");
+  lua_remove(L, -2);
+  lua_remove(L, -2);
+  return status;
+}
+
+void source_note_missing(lua_State *L, const char *module) {
+  struct sources *sources = sources_of(L);
+  const char *app = vm_of(L)->app, *slash = app ? strrchr(app, '/') : NULL;
+  if (!sources || !app) return;
+  char *name = xstrdup(module), *file;
+  for (char *c = name; *c; c++)
+    if (*c == '.') *c = '/';
+  int len = slash ? (int)(slash - app) : 1;
+  sources_add_missing(sources, file = xasprintf("%.*s/%s.lua", len, slash ? app : ".", name));
+  free(file);
+  sources_add_missing(sources, file = xasprintf("%.*s/%s/init.lua", len, slash ? app : ".", name));
+  free(file);
+  free(name);
+}
+
+int core_watch(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  struct sources *sources = sources_of(L);
+  if (sources) sources_add_path(sources, path);
+  return 0;
+}
