@@ -32,7 +32,7 @@ CPPFLAGS += -isystem /usr/share/include/llhttp -DLLHTTP_STRICT_MODE=1
 endif
 
 SOURCES := $(wildcard server/*/*.c)
-MODULES := $(wildcard lua/spate/*.lua)
+MODULES := $(wildcard lua/spate/*.lua lua/spate/*/*.lua)
 ARGPARSE := /usr/share/lua/5.4/argparse.lua
 OBJECTS := $(SOURCES:server/%.c=$(BUILD)/%.o) $(LLHTTP:%=$(BUILD)/llhttp/%.o) $(BUILD)/embedded.o
 PROGRAM := $(filter-out $(BUILD)/harness/%,$(OBJECTS))
@@ -73,7 +73,7 @@ $(BUILD)/llhttp/%.o: /usr/share/llhttp/%.c
 $(BUILD)/embedded.c: $(MODULES) server/script/embed.lua Makefile
 	@mkdir -p $(@D)
 	@$(LUA) server/script/embed.lua argparse $(ARGPARSE) spate lua/spate/init.lua \
-	  $(foreach m,$(filter-out init,$(MODULES:lua/spate/%.lua=%)),spate.$(m) lua/spate/$(m).lua) > $@
+	  $(foreach m,$(filter-out init,$(MODULES:lua/spate/%.lua=%)),spate.$(subst /,.,$(m)) lua/spate/$(m).lua) > $@
 
 $(BUILD)/embedded.o: $(BUILD)/embedded.c
 	@echo CC $@
@@ -164,9 +164,9 @@ bench: all
 
 # After this stock lua5.4 and busted find the library and, as require "harness", the harness.
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/lua/5.4/spate $(DESTDIR)$(PREFIX)/lib/lua/5.4
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/lua/5.4
 	install -m 755 $(BUILD)/spate $(DESTDIR)$(PREFIX)/bin/spate
-	install -m 644 $(MODULES) $(DESTDIR)$(PREFIX)/share/lua/5.4/spate
+	cd lua && for m in $(MODULES:lua/%=%); do install -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/lua/5.4/$$m || exit 1; done
 	install -m 644 $(BUILD)/harness.so $(DESTDIR)$(PREFIX)/lib/lua/5.4/harness.so
 
 clean:

@@ -19,8 +19,8 @@ local SYSTEM = { -- headers of libraries, and the folders that may include them
 
 local CALLS = { -- names, and the files that may use them: the doors into Lua
   { "lua_resume", "script/coroutine.c" },
-  { "lua_pcallk?", "script/vm.c", "script/lua_settings.c" },
-  { "luaL?_newstate", "script/vm.c", "script/lua_settings.c" },
+  { "lua_pcallk?", "script/vm.c", "script/lua_cli.c" },
+  { "luaL?_newstate", "script/vm.c", "script/lua_cli.c" },
   { "llhttp_set_lenient[%w_]*" },
 }
 

@@ -1,9 +1,41 @@
 -- SPDX-License-Identifier: MIT
--- The command line: takes arguments apart, reads the settings file, prints help. Runs in a state of its own before
--- the server starts. Returns nil and the application's path, or an exit code and a message.
+-- The command line: takes arguments apart, prints help, and hands over to the command's module, spate.cli.NAME, in a
+-- state of its own. Returns nil and the application's path where there is one to serve, or an exit code and a message.
 local argparse = require "argparse"
 
-local APP, USAGE, CONFIG = 1, 2, 3
+local USAGE = 2
+local ADDRESSES = "HOST:PORT, unix:PATH or fd:N; may be given several times."
+
+-- Commands that another's module runs.
+local RUN_BY = { dev = "serve" }
+
+-- Commands that take apart what follows them by themselves.
+local RAW = { test = true }
+
+local function add_app(command)
+  command:argument("app", "The application's script."):default("app.lua")
+end
+
+local function add_config(command)
+  command:option("-c --config", "Settings file (default: spate.conf.lua where there is one)."):argname("FILE")
+end
+
+local function add_serving(command)
+  add_app(command)
+  command:option("-l --listen", ADDRESSES):argname("ADDRESS"):count("*")
+  command:option("-w --workers", "Number of threads, or auto for one per core."):argname("N")
+  add_config(command)
+end
+
+-- Each command by name: what it adds to the parser.
+local COMMANDS = {
+  { "dev", "Serve an application while it is written: reloads, errors in the page.", function(command)
+    add_serving(command)
+    command:flag("--no-inject", "Leave HTML pages as they are.")
+  end },
+  { "serve", "Serve an application.", add_serving },
+  { "version", "Print the version." },
+}
 
 local function build(version)
   local parser = argparse("spate", "A server for Server-Sent Events whose endpoints are Lua scripts.")
@@ -12,93 +44,50 @@ local function build(version)
     os.exit(0)
   end)
   parser:command_target("command")
-  local serve = parser:command("serve", "Serve an application.")
-  serve:argument("app", "The application's script."):default("app.lua")
-  serve:option("-l --listen", "HOST:PORT, unix:PATH or fd:N; may be given several times."):argname("ADDRESS"):count("*")
-  serve:option("-w --workers", "Number of threads, or auto for one per core."):argname("N")
-  serve:option("-c --config", "Settings file (default: spate.conf.lua where there is one)."):argname("FILE")
+  for _, each in ipairs(COMMANDS) do
+    local command = parser:command(each[1], each[2])
+    if each[3] then each[3](command) end
+  end
   return parser
 end
 
-local function exists(path)
-  local f <close>, reason = io.open(path)
-  return f ~= nil, reason
-end
-
-local SAFE = { "assert", "error", "ipairs", "math", "next", "pairs", "select", "string", "table", "tonumber", "tostring", "type", "utf8" }
-
-local function safe_environment()
-  local env = {}
-  for _, name in ipairs(SAFE) do env[name] = _G[name] end
-  return env
-end
-
--- The table that a settings file returns.
-local function read_file(path)
-  local chunk, err = loadfile(path, "t", safe_environment())
-  if not chunk then return nil, err end
-  local ok, result = pcall(chunk)
-  if not ok then return nil, tostring(result) end
-  if type(result) ~= "table" then return nil, ("%s: expected the file to return a table, got %s"):format(path, type(result)) end
-  return result
-end
-
-local function settings_of(arguments)
-  local path = arguments.config or exists("spate.conf.lua") and "spate.conf.lua"
-  if not path then return {}, nil, "settings" end
-  local settings, err = read_file(path)
-  return settings, err, path
-end
-
-local function distance(a, b)
-  local row = {}
-  for j = 0, #b do row[j] = j end
-  for i = 1, #a do
-    local diagonal = row[0]
-    row[0] = i
-    for j = 1, #b do
-      local substitute = diagonal + (a:byte(i) == b:byte(j) and 0 or 1)
-      diagonal, row[j] = row[j], math.min(substitute, row[j] + 1, row[j - 1] + 1)
-    end
-  end
-  return row[#b]
-end
-
-local FLAGS = { "--listen", "--workers", "--config", "--help", "--version", "serve" }
 local OTHERS = { ["--port"] = "-l HOST:PORT", ["-p"] = "-l HOST:PORT", ["--host"] = "-l HOST:PORT", ["--bind"] = "-l HOST:PORT" }
 
-local function nearest_flag(unknown)
-  if OTHERS[unknown] then return OTHERS[unknown] end
-  if unknown:find("%.lua$") then return "serve " .. unknown end
-  local best, least
-  for _, flag in ipairs(FLAGS) do
-    local d = distance(unknown, flag)
-    if d < (least or #flag / 2) then best, least = flag, d end
+local function command_names()
+  local names = {}
+  for i, each in ipairs(COMMANDS) do names[i] = each[1] end
+  return names
+end
+
+-- The flags of a command, from the help that argparse writes for it.
+local function flags_of(parser, name)
+  local names = { "--help", "--version" }
+  for _, command in ipairs(parser._commands) do
+    if command._name == name then
+      for _, option in ipairs(command._options) do table.move(option._aliases, 1, #option._aliases, #names + 1, names) end
+    end
   end
-  return best
+  return names
 end
 
 -- argparse names what it does not know; this adds what was probably meant.
-local function with_hint(err)
-  local unknown = err:match("unknown option '([^']+)'") or err:match("unknown command '([^']+)'")
-  local best = unknown and nearest_flag(unknown)
-  return best and ("%s; did you mean '%s'?"):format(err:match("^[^\n]*"), best) or err:match("^[^\n]*")
+local function with_hint(err, parser, arg, native)
+  local line = err:match("^[^\n]*")
+  local option, command = line:match("unknown option '([^']+)'"), line:match("unknown command '([^']+)'")
+  local best
+  if option then best = OTHERS[option] or native.nearest(option, flags_of(parser, arg[1])) end
+  if command then best = command:find("%.lua$") and "serve " .. command or native.nearest(command, command_names()) end
+  return best and ("%s; did you mean '%s'?"):format(line, best) or line
 end
 
-return function(arg, version, take_settings)
-  local ok, arguments = build(version):pparse(arg)
-  if not ok then return USAGE, with_hint(arguments) .. "\nsee spate --help" end
-  local settings, err, path = settings_of(arguments)
-  if not settings then return CONFIG, err end
-  local file_listens, file_workers = settings.listen, settings.workers
-  settings.listen = #arguments.listen > 0 and arguments.listen or file_listens or { "127.0.0.1:8080" }
-  settings.workers = arguments.workers or file_workers
-  local taken, problem = pcall(take_settings, settings, #arguments.listen == 0 and file_listens ~= nil)
-  if not taken then
-    if arguments.workers and tostring(problem):find("^workers") then return USAGE, (problem:gsub("^workers", "-w")) end
-    return CONFIG, ("%s: %s"):format(path, problem)
-  end
-  local readable, reason = exists(arguments.app)
-  if not readable then return APP, ("cannot open %s; name the script: spate serve FILE.lua"):format(reason) end
-  return nil, arguments.app
+local function run(name, arguments, native)
+  return require("spate.cli." .. (RUN_BY[name] or name))(arguments, native)
+end
+
+return function(arg, native)
+  if RAW[arg[1]] then return run(arg[1], table.move(arg, 2, #arg, 1, {}), native) end
+  local parser = build(native.version)
+  local ok, arguments = parser:pparse(arg)
+  if not ok then return USAGE, with_hint(arguments, parser, arg, native) .. "\nsee spate --help" end
+  return run(arguments.command, arguments, native)
 end

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The sockets of the process: one for each address and worker. Main thread.
 #pragma once
-#include "script/lua_settings.h"
+#include "script/lua_cli.h"
 
 struct listening {
   const struct options *options;

@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The command line is taken apart by a Lua module in a state of its own, which ends before the server starts.
-// The settings file is Lua as well, without io and os: it returns a table, and this checks each key and value
-// of it.
+// The settings file is Lua without io and os: it returns a table, and this checks each key and value of it.
 #include "script/lua_settings.h"
 #include <lauxlib.h>
-#include <lualib.h>
-#include <stdlib.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
-#include <unistd.h>
 #include "base/log.h"
-#include "base/mem.h"
 #include "base/nearest.h"
-#include "script/lua_core.h"
 #include "script/settings_lists.h"
 #include "base/util.h"
 
@@ -153,96 +148,4 @@ void settings_read(lua_State *L, int table, struct settings *s) {
   if (s->limits.queue_low > s->limits.queue_high)
     luaL_error(L, "limits.queue_low is above limits.queue_high");
   if (s->limits.hang < s->limits.burst) luaL_error(L, "limits.hang is below limits.burst");
-}
-
-// From the file's table at `table`, unless the command line had some.
-static void read_listen(lua_State *L, int table, struct options *o) {
-  lua_getfield(L, table, "listen");
-  if (lua_type(L, -1) == LUA_TSTRING) {
-    lua_createtable(L, 1, 0);
-    lua_insert(L, -2);
-    lua_rawseti(L, -2, 1);
-  }
-  if (lua_isnil(L, -1)) return;
-  if (!lua_istable(L, -1))
-    luaL_error(L, "listen: expected an address or a list of them, got %s", luaL_typename(L, -1));
-  size_t n = lua_rawlen(L, -1);
-  if (!n) luaL_error(L, "listen: expected at least one address");
-  o->listen = xcalloc(n + 1, sizeof *o->listen);
-  for (size_t i = 0; i < n; i++) {
-    if (lua_rawgeti(L, -1, (lua_Integer)i + 1) != LUA_TSTRING)
-      luaL_error(L, "listen[%d]: expected an address", (int)i + 1);
-    o->listen[o->listen_count++] = xstrdup(lua_tostring(L, -1));
-    lua_pop(L, 1);
-  }
-}
-
-static void read_workers(lua_State *L, int table, struct options *o) {
-  lua_getfield(L, table, "workers");
-  const char *text = lua_isnil(L, -1) ? "1" : luaL_tolstring(L, -1, NULL);
-  char *end;
-  long n = !strcmp(text, "auto") ? sysconf(_SC_NPROCESSORS_ONLN) : strtol(text, &end, 10);
-  if (strcmp(text, "auto") != 0 && (*end || end == text)) n = 0;
-  if (n < 1 || n > 256) luaL_error(L, "workers: expected a number from 1 to 256 or \"auto\", got '%s'", text);
-  o->workers = (int)n;
-}
-
-// take_settings(table, listen_is_configured): the settings of file and flags into *o (upvalue 1).
-static int take_settings(lua_State *L) {
-  struct options *o = lua_touserdata(L, lua_upvalueindex(1));
-  settings_read(L, 1, &o->settings);
-  read_listen(L, 1, o);
-  read_workers(L, 1, o);
-  o->listen_is_configured = lua_toboolean(L, 2);
-  return 0;
-}
-
-static int run_cli(lua_State *L) {
-  struct options *o = lua_touserdata(L, 1);
-  char **argv = lua_touserdata(L, 2);
-  luaL_openlibs(L);
-  lua_getglobal(L, "package");
-  lua_getfield(L, -1, "preload");
-  for (const struct embedded *m = embedded_modules; m->name; m++) {
-    if (luaL_loadbufferx(L, m->bytes, (size_t)(m->end - m->bytes), m->source, "t") != LUA_OK)
-      return lua_error(L);
-    lua_setfield(L, -2, m->name);
-  }
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "spate.cli");
-  lua_call(L, 1, 1);
-  lua_newtable(L);
-  for (int i = 0; argv[i]; i++) {
-    lua_pushstring(L, argv[i]);
-    lua_rawseti(L, -2, i);
-  }
-  lua_pushliteral(L, SPATE_VERSION);
-  lua_pushlightuserdata(L, o);
-  lua_pushcclosure(L, take_settings, 1);
-  lua_call(L, 3, 2); // nil, path of the application; or exit code, message
-  *(lua_isnil(L, -2) ? &o->app : &o->error) = xstrdup(luaL_checkstring(L, -1));
-  lua_pop(L, 1);
-  return 1;
-}
-
-int options_read(struct options *o, int argc, char **argv) {
-  (void)argc;
-  *o = (struct options){.settings = settings_default()};
-  lua_State *L = luaL_newstate();
-  if (!L) return EXIT_CONFIG;
-  lua_pushcfunction(L, run_cli);
-  lua_pushlightuserdata(L, o);
-  lua_pushlightuserdata(L, argv);
-  int code = EXIT_CONFIG;
-  if (lua_pcall(L, 2, 1, 0) != LUA_OK) o->error = xstrdup(luaL_tolstring(L, -1, NULL));
-  else code = lua_isnil(L, -1) ? -1 : (int)lua_tointeger(L, -1);
-  lua_close(L);
-  return code;
-}
-
-void options_deinit(struct options *o) {
-  for (size_t i = 0; i < o->listen_count; i++) free(o->listen[i]);
-  free(o->listen);
-  free(o->app);
-  free(o->error);
 }

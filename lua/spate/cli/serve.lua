@@ -1,0 +1,23 @@
+-- SPDX-License-Identifier: MIT
+-- spate serve and spate dev: takes the settings of file and flags, and names the application. The server is C's.
+local settings_file = require "spate.settings_file"
+
+local APP, USAGE, CONFIG = 1, 2, 3
+
+return function(arguments, native)
+  local settings, path = settings_file.of(arguments.config)
+  if not settings then return CONFIG, path end
+  local flags = { listen = arguments.listen, workers = arguments.workers }
+  local how = { listen_is_configured = #flags.listen == 0 and settings.listen ~= nil, dev = arguments.command == "dev",
+    inject = arguments.command == "dev" and not arguments.no_inject }
+  settings.listen = #flags.listen > 0 and flags.listen or settings.listen or { "127.0.0.1:8080" }
+  settings.workers = flags.workers or settings.workers
+  local taken, problem = pcall(native.take_settings, settings, how)
+  if not taken then
+    if flags.workers and tostring(problem):find("^workers") then return USAGE, (problem:gsub("^workers", "-w")) end
+    return CONFIG, ("%s: %s"):format(path, problem)
+  end
+  local readable, reason = settings_file.exists(arguments.app)
+  if readable then return nil, arguments.app end
+  return APP, ("cannot open %s; name the script: spate %s FILE.lua, or try `spate new .`"):format(reason, arguments.command)
+end

@@ -1,0 +1,6 @@
+-- SPDX-License-Identifier: MIT
+-- spate version
+return function(_, native)
+  print("spate " .. native.version)
+  return 0
+end

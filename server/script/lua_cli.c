@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+// The command line is taken apart by a Lua module in a state of its own, which ends before the server starts.
+// Commands other than serve and dev are run there as well: modules of their own, with the C functions below.
+#include "script/lua_cli.h"
+#include <errno.h>
+#include <lauxlib.h>
+#include <lualib.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/mem.h"
+#include "base/nearest.h"
+#include "base/util.h"
+#include "script/lua_core.h"
+#include "script/lua_json.h"
+#include "script/lua_settings.h"
+
+enum { NAMES_MAX = 64 };
+
+// The addresses of the table at `table`.
+static void read_listen(lua_State *L, int table, struct options *o) {
+  lua_getfield(L, table, "listen");
+  if (lua_type(L, -1) == LUA_TSTRING) {
+    lua_createtable(L, 1, 0);
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, 1);
+  }
+  if (lua_isnil(L, -1)) return;
+  if (!lua_istable(L, -1))
+    luaL_error(L, "listen: expected an address or a list of them, got %s", luaL_typename(L, -1));
+  size_t n = lua_rawlen(L, -1);
+  if (!n) luaL_error(L, "listen: expected at least one address");
+  o->listen = xcalloc(n + 1, sizeof *o->listen);
+  for (size_t i = 0; i < n; i++) {
+    if (lua_rawgeti(L, -1, (lua_Integer)i + 1) != LUA_TSTRING)
+      luaL_error(L, "listen[%d]: expected an address", (int)i + 1);
+    o->listen[o->listen_count++] = xstrdup(lua_tostring(L, -1));
+    lua_pop(L, 1);
+  }
+}
+
+static void read_workers(lua_State *L, int table, struct options *o) {
+  lua_getfield(L, table, "workers");
+  const char *text = lua_isnil(L, -1) ? "1" : luaL_tolstring(L, -1, NULL);
+  char *end;
+  long n = !strcmp(text, "auto") ? sysconf(_SC_NPROCESSORS_ONLN) : strtol(text, &end, 10);
+  if (strcmp(text, "auto") != 0 && (*end || end == text)) n = 0;
+  if (n < 1 || n > 256) luaL_error(L, "workers: expected a number from 1 to 256 or \"auto\", got '%s'", text);
+  o->workers = (int)n;
+}
+
+// native.take_settings(table, how): the settings of file and flags into *o (upvalue 1). `how` has the flags
+// `listen_is_configured`, `dev` and `inject`.
+static int take_settings(lua_State *L) {
+  struct options *o = lua_touserdata(L, lua_upvalueindex(1));
+  settings_read(L, 1, &o->settings);
+  read_listen(L, 1, o);
+  read_workers(L, 1, o);
+  lua_getfield(L, 2, "listen_is_configured");
+  lua_getfield(L, 2, "dev");
+  lua_getfield(L, 2, "inject");
+  o->listen_is_configured = lua_toboolean(L, -3);
+  o->dev = o->settings.dev.on = lua_toboolean(L, -2);
+  o->inject = o->settings.dev.inject = lua_toboolean(L, -1);
+  return 0;
+}
+
+// native.check_settings(table): raises as settings_read does, and keeps nothing.
+static int check_settings(lua_State *L) {
+  struct settings s = settings_default();
+  luaL_checktype(L, 1, LUA_TTABLE);
+  settings_read(L, 1, &s);
+  return 0;
+}
+
+// native.nearest(name, list): the name in the list that is closest, or nil.
+static int nearest_of(lua_State *L) {
+  const char *names[NAMES_MAX];
+  size_t n = MIN((size_t)lua_rawlen(L, 2), countof(names));
+  luaL_checkstack(L, NAMES_MAX + 1, NULL);
+  for (size_t i = 0; i < n; i++) {
+    lua_rawgeti(L, 2, (lua_Integer)i + 1);
+    names[i] = luaL_checkstring(L, -1);
+  }
+  lua_pushstring(L, nearest(luaL_checkstring(L, 1), names, n));
+  return 1;
+}
+
+static const struct embedded *find_embedded(const char *name) {
+  for (const struct embedded *m = embedded_modules; m->name; m++)
+    if (!strcmp(m->name, name)) return m;
+  return NULL;
+}
+
+// native.embedded(name): the text of a file that is inside the program, or nil.
+static int embedded_text(lua_State *L) {
+  const struct embedded *m = find_embedded(luaL_checkstring(L, 1));
+  if (m) lua_pushlstring(L, m->bytes, (size_t)(m->end - m->bytes));
+  else lua_pushnil(L);
+  return 1;
+}
+
+// native.make_directory(path): true, or nil and why not.
+static int make_directory(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  return luaL_fileresult(L, mkdir(path, 0777) == 0, path);
+}
+
+// native.is_terminal(fd)
+static int is_terminal(lua_State *L) {
+  lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+  return 1;
+}
+
+static void on_interrupt(int number) {
+  (void)number;
+  _exit(EXIT_INTERRUPT);
+}
+
+// native.end_by_interrupt(): from now on Ctrl-C ends the program with 130.
+static int end_by_interrupt(lua_State *L) {
+  (void)L;
+  signal(SIGINT, on_interrupt);
+  return 0;
+}
+
+// Pushes the table of C functions for the command line's modules.
+static void push_native(lua_State *L, struct options *o) {
+  static const luaL_Reg functions[] = {{"check_settings", check_settings},
+                                       {"nearest", nearest_of},
+                                       {"embedded", embedded_text},
+                                       {"make_directory", make_directory},
+                                       {"is_terminal", is_terminal},
+                                       {"end_by_interrupt", end_by_interrupt},
+                                       {NULL, NULL}};
+  luaL_newlib(L, functions);
+  lua_pushlightuserdata(L, o);
+  lua_pushcclosure(L, take_settings, 1);
+  lua_setfield(L, -2, "take_settings");
+  lua_pushliteral(L, SPATE_VERSION);
+  lua_setfield(L, -2, "version");
+}
+
+// A searcher: modules inside the program.
+static int search_embedded(lua_State *L) {
+  const struct embedded *m = find_embedded(luaL_checkstring(L, 1));
+  if (!m) return lua_pushliteral(L, "not in spate"), 1;
+  if (luaL_loadbufferx(L, m->bytes, (size_t)(m->end - m->bytes), m->source, "t") != LUA_OK)
+    return lua_error(L);
+  return 1;
+}
+
+// Modules inside the program are found before files.
+static void set_searchers(lua_State *L) {
+  lua_getglobal(L, "table");
+  lua_getfield(L, -1, "insert");
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "searchers");
+  lua_remove(L, -2);
+  lua_pushinteger(L, 2);
+  lua_pushcfunction(L, search_embedded);
+  lua_call(L, 3, 0);
+  lua_pop(L, 1);
+}
+
+// run_cli(options, argv): an exit code, or nil where there is something to serve.
+static int run_cli(lua_State *L) {
+  struct options *o = lua_touserdata(L, 1);
+  char **argv = lua_touserdata(L, 2);
+  luaL_openlibs(L);
+  set_searchers(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  json_open(L, settings_default().limits.json_depth);
+  lua_setfield(L, -2, "spate.json");
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "spate.cli");
+  lua_call(L, 1, 1);
+  lua_newtable(L);
+  for (int i = 0; argv[i]; i++) {
+    lua_pushstring(L, argv[i]);
+    lua_rawseti(L, -2, i);
+  }
+  push_native(L, o);
+  lua_call(L, 2, 2); // nil, path of the application; or exit code, message or nil
+  const char *text = lua_tostring(L, -1);
+  if (text) *(lua_isnil(L, -2) ? &o->app : &o->error) = xstrdup(text);
+  lua_pop(L, 1);
+  return 1;
+}
+
+int options_read(struct options *o, int argc, char **argv) {
+  (void)argc;
+  *o = (struct options){.settings = settings_default()};
+  lua_State *L = luaL_newstate();
+  if (!L) return EXIT_CONFIG;
+  lua_pushcfunction(L, run_cli);
+  lua_pushlightuserdata(L, o);
+  lua_pushlightuserdata(L, argv);
+  int code = EXIT_CONFIG;
+  if (lua_pcall(L, 2, 1, 0) != LUA_OK) o->error = xstrdup(luaL_tolstring(L, -1, NULL));
+  else code = lua_isnil(L, -1) ? -1 : (int)lua_tointeger(L, -1);
+  lua_close(L);
+  return code;
+}
+
+void options_deinit(struct options *o) {
+  for (size_t i = 0; i < o->listen_count; i++) free(o->listen[i]);
+  free(o->listen);
+  free(o->app);
+  free(o->error);
+}

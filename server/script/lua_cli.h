@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// The command line and the settings file, both read by Lua; commands that do not serve are run by it.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/settings.h"
+
+struct options {
+  char *error;   // what is wrong, where the program is to end
+  char *app;     // path of the application's script
+  char **listen; // addresses as sock_listen takes them
+  size_t listen_count;
+  bool listen_is_configured; // by the settings file, not by -l
+  bool dev, inject;          // spate dev; without --no-inject
+  int workers;
+  struct settings settings;
+};
+
+enum { EXIT_OK, EXIT_APP, EXIT_USAGE, EXIT_CONFIG, EXIT_LISTEN, EXIT_INTERRUPT = 130 };
+
+// Reads argv and the settings file it names. Returns -1 with *o filled where there is an application to
+// serve, or the exit code with which the program is to end: what was asked for has been done and printed
+// then, errors are in o->error.
+int options_read(struct options *o, int argc, char **argv);
+
+// Frees what options_read has put into *o, whatever it returned.
+void options_deinit(struct options *o);
