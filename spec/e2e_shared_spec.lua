@@ -1,10 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Dictionaries in the real program, where two threads use them at once.
 local helper = require "spec.helper"
-local socket = require "socket"
+local process = require "spec.process"
 
-local SPATE = os.getenv("SPATE") or (os.getenv("BUILD") or "build") .. "/spate"
-local SECONDS = 10 -- that anything may take
 local APP = [[
 local spate = require "spate"
 local app, d = spate.app(), spate.shared "d"
@@ -28,53 +26,9 @@ app:get("/lock", function() return { worker = spate.worker, mine = d:add("lock",
 return app
 ]]
 
-local directory, pipe, pid, port
+local server
 
-local function write_file(path, text)
-  local f <close> = assert(io.open(path, "wb"))
-  f:write(text)
-end
-
-local function read_file(path)
-  local f <close> = assert(io.open(path, "rb"))
-  return f:read("a")
-end
-
--- The first true value of `probe`, asked for until it comes.
-local function eventually(what, probe)
-  local deadline = socket.gettime() + SECONDS
-  repeat
-    local value = probe()
-    if value then return value end
-    socket.sleep(0.01)
-  until socket.gettime() > deadline
-  error("waited in vain for " .. what, 2)
-end
-
-local function start()
-  local env = os.getenv("ASAN_OPTIONS") and "ASAN_OPTIONS=detect_leaks=1" or ""
-  write_file(directory .. "/out", "")
-  pipe = assert(io.popen(("echo $$; %s exec %s serve %s/app.lua -l 127.0.0.1:0 -w 2 >%s/out 2>%s/err </dev/null")
-    :format(env, SPATE, directory, directory, directory)))
-  pid = assert(tonumber(pipe:read("l")))
-  port = eventually("the address", function()
-    return read_file(directory .. "/out"):match("http://127%.0%.0%.1:(%d+) %(2 workers%)")
-  end)
-end
-
-local function stop()
-  os.execute("kill -TERM " .. pid)
-  local _, how, code = pipe:close()
-  pid = nil
-  assert.same({ "exit", 0 }, { how, code }, read_file(directory .. "/err"))
-end
-
-local function ask(target)
-  local client = assert(socket.connect("127.0.0.1", tonumber(port)))
-  client:settimeout(SECONDS)
-  assert(client:send(("GET %s HTTP/1.1\r\nHost: spec\r\nConnection: close\r\n\r\n"):format(target)))
-  return client
-end
+local function ask(target) return process.ask(server.port, target, "Connection: close\r\n") end
 
 local function answer(client)
   local bytes = assert(client:receive("*a"))
@@ -88,7 +42,7 @@ local function get(target) return answer(ask(target)) end
 -- The answers of both workers: connections are spread by their addresses.
 local function get_from_both(target)
   local answers = {}
-  eventually("both workers", function()
+  process.eventually("both workers", function()
     local one = get(target)
     answers[one.worker] = answers[one.worker] or one
     return answers[0] and answers[1]
@@ -98,20 +52,12 @@ end
 
 describe("spate.shared of two workers", function()
   before_each(function()
-    directory = os.tmpname()
-    os.remove(directory)
-    assert(os.execute("mkdir " .. directory))
-    write_file(directory .. "/app.lua", APP)
-    start()
+    local app = process.enter() .. "/app.lua"
+    process.write_file(app, APP)
+    server = process.serve(app, { arguments = { "-l", "127.0.0.1:0", "-w", "2" } })
   end)
 
-  after_each(function()
-    if pid then
-      os.execute("kill -KILL " .. pid)
-      pipe:close()
-    end
-    os.execute("rm -rf " .. directory)
-  end)
+  after_each(process.leave)
 
   it("loses no step of either", function()
     local count, seen = 0, {}
@@ -125,13 +71,13 @@ describe("spate.shared of two workers", function()
     for worker, total in pairs(get_from_both "/total") do
       assert.same({ worker = worker, hits = count * 2000, swaps = count * 2000, workers = { "worker 0", "worker 1" } }, total)
     end
-    stop()
+    server:stop()
   end)
 
   it("gives a lock to one of them, until its time is over", function()
     assert.is_true(get("/lock").mine)
     for _, one in pairs(get_from_both "/lock") do assert.is_false(one.mine) end
-    eventually("the lock", function() return get("/lock").mine end)
-    stop()
+    process.eventually("the lock", function() return get("/lock").mine end)
+    server:stop()
   end)
 end)

@@ -1,188 +1,17 @@
 -- SPDX-License-Identifier: MIT
 -- The real program: started as a process, spoken to by real sockets.
 local helper = require "spec.helper"
+local process = require "spec.process"
 local socket = require "socket"
 
-local ROOT = assert(assert(io.popen("pwd")):read("l"))
-local BUILD = os.getenv("BUILD") or "build"
-local SPATE = os.getenv("SPATE") or BUILD .. "/spate"
-if SPATE:sub(1, 1) ~= "/" then SPATE = ROOT .. "/" .. SPATE end
-local SECONDS = 10 -- that anything may take
-local PRELUDE = [[
-local spate, sse, json = require "spate", require "spate.sse", require "spate.json"
-local app, reply = spate.app(), spate.reply
-]]
-
-local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
-
-local function shell(...) return assert(os.execute((...):format(select(2, ...)))) end
-
-local function read_file(path)
-  local f <close> = assert(io.open(path, "rb"))
-  return f:read("a")
-end
-
-local function write_file(path, text)
-  local f <close> = assert(io.open(path, "wb"))
-  f:write(text)
-end
-
--- The first true value of `probe`, asked for until it comes.
-local function eventually(what, probe)
-  local deadline = socket.gettime() + SECONDS
-  repeat
-    local value = probe()
-    if value then return value end
-    socket.sleep(0.01)
-  until socket.gettime() > deadline
-  error("waited in vain for " .. what, 2)
-end
-
+local connect, ask, get, reset = process.connect, process.ask, process.get, process.reset
+local contains, eventually, failure, serve, spawn = process.contains, process.eventually, process.failure, process.serve, process.spawn
+local read_file, read_head, read_until = process.read_file, process.read_head, process.read_until
+local shell, write_file = process.shell, process.write_file
+local ROOT, BUILD, SECONDS, PRELUDE = process.ROOT, process.BUILD, process.SECONDS, process.PRELUDE
 local directory
-local processes = {}
-
-local Process = {}
-Process.__index = Process
-
--- Starts `build/spate ARGUMENTS`. options: dir, stderr (a path), redirect (appended to the command).
-local function spawn(arguments, options)
-  options = options or {}
-  local n = #processes + 1
-  local self = setmetatable({ out = directory .. "/out" .. n, err = options.stderr or directory .. "/err" .. n }, Process)
-  -- Leaks are looked for where a sanitizer is built in, however it was for this process.
-  local env = os.getenv("ASAN_OPTIONS") and "ASAN_OPTIONS=detect_leaks=1 " or ""
-  local list = {}
-  for i, argument in ipairs(arguments) do list[i] = quote(argument) end
-  write_file(self.out, "")
-  if not options.stderr then write_file(self.err, "") end
-  self.pipe = assert(io.popen(("echo $$; ulimit -c 0; cd %s && %sexec %s %s >%s 2>%s </dev/null %s"):format(
-    quote(options.dir or directory), env, quote(SPATE), table.concat(list, " "), self.out, self.err,
-    options.redirect or "")))
-  self.pid = assert(tonumber(self.pipe:read("l")))
-  processes[n] = self
-  return self
-end
-
-function Process:kill(signal) os.execute(("kill -%s %d"):format(signal, self.pid)) end
-
-function Process:stdout() return read_file(self.out) end
-
-function Process:stderr() return read_file(self.err) end
-
-function Process:has_ended()
-  local f <close> = io.open(("/proc/%d/stat"):format(self.pid))
-  return not f or f:read("a"):match("%) (%a)") == "Z"
-end
-
--- Waits for the end: the exit code, or the signal's number and "signal".
-function Process:wait()
-  if not self.code then
-    eventually("the end of the program", function() return self:has_ended() end)
-    local _, how, code = self.pipe:close()
-    self.code, self.how = code, how
-  end
-  return self.code, self.how == "signal" and "signal" or nil
-end
-
--- Ends it by SIGTERM: code 0, and nothing to say.
-function Process:stop()
-  self:kill("TERM")
-  local code, how = self:wait()
-  assert.same({ 0 }, { code, how }, self:stderr())
-end
-
-local function abandon(process)
-  if process.code then return end
-  process:kill("KILL")
-  process:wait()
-end
-
--- A server for an application's source (or path), once it has printed its addresses. options: arguments,
--- settings (source of the table), and those of spawn.
-local function serve(source, options)
-  options = options or {}
-  local app = source
-  if source:find("\n") then
-    app = directory .. "/app.lua"
-    write_file(app, PRELUDE .. source .. "\nreturn app\n")
-  end
-  local arguments = { "serve", app }
-  if options.settings then
-    write_file(directory .. "/settings.lua", "return " .. options.settings)
-    table.move({ "-c", directory .. "/settings.lua" }, 1, 2, #arguments + 1, arguments)
-  end
-  local more = options.arguments or { "-l", "127.0.0.1:0" }
-  local process = spawn(table.move(more, 1, #more, #arguments + 1, arguments), options)
-  process.addresses = eventually("the address", function()
-    if process:has_ended() then error("the server has ended: " .. process:stderr(), 0) end
-    local list = {}
-    for address in process:stdout():gmatch("serving [^\n]- on (%S+) %(%d+ workers?%)\n") do list[#list + 1] = address end
-    return #list > 0 and list
-  end)
-  process.port = tonumber(process.addresses[1]:match(":(%d+)$"))
-  return process
-end
-
-local function connect(port)
-  local client = assert(socket.connect("127.0.0.1", port))
-  client:settimeout(SECONDS)
-  return client
-end
-
-local function ask(port, target)
-  local client = connect(port)
-  assert(client:send(("GET %s HTTP/1.1\r\nHost: spec\r\n\r\n"):format(target)))
-  return client
-end
-
-local function read_head(client)
-  local status = assert(client:receive("*l"))
-  repeat local line = assert(client:receive("*l")) until line == ""
-  return tonumber(status:match("^HTTP/1%.1 (%d+)"))
-end
-
--- Reads until the bytes contain `text`.
-local function read_until(client, text)
-  local bytes = ""
-  while not bytes:find(text, 1, true) do
-    local some, err, rest = client:receive(1)
-    assert(some, err)
-    bytes = bytes .. (some or rest)
-  end
-  return bytes
-end
-
--- Status and body of one request on a connection of its own.
-local function get(port, target)
-  local client = connect(port)
-  assert(client:send(("GET %s HTTP/1.1\r\nHost: spec\r\nConnection: close\r\n\r\n"):format(target)))
-  local bytes = assert(client:receive("*a"))
-  client:close()
-  return tonumber(bytes:match("^HTTP/1%.1 (%d+)")), bytes:match("\r\n\r\n(.*)$")
-end
-
-local function reset(client)
-  client:setoption("linger", { on = true, timeout = 0 })
-  client:close()
-end
 
 local function descriptor(listener) return ("fd:%d"):format(listener:getfd()) end
-
--- What a start that fails prints to stderr.
-local function failure(code, arguments, options)
-  local process = spawn(arguments, options)
-  local status, how = process:wait()
-  local message = process:stderr()
-  assert.same({ code }, { status, how }, message)
-  assert.equal("", process:stdout())
-  return message
-end
-
-local function contains(text, ...)
-  for _, part in ipairs { ... } do
-    assert(text:find(part, 1, true), ("expected %q in:\n%s"):format(part, text))
-  end
-end
 
 local HELLO = 'app:get("/", function() return "hello" end)\n'
 local STREAM = 'app:get("/stream", function() return sse.reply(sse.interval(0.02)) end)\n'
@@ -190,15 +19,11 @@ local QUICK = "{ shutdown = { window = 0.1, grace = 5, retry = 2 } }"
 
 describe("the program", function()
   before_each(function()
-    directory = os.tmpname()
-    os.remove(directory)
-    shell("mkdir %s", directory)
+    directory = process.enter()
   end)
 
   after_each(function()
-    for _, process in ipairs(processes) do abandon(process) end
-    processes = {}
-    shell("rm -rf %s", directory)
+    process.leave()
   end)
 
   describe("serves", function()
@@ -454,14 +279,14 @@ end)
 
   it("prints its version and its help to stdout", function()
     for flag, text in pairs { ["--version"] = "^spate %d+%.%d+%.%d+\n$", ["--help"] = "^Usage: spate .*serve" } do
-      local process = spawn { flag }
-      assert.equal(0, (process:wait()))
-      assert.matches(text, process:stdout())
-      assert.equal("", process:stderr())
+      local started = spawn { flag }
+      assert.equal(0, (started:wait()))
+      assert.matches(text, started:stdout())
+      assert.equal("", started:stderr())
     end
-    local process = spawn { "serve", "--help" }
-    assert.equal(0, (process:wait()))
-    contains(process:stdout(), "--listen", "--workers", "--config", "unix:PATH", "fd:N")
+    local started = spawn { "serve", "--help" }
+    assert.equal(0, (started:wait()))
+    contains(started:stdout(), "--listen", "--workers", "--config", "unix:PATH", "fd:N")
   end)
 
   describe("at SIGTERM", function()
@@ -560,10 +385,10 @@ end)
 
   it("can be interrupted while its script is loaded", function()
     write_file(directory .. "/app.lua", 'local f <close> = io.popen("echo x > loading; exec sleep 20")\nf:read("a")')
-    local process = spawn { "serve", "-l", "127.0.0.1:0", "-w", "2" }
+    local started = spawn { "serve", "-l", "127.0.0.1:0", "-w", "2" }
     eventually("the script", function() return io.open(directory .. "/loading") end)
-    process:kill("INT")
-    assert.same({ 2, "signal" }, { process:wait() })
+    started:kill("INT")
+    assert.same({ 2, "signal" }, { started:wait() })
   end)
 
   describe("survives", function()
@@ -605,11 +430,11 @@ end)
       local listener = assert(socket.bind("127.0.0.1", 0))
       local _, port = listener:getsockname()
       write_file(directory .. "/app.lua", PRELUDE .. HELLO .. "return app")
-      local process = spawn({ "serve", "-l", descriptor(listener) }, { redirect = "<&- >&- 2>&-" })
+      local started = spawn({ "serve", "-l", descriptor(listener) }, { redirect = "<&- >&- 2>&-" })
       listener:close()
       for _ = 1, 3 do assert.same({ 200, "hello" }, { get(port, "/") }) end
-      process:kill("TERM")
-      assert.equal(0, (process:wait()))
+      started:kill("TERM")
+      assert.equal(0, (started:wait()))
     end)
 
     it("not a C call that never returns: names the place and aborts #watchdog", function()
