@@ -20,6 +20,8 @@ local function add_config(command)
   command:option("-c --config", "Settings file (default: spate.conf.lua where there is one)."):argname("FILE")
 end
 
+local function add_json(command) command:flag("--json", "For machines.") end
+
 local function add_serving(command)
   add_app(command)
   command:option("-l --listen", ADDRESSES):argname("ADDRESS"):count("*")
@@ -34,6 +36,33 @@ local COMMANDS = {
     command:flag("--no-inject", "Leave HTML pages as they are.")
   end },
   { "serve", "Serve an application.", add_serving },
+  { "check", "Load an application and list every problem in it.", function(command)
+    add_app(command)
+    add_config(command)
+    add_json(command)
+  end },
+  { "routes", "List the routes of an application.", function(command)
+    add_app(command)
+    add_json(command)
+  end },
+  { "test", "Run specs; takes the options of busted." },
+  { "new", "Begin an application in a directory.", function(command)
+    command:argument("directory", "Where; it is made unless it exists.")
+    command:option("-t --template", "What it does."):choices { "ticks", "chat", "llm", "htmx" }:default("ticks")
+  end },
+  { "tail", "Print the events of a stream, and come back to it as a browser does.", function(command)
+    command:argument("url", "Where the stream is.")
+    command:option("-H --header", "'Name: value' to send; may be given several times."):argname("HEADER"):count("*")
+    command:option("-d --data", "A body to send, by POST."):argname("BODY")
+    command:option("--since", "Begin after the event with this id."):argname("ID")
+    add_json(command)
+  end },
+  { "types", "Print definitions of the API for editors (LuaCATS).", function(command)
+    command:flag("--luarc", "Write them to .spate/types.lua, and a .luarc.json that names it.")
+  end },
+  { "completion", "Print a script that completes commands and options.", function(command)
+    command:argument("shell", "The shell."):choices { "bash", "zsh", "fish" }
+  end },
   { "version", "Print the version." },
 }
 
@@ -89,5 +118,6 @@ return function(arg, native)
   local parser = build(native.version)
   local ok, arguments = parser:pparse(arg)
   if not ok then return USAGE, with_hint(arguments, parser, arg, native) .. "\nsee spate --help" end
+  arguments.parser = parser
   return run(arguments.command, arguments, native)
 end
