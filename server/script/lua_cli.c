@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/nearest.h"
 #include "base/util.h"
+#include "script/inspect.h"
 #include "script/lua_core.h"
 #include "script/lua_json.h"
 #include "script/lua_settings.h"
@@ -114,6 +115,17 @@ static int is_terminal(lua_State *L) {
   return 1;
 }
 
+// native.inspect(module, path): what spate's module makes of an application, or nil and why it cannot.
+static int inspect_app(lua_State *L) {
+  const char *module = luaL_checkstring(L, 1), *path = luaL_checkstring(L, 2);
+  char *error = NULL, *text = inspect(module, path, &error);
+  if (!text) lua_pushnil(L);
+  lua_pushstring(L, text ? text : error);
+  free(text);
+  free(error);
+  return text ? 1 : 2;
+}
+
 static void on_interrupt(int number) {
   (void)number;
   _exit(EXIT_INTERRUPT);
@@ -132,6 +144,7 @@ static void push_native(lua_State *L, struct options *o) {
                                        {"nearest", nearest_of},
                                        {"embedded", embedded_text},
                                        {"make_directory", make_directory},
+                                       {"inspect", inspect_app},
                                        {"is_terminal", is_terminal},
                                        {"end_by_interrupt", end_by_interrupt},
                                        {NULL, NULL}};

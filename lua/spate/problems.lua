@@ -1,0 +1,75 @@
+-- SPDX-License-Identifier: MIT
+-- What is wrong with an application and its settings file, for the command line.
+local json = require "spate.json"
+local lexer = require "spate.inspect.lexer"
+local settings_file = require "spate.settings_file"
+
+local problems_of = {}
+
+-- The application's problems and routes, or nil and a message.
+function problems_of.application(path, native)
+  local readable, reason = settings_file.exists(path)
+  if not readable then return nil, ("cannot open %s; name the script, or try `spate new .`"):format(reason) end
+  local text, err = native.inspect("spate.inspect.app", path)
+  if not text then return nil, err end
+  return json.decode(text)
+end
+
+-- The line of a setting in the file's source: that of its name after its group's.
+local function line_of(tokens, group, name)
+  local is_inside = group == nil
+  for i, token in ipairs(tokens) do
+    local after = tokens[i + 1]
+    if after and after.text == "=" and token.kind == "name" then
+      if is_inside and token.text == name then return token.line end
+      is_inside = is_inside or token.text == group
+    end
+  end
+end
+
+-- Tries each setting by itself, so that none hides another.
+local function each_problem(settings, native, found)
+  for group, value in pairs(settings) do
+    if group ~= "listen" and group ~= "workers" then
+      local whole = type(value) ~= "table" or next(value) == nil
+      for name, each in pairs(whole and { [false] = value } or value) do
+        local ok, err = pcall(native.check_settings, { [group] = whole and value or { [name] = each } })
+        local is_order = not ok and (err:find " is above " or err:find " is below ") -- two together, which the whole tells
+        if not ok and not is_order then found(err, not whole and group or nil, whole and group or name) end
+        if whole then break end
+      end
+    end
+  end
+end
+
+-- The problems of the settings file, if there is one; a list.
+function problems_of.settings(named, native)
+  local path, list = settings_file.path(named), {}
+  if not path then return list end
+  local settings, err = settings_file.read(path)
+  if not settings then
+    local file, line, what = err:match("^([^\n]-):(%d+): ([^\n]*)")
+    return { { file = file or path, line = tonumber(line), problem = what or err } }
+  end
+  local f <close> = assert(io.open(path))
+  local tokens = lexer(f:read "a")
+  each_problem(settings, native, function(what, group, name)
+    list[#list + 1] = { file = path, line = line_of(tokens, group, name), problem = what:gsub(";.*", ""), hint = what:match("; (.*)$") }
+  end)
+  if #list == 0 then
+    local ok, what = pcall(native.take_settings, settings, {})
+    if not ok then list[1] = { file = path, line = line_of(tokens, nil, what:match("^%a+")), problem = what } end
+  end
+  table.sort(list, function(a, b) return (a.line or 0) < (b.line or 0) end)
+  return list
+end
+
+-- A line for each, and one for its hint.
+function problems_of.print(problems, to)
+  for _, each in ipairs(problems) do
+    to:write(("%s:%s %s\n"):format(each.file, each.line and each.line .. ":" or "", each.problem))
+    if each.hint then to:write("  hint: ", each.hint, "\n") end
+  end
+end
+
+return problems_of
