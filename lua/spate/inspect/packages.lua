@@ -3,11 +3,11 @@
 local PACKAGES = {
   lfs = "lua-filesystem", re = "lua-lpeg", ltn12 = "lua-socket", mime = "lua-socket", ssl = "lua-sec", lxp = "lua-expat",
   pl = "lua-penlight", luasql = "lua-sql-sqlite3", lsqlite3 = "lua-sql-sqlite3", rex_pcre2 = "lua-rex-pcre2", rex_posix = "lua-rex-posix",
-  zlib = "lua-zlib", uuid = "lua-uuid", posix = "lua-posix", luv = "lua-luv", resty = "lua-resty-core", http = "lua-http",
+  zlib = "lua-zlib", posix = "lua-posix", luv = "lua-luv", resty = "lua-resty-core", http = "lua-http",
 }
 local BY_NAME = { ["luasql.mysql"] = "lua-sql-mysql", ["luasql.postgres"] = "lua-sql-postgres", ["luasql.odbc"] = "lua-sql-odbc" }
 local SURE = {} -- whose package is lua-NAME
-for name in ("cjson socket lpeg argparse inspect term cqueues luaossl basexx say luassert busted dkjson yaml md5 redis ev mpack bitop"):gmatch "%S+" do
+for name in ("cjson socket lpeg argparse inspect term cqueues luaossl basexx say luassert busted dkjson yaml md5 redis mpack bitop"):gmatch "%S+" do
   SURE[name] = true
 end
 
