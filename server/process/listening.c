@@ -9,16 +9,25 @@
 #include <unistd.h>
 #include "base/mem.h"
 #include "loop/sock.h"
+#include "process/port_owner.h"
 
 static bool is_tcp(const char *address) {
   return strncmp(address, "unix:", 5) != 0 && strncmp(address, "fd:", 3) != 0;
 }
 
+static void hint_in_use(const char *address) {
+  struct port_owner owner;
+  const char *colon = strrchr(address, ':');
+  if (colon && port_owner_find((unsigned)strtoul(colon + 1, NULL, 10), &owner))
+    fprintf(stderr, "hint: process %d (%s) has %s; stop it or choose another with -l\n", (int)owner.pid,
+            owner.name, address);
+  else fprintf(stderr, "hint: another process has %s; stop it or choose another with -l\n", address);
+}
+
 static int fail_listen(const struct listening *l, const char *error, const char *address) {
   int cause = errno;
   fprintf(stderr, "spate: %s\n", error);
-  if (cause == EADDRINUSE && is_tcp(address))
-    fprintf(stderr, "hint: another process has %s; stop it or choose another with -l\n", address);
+  if (cause == EADDRINUSE && is_tcp(address)) hint_in_use(address);
   if (cause == EADDRINUSE && !is_tcp(address))
     fprintf(stderr, "hint: a server or a file is there; remove it or choose another path with -l\n");
   if (cause == EACCES && is_tcp(address))
