@@ -33,6 +33,7 @@ endif
 
 SOURCES := $(wildcard server/*/*.c)
 MODULES := $(wildcard lua/spate/*.lua lua/spate/*/*.lua)
+TEXTS   := $(wildcard lua/templates/*) $(patsubst %,examples/%.lua,ticks chat tokens htmx)
 ARGPARSE := /usr/share/lua/5.4/argparse.lua
 OBJECTS := $(SOURCES:server/%.c=$(BUILD)/%.o) $(LLHTTP:%=$(BUILD)/llhttp/%.o) $(BUILD)/embedded.o
 PROGRAM := $(filter-out $(BUILD)/harness/%,$(OBJECTS))
@@ -42,7 +43,7 @@ FUZZERS := $(patsubst spec/fuzz/%.c,$(BUILD)/%,$(wildcard spec/fuzz/*.c))
 C_FILES := $(sort $(wildcard server/*/*.[ch] spec/*.[ch] spec/*/*.[ch]))
 
 NEEDS_BUILD := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libev-dev libjansson-dev libssl-dev libjwt-dev lua-argparse 'libllhttp-dev|node-llhttp'
-NEEDS_TEST  := $(NEEDS_BUILD) lua-busted lua-socket curl
+NEEDS_TEST  := $(NEEDS_BUILD) lua-busted lua-socket lua-sec lua-check openssl curl
 NEEDS_LINT  := clang cppcheck lua-check
 NEEDS_FUZZ  := $(NEEDS_BUILD) clang 'libclang-rt-dev|libclang-rt-14-dev'
 BUSTED      = $(LUA) /usr/bin/busted -o spec/summary.lua -p _spec
@@ -70,10 +71,11 @@ $(BUILD)/llhttp/%.o: /usr/share/llhttp/%.c
 	@$(CC) $(CPPFLAGS) -std=gnu11 -fPIC -O2 -g $(SANITIZE) -c -o $@ $<
 
 # The Lua library, inside the program.
-$(BUILD)/embedded.c: $(MODULES) server/script/embed.lua Makefile
+$(BUILD)/embedded.c: $(MODULES) $(TEXTS) server/script/embed.lua Makefile
 	@mkdir -p $(@D)
 	@$(LUA) server/script/embed.lua argparse $(ARGPARSE) spate lua/spate/init.lua \
-	  $(foreach m,$(filter-out init,$(MODULES:lua/spate/%.lua=%)),spate.$(subst /,.,$(m)) lua/spate/$(m).lua) > $@
+	  $(foreach m,$(filter-out init,$(MODULES:lua/spate/%.lua=%)),spate.$(subst /,.,$(m)) lua/spate/$(m).lua) \
+	  $(foreach t,$(TEXTS),$(t:lua/%=%) $(t)) > $@
 
 $(BUILD)/embedded.o: $(BUILD)/embedded.c
 	@echo CC $@

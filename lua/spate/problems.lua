@@ -31,7 +31,7 @@ end
 local function each_problem(settings, native, found)
   for group, value in pairs(settings) do
     if group ~= "listen" and group ~= "workers" then
-      local whole = type(value) ~= "table" or next(value) == nil
+      local whole = type(value) ~= "table" or type(next(value)) ~= "string" -- a list is one setting
       for name, each in pairs(whole and { [false] = value } or value) do
         local ok, err = pcall(native.check_settings, { [group] = whole and value or { [name] = each } })
         local is_order = not ok and (err:find " is above " or err:find " is below ") -- two together, which the whole tells

@@ -20,6 +20,7 @@ struct bench {
   struct broker broker;
   struct shared_registry shared;
   struct service service;
+  struct process_state process;
 };
 
 static void on_request(struct service *s, struct stream *stream) { (void)s, (void)stream; }
@@ -35,7 +36,8 @@ static void bench_init(struct bench *b) {
               (struct broker_limits){b->settings.limits.channels, b->settings.limits.channel_bytes});
   shared_registry_init(&b->shared, b->settings.limits.shared);
   service_init(&b->service, &b->loop, &b->settings, &service_ops);
-  b->service.inbox = &b->inbox, b->service.broker = &b->broker, b->service.shared = &b->shared;
+  b->service.inbox = &b->inbox, b->service.broker = &b->broker;
+  b->service.shared = &b->shared, b->service.process = &b->process;
 }
 
 static void bench_deinit(struct bench *b) {
@@ -61,9 +63,11 @@ char *inspect(const char *module, const char *path, char **error) {
   struct bench b;
   char *text = NULL;
   bench_init(&b);
-  struct vm *vm = vm_new(&b.service, &b.settings, 0, error);
+  struct vm_config config = {
+      .service = &b.service, .loop = &b.loop, .settings = &b.settings, .worker = 0, .generation = 1};
+  watchdog_start(&b.settings);
+  struct vm *vm = vm_new(&config, error);
   if (vm) {
-    watchdog_start(vm);
     lua_pushcfunction(vm->L, look);
     lua_pushstring(vm->L, module);
     lua_pushstring(vm->L, path);
@@ -71,9 +75,9 @@ char *inspect(const char *module, const char *path, char **error) {
     const char *result = lua_tostring(vm->L, -1);
     *(ok ? &text : error) = xstrdup(result ? result : "an error value that is no text");
     lua_pop(vm->L, 1);
-    watchdog_stop(vm);
     vm_free(vm);
   }
+  watchdog_stop();
   bench_deinit(&b);
   return text;
 }

@@ -30,9 +30,10 @@ local function shake_hands(tcp, host)
   if not connection then return nil, err end
   connection:sni(host)
   local ok, reason = connection:dohandshake()
-  if not ok then return nil, reason end
-  if not is_for(connection:getpeercertificate(), host) then return nil, "the certificate is not for " .. host end
-  return connection
+  if ok and not is_for(connection:getpeercertificate(), host) then ok, reason = nil, "the certificate is not for " .. host end
+  if ok then return connection end
+  connection:close() -- it has the socket now
+  return nil, reason
 end
 
 -- What socket.http calls for a connection.

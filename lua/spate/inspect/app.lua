@@ -22,9 +22,10 @@ function Look:problem(file, line, what, hint)
   self.problems[#self.problems + 1] = { file = file, line = line, problem = what, hint = hint }
 end
 
--- A path that Lua has shortened to "...tail".
+-- A path as the user would write it, whole where Lua has shortened it to "...tail".
 function Look:full_path(path)
   local tail = path:match("^%.%.%.(.+)$")
+  path = path:gsub("^%./", "")
   for file in pairs(self.files) do
     if tail and file:sub(-#tail) == tail then return file end
   end
@@ -126,7 +127,7 @@ function Look:replace_require()
     if not where then error(result, 0) end
     self.has_placeholders = true
     local text = tostring(result)
-    if not is_known(name) then self:missing(name, where.source:sub(2), where.currentline)
+    if not is_known(name) then self:missing(name, self:full_path(where.source:sub(2)), where.currentline)
     elseif not text:find("^error loading module") then self:message(text)
     elseif not self.files[own_file(name)] then self:message(text:match("\n%s*([^\n]*)") or text) end
     package.loaded[name] = placeholder

@@ -14,16 +14,30 @@ end
 
 local EVERY = bytes_of "[%z\1-\255]"
 
+-- Where the set that begins at `at` ends: its first byte is never the end.
+local function set_end(path, at)
+  at = path:match("^%[%^?()", at)
+  repeat at = at + (path:sub(at, at) == "%" and 2 or 1) until at > #path or path:sub(at, at) == "]"
+  return at
+end
+
+-- The segment that begins at `at`, and where it ends.
+local function segment_at(path, at)
+  local name_end = path:match("^:[%w_]+()", at)
+  if name_end and path:sub(name_end, name_end) == "[" then
+    local stop = set_end(path, name_end)
+    return { kind = "set", text = bytes_of(path:sub(name_end, stop)) }, stop
+  end
+  local text = path:match("^[^/]*", at)
+  local kind = text:find("^:") and "any" or text:find("^%*") and "rest" or "literal"
+  return { kind = kind, text = kind == "literal" and text or kind }, at + #text - 1
+end
+
 local function segments_of(path)
-  local list = {}
-  for text in path:gmatch("/([^/]*)") do
-    local segment = { kind = "literal", text = text }
-    if text:find("^%*") then segment = { kind = "rest", text = "*" }
-    elseif text:find("^:") then
-      local set = text:match("(%[.*)$")
-      segment = set and { kind = "set", text = bytes_of(set) } or { kind = "any", text = ":" }
-    end
-    list[#list + 1] = segment
+  local list, at = {}, 1
+  while at <= #path do
+    list[#list + 1], at = segment_at(path, at + 1) -- after the '/'
+    at = at + 1
   end
   return list
 end

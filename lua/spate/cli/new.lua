@@ -1,0 +1,48 @@
+-- SPDX-License-Identifier: MIT
+-- spate new DIR: an application to begin with, its spec, settings and what editors need. Writes over nothing.
+local editor_files = require "spate.editor_files"
+local settings_file = require "spate.settings_file"
+
+local FAILED = 1
+
+-- The example that each template is; its spec is templates/NAME_spec.lua.
+local EXAMPLES = { ticks = "ticks", chat = "chat", llm = "tokens", htmx = "htmx" }
+local TRY = {
+  ticks = "curl -N localhost:8080/ticks", chat = "open http://localhost:8080/#lua in two windows",
+  llm = [[curl -N localhost:8080/generate -d '{"prompt":"to be or not"}']], htmx = "open http://localhost:8080, then: curl -d 'It works' localhost:8080/news",
+}
+
+-- Path and text of each file, in the order in which they are named.
+local function files_of(template, native)
+  local function text(name) return assert(native.embedded(name)) end
+  local example = text("examples/" .. EXAMPLES[template] .. ".lua")
+  local app = example:gsub("^%-%- spate serve %S+, then", "-- spate dev, then"):gsub("%-%- SPDX[^\n]*\n", "", 1)
+  local files = {
+    { "app.lua", app },
+    { "spec/app_spec.lua", text("templates/" .. template .. "_spec.lua") },
+    { "spate.conf.lua", text "templates/spate.conf.lua" },
+    { ".busted", text "templates/busted.lua" },
+    { ".luacheckrc", text "templates/luacheckrc.lua" },
+  }
+  for _, file in ipairs(editor_files(native)) do files[#files + 1] = file end
+  return files
+end
+
+local function existing(directory, files)
+  local list = {}
+  for _, file in ipairs(files) do
+    if settings_file.exists(directory .. "/" .. file[1]) then list[#list + 1] = file[1] end
+  end
+  return list
+end
+
+return function(arguments, native)
+  local directory = arguments.directory:gsub("(.)/+$", "%1")
+  local files = files_of(arguments.template, native)
+  local there = existing(directory, files)
+  if #there > 0 then return FAILED, ("%s has files that would be written over: %s"):format(directory, table.concat(there, ", ")) end
+  local ok, err = editor_files.write(directory, files, native)
+  if not ok then return FAILED, err end
+  print(("\nNext:%s\n  spate dev\n  %s\n  spate test"):format(directory ~= "." and "\n  cd " .. directory or "", TRY[arguments.template]))
+  return 0
+end

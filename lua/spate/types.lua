@@ -1,0 +1,620 @@
+---@meta
+-- SPDX-License-Identifier: MIT
+-- The API for editors that know LuaCATS, such as the Lua language server: `spate types --luarc`. Not loaded at run time.
+-- Durations are seconds, sizes bytes.
+
+---@class spate
+---@field version string
+---@field worker integer this worker's number, from 0
+---@field reply spate.reply
+---@field log spate.log
+local spate = {}
+
+---A new application.
+---@return spate.App
+function spate.app() end
+
+---Ends the request with a status and a text, from however deep.
+---@param status integer
+---@param text? string|number
+function spate.abort(status, text) end
+
+---The environment variable, else `default`.
+---@param name string
+---@param default? any
+---@return any
+function spate.env(name, default) end
+
+---Text for HTML, also inside attributes.
+---@param text any
+---@return string
+function spate.escape(text) end
+
+---A random UUID, version 4.
+---@return string
+function spate.uuid() end
+
+---What this worker serves now and has served.
+---@return table<string, integer>
+function spate.stats() end
+
+---A dictionary that all workers share.
+---@param name string
+---@return spate.Shared
+function spate.shared(name) end
+
+---@alias spate.answer string|table|spate.Reply
+---@alias spate.handler fun(req: spate.Request): spate.answer
+---@alias spate.next fun(): spate.Reply
+---@alias spate.middleware fun(req: spate.Request, next: spate.next): spate.answer?
+
+---@class spate.App
+local App = {}
+
+---@param path string "/rooms/:room", "/users/:id[%d]", "/files/*path"
+---@param ... spate.middleware|spate.handler middleware, then the handler
+---@return spate.App
+function App:get(path, ...) end
+
+---@param path string
+---@param ... spate.middleware|spate.handler
+---@return spate.App
+function App:head(path, ...) end
+
+---@param path string
+---@param ... spate.middleware|spate.handler
+---@return spate.App
+function App:post(path, ...) end
+
+---@param path string
+---@param ... spate.middleware|spate.handler
+---@return spate.App
+function App:put(path, ...) end
+
+---@param path string
+---@param ... spate.middleware|spate.handler
+---@return spate.App
+function App:patch(path, ...) end
+
+---@param path string
+---@param ... spate.middleware|spate.handler
+---@return spate.App
+function App:delete(path, ...) end
+
+---@param path string
+---@param ... spate.middleware|spate.handler
+---@return spate.App
+function App:options(path, ...) end
+
+---Every method that has no route of its own at this path so far.
+---@param path string
+---@param ... spate.middleware|spate.handler
+---@return spate.App
+function App:all(path, ...) end
+
+---@class spate.ChannelRouteOptions: spate.ChannelOptions
+---@field replay? integer|"all" events for who comes without an id
+---@field prefix? string of the channels' names, in place of what the path begins with
+---@field authorize? fun(req: spate.Request, name: string, action: "subscribe"|"publish"): boolean|spate.Reply
+
+---GET subscribes, POST publishes.
+---@param path string
+---@param options? spate.ChannelRouteOptions
+---@return spate.App
+function App:channel(path, options) end
+
+---Routes below a prefix, behind middleware; the last argument is a function of the group.
+---@param prefix string
+---@param ... spate.middleware|fun(group: spate.App)
+---@return spate.App
+function App:group(prefix, ...) end
+
+---Another application's routes below a prefix.
+---@param prefix string
+---@param other spate.App
+---@return spate.App
+function App:mount(prefix, other) end
+
+---Middleware around every route.
+---@param fn spate.middleware
+---@return spate.App
+function App:use(fn) end
+
+---What it returns, if anything, is the answer.
+---@param fn fun(req: spate.Request): spate.answer?
+---@return spate.App
+function App:before(fn) end
+
+---@param fn fun(req: spate.Request, reply: spate.Reply): spate.Reply?
+---@return spate.App
+function App:after(fn) end
+
+---@param fn fun(err: any, req: spate.Request): spate.answer
+---@return spate.App
+function App:on_error(fn) end
+
+---@param fn spate.handler
+---@return spate.App
+function App:not_found(fn) end
+
+---Runs once, or on each worker.
+---@param fn fun()
+---@param options? { each_worker?: boolean }
+---@return spate.App
+function App:on_start(fn, options) end
+
+---@param fn fun()
+---@param options? { each_worker?: boolean }
+---@return spate.App
+function App:on_stop(fn, options) end
+
+---@class spate.Request
+---@field method string
+---@field path string
+---@field route string? the pattern
+---@field host string
+---@field scheme string
+---@field url string
+---@field remote_addr string
+---@field id string random
+---@field trace_id string from `traceparent`, else the id
+---@field last_event_id string? the header, else ?last_event_id= or ?lastEventId=
+---@field closed boolean
+---@field ctx table yours
+---@field params table<string, string>
+---@field query table<string, string>
+---@field headers table<string, string> names in any case
+---@field cookies table<string, string>
+local Request = {}
+
+---The whole body; nil and "too large" or "closed".
+---@param max? integer bytes
+---@return string? body
+---@return string? err
+function Request:body(max) end
+
+---The body as JSON; nil and what is wrong with it.
+---@return any value
+---@return string? err
+function Request:json() end
+
+---@param name string
+---@return string[]
+function Request:query_all(name) end
+
+---@param name string
+---@return string[]
+function Request:header_all(name) end
+
+---@param type string a media type
+---@return boolean
+function Request:accepts(type) end
+
+---@param fn fun(reason: "finished"|"client_closed"|"error"|"timeout"|"slow_consumer"|"shutdown"|"reload")
+function Request:on_close(fn) end
+
+---@class spate.reply
+local reply = {}
+
+---@param text string
+---@param status? integer
+---@return spate.Reply
+function reply.text(text, status) end
+
+---@param html string
+---@param status? integer
+---@return spate.Reply
+function reply.html(html, status) end
+
+---@param value any
+---@param status? integer
+---@return spate.Reply
+function reply.json(value, status) end
+
+---@param status integer
+---@return spate.Reply
+function reply.status(status) end
+
+---@param status integer
+---@param text? string
+---@return spate.Reply
+function reply.error(status, text) end
+
+---@param url string
+---@param status? integer 303 unless given
+---@return spate.Reply
+function reply.redirect(url, status) end
+
+---@class spate.Reply
+local Reply = {}
+
+---@param status integer
+---@return spate.Reply
+function Reply:status(status) end
+
+---@param name string
+---@param value string|number
+---@return spate.Reply
+function Reply:header(name, value) end
+
+---@param name string
+---@param value string
+---@param options? { max_age?: number, path?: string, domain?: string, http_only?: boolean, secure?: boolean, same_site?: "Lax"|"Strict"|"None" }
+---@return spate.Reply
+function Reply:cookie(name, value, options) end
+
+---@class spate.log
+local log = {}
+
+---@param message string
+---@param fields? table<string, any>
+function log.debug(message, fields) end
+
+---@param message string
+---@param fields? table<string, any>
+function log.info(message, fields) end
+
+---@param message string
+---@param fields? table<string, any>
+function log.warn(message, fields) end
+
+---@param message string
+---@param fields? table<string, any>
+function log.error(message, fields) end
+
+---@class spate.Shared
+local Shared = {}
+
+---@alias spate.scalar string|number|boolean
+---@alias spate.ttl { ttl?: number }
+
+---@param key string
+---@return spate.scalar?
+function Shared:get(key) end
+
+---@param key string
+---@param value spate.scalar?
+---@param options? spate.ttl
+---@return true?
+---@return string? err "full"
+function Shared:set(key, value, options) end
+
+---True where the key was not there.
+---@param key string
+---@param value spate.scalar
+---@param options? spate.ttl
+---@return boolean?
+---@return string? err
+function Shared:add(key, value, options) end
+
+---@param key string
+---@param by? number
+---@param options? spate.ttl
+---@return number?
+---@return string? err
+function Shared:incr(key, by, options) end
+
+---Sets `new` where the value is `old`.
+---@param key string
+---@param old spate.scalar?
+---@param new spate.scalar?
+---@param options? spate.ttl
+---@return boolean?
+---@return string? err
+function Shared:cas(key, old, new, options) end
+
+---@param key string
+---@return boolean
+function Shared:delete(key) end
+
+---@param prefix? string
+---@return string[]
+function Shared:keys(prefix) end
+
+---@return integer
+function Shared:count() end
+
+---@return integer
+function Shared:bytes() end
+
+---@class spate.json
+---@field null any
+local json = {}
+
+---@param value any
+---@return string
+function json.encode(value) end
+
+---@param text string
+---@return any value
+---@return string? err
+function json.decode(text) end
+
+---@param list? table
+---@return table
+function json.array(list) end
+
+---@param map? table
+---@return table
+function json.object(map) end
+
+---@class spate.fields
+---@field event? string
+---@field id? string|number
+---@field data? string|number
+---@field json? any
+---@field retry? number seconds
+---@field comment? string
+
+---@alias spate.event string|number|spate.fields|spate.Event
+---@alias spate.send fun(event: spate.event): true?, string?
+
+---@class spate.sse
+local sse = {}
+
+---@param name? string
+---@return spate.Event
+function sse.event(name) end
+
+---Seconds of a clock that never goes back.
+---@return number
+function sse.now() end
+
+---@param seconds number
+function sse.sleep(seconds) end
+
+---A task that goes on when the client leaves.
+---@param fn function
+---@param ... any
+---@return spate.Task
+function sse.spawn(fn, ...) end
+
+---@param seconds number
+---@param fn fun()
+---@param options? { each_worker?: boolean }
+---@return spate.Task?
+function sse.every(seconds, fn, options) end
+
+---An iterator over what fn yields, in which fn may wait.
+---@param fn function
+---@return function
+function sse.wrap(fn) end
+
+---@param fn fun(send: spate.send)
+---@return spate.Stream
+function sse.stream(fn) end
+
+---1, 2, 3 ..., or what fn makes of them; the first after one period.
+---@param seconds number
+---@param fn? fun(n: integer): any
+---@return spate.Stream
+function sse.interval(seconds, fn) end
+
+---@param source table|function|thread
+---@return spate.Stream
+function sse.from(source) end
+
+---@param value any
+---@return spate.Stream
+function sse.once(value) end
+
+---No value and no end.
+---@return spate.Stream
+function sse.never() end
+
+---@param ... spate.Stream
+---@return spate.Stream
+function sse.merge(...) end
+
+---@return spate.KeepAlive
+function sse.keep_alive() end
+
+---@param stream spate.Stream|fun(send: spate.send)|table
+---@param options? { status?: integer, headers?: table<string, string>, keep_alive?: boolean }
+---@return spate.Reply
+function sse.reply(stream, options) end
+
+---A producer that outlives its connection.
+---@param key string
+---@param fn fun(send: spate.send)
+---@param options? { after?: string, linger?: number, ttl?: number, history?: integer, history_bytes?: integer }
+---@return spate.Stream
+function sse.resumable(key, fn, options) end
+
+---@class spate.ChannelOptions
+---@field history? integer
+---@field history_bytes? integer
+---@field ttl? number
+---@field queue? integer
+---@field on_full? "disconnect"|"drop_oldest"|"conflate"
+---@field key? fun(event: spate.event): string
+
+---@class spate.channel
+---@overload fun(name: string, options?: spate.ChannelOptions): spate.Channel?, string?
+sse.channel = {}
+
+---The channel of this name; does not make one.
+---@param name string
+---@return spate.Channel?
+function sse.channel.find(name) end
+
+---@class spate.Event
+local Event = {}
+
+---@param text string|number
+---@return spate.Event
+function Event:data(text) end
+
+---@param value any
+---@return spate.Event
+function Event:json_data(value) end
+
+---@param name string
+---@return spate.Event
+function Event:event(name) end
+
+---@param id string|number
+---@return spate.Event
+function Event:id(id) end
+
+---@param seconds number
+---@return spate.Event
+function Event:retry(seconds) end
+
+---@param text string
+---@return spate.Event
+function Event:comment(text) end
+
+---@class spate.Stream
+local Stream = {}
+
+---@param fn fun(value: any): any
+---@return spate.Stream
+function Stream:map(fn) end
+
+---@param fn fun(value: any): boolean
+---@return spate.Stream
+function Stream:filter(fn) end
+
+---@param fn fun(value: any)
+---@return spate.Stream
+function Stream:inspect(fn) end
+
+---@param n integer
+---@return spate.Stream
+function Stream:take(n) end
+
+---@param fn fun(value: any): boolean
+---@return spate.Stream
+function Stream:take_while(fn) end
+
+---@param n integer
+---@return spate.Stream
+function Stream:skip(n) end
+
+---@param ... spate.Stream
+---@return spate.Stream
+function Stream:chain(...) end
+
+---@param ... spate.Stream
+---@return spate.Stream
+function Stream:merge(...) end
+
+---@param ... any
+---@return spate.Stream
+function Stream:start_with(...) end
+
+---@param seconds number
+---@return spate.Stream
+function Stream:throttle(seconds) end
+
+---@param seconds number
+---@return spate.Stream
+function Stream:debounce(seconds) end
+
+---@param n integer
+---@param seconds? number
+---@return spate.Stream
+function Stream:batch(n, seconds) end
+
+---@param seconds number
+---@return spate.Stream
+function Stream:timeout(seconds) end
+
+---@param fn fun()
+---@return spate.Stream
+function Stream:on_close(fn) end
+
+---@return fun(): any
+function Stream:each() end
+
+---@return any[]
+function Stream:collect() end
+
+---Lets go of what the stream holds.
+function Stream:close() end
+
+---@class spate.KeepAlive
+local KeepAlive = {}
+
+---@param seconds number
+---@return spate.KeepAlive
+function KeepAlive:interval(seconds) end
+
+---@param text string
+---@return spate.KeepAlive
+function KeepAlive:text(text) end
+
+---@param stream spate.Stream|fun(send: spate.send)|table
+---@return spate.Stream
+function KeepAlive:stream(stream) end
+
+---@class spate.Task
+local Task = {}
+
+---True where it had not ended yet.
+---@return boolean
+function Task:cancel() end
+
+---What the function returned; nil and the error, "cancelled" or "stopped".
+---@return any
+---@return any err
+function Task:join() end
+
+---@class spate.Channel
+local Channel = {}
+
+---@param event spate.event
+---@return string? id
+---@return string? err "full", "finished" or "too large"
+function Channel:publish(event) end
+
+---@param options? { after?: string, replay?: integer|"all" }
+---@return spate.Stream
+function Channel:subscribe(options) end
+
+---@param n? integer
+---@return spate.fields[]
+function Channel:history(n) end
+
+---@return integer
+function Channel:count() end
+
+---@param event? spate.event
+---@return true?
+---@return string? err
+function Channel:finish(event) end
+
+---@param id string|number
+---@param meta? any
+---@return spate.Membership?
+---@return string? err
+function Channel:join(id, meta) end
+
+---@return { id: string, meta: any }[]
+function Channel:members() end
+
+---What `fn` returns, then the events that it does not contain.
+---@param fn fun(): spate.event
+---@return spate.Stream
+function Channel:snapshot(fn) end
+
+---A channel that is made of this one, once for all of its readers.
+---@param fn fun(event: spate.fields): spate.event?
+---@return spate.Derived
+function Channel:derive(fn) end
+
+---@class spate.Membership
+local Membership = {}
+
+function Membership:close() end
+
+---@class spate.Derived
+local Derived = {}
+
+---@param options? { after?: string, replay?: integer|"all" }
+---@return spate.Stream
+function Derived:subscribe(options) end
+
+---@return integer
+function Derived:count() end

@@ -1,0 +1,2 @@
+-- spate test reads this.
+return { default = { ROOT = { "spec" }, pattern = "_spec" } }
