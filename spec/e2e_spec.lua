@@ -176,7 +176,7 @@ end)
         local _, port = listener:getsockname()
         local address = "127.0.0.1:" .. port
         contains(failure(4, { "serve", app(), "-l", address, "-w", workers }),
-          "spate: cannot listen on " .. address .. ": Address already in use\n", "\nhint: another process has " .. address)
+          "spate: cannot listen on " .. address .. ": Address already in use\n", "\nhint: process ", " has " .. address)
         listener:close()
       end)
     end

@@ -47,13 +47,14 @@ local processes = {}
 local Process = {}
 Process.__index = Process
 
--- Starts `build/spate ARGUMENTS`. options: dir, stderr (a path), redirect (appended to the command).
+-- Starts `build/spate ARGUMENTS`. options: dir, stderr (a path), redirect (appended to the command),
+-- environment ("A=b C=d").
 function process.spawn(arguments, options)
   options = options or {}
   local n = #processes + 1
   local self = setmetatable({ out = directory .. "/out" .. n, err = options.stderr or directory .. "/err" .. n }, Process)
   -- Leaks are looked for where a sanitizer is built in, however it was for this process.
-  local env = os.getenv("ASAN_OPTIONS") and "ASAN_OPTIONS=detect_leaks=1 " or ""
+  local env = (options.environment or "") .. (os.getenv("ASAN_OPTIONS") and " ASAN_OPTIONS=detect_leaks=1 " or " ")
   local list = {}
   for i, argument in ipairs(arguments) do list[i] = process.quote(argument) end
   process.write_file(self.out, "")
