@@ -4,8 +4,11 @@ local helper = require "spec.helper"
 
 -- What the library's modules have for one another.
 local INTERNAL = {
-  ["spate.sse"] = "Stream keep_alive_of run starters subscription", ["spate.reply"] = "Reply event_stream send",
+  ["spate.sse"] = "Stream keep_alive_of run starters subscription", ["spate.reply"] = "Reply copy event_stream send",
 }
+
+-- What middleware adds.
+local ADDED = { ["spate.Request"] = "session" }
 
 local DUMP = [[
 local core = require "spate.core"
@@ -18,12 +21,25 @@ local function names(t)
   return json.array(list)
 end
 
+-- What spate loads when it is first used.
+local function load_later()
+  local index = getmetatable(spate).__index
+  for i = 1, math.huge do
+    local name, value = debug.getupvalue(index, i)
+    if name == "LATER" then
+      for each in pairs(value) do assert(spate[each]) end
+      return
+    end
+  end
+end
+
 local function methods(v)
   local meta = getmetatable(v)
   return names(type(meta.__index) == "table" and meta.__index or meta)
 end
 
 app:get("/", function()
+  load_later()
   local channel = sse.channel "x"
   local derived = channel:derive(function() end)
   local member = channel:join "me"
@@ -54,6 +70,7 @@ local function live()
       assert(classes[class][name], ("%s.%s is not there any more"):format(class, name))
       classes[class][name] = nil
     end
+    for name in (ADDED[class] or ""):gmatch "%S+" do classes[class][name] = true end
   end
   server:close()
   return classes

@@ -43,6 +43,97 @@ function spate.stats() end
 ---@return spate.Shared
 function spate.shared(name) end
 
+---Middleware: any other Host is answered with 421.
+---@param list string[]|string "a.example", ".a.example" for all below it
+---@return spate.middleware
+function spate.allow_hosts(list) end
+
+---Middleware: requests that change something pass from these origins only, else 403.
+---@param list string[]|string
+---@return spate.middleware
+function spate.allow_origins(list) end
+
+---@class spate.CorsOptions
+---@field origins string[]|"*"|fun(origin: string, req: spate.Request): boolean
+---@field methods? string[]
+---@field headers? string[]
+---@field expose? string[]
+---@field credentials? boolean
+---@field max_age? integer
+---@field private_network? boolean
+
+---Middleware: which pages of other origins may read the answers.
+---@param options spate.CorsOptions
+---@return spate.middleware
+function spate.cors(options) end
+
+---@class spate.RateLimitOptions
+---@field rate number requests ...
+---@field per? number ... in so many seconds
+---@field burst? integer
+---@field key? fun(req: spate.Request): ...
+---@field status? integer
+---@field store? string limits with the same store count together
+
+---Middleware: so many requests in a time, else 429.
+---@param options spate.RateLimitOptions
+---@return spate.middleware
+function spate.rate_limit(options) end
+
+---Middleware: user and password; the user is in `req.ctx.user`.
+---@param options { users?: table<string, string>, check?: (fun(user: string, password: string, req: spate.Request): boolean), realm?: string }
+---@return spate.middleware
+function spate.basic_auth(options) end
+
+---@class spate.SessionOptions
+---@field secret string|string[] 32 bytes or more; the first signs, all verify
+---@field cookie? string
+---@field max_age? integer
+---@field same_site? "Lax"|"Strict"|"None"
+---@field secure? boolean
+---@field http_only? boolean
+---@field path? string
+---@field domain? string
+
+---Middleware: `req.session` is a table in a signed cookie.
+---@param options spate.SessionOptions
+---@return spate.middleware
+function spate.session(options) end
+
+---@class spate.JwtOptions
+---@field key? string
+---@field keys? table<string, string|table>
+---@field alg? string
+---@field issuer? string|string[]
+---@field audience? string|string[]
+---@field leeway? number
+---@field cookie? string
+---@field query? string
+---@field require_exp? boolean
+---@field realm? string
+
+---Middleware: bearer tokens; the claims are in `req.ctx.claims`.
+---@param options spate.JwtOptions
+---@return spate.middleware
+function spate.jwt(options) end
+
+---@param text string
+---@param secret string|string[]
+---@return string
+function spate.sign(text, secret) end
+
+---The text; nil where it was not signed so.
+---@param signed string
+---@param secret string|string[]
+---@return string?
+function spate.verify(signed, secret) end
+
+---Compares in a time that does not tell where they differ.
+---@param a string
+---@param b string
+---@return boolean
+function spate.equal(a, b) end
+
 ---@alias spate.answer string|table|spate.Reply
 ---@alias spate.handler fun(req: spate.Request): spate.answer
 ---@alias spate.next fun(): spate.Reply
@@ -161,6 +252,7 @@ function App:on_stop(fn, options) end
 ---@field last_event_id string? the header, else ?last_event_id= or ?lastEventId=
 ---@field closed boolean
 ---@field ctx table yours
+---@field session table? where there is spate.session
 ---@field params table<string, string>
 ---@field query table<string, string>
 ---@field headers table<string, string> names in any case
@@ -189,6 +281,10 @@ function Request:header_all(name) end
 ---@param type string a media type
 ---@return boolean
 function Request:accepts(type) end
+
+---Ends an event stream cleanly by then; the client comes back.
+---@param seconds number
+function Request:close_after(seconds) end
 
 ---@param fn fun(reason: "finished"|"client_closed"|"error"|"timeout"|"slow_consumer"|"shutdown"|"reload")
 function Request:on_close(fn) end
