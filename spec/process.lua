@@ -54,7 +54,7 @@ function process.spawn(arguments, options)
   local n = #processes + 1
   local self = setmetatable({ out = directory .. "/out" .. n, err = options.stderr or directory .. "/err" .. n }, Process)
   -- Leaks are looked for where a sanitizer is built in, however it was for this process.
-  local env = (options.environment or "") .. (os.getenv("ASAN_OPTIONS") and " ASAN_OPTIONS=detect_leaks=1 " or " ")
+  local env = (options.environment or "") .. " XDG_RUNTIME_DIR=" .. directory .. (os.getenv("ASAN_OPTIONS") and " ASAN_OPTIONS=detect_leaks=1 " or " ")
   local list = {}
   for i, argument in ipairs(arguments) do list[i] = process.quote(argument) end
   process.write_file(self.out, "")
@@ -102,7 +102,7 @@ local function abandon(started)
 end
 
 -- A server for an application's source (or path), once it has printed its addresses. options: arguments,
--- settings (source of the table), and those of spawn.
+-- settings (source of the table), command ("serve"), and those of spawn.
 function process.serve(source, options)
   options = options or {}
   local app = source
@@ -110,7 +110,7 @@ function process.serve(source, options)
     app = directory .. "/app.lua"
     process.write_file(app, process.PRELUDE .. source .. "\nreturn app\n")
   end
-  local arguments = { "serve", app }
+  local arguments = { options.command or "serve", app }
   if options.settings then
     process.write_file(directory .. "/settings.lua", "return " .. options.settings)
     table.move({ "-c", directory .. "/settings.lua" }, 1, 2, #arguments + 1, arguments)
@@ -120,7 +120,7 @@ function process.serve(source, options)
   started.addresses = process.eventually("the address", function()
     if started:has_ended() then error("the server has ended: " .. started:stderr(), 0) end
     local list = {}
-    for address in started:stdout():gmatch("serving [^\n]- on (%S+) %(%d+ workers?%)\n") do list[#list + 1] = address end
+    for address in started:stdout():gmatch("serving [^\n]- on (%S+) %(%d+ workers?%)[^\n]*\n") do list[#list + 1] = address end
     return #list > 0 and list
   end)
   started.port = tonumber(started.addresses[1]:match(":(%d+)$"))

@@ -7,7 +7,7 @@ local USAGE = 2
 local ADDRESSES = "HOST:PORT, unix:PATH or fd:N; may be given several times."
 
 -- Commands that another's module runs.
-local RUN_BY = { dev = "serve" }
+local RUN_BY = { dev = "serve", reload = "control", stop = "control", status = "control" }
 
 -- Commands that take apart what follows them by themselves.
 local RAW = { test = true }
@@ -21,6 +21,10 @@ local function add_config(command)
 end
 
 local function add_json(command) command:flag("--json", "For machines.") end
+
+local function add_server(command)
+  command:argument("server", "Which: its number (PID) or its script; needed where several run."):args("?")
+end
 
 local function add_serving(command)
   add_app(command)
@@ -43,6 +47,12 @@ local COMMANDS = {
   end },
   { "routes", "List the routes of an application.", function(command)
     add_app(command)
+    add_json(command)
+  end },
+  { "reload", "Have a server load its application anew; says whether it could.", add_server },
+  { "stop", "Have a server end as by SIGTERM, and wait for it.", add_server },
+  { "status", "Print what a server serves.", function(command)
+    add_server(command)
     add_json(command)
   end },
   { "test", "Run specs; takes the options of busted." },

@@ -38,3 +38,7 @@ struct settings settings_default(void) {
                                   "api_key", "apikey", "password", "secret", "signature"}}},
   };
 }
+
+void settings_for_dev(struct settings *s) {
+  s->shutdown.grace = 2, s->shutdown.window = 0, s->shutdown.retry = 0.1;
+}

@@ -66,5 +66,9 @@ struct settings {
   struct trusted trusted_proxies; // whose X-Forwarded fields are believed
 };
 
+// Changes the defaults to what suits an application in the making: its streams end at once, and come back
+// soon.
+void settings_for_dev(struct settings *s);
+
 // The defaults, as README states them.
 struct settings settings_default(void);

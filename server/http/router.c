@@ -38,6 +38,7 @@ struct node {
 
 struct router {
   struct node root;
+  size_t count;
 };
 
 struct router *router_new(void) {
@@ -156,8 +157,11 @@ int router_add(struct router *r, enum method method, struct span pattern, int ro
   n->routes[method] = route_new(&p, route);
   n->allowed |= 1u << method;
   if (method == METHOD_GET) n->allowed |= 1u << METHOD_HEAD;
+  r->count++;
   return 0;
 }
+
+size_t router_count(const struct router *r) { return r->count; }
 
 struct walk {
   const struct route_path *path;

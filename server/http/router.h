@@ -30,6 +30,9 @@ void router_free(struct router *r);
 int router_add(struct router *r, enum method method, struct span pattern, int route, int *other,
                char error[ROUTER_ERROR_MAX]);
 
+// How many routes it has.
+size_t router_count(const struct router *r);
+
 // Matches a raw path: literal before :name[set] before :name before *rest, with backtracking. HEAD falls back
 // to GET. Segments are split at '/', then decoded into `scratch` (path.len bytes). ROUTE_BAD_PATH: a bad
 // escape, a control character or invalid UTF-8 once decoded, a "." or ".." segment.

@@ -21,6 +21,7 @@ struct build {
   size_t count;
   char *error; // why; NULL where it did not
   double seconds;
+  size_t routes; // of the application
 };
 
 // Starts the thread. NULL where there can be none.

@@ -60,12 +60,19 @@ static void quit(struct server *s, int code) {
   loop_arm(&s->loop, &s->grace, s->loop.now + QUIT_SECONDS);
 }
 
+static bool is_watched(const struct server *s) { return s->options->settings.dev.on; }
+
 static void announce(const struct server *s) {
   char bound[SOCK_NAME_MAX];
   for (size_t i = 0; i < s->listening.count; i++) {
     listening_name(&s->listening, i, bound);
-    printf("serving %s on %s%s (%zu worker%s)\n", s->options->app, strchr(bound, '/') ? "" : "http://", bound,
+    printf("serving %s on %s%s (%zu worker%s)", s->options->app, strchr(bound, '/') ? "" : "http://", bound,
            s->worker_count, s->worker_count == 1 ? "" : "s");
+    if (is_watched(s))
+      printf(", %zu route%s, watching %zu file%s", s->reload.build.routes,
+             s->reload.build.routes == 1 ? "" : "s", sources_count(s->process.sources),
+             sources_count(s->process.sources) == 1 ? "" : "s");
+    putchar('\n');
   }
   fflush(stdout);
 }
@@ -75,8 +82,6 @@ static void begin_serving(struct server *s) {
   tell_workers(s, worker_serve);
   announce(s);
 }
-
-static bool is_watched(const struct server *s) { return s->options->settings.dev.on; }
 
 // While something is loaded the files are looked at once more when that is over.
 static void on_saved(struct watch *w) {
@@ -183,7 +188,7 @@ static void control_status(struct control *c, struct buf *out) {
   buf_printf(out, "pid %d\napp %s\n", (int)getpid(),
              realpath(s->options->app, path) ? path : s->options->app);
   for (size_t i = 0; i < s->listening.count; i++)
-    listening_name(&s->listening, i, name), buf_printf(out, "address %s\n", name);
+    if (listening_name(&s->listening, i, name), *name) buf_printf(out, "address %s\n", name);
   buf_printf(
       out, "state %s\nworkers %zu\nuptime %.0f\ngeneration %u\nreloads_total %lu\nreloads_failed_total %lu\n",
       s->state == SERVER_SERVING ? "serving" : "stopping", s->worker_count, s->loop.now - s->started_at,

@@ -4,15 +4,19 @@
 #include "script/lua_cli.h"
 #include <errno.h>
 #include <lauxlib.h>
+#include <limits.h>
 #include <lualib.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/mem.h"
 #include "base/nearest.h"
 #include "base/util.h"
+#include "loop/control.h"
 #include "script/inspect.h"
 #include "script/lua_core.h"
 #include "script/lua_json.h"
@@ -56,6 +60,8 @@ static void read_workers(lua_State *L, int table, struct options *o) {
 // `listen_is_configured`, `dev` and `inject`.
 static int take_settings(lua_State *L) {
   struct options *o = lua_touserdata(L, lua_upvalueindex(1));
+  lua_getfield(L, 2, "dev");
+  if (lua_toboolean(L, -1)) settings_for_dev(&o->settings);
   settings_read(L, 1, &o->settings);
   read_listen(L, 1, o);
   read_workers(L, 1, o);
@@ -138,16 +144,54 @@ static int end_by_interrupt(lua_State *L) {
   return 0;
 }
 
+// native.servers(): the numbers of this user's processes that have a control socket.
+static int list_servers(lua_State *L) {
+  pid_t pids[CONTROL_PIDS_MAX];
+  size_t n = control_list(pids);
+  lua_newtable(L);
+  for (size_t i = 0; i < n; i++) {
+    lua_pushinteger(L, pids[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+// native.ask(pid, question, seconds): the answer of its control socket, or nil.
+static int ask_server(lua_State *L) {
+  struct buf answer = {0};
+  pid_t pid = (pid_t)luaL_checkinteger(L, 1);
+  const char *question = lua_pushfstring(L, "%s\n", luaL_checkstring(L, 2));
+  if (control_ask(pid, question, luaL_checknumber(L, 3), &answer))
+    lua_pushlstring(L, answer.bytes, answer.len);
+  else lua_pushnil(L);
+  buf_deinit(&answer);
+  return 1;
+}
+
+// native.wait_for_end(pid, seconds): true once the process is gone.
+static int wait_for_end(lua_State *L) {
+  struct pollfd p = {.fd = pidfd_open((pid_t)luaL_checkinteger(L, 1), 0), .events = POLLIN};
+  bool ended = p.fd < 0 || poll(&p, 1, (int)(luaL_checknumber(L, 2) * 1e3)) == 1;
+  if (p.fd >= 0) close(p.fd);
+  lua_pushboolean(L, ended);
+  return 1;
+}
+
+// native.real_path(path): the same without symlinks, from the root; the path itself where nothing is there.
+static int real_path(lua_State *L) {
+  char found[PATH_MAX];
+  const char *path = luaL_checkstring(L, 1);
+  lua_pushstring(L, realpath(path, found) ? found : path);
+  return 1;
+}
+
 // Pushes the table of C functions for the command line's modules.
 static void push_native(lua_State *L, struct options *o) {
-  static const luaL_Reg functions[] = {{"check_settings", check_settings},
-                                       {"nearest", nearest_of},
-                                       {"embedded", embedded_text},
-                                       {"make_directory", make_directory},
-                                       {"inspect", inspect_app},
-                                       {"is_terminal", is_terminal},
-                                       {"end_by_interrupt", end_by_interrupt},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"check_settings", check_settings},     {"nearest", nearest_of},   {"embedded", embedded_text},
+      {"make_directory", make_directory},     {"inspect", inspect_app},  {"is_terminal", is_terminal},
+      {"end_by_interrupt", end_by_interrupt}, {"servers", list_servers}, {"ask", ask_server},
+      {"wait_for_end", wait_for_end},         {"real_path", real_path},  {NULL, NULL}};
   luaL_newlib(L, functions);
   lua_pushlightuserdata(L, o);
   lua_pushcclosure(L, take_settings, 1);

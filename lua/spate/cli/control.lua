@@ -1,0 +1,110 @@
+-- SPDX-License-Identifier: MIT
+-- spate reload, stop and status: speak to the servers that this user runs, by their control sockets.
+local json = require "spate.json"
+
+local FAILED, USAGE = 1, 2
+local PATIENCE = { reload = 600, status = 5, stop = 5 } -- seconds that a server may take to answer
+local END_SECONDS = 600 -- that one may take to end
+
+-- "ok" or "failed", and the rest of the answer.
+local function ask(native, pid, question)
+  local answer = native.ask(pid, question, PATIENCE[question])
+  if not answer then return nil end
+  return answer:match("^(%l+)\n(.*)$")
+end
+
+-- Fields as in the answer's lines of "name value"; addresses in a list.
+local function parse_status(text)
+  local status = { addresses = json.array {} }
+  for name, value in text:gmatch("(%S+) ([^\n]*)\n") do
+    if name == "address" then table.insert(status.addresses, value)
+    elseif name == "app" or name == "state" then status[name] = value
+    else status[name] = tonumber(value) end
+  end
+  return status
+end
+
+local function running(native)
+  local list = {}
+  for _, pid in ipairs(native.servers()) do
+    local ok, text = ask(native, pid, "status")
+    if ok == "ok" then list[#list + 1] = parse_status(text) end
+  end
+  table.sort(list, function(a, b) return a.pid < b.pid end)
+  return list
+end
+
+local function matches(server, wanted, native)
+  return not wanted or tonumber(wanted) == server.pid or native.real_path(wanted) == server.app
+end
+
+local function describe(server)
+  return ("%d  %s  %s"):format(server.pid, server.app, table.concat(server.addresses, " "))
+end
+
+-- The one server that is meant; nil, an exit code and a message where that is not clear.
+local function choose(native, wanted)
+  local list = {}
+  for _, server in ipairs(running(native)) do
+    if matches(server, wanted, native) then list[#list + 1] = server end
+  end
+  if #list > 1 and not wanted then -- the one of this folder
+    local own = native.real_path("app.lua")
+    for _, server in ipairs(list) do
+      if server.app == own then return server end
+    end
+  end
+  if #list == 1 then return list[1] end
+  if #list == 0 then return nil, FAILED, wanted and ("no server of yours runs %s; see spate status"):format(wanted) or "no server of yours is running" end
+  local lines = { "several servers are running; name one:" }
+  for i, server in ipairs(list) do lines[i + 1] = describe(server) end
+  return nil, USAGE, table.concat(lines, "\n  ")
+end
+
+local commands = {}
+
+function commands.reload(native, server)
+  local ok, text = ask(native, server.pid, "reload")
+  if ok == "ok" then
+    print(("reloaded: %s"):format(server.app))
+    return 0
+  end
+  return FAILED, ok and (text:gsub("\n+$", "")) or "the server has not answered"
+end
+
+function commands.stop(native, server)
+  if ask(native, server.pid, "stop") ~= "ok" then return FAILED, "the server has not answered" end
+  if not native.wait_for_end(server.pid, END_SECONDS) then return FAILED, "the server has not ended yet" end
+  print(("stopped: %s"):format(server.app))
+  return 0
+end
+
+local ORDER = {
+  "pid", "app", "state", "workers", "uptime", "generation", "reloads_total", "reloads_failed_total", "connections", "streams",
+  "requests_total", "events_total",
+}
+
+local function print_status(server)
+  for _, address in ipairs(server.addresses) do print(("%-21s %s"):format("address", address)) end
+  for _, name in ipairs(ORDER) do print(("%-21s %s"):format(name, server[name])) end
+end
+
+local function status(native, arguments)
+  local list, any = running(native), false
+  for _, server in ipairs(list) do
+    if matches(server, arguments.server, native) then
+      if any and not arguments.json then print() end
+      any = true
+      if arguments.json then print(json.encode(server)) else print_status(server) end
+    end
+  end
+  if any then return 0 end
+  return FAILED, arguments.server and ("no server of yours runs %s"):format(arguments.server) or "no server of yours is running"
+end
+
+return function(arguments, native)
+  if arguments.command == "status" then return status(native, arguments) end
+  local server, code, message = choose(native, arguments.server)
+  if not server then return code, message end
+  return commands[arguments.command](native, server)
+end
