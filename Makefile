@@ -17,7 +17,8 @@ PKGS     := lua5.4 jansson libcrypto libjwt
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Werror
 CPPFLAGS += -D_GNU_SOURCE -DSPATE_VERSION='"$(VERSION)"' -Iserver
 CFLAGS   ?= -O2 -g
-ALL_CFLAGS = -std=gnu11 $(WARNINGS) -fPIC -pthread $(shell pkg-config --cflags $(PKGS)) $(CFLAGS) $(SANITIZE)
+# Hidden: a C module with a function of the same name as one of ours would otherwise get ours.
+ALL_CFLAGS = -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden -pthread $(shell pkg-config --cflags $(PKGS)) $(CFLAGS) $(SANITIZE)
 # Lua is linked in whole: calls into a shared library cost a twentieth of the server's time, and modules in C that a
 # script requires find its functions in the program.
 STATIC_LUA := -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive
@@ -36,7 +37,7 @@ MODULES := $(wildcard lua/spate/*.lua lua/spate/*/*.lua)
 TEXTS   := $(wildcard lua/templates/*) $(patsubst %,examples/%.lua,ticks chat tokens htmx)
 ARGPARSE := /usr/share/lua/5.4/argparse.lua
 OBJECTS := $(SOURCES:server/%.c=$(BUILD)/%.o) $(LLHTTP:%=$(BUILD)/llhttp/%.o) $(BUILD)/embedded.o
-PROGRAM := $(filter-out $(BUILD)/harness/%,$(OBJECTS))
+PROGRAM := $(OBJECTS)
 HARNESS := $(filter-out $(BUILD)/process/%,$(OBJECTS))
 LIBRARY := $(filter-out $(BUILD)/harness/%,$(HARNESS))
 FUZZERS := $(patsubst spec/fuzz/%.c,$(BUILD)/%,$(wildcard spec/fuzz/*.c))
@@ -49,10 +50,13 @@ NEEDS_FUZZ  := $(NEEDS_BUILD) clang 'libclang-rt-dev|libclang-rt-14-dev'
 BUSTED      = $(LUA) /usr/bin/busted -o spec/summary.lua -p _spec
 MAKE_IN     = $(MAKE) --no-print-directory -j$(JOBS)
 
-all: $(BUILD)/spate $(BUILD)/harness.so
+SPATE_HARNESS := $(BUILD)/lib/spate/harness.so
+
+all: $(BUILD)/spate $(SPATE_HARNESS)
 
 # For stock lua5.4, which has Lua's own symbols.
-$(BUILD)/harness.so: $(HARNESS)
+$(SPATE_HARNESS): $(HARNESS)
+	@mkdir -p $(@D)
 	@echo LD $@
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -o $@ $^ $(filter-out -llua%,$(LDLIBS))
 
@@ -68,7 +72,7 @@ $(BUILD)/%.o: server/%.c Makefile
 $(BUILD)/llhttp/%.o: /usr/share/llhttp/%.c
 	@mkdir -p $(@D)
 	@echo CC $@
-	@$(CC) $(CPPFLAGS) -std=gnu11 -fPIC -O2 -g $(SANITIZE) -c -o $@ $<
+	@$(CC) $(CPPFLAGS) -std=gnu11 -fPIC -fvisibility=hidden -O2 -g $(SANITIZE) -c -o $@ $<
 
 # The Lua library, inside the program.
 $(BUILD)/embedded.c: $(MODULES) $(TEXTS) server/script/embed.lua Makefile
@@ -164,12 +168,12 @@ $(FUZZERS): $(BUILD)/%: spec/fuzz/%.c $(LIBRARY)
 bench: all
 	@if [ -x spec/bench/run ]; then spec/bench/run; fi
 
-# After this stock lua5.4 and busted find the library and, as require "harness", the harness.
+# After this stock busted finds spate.test and what it stands on.
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/lua/5.4
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/lua/5.4/spate
 	install -m 755 $(BUILD)/spate $(DESTDIR)$(PREFIX)/bin/spate
-	cd lua && for m in $(MODULES:lua/%=%); do install -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/lua/5.4/$$m || exit 1; done
-	install -m 644 $(BUILD)/harness.so $(DESTDIR)$(PREFIX)/lib/lua/5.4/harness.so
+	for m in $(MODULES:lua/%=%); do install -D -m 644 lua/$$m $(DESTDIR)$(PREFIX)/share/lua/5.4/$$m || exit 1; done
+	install -m 644 $(SPATE_HARNESS) $(DESTDIR)$(PREFIX)/lib/lua/5.4/spate/harness.so
 
 clean:
 	rm -rf build

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- What the specs stand on: an application in memory, clients that speak HTTP to it, virtual time, and a report of
 -- what is left over.
-package.cpath = "./" .. (os.getenv("BUILD") or "build") .. "/?.so;" .. package.cpath
-local harness = require "harness"
+package.cpath = "./" .. (os.getenv("BUILD") or "build") .. "/lib/?.so;" .. package.cpath
+local harness = require "spate.harness"
 
 local helper = { harness = harness, json = harness.json }
 

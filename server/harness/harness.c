@@ -2,6 +2,7 @@
 // A server for specs: a Lua C module that takes the place of the process. One worker without a thread, a
 // clock that stands until it is moved, clients in memory. The application runs in a Lua state of its own, as
 // in the server.
+#include "harness/harness.h"
 #include <lauxlib.h>
 #include <math.h>
 #include <stdio.h>
@@ -10,6 +11,8 @@
 #include "base/mem.h"
 #include "event/broker.h"
 #include "event/shared.h"
+#include "harness/probe.h"
+#include "harness/rerun.h"
 #include "loop/transport_memory.h"
 #include "script/generations.h"
 #include "script/lua_json.h"
@@ -41,12 +44,15 @@ struct harness {
   struct buf log;
   long events_before;
   int refs_before;
-  bool is_open, is_watched;
+  bool is_open, is_watched, is_traced;
+  struct buf answer; // of probe_run
+  struct coverage coverage;
 };
 
 struct client {
   struct list link;
   struct memory_peer peer;
+  const char *reason; // why its last stream has ended; NULL: none has
 };
 
 static void on_request(struct service *s, struct stream *stream) {
@@ -58,16 +64,29 @@ static void on_spent(struct generations *g, struct vm *vm) {
   vm_free(vm);
 }
 
+static void on_end(struct stream *stream, int reason) {
+  struct memory_peer *peer = container_of(stream->conn->transport, struct memory_peer, transport);
+  container_of(peer, struct client, peer)->reason = close_reason_name((enum close_reason)reason);
+}
+
+static const struct service_ops service_ops = {.on_request = on_request, .on_end = on_end};
+
+static void on_line(lua_State *L, lua_Debug *ar) {
+  coverage_count(&container_of(vm_of(L)->service, struct harness, service)->coverage, L, ar);
+}
+
 static struct vm *new_vm(struct harness *h, int worker, unsigned generation, char **error) {
   struct vm_config config = {.service = &h->service,
                              .loop = &h->loop,
                              .settings = &h->settings,
                              .worker = worker,
                              .generation = generation};
-  return vm_new(&config, error);
+  struct vm *vm = vm_new(&config, error);
+  if (!vm) return NULL;
+  vm->trace = h->is_traced ? on_line : NULL;
+  vm_reset_hook(vm, vm->L);
+  return vm;
 }
-
-static const struct service_ops service_ops = {.on_request = on_request};
 
 static struct harness *check_server(lua_State *L) {
   struct harness *h = luaL_checkudata(L, 1, SERVER);
@@ -109,6 +128,7 @@ static void open_server(struct harness *h, double epoch) {
   h->service.shared = h->shared;
   h->service.process = &h->process;
   generations_init(&h->generations, &h->service, &h->loop, on_spent);
+  coverage_init(&h->coverage);
   log_capture(on_log, h);
   log_configure((enum log_level)h->settings.log.level, h->settings.log.json);
   h->is_open = true;
@@ -126,7 +146,8 @@ static void share_with(lua_State *L, struct harness *h) {
   lua_setiuservalue(L, 2, 1);
 }
 
-// harness.new{ epoch =, worker =, watch =, with =, settings = {...} }: a server without an application.
+// harness.new{ epoch =, worker =, watch =, with =, coverage =, settings = {...} }: a server without an
+// application.
 static int harness_new(lua_State *L) {
   char *error = NULL;
   lua_settop(L, 1);
@@ -140,6 +161,7 @@ static int harness_new(lua_State *L) {
   share_with(L, h);
   lua_settop(L, 2);
   open_server(h, option(L, "epoch", 0));
+  h->is_traced = option(L, "coverage", 0) > 0;
   h->vm = new_vm(h, (int)option(L, "worker", 0), 1, &error);
   if (!h->vm) {
     lua_pushstring(L, error);
@@ -153,14 +175,20 @@ static int harness_new(lua_State *L) {
 
 static bool poll_clients(struct harness *h) {
   bool any = false;
-  list_each (node, &h->clients) any |= memory_peer_poll(&container_of(node, struct client, link)->peer);
+  list_each (node, &h->clients) {
+    struct memory_peer *peer = &container_of(node, struct client, link)->peer;
+    any |= memory_peer_poll(peer);
+    if (peer->server_closed) list_remove(node);
+  }
   return any;
 }
 
-// Turns until nothing is left to do now; a producer that never waits is left after TURNS_MAX.
+// Turns until nothing is left to do now; a producer that never waits is left after TURNS_MAX. What is logged
+// belongs to the server that runs.
 static int settle(struct harness *h) {
   int turns = 0;
   bool more = true;
+  log_capture(on_log, h);
   for (; more && turns < TURNS_MAX; turns++) {
     more = poll_clients(h);
     more |= loop_turn(&h->loop);
@@ -212,6 +240,7 @@ static int server_reload(lua_State *L) {
 static int server_connect(lua_State *L) {
   struct harness *h = check_server(L);
   struct client *c = lua_newuserdatauv(L, sizeof *c, 1);
+  c->reason = NULL;
   memory_peer_init(&c->peer);
   list_init(&c->link);
   luaL_setmetatable(L, CLIENT);
@@ -228,18 +257,57 @@ static int server_turn(lua_State *L) {
   return 1;
 }
 
-// server:advance(seconds): moves time from deadline to deadline.
-static int server_advance(lua_State *L) {
-  struct harness *h = check_server(L);
-  double target = h->clock.now + luaL_checknumber(L, 2), next;
+static int advance_to(struct harness *h, double target) {
+  double next;
   settle(h);
   while ((next = timer_next(&h->loop.timers)) <= target) {
     h->clock.now = MAX(next, h->clock.now);
     settle(h);
   }
-  h->clock.now = target;
+  h->clock.now = MAX(target, h->clock.now);
   settle(h);
   return 0;
+}
+
+// server:advance(seconds): moves time from deadline to deadline.
+static int server_advance(lua_State *L) {
+  struct harness *h = check_server(L);
+  return advance_to(h, h->clock.now + luaL_checknumber(L, 2));
+}
+
+// server:advance_to(time), of server:now().
+static int server_advance_to(lua_State *L) { return advance_to(check_server(L), luaL_checknumber(L, 2)); }
+
+// server:next(): when its next timer is due.
+static int server_next(lua_State *L) {
+  lua_pushnumber(L, timer_next(&check_server(L)->loop.timers));
+  return 1;
+}
+
+// server:set_wall(seconds since 1970)
+static int server_set_wall(lua_State *L) {
+  struct harness *h = check_server(L);
+  h->clock.epoch = luaL_checknumber(L, 2) - h->clock.now;
+  return 0;
+}
+
+// server:run(code): the string that `code` returns in the application's state; nil and the message.
+static int server_run(lua_State *L) {
+  struct harness *h = check_server(L);
+  size_t len;
+  const char *code = luaL_checklstring(L, 2, &len);
+  buf_reset(&h->answer, 0);
+  log_capture(on_log, h);
+  bool ok = probe_run(h->vm, (struct span){code, len}, &h->answer);
+  if (!ok) lua_pushnil(L);
+  lua_pushlstring(L, h->answer.len ? h->answer.bytes : "", h->answer.len);
+  return ok ? 1 : 2;
+}
+
+// server:coverage(): { [path] = { [line] = times } }
+static int server_coverage(lua_State *L) {
+  coverage_push(&check_server(L)->coverage, L);
+  return 1;
 }
 
 // server:jump(seconds): moves time at once, so that every deadline passed over is met late.
@@ -282,10 +350,10 @@ static int server_stats(lua_State *L) {
   set(L, "slow_total", (double)c->slow_total);
   set(L, "refused_total", (double)c->refused_total);
   set(L, "lua_bytes", (double)h->vm->bytes);
-  size_t tasks = 0, generations = 0, own_timers = 0, comments = 0;
+  size_t tasks = 0, request_tasks = 0, generations = 0, own_timers = 0, comments = 0;
   list_each (node, &h->generations.vms) {
     const struct vm *vm = container_of(node, struct vm, link);
-    generations++, tasks += vm->task_count, comments += vm->comment != NULL;
+    generations++, tasks += vm->task_count, request_tasks += probe_tasks(vm), comments += vm->comment != NULL;
     own_timers += timer_is_armed(&vm->gc_timer);
   }
   own_timers += h->generations.aging_count;
@@ -296,6 +364,7 @@ static int server_stats(lua_State *L) {
   set(L, "channels", (double)channels.channels);
   set(L, "generations", (double)generations);
   set(L, "tasks", (double)tasks);
+  set(L, "request_tasks", (double)request_tasks);
   set(L, "timers", (double)(h->loop.timers.count - own_timers));
   set(L, "refs", held_refs(h->vm) - h->refs_before);
   return 1;
@@ -325,6 +394,8 @@ static int server_close(lua_State *L) {
   loop_deinit(&h->loop);
   log_capture(NULL, NULL);
   buf_deinit(&h->log);
+  buf_deinit(&h->answer);
+  coverage_deinit(&h->coverage);
   while (list_shift(&h->clients)) continue;
   return 0;
 }
@@ -394,6 +465,12 @@ static int client_state(lua_State *L) {
   return 1;
 }
 
+// client:reason(): why its last stream has ended, as the log says it; nil where none has.
+static int client_reason(lua_State *L) {
+  lua_pushstring(L, check_client(L)->reason);
+  return 1;
+}
+
 static int client_collect(lua_State *L) {
   struct client *c = check_client(L);
   bool is_open = !list_empty(&c->link);
@@ -416,19 +493,35 @@ static void new_class(lua_State *L, const char *name, const luaL_Reg *methods, l
   lua_pop(L, 1);
 }
 
-__attribute__((visibility("default"))) int luaopen_harness(lua_State *L);
-
-int luaopen_harness(lua_State *L) {
-  static const luaL_Reg server_methods[] = {
-      {"load", server_load}, {"reload", server_reload}, {"connect", server_connect},
-      {"turn", server_turn}, {"jump", server_jump},     {"advance", server_advance},
-      {"now", server_now},   {"drain", server_drain},   {"stats", server_stats},
-      {"log", server_log},   {"close", server_close},   {NULL, NULL}};
-  static const luaL_Reg client_methods[] = {{"send", client_send},       {"take", client_take},
-                                            {"finish", client_finish},   {"reset", client_reset},
-                                            {"window", client_window},   {"pieces", client_pieces},
-                                            {"state", client_state},     {"writes", client_writes},
-                                            {"address", client_address}, {NULL, NULL}};
+__attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
+  static const luaL_Reg server_methods[] = {{"load", server_load},
+                                            {"reload", server_reload},
+                                            {"connect", server_connect},
+                                            {"turn", server_turn},
+                                            {"jump", server_jump},
+                                            {"advance", server_advance},
+                                            {"next", server_next},
+                                            {"advance_to", server_advance_to},
+                                            {"set_wall", server_set_wall},
+                                            {"run", server_run},
+                                            {"coverage", server_coverage},
+                                            {"now", server_now},
+                                            {"drain", server_drain},
+                                            {"stats", server_stats},
+                                            {"log", server_log},
+                                            {"close", server_close},
+                                            {NULL, NULL}};
+  static const luaL_Reg client_methods[] = {{"send", client_send},
+                                            {"take", client_take},
+                                            {"finish", client_finish},
+                                            {"reset", client_reset},
+                                            {"window", client_window},
+                                            {"pieces", client_pieces},
+                                            {"state", client_state},
+                                            {"writes", client_writes},
+                                            {"reason", client_reason},
+                                            {"address", client_address},
+                                            {NULL, NULL}};
   new_class(L, SERVER, server_methods, server_close);
   new_class(L, CLIENT, client_methods, client_collect);
   lua_newtable(L);
@@ -436,5 +529,6 @@ int luaopen_harness(lua_State *L) {
   lua_setfield(L, -2, "new");
   json_open(L, settings_default().limits.json_depth);
   lua_setfield(L, -2, "json");
+  rerun_open(L);
   return 1;
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
+#include "harness/harness.h"
 #include "process/report.h"
 #include "process/server.h"
 
 int main(int argc, char **argv) {
   struct options o;
-  int code = options_read(&o, argc, argv);
+  int code = options_read(&o, argc, argv, luaopen_spate_harness);
   if (o.error) report_error(o.error, "");
   if (code < 0) code = server_run(&o);
   options_deinit(&o);

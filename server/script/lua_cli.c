@@ -222,7 +222,7 @@ static void set_searchers(lua_State *L) {
   lua_pop(L, 1);
 }
 
-// run_cli(options, argv): an exit code, or nil where there is something to serve.
+// run_cli(options, argv, harness): an exit code, or nil where there is something to serve.
 static int run_cli(lua_State *L) {
   struct options *o = lua_touserdata(L, 1);
   char **argv = lua_touserdata(L, 2);
@@ -231,6 +231,9 @@ static int run_cli(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   json_open(L, settings_default().limits.json_depth);
   lua_setfield(L, -2, "spate.json");
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushvalue(L, 3);
+  lua_setfield(L, -2, "spate.harness");
   lua_getglobal(L, "require");
   lua_pushliteral(L, "spate.cli");
   lua_call(L, 1, 1);
@@ -247,7 +250,7 @@ static int run_cli(lua_State *L) {
   return 1;
 }
 
-int options_read(struct options *o, int argc, char **argv) {
+int options_read(struct options *o, int argc, char **argv, int (*harness)(struct lua_State *)) {
   (void)argc;
   *o = (struct options){.settings = settings_default()};
   lua_State *L = luaL_newstate();
@@ -255,8 +258,9 @@ int options_read(struct options *o, int argc, char **argv) {
   lua_pushcfunction(L, run_cli);
   lua_pushlightuserdata(L, o);
   lua_pushlightuserdata(L, argv);
+  lua_pushcfunction(L, harness);
   int code = EXIT_CONFIG;
-  if (lua_pcall(L, 2, 1, 0) != LUA_OK) o->error = xstrdup(luaL_tolstring(L, -1, NULL));
+  if (lua_pcall(L, 3, 1, 0) != LUA_OK) o->error = xstrdup(luaL_tolstring(L, -1, NULL));
   else code = lua_isnil(L, -1) ? -1 : (int)lua_tointeger(L, -1);
   lua_close(L);
   return code;

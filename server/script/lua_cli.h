@@ -16,12 +16,14 @@ struct options {
   struct settings settings;
 };
 
+struct lua_State;
+
 enum { EXIT_OK, EXIT_APP, EXIT_USAGE, EXIT_CONFIG, EXIT_LISTEN, EXIT_INTERRUPT = 130 };
 
-// Reads argv and the settings file it names. Returns -1 with *o filled where there is an application to
-// serve, or the exit code with which the program is to end: what was asked for has been done and printed
-// then, errors are in o->error.
-int options_read(struct options *o, int argc, char **argv);
+// Reads argv and the settings file it names; `harness` opens the module for specs. Returns -1 with *o filled
+// where there is an application to serve, or the exit code with which the program is to end: what was asked
+// for has been done and printed then, errors are in o->error.
+int options_read(struct options *o, int argc, char **argv, int (*harness)(struct lua_State *));
 
 // Frees what options_read has put into *o, whatever it returned.
 void options_deinit(struct options *o);

@@ -24,6 +24,7 @@
 #include "script/lua_stream.h"
 #include "script/lua_task.h"
 #include "script/source.h"
+#include "script/lua_time.h"
 #include "script/task.h"
 #include "script/vm.h"
 
@@ -109,6 +110,7 @@ static void replace_globals(lua_State *L) {
   lua_setfield(L, -2, "exit");
   lua_pushnil(L);
   lua_setfield(L, -2, "setlocale");
+  time_open(L);
   lua_getglobal(L, "coroutine");
   coroutine_open(L);
   lua_pop(L, 2);

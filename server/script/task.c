@@ -81,6 +81,7 @@ struct task *task_spawn(lua_State *L, int nargs, void (*on_end)(struct task *t, 
   }
   struct task *t = adopt(L, co, ref);
   t->on_end = on_end, t->nargs = (uint8_t)nargs;
+  t->of_app = !vm->current || vm->current->of_app;
   lua_xmove(L, co, nargs + 1);
   enqueue(t);
   return t;

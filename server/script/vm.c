@@ -71,7 +71,7 @@ int vm_pcall(struct vm *vm, int nargs, int nresults) {
   lua_insert(vm->L, handler);
   int status = lua_pcall(vm->L, nargs, nresults, handler);
   lua_remove(vm->L, handler);
-  lua_sethook(vm->L, NULL, 0, 0);
+  vm_reset_hook(vm, vm->L);
   vm_leave(vm, outer);
   return status;
 }

@@ -49,6 +49,7 @@ struct vm {
   size_t gc_base;        // bytes after the last full cycle of the collector
   bool is_large;         // its heap, for the collector's pace
   struct timer gc_timer;
+  lua_Hook trace; // sees each line that runs, where it is set before an application is loaded
 };
 
 struct vm_config {
@@ -111,6 +112,11 @@ void vm_unref(struct vm *vm, int ref);
 // coroutine, to hand back.
 lua_State *vm_enter(struct vm *vm, lua_State *L);
 void vm_leave(struct vm *vm, lua_State *outer);
+
+// Takes off `L` whatever hook it has, but the trace.
+static inline void vm_reset_hook(const struct vm *vm, lua_State *L) {
+  lua_sethook(L, vm->trace, vm->trace ? LUA_MASKLINE : 0, 0);
+}
 
 // Raises an error at the user's line: the nearest function on the stack that is not the library's own.
 int raise_error(lua_State *L, const char *format, ...) PRINTF_LIKE(2, 3);

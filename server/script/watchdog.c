@@ -51,7 +51,7 @@ void watchdog_plant(lua_State *L) {
 }
 
 void watchdog_clear(lua_State *L) {
-  if (lua_gethook(L) == on_expired) lua_sethook(L, NULL, 0, 0);
+  if (lua_gethook(L) == on_expired) vm_reset_hook(vm_of(L), L);
 }
 
 // In a signal handler: lua_getinfo only reads here, and the process ends either way.

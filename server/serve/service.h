@@ -20,6 +20,7 @@ struct transport;
 // Upward: what the layer above does with a request.
 struct service_ops {
   void (*on_request)(struct service *s, struct stream *stream); // sets stream->ops and its owner
+  void (*on_end)(struct stream *stream, int reason); // of every stream, enum close_reason; NULL: nobody asks
 };
 
 struct counters {

@@ -136,6 +136,8 @@ void stream_free(struct stream *s, enum close_reason reason) {
   list_remove(&s->dirty);
   if (s->is_sse) counter_add(&service_of(s)->counters.streams_open, -1);
   access_closed(s, reason);
+  const struct service_ops *above = s->conn->service->ops;
+  if (above->on_end) above->on_end(s, reason);
   if (s->ops) s->ops->on_gone(s, reason);
   feed_free(s->feed);
   drop_queue(s);

@@ -1,0 +1,130 @@
+-- SPDX-License-Identifier: MIT
+-- Events against what a spec expects of them: which fields agree, and both lists side by side.
+local harness = require "spate.harness"
+
+local WIDTH, CONTEXT, ROWS_MAX, CELLS_MAX = 56, 2, 40, 1000000
+local FIELDS = { "event", "id", "retry", "data", "json" }
+local known = { event = true, id = true, retry = true, data = true, json = true }
+
+-- Objects may have more members than are expected of them, lists as many as are.
+local function contains(actual, expected)
+  if type(expected) ~= "table" or type(actual) ~= "table" then return actual == expected end
+  if #expected ~= #actual then return false end
+  for key, value in pairs(expected) do
+    if not contains(actual[key], value) then return false end
+  end
+  return true
+end
+
+-- A list of expected events as tables; a string or a number is an event's data. Raises where it is none.
+local function check(expected, level)
+  if type(expected) == "string" or type(expected) == "number" then return { data = tostring(expected) } end
+  if type(expected) ~= "table" then error("expected the fields of an event, got " .. type(expected), level + 1) end
+  for name in pairs(expected) do
+    if not known[name] then
+      error(("unknown field '%s' of an event; it has event, id, retry, data and json"):format(tostring(name)), level + 1)
+    end
+  end
+  return expected
+end
+
+-- Each field that is expected is as expected; what a browser takes for "message" may have no name.
+local function matches(expected, event)
+  for name, value in pairs(expected) do
+    local actual = event[name]
+    if name == "event" and actual == nil then actual = "message" end
+    if name == "json" then
+      if event.data == nil or not contains(actual, value) then return false end
+    elseif tostring(value) ~= tostring(actual) and value ~= actual then return false end
+  end
+  return true
+end
+
+local function encode(value)
+  local ok, text = pcall(harness.json.encode, value)
+  return ok and text or tostring(value)
+end
+
+local function show(event, with_json)
+  local parts = {}
+  for _, name in ipairs(FIELDS) do
+    local value = rawget(event, name)
+    if name == "json" then value = with_json and event.json ~= nil and encode(event.json) or nil
+    elseif name == "data" and with_json and event.json ~= nil then value = nil end
+    if value ~= nil then
+      parts[#parts + 1] = ("%s: %s"):format(name, (tostring(value):gsub("%c", function(c) return ("%q"):format(c):sub(2, -2):gsub("\\\n", "\\n") end)))
+    end
+  end
+  return table.concat(parts, "  ")
+end
+
+-- The longest rows that agree, by the usual table; beyond CELLS_MAX the lists are laid side by side as they are.
+local function align(expected, events)
+  local n, m, rows = #expected, #events, {}
+  if n * m > CELLS_MAX then
+    for i = 1, math.max(n, m) do rows[i] = { expected[i], events[i], expected[i] and events[i] and matches(expected[i], events[i]) } end
+    return rows
+  end
+  local length, same = {}, {}
+  for i = n + 1, 1, -1 do
+    length[i], same[i] = {}, {}
+    for j = m + 1, 1, -1 do
+      if i > n or j > m then length[i][j] = 0
+      else
+        same[i][j] = matches(expected[i], events[j])
+        length[i][j] = same[i][j] and length[i + 1][j + 1] + 1 or math.max(length[i + 1][j], length[i][j + 1])
+      end
+    end
+  end
+  local i, j = 1, 1
+  while i <= n or j <= m do
+    if i <= n and j <= m and same[i][j] then
+      rows[#rows + 1] = { expected[i], events[j], true }
+      i, j = i + 1, j + 1
+    elseif i <= n and j <= m and length[i + 1][j + 1] == length[i][j] then -- neither has a partner: one row
+      rows[#rows + 1] = { expected[i], events[j], false }
+      i, j = i + 1, j + 1
+    elseif j > m or i <= n and length[i + 1][j] >= length[i][j + 1] then
+      rows[#rows + 1], i = { expected[i], nil, false }, i + 1
+    else rows[#rows + 1], j = { nil, events[j], false }, j + 1 end
+  end
+  return rows
+end
+
+-- Pieces of at most WIDTH characters.
+local function wrap(text)
+  local pieces = {}
+  for at = 1, math.max(#text, 1), WIDTH do pieces[#pieces + 1] = text:sub(at, at + WIDTH - 1) end
+  return pieces
+end
+
+local function add_row(lines, mark, number, left, right)
+  left, right = wrap(left), wrap(right)
+  for k = 1, math.max(#left, #right) do
+    local text = ("%s %4s  %-" .. WIDTH .. "s | %s"):format(mark, k == 1 and number or "", left[k] or "", right[k] or "")
+    lines[#lines + 1] = (text:gsub("%s+$", ""))
+  end
+end
+
+-- Both lists side by side; rows that differ are marked with *, and those far from any such row are left out.
+local function side_by_side(expected, events)
+  local rows, lines, near, shown, gap = align(expected, events), {}, {}, 0, false
+  for i, row in ipairs(rows) do
+    if not row[3] then
+      for k = i - CONTEXT, i + CONTEXT do near[k] = true end
+    end
+  end
+  add_row(lines, " ", "", "expected", "actual")
+  for i = 1, #rows do
+    local row = rows[i]
+    local want, got = row[1], row[2]
+    if near[i] and shown < ROWS_MAX then
+      local with_json = want and want.json ~= nil
+      add_row(lines, row[3] and " " or "*", i, want and show(want, true) or "(none)", got and show(got, with_json) or "(none)")
+      shown, gap = shown + 1, false
+    elseif not gap then lines[#lines + 1], gap = "    ...", true end
+  end
+  return table.concat(lines, "\n")
+end
+
+return { check = check, matches = matches, side_by_side = side_by_side, show = show }

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+#include "harness/probe.h"
+#include <stdlib.h>
+#include "base/mem.h"
+#include "script/task.h"
+
+struct work {
+  struct span code;
+  struct buf *out;
+};
+
+static void put_result(lua_State *L, struct buf *out) {
+  size_t len;
+  const char *text = luaL_tolstring(L, -1, &len);
+  buf_append(out, text, len);
+}
+
+static int run(lua_State *L) {
+  struct work *w = lua_touserdata(L, 1);
+  if (luaL_loadbufferx(L, w->code.bytes, w->code.len, "=spate.test", "t") != LUA_OK) return lua_error(L);
+  lua_call(L, 0, 1);
+  put_result(L, w->out);
+  return 0;
+}
+
+bool probe_run(struct vm *vm, struct span code, struct buf *out) {
+  struct work w = {code, out};
+  lua_pushcfunction(vm->L, run);
+  lua_pushlightuserdata(vm->L, &w);
+  if (vm_pcall(vm, 1, 0) == LUA_OK) return true;
+  const char *message = lua_type(vm->L, -1) == LUA_TSTRING ? lua_tostring(vm->L, -1) : "no message";
+  buf_append(out, message, strlen(message));
+  lua_pop(vm->L, 1);
+  return false;
+}
+
+size_t probe_tasks(const struct vm *vm) {
+  size_t n = 0;
+  list_each (node, &vm->tasks) n += !container_of(node, struct task, all_link)->of_app;
+  return n;
+}
+
+struct coverage_file {
+  struct map_node node;
+  uint64_t *lines;
+  size_t count;
+};
+
+void coverage_init(struct coverage *c) {
+  map_init(&c->files, (uintptr_t)c);
+  c->last = NULL;
+}
+
+static void free_file(struct map_node *node, void *arg) {
+  struct coverage_file *f = container_of(node, struct coverage_file, node);
+  (void)arg;
+  free(f->lines);
+  free((char *)(uintptr_t)f->node.name.bytes);
+  free(f);
+}
+
+void coverage_deinit(struct coverage *c) {
+  map_each(&c->files, free_file, NULL);
+  map_deinit(&c->files);
+}
+
+static struct coverage_file *file_of(struct coverage *c, struct span name) {
+  if (c->last && span_equal(c->last->node.name, name)) return c->last;
+  struct map_node *node = map_find(&c->files, name);
+  if (!node) {
+    struct coverage_file *f = xcalloc(1, sizeof *f);
+    f->node.name = (struct span){xstrdup(name.bytes), name.len};
+    map_insert(&c->files, &f->node);
+    node = &f->node;
+  }
+  return c->last = container_of(node, struct coverage_file, node);
+}
+
+void coverage_count(struct coverage *c, lua_State *L, lua_Debug *ar) {
+  lua_getinfo(L, "S", ar);
+  if (ar->source[0] != '@' || ar->currentline < 1) return;
+  struct coverage_file *f = file_of(c, span_of(ar->source + 1));
+  size_t line = (size_t)ar->currentline;
+  if (line >= f->count) {
+    size_t count = MAX(line + 1, f->count * 2);
+    f->lines = xrealloc(f->lines, count * sizeof *f->lines);
+    memset(f->lines + f->count, 0, (count - f->count) * sizeof *f->lines);
+    f->count = count;
+  }
+  f->lines[line]++;
+}
+
+static void push_file(struct map_node *node, void *arg) {
+  const struct coverage_file *f = container_of(node, struct coverage_file, node);
+  lua_State *L = arg;
+  lua_newtable(L);
+  for (size_t i = 0; i < f->count; i++) {
+    if (!f->lines[i]) continue;
+    lua_pushinteger(L, (lua_Integer)f->lines[i]);
+    lua_rawseti(L, -2, (lua_Integer)i);
+  }
+  lua_setfield(L, -2, node->name.bytes);
+}
+
+void coverage_push(struct coverage *c, lua_State *L) {
+  lua_newtable(L);
+  map_each(&c->files, push_file, L);
+}
