@@ -20,7 +20,8 @@ function t.load(path, options)
     local seconds = t.parse_time(options.at)
     options = { settings = options.settings, workers = options.workers, at = seconds }
   end
-  return application.new(path, options)
+  local app = application.new(path, options) -- no tail call: its errors are at the caller's line
+  return app
 end
 
 -- Moves the time of all applications, from deadline to deadline.
@@ -66,6 +67,21 @@ end
 
 -- true: a stream that is left open is an error; false: nothing that is left is told, in this file.
 function t.strict(strict) session.strict = strict == nil or strict end
+
+-- Loads a changed file again, as the server does after a save: true; nil and the message where it does not load, and
+-- the old code goes on. Open streams stay with the code that they began with.
+function t.reload(path)
+  local known = false
+  for _, app in ipairs(session.apps) do
+    if app.path == path then
+      known = true
+      local ok, err = app:reload()
+      if not ok then return nil, err end
+    end
+  end
+  if not known then error(("t.reload: no application was loaded from %s"):format(tostring(path)), 2) end
+  return true
+end
 
 -- All bytes of a response as they came.
 function t.bytes(res)

@@ -56,7 +56,7 @@ local function new(path, options)
     wall = options.at or session.wall or 0, settings = with_defaults(options.settings or session.settings),
     in_test = session.in_test }, App)
   local ok, err = start(self)
-  if not ok then error(err, 3) end
+  if not ok then error(err, 0) end -- it names the line of the script
   session.apps[#session.apps + 1] = self
   session.current = self
   return self
@@ -65,6 +65,17 @@ end
 local function check_open(self, level)
   if self.ended then error("the application is closed", level + 1) end
   session.current = self
+end
+
+-- New code for new requests: true, or nil and the message. The workers have it all or, where it does not load in the
+-- first, none.
+function App:reload()
+  for _, core in ipairs(self.cores) do
+    local ok, err = core:reload(self.path)
+    if not ok then return nil, err end
+  end
+  self:settle()
+  return true
 end
 
 -- Runs until no worker has anything left to do at this moment.
@@ -176,8 +187,7 @@ function App:end_clients()
       if not res:has_ended() then kept[#kept + 1] = res end
     else
       if not res:has_ended() and not res.dropped then names[#names + 1] = res:name() end
-      res.client:window(nil)
-      res.client:finish()
+      res.client:reset()
     end
   end
   self.clients = kept
@@ -237,7 +247,7 @@ function App:reset()
   local ok, err = start(self)
   if not ok then
     self:shut()
-    error(err, 2)
+    error(err, 0)
   end
   session.tell(left, is_error, 3)
   return self

@@ -20,7 +20,8 @@ for i, event in ipairs(ch and ch:history(%s) or {}) do
 end
 return "return {" .. table.concat(list, ", ") .. "}"]]
 
-local PUBLISH = [[return ("return %%q, %%q"):format(ch:publish(%s))]]
+local PUBLISH = [[local id, why = ch:publish(%s)
+return ("return %%q, %%q"):format(id, why)]]
 
 local function new(name)
   if type(name) ~= "string" then error("t.channel: expected the name of a channel, got " .. type(name), 3) end
