@@ -394,8 +394,10 @@ describe("spate.test", function()
         sse.every(10, function() end)
         app:on_start(function() sse.spawn(function() sse.sleep(1000) end) sse.sleep(500) end)
         app:get("/", function() sse.spawn(function() sse.sleep(5) end) return "x" end)
+        app:get("/job", function() return sse.reply(sse.resumable("job", function() sse.sleep(100) end, { linger = 30 })) end)
         app:get("/wait", function() sse.sleep(60) return "late" end)]]
       app:reset()
+      app:get("/job"):close()
       app:get "/"
       app:get "/wait"
       local text = failure(app.reset, app)

@@ -10,7 +10,7 @@
 // `out`; so is the message where this returns false. Only bytes go from state to state.
 bool probe_run(struct vm *vm, struct span code, struct buf *out);
 
-// Tasks that run for a request, or once did: not those of on_start and sse.every.
+// Tasks that run for a request, or were spawned by one: not those of on_start, sse.every and the library.
 size_t probe_tasks(const struct vm *vm);
 
 // How often each line of the files that a state loads has run.

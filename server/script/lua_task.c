@@ -95,7 +95,7 @@ static int spawn(lua_State *L, bool is_bound) {
   lua_insert(L, 1);
   struct task *t = task_spawn(L, lua_gettop(L) - 2, NULL);
   *handle = t;
-  t->handle = handle, t->is_bound = is_bound;
+  t->handle = handle, t->is_bound = is_bound, t->of_app |= !is_bound;
   return 1;
 }
 

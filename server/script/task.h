@@ -33,7 +33,7 @@ struct task {
   bool must_start;         // runs up to its first wait even where it is cancelled before
   bool is_bound;           // ends with its generation
   bool timed_out;
-  bool of_app; // started by the application itself, by on_start or sse.every, not for a request
+  bool of_app; // the application's or the library's own, such as sse.every: not what a request has spawned
   struct wrap *wrap;         // the innermost that runs
   struct exchange *exchange; // of a request's task
   struct task **handle;      // Lua's, set to NULL at the end

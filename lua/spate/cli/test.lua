@@ -53,14 +53,19 @@ local function note_loaded(session, path)
     spec, before = element.name, {}
     for name in pairs(package.loaded) do before[name] = true end
     session.loaded(spec)
+    return nil, true
   end)
   busted.subscribe({ "file", "end" }, function()
     for name in pairs(package.loaded) do
       local file = not before[name] and package.searchpath(name, package.path)
       if file then session.loaded(file) end
     end
+    return nil, true
   end)
-  busted.subscribe({ "exit" }, function() out:close() end)
+  busted.subscribe({ "exit" }, function()
+    out:close()
+    return nil, true
+  end)
 end
 
 local function run(rest, own)

@@ -96,16 +96,24 @@ local function hook_file()
   busted.after_each(after_test)
 end
 
+-- Calls fn at an event of busted's; others that listen hear of it as well.
+local function listen(channel, fn)
+  busted.subscribe(channel, function(...)
+    fn(...)
+    return nil, true
+  end)
+end
+
 -- In a file, the checks come before and after all that it has of its own.
 local function hook_busted()
   local found, module = pcall(require, "busted")
   if not found or type(module) ~= "table" or not module.subscribe then return end
   busted = module
   hook_file()
-  busted.subscribe({ "file", "start" }, hook_file)
-  busted.subscribe({ "file", "end" }, after_file)
-  busted.subscribe({ "test", "start" }, function(element) session.test = { name = name_of(element), status = "success" } end)
-  busted.subscribe({ "test", "end" }, function(_, _, status)
+  listen({ "file", "start" }, hook_file)
+  listen({ "file", "end" }, after_file)
+  listen({ "test", "start" }, function(element) session.test = { name = name_of(element), status = "success" } end)
+  listen({ "test", "end" }, function(_, _, status)
     if session.test then session.test.status = status end
   end)
 end
