@@ -530,12 +530,12 @@ end)
       target, directory)
     local paths = ("LUA_PATH='%s/usr/share/lua/5.4/?.lua;%s/usr/share/lua/5.4/?/init.lua;;' LUA_CPATH='%s/usr/lib/lua/5.4/?.so;;'"):format(
       target, target, target)
-    shell("cd / && %s lua5.4 -e 'assert(require(\"harness\").new)'", paths)
+    shell("cd / && %s lua5.4 -e 'assert(require(\"spate.harness\").new)'", paths)
     shell("cd / && %s lua5.4 -e 'assert(package.searchpath(\"spate.sse\", package.path):find(\"%s\", 1, true))'", paths, target)
     write_file(directory .. "/app.lua", PRELUDE .. HELLO .. "return app")
     write_file(directory .. "/some_spec.lua", ([[
 it("serves", function()
-  local server = require("harness").new {}
+  local server = require("spate.harness").new {}
   assert(server:load("%s/app.lua"))
   local client = server:connect()
   client:send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -23,8 +23,8 @@
 #include "script/lua_shared.h"
 #include "script/lua_stream.h"
 #include "script/lua_task.h"
-#include "script/source.h"
 #include "script/lua_time.h"
+#include "script/source.h"
 #include "script/task.h"
 #include "script/vm.h"
 
