@@ -267,7 +267,7 @@ describe("README.md", function()
   for block in text:gmatch("```lua\n(.-)```") do
     local first = block:match("[^\n]*")
     it("has code that loads: " .. first, function()
-      local name = first:match("^%-%- ([%w_.]+)%.lua")
+      local name = first:match("^%-%- ([%w_./]+)%.lua")
       if name then assert(load(block)) end
       if not name then helper.serve(block).core:close() end -- sse.every goes on
     end)
