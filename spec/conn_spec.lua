@@ -149,7 +149,9 @@ describe("connection", function()
       assert.same({ 200, 200 }, statuses(res))
     end)
 
-    it("serves however many there are", function()
+    it("serves however many there are, where limits.requests allows it", function()
+      server:close()
+      serve { settings = { limits = { requests = 10000 } } }
       local res = server:send(get "/slow/3")
       for _ = 1, 20 do server:send(GET:rep(400), res.client) end
       server:advance(3)

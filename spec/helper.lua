@@ -62,8 +62,9 @@ function Server:log() return self.core:log() end
 
 function Server:stats() return self.core:stats() end
 
-function Server:connect()
-  local client = self.core:connect()
+-- A client, from `address` (127.0.0.1).
+function Server:connect(address)
+  local client = self.core:connect(address)
   self.clients[#self.clients + 1] = client
   return client
 end

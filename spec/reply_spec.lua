@@ -159,6 +159,14 @@ describe("reply", function()
         ['reply.text "x":header("X", "a\\nb")'] = "header 'X': the value must not contain CR",
         ['reply.text "x":header("X", "a\\0b")'] = "header 'X': the value must not contain CR",
         ['reply.text "x":header("X", nil)'] = "header value: expected a string, got nil",
+        ['reply.text "x":header("X", true)'] = "header value: expected a string, got boolean",
+        ['reply.text "x":header("X", print)'] = "header value: expected a string, got function",
+        ['reply.text "x":header("X", ("x"):rep(1 << 20))'] = "header 'X': the value is longer than 16 KiB",
+        ['reply.text "x":header(("x"):rep(1 << 20), "1")'] = "header '%.%.%.': the name is longer than 256 bytes",
+        ['sse.reply(sse.never(), { headers = { X = "a\\r\\nY: b" } })'] = "header 'X': the value must not contain CR",
+        ['sse.reply(sse.never(), { headers = { ["Content-Length"] = 1 } })'] = "header 'Content%-Length': the server sets this one",
+        ['sse.reply(sse.never(), { headers = { X = {} } })'] = "header value: expected a string, got table",
+        ['sse.reply(sse.never()):header("Transfer-Encoding", "chunked")'] = "header 'Transfer%-Encoding': the server sets",
         ['reply.text "x":header("X", {})'] = "header value: expected a string, got table",
         ['reply.text "x":header(nil, "x")'] = "header name: expected a string, got nil",
         ['reply.text "x":header("X", ("x"):rep(20000))'] = "header 'X': the value is longer than 16 KiB",
@@ -166,7 +174,7 @@ describe("reply", function()
         ['reply.redirect("/a\\r\\nX: y")'] = "header 'Location': the value must not contain CR",
         ['reply.text "x".header("X", "y")'] = "expected a reply, got string; write r:header%(%.%.%.%), with a colon",
       }
-      for _, name in ipairs { "Content-Length", "transfer-encoding", "Connection", "Keep-Alive", "Upgrade", "Date" } do
+      for _, name in ipairs { "Content-Length", "transfer-encoding", "Connection", "Keep-Alive", "Upgrade", "Trailer", "Date" } do
         assert_mistakes { [('reply.text "x":header(%q, "1")'):format(name)] = "header '[%a-]+': the server sets this one itself" }
       end
       assert_mistakes { ['reply.text "x" for i = 1, 61 do r:header("X-" .. i, "x") end'] = "more than 60 header fields" }
@@ -186,6 +194,8 @@ describe("reply", function()
     assert_mistakes {
       ['reply.status(99)'] = "status: expected an integer from 200 to 599, got 99",
       ['reply.status(101)'] = "status: expected an integer from 200 to 599, got 101",
+      ['reply.status("200 OK")'] = "status: expected an integer", ['reply.status(1000)'] = "status: expected an integer",
+      ['reply.error(100)'] = "status: expected an integer", ['sse.reply(sse.never(), { status = "200 OK" })'] = "status: expected",
       ['reply.status(600)'] = "status: expected an integer", ['reply.status("200")'] = "status: expected an integer",
       ['reply.status(200.5)'] = "status: expected an integer", ['reply.status()'] = "status: expected an integer .* got nil",
       ['reply.text("x", 0)'] = "status: expected an integer", ['reply.text "x":status(1)'] = "status: expected an integer",

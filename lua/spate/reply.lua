@@ -54,12 +54,15 @@ function reply.status(status)
   return new(check_status(status))
 end
 
--- A line of text; that of the status where no message is given.
+-- A line of text, or JSON where the client prefers that; the message is that of the status unless given.
 function reply.error(status, message)
   check_dot(status, "error")
   check_status(status)
   if message == nil then message = core.status_phrase(status) end
-  return new(status, "text/plain; charset=utf-8", check_text("reply.error", message) .. "\n")
+  local text = check_text("reply.error", message)
+  local r = new(status, "text/plain; charset=utf-8", text .. "\n")
+  r._error = utf8.len(text) and text
+  return r
 end
 
 function reply.redirect(url, status)
@@ -97,7 +100,7 @@ function Reply:header(name, value)
   local fields, lower = self._fields or {}, name:lower()
   self._fields = fields
   if lower == "content-type" and not self._stream then
-    self._type = tostring(value)
+    self._type, self._error = tostring(value), nil
     return self
   end
   if not adds_up[lower] then
@@ -172,7 +175,13 @@ function reply.copy(r)
 end
 
 -- Sends it as the answer to `req`; the body of a reply with a stream is its stream, for the caller to run.
-function reply.send(req, r) core.answer(req, r._status, r._body and r._type, r._body, r._fields) end
+function reply.send(req, r)
+  local type, body = r._type, r._body
+  if r._error and core.prefers_json(req) then
+    type, body = "application/json", ('{"error":{"status":%d,"message":%s}}'):format(r._status, json.encode(r._error))
+  end
+  core.answer(req, r._status, body and type, body, r._fields)
+end
 
 core.public(reply, "text", "html", "json", "status", "error", "redirect")
 core.public(Reply, "status", "header", "cookie")

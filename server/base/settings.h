@@ -17,23 +17,28 @@ bool short_names_have(const struct short_names *names, struct span name);
 
 struct settings {
   struct {
-    size_t head;          // request line and fields together -> 431
-    size_t target;        // request target -> 414
-    size_t fields;        // number of fields -> 431
-    size_t body;          // request body -> 413
-    size_t query_pairs;   // pairs in a query -> 400
-    size_t event;         // one encoded event -> an error at the sender's line
-    size_t queue_high;    // a stream's unsent bytes above which its producer waits ...
-    size_t queue_low;     // ... and below which it goes on
-    size_t queue_events;  // a stream's unsent events above which its producer waits
-    size_t lua_memory;    // bytes of one worker's Lua state
-    size_t shared;        // bytes of all shared dictionaries together
-    size_t json_depth;    // nesting of JSON, both ways
-    size_t tasks;         // spawned tasks of one worker
-    double burst;         // CPU seconds that a task may use between two waits
-    double hang;          // CPU seconds after which a task that cannot be stopped ends the process
-    size_t channels;      // channels of the process
-    size_t channel_bytes; // their histories together
+    size_t head;                    // request line and fields together -> 431
+    size_t target;                  // request target -> 414
+    size_t fields;                  // number of fields -> 431
+    size_t body;                    // request body -> 413
+    size_t chunk_extensions;        // of all chunks of a body -> 413
+    size_t requests;                // on one connection; the last answer closes it
+    size_t connections;             // of the process -> 503; 0: the descriptors that it may have, less some
+    size_t connections_per_address; // of them from one address -> 503
+    size_t send_buffer;             // that the kernel may keep unsent for an event stream
+    size_t query_pairs;             // pairs in a query -> 400
+    size_t event;                   // one encoded event -> an error at the sender's line
+    size_t queue_high;              // a stream's unsent bytes above which its producer waits ...
+    size_t queue_low;               // ... and below which it goes on
+    size_t queue_events;            // a stream's unsent events above which its producer waits
+    size_t lua_memory;              // bytes of one worker's Lua state
+    size_t shared;                  // bytes of all shared dictionaries together
+    size_t json_depth;              // nesting of JSON, both ways
+    size_t tasks;                   // spawned tasks of one worker
+    double burst;                   // CPU seconds that a task may use between two waits
+    double hang;                    // CPU seconds after which a task that cannot be stopped ends the process
+    size_t channels;                // channels of the process
+    size_t channel_bytes;           // their histories together
   } limits;
   struct {
     double head;       // from the first byte of a request to the end of its head -> 408

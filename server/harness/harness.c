@@ -129,6 +129,7 @@ static void open_server(struct harness *h, double epoch) {
   h->service.process = &h->process;
   generations_init(&h->generations, &h->service, &h->loop, on_spent);
   coverage_init(&h->coverage);
+  gate_ref(&h->process.gate, h->settings.limits.connections, h->settings.limits.connections_per_address);
   log_capture(on_log, h);
   log_configure((enum log_level)h->settings.log.level, h->settings.log.json);
   h->is_open = true;
@@ -236,12 +237,14 @@ static int server_reload(lua_State *L) {
   return swap(L, h);
 }
 
-// server:connect(): a client.
+// server:connect([address]): a client.
 static int server_connect(lua_State *L) {
   struct harness *h = check_server(L);
+  const char *address = luaL_optstring(L, 2, "127.0.0.1");
   struct client *c = lua_newuserdatauv(L, sizeof *c, 1);
   c->reason = NULL;
   memory_peer_init(&c->peer);
+  snprintf(c->peer.name, sizeof c->peer.name, "%s", address);
   list_init(&c->link);
   luaL_setmetatable(L, CLIENT);
   lua_pushvalue(L, 1);
@@ -349,6 +352,7 @@ static int server_stats(lua_State *L) {
   set(L, "events_total", (double)c->events_total);
   set(L, "slow_total", (double)c->slow_total);
   set(L, "refused_total", (double)c->refused_total);
+  set(L, "connections_refused_total", (double)c->connections_refused_total);
   set(L, "lua_bytes", (double)h->vm->bytes);
   size_t tasks = 0, request_tasks = 0, generations = 0, own_timers = 0, comments = 0;
   list_each (node, &h->generations.vms) {
@@ -388,6 +392,7 @@ static int server_close(lua_State *L) {
   if (h->vm && !h->vm->is_attached) vm_free(h->vm);
   generations_deinit(&h->generations);
   service_deinit(&h->service);
+  gate_unref(&h->process.gate);
   inbox_deinit(&h->inbox);
   if (h->owner) h->owner->guests--;
   else broker_deinit(h->broker), shared_registry_deinit(h->shared);

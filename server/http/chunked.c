@@ -6,7 +6,7 @@
 #include "http/chunked.h"
 #include "base/util.h"
 
-enum { DIGITS_MAX = 16, EXTENSIONS_MAX = 16 << 10 };
+enum { DIGITS_MAX = 16 };
 
 static struct refusal enter(struct chunked *c, bool expected, enum chunked_state state) {
   c->state = (uint8_t)state;
@@ -36,16 +36,16 @@ static struct refusal step_size(struct chunked *c, unsigned char byte, size_t bo
   return ACCEPTED;
 }
 
-static struct refusal step_extension(struct chunked *c, unsigned char byte) {
+static struct refusal step_extension(struct chunked *c, unsigned char byte, size_t max) {
   if (byte == '\r') return enter(c, true, CHUNKED_SIZE_LF);
   if ((byte < ' ' && byte != '\t') || byte == 0x7f) return REFUSED(400, "bad chunk extension");
-  return ++c->extension_len > EXTENSIONS_MAX ? REFUSED(413, "chunk extensions too long") : ACCEPTED;
+  return ++c->extension_len > max ? REFUSED(413, "chunk extensions too long") : ACCEPTED;
 }
 
-static struct refusal step(struct chunked *c, unsigned char byte, size_t body_max) {
+static struct refusal step(struct chunked *c, unsigned char byte, const struct proto_limits *limits) {
   switch ((enum chunked_state)c->state) {
-  case CHUNKED_SIZE: return step_size(c, byte, body_max);
-  case CHUNKED_EXTENSION: return step_extension(c, byte);
+  case CHUNKED_SIZE: return step_size(c, byte, limits->body);
+  case CHUNKED_EXTENSION: return step_extension(c, byte, limits->chunk_extensions);
   case CHUNKED_SIZE_LF: return enter(c, byte == '\n', c->size ? CHUNKED_DATA : CHUNKED_END_CR);
   case CHUNKED_DATA_CR: return enter(c, byte == '\r', CHUNKED_DATA_LF);
   case CHUNKED_DATA_LF: return enter(c, byte == '\n', CHUNKED_SIZE);
@@ -57,7 +57,7 @@ static struct refusal step(struct chunked *c, unsigned char byte, size_t body_ma
   return ACCEPTED;
 }
 
-size_t chunked_take(struct chunked *c, struct span in, size_t body_max, struct span *data,
+size_t chunked_take(struct chunked *c, struct span in, const struct proto_limits *limits, struct span *data,
                     struct refusal *refusal) {
   size_t taken = 0;
   *data = (struct span){0};
@@ -68,7 +68,7 @@ size_t chunked_take(struct chunked *c, struct span in, size_t body_max, struct s
       if (!c->size) c->state = CHUNKED_DATA_CR;
       return taken + data->len;
     }
-    *refusal = step(c, (unsigned char)in.bytes[taken], body_max);
+    *refusal = step(c, (unsigned char)in.bytes[taken], limits);
     if (refusal->status) break;
     taken++;
   }

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "base/span.h"
+#include "http/proto.h"
 #include "http/refusal.h"
 
 enum chunked_state {
@@ -30,5 +30,5 @@ struct chunked {
 
 // Takes bytes up to the end of the next run of data, of the body or of the input, and returns how many; the
 // run, maybe empty, goes to *data. A refused body has *refusal set. Worker thread.
-size_t chunked_take(struct chunked *c, struct span in, size_t body_max, struct span *data,
+size_t chunked_take(struct chunked *c, struct span in, const struct proto_limits *limits, struct span *data,
                     struct refusal *refusal);

@@ -82,7 +82,7 @@ static size_t feed_length(struct http1 *h, const char *bytes, size_t len) {
 static size_t feed_chunked(struct http1 *h, const char *bytes, size_t len) {
   struct refusal refusal = ACCEPTED;
   struct span data;
-  size_t taken = chunked_take(&h->chunked, (struct span){bytes, len}, h->limits->body, &data, &refusal);
+  size_t taken = chunked_take(&h->chunked, (struct span){bytes, len}, h->limits, &data, &refusal);
   if (data.len) h->proto.sink->on_body(&h->proto, data.bytes, data.len);
   if (refusal.status) refuse(h, refusal);
   else if (h->chunked.state == CHUNKED_DONE) end_body(h);

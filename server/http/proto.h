@@ -62,5 +62,6 @@ struct proto {
 };
 
 struct proto_limits {
-  size_t head, target, fields, body; // bytes, bytes, count, bytes; borrowed from the settings
+  size_t head, target, fields, body,
+      chunk_extensions; // bytes, but fields a count; borrowed from the settings
 };

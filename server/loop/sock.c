@@ -12,14 +12,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include "base/log.h"
 
-enum { BACKLOG = 4096, ACCEPTS_PER_TURN = 64 };
-static const double PAUSE_SECONDS = 0.1;
+enum {
+  BACKLOG = 4096, // of connections not accepted yet; the kernel's net.core.somaxconn goes first
+  ACCEPTS_PER_TURN = 64,
+  KEEP_IDLE = 30, // seconds
+  KEEP_INTERVAL = 10,
+  KEEP_COUNT = 3
+};
+static const double PAUSE_SECONDS = 0.1, LOG_EVERY = 1;
 
 static int fail(char error[SOCK_ERROR_MAX], int fd, const char *address, const char *what) {
   int cause = errno;
@@ -147,14 +154,53 @@ size_t sock_peer(int fd, char *out, size_t cap) {
   return (size_t)snprintf(out, cap, "unix");
 }
 
+size_t sock_descriptors_max(void) {
+  struct rlimit r;
+  if (getrlimit(RLIMIT_NOFILE, &r) < 0) return 1024;
+  return r.rlim_cur == RLIM_INFINITY ? 1 << 20 : (size_t)r.rlim_cur;
+}
+
+// Accepted sockets inherit all of this. A peer that is gone while nothing is sent shows after KEEP_IDLE and a
+// few probes: without them it would be a connection for ever.
+void sock_set_send_timeout(int fd, double seconds) {
+  int on = 1, idle = KEEP_IDLE, interval = KEEP_INTERVAL, count = KEEP_COUNT;
+  unsigned ms = (unsigned)MIN(seconds * 1e3, 1e9);
+  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+  setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+}
+
+static int accept_one(int listening) { return accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC); }
+
+static void open_spare(struct listener *l) { l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC); }
+
+// Who waits is told rather than left to wait: each in turn gets the spare descriptor.
+static void turn_away(struct listener *l) {
+  for (int i = 0; i < ACCEPTS_PER_TURN && l->spare >= 0; i++) {
+    close(l->spare);
+    int fd = accept_one(l->io.fd);
+    if (fd >= 0) l->on_full(l, fd);
+    open_spare(l);
+    if (fd < 0) return;
+  }
+}
+
+// The kernel would report the same connection again and again, so the listener rests.
 static void pause_listener(struct listener *l) {
+  if (l->loop->now - l->logged_at >= LOG_EVERY) {
+    l->logged_at = l->loop->now;
+    log_message(LOG_WARN, "no descriptor for a new connection: raise `ulimit -n`");
+  }
+  turn_away(l);
   ev_io_stop(l->loop->ev, &l->io);
   loop_arm(l->loop, &l->pause, l->loop->now + PAUSE_SECONDS);
-  if (!l->paused++) log_message(LOG_WARN, "no descriptor for a new connection: raise `ulimit -n`");
 }
 
 static void on_pause_over(struct timer *t) {
   struct listener *l = container_of(t, struct listener, pause);
+  if (l->spare < 0) open_spare(l);
   ev_io_start(l->loop->ev, &l->io);
 }
 
@@ -162,7 +208,7 @@ static void on_connection(struct ev_loop *ev, struct ev_io *w, int events) {
   (void)ev, (void)events;
   struct listener *l = container_of(w, struct listener, io);
   for (int i = 0; i < ACCEPTS_PER_TURN && ev_is_active(&l->io); i++) {
-    int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = accept_one(w->fd);
     if (fd >= 0) l->on_accept(l, fd);
     else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) pause_listener(l);
     else if (errno != ECONNABORTED && errno != EINTR && errno != EPROTO) return;
@@ -172,6 +218,8 @@ static void on_connection(struct ev_loop *ev, struct ev_io *w, int events) {
 void listener_start(struct listener *l, struct loop *loop, int fd) {
   l->loop = loop;
   l->pause = (struct timer){.on_fire = on_pause_over};
+  l->logged_at = -LOG_EVERY;
+  open_spare(l);
   ev_io_init(&l->io, on_connection, fd, EV_READ);
   ev_io_start(loop->ev, &l->io);
 }
@@ -179,4 +227,6 @@ void listener_start(struct listener *l, struct loop *loop, int fd) {
 void listener_stop(struct listener *l) {
   loop_disarm(l->loop, &l->pause);
   ev_io_stop(l->loop->ev, &l->io);
+  if (l->spare >= 0) close(l->spare);
+  l->spare = -1;
 }

@@ -3,7 +3,7 @@
 #pragma once
 #include "loop/loop.h"
 
-enum { SOCK_ERROR_MAX = 256, SOCK_NAME_MAX = 140 };
+enum { SOCK_ERROR_MAX = 256, SOCK_NAME_MAX = 140, SOCK_PEER_MAX = 46 };
 
 // Opens a listening, non-blocking socket at "HOST:PORT", "[V6]:PORT", ":PORT", "unix:PATH" or "fd:N". Where
 // `share`, several sockets may listen at one TCP port (SO_REUSEPORT). Returns the descriptor, or -1 with what
@@ -16,12 +16,21 @@ void sock_name(int fd, char out[SOCK_NAME_MAX]);
 // Writes the address of a connected socket's peer without its port; "unix" for one of the UNIX domain.
 size_t sock_peer(int fd, char *out, size_t cap);
 
+// How many descriptors the process may have open.
+size_t sock_descriptors_max(void);
+
+// Connections accepted on `fd` are given up where sent bytes find no acknowledgement for `seconds`, or where
+// a silent peer has gone without a word.
+void sock_set_send_timeout(int fd, double seconds);
+
 struct listener {
   struct loop *loop;
   struct ev_io io;
   struct timer pause;
+  int spare;                                     // a descriptor to close when there is no other; -1: none
+  double logged_at;                              // when it said last that there is none
   void (*on_accept)(struct listener *l, int fd); // takes the non-blocking fd
-  unsigned long paused;                          // how often descriptors had run out
+  void (*on_full)(struct listener *l, int fd);   // the same where there is no other: close it at once
 };
 
 // Accepts on a listening descriptor, which stays the caller's.

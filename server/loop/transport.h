@@ -20,8 +20,9 @@ struct transport_ops {
   ssize_t (*read)(struct transport *t, void *into, size_t len);               // bytes read, or an IO_ code
   ssize_t (*writev)(struct transport *t, const struct iovec *iov, int count); // bytes taken, or an IO_ code
   void (*want)(struct transport *t, bool read, bool write);                   // which upward calls are wished
-  void (*shutdown)(struct transport *t);          // ends our side, after what is sent
-  void (*close)(struct transport *t, bool reset); // frees it; `reset`: the peer sees an error, not an end
+  void (*shutdown)(struct transport *t);            // ends our side, after what is sent
+  void (*close)(struct transport *t, bool reset);   // frees it; `reset`: the peer sees an error, not an end
+  void (*bound)(struct transport *t, size_t bytes); // that the kernel may keep unsent for the peer
   size_t (*peer)(const struct transport *t, char *out, size_t cap); // the peer's address as text, its length
 };
 

@@ -41,6 +41,8 @@ static void memory_close(struct transport *t, bool reset) {
   p->wants_read = p->wants_write = false;
 }
 
+static void memory_bound(struct transport *t, size_t bytes) { (void)t, (void)bytes; }
+
 static size_t memory_name(const struct transport *t, char *out, size_t cap) {
   size_t len = MIN(strlen(of(t)->name), cap);
   memcpy(out, of(t)->name, len);
@@ -52,6 +54,7 @@ static const struct transport_ops memory_ops = {.read = memory_read,
                                                 .want = memory_want,
                                                 .shutdown = memory_shutdown,
                                                 .close = memory_close,
+                                                .bound = memory_bound,
                                                 .peer = memory_name};
 
 void memory_peer_init(struct memory_peer *p) {

@@ -11,14 +11,12 @@
 #include "loop/sock.h"
 #include "loop/transport.h"
 
-enum { PEER_MAX = 46 }; // of an IPv6 address as text
-
 struct socket_transport {
   struct transport transport;
   struct loop *loop;
   struct ev_io io;
   uint8_t peer_len;
-  char peer[PEER_MAX]; // from the start: a socket that was reset has none any more
+  char peer[SOCK_PEER_MAX]; // from the start: a socket that was reset has none any more
 };
 
 static struct socket_transport *of(const struct transport *t) {
@@ -60,6 +58,11 @@ static void socket_close(struct transport *t, bool reset) {
   free(s);
 }
 
+static void socket_bound(struct transport *t, size_t bytes) {
+  int limit = (int)MIN(bytes, (size_t)INT32_MAX / 2);
+  setsockopt(of(t)->io.fd, SOL_SOCKET, SO_SNDBUF, &limit, sizeof limit);
+}
+
 static size_t socket_peer(const struct transport *t, char *out, size_t cap) {
   const struct socket_transport *s = of(t);
   size_t len = MIN((size_t)s->peer_len, cap);
@@ -72,6 +75,7 @@ static const struct transport_ops socket_ops = {.read = socket_read,
                                                 .want = socket_want,
                                                 .shutdown = socket_shutdown,
                                                 .close = socket_close,
+                                                .bound = socket_bound,
                                                 .peer = socket_peer};
 
 static void on_ready(struct ev_loop *ev, struct ev_io *w, int events) {

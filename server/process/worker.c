@@ -13,6 +13,7 @@
 #include "script/generations.h"
 #include "script/vm.h"
 #include "script/watchdog.h"
+#include "serve/gate.h"
 
 enum worker_state { WORKER_STARTING, WORKER_READY, WORKER_FAILED, WORKER_ENDING };
 
@@ -83,13 +84,20 @@ static void on_accept(struct listener *l, int fd) {
   service_accept(&a->worker->service, transport_socket_new(&a->worker->loop, fd));
 }
 
+static void on_full(struct listener *l, int fd) {
+  struct accepting *a = container_of(l, struct accepting, listener);
+  service_turn_away(&a->worker->service, transport_socket_new(&a->worker->loop, fd));
+}
+
 static void swap(struct worker *w, struct vm *vm) { generations_swap(&w->generations, vm); }
 
 static void serve(struct worker *w, struct vm *vm) {
   (void)vm;
   w->listens = true;
   for (size_t i = 0; i < w->config.listener_count; i++) {
-    w->accepting[i] = (struct accepting){.listener = {.on_accept = on_accept}, .worker = w};
+    w->accepting[i] =
+        (struct accepting){.listener = {.on_accept = on_accept, .on_full = on_full}, .worker = w};
+    sock_set_send_timeout(w->config.listeners[i], w->config.settings->timeouts.send);
     listener_start(&w->accepting[i].listener, &w->loop, w->config.listeners[i]);
   }
 }
@@ -175,6 +183,8 @@ static bool wait_ready(struct worker *w) {
 struct worker *worker_new(const struct worker_config *config) {
   struct worker *w = xcalloc(1, sizeof *w);
   w->config = *config;
+  gate_ref(&config->process->gate, config->settings->limits.connections,
+           config->settings->limits.connections_per_address);
   w->accepting = xcalloc(config->listener_count + 1, sizeof *w->accepting);
   w->ended = (struct message){.deliver = on_ended};
   list_init(&w->ended.link);
@@ -183,6 +193,7 @@ struct worker *worker_new(const struct worker_config *config) {
   bool has_thread = thread_start(&w->thread, worker_main, w) == 0;
   if (has_thread && wait_ready(w)) return w;
   if (has_thread) pthread_join(w->thread, NULL);
+  gate_unref(&config->process->gate);
   free(w->accepting);
   free(w);
   return NULL;
@@ -204,6 +215,7 @@ void worker_quit(struct worker *w) { tell(w, quit, NULL); }
 
 void worker_free(struct worker *w) {
   pthread_join(w->thread, NULL);
+  gate_unref(&w->config.process->gate);
   pthread_mutex_destroy(&w->lock);
   pthread_cond_destroy(&w->changed);
   free(w->accepting);

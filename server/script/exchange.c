@@ -10,14 +10,9 @@
 #include "script/task.h"
 #include "script/vm.h"
 #include "serve/conn.h"
+#include "serve/error_reply.h"
 
 enum { ROUTE_NOT_FOUND = 0, ROUTE_OTHER_METHOD = -1 }; // beside the application's own, which count from 1
-
-static const struct field TEXT = {{"Content-Type", 12}, {"text/plain; charset=utf-8", 25}};
-
-static void answer_plainly(struct stream *s, int status, const char *text) {
-  stream_reply(s, status, &TEXT, 1, span_of(text));
-}
 
 static void wake_waiters(struct exchange *ex) {
   for (struct list *node; (node = list_shift(&ex->waiters));)
@@ -91,7 +86,7 @@ static void on_task_end(struct task *t, int status) {
   ex->task = NULL;
   struct stream *s = ex->stream;
   if (s && s->state == STREAM_WAITING)
-    answer_plainly(s, status == LUA_ERRMEM ? 503 : 500, "Internal Server Error\n");
+    error_reply(s, status == LUA_ERRMEM ? 503 : 500, "Internal Server Error");
   else if (s && status != LUA_OK) stream_end(s, REASON_ERROR, true);
   else if (s && !ex->detached) stream_end(s, REASON_FINISHED, false);
   if (ex->vm->is_retired) let_go(ex);
@@ -156,13 +151,13 @@ static bool has_too_many_pairs(const struct vm *vm, struct span query) {
 static int route_of(struct vm *vm, struct stream *s, struct route_match *match) {
   const struct request *r = s->request;
   char scratch[r->path.len + 1];
-  if (has_too_many_pairs(vm, r->query)) return answer_plainly(s, 400, "too many query parameters\n"), -2;
+  if (has_too_many_pairs(vm, r->query)) return error_reply(s, 400, "too many query parameters"), -2;
   if (r->path.len == 1 && r->path.bytes[0] == '*') return match->allowed = ~0u, ROUTE_OTHER_METHOD;
   switch (router_match(vm->router, r->method, r->path, scratch, match)) {
   case ROUTE_FOUND: return match->route;
   case ROUTE_NO_METHOD: return ROUTE_OTHER_METHOD;
   case ROUTE_NO_PATH: return ROUTE_NOT_FOUND;
-  default: return answer_plainly(s, 400, "malformed path\n"), -2;
+  default: return error_reply(s, 400, "malformed path"), -2;
   }
 }
 
@@ -178,7 +173,7 @@ void exchange_begin(struct vm *vm, struct stream *s) {
   ex->task = task_start(vm, answer, ex, on_task_end);
   if (!ex->task) {
     free(ex);
-    answer_plainly(s, 503, "out of memory\n");
+    error_reply(s, 503, "out of memory");
     return;
   }
   ex->task->exchange = ex;

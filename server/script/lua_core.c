@@ -202,6 +202,7 @@ static int core_stats(lua_State *L) {
               {"bytes_total", c->bytes_total},
               {"slow_total", c->slow_total},
               {"refused_total", c->refused_total},
+              {"connections_refused_total", c->connections_refused_total},
               {"dropped_total", c->dropped_total},
               {"channels", channels.channels},
               {"channel_bytes", channels.bytes},
@@ -289,6 +290,7 @@ static int core_where(lua_State *L) {
 
 static void open_core(lua_State *L, struct vm *vm) {
   static const luaL_Reg functions[] = {{"answer", core_answer},
+                                       {"prefers_json", core_prefers_json},
                                        {"open", core_open_stream},
                                        {"sender", core_sender},
                                        {"pump", core_pump},

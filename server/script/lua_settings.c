@@ -10,7 +10,7 @@
 #include "script/settings_lists.h"
 #include "base/util.h"
 
-enum kind { KIND_SIZE, KIND_SECONDS, KIND_BOOLEAN, KIND_LEVEL, KIND_FORMAT, KIND_NAMES };
+enum kind { KIND_SIZE, KIND_SIZE_OR_0, KIND_SECONDS, KIND_BOOLEAN, KIND_LEVEL, KIND_FORMAT, KIND_NAMES };
 
 #define ROW(group, name, what) \
   { #group, #name, what, offsetof(struct settings, group.name) }
@@ -23,6 +23,11 @@ static const struct row {
     ROW(limits, target, KIND_SIZE),
     ROW(limits, fields, KIND_SIZE),
     ROW(limits, body, KIND_SIZE),
+    ROW(limits, chunk_extensions, KIND_SIZE),
+    ROW(limits, requests, KIND_SIZE),
+    ROW(limits, connections, KIND_SIZE_OR_0),
+    ROW(limits, connections_per_address, KIND_SIZE),
+    ROW(limits, send_buffer, KIND_SIZE),
     ROW(limits, query_pairs, KIND_SIZE),
     ROW(limits, event, KIND_SIZE),
     ROW(limits, queue_high, KIND_SIZE),
@@ -66,9 +71,10 @@ static int level_of(const char *name) {
 }
 
 static void read_size(lua_State *L, const struct row *r, size_t *into) {
-  int ok;
+  int ok, least = r->kind == KIND_SIZE;
   lua_Integer n = lua_tointegerx(L, -1, &ok);
-  if (!ok || lua_type(L, -1) != LUA_TNUMBER || n < 1) bad_value(L, r, "a whole number of 1 or more");
+  if (!ok || lua_type(L, -1) != LUA_TNUMBER || n < least)
+    bad_value(L, r, least ? "a whole number of 1 or more" : "a whole number of 0 or more");
   *into = (size_t)n;
 }
 
@@ -83,7 +89,8 @@ static void read_value(lua_State *L, const struct row *r, struct settings *s) {
   void *into = (char *)s + r->offset;
   const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
   switch (r->kind) {
-  case KIND_SIZE: read_size(L, r, into); break;
+  case KIND_SIZE:
+  case KIND_SIZE_OR_0: read_size(L, r, into); break;
   case KIND_SECONDS: read_seconds(L, r, into); break;
   case KIND_BOOLEAN:
     if (!lua_isboolean(L, -1)) bad_value(L, r, "true or false");

@@ -6,6 +6,7 @@
 #include <math.h>
 #include "base/mem.h"
 #include "event/sse.h"
+#include "http/accept.h"
 #include "script/lua_event.h"
 #include "script/task.h"
 #include "script/vm.h"
@@ -92,8 +93,9 @@ static bool is_token_byte(unsigned char c) {
 }
 
 static const char *field_refusal(struct span name, struct span value) {
-  static const char *const framing[] = {"content-length", "transfer-encoding", "connection",
-                                        "keep-alive",     "upgrade",           "date"};
+  static const char *const framing[] = {"content-length", "transfer-encoding", "connection", "keep-alive",
+                                        "upgrade",        "trailer",           "date"};
+  if (name.len > 256) return "the name is longer than 256 bytes";
   for (size_t i = 0; i < name.len; i++)
     if (!is_token_byte((unsigned char)name.bytes[i])) return "the name may hold letters, digits and '-' only";
   if (!name.len) return "the name is empty";
@@ -141,6 +143,12 @@ static int check_status(lua_State *L, int index) {
   if (!is_integer || lua_type(L, index) != LUA_TNUMBER || status < 200 || status > 599)
     raise_error(L, "status: expected an integer from 200 to 599, got %s", luaL_tolstring(L, index, NULL));
   return (int)status;
+}
+
+int core_prefers_json(lua_State *L) {
+  struct exchange *ex = exchange_check(L, 1);
+  lua_pushboolean(L, ex && ex->request && accept_prefers_json(ex->request));
+  return 1;
 }
 
 int core_answer(lua_State *L) {

@@ -10,12 +10,14 @@
 #include "base/mem.h"
 #include "http/http1.h"
 #include "serve/access.h"
+#include "serve/error_reply.h"
 
 static const double LINGER_SECONDS = 2;
 
 static void on_request(struct proto *p, struct request *r) {
   struct conn *c = p->owner;
   c->stream = stream_new(c, r);
+  c->requests++;
 }
 
 static void on_body(struct proto *p, const char *bytes, size_t len) {
@@ -80,7 +82,7 @@ ssize_t conn_writev(struct conn *c, const struct iovec *iov, int n) {
 }
 
 bool conn_keeps_alive(const struct conn *c, const struct request *r) {
-  bool more_to_come = !c->has_ended || c->in.len;
+  bool more_to_come = (!c->has_ended || c->in.len) && c->requests < c->service->settings->limits.requests;
   return r->keep_alive && !c->service->draining && more_to_come && c->stream->body_done;
 }
 
@@ -95,6 +97,7 @@ void conn_close(struct conn *c, enum close_reason reason, bool reset) {
   counter_add(&c->service->counters.connections_open, -1);
   c->proto->ops->free(c->proto);
   c->transport->ops->close(c->transport, reset);
+  gate_leave(&c->service->process->gate, &c->pass);
   buf_deinit(&c->in);
   free(c);
 }
@@ -115,29 +118,27 @@ static void linger(struct conn *c) {
 
 // Answers bytes that are no request. What does not fit into the socket at once is not worth waiting for.
 static void refuse(struct conn *c, int status, const char *why) {
-  struct buf out = {0};
-  struct field type = {SPAN("Content-Type"), SPAN("text/plain; charset=utf-8")};
-  struct response head = {.status = status,
-                          .framing = FRAMING_LENGTH,
-                          .content_length = strlen(why) + 1,
-                          .minor = 1,
-                          .fields = &type,
-                          .field_count = 1,
-                          .date = service_date(c->service)};
   counter_add(&c->service->counters.refused_total, 1);
   access_refused(c, status, why);
-  c->proto->ops->write_head(c->proto, &head, &out);
-  buf_printf(&out, "%s\n", why);
-  ssize_t taken = conn_writev(c, &(struct iovec){out.bytes, out.len}, 1);
-  buf_deinit(&out);
-  if (taken > 0) linger(c);
+  if (error_refuse(c, status, why)) linger(c);
   else conn_close(c, REASON_ERROR, false);
+}
+
+// What has come already is read first: a close with unread bytes would reset the connection.
+void conn_turn_away(struct conn *c, const char *why, bool may_linger) {
+  bool is_told = error_refuse(c, 503, why);
+  if (is_told && may_linger) {
+    linger(c);
+    return;
+  }
+  c->transport->ops->read(c->transport, c->service->scratch, SCRATCH_LEN);
+  c->transport->ops->shutdown(c->transport);
+  conn_close(c, REASON_ERROR, false);
 }
 
 // A refusal inside a body: the request was handed up, so whoever works on it is told first.
 static void refuse_body(struct conn *c, int status, const char *why) {
   struct stream *s = c->stream;
-  struct field type = {SPAN("Content-Type"), SPAN("text/plain; charset=utf-8")};
   if (s->state == STREAM_OPEN) {
     conn_close(c, REASON_CLIENT_CLOSED, false);
     return;
@@ -146,7 +147,7 @@ static void refuse_body(struct conn *c, int status, const char *why) {
   if (s->ops) s->ops->on_gone(s, status == 408 ? REASON_TIMEOUT : REASON_ERROR);
   s->ops = NULL;
   counter_add(&c->service->counters.refused_total, 1);
-  stream_reply(s, status, &type, 1, span_of(why));
+  error_reply(s, status, why);
 }
 
 static void refuse_pending(struct conn *c) {
@@ -180,6 +181,7 @@ static bool has_event_stream(const struct conn *c) {
 }
 
 void conn_stream_opened(struct conn *c) {
+  c->transport->ops->bound(c->transport, c->service->settings->limits.send_buffer);
   c->is_over = c->has_ended || !is_silent(buf_span(&c->in));
   buf_deinit(&c->in);
   want_read(c);
@@ -275,9 +277,9 @@ static void on_timer(struct timer *t) {
   } else on_deadline(c);
 }
 
-struct conn *conn_open(struct service *s, struct transport *t) {
+struct conn *conn_open(struct service *s, struct transport *t, struct gate_pass pass) {
   struct conn *c = xmalloc(sizeof *c);
-  *c = (struct conn){.service = s, .transport = t, .timer = {.on_fire = on_timer}};
+  *c = (struct conn){.service = s, .transport = t, .pass = pass, .timer = {.on_fire = on_timer}};
   t->sink = &transport_sink, t->owner = c;
   c->proto = http1_new(&proto_sink, &s->limits);
   c->proto->owner = c;

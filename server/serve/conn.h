@@ -27,12 +27,18 @@ struct conn {
   bool has_ended;    // the client has ended its side
   bool is_announced; // the present request has been handed up
   bool is_over;      // the client of an event stream has left or said more than it may
-  uint16_t refused;  // status to answer bytes that are no request with
+  uint32_t requests; // so far
+  struct gate_pass pass;
+  uint16_t refused; // status to answer bytes that are no request with
   const char *refusal;
 };
 
-// Takes a transport into service. The connection frees itself.
-struct conn *conn_open(struct service *s, struct transport *t);
+// Takes a transport into service, and what it holds of the gate. The connection frees itself.
+struct conn *conn_open(struct service *s, struct transport *t, struct gate_pass pass);
+
+// Answers 503 before anything is read, and closes: at once, or when the client has had time to read that.
+// Frees it.
+void conn_turn_away(struct conn *c, const char *why, bool linger);
 
 // Ends it at once; its stream ends with `reason`. Frees it.
 void conn_close(struct conn *c, enum close_reason reason, bool reset);

@@ -4,15 +4,28 @@
 #include "serve/service.h"
 #include <stdlib.h>
 #include <time.h>
+#include "base/log.h"
 #include "base/mem.h"
+#include "loop/sock.h"
 #include "serve/conn.h"
 
+enum { FLUSHES_MAX = 1000 };
+static const double FLUSH_SECONDS = 0.01;
+
+// One event may be for every stream there is, and a write takes microseconds: after so many the loop looks
+// whether anything else has come.
 static bool flush_dirty(struct loop_hook *h) {
   struct service *s = container_of(h, struct service, flush_hook);
+  double until = s->loop->now + FLUSH_SECONDS;
   struct list now;
   list_init(&now);
   list_splice(&now, &s->dirty);
-  for (struct list *node; (node = list_shift(&now));) stream_flush(container_of(node, struct stream, dirty));
+  for (int n = 0; n < FLUSHES_MAX && !list_empty(&now); n++) {
+    stream_flush(container_of(list_shift(&now), struct stream, dirty));
+    if (clock_now(s->loop->clock) >= until) break;
+  }
+  list_splice(&now, &s->dirty); // what is left goes first in the next turn
+  list_splice(&s->dirty, &now);
   return !list_empty(&s->dirty);
 }
 
@@ -24,7 +37,8 @@ void service_init(struct service *s, struct loop *loop, const struct settings *s
                         .limits = {.head = settings->limits.head,
                                    .target = settings->limits.target,
                                    .fields = settings->limits.fields,
-                                   .body = settings->limits.body},
+                                   .body = settings->limits.body,
+                                   .chunk_extensions = settings->limits.chunk_extensions},
                         .flush_hook = {.run = flush_dirty},
                         .last_chunk = event_of_bytes(SPAN("0\r\n\r\n")),
                         .date_second = -1,
@@ -48,7 +62,29 @@ void service_deinit(struct service *s) {
   free(s->scratch);
 }
 
-void service_accept(struct service *s, struct transport *t) { conn_open(s, t); }
+static void note_refused(struct service *s, const char *why) {
+  uint64_t count;
+  if (gate_should_log(&s->process->gate, s->loop->now, &count))
+    log_message(LOG_WARN, "%s: %llu refused", why, (unsigned long long)count);
+}
+
+void service_accept(struct service *s, struct transport *t) {
+  struct gate_pass pass = {0};
+  char text[SOCK_PEER_MAX];
+  struct span peer = {text, t->ops->peer(t, text, sizeof text)};
+  if (trusted_has_peer(&s->settings->trusted_proxies, peer)) peer = SPAN("");
+  const char *why = gate_enter(&s->process->gate, peer, &pass);
+  struct conn *c = conn_open(s, t, pass);
+  if (!why) return;
+  counter_add(&s->counters.connections_refused_total, 1);
+  note_refused(s, why);
+  conn_turn_away(c, why, gate_may_linger(&s->process->gate, &c->pass));
+}
+
+void service_turn_away(struct service *s, struct transport *t) {
+  counter_add(&s->counters.connections_refused_total, 1);
+  conn_turn_away(conn_open(s, t, (struct gate_pass){0}), "too many connections", false);
+}
 
 static void leave_soon(struct service *s, struct stream *stream, enum close_reason reason) {
   stream_leave(stream, service_random(s) * s->settings->shutdown.window, reason);

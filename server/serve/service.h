@@ -8,6 +8,7 @@
 #include "event/event.h"
 #include "http/proto.h"
 #include "loop/loop.h"
+#include "serve/gate.h"
 
 struct broker;
 struct shared_registry;
@@ -25,6 +26,7 @@ struct service_ops {
 
 struct counters {
   uint64_t connections_open, connections_total;
+  uint64_t connections_refused_total;     // one too many
   uint64_t streams_open, streams_total;   // event streams
   uint64_t requests_total, refused_total; // refused: not HTTP as it should be
   uint64_t events_total, bytes_total;     // handed to clients
@@ -32,8 +34,9 @@ struct counters {
   uint64_t dropped_total;                 // events that a slow subscriber did not get
 };
 
-// What the worker's process knows; written by its main thread.
+// What the worker's process knows; written by its main thread, but for the gate.
 struct process_state {
+  struct gate gate;
   atomic_uint generation; // that is served
   atomic_ulong reloads_total, reloads_failed_total;
   struct sources *sources; // where the application's files are watched; else NULL
@@ -74,8 +77,11 @@ void service_close_all(struct service *s);
 // The same, and frees the rest.
 void service_deinit(struct service *s);
 
-// Takes a connected transport into service.
+// Takes a connected transport into service, or where there are too many tells its peer so.
 void service_accept(struct service *s, struct transport *t);
+
+// Tells the peer that there are too many connections, and closes at once.
+void service_turn_away(struct service *s, struct transport *t);
 
 // Closes idle connections now, plain requests after their answer, and streams one after the other over
 // settings.shutdown.window seconds, each with a jittered `retry:` and a clean end.

@@ -128,7 +128,8 @@ static void record_deinit(struct record *record) {
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {
-  static const struct proto_limits small = {256, 40, 6, 48}, usual = {16 << 10, 8 << 10, 100, 1 << 20};
+  static const struct proto_limits small = {256, 40, 6, 48, 16},
+                                   usual = {16 << 10, 8 << 10, 100, 1 << 20, 16 << 10};
   if (!len) return 0;
   const struct proto_limits *limits = bytes[0] & 0x80 ? &small : &usual;
   struct span in = {(const char *)bytes + 1, len - 1};
