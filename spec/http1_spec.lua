@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Every vector through the whole server, whole and in pieces: the outcome depends on the bytes alone.
 local helper = require "spec.helper"
+local responses_of = require "spec.responses"
 local vectors = require "spec.vectors.http1"
 
 local APP = [[
@@ -22,23 +23,6 @@ local function feed(server, client, bytes, piece)
     repeat local turns = server:turn() until turns < 1000
     if client:state() ~= "open" then return end
   end
-end
-
--- The responses in `bytes` as { status, head, body }; fails on anything that is no response.
-local function responses_of(bytes, is_head)
-  local list, at = {}, 1
-  while at <= #bytes do
-    local head, from = bytes:match("^(HTTP/1%.1 %d%d%d.-\r\n)\r\n()", at)
-    assert(head, "no response: " .. bytes:sub(at, at + 80))
-    local status, length = tonumber(head:sub(10, 12)), tonumber(head:match("\r\nContent%-Length: (%d+)\r\n"))
-    local is_bare = status == 100 or status == 204
-    assert.equal(is_bare, length == nil)
-    if is_bare or is_head then length = 0 end
-    assert(#bytes >= from + length - 1, "the body is cut")
-    list[#list + 1] = { status = status, head = head, body = bytes:sub(from, from + length - 1) }
-    at = from + length
-  end
-  return list
 end
 
 local function is_closed(client) return client:state() == "ended" or client:state() == "closed" end
@@ -68,6 +52,43 @@ local function check(server, vector, piece)
   server:turn()
   assert.equal("closed", client:state())
 end
+
+-- The statuses of what comes back for `bytes` in two reads.
+local function outcome(server, bytes, at)
+  local client = server.core:connect() -- not kept by `server`: there are thousands
+  client:send(bytes:sub(1, at))
+  server:turn()
+  if client:state() == "open" then client:send(bytes:sub(at + 1)) end
+  server:turn()
+  local list = { is_closed(client) }
+  for status in client:take():gmatch "HTTP/1%.1 (%d%d%d) " do
+    if status ~= "100" then list[#list + 1] = status end
+  end
+  client:reset()
+  server:turn()
+  return table.concat(list, " ", 2) .. (list[1] and " closed" or "")
+end
+
+describe("http1, split in two at each offset", function()
+  it("has the outcome of the whole", function()
+    local server = helper.serve(APP, { settings = { log = { access = false } } })
+    local splits = 0
+    for _, vector in ipairs(vectors) do
+      local is_unread = vector.bytes:find "^GET [^\r\n]+\r\nHost: a\r\nContent%-Length"
+      if #vector.bytes <= 120 and not is_unread then
+        local whole = outcome(server, vector.bytes, #vector.bytes)
+        for at = 1, #vector.bytes - 1 do
+          splits = splits + 1
+          local split = outcome(server, vector.bytes, at)
+          if split ~= whole then error(("%s at %d: %s, not %s"):format(vector.name, at, split, whole)) end
+        end
+      end
+      collectgarbage()
+    end
+    assert(splits > 10000, splits)
+    server:close()
+  end)
+end)
 
 for _, mode in ipairs { { "whole", math.maxinteger }, { "byte by byte", 1 }, { "in pieces of 7 bytes", 7 } } do
   describe("http1, " .. mode[1], function()

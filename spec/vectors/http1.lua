@@ -97,6 +97,12 @@ add("expect continue", post("Content-Length: 3\r\nExpect: 100-Continue\r\n", "ab
   { next = 200, body = "abc" })
 add("expect continue without a body", get "Expect: 100-continue\r\n", 200, OPEN)
 add("expect continue over the limit", post "Content-Length: 2000000\r\nExpect: 100-continue\r\n", 413)
+add("expect continue, chunked", post("Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n", "3\r\nabc\r\n0\r\n\r\n"), 100,
+  { next = 200, body = "abc" })
+add("expect continue, a chunk over the limit", post("Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n", "100001\r\n"),
+  100, { next = 413, close = true })
+add("expect continue of 2^64 - 1", post "Content-Length: 18446744073709551615\r\nExpect: 100-continue\r\n", 413)
+add("expect nothing", get "Expect:\r\n", 417)
 add("expect junk", get "Expect: junk\r\n", 417)
 add("expect continue and junk", get "Expect: 100-continue\r\nExpect: junk\r\n", 417)
 add("expect list", get "Expect: 100-continue, junk\r\n", 417)
@@ -192,6 +198,13 @@ end
 add("options of a path without a slash", line "OPTIONS x HTTP/1.1", 400)
 add("connect", line "CONNECT a:80 HTTP/1.1" .. "tail", 405)
 add("trace", line "TRACE / HTTP/1.1", 405)
+-- Answered as any request: what follows is not in doubt.
+for _, target in ipairs { "/%zz", "/%2", "/%", "/%00", "/a%00b", "/?" .. ("a&"):rep(200), "/?" .. ("&"):rep(4000) } do
+  add(("target %q"):format(target:sub(1, 20)), line("GET " .. target .. " HTTP/1.1"), 400, OPEN)
+end
+add("200 query pairs", line("GET /?" .. ("a=1&"):rep(199) .. "a=1 HTTP/1.1"), 200, OPEN)
+add("odd query pairs", line "GET /?=x&&&a&a[b]=+&%zz&?=?# HTTP/1.1", 400)
+add("odd query pairs without a fragment", line "GET /?=x&&&a&a[b]=+&%zz&?=? HTTP/1.1", 200, OPEN)
 add("target above the limit", line("GET /?" .. ("x"):rep((8 << 10) - 1) .. " HTTP/1.1"), 414)
 add("1 MiB of target", line("GET /" .. ("x"):rep(1 << 20) .. " HTTP/1.1"), 414)
 for _, method in ipairs { "get", "Get", "gET" } do
