@@ -136,6 +136,7 @@ describe("the program", function()
   it("survives a storm of connections that are reset at once", function()
     local server = program.serve(APP, { arguments = "-l 127.0.0.1:0 -w 2" })
     local stream = server:ask "/stream"
+    read_until(stream, "data: 1\n")
     local descriptors = server:descriptors()
     for i = 1, 5000 do
       local client = socket.tcp()

@@ -18,7 +18,7 @@ end
 describe("the program", function()
   after_each(program.clean)
 
-  for _, signal in ipairs { "USR1", "USR2", "PIPE", "WINCH", "CHLD", "URG" } do
+  for _, signal in ipairs { "USR1", "PIPE", "WINCH", "CHLD", "URG" } do
     it("goes on at SIG" .. signal, function()
       local server = program.serve(APP, { arguments = "-l 127.0.0.1:0 -w 2" })
       local stream = server:ask "/stream"
