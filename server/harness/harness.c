@@ -260,6 +260,15 @@ static int server_turn(lua_State *L) {
   return 1;
 }
 
+// server:step(): one turn; whether there is more to do.
+static int server_step(lua_State *L) {
+  struct harness *h = check_server(L);
+  bool more = poll_clients(h);
+  more |= loop_turn(&h->loop);
+  lua_pushboolean(L, more);
+  return 1;
+}
+
 static int advance_to(struct harness *h, double target) {
   double next;
   settle(h);
@@ -503,6 +512,7 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
                                             {"reload", server_reload},
                                             {"connect", server_connect},
                                             {"turn", server_turn},
+                                            {"step", server_step},
                                             {"jump", server_jump},
                                             {"advance", server_advance},
                                             {"next", server_next},

@@ -9,24 +9,29 @@
 #include "loop/sock.h"
 #include "serve/conn.h"
 
-enum { FLUSHES_MAX = 1000 };
-static const double FLUSH_SECONDS = 0.01;
+enum { FLUSHES_MAX = 500 };
+static const double FLUSH_SECONDS = 0.005;
+
+static void flush_some(struct service *s, struct list *streams) {
+  double until = clock_now(s->loop->clock) + FLUSH_SECONDS;
+  for (int n = 0; n < FLUSHES_MAX && !list_empty(streams); n++) {
+    stream_flush(container_of(list_shift(streams), struct stream, dirty));
+    if (clock_now(s->loop->clock) >= until) return;
+  }
+}
 
 // One event may be for every stream there is, and a write takes microseconds: after so many the loop looks
-// whether anything else has come.
+// whether anything else has come. What is left does not go before what comes then, which would wait for all
+// of it, nor is it put off by that: each has its share of a turn.
 static bool flush_dirty(struct loop_hook *h) {
   struct service *s = container_of(h, struct service, flush_hook);
-  double until = s->loop->now + FLUSH_SECONDS;
-  struct list now;
-  list_init(&now);
-  list_splice(&now, &s->dirty);
-  for (int n = 0; n < FLUSHES_MAX && !list_empty(&now); n++) {
-    stream_flush(container_of(list_shift(&now), struct stream, dirty));
-    if (clock_now(s->loop->clock) >= until) break;
-  }
-  list_splice(&now, &s->dirty); // what is left goes first in the next turn
-  list_splice(&s->dirty, &now);
-  return !list_empty(&s->dirty);
+  struct list fresh;
+  list_init(&fresh);
+  list_splice(&fresh, &s->dirty);
+  flush_some(s, &fresh);
+  flush_some(s, &s->late);
+  list_splice(&s->late, &fresh);
+  return !list_empty(&s->dirty) || !list_empty(&s->late);
 }
 
 void service_init(struct service *s, struct loop *loop, const struct settings *settings,
@@ -46,6 +51,7 @@ void service_init(struct service *s, struct loop *loop, const struct settings *s
                         .scratch = xmalloc(SCRATCH_LEN)};
   list_init(&s->conns);
   list_init(&s->dirty);
+  list_init(&s->late);
   loop_hook_add(loop, &s->flush_hook);
 }
 

@@ -53,6 +53,7 @@ struct service {
   struct proto_limits limits;
   struct list conns;
   struct list dirty; // streams with something to write
+  struct list late;  // those that an earlier turn had no time for
   struct loop_hook flush_hook;
   struct event *last_chunk;
   struct counters counters;

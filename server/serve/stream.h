@@ -41,7 +41,7 @@ struct stream {
   const struct stream_ops *ops;
   void *owner;          // the user's
   struct feed *feed;    // a subscription that it is served from; NULL: none
-  struct list dirty;    // in service.dirty
+  struct list dirty;    // in service.dirty or service.late
   struct event **queue; // `few`, or allocated where more wait
   struct event *few[2];
   uint32_t queue_count, queue_cap;
