@@ -27,7 +27,9 @@ local function text_of(err)
   return "error value: " .. (ok and text or "a " .. type(err) .. " whose __tostring fails")
 end
 
+-- Lua runs the handler also for an overflow inside `load`, whose message is then a failure already.
 local function failure_of(err)
+  if getmetatable(err) == Failure then return err end
   return setmetatable({ err = err, traceback = debug.traceback(text_of(err), 3) }, Failure)
 end
 

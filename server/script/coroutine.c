@@ -25,8 +25,11 @@ int co_resume(lua_State *co, lua_State *from, int nargs, int *nresults) {
   return status;
 }
 
+enum { CLOSE_DEPTH_MAX = 200 }; // as Lua's own limit of C calls, which it does not apply here
+
 int co_close(lua_State *co, lua_State *from) {
   struct vm *vm = vm_of(from);
+  vm->close_depth++;
   lua_State *outer = vm_enter(vm, co);
   prepare(vm, co);
 #if LUA_VERSION_RELEASE_NUM >= 50406
@@ -34,6 +37,7 @@ int co_close(lua_State *co, lua_State *from) {
 #else
   int status = lua_resetthread(co);
 #endif
+  vm->close_depth--;
   vm_leave(vm, outer);
   if (vm->expired && outer) watchdog_plant(outer);
   return status;
@@ -109,6 +113,7 @@ static int propagate(lua_State *L) {
 
 // Runs the <close> variables of a coroutine whose error is on top of L; the error may be another one then.
 static void close_failed(lua_State *L, lua_State *co) {
+  if (vm_of(L)->close_depth >= CLOSE_DEPTH_MAX) return; // they are left to the collector
   lua_xmove(L, co, 1);
   co_close(co, L);
   lua_xmove(co, L, 1);
@@ -143,6 +148,8 @@ static int lua_co_close(lua_State *L) {
   if (state == RUNNING) return luaL_error(L, "cannot close a running coroutine");
   if (state == NORMAL) return luaL_error(L, "cannot close a normal coroutine");
   if (is_task_coroutine(co)) return luaL_error(L, "cannot close the coroutine of a task; use task:cancel()");
+  if (vm_of(L)->close_depth >= CLOSE_DEPTH_MAX)
+    return luaL_error(L, "C stack overflow: too many coroutines close one another");
   if (co_close(co, L) == LUA_OK) return lua_pushboolean(L, 1), 1;
   lua_pushboolean(L, 0);
   lua_xmove(co, L, 1);

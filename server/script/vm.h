@@ -25,6 +25,7 @@ struct vm {
   unsigned generation; // from 1
   char *app;           // path of the application's file, once it is loaded
   bool is_attached, is_retired;
+  unsigned close_depth;        // coroutines that close one another
   size_t bytes, bytes_peak;    // allocated by Lua
   struct router *router;       // the application's; NULL until it is installed
   int answer_ref, closers_ref; // the library's functions that answer a request, that run on_close
