@@ -165,6 +165,13 @@ describe("limits", function()
     end)
   end)
 
+  it("connections_per_address do not hold for trusted_proxies", function()
+    server = helper.serve(APP, { settings = { limits = { connections_per_address = 1 }, trusted_proxies = { "192.0.2.0/24" } } })
+    for _ = 1, 3 do assert.equal(200, (select(2, served "192.0.2.9"))) end
+    assert.equal(200, (select(2, served "198.51.100.1")))
+    assert.equal(503, (select(2, served "198.51.100.1")))
+  end)
+
   describe("of a request", function()
     it("are settings: head, target, fields, body, chunk_extensions", function()
       serve { head = 200, target = 20, fields = 4, body = 10, chunk_extensions = 5 }
