@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Every vector of requests to the real program over TCP, whole and byte by byte, many connections at a time: what the
 -- server makes of the bytes is what it makes of them in memory.
-local program = require "spec.program"
+local process = require "spec.process"
 local responses_of = require "spec.responses"
 local socket = require "socket"
 local vectors = require "spec.vectors.http1"
@@ -81,7 +81,7 @@ function Dialogue:check()
   assert.same(expected(v), without_100(statuses), v.name)
   if v.body then assert.equal(v.body, list[statuses[1] == 100 and 2 or 1].body, v.name) end
   local is_unread = v.bytes:find "^GET [^\r\n]+\r\nHost: a\r\nContent%-Length"
-  self.client:settimeout(program.SECONDS)
+  self.client:settimeout(process.SECONDS)
   if v.close then
     local rest, err, partial = self.client:receive("*a")
     assert.equal("", rest or partial, v.name)
@@ -95,7 +95,7 @@ function Dialogue:check()
 end
 
 local function wait_for_answers(dialogues)
-  local deadline = socket.gettime() + program.SECONDS
+  local deadline = socket.gettime() + process.SECONDS
   for _, d in ipairs(dialogues) do
     while not d:has_answer() and not d.ended and socket.gettime() < deadline do
       socket.select({ d.client }, nil, 1)
@@ -120,11 +120,12 @@ end
 describe("the program answers every vector", function()
   for name, by_byte in pairs { whole = false, ["byte by byte"] = true } do
     it(name, function()
-      finally(program.clean)
-      local server = program.serve(APP, { settings = "{ log = { access = false } }" })
+      process.enter()
+      finally(process.leave)
+      local server = process.serve(APP, { settings = "{ log = { access = false } }" })
       local descriptors = server:descriptors()
       for from = 1, #vectors, AT_ONCE do run(server, from, math.min(#vectors, from + AT_ONCE - 1), by_byte) end
-      program.eventually("the connections to end", function() return server:descriptors() == descriptors end)
+      process.eventually("the connections to end", function() return server:descriptors() == descriptors end)
       server:stop()
       assert.equal("", server:stderr():gsub("[^\n]* info  [^\n]*\n", ""))
     end)

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What only the kernel can show: descriptors that run out, buffers, storms of connections.
 local helper = require "spec.helper"
-local program = require "spec.program"
+local process = require "spec.process"
 local socket = require "socket"
 
 local APP = [[
@@ -17,19 +17,9 @@ app:get("/all", function() return sse.reply(all:subscribe()) end)
 app:get("/publish", function() return all:publish "x" end)
 ]]
 local STATUS_503 = "^HTTP/1%.1 503 Service Unavailable\r\n"
-local eventually = program.eventually
+local eventually = process.eventually
 
 local function stats(server) return helper.json.decode((select(2, server:get "/stats"))) end
-
-local function read_until(client, text)
-  local bytes = ""
-  while not bytes:find(text, 1, true) do
-    local some, err, rest = client:receive(1)
-    assert(some, err)
-    bytes = bytes .. (some or rest)
-  end
-  return bytes
-end
 
 local function count(text, pattern) return select(2, text:gsub(pattern, "")) end
 
@@ -43,21 +33,22 @@ local function own_address()
 end
 
 describe("the program", function()
-  after_each(program.clean)
+  before_each(process.enter)
+  after_each(process.leave)
 
-  for _, workers in ipairs { 1, 2 } do
+  for _, workers in ipairs { "1", "2" } do
     it("has limits.connections in all, with " .. workers .. " worker(s), and room again when some have gone", function()
-      local server = program.serve(APP, { settings = "{ limits = { connections = 20 } }", arguments = "-l 127.0.0.1:0 -w " .. workers })
+      local server = process.serve(APP, { settings = "{ limits = { connections = 20 } }", arguments = { "-l", "127.0.0.1:0", "-w", workers } })
       local clients = {}
       for i = 1, 20 do
         clients[i] = server:ask "/stream"
-        read_until(clients[i], "data: 1\n")
+        process.read_until(clients[i], "data: 1\n")
       end
       for _ = 1, 30 do
         local status, body = server:get "/"
         assert.same({ 503, "too many connections\n" }, { status, body })
       end
-      read_until(clients[20], "data: 5\n")
+      process.read_until(clients[20], "data: 5\n")
       for i = 1, 10 do clients[i]:close() end
       eventually("room", function() return server:get "/" == 200 end)
       assert.matches(" warn  too many connections: %d+ refused\n", server:stderr())
@@ -68,7 +59,7 @@ describe("the program", function()
   end
 
   it("derives limits.connections from the descriptors that it may have", function()
-    local server = program.serve(APP, { before = "ulimit -n 200;" })
+    local server = process.serve(APP, { before = "ulimit -n 200" })
     local clients, first = {}
     for i = 1, 140 do
       clients[i] = server:ask "/never"
@@ -83,17 +74,17 @@ describe("the program", function()
 
   it("has limits.connections_per_address for strangers, and none for this machine", function()
     local own = own_address()
-    local server = program.serve(APP, { settings = "{ limits = { connections_per_address = 3 }, shutdown = { window = 0.1 } }", arguments = "-l 0.0.0.0:0" })
+    local server = process.serve(APP, { settings = "{ limits = { connections_per_address = 3 }, shutdown = { window = 0.1 } }", arguments = { "-l", "0.0.0.0:0" } })
     local clients = {}
     for i = 1, 10 do
       clients[i] = server:ask "/stream"
-      read_until(clients[i], "data: 1\n")
+      process.read_until(clients[i], "data: 1\n")
     end
     if own and not own:find "^127%." then
       local strangers = {}
       for i = 1, 3 do
         strangers[i] = server:connect("GET /stream HTTP/1.1\r\nHost: a\r\n\r\n", own)
-        read_until(strangers[i], "data: 1\n")
+        process.read_until(strangers[i], "data: 1\n")
       end
       assert.same({ 503, "too many connections from one address\n" }, { server:get("/", own) })
       strangers[1]:close()
@@ -104,7 +95,7 @@ describe("the program", function()
   end)
 
   it("without descriptors turns clients away, does not spin, and recovers by itself", function()
-    local server = program.serve(APP, { before = "ulimit -n 60;", settings = "{ limits = { connections = 1000 } }" })
+    local server = process.serve(APP, { before = "ulimit -n 60", settings = "{ limits = { connections = 1000 } }" })
     local clients, refused = {}, 0
     for i = 1, 100 do clients[i] = server:ask "/never" end
     for _, client in ipairs(clients) do
@@ -134,17 +125,17 @@ describe("the program", function()
   end)
 
   it("survives a storm of connections that are reset at once", function()
-    local server = program.serve(APP, { arguments = "-l 127.0.0.1:0 -w 2" })
+    local server = process.serve(APP, { arguments = { "-l", "127.0.0.1:0", "-w", "2" } })
     local stream = server:ask "/stream"
-    read_until(stream, "data: 1\n")
+    process.read_until(stream, "data: 1\n")
     local descriptors = server:descriptors()
     for i = 1, 5000 do
       local client = socket.tcp()
       client:settimeout(i % 2)
       client:connect("127.0.0.1", server.port)
-      program.reset(client)
+      process.reset(client)
     end
-    read_until(stream, "data: 10\n")
+    process.read_until(stream, "data: 10\n")
     eventually("the connections to end", function() return server:descriptors() == descriptors end)
     local before = server:cpu()
     socket.sleep(0.5)
@@ -155,7 +146,7 @@ describe("the program", function()
   end)
 
   it("keeps little in the kernel for a reader of a stream that has stopped", function()
-    local server = program.serve(APP)
+    local server = process.serve(APP)
     local client = server:ask "/flood"
     -- Lines of /proc/net/tcp: local address, peer, state, tx_queue:rx_queue, timer, of the server's end.
     local own = (":%04X"):format(server.port)
@@ -179,9 +170,9 @@ describe("the program", function()
   end)
 
   it("watches connections that are silent, by probes of TCP", function()
-    local server = program.serve(APP)
+    local server = process.serve(APP)
     local client = server:ask "/never"
-    read_until(client, "\r\n\r\n")
+    process.read_until(client, "\r\n\r\n")
     local timer = eventually("the timer", function()
       for line in io.lines "/proc/net/tcp" do
         local at, kind, ticks = line:match "^%s*%d+: %x+(:%x+) %x+:%x+ 01 %x+:%x+ (%x+):(%x+)"
@@ -194,7 +185,7 @@ describe("the program", function()
   end)
 
   it("answers others while an event goes to very many streams", function()
-    local server = program.serve(APP, { settings = "{ log = { access = false }, shutdown = { window = 0.1 } }" })
+    local server = process.serve(APP, { settings = "{ log = { access = false }, shutdown = { window = 0.1 } }" })
     local clients = {}
     for i = 1, 4000 do clients[i] = server:ask "/all" end
     eventually("the streams", function() return stats(server).streams == #clients end)
@@ -205,7 +196,7 @@ describe("the program", function()
       slowest = math.max(slowest, socket.gettime() - from)
     end
     assert(slowest < 0.2, slowest)
-    for _, client in ipairs(clients) do read_until(client, "data: x\n") end
+    for _, client in ipairs(clients) do process.read_until(client, "data: x\n") end
     sent:close()
     server:stop()
   end)

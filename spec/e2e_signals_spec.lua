@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Signals at the running program, and a log that cannot be written.
-local program = require "spec.program"
+local process = require "spec.process"
 local socket = require "socket"
 
 local APP = [[
@@ -10,21 +10,17 @@ app:get("/slow", function() sse.sleep(3600) end)
 app:get("/loud", function() spate.log.info "loud" return "said" end)
 ]]
 
-local function read_until(client, text)
-  local bytes = ""
-  while not bytes:find(text, 1, true) do bytes = bytes .. assert(client:receive(1)) end
-end
-
 describe("the program", function()
-  after_each(program.clean)
+  before_each(process.enter)
+  after_each(process.leave)
 
   for _, signal in ipairs { "USR1", "PIPE", "WINCH", "CHLD", "URG" } do
     it("goes on at SIG" .. signal, function()
-      local server = program.serve(APP, { arguments = "-l 127.0.0.1:0 -w 2" })
+      local server = process.serve(APP, { arguments = { "-l", "127.0.0.1:0", "-w", "2" } })
       local stream = server:ask "/stream"
-      read_until(stream, "data: 2\n")
+      process.read_until(stream, "data: 2\n")
       for _ = 1, 5 do server:kill(signal) end
-      read_until(stream, "data: 8\n")
+      process.read_until(stream, "data: 8\n")
       assert.same({ 200, "hello" }, { server:get "/" })
       stream:close()
       server:stop()
@@ -32,13 +28,13 @@ describe("the program", function()
   end
 
   it("goes on where it was stopped and continued, again and again", function()
-    local server = program.serve(APP)
+    local server = process.serve(APP)
     local stream = server:ask "/stream"
     for round = 1, 3 do
       server:kill "STOP"
       socket.sleep(0.1)
       server:kill "CONT"
-      read_until(stream, ("data: %d\n"):format(round * 5))
+      process.read_until(stream, ("data: %d\n"):format(round * 5))
     end
     assert.same({ 200, "hello" }, { server:get "/" })
     stream:close()
@@ -46,20 +42,20 @@ describe("the program", function()
   end)
 
   it("goes on while signals interrupt its calls all the time", function()
-    local server = program.serve(APP)
+    local server = process.serve(APP)
     local stream = server:ask "/stream"
     assert(os.execute(("sh -c 'for i in $(seq 300); do kill -WINCH %d; kill -URG %d; kill -STOP %d; kill -CONT %d; done' &")
       :format(server.pid, server.pid, server.pid, server.pid)))
     for _ = 1, 30 do assert.same({ 200, "hello" }, { server:get "/" }) end
-    read_until(stream, "data: 20\n")
+    process.read_until(stream, "data: 20\n")
     stream:close()
     server:stop()
   end)
 
   it("ends with 0 at once by a second SIGTERM", function()
-    local server = program.serve(APP, { settings = "{ shutdown = { grace = 3600, window = 3600 } }" })
+    local server = process.serve(APP, { settings = "{ shutdown = { grace = 3600, window = 3600 } }" })
     local slow, stream = server:ask "/slow", server:ask "/stream"
-    read_until(stream, "data: 1\n")
+    process.read_until(stream, "data: 1\n")
     server:kill "TERM"
     socket.sleep(0.2)
     assert.is_false(server:has_ended())
@@ -72,22 +68,23 @@ describe("the program", function()
   end)
 
   it("serves while its log cannot be written because the disk is full", function()
-    local server = program.serve(APP, { stderr = "/dev/full", arguments = "-l 127.0.0.1:0 -w 2" })
+    local server = process.serve(APP, { stderr = "/dev/full", arguments = { "-l", "127.0.0.1:0", "-w", "2" } })
     local stream = server:ask "/stream"
     for _ = 1, 100 do assert.same({ 200, "said" }, { server:get "/loud" }) end
-    read_until(stream, "data: 5\n")
+    process.read_until(stream, "data: 5\n")
     local before = server:cpu()
     socket.sleep(0.5)
     assert(server:cpu() - before < 0.2, "it spins")
     stream:close()
-    server:stop()
+    server:kill "TERM"
+    assert.equal(0, (server:wait()))
   end)
 
   -- A sanitizer takes more address space than there is for its own.
   if not os.getenv "ASAN_OPTIONS" then it("serves on where the system gives it no more memory", function()
-    local server = program.serve(APP .. [[
+    local server = process.serve(APP .. [[
 app:get("/hungry", function() return tostring(#("x"):rep(400 << 20)) end)
-]], { before = "ulimit -v 400000;", settings = "{ limits = { lua_memory = 1 << 40 } }" })
+]], { before = "ulimit -v 400000", settings = "{ limits = { lua_memory = 1 << 40 } }" })
     for _ = 1, 3 do
       local status = server:get "/hungry"
       assert(status == 500 or status == 503, status)
@@ -102,7 +99,7 @@ app:get("/hungry", function() return tostring(#("x"):rep(400 << 20)) end)
     { "a pattern", '("a"):rep(3000):find(".-.-.-.-b")' },
   } do
     it("names the place and aborts where nothing can stop " .. case[1] .. " #watchdog", function()
-      local server = program.serve("app:get('/x', function() " .. case[2] .. " return 'x' end)",
+      local server = process.serve("app:get('/x', function() " .. case[2] .. " return 'x' end)\n",
         { settings = "{ limits = { burst = 0.1, hang = 0.4 } }" })
       local client = server:ask "/x"
       assert.same({ 6, "signal" }, { server:wait() })

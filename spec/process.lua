@@ -48,7 +48,7 @@ local Process = {}
 Process.__index = Process
 
 -- Starts `build/spate ARGUMENTS`. options: dir, stderr (a path), redirect (appended to the command),
--- environment ("A=b C=d").
+-- environment ("A=b C=d"), before (shell commands, such as "ulimit -n 64").
 function process.spawn(arguments, options)
   options = options or {}
   local n = #processes + 1
@@ -59,8 +59,8 @@ function process.spawn(arguments, options)
   for i, argument in ipairs(arguments) do list[i] = process.quote(argument) end
   process.write_file(self.out, "")
   if not options.stderr then process.write_file(self.err, "") end
-  self.pipe = assert(io.popen(("echo $$; ulimit -c 0; cd %s && %sexec %s %s >%s 2>%s </dev/null %s"):format(
-    process.quote(options.dir or directory), env, process.quote(SPATE), table.concat(list, " "), self.out, self.err,
+  self.pipe = assert(io.popen(("echo $$; ulimit -c 0; %s; cd %s && %sexec %s %s >%s 2>%s </dev/null %s"):format(
+    options.before or ":", process.quote(options.dir or directory), env, process.quote(SPATE), table.concat(list, " "), self.out, self.err,
     options.redirect or "")))
   self.pid = assert(tonumber(self.pipe:read("l")))
   processes[n] = self
@@ -76,6 +76,36 @@ function Process:stderr() return process.read_file(self.err) end
 function Process:has_ended()
   local f <close> = io.open(("/proc/%d/stat"):format(self.pid))
   return not f or f:read("a"):match("%) (%a)") == "Z"
+end
+
+-- Seconds of CPU time so far.
+function Process:cpu()
+  local user, system = process.read_file(("/proc/%d/stat"):format(self.pid)):match("%)" .. (" %S+"):rep(11) .. " (%d+) (%d+)")
+  return (user + system) / 100
+end
+
+-- How many it has open.
+function Process:descriptors()
+  local list <close> = assert(io.popen(("ls /proc/%d/fd | wc -l"):format(self.pid)))
+  return tonumber(list:read("l"))
+end
+
+-- A connection to its first address, on which `bytes` have been sent.
+function Process:connect(bytes, host)
+  local client = assert(socket.connect(host or "127.0.0.1", self.port))
+  client:settimeout(process.SECONDS)
+  if bytes then assert(client:send(bytes)) end
+  return client
+end
+
+function Process:ask(target) return process.ask(self.port, target) end
+
+-- Status and body of one request; the connection may be refused before the request is read.
+function Process:get(target, host)
+  local client = self:connect(("GET %s HTTP/1.1\r\nHost: spec\r\nConnection: close\r\n\r\n"):format(target), host)
+  local bytes, _, rest = client:receive("*a")
+  client:close()
+  return tonumber((bytes or rest):match("^HTTP/1%.1 (%d+)")), (bytes or rest):match("\r\n\r\n(.*)$")
 end
 
 -- Waits for the end: the exit code, or the signal's number and "signal".
