@@ -81,6 +81,7 @@ static void on_spent(struct generations *g, struct vm *vm) {
 
 static void on_accept(struct listener *l, int fd) {
   struct accepting *a = container_of(l, struct accepting, listener);
+  sock_set_send_timeout(fd, a->worker->config.settings->timeouts.send);
   service_accept(&a->worker->service, transport_socket_new(&a->worker->loop, fd));
 }
 
@@ -97,7 +98,6 @@ static void serve(struct worker *w, struct vm *vm) {
   for (size_t i = 0; i < w->config.listener_count; i++) {
     w->accepting[i] =
         (struct accepting){.listener = {.on_accept = on_accept, .on_full = on_full}, .worker = w};
-    sock_set_send_timeout(w->config.listeners[i], w->config.settings->timeouts.send);
     listener_start(&w->accepting[i].listener, &w->loop, w->config.listeners[i]);
   }
 }
