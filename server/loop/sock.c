@@ -160,8 +160,8 @@ size_t sock_descriptors_max(void) {
   return r.rlim_cur == RLIM_INFINITY ? 1 << 20 : (size_t)r.rlim_cur;
 }
 
-// Accepted sockets inherit all of this. A peer that is gone while nothing is sent shows after KEEP_IDLE and a
-// few probes: without them it would be a connection for ever.
+// A peer that is gone while nothing is sent shows after KEEP_IDLE and a few probes: without them it would be
+// a connection for ever. What a listening socket passes on would miss those that came before it was set.
 void sock_set_send_timeout(int fd, double seconds) {
   int on = 1, idle = KEEP_IDLE, interval = KEEP_INTERVAL, count = KEEP_COUNT;
   unsigned ms = (unsigned)MIN(seconds * 1e3, 1e9);

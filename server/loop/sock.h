@@ -19,8 +19,8 @@ size_t sock_peer(int fd, char *out, size_t cap);
 // How many descriptors the process may have open.
 size_t sock_descriptors_max(void);
 
-// Connections accepted on `fd` are given up where sent bytes find no acknowledgement for `seconds`, or where
-// a silent peer has gone without a word.
+// The connection is given up where sent bytes find no acknowledgement for `seconds`, or where its silent peer
+// has gone without a word.
 void sock_set_send_timeout(int fd, double seconds);
 
 struct listener {
