@@ -243,6 +243,20 @@ local function run_stream(req, answered)
   return answered._stream:close()
 end
 
+local function write_body(req, fn)
+  fn(core.writer(req))
+  local left = core.raw_left(req)
+  if left and left > 0 then
+    error(("%s has written %d bytes less than the length it announced"):format(describe("the function of reply.stream", fn), left), 0)
+  end
+end
+
+-- Sends the head and writes the body in a task of its own.
+local function run_raw(req, answered)
+  if not core.open_raw(req, answered._status, answered._type, answered._fields, answered._length) then return end
+  return core.go_on(req, write_body, req, answered._write)
+end
+
 -- The body of each request's task. `route` is a number of ours, 0 where no path matches, -1 where the path has other
 -- methods, which `allowed` has as bits.
 function answer.answerer(root)
@@ -259,6 +273,7 @@ function answer.answerer(root)
     end
     local answered = run_finishers(req, handler(req), root.routes[route] and root.routes[route].where)
     if answered._stream then return run_stream(req, answered) end
+    if answered._write then return run_raw(req, answered) end
     return reply.send(req, answered)
   end
 end

@@ -230,6 +230,8 @@ function app.install(self, path)
   core.keep(answer.answerer(root), answer.run_closers, starters, on_this_worker(roots, "stop"), core.retire)
 end
 
+require "spate.form"
+
 -- req:json(): the body as JSON, or nil and what is wrong with it.
 function core.request_methods.json(req)
   local body, err = core.request_methods.body(req)

@@ -80,6 +80,30 @@ function reply.event_stream(stream, options)
   return r
 end
 
+local STREAM_OPTIONS = { status = true, headers = true, type = true, length = true }
+
+-- A body of any type that fn(write) writes piece by piece; `options` has status, type, headers, length in bytes.
+function reply.stream(fn, options)
+  check_dot(fn, "stream")
+  if type(fn) ~= "function" then core.raise("reply.stream: expected a function(write), got " .. type(fn)) end
+  if options ~= nil and type(options) ~= "table" then core.raise("reply.stream: expected a table of options, got " .. type(options)) end
+  options = options or {}
+  for name in pairs(options) do
+    if not STREAM_OPTIONS[name] then
+      core.raise(("reply.stream: unknown option '%s'; it has status, type, headers and length"):format(tostring(name)))
+    end
+  end
+  local length = options.length
+  if length ~= nil and (math.type(length) ~= "integer" or length < 0) then
+    core.raise("reply.stream: length: expected a number of bytes, got " .. tostring(length))
+  end
+  local r = new(check_status(options.status or 200), "application/octet-stream")
+  r._write, r._length = fn, length
+  for name, value in pairs(options.headers or {}) do r:header(name, value) end
+  if options.type ~= nil then r:header("Content-Type", options.type) end
+  return r
+end
+
 local function check_self(self, name)
   if getmetatable(self) ~= Reply then core.raise(("expected a reply, got %s; write r:%s(...), with a colon"):format(type(self), name)) end
 end
@@ -183,7 +207,7 @@ function reply.send(req, r)
   core.answer(req, r._status, body and type, body, r._fields)
 end
 
-core.public(reply, "text", "html", "json", "status", "error", "redirect")
+core.public(reply, "text", "html", "json", "status", "error", "redirect", "stream")
 core.public(Reply, "status", "header", "cookie")
 
 return reply

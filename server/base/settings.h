@@ -20,7 +20,10 @@ struct settings {
     size_t head;                    // request line and fields together -> 431
     size_t target;                  // request target -> 414
     size_t fields;                  // number of fields -> 431
-    size_t body;                    // request body -> 413
+    size_t body;                    // request body that is collected, and the fields of a form -> 413
+    size_t upload;                  // request body that is a form with files -> 413
+    size_t parts;                   // parts of such a form
+    size_t spool;                   // an uploaded file that is kept in memory; a larger one goes to a temporary file
     size_t chunk_extensions;        // of all chunks of a body -> 413
     size_t requests;                // on one connection; the last answer closes it
     size_t connections;             // of the process -> 503; 0: the descriptors that it may have, less some

@@ -193,6 +193,7 @@ static int settle(struct harness *h) {
   for (; more && turns < TURNS_MAX; turns++) {
     more = poll_clients(h);
     more |= loop_turn(&h->loop);
+    if (!more) more = poll_clients(h); // what the turn has made wishes for
   }
   return turns;
 }

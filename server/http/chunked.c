@@ -19,18 +19,18 @@ static int hex_digit(unsigned char byte) {
   return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-// The size is complete. Adding it to body_len cannot overflow, since that is at most body_max.
-static struct refusal end_size(struct chunked *c, unsigned char byte, size_t body_max) {
+// The size is complete.
+static struct refusal end_size(struct chunked *c, unsigned char byte) {
   if (!c->digits || (byte != '\r' && byte != ';')) return REFUSED(400, "bad chunk size");
-  if (c->size > body_max - c->body_len) return REFUSED(413, "request body too large");
-  c->body_len += c->size;
+  if (c->size > c->body_left) return REFUSED(413, "request body too large");
+  c->body_left -= c->size;
   c->digits = 0;
   return enter(c, true, byte == ';' ? CHUNKED_EXTENSION : CHUNKED_SIZE_LF);
 }
 
-static struct refusal step_size(struct chunked *c, unsigned char byte, size_t body_max) {
+static struct refusal step_size(struct chunked *c, unsigned char byte) {
   int digit = hex_digit(byte);
-  if (digit < 0) return end_size(c, byte, body_max);
+  if (digit < 0) return end_size(c, byte);
   if (++c->digits > DIGITS_MAX) return REFUSED(400, "bad chunk size");
   c->size = c->size << 4 | (unsigned)digit;
   return ACCEPTED;
@@ -44,7 +44,7 @@ static struct refusal step_extension(struct chunked *c, unsigned char byte, size
 
 static struct refusal step(struct chunked *c, unsigned char byte, const struct proto_limits *limits) {
   switch ((enum chunked_state)c->state) {
-  case CHUNKED_SIZE: return step_size(c, byte, limits->body);
+  case CHUNKED_SIZE: return step_size(c, byte);
   case CHUNKED_EXTENSION: return step_extension(c, byte, limits->chunk_extensions);
   case CHUNKED_SIZE_LF: return enter(c, byte == '\n', c->size ? CHUNKED_DATA : CHUNKED_END_CR);
   case CHUNKED_DATA_CR: return enter(c, byte == '\r', CHUNKED_DATA_LF);
@@ -55,6 +55,13 @@ static struct refusal step(struct chunked *c, unsigned char byte, const struct p
   case CHUNKED_DONE: break;
   }
   return ACCEPTED;
+}
+
+bool chunked_limit(struct chunked *c, uint64_t body_max) {
+  uint64_t announced = UINT64_MAX - c->body_left;
+  if (announced > body_max) return false;
+  c->body_left = body_max - announced;
+  return true;
 }
 
 size_t chunked_take(struct chunked *c, struct span in, const struct proto_limits *limits, struct span *data,

@@ -19,14 +19,19 @@ enum chunked_state {
   CHUNKED_DONE
 };
 
-// Zeroed, it waits for the first chunk.
 struct chunked {
   uint64_t size;          // of the chunk, less what was taken of its data
-  uint64_t body_len;      // of all chunks so far, this one included
+  uint64_t body_left;     // that chunks still to come may have together
   uint32_t extension_len; // bytes in the extensions of all chunks
   uint8_t digits;         // of the size so far
   uint8_t state;          // enum chunked_state
 };
+
+// Waits for the first chunk of a body of any length.
+#define CHUNKED_START ((struct chunked){.body_left = UINT64_MAX})
+
+// Sets how long the body may become; once. False where its chunks so far are longer.
+bool chunked_limit(struct chunked *c, uint64_t body_max);
 
 // Takes bytes up to the end of the next run of data, of the body or of the input, and returns how many; the
 // run, maybe empty, goes to *data. A refused body has *refusal set. Worker thread.

@@ -122,8 +122,7 @@ static struct refusal judge_line(struct span head, enum method *method, int *min
   return ACCEPTED;
 }
 
-struct refusal head_parse(struct span head, size_t field_count, const struct proto_limits *limits,
-                          struct request **out) {
+struct refusal head_parse(struct span head, size_t field_count, struct request **out) {
   enum method method = METHOD_GET;
   int minor = 0;
   *out = NULL;
@@ -134,7 +133,7 @@ struct refusal head_parse(struct span head, size_t field_count, const struct pro
   refusal = run_parser(r, head.len, field_count);
   if (!refusal.status) {
     normalise(r);
-    refusal = head_check(r, limits);
+    refusal = head_check(r);
   }
   if (refusal.status) request_free(r);
   else *out = r;

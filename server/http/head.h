@@ -6,5 +6,4 @@
 
 // Parses and checks `head`, which has `field_count` fields. Accepted: *out is a request of the caller's; else
 // it is NULL. Worker thread.
-struct refusal head_parse(struct span head, size_t field_count, const struct proto_limits *limits,
-                          struct request **out);
+struct refusal head_parse(struct span head, size_t field_count, struct request **out);

@@ -112,7 +112,7 @@ static struct refusal check_target(struct request *r) {
   return r->method == METHOD_OPTIONS ? ACCEPTED : REFUSED(400, "bad request target");
 }
 
-static struct refusal check_length(struct request *r, const struct summary *s, uint64_t body_max) {
+static struct refusal check_length(struct request *r, const struct summary *s) {
   uint64_t length = 0;
   if (s->lengths > 1 || !s->length.len) return REFUSED(400, "bad Content-Length");
   for (size_t i = 0; i < s->length.len; i++) {
@@ -121,29 +121,27 @@ static struct refusal check_length(struct request *r, const struct summary *s, u
         __builtin_add_overflow(length, (uint64_t)(s->length.bytes[i] - '0'), &length))
       return REFUSED(400, "bad Content-Length");
   }
-  if (length > body_max) return REFUSED(413, "request body too large");
   r->body = BODY_LENGTH;
   r->content_length = length;
   return ACCEPTED;
 }
 
-static struct refusal check_body(struct request *r, const struct summary *s,
-                                 const struct proto_limits *limits) {
+static struct refusal check_body(struct request *r, const struct summary *s) {
   if (s->codings && s->lengths) return REFUSED(400, "Content-Length and Transfer-Encoding");
   if (s->codings && r->minor == 0) return REFUSED(400, "Transfer-Encoding in HTTP/1.0");
   if (s->codings > 1 || (s->codings && !span_equal_nocase(s->coding, SPAN("chunked"))))
     return REFUSED(501, "unknown transfer coding");
-  if (s->lengths) return check_length(r, s, limits->body);
+  if (s->lengths) return check_length(r, s);
   r->body = s->codings ? BODY_CHUNKED : BODY_NONE;
   return ACCEPTED;
 }
 
-struct refusal head_check(struct request *r, const struct proto_limits *limits) {
+struct refusal head_check(struct request *r) {
   struct summary summary = {0};
   for (size_t i = 0; i < r->field_count; i++) note_field(&summary, &r->fields[i]);
   struct refusal refusal = check_host(r, &summary);
   if (!refusal.status) refusal = check_target(r);
-  if (!refusal.status) refusal = check_body(r, &summary, limits);
+  if (!refusal.status) refusal = check_body(r, &summary);
   if (refusal.status) return refusal;
   if (summary.expect_other) return REFUSED(417, "unknown expectation");
   bool body_to_come = r->body == BODY_CHUNKED || r->content_length > 0;

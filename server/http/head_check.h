@@ -6,7 +6,7 @@
 
 // Fills in everything that follows from the method, the version, the target and the fields: path, query,
 // host, body, keep_alive, expect_continue. Worker thread.
-struct refusal head_check(struct request *r, const struct proto_limits *limits);
+struct refusal head_check(struct request *r);
 
 // True for host [":" port] of RFC 3986 with a host that is not empty.
 bool is_authority(struct span s);

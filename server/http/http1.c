@@ -39,12 +39,10 @@ static void end_body(struct http1 *h) {
 static void begin_body(struct http1 *h, enum body_kind kind, uint64_t length) {
   if (kind == BODY_CHUNKED) {
     h->state = HTTP1_CHUNKED;
-    h->chunked = (struct chunked){0};
-  } else if (length) {
-    h->state = HTTP1_LENGTH;
-    h->left = length;
+    h->chunked = CHUNKED_START;
   } else {
-    end_body(h);
+    h->state = length ? HTTP1_LENGTH : HTTP1_DONE;
+    h->left = length;
   }
 }
 
@@ -58,16 +56,14 @@ static size_t feed_head(struct http1 *h, const char *bytes, size_t len) {
     g->scanned -= lead, g->lead_len = 0;
     return lead;
   }
-  if (!refusal.status)
-    refusal = head_parse((struct span){bytes + lead, scanned - lead}, g->fields, h->limits, &request);
+  if (!refusal.status) refusal = head_parse((struct span){bytes + lead, scanned - lead}, g->fields, &request);
   if (refusal.status) {
     refuse(h, refusal);
     return lead;
   }
-  enum body_kind kind = request->body;
-  uint64_t length = request->content_length;
+  begin_body(h, request->body, request->content_length);
   h->proto.sink->on_request(&h->proto, request);
-  begin_body(h, kind, length);
+  if (h->state == HTTP1_DONE) h->proto.sink->on_body_end(&h->proto);
   return scanned;
 }
 
@@ -117,6 +113,11 @@ static enum proto_phase http1_phase(const struct proto *p) {
   return h->guard.state == GUARD_START || h->guard.state == GUARD_LEAD_LF ? PROTO_IDLE : PROTO_HEAD;
 }
 
+static bool http1_limit_body(struct proto *p, uint64_t max) {
+  struct http1 *h = container_of(p, struct http1, proto);
+  return h->state != HTTP1_CHUNKED || chunked_limit(&h->chunked, max);
+}
+
 static void http1_next(struct proto *p) {
   struct http1 *h = container_of(p, struct http1, proto);
   h->state = HTTP1_HEAD;
@@ -128,6 +129,7 @@ static void http1_free(struct proto *p) { free(container_of(p, struct http1, pro
 static const struct proto_ops http1_ops = {
     .feed = http1_feed,
     .phase = http1_phase,
+    .limit_body = http1_limit_body,
     .next = http1_next,
     .write_head = http1_write_head,
     .write_end = http1_write_end,

@@ -4,6 +4,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "base/buf.h"
 #include "base/span.h"
 #include "http/request.h"
@@ -49,6 +50,9 @@ struct proto_ops {
   // on_body_end or on_refused it takes nothing until next().
   size_t (*feed)(struct proto *p, const char *bytes, size_t len);
   enum proto_phase (*phase)(const struct proto *p);
+  // Above `max` bytes, a body whose length the head does not say is refused with 413 from now on; once per
+  // request. False where more has been announced already.
+  bool (*limit_body)(struct proto *p, uint64_t max);
   void (*next)(struct proto *p); // ready for another request
   void (*write_head)(struct proto *p, const struct response *r, struct buf *out);
   struct span (*write_end)(struct proto *p, enum framing framing); // what ends a body; static
@@ -62,6 +66,5 @@ struct proto {
 };
 
 struct proto_limits {
-  size_t head, target, fields, body,
-      chunk_extensions; // bytes, but fields a count; borrowed from the settings
+  size_t head, target, fields, chunk_extensions; // bytes, but fields a count; borrowed from the settings
 };

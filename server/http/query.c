@@ -33,6 +33,17 @@ long percent_decode(struct span in, bool plus, char *out) {
   return to - out;
 }
 
+size_t form_unescape(struct span in, char *out) {
+  char *to = out;
+  for (size_t i = 0; i < in.len; i++) {
+    int byte = in.bytes[i] == '%' ? escape_value(in.bytes + i, in.len - i) : -1;
+    if (byte >= 0) i += 2;
+    else byte = in.bytes[i] == '+' ? ' ' : in.bytes[i];
+    *to++ = (char)byte;
+  }
+  return (size_t)(to - out);
+}
+
 bool query_next(struct span *query, struct span *name, struct span *value) {
   while (query->len) {
     struct span pair = span_split(query, '&');

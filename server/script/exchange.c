@@ -11,6 +11,7 @@
 #include "script/vm.h"
 #include "serve/conn.h"
 #include "serve/error_reply.h"
+#include "serve/form.h"
 
 enum { ROUTE_NOT_FOUND = 0, ROUTE_OTHER_METHOD = -1 }; // beside the application's own, which count from 1
 
@@ -26,6 +27,8 @@ static void release(struct exchange *ex) {
   if (ex->request) ex->vm->exchange_count--;
   request_free(ex->request);
   ex->request = NULL;
+  form_free(ex->form);
+  ex->form = NULL;
   if (!ex->box) free(ex);
 }
 

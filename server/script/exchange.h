@@ -7,6 +7,7 @@
 #include "base/list.h"
 #include "serve/stream.h"
 
+struct form;
 struct vm;
 struct task;
 
@@ -23,6 +24,7 @@ struct exchange {
   bool closing;             // a task runs the on_close functions
   int route;                // of the application, or what core.answer is told instead
   unsigned allowed;
+  struct form *form; // a form that came in parts, for as long as the request
 };
 
 // service_ops.on_request: routes the request and starts a task that answers it with vm's application.

@@ -17,8 +17,10 @@
 #include "script/lua_channel.h"
 #include "script/lua_crypto.h"
 #include "script/lua_event.h"
+#include "script/lua_form.h"
 #include "script/lua_json.h"
 #include "script/lua_log.h"
+#include "script/lua_raw.h"
 #include "script/lua_router.h"
 #include "script/lua_shared.h"
 #include "script/lua_stream.h"
@@ -292,6 +294,9 @@ static void open_core(lua_State *L, struct vm *vm) {
   static const luaL_Reg functions[] = {{"answer", core_answer},
                                        {"prefers_json", core_prefers_json},
                                        {"open", core_open_stream},
+                                       {"open_raw", core_open_raw},
+                                       {"writer", core_writer},
+                                       {"raw_left", core_raw_left},
                                        {"sender", core_sender},
                                        {"pump", core_pump},
                                        {"go_on", core_go_on},
@@ -315,6 +320,7 @@ static void open_core(lua_State *L, struct vm *vm) {
   task_open(L);
   event_open(L);
   channel_open(L);
+  form_open(L);
   lua_shared_open(L);
   crypto_open(L);
   router_open(L);
@@ -330,6 +336,8 @@ static void open_core(lua_State *L, struct vm *vm) {
   lua_setfield(L, -2, "version");
   lua_pushnumber(L, vm->settings->keep_alive.interval);
   lua_setfield(L, -2, "keep_alive_interval");
+  lua_pushnumber(L, (lua_Number)vm->settings->limits.upload);
+  lua_setfield(L, -2, "upload_max");
 }
 
 void core_open(lua_State *L, struct vm *vm) {

@@ -6,6 +6,7 @@
 #include "http/query.h"
 #include "http/redact.h"
 #include "script/exchange.h"
+#include "script/lua_body.h"
 #include "script/request_values.h"
 #include "script/task.h"
 #include "script/vm.h"
@@ -80,36 +81,6 @@ static int request_tostring(lua_State *L) {
   luaL_pushresultsize(&b, redact_target(&ex->vm->settings->log.redact, target, out));
   lua_concat(L, 3);
   return 1;
-}
-
-// req:body([max]): the whole body, waiting for it; nil, "too large" above max bytes; nil, "closed".
-static int push_body(lua_State *L, struct exchange *ex, size_t max) {
-  if (ex->stream->body.len > max) return lua_pushnil(L), lua_pushliteral(L, "too large"), 2;
-  push_span(L, buf_span(&ex->stream->body));
-  return 1;
-}
-
-static int body_arrived(lua_State *L, int status, lua_KContext max) {
-  (void)status;
-  struct exchange *ex = exchange_open(L, 1);
-  if (!ex) return 2;
-  if (ex->stream->state != STREAM_WAITING) return lua_pushnil(L), lua_pushliteral(L, "closed"), 2;
-  if (!ex->stream->body_done) return exchange_wait(L, ex, "req:body", max, body_arrived);
-  return push_body(L, ex, (size_t)max);
-}
-
-static int request_body(lua_State *L) {
-  struct exchange *ex = exchange_open(L, 1);
-  lua_Integer max = luaL_optinteger(L, 2, LUA_MAXINTEGER);
-  if (!ex) return 2;
-  if (max < 0) return raise_error(L, "req:body: expected 0 or more bytes, got %lld", (long long)max);
-  if (ex->request->body == BODY_NONE) return lua_pushliteral(L, ""), 1;
-  if (ex->stream->state != STREAM_WAITING)
-    return raise_error(L, "req:body: the reply has begun; read the body before it and keep it in a local");
-  if (ex->request->content_length > (uint64_t)max) // no need to wait for it
-    return lua_pushnil(L), lua_pushliteral(L, "too large"), 2;
-  stream_want_body(ex->stream);
-  return body_arrived(L, LUA_OK, (lua_KContext)max);
 }
 
 // The request, or NULL with `nil, "closed"` pushed.
@@ -208,6 +179,7 @@ static void fill_index(lua_State *L) {
 
 void request_open(lua_State *L) {
   static const luaL_Reg methods[] = {{"body", request_body},
+                                     {"chunks", request_chunks},
                                      {"query_all", request_query_all},
                                      {"header_all", request_header_all},
                                      {"on_close", request_on_close},

@@ -8,10 +8,9 @@
 #include "event/sse.h"
 #include "http/accept.h"
 #include "script/lua_event.h"
+#include "script/lua_raw.h"
 #include "script/task.h"
 #include "script/vm.h"
-
-enum { FIELDS_MAX = 64 };
 
 static int push_closed(lua_State *L) {
   lua_pushnil(L);
@@ -41,6 +40,7 @@ static int send_value(lua_State *L, struct exchange *ex, int index) {
 int stream_yield(lua_State *L, struct exchange *ex) {
   if (ex->stream && ex->stream->state == STREAM_WAITING)
     return raise_error(L, "coroutine.yield: no stream has begun; return sse.reply(function(send) ... end)");
+  if (ex->stream && !ex->stream->is_sse) return raw_write(L, ex, 1);
   return send_value(L, ex, 1);
 }
 
@@ -123,8 +123,7 @@ int core_check_field(lua_State *L) {
   return 0;
 }
 
-// The flat list at `index` as fields, whose texts stay in the list. Their number.
-static size_t read_fields(lua_State *L, int index, struct field fields[FIELDS_MAX]) {
+size_t read_fields(lua_State *L, int index, struct field fields[FIELDS_MAX]) {
   size_t n = lua_istable(L, index) ? lua_rawlen(L, index) / 2 : 0;
   if (n > FIELDS_MAX - 1) raise_error(L, "more than %d header fields", FIELDS_MAX - 1);
   for (size_t i = 0; i < n; i++) {

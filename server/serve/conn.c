@@ -20,9 +20,21 @@ static void on_request(struct proto *p, struct request *r) {
   c->requests++;
 }
 
+// A body that is read in pieces may take long as a whole, but not each BODY_WINDOW bytes of it.
+static void allow_body_time(struct conn *c) {
+  c->body_deadline = c->service->loop->now + c->service->settings->timeouts.body_total;
+  if (c->stream) c->stream->body_gained = 0;
+}
+
 static void on_body(struct proto *p, const char *bytes, size_t len) {
-  struct stream *s = ((struct conn *)p->owner)->stream;
-  if (s->state == STREAM_WAITING) buf_append(&s->body, bytes, len);
+  struct conn *c = p->owner;
+  struct stream *s = c->stream;
+  if (s->state != STREAM_WAITING) return;
+  buf_append(&s->body, bytes, len);
+  if (s->reading != BODY_IN_PIECES) return;
+  s->body_gained += (uint32_t)len;
+  if (s->body_gained >= BODY_WINDOW) allow_body_time(c);
+  if (s->ops) s->ops->on_body(s);
 }
 
 static void on_body_end(struct proto *p) {
@@ -45,9 +57,10 @@ static void set_deadline(struct conn *c, double at) {
     loop_arm(c->service->loop, &c->timer, at);
 }
 
-// A client that waits to be asked for its body is not late.
+// A client that waits to be asked for its body, or for room, is not late.
 static bool is_body_due(const struct stream *s) {
-  return !s->body_done && (!s->request->expect_continue || s->wants_body || s->body.len);
+  bool is_asked_for = !s->request->expect_continue || s->reading || s->body.len;
+  return !s->body_done && is_asked_for && stream_body_room(s);
 }
 
 // Bytes may have moved the protocol on. A head has its time from its first byte, however many follow; a body
@@ -59,23 +72,34 @@ static void watch(struct conn *c) {
   bool same = phase == c->phase;
   c->phase = (uint8_t)phase;
   if (phase == PROTO_BODY) {
-    if (!same) c->body_deadline = now + set->timeouts.body_total;
+    if (!same) allow_body_time(c);
     bool waits = !c->stream || is_body_due(c->stream);
     set_deadline(c, waits ? MIN(now + set->timeouts.body, c->body_deadline) : INFINITY);
   } else if (!same) set_deadline(c, now + (phase == PROTO_HEAD ? set->timeouts.head : set->timeouts.idle));
 }
 
-void conn_body_granted(struct conn *c) {
-  c->body_deadline = c->service->loop->now + c->service->settings->timeouts.body_total;
-  watch(c);
+// How many bytes may be read now: of a body as many as are wanted, behind it some of what is pipelined.
+static size_t read_room(const struct conn *c) {
+  if (!c->stream) return SCRATCH_LEN;
+  if (!c->stream->body_done) return MIN(stream_body_room(c->stream), SCRATCH_LEN);
+  return c->in.len < c->service->settings->limits.head ? SCRATCH_LEN : 0;
 }
 
 void conn_want_write(struct conn *c, bool wanted) {
-  bool room = c->in.len < c->service->settings->limits.head || !c->stream;
-  c->transport->ops->want(c->transport, !c->has_ended && room, wanted);
+  c->transport->ops->want(c->transport, !c->has_ended && read_room(c), wanted);
 }
 
 static void want_read(struct conn *c) { conn_want_write(c, c->stream && c->stream->blocked); }
+
+void conn_body_wanted(struct conn *c) {
+  allow_body_time(c);
+  watch(c);
+  want_read(c);
+}
+
+void conn_body_unwanted(struct conn *c) { want_read(c); }
+
+bool conn_limit_body(struct conn *c, uint64_t max) { return c->proto->ops->limit_body(c->proto, max); }
 
 ssize_t conn_writev(struct conn *c, const struct iovec *iov, int n) {
   return c->transport->ops->writev(c->transport, iov, n);
@@ -136,9 +160,10 @@ void conn_turn_away(struct conn *c, const char *why, bool may_linger) {
   conn_close(c, REASON_ERROR, false);
 }
 
-// A refusal inside a body: the request was handed up, so whoever works on it is told first.
-static void refuse_body(struct conn *c, int status, const char *why) {
+void conn_refuse_body(struct conn *c, int status, const char *why) {
   struct stream *s = c->stream;
+  const struct field fields[] = {{SPAN("Content-Type"), SPAN("text/plain; charset=utf-8")},
+                                 {SPAN("Accept-Encoding"), SPAN("identity")}}; // RFC 9110 15.5.16
   if (s->state == STREAM_OPEN) {
     conn_close(c, REASON_CLIENT_CLOSED, false);
     return;
@@ -146,14 +171,17 @@ static void refuse_body(struct conn *c, int status, const char *why) {
   if (s->state == STREAM_ENDED) return; // the answer is under way, and ends the connection
   if (s->ops) s->ops->on_gone(s, status == 408 ? REASON_TIMEOUT : REASON_ERROR);
   s->ops = NULL;
+  s->request->keep_alive =
+      false; // also where the body has come whole: its bytes alone decide, not their pieces
   counter_add(&c->service->counters.refused_total, 1);
-  error_reply(s, status, why);
+  if (status == 415) stream_reply(s, status, fields, 2, span_of(why));
+  else error_reply(s, status, why);
 }
 
 static void refuse_pending(struct conn *c) {
   int status = c->refused;
   c->refused = 0;
-  if (c->stream) refuse_body(c, status, c->refusal);
+  if (c->stream) conn_refuse_body(c, status, c->refusal);
   else refuse(c, status, c->refusal);
 }
 
@@ -181,9 +209,10 @@ static bool has_event_stream(const struct conn *c) {
 }
 
 void conn_stream_opened(struct conn *c) {
-  c->transport->ops->bound(c->transport, c->service->settings->limits.send_buffer);
-  c->is_over = c->has_ended || !is_silent(buf_span(&c->in));
-  buf_deinit(&c->in);
+  bool listens = c->stream->is_sse;
+  if (listens) c->transport->ops->bound(c->transport, c->service->settings->limits.send_buffer);
+  c->is_over = c->has_ended || (listens && !is_silent(buf_span(&c->in)));
+  if (listens) buf_deinit(&c->in);
   want_read(c);
 }
 
@@ -235,17 +264,18 @@ void conn_stream_done(struct conn *c) {
   advance(c, SPAN(""));
 }
 
-// The client has ended its side: an event stream has lost its reader; a plain request still gets its answer.
+// The client has ended its side: a stream has lost its reader; a plain request still gets its answer.
 static void on_end(struct conn *c) {
   struct stream *s = c->stream;
   c->has_ended = true;
-  if (s && !s->is_sse && (s->body_done || s->state == STREAM_ENDED)) want_read(c);
+  bool reads_on = s && !s->is_sse && s->state != STREAM_OPEN;
+  if (reads_on && (s->body_done || s->state == STREAM_ENDED)) want_read(c);
   else conn_close(c, REASON_CLIENT_CLOSED, false);
 }
 
 static void on_readable(struct transport *t) {
   struct conn *c = t->owner;
-  ssize_t n = t->ops->read(t, c->service->scratch, SCRATCH_LEN);
+  ssize_t n = t->ops->read(t, c->service->scratch, MAX(read_room(c), 1));
   if (n == IO_AGAIN) return;
   if (n == IO_ERROR) conn_close(c, REASON_CLIENT_CLOSED, false);
   else if (n == IO_EOF) on_end(c);

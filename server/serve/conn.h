@@ -55,11 +55,21 @@ void conn_want_write(struct conn *c, bool wanted);
 // True where the connection can carry another request after this answer.
 bool conn_keeps_alive(const struct conn *c, const struct request *r);
 
-// The stream's head is that of an event stream: its client may only listen from now on.
+// The stream's head is sent and its body is not complete: a client that ends its side has left. That of an
+// event stream may only listen from now on.
 void conn_stream_opened(struct conn *c);
 
-// The client is told to send the body it has announced: its time counts from now.
-void conn_body_granted(struct conn *c);
+// Reads on where it was not known what to do with the body; the client's time for it counts from now.
+void conn_body_wanted(struct conn *c);
+
+// The same once the body is not wanted any more: what comes of it is dropped.
+void conn_body_unwanted(struct conn *c);
+
+// Answers a request whose body is not taken; whoever works on it is told first that the stream is gone.
+void conn_refuse_body(struct conn *c, int status, const char *why);
+
+// Limits the body of the present request; false where more of it has been announced.
+bool conn_limit_body(struct conn *c, uint64_t max);
 
 // True while nothing of a request has come.
 bool conn_is_idle(const struct conn *c);

@@ -42,7 +42,6 @@ void service_init(struct service *s, struct loop *loop, const struct settings *s
                         .limits = {.head = settings->limits.head,
                                    .target = settings->limits.target,
                                    .fields = settings->limits.fields,
-                                   .body = settings->limits.body,
                                    .chunk_extensions = settings->limits.chunk_extensions},
                         .flush_hook = {.run = flush_dirty},
                         .last_chunk = event_of_bytes(SPAN("0\r\n\r\n")),

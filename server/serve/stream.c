@@ -3,6 +3,7 @@
 // go on until stream_is_full and then waits for on_drain, so a client that reads slowly costs its queue and
 // no more. The timer is lazy: it is armed for the earliest thing that could be due and looks when it fires.
 #include "serve/stream.h"
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <sys/uio.h>
@@ -174,22 +175,50 @@ void stream_reply(struct stream *s, int status, const struct field *fields, size
                           .field_count = count};
   send_head(s, &head, head.framing == FRAMING_NONE ? SPAN("") : body);
   s->state = STREAM_ENDED, s->reason = REASON_FINISHED;
+  if (!s->body_done) conn_body_unwanted(s->conn);
+}
+
+// Sends the head of a body that is to follow. False where none follows.
+static bool open_body(struct stream *s, struct response *head, bool is_sse) {
+  bool none = has_no_body(head->status) || s->request->method == METHOD_HEAD;
+  if (none) head->framing = FRAMING_NONE;
+  s->state = STREAM_OPEN, s->is_sse = is_sse && !none;
+  s->last_sent = service_of(s)->loop->now;
+  send_head(s, head, SPAN(""));
+  buf_deinit(&s->body);
+  if (none) s->state = STREAM_ENDED;
+  if (!none) conn_stream_opened(s->conn);
+  else if (!s->body_done) conn_body_unwanted(s->conn);
+  return !none;
+}
+
+void stream_open_raw(struct stream *s, int status, const struct field *fields, size_t count, int64_t length) {
+  bool is_known = length >= 0;
+  struct response head = {.status = status,
+                          .content_length = is_known ? (size_t)length : 0,
+                          .has_length = is_known && !has_no_body(status),
+                          .fields = fields,
+                          .field_count = count};
+  head.framing = is_known ? FRAMING_LENGTH : s->request->minor ? FRAMING_CHUNKED : FRAMING_CLOSE;
+  if (is_known) s->length_left = (uint64_t)length;
+  open_body(s, &head, false);
+}
+
+void stream_write(struct stream *s, struct span bytes) {
+  char *out;
+  if (s->state != STREAM_OPEN || !bytes.len) return;
+  assert(s->framing != FRAMING_LENGTH || bytes.len <= s->length_left);
+  s->length_left -= s->framing == FRAMING_LENGTH ? bytes.len : 0;
+  struct event *e = event_new_framed(bytes.len, &out);
+  memcpy(out, bytes.bytes, bytes.len);
+  s->last_sent = service_of(s)->loop->now;
+  enqueue(s, e);
 }
 
 void stream_open(struct stream *s, int status, const struct field *fields, size_t count, bool is_sse) {
-  bool none = has_no_body(status) || s->request->method == METHOD_HEAD;
   struct response head = {.status = status, .fields = fields, .field_count = count};
-  head.framing = none ? FRAMING_NONE : s->request->minor ? FRAMING_CHUNKED : FRAMING_CLOSE;
-  s->state = STREAM_OPEN, s->is_sse = is_sse && !none;
-  s->last_sent = service_of(s)->loop->now;
-  send_head(s, &head, SPAN(""));
-  if (none) {
-    s->state = STREAM_ENDED;
-    return;
-  }
-  buf_deinit(&s->body);
-  if (!is_sse) return;
-  conn_stream_opened(s->conn);
+  head.framing = s->request->minor ? FRAMING_CHUNKED : FRAMING_CLOSE;
+  if (!open_body(s, &head, is_sse) || !is_sse) return;
   counter_add(&service_of(s)->counters.streams_open, 1);
   counter_add(&service_of(s)->counters.streams_total, 1);
   access_opened(s);
@@ -222,18 +251,13 @@ bool stream_is_full(struct stream *s) {
 
 void stream_end(struct stream *s, enum close_reason reason, bool cut) {
   if (s->state != STREAM_OPEN) return;
+  cut |= s->framing == FRAMING_LENGTH && s->length_left; // what was announced will not come
   s->state = STREAM_ENDED, s->reason = (uint8_t)reason, s->cut = cut;
   if (s->framing == FRAMING_CHUNKED && !cut) enqueue(s, event_ref(service_of(s)->last_chunk));
   if (list_empty(&s->dirty) && !s->blocked) list_append(&service_of(s)->dirty, &s->dirty);
 }
 
-void stream_want_body(struct stream *s) {
-  if (s->wants_body || s->body_done || s->state != STREAM_WAITING) return;
-  s->wants_body = true;
-  if (!s->request->expect_continue || s->body.len) return;
-  conn_body_granted(s->conn);
-  enqueue(s, event_of_bytes(SPAN("HTTP/1.1 100 Continue\r\n\r\n")));
-}
+void stream_continue(struct stream *s) { enqueue(s, event_of_bytes(SPAN("HTTP/1.1 100 Continue\r\n\r\n"))); }
 
 void stream_leave(struct stream *s, double after, enum close_reason reason) {
   if (s->state != STREAM_OPEN) return;
@@ -328,7 +352,7 @@ static void set_blocked(struct stream *s, bool blocked) {
 // False where that was the end of it.
 static bool on_written(struct stream *s) {
   const struct settings *set = service_of(s)->settings;
-  if (s->is_sse && s->conn->is_over) {
+  if (s->conn->is_over) {
     conn_close(s->conn, REASON_CLIENT_CLOSED, false);
     return false;
   }

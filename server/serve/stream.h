@@ -23,8 +23,17 @@ enum close_reason {
 // "client_closed" and so on, static.
 const char *close_reason_name(enum close_reason r);
 
+// How its user reads the request's body.
+enum body_reading {
+  BODY_UNREAD,   // not, so far
+  BODY_WHOLE,    // once it is complete
+  BODY_IN_PIECES // as it comes
+};
+
+enum { BODY_WINDOW = SCRATCH_LEN }; // bytes that may come before they are asked for
+
 struct stream_ops {
-  void (*on_body)(struct stream *s);  // the body is complete
+  void (*on_body)(struct stream *s);  // the body is complete, or more of it is there for who reads pieces
   void (*on_drain)(struct stream *s); // the queue is below the low-water mark again
   void (*on_gone)(struct stream *s, enum close_reason reason);
 };
@@ -48,7 +57,8 @@ struct stream {
   uint32_t head_sent; // bytes of queue[0] that are gone
   size_t queued_bytes;
   uint8_t state, framing;
-  bool is_sse, body_done, wants_body, cut, blocked, full, leaving;
+  bool is_sse, body_done, cut, blocked, full, leaving;
+  uint8_t reading;  // enum body_reading
   bool is_reusable; // what the head said of the connection
   uint16_t status;
   uint8_t reason;        // why it ended, once ENDED
@@ -61,7 +71,9 @@ struct stream {
   double end_at;                    // it ends by then; 0: no time is set
   double marked_at;                 // while blocked, all that waited at this time ...
   uint32_t marked_left, marked_len; // ... is so many events, and the bytes taken since
-  struct buf body;
+  struct buf body;                  // what has come of it and is not taken
+  uint32_t body_gained;             // bytes since its time was counted from
+  uint64_t length_left;             // of an open answer with FRAMING_LENGTH
   uint64_t bytes_out, events_out;
 };
 
@@ -74,6 +86,12 @@ void stream_reply(struct stream *s, int status, const struct field *fields, size
 
 // Sends the head of a response whose body follows in events; of an event stream where `is_sse`.
 void stream_open(struct stream *s, int status, const struct field *fields, size_t count, bool is_sse);
+
+// The same for a body of other bytes, of which there are `length` (< 0: not known).
+void stream_open_raw(struct stream *s, int status, const struct field *fields, size_t count, int64_t length);
+
+// Queues a copy of bytes of that body for the end of this turn; no more than were announced.
+void stream_write(struct stream *s, struct span bytes);
 
 // Sends a comment after each `interval` seconds without an event; takes the reference to `comment`.
 void stream_keep_alive(struct stream *s, double interval, struct event *comment);
@@ -88,8 +106,19 @@ bool stream_is_full(struct stream *s);
 // on_gone.
 void stream_end(struct stream *s, enum close_reason reason, bool cut);
 
-// Sends the interim 100 where the client waits for it before it sends the body (RFC 9110 10.1.1).
-void stream_want_body(struct stream *s);
+// Asks for the body; the first to ask decides how and how much of it. Sends the interim 100 where the client
+// waits for it (RFC 9110 10.1.1). False where the body is refused, by 413 above `max` bytes, by 415 where it
+// is encoded; then, as when it grows too large later, the user is told by on_gone.
+bool stream_want_body(struct stream *s, enum body_reading how, uint64_t max);
+
+// Sends the interim 100.
+void stream_continue(struct stream *s);
+
+// What is there of the body has been taken: more may come.
+void stream_body_taken(struct stream *s);
+
+// How many bytes of the body may come now.
+size_t stream_body_room(const struct stream *s);
 
 // Ends an open event stream with a jittered `retry:` and a clean end, `after` seconds from now.
 void stream_leave(struct stream *s, double after, enum close_reason reason);

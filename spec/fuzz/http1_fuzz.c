@@ -15,6 +15,7 @@ struct record {
   struct buf body; // of all requests: pieces of it may be cut differently
   struct request *request;
   bool ended, refused;
+  uint64_t body_max;
 };
 
 static struct record *current;
@@ -45,7 +46,6 @@ static void check_request(const struct request *r) {
 }
 
 static void on_request(struct proto *p, struct request *r) {
-  (void)p;
   CHECK(!current->request && !current->refused);
   check_request(r);
   current->request = r;
@@ -60,6 +60,7 @@ static void on_request(struct proto *p, struct request *r) {
     note("name", r->fields[i].name);
     note("value", r->fields[i].value);
   }
+  CHECK(p->ops->limit_body(p, current->body_max));
 }
 
 static void on_body(struct proto *p, const char *bytes, size_t len) {
@@ -128,12 +129,12 @@ static void record_deinit(struct record *record) {
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {
-  static const struct proto_limits small = {256, 40, 6, 48, 16},
-                                   usual = {16 << 10, 8 << 10, 100, 1 << 20, 16 << 10};
+  static const struct proto_limits small = {256, 40, 6, 16}, usual = {16 << 10, 8 << 10, 100, 16 << 10};
   if (!len) return 0;
   const struct proto_limits *limits = bytes[0] & 0x80 ? &small : &usual;
   struct span in = {(const char *)bytes + 1, len - 1};
-  struct record whole = {0}, pieces = {0};
+  uint64_t body_max = limits == &small ? 48 : 1 << 20;
+  struct record whole = {.body_max = body_max}, pieces = {.body_max = body_max};
   run(&whole, limits, in, 0);
   run(&pieces, limits, in, 1 + (bytes[0] & 0x7f) / 4);
   CHECK(span_equal(buf_span(&whole.text), buf_span(&pieces.text)));
