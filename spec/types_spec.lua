@@ -7,8 +7,8 @@ local INTERNAL = {
   ["spate.sse"] = "Stream keep_alive_of run starters subscription", ["spate.reply"] = "Reply copy event_stream send",
 }
 
--- What middleware adds.
-local ADDED = { ["spate.Request"] = "session" }
+-- What middleware adds, and what each file has of its own.
+local ADDED = { ["spate.Request"] = "session", ["spate.File"] = "name filename type size" }
 
 local DUMP = [[
 local core = require "spate.core"
@@ -49,6 +49,7 @@ app:get("/", function()
     ["spate.json"] = names(json), ["spate.sse"] = names(sse), ["spate.channel"] = names(sse.channel), ["spate.Event"] = methods(sse.event()),
     ["spate.Stream"] = methods(sse.never()), ["spate.KeepAlive"] = methods(sse.keep_alive()), ["spate.Task"] = methods(sse.spawn(function() end)),
     ["spate.Channel"] = methods(channel), ["spate.Membership"] = methods(member), ["spate.Derived"] = methods(derived),
+    ["spate.File"] = methods(setmetatable({}, require("spate.form").File)),
   }
   member:close()
   return result

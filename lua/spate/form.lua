@@ -165,3 +165,5 @@ end
 
 core.public(methods, "form", "form_all")
 core.public(File, "text", "chunks", "lines", "save")
+
+return { File = File }

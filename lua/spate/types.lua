@@ -270,6 +270,47 @@ function Request:body(max) end
 ---@return string? err
 function Request:json() end
 
+---The pieces of the body as they come; above max bytes the request is answered with 413.
+---@param max? number limits.body unless given; math.huge: no limit
+---@return fun(): string?
+function Request:chunks(max) end
+
+---Fields by name and files by name and as a list; nil and why it is no form.
+---@return table<string, string>? fields
+---@return table<string|integer, spate.File>|string files
+function Request:form() end
+
+---Every value of a form's field.
+---@param name string
+---@return string[]? values
+---@return string? err
+function Request:form_all(name) end
+
+---An uploaded file, for as long as the request lasts.
+---@class spate.File
+---@field name string the field's
+---@field filename string what the client called it, without folders
+---@field type string what the client said it is
+---@field size integer bytes
+local File = {}
+
+---@return string? text
+---@return string? err
+function File:text() end
+
+---@return fun(): string?
+function File:chunks() end
+
+---@return fun(): string?
+function File:lines() end
+
+---Writes it to a file, whole or not at all.
+---@param path string
+---@return true? ok
+---@return string? err
+---@return integer? code
+function File:save(path) end
+
 ---@param name string
 ---@return string[]
 function Request:query_all(name) end
@@ -320,6 +361,12 @@ function reply.error(status, text) end
 ---@param status? integer 303 unless given
 ---@return spate.Reply
 function reply.redirect(url, status) end
+
+---A body that is written piece by piece.
+---@param fn fun(write: fun(bytes: string|number): true?, string?)
+---@param options? { status: integer?, type: string?, headers: table<string, string>?, length: integer? }
+---@return spate.Reply
+function reply.stream(fn, options) end
 
 ---@class spate.Reply
 local Reply = {}
