@@ -25,23 +25,24 @@ local app, reply = spate.app(), spate.reply
 ]]
 
 -- Loads the application in the file `source`, or of the source of one between the usual first lines and `return app`.
-local function load_by(core, method, source)
+local function load_by(core, method, source, dev)
   local path, temporary = source, false
   if source:find("[\n:]") then path, temporary = write_script(PRELUDE .. source .. "\nreturn app\n"), true end
   local ok, err = core[method](core, path)
-  if temporary then os.remove(path) end
-  return ok, err
+  local keep = ok and temporary and dev -- where errors show the file's lines
+  if temporary and not keep then os.remove(path) end
+  return ok, err, keep and path
 end
 
 -- A server for an application: a path, or a source. `options` as harness.new. Raises what loading says.
 function helper.serve(source, options)
   local core = harness.new(options or {})
-  local ok, err = load_by(core, "load", source)
+  local ok, err, kept = load_by(core, "load", source, options and options.dev)
   if not ok then
     core:close()
     error(err, 0)
   end
-  return setmetatable({ core = core, clients = {} }, Server)
+  return setmetatable({ core = core, clients = {}, temporary = kept }, Server)
 end
 
 -- What loading the application says.
@@ -111,6 +112,7 @@ function Server:close(kept)
     if count ~= 0 then left[#left + 1] = ("%d %s"):format(count, kind) end
   end
   self.core:close()
+  if self.temporary then os.remove(self.temporary) end
   if #left > 0 then error("left over at the end: " .. table.concat(left, ", "), 2) end
 end
 

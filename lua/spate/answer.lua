@@ -3,9 +3,12 @@
 -- as a reply.
 local core = require "spate.core"
 local reply = require "spate.reply"
+local report = require "spate.report"
 local sse = require "spate.sse"
 
 local Reply = reply.Reply
+local dev = core.dev and require "spate.dev" or nil
+local live = core.inject and require "spate.live" or nil
 local METHODS = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" } -- in the order of the router's bits
 
 local Abort = { __name = "abort" } -- what spate.abort raises
@@ -30,7 +33,7 @@ end
 -- Lua runs the handler also for an overflow inside `load`, whose message is then a failure already.
 local function failure_of(err)
   if getmetatable(err) == Failure then return err end
-  return setmetatable({ err = err, traceback = debug.traceback(text_of(err), 3) }, Failure)
+  return setmetatable({ err = err, traceback = core.traceback(text_of(err)) }, Failure)
 end
 
 -- What xpcall has caught: failure_of has not run where memory or the task's time was up.
@@ -46,14 +49,19 @@ local function is_abort(failure) return getmetatable(failure.err) == Abort end
 local function log_failure(req, failure)
   local text, where = failure.traceback, failure.handler
   if where and not text:find("^[^\n]*:%d+[:)]") then text = ("in the handler at %s: %s"):format(where, text) end
-  core.log.error(text, { request = tostring(req), id = req.id, handler = failure.handler })
+  core.log.error(report.logged(text, where), { request = tostring(req), id = req.id, handler = failure.handler })
+end
+
+-- A 500, which in spate dev says what has failed.
+local function error_reply(req, failure)
+  return dev and dev.failed(req, report.of(failure.traceback, failure.handler)) or reply.error(500)
 end
 
 -- The reply to an error that no on_error function answers.
 local function reply_to_failure(req, failure)
   if is_abort(failure) then return reply.error(failure.err.status, failure.err.text) end
   log_failure(req, failure)
-  return reply.error(500)
+  return error_reply(req, failure)
 end
 
 local function describe(what, fn)
@@ -127,7 +135,7 @@ local function on_raise(hooks, req, failure)
   local is_answered = ok and answered or not ok and is_abort(answered)
   if type(failure.err) == "string" or not is_answered then log_failure(req, failure) end
   if not ok then return reply_to_failure(req, answered) end
-  return answered or reply.error(500)
+  return answered or error_reply(req, failure)
 end
 
 -- A reply in any case: the handler's, or the one to its error; the after functions have seen it.
@@ -197,7 +205,7 @@ end
 
 local function not_found(root)
   local hook = root.hooks.not_found
-  if not hook then return function() return reply.error(404) end end
+  if not hook then return dev and dev.not_found(root.routes) or function() return reply.error(404) end end
   local source = describe("the not_found function", hook)
   return function(req) return to_reply(hook(req), source) end
 end
@@ -261,7 +269,9 @@ end
 -- methods, which `allowed` has as bits.
 function answer.answerer(root)
   local hooks, middleware, handlers = root.hooks, root.scope.middleware, {}
-  for id, route in ipairs(root.routes) do handlers[id] = guard(hooks, compile(root, route), route.where) end
+  for id, route in ipairs(root.routes) do
+    handlers[id] = route.is_own and route.handler or guard(hooks, compile(root, route), route.where)
+  end
   local function unrouted(handler) return guard(hooks, behind(hooks.before, around(middleware, handler))) end
   handlers[0] = unrouted(not_found(root))
   local refusing = {}
@@ -274,7 +284,7 @@ function answer.answerer(root)
     local answered = run_finishers(req, handler(req), root.routes[route] and root.routes[route].where)
     if answered._stream then return run_stream(req, answered) end
     if answered._write then return run_raw(req, answered) end
-    return reply.send(req, answered)
+    return reply.send(req, live and live.injected(req, answered) or answered)
   end
 end
 

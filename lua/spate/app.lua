@@ -11,7 +11,7 @@ local METHODS = answer.METHODS
 local App = { __name = "app" }
 App.__index = App
 
-local app = { Abort = answer.Abort }
+local app = { Abort = answer.Abort, App = App }
 
 -- An app or one of its groups: what is registered in it has its prefix and goes through its middleware, and through
 -- that of the scope around it.
@@ -221,6 +221,7 @@ function app.install(self, path)
   end
   if self.parent then error(("%s: expected the script to return its app, got a group of it"):format(path), 0) end
   local root, patterns = self.root, {}
+  if core.dev then require("spate.dev").complete(root) end
   local roots = all_roots(root)
   for _, each in ipairs(roots) do each.is_installed = true end
   for id, route in ipairs(root.routes) do patterns[id] = route.path end

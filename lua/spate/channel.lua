@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- sse.channel: publish/subscribe over the whole process, with history, presence and resumable producers.
+local check = require "spate.check"
 local core = require "spate.core"
 local json = require "spate.json"
 
@@ -7,7 +8,7 @@ local Channel = { __name = "channel" }
 Channel.__index = Channel
 
 local ON_FULL = { disconnect = 0, drop_oldest = 1, conflate = 2 }
-local OPTIONS = { history = true, history_bytes = true, ttl = true, queue = true, on_full = true, key = true }
+local OPTIONS = { "history", "history_bytes", "ttl", "queue", "on_full", "key" }
 local DEFAULT_TTL = 3600
 
 -- For a local <close>: calls fn however its block is left.
@@ -31,11 +32,7 @@ return function(sse)
 
   local function check_options(options)
     options = check_table(options, "sse.channel")
-    for name in pairs(options) do
-      if not OPTIONS[name] then
-        core.raise(("sse.channel: unknown option '%s'; it has history, history_bytes, ttl, queue, on_full and key"):format(tostring(name)))
-      end
-    end
+    check.options(options, "sse.channel", OPTIONS)
     local on_full = ON_FULL[options.on_full or "disconnect"]
     if not on_full then core.raise('sse.channel: on_full: expected "disconnect", "drop_oldest" or "conflate"') end
     if options.key ~= nil and type(options.key) ~= "function" then core.raise("sse.channel: key: expected a function of the event") end
@@ -71,7 +68,7 @@ return function(sse)
   -- The last event, if any, then the end: subscribers are ended, later ones get what history has, or 204.
   function Channel:finish(event) return check_self(self, "finish"):finish(event) end
 
-  local SUBSCRIBE = { after = true, replay = true }
+  local SUBSCRIBE = { "after", "replay" }
 
   local function replay_count(replay)
     if replay == nil then return 0 end
@@ -84,9 +81,7 @@ return function(sse)
 
   local function subscription(handle, options)
     options = check_table(options, "channel:subscribe")
-    for name in pairs(options) do
-      if not SUBSCRIBE[name] then core.raise(("channel:subscribe: unknown option '%s'; it has after and replay"):format(tostring(name))) end
-    end
+    check.options(options, "channel:subscribe", SUBSCRIBE)
     if options.after ~= nil and type(options.after) ~= "string" then
       core.raise("channel:subscribe: after: expected an id as a string, got " .. type(options.after))
     end
@@ -236,7 +231,7 @@ return function(sse)
   -- sse.resumable(key, fn, options): the stream of a producer that outlives its connection. The first request starts
   -- fn(send); whoever comes back with Last-Event-ID goes on where it was. Without a reader for `linger` seconds (30),
   -- or `ttl` seconds (60) after its end, it is dropped.
-  local RESUMABLE = { linger = true, ttl = true, after = true, history = true }
+  local RESUMABLE = { "linger", "ttl", "after", "history" }
 
   local function drop(channel, task)
     task:cancel()
@@ -281,9 +276,7 @@ return function(sse)
     options = check_table(options, "sse.resumable")
     if type(key) ~= "string" then core.raise("sse.resumable: expected a key as a string, got " .. type(key)) end
     if type(fn) ~= "function" then core.raise("sse.resumable: expected a function, got " .. type(fn)) end
-    for name in pairs(options) do
-      if not RESUMABLE[name] then core.raise(("sse.resumable: unknown option '%s'; it has linger, ttl, after and history"):format(tostring(name))) end
-    end
+    check.options(options, "sse.resumable", RESUMABLE)
     local linger, ttl = seconds(options, "linger", 30), seconds(options, "ttl", 60)
     local channel, created = open(nil, "resumable:" .. key, { history = options.history or 10000, ttl = 0 })
     if not channel then return nil, created end
@@ -300,6 +293,8 @@ return function(sse)
     local handle = core.find_channel(name)
     return handle and new(handle) or nil
   end
+
+  core.Channel = Channel
 
   return setmetatable({ find = find }, { __call = open })
 end

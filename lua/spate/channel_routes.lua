@@ -2,13 +2,14 @@
 -- app:channel(path, options): the endpoint pair of channels. GET subscribes, resumed by Last-Event-ID; POST publishes.
 -- A channel's name is `prefix` and the path's parameters, joined by '/'; the prefix is what the path has before its
 -- first parameter unless given: GET /events/news of "/events/:name" is the channel "/events/news".
+local check = require "spate.check"
 local core = require "spate.core"
 local json = require "spate.json"
 local reply = require "spate.reply"
 local sse = require "spate.sse"
 
 local CHANNEL_OPTIONS = { "history", "history_bytes", "ttl", "queue", "on_full", "key" }
-local OWN_OPTIONS = { replay = true, prefix = true, authorize = true }
+local PAIR_OPTIONS = { "replay", "prefix", "authorize", table.unpack(CHANNEL_OPTIONS) }
 local FIELDS = { event = true, data = true, json = true } -- what a client may set; ids are the server's
 local NAME_MAX = 255
 local OBJECT = getmetatable(json.object {})
@@ -16,13 +17,9 @@ local REFUSALS = { full = 503, finished = 409, ["too large"] = 413 }
 
 -- The options of the channel among those of the pair.
 local function channel_options(options)
-  local known, of_channel = {}, {}
-  for _, name in ipairs(CHANNEL_OPTIONS) do known[name], of_channel[name] = true, options[name] end
-  for name in pairs(options) do
-    if not known[name] and not OWN_OPTIONS[name] then
-      core.raise(("app:channel: unknown option '%s'; it has %s, replay, prefix and authorize"):format(tostring(name), table.concat(CHANNEL_OPTIONS, ", ")))
-    end
-  end
+  check.options(options, "app:channel", PAIR_OPTIONS)
+  local of_channel = {}
+  for _, name in ipairs(CHANNEL_OPTIONS) do of_channel[name] = options[name] end
   core.check_channel_options(of_channel)
   return of_channel
 end

@@ -1,6 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- Arguments of public functions: each raises at the user's line and says what was expected.
 local core = require "spate.core"
+local nearest = require "spate.nearest"
+
+local LONG = 600 -- seconds: above it, in spate dev, milliseconds may be meant
 
 local function callable(fn, what)
   if type(fn) ~= "function" then core.raise(("%s: expected a function, got %s"):format(what, type(fn))) end
@@ -10,6 +13,7 @@ end
 local function seconds_above_0(seconds, what)
   if type(seconds) ~= "number" then core.raise(("%s: expected seconds, got %s"):format(what, type(seconds))) end
   if not (seconds > 0 and seconds < 1e9) then core.raise(("%s: expected more than 0 seconds, got %s"):format(what, seconds)) end
+  if core.dev and seconds > LONG then core.advise_seconds(what, seconds) end
   return seconds
 end
 
@@ -21,11 +25,13 @@ end
 -- A table with no other names than the given ones.
 local function options(given, what, names)
   if type(given) ~= "table" then core.raise(("%s: expected a table of options, got %s"):format(what, type(given))) end
+  local is_known = {}
+  for _, name in ipairs(names) do is_known[name] = true end
   for name in pairs(given) do
-    local known = false
-    for _, one in ipairs(names) do known = known or one == name end
-    if not known then
-      core.raise(("%s: unknown option '%s'; it has %s"):format(what, tostring(name), table.concat(names, ", ")))
+    if not is_known[name] then
+      local close = nearest.of(tostring(name), names)
+      core.raise(("%s: unknown option '%s'; %s"):format(what, tostring(name),
+        close and ("did you mean '%s'?"):format(close) or "it has " .. table.concat(names, ", ")))
     end
   end
   return given

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Replies: values that a handler returns. `_status`, `_type`, `_body`, `_fields` (names and values in a flat list),
 -- and `_stream` with `_keep_alive` for an event stream.
+local check = require "spate.check"
 local core = require "spate.core"
 local json = require "spate.json"
 
@@ -141,7 +142,7 @@ function Reply:header(name, value)
 end
 
 local same_site = { strict = "Strict", lax = "Lax", none = "None" }
-local cookie_options = { max_age = true, expires = true, domain = true, path = true, secure = true, http_only = true, same_site = true }
+local cookie_options = { "max_age", "expires", "domain", "path", "secure", "http_only", "same_site" }
 
 local function attribute(parts, name, value)
   value = check_text("cookie " .. name, value)
@@ -163,9 +164,7 @@ local function check_cookie(name, value, options)
   if value:find('[%c%s",;\\\128-\255]') then
     core.raise("cookie " .. name .. ": the value must not contain blanks, quotes, ',', ';', '\\' or bytes beyond ASCII; encode it first")
   end
-  for option in pairs(options) do
-    if not cookie_options[option] then core.raise("cookie " .. name .. ": unknown option '" .. tostring(option) .. "'") end
-  end
+  check.options(options, "cookie " .. name, cookie_options)
 end
 
 -- A cookie (RFC 6265 4.1); path is "/" unless given, max_age in seconds, expires in seconds since 1970.

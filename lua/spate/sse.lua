@@ -155,7 +155,7 @@ function Pump:read(source)
       self.queue[#self.queue + 1] = value
       self.changed:wake()
     end
-  end, debug.traceback)
+  end, function(err) return type(err) == "string" and core.traceback(err) or err end)
   failure = not ok and err or nil
 end
 
@@ -489,18 +489,18 @@ function sse.keep_alive_of(stream, wanted)
   return core.keep_alive_interval, ""
 end
 
-local REPLY_OPTIONS = { status = true, headers = true, keep_alive = true }
+local REPLY_OPTIONS = { "status", "headers", "keep_alive" }
 
 -- The reply whose body is this stream: a stream, a function(send), a list.
 function sse.reply(stream, options)
   if getmetatable(stream) == KeepAlive then core.raise("sse.reply: expected a stream; end the keep-alive with :stream(s)") end
   stream = as_stream(stream, "sse.reply")
   if options ~= nil and type(options) ~= "table" then core.raise("sse.reply: expected a table of options, got " .. type(options)) end
+  check.options(options or {}, "sse.reply", REPLY_OPTIONS)
   for name, value in pairs(options or {}) do
     if name == "keep_alive" and type(value) ~= "boolean" then
       core.raise("sse.reply: keep_alive is true or false; sse.keep_alive():interval(5):stream(s) sets more")
     end
-    if not REPLY_OPTIONS[name] then core.raise(("sse.reply: unknown option '%s'; it has status, headers and keep_alive"):format(tostring(name))) end
   end
   return require("spate.reply").event_stream(stream, options or {})
 end

@@ -2,11 +2,14 @@
 -- Tasks of a script's own: sse.spawn, sse.every.
 local check = require "spate.check"
 local core = require "spate.core"
+local report = require "spate.report"
 
 local function at_end(fn) return setmetatable({}, { __close = fn }) end
 
 local Task = { __name = "task" }
 Task.__index = Task
+
+local function traceback(err) return core.traceback(tostring(err)) end
 
 local function finish(self)
   self.done = true
@@ -18,11 +21,11 @@ local function run_task(self, fn, ...)
   local _ <close> = at_end(function() finish(self) end)
   local trace
   local result = table.pack(xpcall(fn, function(err)
-    trace = debug.traceback(tostring(err), 2)
+    trace = core.traceback(tostring(err))
     return err
   end, ...))
   self.result = result
-  if not result[1] then core.log.error(trace or tostring(result[2])) end
+  if not result[1] then core.log.error(report.logged(trace or tostring(result[2]))) end
 end
 
 local function check_task(self, name)
@@ -72,16 +75,14 @@ return function(sse)
   function sse.every(seconds, fn, options)
     check.seconds(seconds, "sse.every")
     check.callable(fn, "sse.every")
-    for name in pairs(options or {}) do
-      if name ~= "each_worker" then core.raise(("sse.every: unknown option '%s'; it has each_worker"):format(tostring(name))) end
-    end
+    check.options(options or {}, "sse.every", { "each_worker" })
     local self = setmetatable({ ended = core.signal() }, Task)
     local function start()
       if self.done then return end
       self.handle = core.spawn_bound(run_task, self, function()
         for _ in core.ticker(seconds) do
-          local ok, err = xpcall(fn, debug.traceback)
-          if not ok then core.log.error(tostring(err)) end
+          local ok, err = xpcall(fn, traceback)
+          if not ok then core.log.error(report.logged(tostring(err))) end
         end
       end)
     end

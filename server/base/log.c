@@ -19,6 +19,8 @@
 
 enum { WAITING_MAX = 1 << 20, BATCH_NS = 10 * 1000 * 1000 };
 
+static const char DIM[] = "\33[2m", PLAIN[] = "\33[0m";
+
 static struct {
   pthread_mutex_t lock;
   pthread_cond_t filled, written;
@@ -26,7 +28,8 @@ static struct {
   struct buf waiting;
   uint64_t dropped, dropped_said;
   atomic_int level;
-  bool running, stopping, json;
+  bool running, stopping, has_colours;
+  enum log_format format;
   int fd;
   void (*sink)(void *owner, const char *line, size_t len);
   void *sink_owner;
@@ -46,8 +49,11 @@ static void write_all(int fd, const char *bytes, size_t len) {
   }
 }
 
+static void append_message(struct buf *b, struct span s, struct span indent);
+
 static void finish_line(struct log_line *l) {
-  if (l->json) buf_append_byte(&l->buf, '}');
+  if (l->format == LOG_JSON) buf_append_byte(&l->buf, '}');
+  append_message(&l->buf, l->rest, SPAN("    "));
   buf_append_byte(&l->buf, '\n');
 }
 
@@ -94,14 +100,19 @@ static void *writer_main(void *unused) {
   return NULL;
 }
 
-void log_configure(enum log_level level, bool json) {
-  out.json = json;
+void log_configure(enum log_level level, enum log_format format) {
+  out.format = format;
   atomic_store(&out.level, level);
 }
 
-void log_start(int fd, enum log_level level, bool json) {
-  out.fd = fd, out.stopping = false;
-  log_configure(level, json);
+static bool wants_colours(int fd) {
+  const char *no = getenv("NO_COLOR");
+  return isatty(fd) && !(no && *no);
+}
+
+void log_start(int fd, enum log_level level, enum log_format format) {
+  out.fd = fd, out.stopping = false, out.has_colours = wants_colours(fd);
+  log_configure(level, format);
   if (out.running) return;
   out.running = pthread_create(&out.writer, NULL, writer_main, NULL) == 0;
 }
@@ -166,11 +177,13 @@ static void append_escaped(struct buf *b, struct span s, bool json) {
 
 // A message of several lines, such as a traceback, stays readable; lines after the first are indented, so
 // none of them can pass for a line of its own.
-static void append_message(struct buf *b, struct span s) {
+static void append_message(struct buf *b, struct span s, struct span indent) {
   for (size_t i = 0; i < s.len; i++) {
     unsigned char c = (unsigned char)s.bytes[i];
-    if (c == '\n') buf_append_span(b, i + 1 < s.len && s.bytes[i + 1] == '\t' ? SPAN("\n") : SPAN("\n\t"));
-    else if ((c < 0x20 && c != '\t') || c == 0x7f) buf_printf(b, "\\x%02x", c);
+    if (c == '\n') {
+      buf_append_byte(b, '\n');
+      if (i + 1 >= s.len || s.bytes[i + 1] != '\t') buf_append_span(b, indent);
+    } else if ((c < 0x20 && c != '\t') || c == 0x7f) buf_printf(b, "\\x%02x", c);
     else buf_append_byte(b, s.bytes[i]);
   }
 }
@@ -185,10 +198,40 @@ static void append_time(struct buf *b, double wall) {
   buf_printf(b, ".%03dZ", (int)((wall - floor(wall)) * 1000));
 }
 
+// What a terminal is told: the colour of a level, dim, plain.
+static struct span colour(const char *code) { return span_of(out.has_colours ? code : ""); }
+
+static void append_time_of_day(struct buf *b, double wall) {
+  struct tm tm;
+  time_t seconds = (time_t)floor(wall);
+  localtime_r(&seconds, &tm);
+  buf_printf(b, "%02d:%02d:%02d.%03d", tm.tm_hour, tm.tm_min, tm.tm_sec, (int)((wall - floor(wall)) * 1000));
+}
+
+// The fields follow the first line of the message, the others come below.
+static void begin_pretty(struct log_line *l, enum log_level level, double wall, struct span message) {
+  static const char *const names[] = {"debug", "info", "warn", "error"}, *const codes[] = {DIM, "\33[32m",
+                                                                                           "\33[33m",
+                                                                                           "\33[1;31m"};
+  const char *end = message.len ? memchr(message.bytes, '\n', message.len) : NULL;
+  struct span first = {message.bytes, end ? (size_t)(end - message.bytes) : message.len};
+  buf_append_span(&l->buf, colour(DIM));
+  append_time_of_day(&l->buf, wall);
+  buf_append_span(&l->buf, colour(PLAIN));
+  buf_append_byte(&l->buf, ' ');
+  buf_append_span(&l->buf, colour(codes[level]));
+  buf_printf(&l->buf, "%-5s", names[level]);
+  buf_append_span(&l->buf, colour(PLAIN));
+  buf_append_byte(&l->buf, ' ');
+  append_message(&l->buf, first, SPAN(""));
+  l->rest = (struct span){message.bytes + first.len, message.len - first.len};
+}
+
 void log_begin(struct log_line *l, enum log_level level, double wall, struct span message) {
   static const char *const names[] = {"debug", "info", "warn", "error"};
-  *l = (struct log_line){.json = out.json};
-  if (l->json) {
+  *l = (struct log_line){.format = out.format};
+  if (l->format == LOG_PRETTY) begin_pretty(l, level, wall, message);
+  else if (l->format == LOG_JSON) {
     buf_append_span(&l->buf, SPAN("{\"time\":\""));
     append_time(&l->buf, wall);
     buf_printf(&l->buf, "\",\"level\":\"%s\",\"msg\":\"", names[level]);
@@ -197,16 +240,19 @@ void log_begin(struct log_line *l, enum log_level level, double wall, struct spa
   } else {
     append_time(&l->buf, wall);
     buf_printf(&l->buf, " %-5s ", names[level]);
-    append_message(&l->buf, message);
+    append_message(&l->buf, message, SPAN("\t"));
   }
 }
 
 static void append_key(struct log_line *l, const char *key) {
-  if (l->json) {
+  if (l->format == LOG_JSON) {
     buf_append_span(&l->buf, SPAN(",\""));
     append_escaped(&l->buf, span_of(key), true);
     buf_append_span(&l->buf, SPAN("\":"));
-  } else buf_printf(&l->buf, " %s=", key);
+    return;
+  }
+  if (l->format == LOG_PRETTY) buf_append_span(&l->buf, colour(DIM));
+  buf_printf(&l->buf, " %s=", key);
 }
 
 static bool needs_quotes(struct span s) {
@@ -216,21 +262,25 @@ static bool needs_quotes(struct span s) {
   return s.len == 0;
 }
 
+static void end_value(struct log_line *l) {
+  if (l->format == LOG_PRETTY) buf_append_span(&l->buf, colour(PLAIN));
+}
+
 void log_field(struct log_line *l, const char *key, struct span value) {
   append_key(l, key);
-  if (!l->json && !needs_quotes(value)) {
-    buf_append_span(&l->buf, value);
-    return;
-  }
-  buf_append_byte(&l->buf, '"');
-  append_escaped(&l->buf, value, l->json);
-  buf_append_byte(&l->buf, '"');
+  bool json = l->format == LOG_JSON, quotes = json || needs_quotes(value);
+  if (quotes) buf_append_byte(&l->buf, '"');
+  if (quotes) append_escaped(&l->buf, value, json);
+  else buf_append_span(&l->buf, value);
+  if (quotes) buf_append_byte(&l->buf, '"');
+  end_value(l);
 }
 
 void log_number(struct log_line *l, const char *key, double value) {
   append_key(l, key);
   if (isfinite(value)) buf_printf(&l->buf, "%.15g", value);
   else buf_append_span(&l->buf, SPAN("null"));
+  end_value(l);
 }
 
 void log_end(struct log_line *l) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Levelled log lines, text or JSON. A line is put together by its thread and handed to one writer thread, so
-// a slow terminal, a full disk or a dead pipe never holds a loop up: past 1 MiB of waiting lines the newest
-// are dropped and their number is said. Any thread.
+// Levelled log lines: text, JSON, or pretty for a person at a terminal. A line is put together by its thread
+// and handed to one writer thread, so a slow terminal, a full disk or a dead pipe never holds a loop up: past
+// 1 MiB of waiting lines the newest are dropped and their number is said. Any thread.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,12 +9,14 @@
 #include "base/span.h"
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_OFF };
+enum log_format { LOG_TEXT, LOG_JSON, LOG_PRETTY };
 
 // Which lines are written, and how they look.
-void log_configure(enum log_level level, bool json);
+void log_configure(enum log_level level, enum log_format format);
 
-// Starts the writer on `fd`. Before this, lines go to stderr at once.
-void log_start(int fd, enum log_level level, bool json);
+// Starts the writer on `fd`. Before this, lines go to stderr at once. Pretty lines have colours on a
+// terminal, unless NO_COLOR is set.
+void log_start(int fd, enum log_level level, enum log_format format);
 
 // Writes what waits (for two seconds at most) and ends the writer.
 void log_stop(void);
@@ -31,7 +33,8 @@ uint64_t log_dropped(void);
 // A line in the making: begin, any number of fields, end. `wall` is its time, seconds since 1970.
 struct log_line {
   struct buf buf;
-  bool json;
+  enum log_format format;
+  struct span rest; // pretty: the message behind its first line, the caller's until log_end
 };
 
 void log_begin(struct log_line *l, enum log_level level, double wall, struct span message);

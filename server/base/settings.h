@@ -66,8 +66,8 @@ struct settings {
     bool on, inject; // spate dev; pages get a script that reloads them
   } dev;
   struct {
-    int level; // enum log_level
-    bool json;
+    int level;                 // enum log_level
+    int format;                // enum log_format
     bool access;               // a line per request
     struct short_names redact; // query parameters whose values are left out
   } log;

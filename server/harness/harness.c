@@ -131,7 +131,7 @@ static void open_server(struct harness *h, double epoch) {
   coverage_init(&h->coverage);
   gate_ref(&h->process.gate, h->settings.limits.connections, h->settings.limits.connections_per_address);
   log_capture(on_log, h);
-  log_configure((enum log_level)h->settings.log.level, h->settings.log.json);
+  log_configure((enum log_level)h->settings.log.level, (enum log_format)h->settings.log.format);
   h->is_open = true;
 }
 
@@ -147,8 +147,8 @@ static void share_with(lua_State *L, struct harness *h) {
   lua_setiuservalue(L, 2, 1);
 }
 
-// harness.new{ epoch =, worker =, watch =, with =, coverage =, settings = {...} }: a server without an
-// application.
+// harness.new{ epoch =, worker =, watch =, with =, coverage =, dev =, inject =, settings = {...} }: a server
+// without an application.
 static int harness_new(lua_State *L) {
   char *error = NULL;
   lua_settop(L, 1);
@@ -161,6 +161,7 @@ static int harness_new(lua_State *L) {
   lua_settop(L, 2);
   share_with(L, h);
   lua_settop(L, 2);
+  h->settings.dev.on = option(L, "dev", 0) > 0, h->settings.dev.inject = option(L, "inject", 0) > 0;
   open_server(h, option(L, "epoch", 0));
   h->is_traced = option(L, "coverage", 0) > 0;
   h->vm = new_vm(h, (int)option(L, "worker", 0), 1, &error);
@@ -235,6 +236,13 @@ static int server_reload(lua_State *L) {
   atomic_fetch_add(vm ? &h->process.reloads_total : &h->process.reloads_failed_total, 1);
   if (!vm) return push_error(L, error);
   h->vm = vm;
+  return swap(L, h);
+}
+
+// server:stand_in(text): what answers where the application does not load.
+static int server_stand_in(lua_State *L) {
+  struct harness *h = check_server(L);
+  if (vm_load_stand_in(h->vm, luaL_checkstring(L, 2)) < 0) return push_error(L, xstrdup("out of memory"));
   return swap(L, h);
 }
 
@@ -511,6 +519,7 @@ static void new_class(lua_State *L, const char *name, const luaL_Reg *methods, l
 __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   static const luaL_Reg server_methods[] = {{"load", server_load},
                                             {"reload", server_reload},
+                                            {"stand_in", server_stand_in},
                                             {"connect", server_connect},
                                             {"turn", server_turn},
                                             {"step", server_step},

@@ -40,7 +40,8 @@ static void build(struct builder *builder, struct build *b) {
     if (!(b->vms[loaded] = load(builder, b, loaded))) break;
   }
   for (size_t i = 0; loaded < b->count && i < loaded; i++) vm_free(b->vms[i]), b->vms[i] = NULL;
-  if (!b->error) b->routes = router_count(b->vms[0]->router);
+  // The library adds one for pages that reload themselves.
+  if (!b->error) b->routes = router_count(b->vms[0]->router) - b->vms[0]->settings->dev.inject;
   b->seconds = clock_now(clock_system()) - began;
   inbox_post(b->done, &b->message);
 }

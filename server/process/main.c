@@ -6,7 +6,7 @@
 int main(int argc, char **argv) {
   struct options o;
   int code = options_read(&o, argc, argv, luaopen_spate_harness);
-  if (o.error) report_error(o.error, "");
+  if (o.error) report_error(o.error);
   if (code < 0) code = server_run(&o);
   options_deinit(&o);
   return code;

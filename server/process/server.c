@@ -93,7 +93,7 @@ static void on_loaded(struct reload *r, const char *error) {
   struct server *s = container_of(r, struct server, reload);
   if (is_watched(s)) watch_update(&s->watch);
   atomic_store(&s->process.generation, r->generation);
-  if (error) report_error(error, s->options->app);
+  if (error) report_error(error);
   if (s->state == SERVER_LOADING) {
     if (error) quit(s, EXIT_APP);
     else begin_serving(s);
@@ -301,7 +301,7 @@ int server_run(const struct options *o) {
   init(&s, o, &set);
   s.code = listening_open(&s.listening, o);
   if (s.code < 0) {
-    log_start(STDERR_FILENO, (enum log_level)o->settings.log.level, o->settings.log.json);
+    log_start(STDERR_FILENO, (enum log_level)o->settings.log.level, (enum log_format)o->settings.log.format);
     if (start_workers(&s)) run(&s);
     else {
       fprintf(stderr, "spate: no threads for workers\n");

@@ -4,15 +4,18 @@
 #include "script/exchange.h"
 #include <lauxlib.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "base/log.h"
 #include "base/mem.h"
+#include "event/sse.h"
 #include "script/task.h"
 #include "script/vm.h"
 #include "serve/conn.h"
 #include "serve/error_reply.h"
 #include "serve/form.h"
 
+enum { ERROR_EVENT_MAX = 4096 };
 enum { ROUTE_NOT_FOUND = 0, ROUTE_OTHER_METHOD = -1 }; // beside the application's own, which count from 1
 
 static void wake_waiters(struct exchange *ex) {
@@ -82,16 +85,44 @@ static void let_go(struct exchange *ex) {
   ex->stream = NULL;
 }
 
+// In spate dev: what failed, as an `error` event before the stream is cut.
+static void send_error(const struct exchange *ex, const struct task *t) {
+  struct sse_fields f = SSE_NO_FIELDS;
+  size_t len = 0;
+  const char *message = ex->vm->expired_at;
+  if (!ex->vm->settings->dev.on || !ex->stream->is_sse) return;
+  if (!t->stopped)
+    message = lua_type(t->co, -1) == LUA_TSTRING ? lua_tolstring(t->co, -1, &len) : "an error value";
+  f.event = SPAN("error");
+  f.data = (struct span){message, MIN(len ? len : strlen(message), (size_t)ERROR_EVENT_MAX)};
+  stream_send(ex->stream, sse_encode(&f, sse_length(&f)));
+}
+
+// A task that was stopped has no reply of its own.
+static void answer_ended(const struct exchange *ex, const struct task *t, int status) {
+  static const struct field type = {{"Content-Type", 12}, {"text/plain; charset=utf-8", 25}};
+  const struct vm *vm = ex->vm;
+  char text[sizeof vm->expired_at + 64];
+  if (!vm->settings->dev.on || !t->stopped) {
+    error_reply(ex->stream, status == LUA_ERRMEM ? 503 : 500, "Internal Server Error");
+    return;
+  }
+  snprintf(text, sizeof text, "%s: stopped after %g s without waiting (limits.burst)\n", vm->expired_at,
+           vm->settings->limits.burst);
+  stream_reply(ex->stream, 500, &type, 1, span_of(text));
+}
+
 // A task that ends leaves no request without an answer, and no stream without an end.
 static void on_task_end(struct task *t, int status) {
   struct exchange *ex = t->exchange;
   if (!ex) return; // another task goes on with it
   ex->task = NULL;
   struct stream *s = ex->stream;
-  if (s && s->state == STREAM_WAITING)
-    error_reply(s, status == LUA_ERRMEM ? 503 : 500, "Internal Server Error");
-  else if (s && status != LUA_OK) stream_end(s, REASON_ERROR, true);
-  else if (s && !ex->detached) stream_end(s, REASON_FINISHED, false);
+  if (s && s->state == STREAM_WAITING) answer_ended(ex, t, status);
+  else if (s && status != LUA_OK) {
+    if (status != LUA_YIELD) send_error(ex, t);
+    stream_end(s, REASON_ERROR, true);
+  } else if (s && !ex->detached) stream_end(s, REASON_FINISHED, false);
   if (ex->vm->is_retired) let_go(ex);
   release(ex);
 }

@@ -222,6 +222,18 @@ static void set_searchers(lua_State *L) {
   lua_pop(L, 1);
 }
 
+// The message on top of the stack as the text that a person reads, in its place.
+static void push_report(lua_State *L) {
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "spate.report");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "of_loading");
+  lua_pushvalue(L, -3);
+  lua_call(L, 1, 1);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+}
+
 // run_cli(options, argv, harness): an exit code, or nil where there is something to serve.
 static int run_cli(lua_State *L) {
   struct options *o = lua_touserdata(L, 1);
@@ -244,6 +256,7 @@ static int run_cli(lua_State *L) {
   }
   push_native(L, o);
   lua_call(L, 2, 2); // nil, path of the application; or exit code, message or nil
+  if (!lua_isnil(L, -2) && lua_isstring(L, -1)) push_report(L);
   const char *text = lua_tostring(L, -1);
   if (text) *(lua_isnil(L, -2) ? &o->app : &o->error) = xstrdup(text);
   lua_pop(L, 1);

@@ -21,6 +21,7 @@
 #include "script/lua_json.h"
 #include "script/lua_log.h"
 #include "script/lua_raw.h"
+#include "script/lua_report.h"
 #include "script/lua_router.h"
 #include "script/lua_shared.h"
 #include "script/lua_stream.h"
@@ -313,6 +314,8 @@ static void open_core(lua_State *L, struct vm *vm) {
                                        {"keep", core_keep},
                                        {"where", core_where},
                                        {"watch", core_watch},
+                                       {"traceback", core_traceback},
+                                       {"advise_seconds", core_advise_seconds},
                                        {"router", lua_router_new},
                                        {"use_router", lua_router_use},
                                        {NULL, NULL}};
@@ -338,6 +341,10 @@ static void open_core(lua_State *L, struct vm *vm) {
   lua_setfield(L, -2, "keep_alive_interval");
   lua_pushnumber(L, (lua_Number)vm->settings->limits.upload);
   lua_setfield(L, -2, "upload_max");
+  lua_pushboolean(L, vm->settings->dev.on);
+  lua_setfield(L, -2, "dev");
+  lua_pushboolean(L, vm->settings->dev.on && vm->settings->dev.inject);
+  lua_setfield(L, -2, "inject");
 }
 
 void core_open(lua_State *L, struct vm *vm) {
@@ -365,6 +372,17 @@ static void add_path(lua_State *L, const char *path) {
   lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", dir, dir, lua_tostring(L, -1));
   lua_setfield(L, -4, "path");
   lua_pop(L, 3);
+}
+
+int core_stand_in(lua_State *L) {
+  const char *report = lua_touserdata(L, 1);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "spate.dev");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "stand_in");
+  lua_pushstring(L, report);
+  lua_call(L, 1, 0);
+  return 0;
 }
 
 int core_load(lua_State *L) {

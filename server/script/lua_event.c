@@ -8,6 +8,7 @@
 #include "base/nearest.h"
 #include "event/sse.h"
 #include "script/json_encode.h"
+#include "script/lua_report.h"
 #include "script/vm.h"
 
 enum { UV_COMMENT = 1, UV_EVENT, UV_ID, UV_DATA, UV_COUNT = UV_DATA };
@@ -65,6 +66,7 @@ static int64_t retry_of(lua_State *L, int index) {
   if (!is_number || lua_type(L, index) != LUA_TNUMBER || !(seconds >= 0 && seconds < 1e9))
     raise_error(L, "event field 'retry': expected seconds, 0 or more, got %s",
                 luaL_tolstring(L, index, NULL));
+  advise_seconds(L, "retry", seconds);
   return (int64_t)llround(seconds * 1e3);
 }
 

@@ -56,7 +56,7 @@ static const struct row {
     ROW(reload, max_age, KIND_SECONDS),
     ROW(reload, generations, KIND_SIZE),
     ROW(log, level, KIND_LEVEL),
-    {"log", "format", KIND_FORMAT, offsetof(struct settings, log.json)},
+    {"log", "format", KIND_FORMAT, offsetof(struct settings, log.format)},
     ROW(log, access, KIND_BOOLEAN),
     ROW(log, redact, KIND_NAMES),
 };
@@ -68,6 +68,13 @@ static int bad_value(lua_State *L, const struct row *r, const char *expected) {
 
 static int level_of(const char *name) {
   static const char *const names[] = {"debug", "info", "warn", "error", "off"};
+  for (size_t i = 0; i < countof(names); i++)
+    if (!strcmp(name, names[i])) return (int)i;
+  return -1;
+}
+
+static int format_of(const char *name) {
+  static const char *const names[] = {"text", "json", "pretty"};
   for (size_t i = 0; i < countof(names); i++)
     if (!strcmp(name, names[i])) return (int)i;
   return -1;
@@ -104,8 +111,8 @@ static void read_value(lua_State *L, const struct row *r, struct settings *s) {
     *(int *)into = level_of(text);
     break;
   case KIND_FORMAT:
-    if (strcmp(text, "text") != 0 && strcmp(text, "json") != 0) bad_value(L, r, "\"text\" or \"json\"");
-    *(bool *)into = !strcmp(text, "json");
+    if (format_of(text) < 0) bad_value(L, r, "\"text\", \"json\" or \"pretty\"");
+    *(int *)into = format_of(text);
     break;
   case KIND_NAMES: settings_read_names(L, "log.redact", into); break;
   }

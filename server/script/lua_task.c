@@ -5,6 +5,7 @@
 #include <lauxlib.h>
 #include <math.h>
 #include "script/coroutine.h"
+#include "script/lua_report.h"
 #include "script/task.h"
 #include "script/vm.h"
 
@@ -26,6 +27,7 @@ static int slept(lua_State *L, int status, lua_KContext context) {
 
 static int lua_sleep(lua_State *L) {
   double seconds = check_seconds(L, 1, "sse.sleep");
+  advise_seconds(L, "sse.sleep", seconds);
   struct task *t = task_check(L, "sse.sleep");
   return task_wait(L, t, task_time(t, seconds) + seconds, 0, slept);
 }

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "script/coroutine.h"
+#include "script/lua_report.h"
 #include "script/obstacle.h"
 #include "script/vm.h"
 
@@ -130,19 +131,11 @@ static void end(struct task *t, int status) {
   free(t);
 }
 
-static int push_report(lua_State *L) {
-  lua_State *co = lua_touserdata(L, 1);
-  const char *message = luaL_tolstring(L, 2, NULL);
-  luaL_traceback(L, co, message, 0);
-  log_message(LOG_ERROR, "%s", lua_tostring(L, -1));
-  return 0;
-}
-
 // Logs the error on top of the task's stack with a traceback.
 static void report(struct task *t) {
   struct vm *vm = t->vm;
-  lua_pushcfunction(vm->L, push_report);
-  lua_pushlightuserdata(vm->L, t->co);
+  lua_pushcfunction(vm->L, report_task);
+  lua_pushlightuserdata(vm->L, t);
   lua_pushvalue(t->co, -1);
   lua_xmove(t->co, vm->L, 1);
   if (vm_pcall(vm, 2, 0) == LUA_OK) return;
@@ -177,6 +170,7 @@ static void on_stopped(struct task *t) {
   struct vm *vm = t->vm;
   log_message(LOG_ERROR, "%s: stopped after %g s of CPU time without waiting (limits.burst)", vm->expired_at,
               vm->settings->limits.burst);
+  t->stopped = true;
   unwind(t, false);
   end(t, LUA_ERRRUN);
 }

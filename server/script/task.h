@@ -32,6 +32,7 @@ struct task {
   bool waiting;            // a yield that is a wait, not a value
   bool must_start;         // runs up to its first wait even where it is cancelled before
   bool is_bound;           // ends with its generation
+  bool stopped;            // its time was up
   bool timed_out;
   bool of_app; // the application's or the library's own, such as sse.every: not what a request has spawned
   struct wrap *wrap;         // the innermost that runs

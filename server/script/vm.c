@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "script/lua_core.h"
+#include "script/lua_report.h"
 #include "script/task.h"
 #include "script/watchdog.h"
 #include "serve/feed.h"
@@ -51,7 +52,7 @@ static void on_warning(void *owner, const char *text, int to_be_continued) {
 static int traceback(lua_State *L) {
   if (vm_of(L)->expired) return 1;
   const char *message = lua_tostring(L, 1);
-  if (message) luaL_traceback(L, L, message, 1);
+  if (message) push_traceback(L, L, message, 1);
   return 1;
 }
 
@@ -192,12 +193,34 @@ void vm_free(struct vm *vm) {
   free(vm);
 }
 
+// The message on top of the stack as the text that a person reads; pops it.
+static char *take_report(struct vm *vm, const char *path) {
+  char *message = take_message(vm->L);
+  lua_pushcfunction(vm->L, report_loading);
+  lua_pushlightuserdata(vm->L, message);
+  lua_pushlightuserdata(vm->L, (void *)path);
+  if (vm_pcall(vm, 2, 1) != LUA_OK) { // no memory left to make one in
+    lua_pop(vm->L, 1);
+    return message;
+  }
+  free(message);
+  return take_message(vm->L);
+}
+
 int vm_load(struct vm *vm, const char *path, char **error) {
   vm->app = xstrdup(path);
   lua_pushcfunction(vm->L, core_load);
   lua_pushstring(vm->L, path);
   if (vm_pcall(vm, 1, 0) == LUA_OK) return 0;
-  *error = take_message(vm->L);
+  *error = take_report(vm, path);
+  return -1;
+}
+
+int vm_load_stand_in(struct vm *vm, const char *report) {
+  lua_pushcfunction(vm->L, core_stand_in);
+  lua_pushlightuserdata(vm->L, (void *)report);
+  if (vm_pcall(vm, 1, 0) == LUA_OK) return 0;
+  lua_pop(vm->L, 1);
   return -1;
 }
 

@@ -95,9 +95,13 @@ static inline void mark_task_coroutine(lua_State *L) { *(uintptr_t *)lua_getextr
 // on top.
 int vm_pcall(struct vm *vm, int nargs, int nresults);
 
-// Loads and runs an application's file and installs the app that it returns. 0, or -1 with the message, as
-// `file:line: what`, in *error (the caller frees it).
+// Loads and runs an application's file and installs the app that it returns. 0, or -1 with a report in *error
+// (the caller frees it): `file:line: what`, then the lines of the file around it, a hint, a traceback.
 int vm_load(struct vm *vm, const char *path, char **error);
+
+// Installs an app that answers every request with this report, in place of one that does not load. 0, or -1
+// where memory is short.
+int vm_load_stand_in(struct vm *vm, const char *report);
 
 // Starts what the application wants started with the server: on_start functions, sse.every.
 void vm_start(struct vm *vm);

@@ -12,6 +12,10 @@ return function(arguments, native)
     inject = arguments.command == "dev" and not arguments.no_inject }
   settings.listen = #flags.listen > 0 and flags.listen or settings.listen or { "127.0.0.1:8080" }
   settings.workers = flags.workers or settings.workers
+  if how.dev and (settings.log == nil or type(settings.log) == "table" and settings.log.format == nil) then
+    settings.log = settings.log or {}
+    settings.log.format = "pretty"
+  end
   local taken, problem = pcall(native.take_settings, settings, how)
   if not taken then
     if flags.workers and tostring(problem):find("^workers") then return USAGE, (problem:gsub("^workers", "-w")) end

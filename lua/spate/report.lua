@@ -1,0 +1,190 @@
+-- SPDX-License-Identifier: MIT
+-- An error as a person reads it: the message, the lines of the file around it, a hint, and those functions of the
+-- traceback that a user wrote. Needs no other module at load, so that whichever state failed can make one.
+local nearest = require "spate.nearest"
+
+-- Taken while they are Lua's own: a script may put others in their place.
+local open, searchpath, loaded = io.open, package.searchpath, package.loaded
+
+local CONTEXT = 2 -- lines of the file before and after
+local LINE_MAX, FILE_LINES_MAX = 200, 200000
+
+local report = {}
+
+-- Modules that are asked for most, and Debian's packages of them.
+local PACKAGES = {
+  argparse = "lua-argparse", cjson = "lua-cjson", cqueues = "lua-cqueues", curl = "lua-curl", cURL = "lua-curl", dbi = "lua-dbi-common",
+  dkjson = "lua-dkjson", http = "lua-http", iconv = "lua-iconv", inspect = "lua-inspect", lfs = "lua-filesystem", lpeg = "lua-lpeg",
+  ltn12 = "lua-socket", luasql = "lua-sql-sqlite3", lxp = "lua-expat", lyaml = "lua-yaml", md5 = "lua-md5", mime = "lua-socket",
+  openssl = "lua-luaossl", pl = "lua-penlight", posix = "lua-posix", redis = "lua-redis", socket = "lua-socket",
+  ["luasql.mysql"] = "lua-sql-mysql", ["luasql.postgres"] = "lua-sql-postgres", lsqlite3 = "lua-sql-sqlite3", sqlite3 = "lua-sql-sqlite3",
+  ssl = "lua-sec", zip = "lua-zip", zlib = "lua-zlib",
+}
+
+local function module_hint(message)
+  local name = message:match("module '([^']+)'") or ""
+  local package_name = PACKAGES[name] or PACKAGES[name:match("^[^.]*")]
+  local where = "modules are looked for beside the script, then on LUA_PATH; "
+  if not package_name then return where .. "Debian's are packages named lua-NAME" end
+  local json = name:find("json") and "; spate.json needs no package" or ""
+  return ("%sDebian has this one in %s: apt install %s%s"):format(where, package_name, package_name, json)
+end
+
+-- The names of the functions in the library's tables: its modules, or what has methods.
+local function names_of(kind)
+  local core, sse, app = loaded["spate.core"], loaded["spate.sse"], loaded["spate.app"]
+  if not (core and sse and app) then return {} end
+  local tables = { loaded["spate"] or {}, sse, loaded["spate.json"] or {}, loaded["spate.reply"] or {}, core.log }
+  if kind == "method" then
+    tables = { app.App, core.request_methods, loaded["spate.reply"].Reply, sse.Stream, getmetatable(core.event()).__index,
+      core.Channel or {} }
+  end
+  local names = {}
+  for _, each in ipairs(tables) do
+    for name, value in pairs(each) do
+      if type(name) == "string" and type(value) == "function" and not name:find("^_") then names[#names + 1] = name end
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+local function name_hint(kind, otherwise)
+  return function(message)
+    local close = nearest.of(message:match("%(" .. kind .. " '([^']*)'") or "", names_of(kind))
+    return close and ("did you mean '%s'?"):format(close) or otherwise
+  end
+end
+
+local COLON = "object:method(...) hands the object to its method, object.method(...) does not"
+
+-- Parts of messages, the telling ones first.
+local HINTS = {
+  { "(global 'io')", "a settings file is read without io and os" },
+  { "(global 'os')", "a settings file is read without io and os" },
+  { "attempt to call a nil value (method", name_hint("method", "that method does not exist: check its name against README's API") },
+  { "attempt to call a nil value (field", name_hint("field", "that function does not exist: check its name against README's API") },
+  { "attempt to call a nil value (global", 'functions of the library come from require "spate" and require "spate.sse"' },
+  { "attempt to index a nil value (global", "is a `local name = require ...` missing at the top?" },
+  { "end it with `return app`", "the last line of the script is `return app`" },
+  { "<eof>", "something that begins above this line has no end: a function, an if, a loop or a bracket" },
+  { "error loading module", "that module's file is not Lua" },
+  { "module '", module_hint },
+  { " near '", "Lua cannot read this line; the mistake may be at the end of the one before" },
+  { "nothing can wait while the script is loaded", "app:on_start(function() ... end) runs once the server does" },
+  { "cannot wait inside a coroutine of your own", "for value in sse.wrap(fn) do ... end: what fn waits for, the task around it waits for" },
+  { "which calls back from C", "wait before the call, keep the result in a local, and use that in the function you hand over" },
+  { "cannot wait inside", "wait in the handler, in a stream function or in sse.spawn(function() ... end)" },
+  { "write it with a colon", COLON }, { ", with a colon", COLON },
+  { "did you forget `return next()`?", "middleware ends with `return next()`, or with a reply of its own" },
+  { "did you forget `return`?", "a handler ends with `return` and its answer: a text, a table, a reply or sse.reply(...)" },
+  { "unknown event field", "an event has event, data, json, id, retry and comment" },
+  { "expected seconds", "durations are seconds; 0.25 is a quarter of one" },
+}
+
+-- What to do about it, or nil.
+function report.hint_of(message)
+  for _, row in ipairs(HINTS) do
+    if message:find(row[1], 1, true) then return type(row[2]) == "function" and row[2](message) or row[2] end
+  end
+end
+
+-- Lua writes "...tail" for a path of more than 60 bytes.
+local function whole_path(path)
+  if path:sub(1, 3) ~= "..." then return path end
+  local tail = path:sub(4)
+  local function ends_so(other) return other and #other >= #tail and other:sub(-#tail) == tail end
+  if ends_so(report.app) then return report.app end
+  for name in pairs(loaded) do
+    local found = type(name) == "string" and type(package.path) == "string" and searchpath(name, package.path)
+    if ends_so(found) then return found end
+  end
+  return path
+end
+
+local function marked_line(n, text, is_marked)
+  text = text:gsub("\r$", "")
+  if #text > LINE_MAX then text = text:sub(1, LINE_MAX):gsub("[\128-\255]*$", "") .. "..." end
+  return ("  %s %4d | %s"):format(is_marked and ">" or " ", n, text)
+end
+
+-- The file's lines around this one, which is marked; nil where there are none.
+function report.excerpt(path, line)
+  local f <close> = line > 0 and line <= FILE_LINES_MAX and open(whole_path(path)) or nil
+  if not f then return nil end
+  local lines = {}
+  for n = 1, line + CONTEXT do
+    local text = f:read("l")
+    if not text then break end
+    if n >= line - CONTEXT then lines[#lines + 1] = marked_line(n, text, n == line) end
+  end
+  return lines[1] and table.concat(lines, "\n")
+end
+
+-- The number of the file's last line; nil where it cannot be read.
+local function last_line(path)
+  local f <close> = open(path)
+  local n = 0
+  while f and n < FILE_LINES_MAX and f:read("l") do n = n + 1 end
+  return n > 0 and n or nil
+end
+
+-- "path:12: what" first; else a place that the message names; else the one given: path, line.
+local function position_of(message, otherwise)
+  local path, line = message:match("^([^\n]-):(%d+): ")
+  if not path then path, line = message:match("[%( ]([^%s%(]+):(%d+)%f[%D][^\n]* returned") end
+  if not path and otherwise then path, line = otherwise:match("^(.*):(%d+)$") end
+  return path, tonumber(line)
+end
+
+local TRACEBACK = "\nstack traceback:"
+
+-- The message of a module that cannot be read begins with the place.
+local function turned(message)
+  local name, what = message:match("^error loading module '([^\n]-)' from file '[^\n]-':\n\t([^\n]*)")
+  return name and ("%s (in module '%s')"):format(what, name) or message
+end
+
+-- Takes a message with its traceback apart: { message, rest (lines that follow it), where, path, line, excerpt, hint,
+-- traceback (a list) }. `otherwise` is the "file:line" of what failed, for messages without.
+function report.of(text, otherwise)
+  local at = text:find(TRACEBACK, 1, true)
+  local message, frames = turned(at and text:sub(1, at - 1) or text), {}
+  for frame in (at and text:sub(at + #TRACEBACK) or ""):gmatch("\n\t([^\n]*)") do frames[#frames + 1] = frame end
+  local path, line = position_of(message, otherwise)
+  if not path and report.app and message:sub(1, #report.app + 2) == report.app .. ": " then -- the script as a whole
+    path, line = report.app, last_line(report.app)
+    if line then message = ("%s:%d%s"):format(path, line, message:sub(#path + 1)) end
+  end
+  local first, rest = message:match("^([^\n]*)\n?(.*)$")
+  local where, excerpt = line and ("%s:%d"):format(path, line), line and report.excerpt(path, line)
+  if excerpt and #frames == 1 and frames[1]:sub(1, #where) == where then frames = {} end -- the excerpt shows it
+  return {
+    message = first, rest = rest, path = path, line = line, where = where, excerpt = excerpt,
+    hint = report.hint_of(message), traceback = frames,
+  }
+end
+
+-- A report as text: its first line is the message.
+function report.text(r)
+  local parts = { r.message }
+  if r.excerpt then parts[#parts + 1] = r.excerpt end
+  if r.hint then parts[#parts + 1] = "hint: " .. r.hint end
+  if r.rest ~= "" then parts[#parts + 1] = r.rest end
+  if r.traceback[1] then parts[#parts + 1] = "stack traceback:\n\t" .. table.concat(r.traceback, "\n\t") end
+  return table.concat(parts, "\n")
+end
+
+-- What loading the script has to say. The excerpt shows what a traceback of one line would.
+function report.of_loading(text, app)
+  report.app = app
+  return report.text(report.of(text))
+end
+
+-- An error for the log: as it is, and in spate dev with excerpt and hint.
+function report.logged(text, otherwise)
+  local core = loaded["spate.core"]
+  return core and core.dev and report.text(report.of(text, otherwise)) or text
+end
+
+return report

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+// The traceback is put together here and not by Lua, whose text does not tell the library's functions from
+// those of a user who has a folder named spate.
+#include "script/lua_report.h"
+#include <lauxlib.h>
+#include <stdbool.h>
+#include <string.h>
+#include "base/log.h"
+#include "script/exchange.h"
+#include "script/task.h"
+#include "script/vm.h"
+
+// A traceback has the functions of the first and of the last levels; between them a recursion repeats itself.
+enum { FIRST_LEVELS = 40, LAST_LEVELS = 30, PLACES_MAX = 1000 };
+static const double LONG_SECONDS = 600;
+
+// True for a function that a user wrote; fills `ar`.
+static bool is_users(lua_State *co, int level, lua_Debug *ar) {
+  return lua_getstack(co, level, ar) && lua_getinfo(co, "Slnt", ar) && ar->currentline >= 0 &&
+         strncmp(ar->source, "=spate", 6) != 0;
+}
+
+static int depth_of(lua_State *co) {
+  lua_Debug ar;
+  int low = 0, high = 1;
+  while (lua_getstack(co, high, &ar)) low = high, high *= 2;
+  while (low + 1 < high) {
+    int middle = low + (high - low) / 2;
+    *(lua_getstack(co, middle, &ar) ? &low : &high) = middle;
+  }
+  return low;
+}
+
+// A name is what the caller calls the function, which says nothing where that is the library.
+static void add_frame(lua_State *L, lua_State *co, int level, const lua_Debug *ar, luaL_Buffer *b) {
+  lua_Debug caller;
+  bool is_named = *ar->namewhat && is_users(co, level + 1, &caller);
+  const char *kind = strcmp(ar->namewhat, "global") != 0 ? ar->namewhat : "function";
+  lua_pushfstring(L, "\n\t%s:%d: in ", ar->short_src, ar->currentline);
+  luaL_addvalue(b);
+  if (*ar->what == 'm') lua_pushliteral(L, "main chunk");
+  else if (is_named) lua_pushfstring(L, "%s '%s'", kind, ar->name);
+  else lua_pushfstring(L, "function <%s:%d>", ar->short_src, ar->linedefined);
+  luaL_addvalue(b);
+}
+
+void push_traceback(lua_State *L, lua_State *co, const char *message, int level) {
+  luaL_Buffer b;
+  lua_Debug ar;
+  luaL_checkstack(L, 10, NULL);
+  luaL_buffinit(L, &b);
+  luaL_addstring(&b, message);
+  bool has_one = strstr(message, "\nstack traceback:\n") != NULL, begun = false;
+  int last = has_one ? -1 : depth_of(co), skip_at = level + FIRST_LEVELS;
+  for (int i = level; i <= last; i++) {
+    if (i == skip_at && last - i > LAST_LEVELS) i = last - LAST_LEVELS, luaL_addstring(&b, "\n\t...");
+    if (!is_users(co, i, &ar)) continue;
+    if (!begun) luaL_addstring(&b, "\nstack traceback:");
+    begun = true;
+    add_frame(L, co, i, &ar, &b);
+  }
+  luaL_pushresult(&b);
+}
+
+int core_traceback(lua_State *L) {
+  push_traceback(L, L, luaL_checkstring(L, 1), 1);
+  return 1;
+}
+
+// Calls a function of spate.report with the `nargs` values on top.
+static void call_report(lua_State *L, const char *name, int nargs) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, "spate.report");
+  lua_getfield(L, -1, name);
+  lua_insert(L, -(nargs + 3));
+  lua_pop(L, 2);
+  lua_call(L, nargs, 1);
+}
+
+int report_loading(lua_State *L) {
+  const char *message = lua_touserdata(L, 1), *path = lua_touserdata(L, 2);
+  lua_pushstring(L, message);
+  lua_pushstring(L, path);
+  call_report(L, "of_loading", 2);
+  return 1;
+}
+
+// Pushes "GET /path".
+static struct span push_request(lua_State *L, const struct request *r) {
+  struct span text, method = method_name(r->method);
+  lua_pushlstring(L, method.bytes, method.len);
+  lua_pushliteral(L, " ");
+  lua_pushlstring(L, r->path.bytes, r->path.len);
+  lua_concat(L, 3);
+  text.bytes = lua_tolstring(L, -1, &text.len);
+  return text;
+}
+
+int report_task(lua_State *L) {
+  const struct task *t = lua_touserdata(L, 1);
+  const struct exchange *ex = t->exchange;
+  struct log_line line;
+  struct span text, request = {0};
+  push_traceback(L, t->co, luaL_tolstring(L, 2, NULL), 0);
+  call_report(L, "logged", 1);
+  text.bytes = luaL_checklstring(L, -1, &text.len);
+  if (ex && ex->request) request = push_request(L, ex->request);
+  if (!log_is_on(LOG_ERROR)) return 0;
+  log_begin(&line, LOG_ERROR, clock_wall(t->vm->loop->clock), text);
+  if (request.bytes) log_field(&line, "request", request);
+  log_end(&line);
+  return 0;
+}
+
+// Pushes "file:line" of the user's line, "?" where there is none.
+static const char *push_place(lua_State *L) {
+  lua_Debug ar;
+  for (int level = 1; lua_getstack(L, level, &ar); level++)
+    if (is_users(L, level, &ar)) return lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+  return lua_pushliteral(L, "?");
+}
+
+// True the first time that the text on top of the stack is asked for, which is popped.
+static bool is_new(lua_State *L) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, "spate.said");
+  lua_rawgeti(L, -1, 1);
+  lua_Integer count = lua_tointeger(L, -1);
+  lua_pushvalue(L, -3);
+  bool fresh = lua_rawget(L, -3) == LUA_TNIL && count < PLACES_MAX;
+  if (fresh) {
+    lua_pushinteger(L, count + 1);
+    lua_rawseti(L, -4, 1);
+    lua_pushvalue(L, -4);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -5);
+  }
+  lua_pop(L, 4);
+  return fresh;
+}
+
+void advise_seconds(lua_State *L, const char *what, double seconds) {
+  if (seconds <= LONG_SECONDS || !vm_of(L)->settings->dev.on) return;
+  luaL_checkstack(L, 8, NULL);
+  const char *place = push_place(L);
+  lua_pushfstring(L, "%s: %s", place, what);
+  if (is_new(L))
+    log_message(LOG_WARN, "%s: %s: %g seconds; durations are seconds, not milliseconds", place, what,
+                seconds);
+  lua_pop(L, 1);
+}
+
+int core_advise_seconds(lua_State *L) {
+  advise_seconds(L, luaL_checkstring(L, 1), luaL_checknumber(L, 2));
+  return 0;
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// Errors on their way to a reader: tracebacks of what users wrote, reports, and advice that is given once per
+// place.
+#pragma once
+#include <lua.h>
+
+// Pushes the message, and after it those functions on the stack of `co` that a user wrote, from `level` on.
+void push_traceback(lua_State *L, lua_State *co, const char *message, int level);
+
+// C functions for vm_pcall: report_loading(message, path), both light userdata, returns the finished
+// text of what loading the script has raised; report_task(task, a light userdata; error) logs what has ended
+// it.
+int report_loading(lua_State *L);
+int report_task(lua_State *L);
+
+// In spate dev: says in the log, once per place, that so many seconds may have been meant as milliseconds.
+void advise_seconds(lua_State *L, const char *what, double seconds);
+
+// core.traceback(message), core.advise_seconds(what, seconds)
+int core_traceback(lua_State *L);
+int core_advise_seconds(lua_State *L);
