@@ -136,7 +136,8 @@ describe("spate serve", function()
       for _, path in ipairs { "/x", "/nothing", "/thrown" } do
         local res = server:get(path, { headers = headers })
         assert.equal(500, res:status())
-        assert.equal("Internal Server Error\n", (res:body()))
+        local text = headers == JSON and '{"error":{"status":500,"message":"Internal Server Error"}}' or "Internal Server Error\n"
+        assert.equal(text, (res:body()))
       end
     end
     assert.equal(1, #server:get("/s"):events())

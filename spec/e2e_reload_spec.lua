@@ -201,6 +201,23 @@ describe("a reload of the program", function()
       server:stop()
     end)
 
+    it("shows why an application does not load, until it does", function()
+      save(process.PRELUDE .. "app:get(\n")
+      start "dev"
+      process.contains(server:stderr(), "app.lua:4: ")
+      local status, text = process.get(server.port, "/anything")
+      assert.equal(500, status)
+      process.contains(text, "app.lua:4: ")
+      save(app("", "local x = nil + 1\n"))
+      process.eventually("the other error", function() return body():find("perform arithmetic", 1, true) end)
+      save(app "one")
+      becomes "one"
+      save(process.PRELUDE .. "app:get(\n")
+      process.eventually("the message", function() return server:stderr():find("not reloaded", 1, true) end)
+      assert.equal("one", body()) -- what has been served goes on
+      server:stop()
+    end)
+
     it("closes old streams at once, so that pages come back", function()
       save(app "one")
       start "dev"

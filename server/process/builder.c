@@ -20,26 +20,45 @@ struct builder {
   bool ends;
 };
 
-static struct vm *load(struct builder *builder, struct build *b, size_t worker) {
+static struct vm *new_vm(struct builder *builder, const struct build *b, size_t worker, char **error) {
   struct vm_config config = {.service = b->services[worker],
                              .loop = &builder->loop,
                              .settings = b->settings,
                              .worker = (int)worker,
                              .generation = b->generation};
-  struct vm *vm = vm_new(&config, &b->error);
+  return vm_new(&config, error);
+}
+
+static struct vm *load_stand_in(struct builder *builder, const struct build *b, size_t worker) {
+  char *error = NULL;
+  struct vm *vm = new_vm(builder, b, worker, &error);
+  if (vm) vm_load_stand_in(vm, b->error), watchdog_forget(vm);
+  free(error);
+  return vm;
+}
+
+static struct vm *load(struct builder *builder, struct build *b, size_t worker) {
+  struct vm *vm = new_vm(builder, b, worker, &b->error);
   if (vm && vm_load(vm, b->app, &b->error) < 0) vm_free(vm), vm = NULL;
   if (vm) watchdog_forget(vm);
   return vm;
 }
 
-static void build(struct builder *builder, struct build *b) {
+// All of the application's states, or none and the reason in b->error.
+static void load_all(struct builder *builder, struct build *b) {
   size_t loaded = 0;
-  double began = clock_now(clock_system());
   for (; loaded < b->count; loaded++) {
     builder->loop.now = clock_now(clock_system());
     if (!(b->vms[loaded] = load(builder, b, loaded))) break;
   }
   for (size_t i = 0; loaded < b->count && i < loaded; i++) vm_free(b->vms[i]), b->vms[i] = NULL;
+}
+
+static void build(struct builder *builder, struct build *b) {
+  double began = clock_now(clock_system());
+  load_all(builder, b);
+  for (size_t i = 0; b->error && b->shows_error && i < b->count; i++)
+    b->vms[i] = load_stand_in(builder, b, i);
   // The library adds one for pages that reload themselves.
   if (!b->error) b->routes = router_count(b->vms[0]->router) - b->vms[0]->settings->dev.inject;
   b->seconds = clock_now(clock_system()) - began;

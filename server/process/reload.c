@@ -24,7 +24,8 @@ static void on_built(struct message *m) {
   struct reload *r = container_of(m, struct reload, build.message);
   char *error = r->build.error;
   r->build.error = NULL, r->is_building = false;
-  if (!error) hand_out(r);
+  if (r->build.vms[0]) hand_out(r);
+  r->build.shows_error = r->build.shows_error && error;
   if (!error && r->sources) sources_settle(r->sources);
   r->on_done(r, error);
   free(error);
@@ -38,6 +39,7 @@ void reload_init(struct reload *r, struct builder *builder, struct inbox *inbox,
                             .done = inbox,
                             .settings = settings,
                             .app = app,
+                            .shows_error = settings->dev.on,
                             .services = xcalloc(count, sizeof *r->build.services),
                             .vms = xcalloc(count, sizeof *r->build.vms),
                             .count = count};

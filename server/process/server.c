@@ -95,7 +95,7 @@ static void on_loaded(struct reload *r, const char *error) {
   atomic_store(&s->process.generation, r->generation);
   if (error) report_error(error);
   if (s->state == SERVER_LOADING) {
-    if (error) quit(s, EXIT_APP);
+    if (!r->generation) quit(s, EXIT_APP);
     else begin_serving(s);
     return;
   }
