@@ -243,7 +243,7 @@ describe("a reload of the program", function()
       return app(answer, table.concat(parts))
     end
     save(large "one")
-    start "serve"
+    server = process.serve(path "app.lua", { settings = "{ reload = { generations = 1000 } }" })
     local client, last, worst, received = process.ask(server.port, "/ticks"), nil, 0, 0
     process.read_head(client)
     local function resident()
