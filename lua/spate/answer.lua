@@ -203,11 +203,14 @@ function compile(root, route)
   return behind(root.hooks.before, around(concat(chain(route.scope), route.middleware), handler))
 end
 
-local function not_found(root)
-  local hook = root.hooks.not_found
-  if not hook then return dev and dev.not_found(root.routes) or function() return reply.error(404) end end
-  local source = describe("the not_found function", hook)
-  return function(req) return to_reply(hook(req), source) end
+-- Asked when it is called: hooks may be set behind what uses it.
+function answer.not_found(root)
+  local list_routes = dev and dev.not_found(root.routes)
+  return function(req)
+    local hook = root.hooks.not_found
+    if hook then return to_reply(hook(req), describe("the not_found function", hook)) end
+    return list_routes and list_routes(req) or reply.error(404)
+  end
 end
 
 -- Where the path has other methods, which the bits of `allowed` are.
@@ -273,7 +276,7 @@ function answer.answerer(root)
     handlers[id] = route.is_own and route.handler or guard(hooks, compile(root, route), route.where)
   end
   local function unrouted(handler) return guard(hooks, behind(hooks.before, around(middleware, handler))) end
-  handlers[0] = unrouted(not_found(root))
+  handlers[0] = unrouted(answer.not_found(root))
   local refusing = {}
   return function(req, route, allowed)
     local handler = handlers[route] or refusing[allowed]

@@ -5,6 +5,7 @@ local channel_routes = require "spate.channel_routes"
 local core = require "spate.core"
 local json = require "spate.json"
 local sse = require "spate.sse"
+local static = require "spate.static"
 
 local METHODS = answer.METHODS
 
@@ -22,7 +23,7 @@ end
 -- A new application.
 function app.new()
   local root = {
-    router = core.router(), routes = {}, mounted = {}, takers = {},
+    router = core.router(), routes = {}, mounted = {}, takers = {}, static_dirs = {},
     hooks = { before = {}, after = {}, start = {}, stop = {} },
   }
   root.scope = new_scope(root, nil, "")
@@ -106,6 +107,25 @@ function App:channel(path, options)
   return register(self, { "POST" }, "channel", path, publish)
 end
 
+-- What lies beneath a folder, which is relative to the script's own: app:static("/assets", "public")
+function App:static(prefix, dir, options)
+  check_self(self, "static")
+  check_path(prefix, "static")
+  local root = self.root
+  local handler, folder = static(dir, options, answer.not_found(root))
+  local base = join(self.prefix, prefix):gsub("/$", "")
+  for _, path in ipairs { base, base .. "/", base .. "/*file" } do
+    if path ~= "" then
+      add(root, { -- like app:all, it leaves alone what has a route already
+        method = "GET", path = path, where = core.where(), is_all = true, is_static = true,
+        scope = self, middleware = {}, handler = handler,
+      })
+    end
+  end
+  table.insert(root.static_dirs, folder)
+  return self
+end
+
 -- Routes below a prefix, behind middleware: app:group("/api", auth, function(g) g:get(...) end)
 function App:group(prefix, ...)
   check_self(self, "group")
@@ -136,11 +156,16 @@ function App:mount(prefix, other)
   if other.parent then core.raise("app:mount: expected an app, got a group of one") end
   if holds(other.root, self.root) then core.raise("app:mount: the app would hold itself") end
   local below = join(self.prefix, prefix)
-  local function take(route)
+  local function take_at(path, route)
     add(self.root, {
-      method = route.method, path = join(below, route.path), where = route.where, is_all = route.is_all,
+      method = route.method, path = path, where = route.where, is_all = route.is_all,
       scope = self, middleware = {}, mounted = other.root, inner = route,
     })
+  end
+  local function take(route)
+    take_at(join(below, route.path), route)
+    local is_folder = route.path == "/" and route.is_static and below ~= "" and below ~= "/"
+    if is_folder then take_at((below:gsub("/$", "")) .. "/", route) end
   end
   for _, route in ipairs(other.root.routes) do take(route) end
   table.insert(other.root.takers, take)

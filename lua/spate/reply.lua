@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- Replies: values that a handler returns. `_status`, `_type`, `_body`, `_fields` (names and values in a flat list),
--- and `_stream` with `_keep_alive` for an event stream.
+-- `_file` with what it takes to open it once more, and `_stream` with `_keep_alive` for an event stream.
 local check = require "spate.check"
 local core = require "spate.core"
+local file_options = require "spate.file_options"
 local json = require "spate.json"
 
 local Reply = {}
@@ -71,6 +72,30 @@ function reply.redirect(url, status)
   url, status = check_text("reply.redirect", url), check_status(status or 303)
   if status < 300 or status > 399 then core.raise(("reply.redirect: expected a status from 300 to 399, got %d"):format(status)) end
   return new(status):header("Location", url)
+end
+
+local FILE_STATUS = { missing = 404, directory = 404, forbidden = 403, busy = 503 }
+
+-- The status that tells a client why there is no file.
+function reply.file_status(why) return FILE_STATUS[why] end
+
+-- A file, beneath `root` where one is given, as a reply; `plan` is what file_options has made. Nil and why not.
+function reply.of_file(plan, path, root, dotfiles)
+  local file, why = core.open_file(path, root, dotfiles)
+  if not file then return nil, why end
+  local r = new(plan.status, plan.type)
+  r._file, r._path, r._root, r._dotfiles = file, path, root, dotfiles
+  r._fields = table.move(plan.fields, 1, #plan.fields, 1, {})
+  return r
+end
+
+-- The file at a path, which is relative to the script's folder; the error that says why there is none.
+function reply.file(path, options)
+  check_dot(path, "file")
+  path = check_text("reply.file", path)
+  local plan = file_options.read("reply.file", options)
+  local r, why = reply.of_file(file_options.for_path(plan, path), file_options.in_folder(path))
+  return r or reply.error(FILE_STATUS[why])
 end
 
 -- The stream as a reply; `options` has status, headers, keep_alive = false.
@@ -203,10 +228,14 @@ function reply.send(req, r)
   if r._error and core.prefers_json(req) then
     type, body = "application/json", ('{"error":{"status":%d,"message":%s}}'):format(r._status, json.encode(r._error))
   end
-  core.answer(req, r._status, body and type, body, r._fields)
+  if not r._file then return core.answer(req, r._status, body and type, body, r._fields) end
+  if core.answer_file(req, r._status, r._type, r._file, r._fields) then return end
+  local file, why = core.open_file(r._path, r._root, r._dotfiles) -- the same reply for the second time
+  if not file then return reply.send(req, reply.error(FILE_STATUS[why])) end
+  core.answer_file(req, r._status, r._type, file, r._fields)
 end
 
-core.public(reply, "text", "html", "json", "status", "error", "redirect", "stream")
+core.public(reply, "text", "html", "json", "status", "error", "redirect", "stream", "file")
 core.public(Reply, "status", "header", "cookie")
 
 return reply

@@ -19,12 +19,17 @@ struct transport_sink {
 struct transport_ops {
   ssize_t (*read)(struct transport *t, void *into, size_t len);               // bytes read, or an IO_ code
   ssize_t (*writev)(struct transport *t, const struct iovec *iov, int count); // bytes taken, or an IO_ code
-  void (*want)(struct transport *t, bool read, bool write);                   // which upward calls are wished
-  void (*shutdown)(struct transport *t);            // ends our side, after what is sent
+  // Bytes of a file taken, IO_EOF where it has none at `offset`, or an IO_ code.
+  ssize_t (*sendfile)(struct transport *t, int fd, off_t offset, size_t len);
+  void (*want)(struct transport *t, bool read, bool write); // which upward calls are wished
+  void (*shutdown)(struct transport *t);                    // ends our side, after what is sent
   void (*close)(struct transport *t, bool reset);   // frees it; `reset`: the peer sees an error, not an end
   void (*bound)(struct transport *t, size_t bytes); // that the kernel may keep unsent for the peer
   size_t (*peer)(const struct transport *t, char *out, size_t cap); // the peer's address as text, its length
 };
+
+// The same for a transport that has to see the bytes: a piece is read and handed to its writev.
+ssize_t transport_copy_file(struct transport *t, int fd, off_t offset, size_t len);
 
 struct transport {
   const struct transport_ops *ops;

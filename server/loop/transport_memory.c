@@ -51,6 +51,7 @@ static size_t memory_name(const struct transport *t, char *out, size_t cap) {
 
 static const struct transport_ops memory_ops = {.read = memory_read,
                                                 .writev = memory_writev,
+                                                .sendfile = transport_copy_file,
                                                 .want = memory_want,
                                                 .shutdown = memory_shutdown,
                                                 .close = memory_close,

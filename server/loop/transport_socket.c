@@ -5,16 +5,22 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/mem.h"
 #include "loop/sock.h"
 #include "loop/transport.h"
 
+enum { UNSENT_MAX = 128 << 10 }; // of a file, waiting in the kernel
+
 struct socket_transport {
   struct transport transport;
   struct loop *loop;
   struct ev_io io;
+  bool sends_files;
   uint8_t peer_len;
   char peer[SOCK_PEER_MAX]; // from the start: a socket that was reset has none any more
 };
@@ -36,6 +42,21 @@ static ssize_t socket_writev(struct transport *t, const struct iovec *iov, int c
   if (count == 1) return code_of(send(of(t)->io.fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL));
   struct msghdr m = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
   return code_of(sendmsg(of(t)->io.fd, &m, MSG_NOSIGNAL));
+}
+
+// The kernel would take megabytes for a client that reads slowly, and then seem stalled until a third of them
+// is gone.
+static void begin_files(struct socket_transport *s) {
+  s->sends_files = true;
+  setsockopt(s->io.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &(int){UNSENT_MAX}, sizeof(int));
+}
+
+static ssize_t socket_sendfile(struct transport *t, int fd, off_t offset, size_t len) {
+  struct socket_transport *s = of(t);
+  if (!s->sends_files) begin_files(s);
+  ssize_t n = sendfile(s->io.fd, fd, &offset, len);
+  if (n < 0 && (errno == EINVAL || errno == ENOSYS)) return transport_copy_file(t, fd, offset, len);
+  return code_of(n);
 }
 
 static void socket_want(struct transport *t, bool read, bool write) {
@@ -72,6 +93,7 @@ static size_t socket_peer(const struct transport *t, char *out, size_t cap) {
 
 static const struct transport_ops socket_ops = {.read = socket_read,
                                                 .writev = socket_writev,
+                                                .sendfile = socket_sendfile,
                                                 .want = socket_want,
                                                 .shutdown = socket_shutdown,
                                                 .close = socket_close,

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "event/sse.h"
+#include "script/lua_file.h"
 #include "script/task.h"
 #include "script/vm.h"
 #include "serve/conn.h"
@@ -27,6 +28,7 @@ static void wake_waiters(struct exchange *ex) {
 // userdata.
 static void release(struct exchange *ex) {
   if (ex->stream || ex->task || ex->closing) return;
+  files_close(&ex->files);
   if (ex->request) ex->vm->exchange_count--;
   request_free(ex->request);
   ex->request = NULL;
@@ -204,6 +206,7 @@ void exchange_begin(struct vm *vm, struct stream *s) {
   *ex =
       (struct exchange){.stream = s, .vm = vm, .anchor = LUA_NOREF, .route = route, .allowed = match.allowed};
   list_init(&ex->waiters);
+  list_init(&ex->files);
   ex->task = task_start(vm, answer, ex, on_task_end);
   if (!ex->task) {
     free(ex);

@@ -18,6 +18,7 @@ struct exchange {
   struct task *task;        // that answers; NULL once it has ended
   struct exchange **box;    // in the userdata; NULL before it is made and once it is collected
   struct list waiters;      // tasks that wait for the body or for room to send
+  struct list files;        // opened for the answer, those that may still be open
   int anchor;               // registry reference to the userdata while on_close functions wait in it
   enum close_reason reason; // once gone
   bool detached;            // the stream goes on without the task

@@ -17,6 +17,7 @@
 #include "script/lua_channel.h"
 #include "script/lua_crypto.h"
 #include "script/lua_event.h"
+#include "script/lua_file.h"
 #include "script/lua_form.h"
 #include "script/lua_json.h"
 #include "script/lua_log.h"
@@ -329,6 +330,7 @@ static void open_core(lua_State *L, struct vm *vm) {
   router_open(L);
   request_open(L);
   lua_setfield(L, -2, "request_methods");
+  file_functions_open(L);
   log_open(L);
   lua_setfield(L, -2, "log");
   lua_pushinteger(L, vm->worker);
@@ -385,9 +387,20 @@ int core_stand_in(lua_State *L) {
   return 0;
 }
 
+// core.folder: where the application's file lies; what it names by a relative path lies there as well.
+static void set_folder(lua_State *L, const char *path) {
+  const char *slash = strrchr(path, '/');
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, "spate.core");
+  lua_pushlstring(L, slash ? path : "./", slash ? (size_t)(slash - path) + 1 : 2);
+  lua_setfield(L, -2, "folder");
+  lua_pop(L, 2);
+}
+
 int core_load(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   add_path(L, path);
+  set_folder(L, path);
   if (source_load(L, path) != LUA_OK) return lua_error(L);
   lua_call(L, 0, 1);
   lua_getglobal(L, "require");

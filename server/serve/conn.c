@@ -105,6 +105,10 @@ ssize_t conn_writev(struct conn *c, const struct iovec *iov, int n) {
   return c->transport->ops->writev(c->transport, iov, n);
 }
 
+ssize_t conn_sendfile(struct conn *c, int fd, uint64_t offset, size_t len) {
+  return c->transport->ops->sendfile(c->transport, fd, (off_t)offset, len);
+}
+
 bool conn_keeps_alive(const struct conn *c, const struct request *r) {
   bool more_to_come = (!c->has_ended || c->in.len) && c->requests < c->service->settings->limits.requests;
   return r->keep_alive && !c->service->draining && more_to_come && c->stream->body_done;

@@ -49,6 +49,9 @@ void conn_stream_done(struct conn *c);
 // Writes pieces of an answer: bytes taken, or an IO_ code.
 ssize_t conn_writev(struct conn *c, const struct iovec *iov, int count);
 
+// The same of a file; IO_EOF where it ends at `offset`.
+ssize_t conn_sendfile(struct conn *c, int fd, uint64_t offset, size_t len);
+
 // Says whether a call is wished when the client takes bytes again: conn then flushes its stream.
 void conn_want_write(struct conn *c, bool wanted);
 

@@ -13,8 +13,12 @@
 #include "serve/access.h"
 #include "serve/conn.h"
 #include "serve/feed.h"
+#include "serve/file_body.h"
 
-enum { IOV_MAX_PER_WRITE = 256 };
+enum {
+  IOV_MAX_PER_WRITE = 256,
+  FILE_LEAD = 16 << 10 // bytes of a file that go out with the head: a small one costs one write
+};
 static const double SLOWEST = 512; // bytes per second that a client is to take while more wait
 static const double EARLY = 1e-6;  // a timer may fire this much before the sum of two times says
 
@@ -141,6 +145,7 @@ void stream_free(struct stream *s, enum close_reason reason) {
   if (above->on_end) above->on_end(s, reason);
   if (s->ops) s->ops->on_gone(s, reason);
   feed_free(s->feed);
+  file_body_free(s->file);
   drop_queue(s);
   event_unref(s->comment);
   buf_deinit(&s->body);
@@ -213,6 +218,28 @@ void stream_write(struct stream *s, struct span bytes) {
   memcpy(out, bytes.bytes, bytes.len);
   s->last_sent = service_of(s)->loop->now;
   enqueue(s, e);
+}
+
+void stream_reply_file(struct stream *s, int status, const struct field *fields, size_t count,
+                       struct file_body *body) {
+  char *lead = service_of(s)->scratch;
+  bool is_head = s->request->method == METHOD_HEAD;
+  struct response head = {.status = status,
+                          .framing = is_head ? FRAMING_NONE : FRAMING_LENGTH,
+                          .content_length = file_body_left(body),
+                          .has_length = true,
+                          .fields = fields,
+                          .field_count = count};
+  ssize_t n = is_head ? 0 : file_body_read(body, lead, FILE_LEAD);
+  if (n < 0) { // it has changed since it was opened
+    file_body_free(body);
+    stream_reply(s, 500, NULL, 0, SPAN(""));
+    return;
+  }
+  send_head(s, &head, (struct span){lead, (size_t)n});
+  s->state = STREAM_ENDED, s->reason = REASON_FINISHED;
+  if (!is_head && file_body_left(body)) s->file = body;
+  else file_body_free(body);
 }
 
 void stream_open(struct stream *s, int status, const struct field *fields, size_t count, bool is_sse) {
@@ -310,7 +337,7 @@ static int gather(const struct stream *s, struct iovec iov[IOV_MAX_PER_WRITE]) {
 
 static void set_mark(struct stream *s) {
   s->marked_at = service_of(s)->loop->now;
-  s->marked_left = s->queue_count, s->marked_len = 0;
+  s->marked_left = s->queue_count + (s->file != NULL), s->marked_len = 0;
 }
 
 // A client that takes a byte now and then is as good as none: of what waits at a mark it is to take all
@@ -321,12 +348,17 @@ static void move_mark(struct stream *s, uint32_t events, size_t bytes) {
   if (!s->marked_left || s->marked_len >= SLOWEST * service_of(s)->settings->timeouts.send) set_mark(s);
 }
 
+static void count_taken(struct stream *s, size_t bytes) {
+  s->bytes_out += bytes;
+  counter_add(&service_of(s)->counters.bytes_total, (int64_t)bytes);
+}
+
 // Lets go of what the client has taken. The array itself goes back with the last event of a burst.
 static void consume(struct stream *s, size_t taken) {
   uint32_t gone = 0;
   size_t bytes = taken;
-  s->queued_bytes -= taken, s->bytes_out += taken;
-  counter_add(&service_of(s)->counters.bytes_total, (int64_t)taken);
+  s->queued_bytes -= taken;
+  count_taken(s, taken);
   taken += s->head_sent;
   while (gone < s->queue_count && taken >= slice_of(s, s->queue[gone]).iov_len) {
     taken -= slice_of(s, s->queue[gone]).iov_len;
@@ -360,9 +392,34 @@ static bool on_written(struct stream *s) {
     s->full = false;
     if (s->ops) s->ops->on_drain(s);
   }
-  bool is_done = s->state == STREAM_ENDED && !s->queue_count;
+  bool is_done = s->state == STREAM_ENDED && !s->queue_count && !s->file;
   if (is_done) conn_stream_done(s->conn);
   return !is_done;
+}
+
+static void cut_file(struct stream *s) {
+  struct span target = s->request->target;
+  log_message(LOG_ERROR, "a file has become shorter while it was sent: " SPAN_FMT, SPAN_ARG(target));
+  conn_close(s->conn, REASON_ERROR, true);
+}
+
+// Sends on a file, whatever stood before it being gone. False where the stream is gone.
+static bool flush_file(struct stream *s) {
+  size_t taken;
+  enum file_progress progress = file_body_send(s->file, s->conn, &taken);
+  count_taken(s, taken);
+  if (s->blocked && taken) move_mark(s, 0, taken);
+  switch (progress) {
+  case FILE_ALL_SENT: file_body_free(s->file), s->file = NULL; break;
+  case FILE_MORE:
+    if (list_empty(&s->dirty)) list_append(&service_of(s)->dirty, &s->dirty);
+    break;
+  case FILE_BLOCKED: break;
+  case FILE_SHORT: return cut_file(s), false;
+  case FILE_GONE: return conn_close(s->conn, REASON_CLIENT_CLOSED, false), false;
+  }
+  set_blocked(s, progress == FILE_BLOCKED);
+  return on_written(s);
 }
 
 bool stream_flush(struct stream *s) {
@@ -382,6 +439,7 @@ bool stream_flush(struct stream *s) {
       return on_written(s);
     }
   }
+  if (s->file) return flush_file(s);
   set_blocked(s, false);
   return on_written(s);
 }

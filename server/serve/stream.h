@@ -9,6 +9,7 @@
 #include "serve/service.h"
 
 struct feed;
+struct file_body;
 
 enum close_reason {
   REASON_FINISHED,
@@ -48,10 +49,11 @@ struct stream {
   struct conn *conn;
   struct request *request;
   const struct stream_ops *ops;
-  void *owner;          // the user's
-  struct feed *feed;    // a subscription that it is served from; NULL: none
-  struct list dirty;    // in service.dirty or service.late
-  struct event **queue; // `few`, or allocated where more wait
+  void *owner;            // the user's
+  struct feed *feed;      // a subscription that it is served from; NULL: none
+  struct file_body *file; // what is left of the answer behind the queue; NULL: nothing
+  struct list dirty;      // in service.dirty or service.late
+  struct event **queue;   // `few`, or allocated where more wait
   struct event *few[2];
   uint32_t queue_count, queue_cap;
   uint32_t head_sent; // bytes of queue[0] that are gone
@@ -83,6 +85,10 @@ void stream_free(struct stream *s, enum close_reason reason);
 
 // Answers with a complete response. `fields` without framing fields, Date and Connection.
 void stream_reply(struct stream *s, int status, const struct field *fields, size_t count, struct span body);
+
+// The same with a body (taken) out of a file.
+void stream_reply_file(struct stream *s, int status, const struct field *fields, size_t count,
+                       struct file_body *body);
 
 // Sends the head of a response whose body follows in events; of an event stream where `is_sse`.
 void stream_open(struct stream *s, int status, const struct field *fields, size_t count, bool is_sse);

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+#include "script/lua_file.h"
+#include <errno.h>
+#include <lauxlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/util.h"
+#include "script/exchange.h"
+#include "script/lua_stream.h"
+#include "script/task.h"
+#include "script/vm.h"
+#include "serve/files.h"
+
+static const char FILE_META[] = "spate.file", ROOT_META[] = "spate.root";
+
+struct file_box {
+  struct list link; // in the files of the exchange that it was opened for
+  struct file file;
+};
+
+void files_close(struct list *files) {
+  for (struct list *node; (node = list_shift(files));)
+    file_close(&container_of(node, struct file_box, link)->file);
+}
+
+static int collect_file(lua_State *L) {
+  struct file_box *box = lua_touserdata(L, 1);
+  list_remove(&box->link);
+  file_close(&box->file);
+  return 0;
+}
+
+static int collect_root(lua_State *L) {
+  int *root = lua_touserdata(L, 1);
+  if (*root >= 0) close(*root);
+  *root = -1;
+  return 0;
+}
+
+static int open_root(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  int *root = lua_newuserdatauv(L, sizeof *root, 0);
+  *root = -1;
+  luaL_setmetatable(L, ROOT_META);
+  *root = file_root_open(path);
+  if (*root >= 0) return 1;
+  lua_pushnil(L);
+  lua_pushstring(L, errno == ENOSYS ? "this kernel has no openat2(2)" : strerror(errno));
+  return 2;
+}
+
+// Told apart by the library, which makes statuses of them.
+static int push_error(lua_State *L, enum file_error error) {
+  static const char *const names[] = {"", "missing", "directory", "forbidden", "busy"};
+  lua_pushnil(L);
+  lua_pushstring(L, names[error]);
+  return 2;
+}
+
+static int open_file(lua_State *L) {
+  struct span path;
+  const struct task *t = vm_of(L)->current;
+  path.bytes = luaL_checklstring(L, 1, &path.len);
+  const int *root = lua_isnoneornil(L, 2) ? NULL : luaL_checkudata(L, 2, ROOT_META);
+  bool is_named = root ? file_path_is_public(path, lua_toboolean(L, 3)) : !memchr(path.bytes, 0, path.len);
+  if (!is_named) return push_error(L, FILE_MISSING);
+  struct file_box *box = lua_newuserdatauv(L, sizeof *box, 1);
+  *box = (struct file_box){.file = {.fd = -1}};
+  list_init(&box->link);
+  luaL_setmetatable(L, FILE_META);
+  if (root) lua_pushvalue(L, 2), lua_setiuservalue(L, -2, 1);
+  enum file_error error = file_open(&box->file, root ? *root : -1, path.len ? path.bytes : ".");
+  if (error) return push_error(L, error);
+  if (t && t->exchange) list_append(&t->exchange->files, &box->link);
+  return 1;
+}
+
+static int answer_file(lua_State *L) {
+  struct field fields[FIELDS_MAX];
+  struct exchange *ex = exchange_check(L, 1);
+  int status = (int)luaL_checkinteger(L, 2);
+  struct span type = {0};
+  type.bytes = luaL_optlstring(L, 3, NULL, &type.len);
+  struct file_box *box = luaL_checkudata(L, 4, FILE_META);
+  size_t n = read_fields(L, 5, fields);
+  bool is_open = box->file.fd >= 0;
+  list_remove(&box->link);
+  if (is_open && ex && ex->stream && ex->stream->state == STREAM_WAITING)
+    file_answer(&box->file, ex->stream, status, type, fields, n);
+  file_close(&box->file);
+  lua_pushboolean(L, is_open);
+  return 1;
+}
+
+static void new_class(lua_State *L, const char *name, lua_CFunction collect) {
+  luaL_newmetatable(L, name);
+  lua_pushcfunction(L, collect);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+}
+
+void file_functions_open(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"open_root", open_root}, {"open_file", open_file}, {"answer_file", answer_file}, {NULL, NULL}};
+  new_class(L, FILE_META, collect_file);
+  new_class(L, ROOT_META, collect_root);
+  luaL_setfuncs(L, functions, 0);
+}
