@@ -300,3 +300,22 @@ describe("README.md", function()
     helper.harness.new({ settings = settings }):close()
   end)
 end)
+
+describe("examples/site.lua", function()
+  it("serves its folder, its stream and itself", function()
+    local server = serve "site.lua"
+    local page = server:get "/"
+    assert.equal(read "examples/site/index.html", page:body())
+    assert.equal("max-age=60", page:header "Cache-Control")
+    for name, type in pairs { ["site.css"] = "text/css; charset=utf-8", ["site.js"] = "text/javascript; charset=utf-8" } do
+      local res = server:get("/" .. name)
+      assert.equal(type, res:header "Content-Type")
+      assert.equal(read("examples/site/" .. name), res:body())
+    end
+    assert.equal(read "examples/site.lua", server:get("/script"):body())
+    local stream = server:get "/time"
+    server:advance(2)
+    assert.equal(3, #stream:data())
+    stream:close()
+  end)
+end)

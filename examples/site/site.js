@@ -1,0 +1,1 @@
+new EventSource("time").onmessage = event => document.getElementById("time").value = event.data
