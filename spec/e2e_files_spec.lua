@@ -40,7 +40,7 @@ end
 
 -- A command's output, and its exit code. %D and %U are the folder and the server's address.
 local function run(line)
-  local f = assert(io.popen((line:gsub("%%D", directory):gsub("%%U", "http://127.0.0.1:" .. (port or ""))), "r"))
+  local f = assert(io.popen(("LD_PRELOAD= " .. line:gsub("%%D", directory):gsub("%%U", "http://127.0.0.1:" .. (port or ""))), "r"))
   local text = f:read("a")
   local _, _, code = f:close()
   return text, code
@@ -134,7 +134,7 @@ describe("files", function()
     random_file("file", LARGE)
     start()
     local before = descriptors()
-    local client = assert(io.popen(("curl -sS --limit-rate 1M -o %s/got http://127.0.0.1:%s/file 2>&1; echo $?"):format(directory, port)))
+    local client = assert(io.popen(("LD_PRELOAD= curl -sS --limit-rate 1M -o %s/got http://127.0.0.1:%s/file 2>&1; echo $?"):format(directory, port)))
     eventually("the first bytes", function()
       local f <close> = io.open(directory .. "/got", "rb")
       return f and f:seek "end" > 0
@@ -170,7 +170,7 @@ describe("files", function()
     local urls = {}
     for i = 1, 100 do urls[i] = ("url=http://127.0.0.1:%s/file\noutput=/dev/null"):format(port) end
     write_file(directory .. "/urls", table.concat(urls, "\n"))
-    local done = assert(io.popen(("curl -s -Z --parallel-immediate --parallel-max 100 -K %s/urls -w '%%{size_download}\\n' 2>%s/progress; echo done >%s/done"):format(
+    local done = assert(io.popen(("LD_PRELOAD= curl -s -Z --parallel-immediate --parallel-max 100 -K %s/urls -w '%%{size_download}\\n' 2>%s/progress; echo done >%s/done"):format(
       directory, directory, directory)))
     local times = {}
     repeat

@@ -269,7 +269,9 @@ describe("README.md", function()
     it("has code that loads: " .. first, function()
       local name = first:match("^%-%- ([%w_./]+)%.lua")
       if name then assert(load(block)) end
-      if not name then helper.serve(block).core:close() end -- sse.every goes on
+      local folder = lfs.currentdir() .. "/examples/site" -- in the place of those that a reader has
+      local source = block:gsub('(app:static%("[^"]*", )"[^"]*"', '%1"' .. folder .. '"')
+      if not name then helper.serve(source).core:close() end -- sse.every goes on
     end)
   end
 
