@@ -4,7 +4,7 @@ local helper = require "spec.helper"
 
 -- What the library's modules have for one another.
 local INTERNAL = {
-  ["spate.sse"] = "Stream keep_alive_of run starters subscription", ["spate.reply"] = "Reply copy event_stream send",
+  ["spate.sse"] = "Stream keep_alive_of run starters subscription", ["spate.reply"] = "Reply copy event_stream file_status of_file send",
 }
 
 -- What middleware adds, and what each file has of its own.

@@ -194,6 +194,23 @@ function App:all(path, ...) end
 ---@return spate.App
 function App:channel(path, options) end
 
+---@class spate.FileOptions
+---@field type? string the content type, else by the name
+---@field download? boolean|string saved by browsers, under the file's name or this one
+---@field cache? number|"immutable"|false seconds; a year; not at all
+---@field status? integer 200 unless given
+---@field headers? table<string, string|number>
+
+---@class spate.StaticOptions: spate.FileOptions
+---@field dotfiles? boolean names that begin with a dot as well
+
+---GET and HEAD of what lies beneath a folder, which is relative to the script's own.
+---@param prefix string
+---@param dir string
+---@param options? spate.StaticOptions
+---@return spate.App
+function App:static(prefix, dir, options) end
+
 ---Routes below a prefix, behind middleware; the last argument is a function of the group.
 ---@param prefix string
 ---@param ... spate.middleware|fun(group: spate.App)
@@ -367,6 +384,12 @@ function reply.redirect(url, status) end
 ---@param options? { status: integer?, type: string?, headers: table<string, string>?, length: integer? }
 ---@return spate.Reply
 function reply.stream(fn, options) end
+
+---A file, by a path relative to the script's folder; 404 where there is none.
+---@param path string
+---@param options? spate.FileOptions
+---@return spate.Reply
+function reply.file(path, options) end
 
 ---@class spate.Reply
 local Reply = {}

@@ -2,6 +2,7 @@
 -- Looks at an application in a state that serves nobody: reads its files, then loads it, going on after what would end a
 -- start. Returns a function that makes JSON of a path: { problems = [...], routes = [...], loads = true or false }.
 local app_module = require "spate.app"
+local core = require "spate.core"
 local durations = require "spate.inspect.durations"
 local globals = require "spate.inspect.globals"
 local json = require "spate.json"
@@ -203,6 +204,7 @@ end
 return function(path)
   local dir = path:match("^(.*)/[^/]*$") or "."
   package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(dir, dir, package.path)
+  core.folder = dir .. "/"
   local look = setmetatable({ path = path, files = {}, problems = json.array {}, said = {} }, Look)
   look:read(path)
   local routes = {}
