@@ -180,6 +180,27 @@ describe("a reload of the program", function()
       server:stop()
     end)
 
+    it("comes with the save of a page that the application serves or reads", function()
+      process.shell("mkdir %s/public", directory)
+      save("<p>one</p>", "public/index.html")
+      save("page one", "page.html")
+      save(app("one", [[
+        app:static("/site", "public")
+        local f <close> = assert(io.open "page.html")
+        local page = f:read "a"
+        app:get("/page", function() return page end)
+      ]]))
+      start "dev"
+      local function get(target) return (select(2, process.get(server.port, target))) end
+      process.contains(get "/site/", "<p>one</p>", "EventSource")
+      local generation = stat "generation"
+      save("<p>two</p>", "public/index.html")
+      process.eventually("a reload", function() return stat "generation" > generation end)
+      save("page two", "page.html")
+      process.eventually("the page", function() return get "/page" == "page two" end)
+      server:stop()
+    end)
+
     it("ends a storm of saves, some half written, in the newest code, once", function()
       save(app "one")
       start "dev"

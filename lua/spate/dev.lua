@@ -134,6 +134,23 @@ local function watch_globals()
   end })
 end
 
+local PAGES = { html = true, htm = true, etlua = true, tpl = true, tmpl = true, mustache = true, css = true, js = true, svg = true, md = true }
+
+-- Pages and templates that the application reads by itself: a save of one of them is a save of the application.
+local function watch_reads(name)
+  local original = io[name]
+  io[name] = function(path, mode)
+    local is_read = mode == nil or mode == "r" or mode == "rb" or name == "lines"
+    if type(path) == "string" and is_read and PAGES[path:match("%.(%w+)$")] then core.watch(path) end
+    return original(path, mode)
+  end
+end
+
+if core.dev then
+  watch_reads "open"
+  watch_reads "lines"
+end
+
 -- Called once the script has returned its app.
 function dev.complete(root)
   if core.inject then require("spate.live").add_route(root) end

@@ -4,6 +4,7 @@
 local core = require "spate.core"
 local sse = require "spate.sse"
 
+local PAGE_MAX = 4 << 20 -- bytes of a file that is a page
 local PATH, CHANNEL = "/.spate/live", ".spate/live"
 
 local live = { path = PATH }
@@ -101,16 +102,27 @@ local function is_fragment(req)
   return req.headers["hx-request"] or dest and dest ~= "document" and dest ~= "iframe" and dest ~= "frame"
 end
 
+local function is_html(answered)
+  if answered._type then return answered._type:lower():match("^[^;%s]*") == "text/html" end
+  return answered._file and answered._path:lower():find("%.html?$") ~= nil
+end
+
 local function is_page(req, answered)
-  return answered._body and (answered._type or ""):lower():match("^[^;%s]*") == "text/html" and not is_fragment(req)
-    and not field_of(answered, "content-encoding") and not is_forbidden(req, answered)
+  return is_html(answered) and not is_fragment(req) and not field_of(answered, "content-encoding")
+    and not is_forbidden(req, answered)
+end
+
+local function text_of(answered)
+  return answered._body or answered._file and core.file_text(answered._file, PAGE_MAX)
 end
 
 -- The same reply, with the script in it where it is a page. A copy: the handler may return its reply again.
 function live.injected(req, answered)
-  if not is_page(req, answered) then return answered end
-  local copy, body = setmetatable({}, getmetatable(answered)), answered._body
+  local body = is_page(req, answered) and text_of(answered)
+  if not body then return answered end
+  local copy = setmetatable({}, getmetatable(answered))
   for name, value in pairs(answered) do copy[name] = value end
+  copy._file, copy._type = nil, copy._type or "text/html; charset=utf-8"
   local at = body:lower():match(".*()</body") or #body + 1
   copy._body = body:sub(1, at - 1) .. script .. body:sub(at)
   return copy

@@ -27,6 +27,7 @@ return function(dir, options, not_found)
   local folder = file_options.in_folder(dir)
   local root, problem = core.open_root(folder)
   if not root then core.raise(("app:static: %s: %s"):format(folder, problem)) end
+  core.watch(folder)
   if not has_nosniff(plan.fields) then table.move({ "X-Content-Type-Options", "nosniff" }, 1, 2, #plan.fields + 1, plan.fields) end
 
   local function open(path) return reply.of_file(file_options.for_path(plan, path), path, root, dotfiles) end

@@ -30,7 +30,8 @@ static void on_quiet(struct timer *t) { look(container_of(t, struct watch, quiet
 static void on_poll(struct timer *t) {
   struct watch *w = container_of(t, struct watch, poll);
   loop_arm(w->loop, t, w->loop->now + POLL_SECONDS);
-  if (w->first_at < 0) look(w);
+  if (sources_count(&w->sources) != w->watched) watch_update(w); // scripts read files while they run, too
+  else if (w->first_at < 0) look(w);
 }
 
 static void note_change(struct watch *w) {
@@ -104,6 +105,7 @@ static void add_source(const char *path, bool is_folder, void *watch) {
 
 void watch_update(struct watch *w) {
   stop(w);
+  w->watched = sources_count(&w->sources);
   int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
   if (fd < 0) log_message(LOG_WARN, "no inotify: changes are noticed every %g seconds", POLL_SECONDS);
   else {

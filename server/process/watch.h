@@ -9,6 +9,7 @@ struct watch {
   struct loop *loop;
   struct readable readable; // of inotify
   struct timer quiet, poll;
+  size_t watched;  // sources, at the last update
   double first_at; // of the changes that have not been looked at yet; < 0: there are none
   void (*on_change)(struct watch *w);
 };

@@ -92,6 +92,17 @@ static int answer_file(lua_State *L) {
   return 1;
 }
 
+// core.file_text(file, max): its content, nil where that is longer or it was sent already.
+static int file_text(lua_State *L) {
+  const struct file *f = &((struct file_box *)luaL_checkudata(L, 1, FILE_META))->file;
+  luaL_Buffer b;
+  if (f->fd < 0 || f->size > (uint64_t)luaL_checkinteger(L, 2)) return lua_pushnil(L), 1;
+  char *into = luaL_buffinitsize(L, &b, f->size);
+  ssize_t n = pread(f->fd, into, f->size, 0);
+  luaL_pushresultsize(&b, n > 0 ? (size_t)n : 0);
+  return 1;
+}
+
 static void new_class(lua_State *L, const char *name, lua_CFunction collect) {
   luaL_newmetatable(L, name);
   lua_pushcfunction(L, collect);
@@ -100,8 +111,11 @@ static void new_class(lua_State *L, const char *name, lua_CFunction collect) {
 }
 
 void file_functions_open(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"open_root", open_root}, {"open_file", open_file}, {"answer_file", answer_file}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"open_root", open_root},
+                                       {"open_file", open_file},
+                                       {"answer_file", answer_file},
+                                       {"file_text", file_text},
+                                       {NULL, NULL}};
   new_class(L, FILE_META, collect_file);
   new_class(L, ROOT_META, collect_root);
   luaL_setfuncs(L, functions, 0);

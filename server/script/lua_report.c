@@ -3,6 +3,7 @@
 // those of a user who has a folder named spate.
 #include "script/lua_report.h"
 #include <lauxlib.h>
+#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 #include "base/log.h"
@@ -138,8 +139,13 @@ static bool is_new(lua_State *L) {
   return fresh;
 }
 
+// Whole minutes are meant, unless they are thousands: 3600, but not 60000.
+static bool is_suspicious(double seconds) {
+  return seconds > LONG_SECONDS && (fmod(seconds, 60) != 0 || fmod(seconds, 1000) == 0);
+}
+
 void advise_seconds(lua_State *L, const char *what, double seconds) {
-  if (seconds <= LONG_SECONDS || !vm_of(L)->settings->dev.on) return;
+  if (!is_suspicious(seconds) || !vm_of(L)->settings->dev.on) return;
   luaL_checkstack(L, 8, NULL);
   const char *place = push_place(L);
   lua_pushfstring(L, "%s: %s", place, what);

@@ -22,7 +22,8 @@ end
 local function too_large(tokens, i)
   local token, after = tokens[i], tokens[i + 1]
   local n = token and token.kind == "number" and tonumber(token.text)
-  if n and n > MAX and (is(after, ")") or is(after, ",") or is(after, "}") or is(after, ";")) then return token.text end
+  local is_suspicious = n and n > MAX and (n % 60 ~= 0 or n % 1000 == 0) -- whole minutes are meant
+  if is_suspicious and (is(after, ")") or is(after, ",") or is(after, "}") or is(after, ";")) then return token.text end
 end
 
 -- A list of { line =, what =, number = }.
