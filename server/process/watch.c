@@ -16,8 +16,9 @@
 enum { LINKS_MAX = 32, DEPTH_MAX = 16 };
 static const double QUIET_SECONDS = 0.05, LONG_SECONDS = 2, POLL_SECONDS = 2;
 
-static const uint32_t EVENTS = IN_CLOSE_WRITE | IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_FROM |
-                               IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+// No IN_MODIFY: a log that grows beside the script would keep it from ever being quiet.
+static const uint32_t EVENTS = IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
+                               IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 
 static void look(struct watch *w) {
   w->first_at = -1;
