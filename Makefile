@@ -166,7 +166,8 @@ $(FUZZERS): $(BUILD)/%: spec/fuzz/%.c $(LIBRARY)
 	@$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 bench: all
-	@if [ -x spec/bench/run ]; then spec/bench/run; fi
+	@spec/bench/run
+	@spec/bench/reload
 
 # After this stock busted finds spate.test and what it stands on.
 install: all

@@ -28,17 +28,17 @@ static void look(struct watch *w) {
 
 static void on_quiet(struct timer *t) { look(container_of(t, struct watch, quiet)); }
 
-static void on_poll(struct timer *t) {
-  struct watch *w = container_of(t, struct watch, poll);
-  loop_arm(w->loop, t, w->loop->now + POLL_SECONDS);
-  if (sources_count(&w->sources) != w->watched) watch_update(w); // scripts read files while they run, too
-  else if (w->first_at < 0) look(w);
-}
-
 static void note_change(struct watch *w) {
   double now = w->loop->now;
   if (w->first_at < 0) w->first_at = now;
   loop_arm(w->loop, &w->quiet, MIN(now + QUIET_SECONDS, w->first_at + LONG_SECONDS));
+}
+
+static void on_poll(struct timer *t) {
+  struct watch *w = container_of(t, struct watch, poll);
+  loop_arm(w->loop, t, w->loop->now + POLL_SECONDS);
+  if (sources_count(&w->sources) != w->watched) watch_update(w); // scripts read files while they run, too
+  else if (w->first_at < 0 && sources_have_changed(&w->sources)) note_change(w); // it may be half written
 }
 
 static void on_readable(struct readable *r) {
