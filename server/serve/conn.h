@@ -27,9 +27,9 @@ struct conn {
   bool has_ended;    // the client has ended its side
   bool is_announced; // the present request has been handed up
   bool is_over;      // the client of an event stream has left or said more than it may
+  uint16_t refused;  // status to answer bytes that are no request with
   uint32_t requests; // so far
   struct gate_pass pass;
-  uint16_t refused; // status to answer bytes that are no request with
   const char *refusal;
 };
 

@@ -56,7 +56,8 @@ struct stream {
   struct event **queue;   // `few`, or allocated where more wait
   struct event *few[2];
   uint32_t queue_count, queue_cap;
-  uint32_t head_sent; // bytes of queue[0] that are gone
+  uint32_t head_sent;   // bytes of queue[0] that are gone
+  uint32_t body_gained; // bytes of the body since its time was counted from
   size_t queued_bytes;
   uint8_t state, framing;
   bool is_sse, body_done, cut, blocked, full, leaving;
@@ -74,7 +75,6 @@ struct stream {
   double marked_at;                 // while blocked, all that waited at this time ...
   uint32_t marked_left, marked_len; // ... is so many events, and the bytes taken since
   struct buf body;                  // what has come of it and is not taken
-  uint32_t body_gained;             // bytes since its time was counted from
   uint64_t length_left;             // of an open answer with FRAMING_LENGTH
   uint64_t bytes_out, events_out;
 };
