@@ -151,10 +151,12 @@ local function guard(hooks, handler, where)
 end
 
 local FINISHERS = {} -- the key under which a request has them
+local are_used = false -- a look into a request has its cost
 
 -- Has fn(req, reply) see the reply to this request whatever made it, an error included; later ones go first. The
 -- reply is a copy of its own, since a script may return the same one again and again.
 function answer.finish(req, fn)
+  are_used = true
   local list = req[FINISHERS]
   if not list then
     list = {}
@@ -164,7 +166,7 @@ function answer.finish(req, fn)
 end
 
 local function run_finishers(req, answered, where)
-  local list = req[FINISHERS]
+  local list = are_used and req[FINISHERS]
   if not list then return answered end
   answered = reply.copy(answered)
   for i = #list, 1, -1 do
