@@ -201,6 +201,21 @@ describe("a reload of the program", function()
       server:stop()
     end)
 
+    it("takes a folder for the app.lua in it, and looks at nothing else", function()
+      process.shell("mkdir %s/app.lua", directory)
+      local message = process.failure(1, { "serve", path "app.lua/app.lua" })
+      process.contains(message, "cannot open", "app.lua/app.lua")
+      process.shell("rmdir %s/app.lua", directory)
+      save(app "one")
+      server = process.serve(directory, { command = "dev", arguments = { "-l", "127.0.0.1:0" } })
+      assert.equal("one", body())
+      local generation = stat "generation"
+      save("of no interest", "notes.txt")
+      socket.sleep(0.2)
+      assert.equal(generation, stat "generation")
+      server:stop()
+    end)
+
     it("ends a storm of saves, some half written, in the newest code, once", function()
       save(app "one")
       start "dev"

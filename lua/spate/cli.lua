@@ -123,11 +123,17 @@ local function run(name, arguments, native)
   return require("spate.cli." .. (RUN_BY[name] or name))(arguments, native)
 end
 
+local function is_folder(path)
+  local f <close> = io.open(path .. "/.")
+  return f ~= nil
+end
+
 return function(arg, native)
   if RAW[arg[1]] then return run(arg[1], table.move(arg, 2, #arg, 1, {}), native) end
   local parser = build(native.version)
   local ok, arguments = parser:pparse(arg)
   if not ok then return USAGE, with_hint(arguments, parser, arg, native) .. "\nsee spate --help" end
   arguments.parser = parser
+  if arguments.app and is_folder(arguments.app) then arguments.app = arguments.app:gsub("/*$", "") .. "/app.lua" end
   return run(arguments.command, arguments, native)
 end

@@ -139,7 +139,7 @@ local PAGES = { html = true, htm = true, etlua = true, tpl = true, tmpl = true, 
 -- Pages and templates that the application reads by itself: a save of one of them is a save of the application.
 local function watch_reads(name)
   local original = io[name]
-  io[name] = function(path, mode)
+  io[name] = function(path, mode) -- luacheck: ignore 122
     local is_read = mode == nil or mode == "r" or mode == "rb" or name == "lines"
     if type(path) == "string" and is_read and PAGES[path:match("%.(%w+)$")] then core.watch(path) end
     return original(path, mode)

@@ -17,16 +17,16 @@ bool short_names_have(const struct short_names *names, struct span name);
 
 struct settings {
   struct {
-    size_t head;                    // request line and fields together -> 431
-    size_t target;                  // request target -> 414
-    size_t fields;                  // number of fields -> 431
-    size_t body;                    // request body that is collected, and the fields of a form -> 413
-    size_t upload;                  // request body that is a form with files -> 413
-    size_t parts;                   // parts of such a form
-    size_t spool;                   // an uploaded file that is kept in memory; a larger one goes to a temporary file
-    size_t chunk_extensions;        // of all chunks of a body -> 413
-    size_t requests;                // on one connection; the last answer closes it
-    size_t connections;             // of the process -> 503; 0: the descriptors that it may have, less some
+    size_t head;             // request line and fields together -> 431
+    size_t target;           // request target -> 414
+    size_t fields;           // number of fields -> 431
+    size_t body;             // request body that is collected, and the fields of a form -> 413
+    size_t upload;           // request body that is a form with files -> 413
+    size_t parts;            // parts of such a form
+    size_t spool;            // an uploaded file that is kept in memory; a larger one goes to a temporary file
+    size_t chunk_extensions; // of all chunks of a body -> 413
+    size_t requests;         // on one connection; the last answer closes it
+    size_t connections;      // of the process -> 503; 0: the descriptors that it may have, less some
     size_t connections_per_address; // of them from one address -> 503
     size_t send_buffer;             // that the kernel may keep unsent for an event stream
     size_t query_pairs;             // pairs in a query -> 400

@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "base/util.h"
 
-enum { DEPTH_MAX = 16, MISSING = 0 };
+enum { DEPTH_MAX = 16, ENTRIES_MAX = 20000, MISSING = 0 };
 static const uint64_t SEED = 0x73706174;
 
 struct source {
@@ -84,17 +84,23 @@ static uint64_t hash_file(int fd) {
   return hash;
 }
 
-// The same whatever the order of the entries.
-static uint64_t hash_folder(const char *path, int depth) {
+struct walk {
+  dev_t device; // what is mounted below is another matter
+  size_t entries;
+};
+
+// The same whatever the order of the entries. Links are known by their own times, not followed.
+static uint64_t hash_folder(const char *path, int depth, struct walk *w) {
   uint64_t sum = 1;
   DIR *d = depth < DEPTH_MAX ? opendir(path) : NULL;
-  for (struct dirent *e; d && (e = readdir(d));) {
+  for (struct dirent *e; d && w->entries < ENTRIES_MAX && (e = readdir(d)); w->entries++) {
     struct stat st;
-    if (e->d_name[0] == '.' || fstatat(dirfd(d), e->d_name, &st, 0) < 0) continue;
+    if (e->d_name[0] == '.' || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0) continue;
     char *below = xasprintf("%s/%s", path, e->d_name);
     char *entry = xasprintf("%s %lld %lld %ld", below, (long long)st.st_size, (long long)st.st_mtim.tv_sec,
                             st.st_mtim.tv_nsec);
-    sum += S_ISDIR(st.st_mode) ? hash_folder(below, depth + 1) : hash_bytes(span_of(entry), SEED);
+    bool goes_on = S_ISDIR(st.st_mode) && st.st_dev == w->device;
+    sum += goes_on ? hash_folder(below, depth + 1, w) : hash_bytes(span_of(entry), SEED);
     free(entry);
     free(below);
   }
@@ -102,15 +108,14 @@ static uint64_t hash_folder(const char *path, int depth) {
   return sum | 1;
 }
 
-static uint64_t hash_path(const char *path, bool *is_folder) {
+static uint64_t hash_path(const char *path, bool is_folder) {
   struct stat st;
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   uint64_t hash = MISSING;
-  *is_folder = false;
-  if (fd < 0) return MISSING;
-  if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) *is_folder = true, hash = hash_folder(path, 0);
-  else if (S_ISREG(st.st_mode)) hash = hash_file(fd);
-  close(fd);
+  if (fd < 0 || fstat(fd, &st) < 0) st.st_mode = 0;
+  if (is_folder && S_ISDIR(st.st_mode)) hash = hash_folder(path, 0, &(struct walk){.device = st.st_dev});
+  if (!is_folder && S_ISREG(st.st_mode)) hash = hash_file(fd);
+  if (fd >= 0) close(fd);
   return hash;
 }
 
@@ -121,15 +126,14 @@ void sources_add(struct sources *s, const char *path, struct span content) {
 void sources_add_missing(struct sources *s, const char *path) { add(s, path, MISSING, false); }
 
 void sources_add_path(struct sources *s, const char *path) {
-  bool is_folder;
-  uint64_t hash = hash_path(path, &is_folder);
-  add(s, path, hash, is_folder);
+  struct stat st;
+  bool is_folder = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+  add(s, path, hash_path(path, is_folder), is_folder);
 }
 
 static void compare(struct map_node *node, void *changed) {
-  bool is_folder;
   const struct source *source = source_of(node);
-  if (!*(bool *)changed) *(bool *)changed = hash_path(source->path, &is_folder) != source->hash;
+  if (!*(bool *)changed) *(bool *)changed = hash_path(source->path, source->is_folder) != source->hash;
 }
 
 bool sources_have_changed(struct sources *s) {

@@ -25,7 +25,13 @@ static void push_content(lua_State *L, const char *path) {
   }
   struct buf bytes = {0}; // outside of Lua, which may raise while the file is open
   while ((n = fread(buf_reserve(&bytes, 64 << 10), 1, 64 << 10, f)) > 0) bytes.len += n;
+  bool is_read = !ferror(f); // not of a folder
   fclose(f);
+  if (!is_read) {
+    buf_deinit(&bytes);
+    lua_pushnil(L);
+    return;
+  }
   char *into = luaL_buffinitsize(L, &b, bytes.len);
   size_t len = bytes.len;
   if (len) memcpy(into, bytes.bytes, len);

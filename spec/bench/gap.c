@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// gap: opens event streams at a server on loopback and says how evenly their events come: the longest time between two
-// reads of one stream, and how many reads were late. One line of JSON.
+// gap: opens event streams at a server on loopback and says how evenly their events come: the longest time
+// between two reads of one stream, and how many reads were late. One line of JSON.
 //
 //   gap -p PORT -g PATH -c STREAMS -d SECONDS -i INTERVAL_SECONDS
 #define _GNU_SOURCE
@@ -77,7 +77,7 @@ int main(int argc, char **argv) {
       last[fd] = at;
     }
   }
-  printf("{\"streams\":%d,\"reads\":%ld,\"mean\":%.4f,\"worst\":%.4f,\"late\":%ld,\"ended\":%ld}\n", streams, reads,
-         reads ? sum / (double)reads : 0, worst, late, ended);
+  printf("{\"streams\":%d,\"reads\":%ld,\"mean\":%.4f,\"worst\":%.4f,\"late\":%ld,\"ended\":%ld}\n", streams,
+         reads, reads ? sum / (double)reads : 0, worst, late, ended);
   return 0;
 }
