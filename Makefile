@@ -1,6 +1,7 @@
 # Builds into build/; nothing is written elsewhere but by `make install`.
 #   make run      installs what is needed, builds, serves examples/ticks.lua
 #   make test     installs what is needed, builds, runs every spec
+#   make clients  installs the npm packages that some specs run; make test does so where there are node and npm
 #   make deps     installs what all of these need: asan e2e tsan lint format format-check layers fuzz bench
 #   make install  PREFIX=/usr/local DESTDIR=: the program, the Lua library, and the harness for specs
 VERSION := 0.1.0
@@ -45,6 +46,7 @@ C_FILES := $(sort $(wildcard server/*/*.[ch] spec/*.[ch] spec/*/*.[ch]))
 
 NEEDS_BUILD := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libev-dev libjansson-dev libssl-dev libjwt-dev lua-argparse 'libllhttp-dev|node-llhttp'
 NEEDS_TEST  := $(NEEDS_BUILD) lua-busted lua-socket lua-sec lua-check openssl curl
+NEEDS_CLIENTS := nodejs npm
 NEEDS_LINT  := clang cppcheck lua-check
 NEEDS_FUZZ  := $(NEEDS_BUILD) clang 'libclang-rt-dev|libclang-rt-14-dev'
 BUSTED      = $(LUA) /usr/bin/busted -o spec/summary.lua -p _spec
@@ -99,12 +101,17 @@ deps:
 test:
 	@.ci/install $(NEEDS_TEST)
 	@$(MAKE_IN) all
+	@.ci/clients >/dev/null 2>&1 || true # the specs that need them say so
 	@BUILD=$(BUILD) $(BUSTED) spec
 
 e2e:
 	@.ci/install $(NEEDS_TEST)
 	@$(MAKE_IN) all
 	@BUILD=$(BUILD) $(LUA) /usr/bin/busted -o spec/summary.lua -p '^e2e_.*_spec' spec
+
+clients:
+	@{ command -v node && command -v npm; } >/dev/null || .ci/install $(NEEDS_CLIENTS)
+	@.ci/clients
 
 # lua5.4 has no sanitizer in it, so the library comes first in every process; leaks are looked for where the
 # program ends by itself.
@@ -179,4 +186,4 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all run deps test e2e asan tsan lint format format-check layers fuzz fuzzers bench install clean
+.PHONY: all run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers bench install clean

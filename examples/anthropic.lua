@@ -20,8 +20,13 @@ local function prompt_of(body)
   return type(content) == "string" and content
 end
 
+-- As the libraries send it, newer and older ones.
+local function key_of(req)
+  return (req.headers.authorization or ""):match "^Bearer (.+)$" or req.headers["x-api-key"] or ""
+end
+
 app:post("/v1/messages", function(req)
-  if not spate.equal(req.headers["x-api-key"] or "", KEY) then return failure(401, "authentication_error", "invalid x-api-key") end
+  if not spate.equal(key_of(req), KEY) then return failure(401, "authentication_error", "invalid x-api-key") end
   local body, err = req:json()
   local prompt = prompt_of(body)
   if not prompt then return failure(400, "invalid_request_error", err or "messages: expected one with content at the end") end

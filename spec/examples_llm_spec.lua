@@ -109,6 +109,14 @@ describe("examples/anthropic.lua", function()
     assert.equal("end_turn", message.stop_reason)
   end)
 
+  it("takes its key as a bearer token as well", function()
+    local server = serve "anthropic.lua"
+    for token, status in pairs { secret = 200, guess = 401 } do
+      local res = server:post("/v1/messages", { json = { messages = PROMPT }, headers = { Authorization = "Bearer " .. token } })
+      assert.equal(status, res:status())
+    end
+  end)
+
   it("refuses a wrong key and what is no conversation, as that API does", function()
     local server = serve "anthropic.lua"
     local res = ask(server, { messages = PROMPT }, "guess")
