@@ -18,17 +18,20 @@ app:use(function(req, next)
   return next()
 end)
 
+app:get("/page", function() return reply.html "<!doctype html><title>page</title>" end)
+
 -- All events, by three connections: one that is cut, one that ends, and one that is told that there are no more.
+-- An id is the event's number and what the query has.
 app:get("/events/:who", function(req)
   local list = asked[req.params.who] or {}
   asked[req.params.who] = list
   list[#list + 1] = { after = req.last_event_id, at = sse.now() }
-  local seen = tonumber(req.last_event_id) or 0
+  local seen, mark = tonumber((req.last_event_id or "0"):match "^%d+"), req.query.mark or ""
   if seen >= #EVENTS then return reply.status(204) end
   return sse.reply(function(send)
     send { retry = 0.1 }
     for i = seen + 1, #EVENTS do
-      send { id = i, event = EVENTS[i].event, data = EVENTS[i].data }
+      send { id = i .. mark, event = EVENTS[i].event, data = EVENTS[i].data }
       if i == CUT then
         list[#list].ended = sse.now()
         error "cut"
