@@ -55,7 +55,11 @@ end
 function Server:advance(seconds) self.core:advance(seconds) end
 
 -- A new generation of a path or a source: true, or nil and what loading says.
-function Server:reload(source) return load_by(self.core, "reload", source) end
+function Server:reload(source)
+  local ok, err = load_by(self.core, "build", source)
+  if not ok then return nil, err end
+  return self.core:swap()
+end
 
 function Server:turn() return self.core:turn() end
 

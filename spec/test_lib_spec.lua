@@ -445,5 +445,22 @@ describe("spate.test", function()
       assert.equal("new", app:get("/"):body())
       res:close()
     end)
+
+    it("is for all workers or for none", function()
+      local path = write 'app:get("/", function() return "old" end)'
+      t.workers(2)
+      local app = t.load(path)
+      t.workers(1)
+      write('if spate.worker == 1 then error "not here" end app:get("/", function() return "new" end)', path)
+      local ok, err = t.reload(path)
+      assert.is_nil(ok)
+      assert.matches("not here", err)
+      for worker = 0, 1 do assert.equal("old", app:get("/", { worker = worker }):body()) end
+    end)
+  end)
+
+  it("stops a script that computes without an end, as the server does", function()
+    local app = t.load(write 'app:get("/", function() while true do end end)', { settings = { limits = { burst = 0.05 }, log = { level = "off" } } })
+    assert.status(500, app:get "/")
   end)
 end)

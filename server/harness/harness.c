@@ -39,7 +39,8 @@ struct harness {
   int guests;            // servers that it is the owner for
   struct process_state process;
   struct generations generations;
-  struct vm *vm; // the newest, loaded or not
+  struct vm *vm;    // the newest, loaded or not
+  struct vm *built; // one that is loaded, and not served by yet
   struct list clients;
   struct buf log;
   long events_before;
@@ -54,6 +55,8 @@ struct client {
   struct memory_peer peer;
   const char *reason; // why its last stream has ended; NULL: none has
 };
+
+static int watched; // servers whose scripts have a limit of time
 
 static void on_request(struct service *s, struct stream *stream) {
   generations_begin(&container_of(s, struct harness, service)->generations, stream);
@@ -171,7 +174,7 @@ static int harness_new(lua_State *L) {
     return lua_error(L);
   }
   h->is_watched = option(L, "watch", 0) > 0;
-  if (h->is_watched) watchdog_start(&h->settings);
+  if (h->is_watched && !watched++) watchdog_start(&h->settings);
   return 1;
 }
 
@@ -226,16 +229,26 @@ static int server_load(lua_State *L) {
   return swap(L, h);
 }
 
-// server:reload(path): the same with a new state; what the old one streams goes on.
-static int server_reload(lua_State *L) {
+// server:build(path): a new state in place of one that was built before and not taken. True, or nil and the
+// message.
+static int server_build(lua_State *L) {
   struct harness *h = check_server(L);
   const char *path = luaL_checkstring(L, 2);
   char *error = NULL;
-  struct vm *vm = new_vm(h, h->vm->worker, h->vm->generation + 1, &error);
-  if (vm && vm_load(vm, path, &error) < 0) vm_free(vm), vm = NULL;
-  atomic_fetch_add(vm ? &h->process.reloads_total : &h->process.reloads_failed_total, 1);
-  if (!vm) return push_error(L, error);
-  h->vm = vm;
+  if (h->built) vm_free(h->built);
+  h->built = new_vm(h, h->vm->worker, h->vm->generation + 1, &error);
+  if (h->built && vm_load(h->built, path, &error) < 0) vm_free(h->built), h->built = NULL;
+  atomic_fetch_add(h->built ? &h->process.reloads_total : &h->process.reloads_failed_total, 1);
+  if (!h->built) return push_error(L, error);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+// server:swap(): requests go to the state that was built; what the old one streams goes on.
+static int server_swap(lua_State *L) {
+  struct harness *h = check_server(L);
+  luaL_argcheck(L, h->built, 1, "nothing was built");
+  h->vm = h->built, h->built = NULL;
   return swap(L, h);
 }
 
@@ -406,8 +419,9 @@ static int server_close(lua_State *L) {
   luaL_argcheck(L, !h->guests, 1, "close the servers first that share with it");
   h->is_open = false;
   service_close_all(&h->service);
-  if (h->is_watched) watchdog_stop();
+  if (h->is_watched && !--watched) watchdog_stop();
   if (h->vm && !h->vm->is_attached) vm_free(h->vm);
+  if (h->built) vm_free(h->built);
   generations_deinit(&h->generations);
   service_deinit(&h->service);
   gate_unref(&h->process.gate);
@@ -518,7 +532,8 @@ static void new_class(lua_State *L, const char *name, const luaL_Reg *methods, l
 
 __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   static const luaL_Reg server_methods[] = {{"load", server_load},
-                                            {"reload", server_reload},
+                                            {"build", server_build},
+                                            {"swap", server_swap},
                                             {"stand_in", server_stand_in},
                                             {"connect", server_connect},
                                             {"turn", server_turn},

@@ -31,7 +31,7 @@ end
 local function start(self)
   self.cores, self.clients, self.turn, self.ended, self.baseline = {}, {}, 0, false, 0
   for i = 1, self.workers do
-    local ok, core = pcall(harness.new, { epoch = self.wall, worker = i - 1, with = self.cores[1], settings = self.settings,
+    local ok, core = pcall(harness.new, { epoch = self.wall, worker = i - 1, with = self.cores[1], settings = self.settings, watch = true,
       coverage = session.hits ~= nil })
     local err = core
     if ok then
@@ -67,13 +67,13 @@ local function check_open(self, level)
   session.current = self
 end
 
--- New code for new requests: true, or nil and the message. The workers have it all or, where it does not load in the
--- first, none.
+-- New code for new requests: true, or nil and the message. All workers have it or, where it does not load in one, none.
 function App:reload()
   for _, core in ipairs(self.cores) do
-    local ok, err = core:reload(self.path)
+    local ok, err = core:build(self.path)
     if not ok then return nil, err end
   end
+  for _, core in ipairs(self.cores) do core:swap() end
   self:settle()
   return true
 end
