@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include "event/broker.h"
 #include "event/event_text.h"
+#include "script/class.h"
 #include "script/exchange.h"
 #include "script/lua_event.h"
 #include "script/task.h"
@@ -16,7 +17,9 @@
 static const char CHANNEL[] = "spate.channel", SUBSCRIPTION[] = "spate.subscription";
 
 static struct channel *check_channel(lua_State *L) {
-  return *(struct channel **)luaL_checkudata(L, 1, CHANNEL);
+  struct channel *c = *(struct channel **)luaL_checkudata(L, 1, CHANNEL);
+  if (!c) raise_error(L, "the channel has been collected: a finalizer may run after those of what it refers to");
+  return c;
 }
 
 static double now_of(lua_State *L) { return vm_of(L)->loop->now; }
@@ -75,7 +78,7 @@ static int find_channel(lua_State *L) {
 }
 
 static int collect_channel(lua_State *L) {
-  struct channel **box = luaL_checkudata(L, 1, CHANNEL);
+  struct channel **box = lua_touserdata(L, 1);
   channel_unref(*box);
   *box = NULL;
   return 0;
@@ -87,10 +90,17 @@ static int push_refusal(lua_State *L, const char *why) {
   return 2;
 }
 
+// Makes a string of the key at `index`: before the event is read, whose JSON the next one would overwrite.
+static void make_key(lua_State *L, int index) {
+  if (lua_isnoneornil(L, index)) return;
+  luaL_tolstring(L, index, NULL);
+  lua_replace(L, index);
+}
+
 // What tells events apart that conflate: the key given, else the event's name.
 static uint64_t key_of(lua_State *L, int index, const struct sse_fields *f) {
   struct span key = f->event.bytes ? f->event : SPAN("");
-  if (!lua_isnoneornil(L, index)) key.bytes = luaL_tolstring(L, index, &key.len);
+  if (!lua_isnoneornil(L, index)) key.bytes = lua_tolstring(L, index, &key.len);
   return hash_bytes(key, 0);
 }
 
@@ -109,6 +119,7 @@ static int publish(lua_State *L) {
   char digits[NUMBER_MAX], id[CHANNEL_ID_MAX] = "";
   uint64_t seq = (uint64_t)luaL_optinteger(L, 4, 0);
   lua_settop(L, 3);
+  make_key(L, 3);
   size_t len = event_fields(L, 2, &f, digits);
   if (f.id.bytes && !seq) return refuse_id(L, "channel:publish");
   if (is_too_large(L, len)) return push_refusal(L, "too large");
@@ -243,6 +254,7 @@ static int join(lua_State *L) {
   struct sse_fields f;
   char digits[NUMBER_MAX];
   meta.bytes = luaL_checklstring(L, 5, &meta.len);
+  make_key(L, 4);
   if (is_too_large(L, event_fields(L, 3, &f, digits)))
     return raise_error(L, "channel:join: the member is too large");
   uint64_t key = key_of(L, 4, &f);
@@ -255,6 +267,7 @@ static int leave(lua_State *L) {
   struct span id = check_name(L, 2, "channel:leave");
   struct sse_fields f;
   char digits[NUMBER_MAX];
+  make_key(L, 4);
   event_fields(L, 3, &f, digits);
   uint64_t key = key_of(L, 4, &f);
   channel_leave(c, id, &f, key, now_of(L));
@@ -277,8 +290,7 @@ static int lonely(lua_State *L) {
 // channel:members(): a flat list of ids and metas as JSON.
 static int members(lua_State *L) {
   struct channel *c = check_channel(L);
-  struct buf *text = &vm_of(L)->scratch;
-  buf_reset(text, 64 << 10);
+  struct buf *text = push_buf(L);
   size_t n = channel_members(c, text), at = 0;
   lua_createtable(L, (int)MIN(n, 1000u) * 2, 0);
   for (size_t i = 0; i < n * 2; i++) { // NUL-terminated texts, one behind the other
@@ -286,6 +298,7 @@ static int members(lua_State *L) {
     at += strlen(text->bytes + at) + 1;
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
+  buf_deinit(text);
   return 1;
 }
 
