@@ -106,9 +106,10 @@ void service_drain(struct service *s) {
 }
 
 void service_leave_generation(struct service *s, unsigned generation) {
+  s->left_generation = MAX(s->left_generation, generation);
   list_each (node, &s->conns) {
     struct stream *stream = container_of(node, struct conn, link)->stream;
-    if (stream && stream->is_sse && stream->generation <= generation) leave_soon(s, stream, REASON_RELOAD);
+    if (stream && stream->generation <= generation) leave_soon(s, stream, REASON_RELOAD);
   }
 }
 

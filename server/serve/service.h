@@ -58,6 +58,7 @@ struct service {
   struct event *last_chunk;
   struct counters counters;
   bool draining;
+  unsigned left_generation; // the newest whose streams have been told to end
   char date[32];
   long date_second;
   unsigned seed;   // of the jitter
@@ -88,7 +89,8 @@ void service_turn_away(struct service *s, struct transport *t);
 // settings.shutdown.window seconds, each with a jittered `retry:` and a clean end.
 void service_drain(struct service *s);
 
-// Ends in the same way the event streams that code of up to this generation has opened.
+// Ends in the same time the streams that code of up to this generation has opened, and at once those that it
+// will open: event streams with a clean end, others are cut.
 void service_leave_generation(struct service *s, unsigned generation);
 
 // Connections still open.

@@ -70,18 +70,24 @@ void stream_give_up(struct stream *s) {
   conn_close(s->conn, REASON_SLOW_CONSUMER, true);
 }
 
-static void end_and_tell(struct stream *s, enum close_reason reason) {
-  stream_end(s, reason, false);
+static void end_and_tell(struct stream *s, enum close_reason reason, bool cut) {
+  stream_end(s, reason, cut);
   if (s->ops) s->ops->on_gone(s, reason);
   s->ops = NULL; // whatever the client still takes: nothing more is asked for
 }
 
-static void leave(struct stream *s) {
+static void send_retry(struct stream *s) {
   double factor = 1 + service_random(service_of(s));
   struct sse_fields retry = SSE_NO_FIELDS;
   retry.retry_ms = (int64_t)(service_of(s)->settings->shutdown.retry * factor * 1e3);
   stream_send(s, sse_encode(&retry, sse_length(&retry)));
-  end_and_tell(s, s->leave_reason);
+}
+
+// Other bytes than events have an end of their own, which this is not unless all that was announced is there.
+static void leave(struct stream *s) {
+  bool is_whole = s->framing == FRAMING_LENGTH && !s->length_left;
+  if (s->is_sse) send_retry(s);
+  end_and_tell(s, s->leave_reason, !s->is_sse && !is_whole);
 }
 
 static void send_comment(struct stream *s) {
@@ -96,7 +102,7 @@ static void on_timer(struct timer *t) {
     s->leaving = false;
     if (s->state == STREAM_OPEN) leave(s);
   }
-  if (end_of(s) <= now) end_and_tell(s, REASON_TIMEOUT);
+  if (end_of(s) <= now) end_and_tell(s, REASON_TIMEOUT, false);
   if (s->blocked && s->marked_at + service_of(s)->settings->timeouts.send <= now) {
     stream_give_up(s);
     return;
@@ -183,6 +189,15 @@ void stream_reply(struct stream *s, int status, const struct field *fields, size
   if (!s->body_done) conn_body_unwanted(s->conn);
 }
 
+// A stream that comes too late to be told to leave with the others leaves at once.
+static bool leave_if_late(struct stream *s) {
+  const struct service *service = service_of(s);
+  bool is_old = s->generation <= service->left_generation;
+  if (is_old) stream_leave(s, 0, REASON_RELOAD);
+  else if (service->draining && s->is_sse) stream_leave(s, 0, REASON_SHUTDOWN);
+  return s->leaving;
+}
+
 // Sends the head of a body that is to follow. False where none follows.
 static bool open_body(struct stream *s, struct response *head, bool is_sse) {
   bool none = has_no_body(head->status) || s->request->method == METHOD_HEAD;
@@ -206,7 +221,7 @@ void stream_open_raw(struct stream *s, int status, const struct field *fields, s
                           .field_count = count};
   head.framing = is_known ? FRAMING_LENGTH : s->request->minor ? FRAMING_CHUNKED : FRAMING_CLOSE;
   if (is_known) s->length_left = (uint64_t)length;
-  open_body(s, &head, false);
+  if (open_body(s, &head, false)) leave_if_late(s);
 }
 
 void stream_write(struct stream *s, struct span bytes) {
@@ -249,8 +264,7 @@ void stream_open(struct stream *s, int status, const struct field *fields, size_
   counter_add(&service_of(s)->counters.streams_open, 1);
   counter_add(&service_of(s)->counters.streams_total, 1);
   access_opened(s);
-  if (service_of(s)->draining) stream_leave(s, 0, REASON_SHUTDOWN);
-  else watch(s);
+  if (!leave_if_late(s)) watch(s);
 }
 
 void stream_keep_alive(struct stream *s, double interval, struct event *comment) {
@@ -288,8 +302,10 @@ void stream_continue(struct stream *s) { enqueue(s, event_of_bytes(SPAN("HTTP/1.
 
 void stream_leave(struct stream *s, double after, enum close_reason reason) {
   if (s->state != STREAM_OPEN) return;
+  double at = MIN(service_of(s)->loop->now + after, end_of(s));
+  if (s->leaving) at = MIN(at, s->timer.deadline); // who asks again does not put it off
   s->leaving = true, s->leave_reason = (uint8_t)reason;
-  loop_arm(service_of(s)->loop, &s->timer, MIN(service_of(s)->loop->now + after, end_of(s)));
+  loop_arm(service_of(s)->loop, &s->timer, at);
 }
 
 void stream_end_at(struct stream *s, double deadline) {

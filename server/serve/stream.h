@@ -126,7 +126,8 @@ void stream_body_taken(struct stream *s);
 // How many bytes of the body may come now.
 size_t stream_body_room(const struct stream *s);
 
-// Ends an open event stream with a jittered `retry:` and a clean end, `after` seconds from now.
+// Ends an open stream `after` seconds from now: one of events with a jittered `retry:` and a clean end, any
+// other is cut.
 void stream_leave(struct stream *s, double after, enum close_reason reason);
 
 // Ends it cleanly at this time, or at the one set before where that is earlier, as soon as it is an event
