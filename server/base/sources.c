@@ -49,16 +49,6 @@ void sources_begin(struct sources *s) {
   pthread_mutex_unlock(&s->lock);
 }
 
-static void drop_old(struct map_node *node, void *sources) {
-  if (source_of(node)->round != ((struct sources *)sources)->round) drop(node, sources);
-}
-
-void sources_settle(struct sources *s) {
-  pthread_mutex_lock(&s->lock);
-  map_each(&s->files, drop_old, s);
-  pthread_mutex_unlock(&s->lock);
-}
-
 static void add(struct sources *s, const char *path, uint64_t hash, bool is_folder) {
   pthread_mutex_lock(&s->lock);
   struct map_node *node = map_find(&s->files, span_of(path));
@@ -117,6 +107,22 @@ static uint64_t hash_path(const char *path, bool is_folder) {
   if (!is_folder && S_ISREG(st.st_mode)) hash = hash_file(fd);
   if (fd >= 0) close(fd);
   return hash;
+}
+
+static void drop_old(struct map_node *node, void *sources) {
+  if (source_of(node)->round != ((struct sources *)sources)->round) drop(node, sources);
+}
+
+static void renew_old(struct map_node *node, void *sources) {
+  struct source *source = source_of(node);
+  if (source->round != ((struct sources *)sources)->round)
+    source->hash = hash_path(source->path, source->is_folder);
+}
+
+void sources_end(struct sources *s, bool is_loaded) {
+  pthread_mutex_lock(&s->lock);
+  map_each(&s->files, is_loaded ? drop_old : renew_old, s);
+  pthread_mutex_unlock(&s->lock);
 }
 
 void sources_add(struct sources *s, const char *path, struct span content) {

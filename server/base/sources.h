@@ -15,9 +15,10 @@ struct sources {
 void sources_init(struct sources *s);
 void sources_deinit(struct sources *s);
 
-// Begins to load anew. Once that has succeeded, sources_settle forgets what it had no use for.
+// Brackets loading anew. Where that succeeds, what it had no use for is forgotten; else what it did not come
+// to counts as it is at the end: only what is saved after that may help.
 void sources_begin(struct sources *s);
-void sources_settle(struct sources *s);
+void sources_end(struct sources *s, bool is_loaded);
 
 // A file with the bytes that were read of it; one that is not there yet, or a file or folder as it is now.
 void sources_add(struct sources *s, const char *path, struct span content);

@@ -26,7 +26,7 @@ static void on_built(struct message *m) {
   r->build.error = NULL, r->is_building = false;
   if (r->build.vms[0]) hand_out(r);
   r->build.shows_error = r->build.shows_error && error;
-  if (!error && r->sources) sources_settle(r->sources);
+  if (r->sources) sources_end(r->sources, !error);
   r->on_done(r, error);
   free(error);
   if (r->again) start(r);

@@ -1,42 +1,31 @@
 // SPDX-License-Identifier: MIT
 #include "script/source.h"
-#include <errno.h>
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
 #include "base/sources.h"
+#include "script/class.h"
 #include "script/vm.h"
+
+enum { PIECE_LEN = 64 << 10 };
 
 static struct sources *sources_of(lua_State *L) {
   const struct process_state *p = vm_of(L)->service->process;
   return p ? p->sources : NULL;
 }
 
-// Pushes the file's content; nil where it cannot be read.
-static void push_content(lua_State *L, const char *path) {
-  luaL_Buffer b;
+// The file's content in a buffer that is pushed; false where it cannot be read.
+static bool push_content(lua_State *L, const char *path) {
+  struct buf *b = push_buf(L);
   size_t n = 1;
   FILE *f = fopen(path, "rb");
-  if (!f) {
-    lua_pushnil(L);
-    return;
-  }
-  struct buf bytes = {0}; // outside of Lua, which may raise while the file is open
-  while ((n = fread(buf_reserve(&bytes, 64 << 10), 1, 64 << 10, f)) > 0) bytes.len += n;
-  bool is_read = !ferror(f); // not of a folder
+  if (!f) return false;
+  while ((n = fread(buf_reserve(b, PIECE_LEN), 1, PIECE_LEN, f)) > 0) b->len += n;
+  bool is_read = !ferror(f); // a folder can be opened
   fclose(f);
-  if (!is_read) {
-    buf_deinit(&bytes);
-    lua_pushnil(L);
-    return;
-  }
-  char *into = luaL_buffinitsize(L, &b, bytes.len);
-  size_t len = bytes.len;
-  if (len) memcpy(into, bytes.bytes, len);
-  buf_deinit(&bytes);
-  luaL_pushresultsize(&b, len);
+  return is_read;
 }
 
 // What Lua itself leaves out: a byte order mark, a first line that begins with '#'.
@@ -51,18 +40,17 @@ static struct span without_preamble(struct span text) {
 int source_load(lua_State *L, const char *path) {
   struct sources *sources = path ? sources_of(L) : NULL;
   if (!sources) return luaL_loadfilex(L, path, "t");
-  push_content(L, path);
-  struct span text;
-  text.bytes = lua_tolstring(L, -1, &text.len);
-  if (!text.bytes) {
+  if (!push_content(L, path)) {
     sources_add_missing(sources, path);
     lua_pop(L, 1);
     return luaL_loadfilex(L, path, "t"); // for its message
   }
-  sources_add(sources, path, text);
-  text = without_preamble(text);
+  struct buf *content = lua_touserdata(L, -1);
+  sources_add(sources, path, buf_span(content));
+  struct span text = without_preamble(buf_span(content));
   lua_pushfstring(L, "@%s", path);
   int status = luaL_loadbufferx(L, text.bytes, text.len, lua_tostring(L, -1), "t");
+  buf_deinit(content);
   lua_remove(L, -2);
   lua_remove(L, -2);
   return status;
