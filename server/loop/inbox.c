@@ -3,8 +3,7 @@
 // at most, and ev_async_send coalesces by itself.
 #include "loop/inbox.h"
 
-static bool drain(struct loop_hook *h) {
-  struct inbox *b = container_of(h, struct inbox, hook);
+void inbox_deliver(struct inbox *b) {
   struct list arrived;
   list_init(&arrived);
   pthread_mutex_lock(&b->lock);
@@ -14,6 +13,10 @@ static bool drain(struct loop_hook *h) {
     struct message *m = container_of(node, struct message, link);
     m->deliver(m);
   }
+}
+
+static bool drain(struct loop_hook *h) {
+  inbox_deliver(container_of(h, struct inbox, hook));
   return false;
 }
 
@@ -38,7 +41,7 @@ void inbox_init(struct inbox *b, struct loop *l) {
 }
 
 void inbox_deinit(struct inbox *b) {
-  drain(&b->hook);
+  inbox_deliver(b);
   loop_hook_remove(b->loop, &b->hook);
   if (b->loop->ev) ev_async_stop(b->loop->ev, &b->wake);
   pthread_mutex_destroy(&b->lock);

@@ -21,6 +21,9 @@ struct inbox {
 // Ties an inbox to a loop, on the loop's thread or before it runs.
 void inbox_init(struct inbox *b, struct loop *l);
 
+// Delivers what has come so far. The loop's thread; the loop does so in each turn.
+void inbox_deliver(struct inbox *b);
+
 // Delivers what is left and lets go of the loop; nobody may post any more.
 void inbox_deinit(struct inbox *b);
 

@@ -160,6 +160,7 @@ static void *worker_main(void *arg) {
   set_state(w, WORKER_READY);
   loop_run(&w->loop);
   set_state(w, WORKER_ENDING);
+  inbox_deliver(&w->inbox); // orders that came after the last turn: none follows
   stop_listening(w);
   service_close_all(&w->service);
   generations_deinit(&w->generations);

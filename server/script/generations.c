@@ -105,5 +105,6 @@ bool generations_are_stopping(const struct generations *g) {
 void generations_deinit(struct generations *g) {
   while (!list_empty(&g->aging)) forget_aging(aging_of(g->aging.next));
   while (!list_empty(&g->vms)) hand_over(g, container_of(g->vms.next, struct vm, link));
+  g->current = NULL;
   loop_hook_remove(g->service->loop, &g->hook);
 }

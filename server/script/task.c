@@ -73,6 +73,7 @@ static lua_State *take_coroutine(lua_State *L, int *ref) {
 struct task *task_spawn(lua_State *L, int nargs, void (*on_end)(struct task *t, int status)) {
   struct vm *vm = vm_of(L);
   int ref;
+  if (vm->is_closing) raise_error(L, "no task can start: its application has ended");
   if (vm->task_count >= vm->settings->limits.tasks)
     raise_error(L, "more than %zu tasks at a time (limits.tasks)", vm->settings->limits.tasks);
   lua_State *co = new_coroutine(L, &ref); // small: a used one keeps the stack that its deepest call needed

@@ -182,6 +182,7 @@ void vm_detach(struct vm *vm, struct loop *loop) {
 
 void vm_free(struct vm *vm) {
   task_cancel_all(vm);
+  vm->is_closing = true;
   vm_enter(vm, vm->L); // finalizers are watched as well
   lua_close(vm->L);
   vm_leave(vm, NULL);
