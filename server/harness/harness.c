@@ -14,6 +14,7 @@
 #include "harness/probe.h"
 #include "harness/rerun.h"
 #include "loop/transport_memory.h"
+#include "script/class.h"
 #include "script/generations.h"
 #include "script/lua_json.h"
 #include "script/lua_settings.h"
@@ -520,16 +521,6 @@ static int client_collect(lua_State *L) {
   return 0;
 }
 
-static void new_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction collect) {
-  luaL_newmetatable(L, name);
-  lua_newtable(L);
-  luaL_setfuncs(L, methods, 0);
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, collect);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
-}
-
 __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   static const luaL_Reg server_methods[] = {{"load", server_load},
                                             {"build", server_build},
@@ -562,8 +553,8 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
                                             {"reason", client_reason},
                                             {"address", client_address},
                                             {NULL, NULL}};
-  new_class(L, SERVER, server_methods, server_close);
-  new_class(L, CLIENT, client_methods, client_collect);
+  class_new(L, SERVER, server_methods, server_close);
+  class_new(L, CLIENT, client_methods, client_collect);
   lua_newtable(L);
   lua_pushcfunction(L, harness_new);
   lua_setfield(L, -2, "new");

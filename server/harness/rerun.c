@@ -9,6 +9,7 @@
 #include <sys/inotify.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "script/class.h"
 
 static const char WATCH[] = "spate.harness.watch";
 
@@ -113,13 +114,7 @@ static int program(lua_State *L) {
 
 void rerun_open(lua_State *L) {
   static const luaL_Reg methods[] = {{"add", watch_add}, {"wait", watch_wait}, {NULL, NULL}};
-  luaL_newmetatable(L, WATCH);
-  lua_newtable(L);
-  luaL_setfuncs(L, methods, 0);
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, watch_collect);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
+  class_new(L, WATCH, methods, watch_collect);
   lua_pushcfunction(L, watch_new);
   lua_setfield(L, -2, "watch");
   lua_pushcfunction(L, program);

@@ -9,7 +9,7 @@ local function bytes_of(path)
   return table.concat(rows, ",\n")
 end
 
-print('#include "script/lua_core.h"')
+print('#include "script/lua_require.h"')
 for i = 1, #arg, 2 do
   print(("static const char module_%d[] = {\n%s};"):format(i, bytes_of(arg[i + 1])))
 end

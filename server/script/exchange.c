@@ -239,8 +239,7 @@ struct exchange *exchange_check(lua_State *L, int index) {
 struct exchange *exchange_open(lua_State *L, int index) {
   struct exchange *ex = exchange_check(L, index);
   if (ex && ex->stream) return ex;
-  lua_pushnil(L);
-  lua_pushliteral(L, "closed");
+  push_failure(L, "closed");
   return NULL;
 }
 

@@ -10,15 +10,9 @@
 #include "script/task.h"
 #include "script/vm.h"
 
-static int push_closed(lua_State *L) {
-  lua_pushnil(L);
-  lua_pushliteral(L, "closed");
-  return 2;
-}
-
 static int refused(lua_State *L, int status, lua_KContext context) {
   (void)status, (void)context;
-  return push_closed(L);
+  return push_failure(L, "closed");
 }
 
 int body_refused(lua_State *L, const char *what) {
@@ -31,7 +25,7 @@ static int raise_begun(lua_State *L, const char *what) {
 }
 
 static int push_body(lua_State *L, struct exchange *ex, size_t max) {
-  if (ex->stream->body.len > max) return lua_pushnil(L), lua_pushliteral(L, "too large"), 2;
+  if (ex->stream->body.len > max) return push_failure(L, "too large");
   push_span(L, buf_span(&ex->stream->body));
   return 1;
 }
@@ -40,7 +34,7 @@ static int body_arrived(lua_State *L, int status, lua_KContext max) {
   (void)status;
   struct exchange *ex = exchange_open(L, 1);
   if (!ex) return 2;
-  if (ex->stream->state != STREAM_WAITING) return push_closed(L);
+  if (ex->stream->state != STREAM_WAITING) return push_failure(L, "closed");
   if (!ex->stream->body_done) return exchange_wait(L, ex, "req:body", max, body_arrived);
   return push_body(L, ex, (size_t)max);
 }
@@ -55,7 +49,7 @@ int request_body(lua_State *L) {
   if (ex->stream->reading == BODY_IN_PIECES)
     return raise_error(L, "req:body: the body is read in pieces already, by req:chunks or req:form");
   if (max < LUA_MAXINTEGER && ex->request->content_length > (uint64_t)max) // no need to wait for it
-    return lua_pushnil(L), lua_pushliteral(L, "too large"), 2;
+    return push_failure(L, "too large");
   if (!stream_want_body(ex->stream, BODY_WHOLE, ex->vm->settings->limits.body))
     return body_refused(L, "req:body");
   return body_arrived(L, LUA_OK, (lua_KContext)max);
@@ -68,7 +62,7 @@ static int next_piece(lua_State *L, int status, lua_KContext context) {
   (void)status, (void)context;
   struct exchange *ex = *(struct exchange **)lua_touserdata(L, lua_upvalueindex(PIECES_REQUEST));
   if (lua_toboolean(L, lua_upvalueindex(PIECES_ENDED))) return lua_pushnil(L), 1;
-  if (!ex || !ex->stream) return push_closed(L);
+  if (!ex || !ex->stream) return push_failure(L, "closed");
   struct stream *s = ex->stream;
   if (s->state != STREAM_WAITING) return raise_begun(L, "req:chunks");
   bool in_pieces = s->reading == BODY_IN_PIECES, is_there = s->body.len && (in_pieces || s->body_done);

@@ -18,7 +18,8 @@ static const char CHANNEL[] = "spate.channel", SUBSCRIPTION[] = "spate.subscript
 
 static struct channel *check_channel(lua_State *L) {
   struct channel *c = *(struct channel **)luaL_checkudata(L, 1, CHANNEL);
-  if (!c) raise_error(L, "the channel has been collected: a finalizer may run after those of what it refers to");
+  if (!c)
+    raise_error(L, "the channel has been collected: a finalizer may run after those of what it refers to");
   return c;
 }
 
@@ -63,7 +64,7 @@ static int open_channel(lua_State *L) {
   struct channel **box = new_handle(L);
   bool created;
   *box = broker_open(vm->service->broker, name, &o, vm->loop->now, clock_wall(vm->loop->clock), &created);
-  if (!*box) return lua_pushnil(L), lua_pushliteral(L, "full"), 2;
+  if (!*box) return push_failure(L, "full");
   lua_pushboolean(L, created);
   return 2;
 }
@@ -82,12 +83,6 @@ static int collect_channel(lua_State *L) {
   channel_unref(*box);
   *box = NULL;
   return 0;
-}
-
-static int push_refusal(lua_State *L, const char *why) {
-  lua_pushnil(L);
-  lua_pushstring(L, why);
-  return 2;
 }
 
 // Makes a string of the key at `index`: before the event is read, whose JSON the next one would overwrite.
@@ -122,11 +117,11 @@ static int publish(lua_State *L) {
   make_key(L, 3);
   size_t len = event_fields(L, 2, &f, digits);
   if (f.id.bytes && !seq) return refuse_id(L, "channel:publish");
-  if (is_too_large(L, len)) return push_refusal(L, "too large");
+  if (is_too_large(L, len)) return push_failure(L, "too large");
   uint64_t key = key_of(L, 3, &f);
   switch (channel_publish(c, &f, key, seq, now_of(L), id)) {
-  case PUBLISH_FULL: return push_refusal(L, "full");
-  case PUBLISH_FINISHED: return push_refusal(L, "finished");
+  case PUBLISH_FULL: return push_failure(L, "full");
+  case PUBLISH_FINISHED: return push_failure(L, "finished");
   default: lua_pushstring(L, id); return 1;
   }
 }
@@ -139,8 +134,8 @@ static int finish(lua_State *L) {
   bool has_event = !lua_isnoneornil(L, 2);
   size_t len = has_event ? event_fields(L, 2, &f, digits) : 0;
   if (has_event && f.id.bytes) return refuse_id(L, "channel:finish");
-  if (is_too_large(L, len)) return push_refusal(L, "too large");
-  if (channel_finish(c, has_event ? &f : NULL, now_of(L)) != PUBLISH_OK) return push_refusal(L, "finished");
+  if (is_too_large(L, len)) return push_failure(L, "too large");
+  if (channel_finish(c, has_event ? &f : NULL, now_of(L)) != PUBLISH_OK) return push_failure(L, "finished");
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -401,18 +396,7 @@ static int attach(lua_State *L) {
   return 0;
 }
 
-static void new_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction collect) {
-  luaL_newmetatable(L, name);
-  lua_newtable(L);
-  luaL_setfuncs(L, methods, 0);
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, collect);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
-}
-
 void channel_open(lua_State *L) {
-  static const luaL_Reg none[] = {{NULL, NULL}};
   static const luaL_Reg channel_methods[] = {{"publish", publish},
                                              {"finish", finish},
                                              {"subscribe", subscribe},
@@ -436,8 +420,8 @@ void channel_open(lua_State *L) {
                                        {"remove_channel", remove_channel},
                                        {"reader", reader},
                                        {NULL, NULL}};
-  new_class(L, CHANNEL, channel_methods, collect_channel);
-  new_class(L, SUBSCRIPTION, subscription_methods, subscription_close);
-  new_class(L, "spate.events", none, collect_events);
+  class_new(L, CHANNEL, channel_methods, collect_channel);
+  class_new(L, SUBSCRIPTION, subscription_methods, subscription_close);
+  class_new(L, "spate.events", NULL, collect_events);
   luaL_setfuncs(L, functions, 0);
 }

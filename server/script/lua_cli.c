@@ -18,7 +18,7 @@
 #include "base/util.h"
 #include "loop/control.h"
 #include "script/inspect.h"
-#include "script/lua_core.h"
+#include "script/lua_require.h"
 #include "script/lua_json.h"
 #include "script/lua_settings.h"
 
@@ -95,15 +95,9 @@ static int nearest_of(lua_State *L) {
   return 1;
 }
 
-static const struct embedded *find_embedded(const char *name) {
-  for (const struct embedded *m = embedded_modules; m->name; m++)
-    if (!strcmp(m->name, name)) return m;
-  return NULL;
-}
-
 // native.embedded(name): the text of a file that is inside the program, or nil.
 static int embedded_text(lua_State *L) {
-  const struct embedded *m = find_embedded(luaL_checkstring(L, 1));
+  const struct embedded *m = embedded_find(luaL_checkstring(L, 1));
   if (m) lua_pushlstring(L, m->bytes, (size_t)(m->end - m->bytes));
   else lua_pushnil(L);
   return 1;
@@ -200,28 +194,6 @@ static void push_native(lua_State *L, struct options *o) {
   lua_setfield(L, -2, "version");
 }
 
-// A searcher: modules inside the program.
-static int search_embedded(lua_State *L) {
-  const struct embedded *m = find_embedded(luaL_checkstring(L, 1));
-  if (!m) return lua_pushliteral(L, "not in spate"), 1;
-  if (luaL_loadbufferx(L, m->bytes, (size_t)(m->end - m->bytes), m->source, "t") != LUA_OK)
-    return lua_error(L);
-  return 1;
-}
-
-// Modules inside the program are found before files.
-static void set_searchers(lua_State *L) {
-  lua_getglobal(L, "table");
-  lua_getfield(L, -1, "insert");
-  lua_getglobal(L, "package");
-  lua_getfield(L, -1, "searchers");
-  lua_remove(L, -2);
-  lua_pushinteger(L, 2);
-  lua_pushcfunction(L, search_embedded);
-  lua_call(L, 3, 0);
-  lua_pop(L, 1);
-}
-
 // The message on top of the stack as the text that a person reads, in its place.
 static void push_report(lua_State *L) {
   lua_getglobal(L, "require");
@@ -239,7 +211,7 @@ static int run_cli(lua_State *L) {
   struct options *o = lua_touserdata(L, 1);
   char **argv = lua_touserdata(L, 2);
   luaL_openlibs(L);
-  set_searchers(L);
+  require_embedded_first(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   json_open(L, settings_default().limits.json_depth);
   lua_setfield(L, -2, "spate.json");

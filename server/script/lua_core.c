@@ -1,182 +1,30 @@
 // SPDX-License-Identifier: MIT
-// What a script finds in its state. Scripts are trusted: only what would hurt the server by mistake is
-// changed. os.exit would end everybody's streams, os.setlocale the reading of numbers, and a damaged binary
-// chunk the process. print goes through the log.
 #include "script/lua_core.h"
-#include <errno.h>
 #include <lauxlib.h>
 #include <lualib.h>
-#include <stdlib.h>
 #include <sys/random.h>
-#include "base/nearest.h"
 #include "event/broker.h"
 #include "event/shared.h"
 #include "http/http1.h"
-#include "script/coroutine.h"
 #include "script/exchange.h"
 #include "script/lua_channel.h"
 #include "script/lua_crypto.h"
 #include "script/lua_event.h"
 #include "script/lua_file.h"
 #include "script/lua_form.h"
+#include "script/lua_globals.h"
 #include "script/lua_json.h"
 #include "script/lua_log.h"
 #include "script/lua_raw.h"
 #include "script/lua_report.h"
+#include "script/lua_require.h"
 #include "script/lua_router.h"
 #include "script/lua_shared.h"
 #include "script/lua_stream.h"
 #include "script/lua_task.h"
-#include "script/lua_time.h"
 #include "script/source.h"
 #include "script/task.h"
 #include "script/vm.h"
-
-static int exit_refused(lua_State *L) {
-  return raise_error(L, "os.exit would end every client's stream; end this one by returning");
-}
-
-// load, loadfile and dofile of Lua with text chunks only; the original is upvalue 1.
-static int load_text(lua_State *L) {
-  if (!lua_isstring(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
-  lua_settop(L, lua_gettop(L) < 4 ? 3 : 4);
-  lua_pushliteral(L, "t");
-  lua_replace(L, 3);
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-  return lua_gettop(L);
-}
-
-static int loadfile_text(lua_State *L) {
-  bool has_env = lua_gettop(L) >= 3;
-  if (source_load(L, luaL_optstring(L, 1, NULL)) != LUA_OK) return lua_pushnil(L), lua_insert(L, -2), 2;
-  if (has_env) lua_pushvalue(L, 3), lua_setupvalue(L, -2, 1);
-  return 1;
-}
-
-static int dofile_done(lua_State *L, int status, lua_KContext context) {
-  (void)status, (void)context;
-  return lua_gettop(L) - 1;
-}
-
-static int dofile_text(lua_State *L) {
-  const char *path = luaL_optstring(L, 1, NULL);
-  lua_settop(L, 1);
-  if (source_load(L, path) != LUA_OK) return lua_error(L);
-  lua_callk(L, 0, LUA_MULTRET, 0, dofile_done);
-  return dofile_done(L, LUA_OK, 0);
-}
-
-// The user's handler, unless the task's time is up: a handler that loops would otherwise outlive the stop.
-int xpcall_handler(lua_State *L) {
-  if (vm_of(L)->expired) return 1;
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-  return lua_gettop(L);
-}
-
-static int xpcall_done(lua_State *L, int status, lua_KContext extra) {
-  bool ok = status == LUA_OK || status == LUA_YIELD;
-  if (!ok) {
-    lua_pushboolean(L, 0);
-    lua_pushvalue(L, -2);
-    return 2;
-  }
-  return lua_gettop(L) - (int)extra;
-}
-
-// xpcall(f, handler, ...)
-static int lua_xpcall(lua_State *L) {
-  int n = lua_gettop(L);
-  luaL_checktype(L, 2, LUA_TFUNCTION);
-  lua_pushvalue(L, 2);
-  lua_pushcclosure(L, xpcall_handler, 1);
-  lua_replace(L, 2);
-  lua_pushboolean(L, 1);
-  lua_pushvalue(L, 1);
-  lua_rotate(L, 3, 2);
-  int status = vm_protect(L, n - 2, 2, 2, xpcall_done);
-  return xpcall_done(L, status, 2);
-}
-
-static void replace_globals(lua_State *L) {
-  lua_getglobal(L, "load");
-  lua_pushcclosure(L, load_text, 1);
-  lua_setglobal(L, "load");
-  lua_register(L, "loadfile", loadfile_text);
-  lua_register(L, "dofile", dofile_text);
-  lua_register(L, "xpcall", lua_xpcall);
-  lua_register(L, "print", lua_print);
-  lua_getglobal(L, "os");
-  lua_pushcfunction(L, exit_refused);
-  lua_setfield(L, -2, "exit");
-  lua_pushnil(L);
-  lua_setfield(L, -2, "setlocale");
-  time_open(L);
-  lua_getglobal(L, "coroutine");
-  coroutine_open(L);
-  lua_pop(L, 2);
-}
-
-// The module that was probably meant, or NULL.
-static const char *nearest_module(const char *name) {
-  static const char *const names[] = {"spate", "spate.sse", "spate.json", "sse", "json"};
-  const char *close = nearest(name, names, countof(names));
-  return close == names[3] ? names[1] : close == names[4] ? names[2] : close;
-}
-
-static int load_embedded(lua_State *L) {
-  const char *name = luaL_checkstring(L, 1);
-  for (const struct embedded *m = embedded_modules; m->name; m++) {
-    if (strcmp(m->name, name) != 0) continue;
-    if (luaL_loadbufferx(L, m->bytes, (size_t)(m->end - m->bytes), m->source, "t") != LUA_OK)
-      return lua_error(L);
-    lua_pushstring(L, m->source);
-    return 2;
-  }
-  const char *close = nearest_module(name);
-  if (close) lua_pushfstring(L, "no module '%s' in spate; did you mean '%s'?", name, close);
-  else lua_pushfstring(L, "no module '%s' in spate", name);
-  return 1;
-}
-
-// A module in a file of package.path, as Lua's own searcher finds it, but no binary chunk.
-static int load_module(lua_State *L) {
-  const char *name = luaL_checkstring(L, 1);
-  lua_settop(L, 1);
-  lua_getglobal(L, "package");
-  lua_getfield(L, 2, "searchpath");
-  lua_pushvalue(L, 1);
-  if (lua_getfield(L, 2, "path") != LUA_TSTRING) return luaL_error(L, "'package.path' must be a string");
-  lua_call(L, 2, 2);
-  if (lua_isnil(L, -2)) { // why it was not found
-    source_note_missing(L, name);
-    return 1;
-  }
-  lua_pop(L, 1);
-  const char *path = lua_tostring(L, -1);
-  if (source_load(L, path) != LUA_OK)
-    return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, path, lua_tostring(L, -1));
-  lua_insert(L, -2);
-  return 2;
-}
-
-// Embedded modules are found before files.
-static void set_searchers(lua_State *L) {
-  lua_getglobal(L, "table");
-  lua_getfield(L, -1, "insert");
-  lua_getglobal(L, "package");
-  lua_getfield(L, -1, "searchers");
-  lua_remove(L, -2);
-  lua_pushcfunction(L, load_module);
-  lua_rawseti(L, -2, 2);
-  lua_pushinteger(L, 2);
-  lua_pushcfunction(L, load_embedded);
-  lua_call(L, 3, 0);
-  lua_pop(L, 1);
-}
 
 static int core_random_bytes(lua_State *L) {
   char bytes[64];
@@ -279,16 +127,11 @@ static int core_keep(lua_State *L) {
   return 0;
 }
 
-// core.where(level): "file:line" of the user's function nearest to the caller.
+// core.where(): "file:line" of the user's function nearest to the caller.
 static int core_where(lua_State *L) {
   lua_Debug ar;
-  for (int level = 1; lua_getstack(L, level, &ar); level++) {
-    lua_getinfo(L, "Sl", &ar);
-    if (ar.currentline < 0 || !strncmp(ar.source, "=spate", 6)) continue;
-    lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
-    return 1;
-  }
-  lua_pushliteral(L, "?");
+  if (user_position(L, &ar)) lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+  else lua_pushliteral(L, "?");
   return 1;
 }
 
@@ -351,8 +194,9 @@ static void open_core(lua_State *L, struct vm *vm) {
 
 void core_open(lua_State *L, struct vm *vm) {
   luaL_openlibs(L);
-  replace_globals(L);
-  set_searchers(L);
+  globals_open(L);
+  require_text_only(L);
+  require_embedded_first(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   json_open(L, vm->settings->limits.json_depth);
   lua_setfield(L, -2, "spate.json");
@@ -362,18 +206,6 @@ void core_open(lua_State *L, struct vm *vm) {
   lua_getglobal(L, "require");
   lua_pushliteral(L, "spate.app");
   lua_call(L, 1, 0);
-}
-
-// Modules beside the application's file are found first.
-static void add_path(lua_State *L, const char *path) {
-  const char *slash = strrchr(path, '/');
-  lua_getglobal(L, "package");
-  lua_pushlstring(L, slash ? path : ".", slash ? (size_t)(slash - path) : 1);
-  const char *dir = lua_tostring(L, -1);
-  lua_getfield(L, -2, "path");
-  lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", dir, dir, lua_tostring(L, -1));
-  lua_setfield(L, -4, "path");
-  lua_pop(L, 3);
 }
 
 int core_stand_in(lua_State *L) {
@@ -399,7 +231,7 @@ static void set_folder(lua_State *L, const char *path) {
 
 int core_load(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
-  add_path(L, path);
+  require_from_folder_of(L, path);
   set_folder(L, path);
   if (source_load(L, path) != LUA_OK) return lua_error(L);
   lua_call(L, 0, 1);

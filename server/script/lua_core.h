@@ -15,14 +15,3 @@ void core_open(lua_State *L, struct vm *vm);
 int core_load(lua_State *L);
 int core_stand_in(lua_State *L);
 int core_spawn_listed(lua_State *L);
-
-// What xpcall calls in place of the user's handler, with that as its upvalue.
-int xpcall_handler(lua_State *L);
-
-// A module of the Lua library, embedded in the program.
-struct embedded {
-  const char *name;   // as given to require
-  const char *source; // its chunk's name
-  const char *bytes, *end;
-};
-extern const struct embedded embedded_modules[]; // ends with a NULL name

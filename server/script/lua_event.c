@@ -7,6 +7,7 @@
 #include <math.h>
 #include "base/nearest.h"
 #include "event/sse.h"
+#include "script/class.h"
 #include "script/json_encode.h"
 #include "script/lua_report.h"
 #include "script/vm.h"
@@ -255,9 +256,8 @@ void event_open(lua_State *L) {
                                      {"retry", builder_retry},
                                      {"comment", builder_comment},
                                      {NULL, NULL}};
-  luaL_newmetatable(L, META);
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
+  class_new(L, META, methods, NULL);
+  luaL_getmetatable(L, META);
   lua_pushcfunction(L, builder_tostring);
   lua_setfield(L, -2, "__tostring");
   lua_pop(L, 1);

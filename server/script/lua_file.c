@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/util.h"
+#include "script/class.h"
 #include "script/exchange.h"
 #include "script/lua_stream.h"
 #include "script/task.h"
@@ -44,17 +45,13 @@ static int open_root(lua_State *L) {
   luaL_setmetatable(L, ROOT_META);
   *root = file_root_open(path);
   if (*root >= 0) return 1;
-  lua_pushnil(L);
-  lua_pushstring(L, errno == ENOSYS ? "this kernel has no openat2(2)" : strerror(errno));
-  return 2;
+  return push_failure(L, errno == ENOSYS ? "this kernel has no openat2(2)" : strerror(errno));
 }
 
 // Told apart by the library, which makes statuses of them.
 static int push_error(lua_State *L, enum file_error error) {
   static const char *const names[] = {"", "missing", "directory", "forbidden", "busy"};
-  lua_pushnil(L);
-  lua_pushstring(L, names[error]);
-  return 2;
+  return push_failure(L, names[error]);
 }
 
 static int open_file(lua_State *L) {
@@ -103,20 +100,13 @@ static int file_text(lua_State *L) {
   return 1;
 }
 
-static void new_class(lua_State *L, const char *name, lua_CFunction collect) {
-  luaL_newmetatable(L, name);
-  lua_pushcfunction(L, collect);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
-}
-
 void file_functions_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"open_root", open_root},
                                        {"open_file", open_file},
                                        {"answer_file", answer_file},
                                        {"file_text", file_text},
                                        {NULL, NULL}};
-  new_class(L, FILE_META, collect_file);
-  new_class(L, ROOT_META, collect_root);
+  class_new(L, FILE_META, NULL, collect_file);
+  class_new(L, ROOT_META, NULL, collect_root);
   luaL_setfuncs(L, functions, 0);
 }

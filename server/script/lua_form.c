@@ -13,12 +13,6 @@
 
 enum { READ_MAX = 1 << 20 };
 
-static int push_failure(lua_State *L, const char *why) {
-  lua_pushnil(L);
-  lua_pushstring(L, why);
-  return 2;
-}
-
 // core.form_begin(req): true; nil where the Content-Type names no boundary.
 static int form_begin(lua_State *L) {
   struct exchange *ex = exchange_open(L, 1);

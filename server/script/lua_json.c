@@ -11,7 +11,11 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <string.h>
+#include "base/buf.h"
+#include "script/class.h"
 #include "script/json_encode.h"
+
+static const char DOCUMENT[] = "spate.json.document";
 
 enum { BUF_KEEP = 64 << 10 };
 enum { ENCODE_BUF = 1, ENCODE_DEPTH };                                            // upvalues of encode
@@ -21,11 +25,6 @@ enum { DECODE_SLOT = 1, DECODE_DEPTH, DECODE_ARRAY, DECODE_OBJECT, DECODE_NULL }
 struct position {
   int line, column;
 };
-
-static int encode_buf_gc(lua_State *L) {
-  buf_deinit(lua_touserdata(L, 1));
-  return 0;
-}
 
 static int json_encode(lua_State *L) {
   luaL_checkany(L, 1);
@@ -44,14 +43,11 @@ static int decode_slot_gc(lua_State *L) {
   return 0;
 }
 
-// Pushes a userdata with a zeroed `size` bytes and this finalizer.
-static void *push_guard(lua_State *L, size_t size, lua_CFunction gc) {
-  void *guard = memset(lua_newuserdatauv(L, size, 0), 0, size);
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, gc);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
-  return guard;
+static json_t **new_slot(lua_State *L) {
+  json_t **slot = lua_newuserdatauv(L, sizeof *slot, 0);
+  *slot = NULL;
+  luaL_setmetatable(L, DOCUMENT);
+  return slot;
 }
 
 // Pushes an empty slot for the parsed document. The one kept from call to call is in use when an error left
@@ -63,7 +59,7 @@ static json_t **push_slot(lua_State *L) {
     lua_pushvalue(L, lua_upvalueindex(DECODE_SLOT));
     return slot;
   }
-  slot = push_guard(L, sizeof *slot, decode_slot_gc);
+  slot = new_slot(L);
   lua_copy(L, -1, lua_upvalueindex(DECODE_SLOT));
   return slot;
 }
@@ -188,6 +184,7 @@ static void push_kind_meta(lua_State *L, enum json_kind kind) {
 // Stack of the module while it is made: table, array metatable, object metatable.
 void json_open(lua_State *L, size_t depth_max) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
+  class_new(L, DOCUMENT, NULL, decode_slot_gc);
   lua_createtable(L, 0, 5);
   int module = lua_gettop(L), array = module + 1, object = module + 2;
   push_kind_meta(L, JSON_KIND_ARRAY);
@@ -202,12 +199,12 @@ void json_open(lua_State *L, size_t depth_max) {
   json_null_push(L);
   lua_setfield(L, module, "null");
 
-  push_guard(L, sizeof(struct buf), encode_buf_gc);
+  push_buf(L);
   lua_pushinteger(L, (lua_Integer)depth_max);
   lua_pushcclosure(L, json_encode, ENCODE_DEPTH);
   lua_setfield(L, module, "encode");
 
-  push_guard(L, sizeof(json_t *), decode_slot_gc);
+  new_slot(L);
   lua_pushinteger(L, (lua_Integer)depth_max);
   lua_pushvalue(L, array);
   lua_pushvalue(L, object);

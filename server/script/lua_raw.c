@@ -28,12 +28,6 @@ int core_open_raw(lua_State *L) {
   return 1;
 }
 
-static int push_closed(lua_State *L) {
-  lua_pushnil(L);
-  lua_pushliteral(L, "closed");
-  return 2;
-}
-
 static bool is_open(const struct exchange *ex) {
   return ex && ex->stream && ex->stream->state == STREAM_OPEN;
 }
@@ -53,7 +47,7 @@ static int go_on(lua_State *L, int status, lua_KContext context) {
     lua_replace(L, 2);
     return exchange_wait(L, ex, "write", context, go_on);
   }
-  if (!is_open(ex)) return push_closed(L);
+  if (!is_open(ex)) return push_failure(L, "closed");
   lua_pushboolean(L, true);
   return 1;
 }
@@ -63,7 +57,7 @@ int raw_write(lua_State *L, struct exchange *ex, int index) {
   int type = lua_type(L, index);
   if (type != LUA_TSTRING && type != LUA_TNUMBER) return raise_type(L, index, "write", "a string");
   lua_tolstring(L, index, &len);
-  if (!is_open(ex)) return push_closed(L);
+  if (!is_open(ex)) return push_failure(L, "closed");
   task_check(L, "write");
   const struct stream *s = ex->stream;
   if (s->framing == FRAMING_LENGTH && len > s->length_left)

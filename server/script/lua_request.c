@@ -87,8 +87,7 @@ static int request_tostring(lua_State *L) {
 static const struct request *request_known(lua_State *L) {
   struct exchange *ex = exchange_check(L, 1);
   if (ex && ex->request) return ex->request;
-  lua_pushnil(L);
-  lua_pushliteral(L, "closed");
+  push_failure(L, "closed");
   return NULL;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "script/lua_router.h"
 #include <lauxlib.h>
+#include "script/class.h"
 #include "script/vm.h"
 
 static const char META[] = "spate.router";
@@ -55,10 +56,5 @@ static int collect(lua_State *L) {
 
 void router_open(lua_State *L) {
   static const luaL_Reg methods[] = {{"add", add_route}, {NULL, NULL}};
-  luaL_newmetatable(L, META);
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, collect);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
+  class_new(L, META, methods, collect);
 }

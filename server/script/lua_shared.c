@@ -8,11 +8,12 @@
 #include <stdlib.h>
 #include "base/nearest.h"
 #include "event/shared.h"
+#include "script/class.h"
 #include "script/vm.h"
 
 enum { SCRATCH_KEPT = 64 << 10 };
 
-static const char META[] = "spate.shared", KEYS[] = "spate.shared.keys";
+static const char META[] = "spate.shared";
 
 static double time_now(lua_State *L) { return clock_now(vm_of(L)->loop->clock); }
 
@@ -104,15 +105,9 @@ static void read_options(lua_State *L, int index, const char *method, size_t cou
   }
 }
 
-static int push_full(lua_State *L) {
-  lua_pushnil(L);
-  lua_pushliteral(L, "full");
-  return 2;
-}
-
 // true, false or nil, "full".
 static int push_result(lua_State *L, enum shared_result result) {
-  if (result == SHARED_FULL) return push_full(L);
+  if (result == SHARED_FULL) return push_failure(L, "full");
   lua_pushboolean(L, result == SHARED_OK);
   return 1;
 }
@@ -182,7 +177,7 @@ static int incr(lua_State *L) {
   if (!lua_isnoneornil(L, 3)) v = check_number(L, 3, "incr", "step");
   read_options(L, 4, "incr", 2, &o);
   switch (shared_incr(d, key, &v, &o.init, o.ttl, time_now(L))) {
-  case SHARED_FULL: return push_full(L);
+  case SHARED_FULL: return push_failure(L, "full");
   case SHARED_NOT_NUMBER:
     return raise_error(L, "shared:incr: '%s' holds a %s, not a number", key.bytes, type_name(v.type));
   case SHARED_NAN: return raise_error(L, "shared:incr: the sum for '%s' is not a number (nan)", key.bytes);
@@ -208,9 +203,7 @@ static int compare_spans(const void *a, const void *b) {
 static int keys(lua_State *L) {
   struct shared *d = check_shared(L, "keys");
   struct span prefix = lua_isnoneornil(L, 2) ? SPAN("") : check_key(L, 2, "keys");
-  struct buf *found = lua_newuserdatauv(L, sizeof *found, 0);
-  *found = (struct buf){0};
-  luaL_setmetatable(L, KEYS); // frees the bytes whatever is raised below
+  struct buf *found = push_buf(L);
   size_t count = shared_keys(d, prefix, time_now(L), found);
   struct span *list = lua_newuserdatauv(L, (count + 1) * sizeof *list, 0);
   const char *at = found->bytes;
@@ -223,11 +216,6 @@ static int keys(lua_State *L) {
   }
   buf_deinit(found);
   return 1;
-}
-
-static int collect_keys(lua_State *L) {
-  buf_deinit(luaL_checkudata(L, 1, KEYS));
-  return 0;
 }
 
 // dictionary:count(): how many values there are.
@@ -292,17 +280,11 @@ static void new_metatables(lua_State *L) {
   static const luaL_Reg methods[] = {{"get", get},       {"set", set},   {"add", add},     {"incr", incr},
                                      {"cas", cas},       {"keys", keys}, {"count", count}, {"bytes", bytes},
                                      {"delete", delete}, {NULL, NULL}};
-  luaL_newmetatable(L, KEYS);
-  lua_pushcfunction(L, collect_keys);
-  lua_setfield(L, -2, "__gc");
-  luaL_newmetatable(L, META);
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
+  class_new(L, META, methods, collect);
+  luaL_getmetatable(L, META);
   lua_pushcfunction(L, to_string);
   lua_setfield(L, -2, "__tostring");
-  lua_pushcfunction(L, collect);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 2);
+  lua_pop(L, 1);
 }
 
 void lua_shared_open(lua_State *L) {

@@ -12,24 +12,18 @@
 #include "script/task.h"
 #include "script/vm.h"
 
-static int push_closed(lua_State *L) {
-  lua_pushnil(L);
-  lua_pushliteral(L, "closed");
-  return 2;
-}
-
 // `context`: the exchange, which the sender holds.
 static int sent(lua_State *L, int status, lua_KContext context) {
   const struct exchange *ex = (const struct exchange *)context;
   (void)status;
-  if (!ex->stream) return push_closed(L);
+  if (!ex->stream) return push_failure(L, "closed");
   lua_pushboolean(L, 1);
   return 1;
 }
 
 // Sends the value at `index`; waits where the client is behind.
 static int send_value(lua_State *L, struct exchange *ex, int index) {
-  if (!ex || !ex->stream || ex->stream->state != STREAM_OPEN) return push_closed(L);
+  if (!ex || !ex->stream || ex->stream->state != STREAM_OPEN) return push_failure(L, "closed");
   struct task *t = task_check(L, "send");
   stream_send(ex->stream, event_of_value(L, index));
   if (!stream_is_full(ex->stream)) return sent(L, LUA_OK, (lua_KContext)ex);

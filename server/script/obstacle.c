@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include "base/util.h"
-#include "script/lua_core.h"
+#include "script/lua_globals.h"
 
 // Those that a wait can cross.
 static bool is_crossed(const char *name) {

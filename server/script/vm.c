@@ -263,26 +263,24 @@ void vm_unref(struct vm *vm, int ref) {
   vm->refs--;
 }
 
-// Pushes "file:line: " of the nearest function that a user wrote, "" where there is none.
-static void push_user_position(lua_State *L) {
-  lua_Debug ar;
-  for (int level = 1; lua_getstack(L, level, &ar); level++) {
-    lua_getinfo(L, "Sl", &ar);
-    if (ar.currentline < 0 || !strncmp(ar.source, "=spate", 6)) continue;
-    lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
-    return;
+bool user_position(lua_State *L, lua_Debug *ar) {
+  for (int level = 1; lua_getstack(L, level, ar); level++) {
+    lua_getinfo(L, "Sl", ar);
+    if (ar->currentline >= 0 && strncmp(ar->source, "=spate", 6) != 0) return true;
   }
-  lua_pushliteral(L, "");
+  return false;
 }
 
 int raise_error(lua_State *L, const char *format, ...) {
   char message[512];
+  lua_Debug ar;
   va_list args;
   va_start(args, format);
   vsnprintf(message, sizeof message, format, args);
   va_end(args);
   luaL_checkstack(L, 4, NULL);
-  push_user_position(L);
+  if (user_position(L, &ar)) lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+  else lua_pushliteral(L, "");
   lua_pushstring(L, message);
   lua_concat(L, 2);
   return lua_error(L);
@@ -290,4 +288,10 @@ int raise_error(lua_State *L, const char *format, ...) {
 
 int raise_type(lua_State *L, int index, const char *what, const char *expected) {
   return raise_error(L, "%s: expected %s, got %s", what, expected, luaL_typename(L, index));
+}
+
+int push_failure(lua_State *L, const char *why) {
+  lua_pushnil(L);
+  lua_pushstring(L, why);
+  return 2;
 }

@@ -51,7 +51,7 @@ struct vm {
   bool is_large;         // its heap, for the collector's pace
   struct timer gc_timer;
   bool is_closing; // only finalizers run any more
-  lua_Hook trace; // sees each line that runs, where it is set before an application is loaded
+  lua_Hook trace;  // sees each line that runs, where it is set before an application is loaded
 };
 
 struct vm_config {
@@ -124,11 +124,17 @@ static inline void vm_reset_hook(const struct vm *vm, lua_State *L) {
   lua_sethook(L, vm->trace, vm->trace ? LUA_MASKLINE : 0, 0);
 }
 
+// The nearest function on the stack that a user wrote; false where there is none.
+bool user_position(lua_State *L, lua_Debug *ar);
+
 // Raises an error at the user's line: the nearest function on the stack that is not the library's own.
 int raise_error(lua_State *L, const char *format, ...) PRINTF_LIKE(2, 3);
 
 // Raises "bad argument" of this kind at the user's line: what was expected, what came.
 int raise_type(lua_State *L, int index, const char *what, const char *expected);
+
+// Pushes nil and why: what a call returns where the outside world has failed. 2.
+int push_failure(lua_State *L, const char *why);
 
 // lua_pcallk, for xpcall of our own: call from a C function in a coroutine.
 int vm_protect(lua_State *L, int nargs, int handler, lua_KContext context, lua_KFunction k);

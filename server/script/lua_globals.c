@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+// Scripts are trusted: only what would hurt the server by mistake is changed. os.exit would end everybody's
+// streams, os.setlocale the reading of numbers, and a damaged binary chunk the process. print goes through
+// the log.
+#include "script/lua_globals.h"
+#include <lauxlib.h>
+#include "script/coroutine.h"
+#include "script/lua_log.h"
+#include "script/lua_time.h"
+#include "script/source.h"
+#include "script/vm.h"
+
+static int exit_refused(lua_State *L) {
+  return raise_error(L, "os.exit would end every client's stream; end this one by returning");
+}
+
+// load, loadfile and dofile of Lua with text chunks only; the original is upvalue 1.
+static int load_text(lua_State *L) {
+  if (!lua_isstring(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, lua_gettop(L) < 4 ? 3 : 4);
+  lua_pushliteral(L, "t");
+  lua_replace(L, 3);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+static int loadfile_text(lua_State *L) {
+  bool has_env = lua_gettop(L) >= 3;
+  if (source_load(L, luaL_optstring(L, 1, NULL)) != LUA_OK) return lua_pushnil(L), lua_insert(L, -2), 2;
+  if (has_env) lua_pushvalue(L, 3), lua_setupvalue(L, -2, 1);
+  return 1;
+}
+
+static int dofile_done(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  return lua_gettop(L) - 1;
+}
+
+static int dofile_text(lua_State *L) {
+  const char *path = luaL_optstring(L, 1, NULL);
+  lua_settop(L, 1);
+  if (source_load(L, path) != LUA_OK) return lua_error(L);
+  lua_callk(L, 0, LUA_MULTRET, 0, dofile_done);
+  return dofile_done(L, LUA_OK, 0);
+}
+
+// The user's handler, unless the task's time is up: a handler that loops would otherwise outlive the stop.
+int xpcall_handler(lua_State *L) {
+  if (vm_of(L)->expired) return 1;
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+static int xpcall_done(lua_State *L, int status, lua_KContext extra) {
+  bool ok = status == LUA_OK || status == LUA_YIELD;
+  if (!ok) {
+    lua_pushboolean(L, 0);
+    lua_pushvalue(L, -2);
+    return 2;
+  }
+  return lua_gettop(L) - (int)extra;
+}
+
+// xpcall(f, handler, ...)
+static int lua_xpcall(lua_State *L) {
+  int n = lua_gettop(L);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_pushvalue(L, 2);
+  lua_pushcclosure(L, xpcall_handler, 1);
+  lua_replace(L, 2);
+  lua_pushboolean(L, 1);
+  lua_pushvalue(L, 1);
+  lua_rotate(L, 3, 2);
+  int status = vm_protect(L, n - 2, 2, 2, xpcall_done);
+  return xpcall_done(L, status, 2);
+}
+
+void globals_open(lua_State *L) {
+  lua_getglobal(L, "load");
+  lua_pushcclosure(L, load_text, 1);
+  lua_setglobal(L, "load");
+  lua_register(L, "loadfile", loadfile_text);
+  lua_register(L, "dofile", dofile_text);
+  lua_register(L, "xpcall", lua_xpcall);
+  lua_register(L, "print", lua_print);
+  lua_getglobal(L, "os");
+  lua_pushcfunction(L, exit_refused);
+  lua_setfield(L, -2, "exit");
+  lua_pushnil(L);
+  lua_setfield(L, -2, "setlocale");
+  time_open(L);
+  lua_getglobal(L, "coroutine");
+  coroutine_open(L);
+  lua_pop(L, 2);
+}
