@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
-// Directories are watched, not files: editors write a new file and rename it over the old one.
 #include "harness/rerun.h"
 #include <errno.h>
 #include <poll.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "base/folders.h"
 #include "script/class.h"
+#include "script/vm.h"
 
 static const char WATCH[] = "spate.harness.watch";
 
-enum { SAVES = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE, ARGUMENTS_MAX = 1000 };
+enum { ARGUMENTS_MAX = 1000 };
 
 struct watch {
   int fd;
@@ -26,7 +26,7 @@ static int watch_new(lua_State *L) {
   luaL_setmetatable(L, WATCH);
   lua_newtable(L);
   lua_setiuservalue(L, -2, 1);
-  w->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+  w->fd = folders_open();
   if (w->fd < 0) return luaL_error(L, "inotify: %s", strerror(errno));
   return 1;
 }
@@ -41,8 +41,8 @@ static int watch_collect(lua_State *L) {
 // watch:add(directory): true, or nil and why not.
 static int watch_add(lua_State *L) {
   struct watch *w = luaL_checkudata(L, 1, WATCH);
-  int descriptor = inotify_add_watch(w->fd, luaL_checkstring(L, 2), SAVES | IN_ONLYDIR);
-  if (descriptor < 0) return lua_pushnil(L), lua_pushstring(L, strerror(errno)), 2;
+  int descriptor = folders_add(w->fd, luaL_checkstring(L, 2));
+  if (descriptor < 0) return push_failure(L, strerror(errno));
   lua_getiuservalue(L, 1, 1);
   lua_pushvalue(L, 2);
   lua_rawseti(L, -2, descriptor);
@@ -50,31 +50,26 @@ static int watch_add(lua_State *L) {
   return 1;
 }
 
-// Adds "directory/name" = true for each event in the buffer to the table at index 3; names are at index 4.
-static void note(lua_State *L, const char *bytes, ssize_t len) {
-  for (const char *at = bytes; at < bytes + len;) {
-    const struct inotify_event *e = (const struct inotify_event *)(const void *)at;
-    at += sizeof *e + e->len;
-    if (!e->len || lua_rawgeti(L, 4, e->wd) != LUA_TSTRING) continue;
-    lua_pushfstring(L, "%s/%s", lua_tostring(L, -1), e->name);
+// Adds "directory/name" = true to the table at index 3; directories are at index 4.
+static void note(void *state, int folder, const char *name) {
+  lua_State *L = state;
+  if (lua_rawgeti(L, 4, folder) == LUA_TSTRING) {
+    lua_pushfstring(L, "%s/%s", lua_tostring(L, -1), name);
     lua_pushboolean(L, 1);
     lua_rawset(L, 3);
-    lua_settop(L, 4);
   }
+  lua_settop(L, 4);
 }
 
 // watch:wait(quiet): waits for a change, and then until there was none for `quiet` seconds: the set of paths.
 static int watch_wait(lua_State *L) {
   struct watch *w = luaL_checkudata(L, 1, WATCH);
   int quiet = (int)(luaL_checknumber(L, 2) * 1000), timeout = -1;
-  char bytes[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
   lua_settop(L, 2);
   lua_newtable(L);
   lua_getiuservalue(L, 1, 1);
-  while (poll(&(struct pollfd){.fd = w->fd, .events = POLLIN}, 1, timeout) != 0) {
-    ssize_t len = read(w->fd, bytes, sizeof bytes);
-    if (len > 0) note(L, bytes, len), timeout = quiet;
-  }
+  while (poll(&(struct pollfd){.fd = w->fd, .events = POLLIN}, 1, timeout) != 0)
+    if (folders_read(w->fd, note, L)) timeout = quiet;
   lua_settop(L, 3);
   return 1;
 }

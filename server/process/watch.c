@@ -1,24 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Folders are watched, not files: editors write a new file and rename it, and a file may be gone for a
-// moment. An event only says that it is time to look; whether something has changed is said by the content.
-// Changes are looked at once none has followed for a moment, or when they have gone on for long; and every
-// two seconds in any case, for what inotify does not see (network file systems).
+// A change in a folder only says that it is time to look; whether something has changed is said by the
+// content. Changes are looked at once none has followed for a moment, or when they have gone on for long; and
+// every two seconds in any case, for what inotify does not see (network file systems).
 #include "process/watch.h"
-#include <dirent.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/inotify.h>
-#include <sys/stat.h>
 #include <unistd.h>
+#include "base/folders.h"
 #include "base/log.h"
-#include "base/mem.h"
 
-enum { LINKS_MAX = 32, DEPTH_MAX = 16 };
 static const double QUIET_SECONDS = 0.05, LONG_SECONDS = 2, POLL_SECONDS = 2;
-
-// No IN_MODIFY: a log that grows beside the script would keep it from ever being quiet.
-static const uint32_t EVENTS = IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
-                               IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 
 static void look(struct watch *w) {
   w->first_at = -1;
@@ -43,9 +32,7 @@ static void on_poll(struct timer *t) {
 
 static void on_readable(struct readable *r) {
   struct watch *w = container_of(r, struct watch, readable);
-  char events[16 << 10] __attribute__((aligned(8)));
-  while (read(readable_fd(r), events, sizeof events) > 0) continue;
-  note_change(w);
+  if (folders_read(readable_fd(r), NULL, NULL)) note_change(w);
 }
 
 static void stop(struct watch *w) {
@@ -55,59 +42,16 @@ static void stop(struct watch *w) {
   close(fd);
 }
 
-static void add_folder(struct watch *w, const char *path) {
-  inotify_add_watch(readable_fd(&w->readable), path, EVENTS);
-}
-
-// The folders through which `path` is reached: its own, and where a symlink lies on the way, the link's and
-// those of what it leads to.
-static void add_way(struct watch *w, const char *path, int links) {
-  char *way = xstrdup(path), target[4096];
-  for (char *slash = way; slash; slash = strchr(slash + 1, '/')) {
-    char *next = strchr(slash + 1, '/');
-    if (next) *next = 0;
-    ssize_t n = links ? readlink(way, target, sizeof target - 1) : -1;
-    bool is_link = n > 0;
-    if (is_link || !next) {
-      char *last = strrchr(way, '/'), *folder = last ? xstrndup(way, (size_t)(last - way)) : xstrdup(".");
-      add_folder(w, *folder ? folder : "/");
-      if (is_link) {
-        target[n] = 0;
-        char *leads = *target == '/'
-                          ? xasprintf("%s%s%s", target, next ? "/" : "", next ? next + 1 : "")
-                          : xasprintf("%s/%s%s%s", folder, target, next ? "/" : "", next ? next + 1 : "");
-        add_way(w, leads, links - 1);
-        free(leads);
-      }
-      free(folder);
-    }
-    if (next) *next = '/';
-    if (is_link) break;
-  }
-  free(way);
-}
-
-static void add_below(struct watch *w, const char *path, int depth) {
-  add_folder(w, path);
-  DIR *d = depth < DEPTH_MAX ? opendir(path) : NULL;
-  for (struct dirent *e; d && (e = readdir(d));) {
-    if (e->d_type != DT_DIR || e->d_name[0] == '.') continue;
-    char *below = xasprintf("%s/%s", path, e->d_name);
-    add_below(w, below, depth + 1);
-    free(below);
-  }
-  if (d) closedir(d);
-}
-
 static void add_source(const char *path, bool is_folder, void *watch) {
-  add_way(watch, path, LINKS_MAX);
-  if (is_folder) add_below(watch, path, 0);
+  int fd = readable_fd(&((struct watch *)watch)->readable);
+  folders_add_way(fd, path);
+  if (is_folder) folders_add_below(fd, path);
 }
 
 void watch_update(struct watch *w) {
   stop(w);
   w->watched = sources_count(&w->sources);
-  int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+  int fd = folders_open();
   if (fd < 0) log_message(LOG_WARN, "no inotify: changes are noticed every %g seconds", POLL_SECONDS);
   else {
     readable_start(&w->readable, w->loop, fd);

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+#include "base/folders.h"
+#include <dirent.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+#include "base/mem.h"
+
+enum { LINKS_MAX = 32, DEPTH_MAX = 16 };
+
+// No IN_MODIFY: a log that grows beside the script would keep it from ever being quiet.
+static const uint32_t EVENTS = IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
+                               IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+
+int folders_open(void) { return inotify_init1(IN_NONBLOCK | IN_CLOEXEC); }
+
+int folders_add(int fd, const char *path) { return inotify_add_watch(fd, path, EVENTS); }
+
+static void add_way(int fd, const char *path, int links) {
+  char *way = xstrdup(path), target[4096];
+  for (char *slash = way; slash; slash = strchr(slash + 1, '/')) {
+    char *next = strchr(slash + 1, '/');
+    if (next) *next = 0;
+    ssize_t n = links ? readlink(way, target, sizeof target - 1) : -1;
+    bool is_link = n > 0;
+    if (is_link || !next) {
+      char *last = strrchr(way, '/'), *folder = last ? xstrndup(way, (size_t)(last - way)) : xstrdup(".");
+      folders_add(fd, *folder ? folder : "/");
+      if (is_link) {
+        target[n] = 0;
+        char *leads = *target == '/'
+                          ? xasprintf("%s%s%s", target, next ? "/" : "", next ? next + 1 : "")
+                          : xasprintf("%s/%s%s%s", folder, target, next ? "/" : "", next ? next + 1 : "");
+        add_way(fd, leads, links - 1);
+        free(leads);
+      }
+      free(folder);
+    }
+    if (next) *next = '/';
+    if (is_link) break;
+  }
+  free(way);
+}
+
+void folders_add_way(int fd, const char *path) { add_way(fd, path, LINKS_MAX); }
+
+static void add_below(int fd, const char *path, int depth) {
+  folders_add(fd, path);
+  DIR *d = depth < DEPTH_MAX ? opendir(path) : NULL;
+  for (struct dirent *e; d && (e = readdir(d));) {
+    if (e->d_type != DT_DIR || e->d_name[0] == '.') continue;
+    char *below = xasprintf("%s/%s", path, e->d_name);
+    add_below(fd, below, depth + 1);
+    free(below);
+  }
+  if (d) closedir(d);
+}
+
+void folders_add_below(int fd, const char *path) { add_below(fd, path, 0); }
+
+bool folders_read(int fd, void (*fn)(void *arg, int folder, const char *name), void *arg) {
+  char bytes[16 << 10] __attribute__((aligned(__alignof__(struct inotify_event))));
+  bool any = false;
+  for (ssize_t len; (len = read(fd, bytes, sizeof bytes)) > 0; any = true)
+    for (const char *at = bytes; fn && at < bytes + len;) {
+      const struct inotify_event *e = (const struct inotify_event *)(const void *)at;
+      at += sizeof *e + e->len;
+      if (e->len) fn(arg, e->wd, e->name);
+    }
+  return any;
+}
