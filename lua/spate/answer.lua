@@ -2,6 +2,7 @@
 -- How a request becomes an answer: a route's handler inside middleware, hooks and protection, and what it returned
 -- as a reply.
 local core = require "spate.core"
+local fields = require "spate.fields"
 local reply = require "spate.reply"
 local report = require "spate.report"
 local sse = require "spate.sse"
@@ -232,13 +233,12 @@ local STREAM_FIELDS = {
   { "Content-Type", "text/event-stream" }, { "Cache-Control", "no-cache" }, { "X-Accel-Buffering", "no" },
 }
 
-local function stream_fields(fields)
-  local all, given = {}, {}
-  for i = 1, fields and #fields or 0, 2 do given[fields[i]:lower()] = true end
+local function stream_fields(given)
+  local all = {}
   for _, field in ipairs(STREAM_FIELDS) do
-    if not given[field[1]:lower()] then table.move(field, 1, 2, #all + 1, all) end
+    if not fields.find(given, field[1]:lower()) then table.move(field, 1, 2, #all + 1, all) end
   end
-  return fields and concat(all, fields) or all
+  return given and concat(all, given) or all
 end
 
 local PLAIN_STREAM_FIELDS = stream_fields(nil)
@@ -251,8 +251,8 @@ local function run_stream(req, answered)
     return core.answer(req, 204, nil, nil, answered._fields)
   end
   local interval, text = sse.keep_alive_of(answered._stream, answered._keep_alive)
-  local fields = answered._fields and stream_fields(answered._fields) or PLAIN_STREAM_FIELDS
-  if core.open(req, answered._status, fields, interval, text) then return sse.run(req, answered._stream) end
+  local all = answered._fields and stream_fields(answered._fields) or PLAIN_STREAM_FIELDS
+  if core.open(req, answered._status, all, interval, text) then return sse.run(req, answered._stream) end
   return answered._stream:close()
 end
 

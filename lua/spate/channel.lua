@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- sse.channel: publish/subscribe over the whole process, with history, presence and resumable producers.
+local at_end = require "spate.at_end"
 local check = require "spate.check"
 local core = require "spate.core"
 local json = require "spate.json"
@@ -11,9 +12,6 @@ local ON_FULL = { disconnect = 0, drop_oldest = 1, conflate = 2 }
 local OPTIONS = { "history", "history_bytes", "ttl", "queue", "on_full", "key" }
 local DEFAULT_TTL = 3600
 
--- For a local <close>: calls fn however its block is left.
-local function at_end(fn) return setmetatable({}, { __close = fn }) end
-
 return function(sse)
   local function number(options, name, default, least)
     local value = options[name]
@@ -24,15 +22,8 @@ return function(sse)
     return name == "ttl" and value or math.floor(value)
   end
 
-  local function check_table(options, what)
-    if options == nil then return {} end
-    if type(options) ~= "table" then core.raise(("%s: expected a table of options, got %s"):format(what, type(options))) end
-    return options
-  end
-
   local function check_options(options)
-    options = check_table(options, "sse.channel")
-    check.options(options, "sse.channel", OPTIONS)
+    options = check.options(options or {}, "sse.channel", OPTIONS)
     local on_full = ON_FULL[options.on_full or "disconnect"]
     if not on_full then core.raise('sse.channel: on_full: expected "disconnect", "drop_oldest" or "conflate"') end
     if options.key ~= nil and type(options.key) ~= "function" then core.raise("sse.channel: key: expected a function of the event") end
@@ -80,8 +71,7 @@ return function(sse)
   end
 
   local function subscription(handle, options)
-    options = check_table(options, "channel:subscribe")
-    check.options(options, "channel:subscribe", SUBSCRIBE)
+    options = check.options(options or {}, "channel:subscribe", SUBSCRIBE)
     if options.after ~= nil and type(options.after) ~= "string" then
       core.raise("channel:subscribe: after: expected an id as a string, got " .. type(options.after))
     end
@@ -273,10 +263,9 @@ return function(sse)
   end
 
   function sse.resumable(key, fn, options)
-    options = check_table(options, "sse.resumable")
     if type(key) ~= "string" then core.raise("sse.resumable: expected a key as a string, got " .. type(key)) end
     if type(fn) ~= "function" then core.raise("sse.resumable: expected a function, got " .. type(fn)) end
-    check.options(options, "sse.resumable", RESUMABLE)
+    options = check.options(options or {}, "sse.resumable", RESUMABLE)
     local linger, ttl = seconds(options, "linger", 30), seconds(options, "ttl", 60)
     local channel, created = open(nil, "resumable:" .. key, { history = options.history or 10000, ttl = 0 })
     if not channel then return nil, created end

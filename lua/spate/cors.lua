@@ -3,6 +3,7 @@
 local answer = require "spate.answer"
 local check = require "spate.check"
 local core = require "spate.core"
+local fields = require "spate.fields"
 local origin = require "spate.origin"
 local reply = require "spate.reply"
 
@@ -47,9 +48,8 @@ end
 
 -- Caches keep an answer for the origin that it is for.
 local function vary(r)
-  for i = 1, r._fields and #r._fields or 0, 2 do
-    local is_vary = r._fields[i]:lower() == "vary"
-    if is_vary and (" " .. r._fields[i + 1]:lower() .. " "):find "[ ,]origin[ ,]" then return end
+  for value in fields.each(r._fields, "vary") do
+    if (" " .. value:lower() .. " "):find "[ ,]origin[ ,]" then return end
   end
   r:header("Vary", "Origin")
 end

@@ -1,8 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- What reply.file and app:static can be told about the answer: checked once, then a plan of status, type and fields.
+local check = require "spate.check"
 local core = require "spate.core"
+local copy = require("spate.fields").copy
 
-local KNOWN = { type = true, download = true, cache = true, status = true, headers = true }
+local KNOWN = { "type", "download", "cache", "status", "headers" }
 local IMMUTABLE = "public, max-age=31536000, immutable" -- a year, the most that caches heed
 
 local file_options = {}
@@ -56,11 +58,7 @@ end
 -- The plan that the options make: status, type, fields (names and values in a flat list), download. `more` are the
 -- names of options that the caller has beside these.
 function file_options.read(what, options, more)
-  if options ~= nil and type(options) ~= "table" then core.raise(("%s: expected a table of options, got %s"):format(what, type(options))) end
-  options = options or {}
-  for name in pairs(options) do
-    if not KNOWN[name] and not (more and more[name]) then core.raise(("%s: unknown option '%s'"):format(what, tostring(name))) end
-  end
+  options = check.options(options or {}, what, more and table.move(more, 1, #more, #KNOWN + 1, copy(KNOWN)) or KNOWN)
   local plan = { status = check_status(what, options.status), fields = {}, download = check_download(what, options.download) }
   if options.type ~= nil then
     core.check_field("Content-Type", options.type)
@@ -79,7 +77,7 @@ end
 -- The plan for one file: a download has a name.
 function file_options.for_path(plan, path)
   if not plan.download then return plan end
-  local fields = table.move(plan.fields, 1, #plan.fields, 1, {})
+  local fields = copy(plan.fields)
   add(fields, "Content-Disposition", attachment(plan.download == true and path:match("[^/]*$") or plan.download))
   return { status = plan.status, type = plan.type, fields = fields }
 end

@@ -2,6 +2,7 @@
 -- spate dev: pages that reload themselves. HTML gets a script that listens to a route of the library's own, which
 -- tells the generation of the code that answers; a page that another one has made loads itself again.
 local core = require "spate.core"
+local fields = require "spate.fields"
 local sse = require "spate.sse"
 
 local PAGE_MAX = 4 << 20 -- bytes of a file that is a page
@@ -59,10 +60,8 @@ function live.add_route(root)
 end
 
 local function field_of(answered, wanted)
-  local fields = answered._fields or {}
-  for i = 1, #fields, 2 do
-    if fields[i]:lower() == wanted then return fields[i + 1]:lower() end
-  end
+  local value = fields.find(answered._fields, wanted)
+  return value and value:lower()
 end
 
 local function directive(policy, ...)

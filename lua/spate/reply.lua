@@ -3,6 +3,7 @@
 -- `_file` with what it takes to open it once more, and `_stream` with `_keep_alive` for an event stream.
 local check = require "spate.check"
 local core = require "spate.core"
+local fields = require "spate.fields"
 local file_options = require "spate.file_options"
 local json = require "spate.json"
 
@@ -85,7 +86,7 @@ function reply.of_file(plan, path, root, dotfiles)
   if not file then return nil, why end
   local r = new(plan.status, plan.type)
   r._file, r._path, r._root, r._dotfiles = file, path, root, dotfiles
-  r._fields = table.move(plan.fields, 1, #plan.fields, 1, {})
+  r._fields = fields.copy(plan.fields)
   return r
 end
 
@@ -106,19 +107,13 @@ function reply.event_stream(stream, options)
   return r
 end
 
-local STREAM_OPTIONS = { status = true, headers = true, type = true, length = true }
+local STREAM_OPTIONS = { "status", "headers", "type", "length" }
 
 -- A body of any type that fn(write) writes piece by piece; `options` has status, type, headers, length in bytes.
 function reply.stream(fn, options)
   check_dot(fn, "stream")
   if type(fn) ~= "function" then core.raise("reply.stream: expected a function(write), got " .. type(fn)) end
-  if options ~= nil and type(options) ~= "table" then core.raise("reply.stream: expected a table of options, got " .. type(options)) end
-  options = options or {}
-  for name in pairs(options) do
-    if not STREAM_OPTIONS[name] then
-      core.raise(("reply.stream: unknown option '%s'; it has status, type, headers and length"):format(tostring(name)))
-    end
-  end
+  options = check.options(options or {}, "reply.stream", STREAM_OPTIONS)
   local length = options.length
   if length ~= nil and (math.type(length) ~= "integer" or length < 0) then
     core.raise("reply.stream: length: expected a number of bytes, got " .. tostring(length))
@@ -147,22 +142,15 @@ function Reply:header(name, value)
   check_self(self, "header")
   core.check_field(name, value)
   name = tostring(name)
-  local fields, lower = self._fields or {}, name:lower()
-  self._fields = fields
+  local list, lower = self._fields or {}, name:lower()
+  self._fields = list
   if lower == "content-type" and not self._stream then
     self._type, self._error = tostring(value), nil
     return self
   end
-  if not adds_up[lower] then
-    for i = #fields - 1, 1, -2 do
-      if fields[i]:lower() == lower then
-        table.remove(fields, i)
-        table.remove(fields, i)
-      end
-    end
-  end
-  if #fields >= 2 * FIELDS_MAX then core.raise(("more than %d header fields"):format(FIELDS_MAX)) end
-  fields[#fields + 1], fields[#fields + 2] = name, tostring(value)
+  if not adds_up[lower] then fields.remove(list, lower) end
+  if #list >= 2 * FIELDS_MAX then core.raise(("more than %d header fields"):format(FIELDS_MAX)) end
+  list[#list + 1], list[#list + 2] = name, tostring(value)
   return self
 end
 
@@ -218,7 +206,7 @@ end
 function reply.copy(r)
   local copy = setmetatable({}, Reply)
   for name, value in pairs(r) do copy[name] = value end
-  copy._fields = r._fields and table.move(r._fields, 1, #r._fields, 1, {})
+  copy._fields = fields.copy(r._fields)
   return copy
 end
 

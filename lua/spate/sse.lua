@@ -2,6 +2,7 @@
 -- require "spate.sse": events, streams and their combinators, waiting and tasks.
 -- A stream is pulled: `next()` returns the next value, waiting for it, or nil at the end; `close()` lets go of what it
 -- holds. A function stream has `fn(send)` instead, which runs as it is where nothing transforms it.
+local at_end = require "spate.at_end"
 local check = require "spate.check"
 local core = require "spate.core"
 
@@ -12,9 +13,6 @@ Stream.__index = Stream
 sse.Stream = Stream
 
 local function nothing() end
-
--- For a local <close>: calls fn however its block is left.
-local function at_end(fn) return setmetatable({}, { __close = fn }) end
 
 -- Ends a coroutine: its <close> variables run. An error in one of them is the caller's.
 local function end_coroutine(co)

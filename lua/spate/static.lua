@@ -1,17 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- app:static(prefix, dir, options): the handler that serves what lies beneath a folder, and nothing outside it.
 local core = require "spate.core"
+local fields = require "spate.fields"
 local file_options = require "spate.file_options"
 local reply = require "spate.reply"
 
-local OWN_OPTIONS = { dotfiles = true }
+local OWN_OPTIONS = { "dotfiles" }
 local INDEX = "index.html"
-
-local function has_nosniff(fields)
-  for i = 1, #fields, 2 do
-    if fields[i]:lower() == "x-content-type-options" then return true end
-  end
-end
 
 -- The same address with a slash at its end: what the index names relatively is beneath it.
 local function with_slash(req)
@@ -28,7 +23,9 @@ return function(dir, options, not_found)
   local root, problem = core.open_root(folder)
   if not root then core.raise(("app:static: %s: %s"):format(folder, problem)) end
   core.watch(folder)
-  if not has_nosniff(plan.fields) then table.move({ "X-Content-Type-Options", "nosniff" }, 1, 2, #plan.fields + 1, plan.fields) end
+  if not fields.find(plan.fields, "x-content-type-options") then
+    table.move({ "X-Content-Type-Options", "nosniff" }, 1, 2, #plan.fields + 1, plan.fields)
+  end
 
   local function open(path) return reply.of_file(file_options.for_path(plan, path), path, root, dotfiles) end
 

@@ -1,10 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- Tasks of a script's own: sse.spawn, sse.every.
+local at_end = require "spate.at_end"
 local check = require "spate.check"
 local core = require "spate.core"
 local report = require "spate.report"
-
-local function at_end(fn) return setmetatable({}, { __close = fn }) end
 
 local Task = { __name = "task" }
 Task.__index = Task
