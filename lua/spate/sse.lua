@@ -159,7 +159,20 @@ end
 
 function Pump:start()
   self.started = true
-  for i, source in ipairs(self.sources) do self.tasks[i] = core.spawn(self.read, self, source) end
+  for i, source in ipairs(self.sources) do
+    self.tasks[i] = false -- its place, so that a task that has begun is never without one
+    self.tasks[i] = core.spawn(self.read, self, source)
+    core.notify(self.tasks[i], self.changed)
+  end
+end
+
+-- Without memory a task may end before it could say so.
+function Pump:check()
+  local ended = 0
+  for _, task in ipairs(self.tasks) do
+    if core.has_ended(task) then ended = ended + 1 end
+  end
+  if ended > #self.sources - self.live then error("a stream that is read in a task of its own has failed", 0) end
 end
 
 -- The next value; nil at the end; nil, "timeout" once `deadline` (of sse.now) has passed.
@@ -168,6 +181,7 @@ function Pump:get(deadline)
   while #self.queue == 0 do
     if self.err then error(self.err, 0) end
     if self.live == 0 then return nil end
+    self:check()
     local left = deadline and math.max(deadline - core.now(), 0)
     if not self.changed:wait(left) and #self.queue == 0 then return nil, "timeout" end
   end
@@ -176,14 +190,26 @@ function Pump:get(deadline)
   return value
 end
 
-function Pump:close()
-  for _, task in ipairs(self.tasks) do core.cancel(task) end
-  close_all(self.sources)
+function Pump:cancel()
+  for _, task in ipairs(self.tasks) do
+    if task then core.cancel(task) end
+  end
 end
+
+-- Whoever reads a pump has it by this, and its tasks do not: they end also where it is dropped without a close.
+local Reader = {}
+Reader.__index = Reader
+
+function Reader:get(deadline) return self.pump:get(deadline) end
+
+function Reader:__gc() self.pump:cancel() end
 
 local function pumped(sources)
   local pump = new_pump(sources)
-  return pump, function() pump:close() end
+  return setmetatable({ pump = pump }, Reader), function()
+    pump:cancel()
+    close_all(sources)
+  end
 end
 
 -- The stream with what keep_alive has said of the first of its sources that has it.

@@ -41,11 +41,14 @@ function Task:cancel()
   return true
 end
 
+-- Without memory a task may end before it could say so.
+local function has_ended(self) return self.done or self.handle and core.has_ended(self.handle) end
+
 -- Waits for the end, that of <close> variables included: what the function returned; nil and the error; nil,
 -- "cancelled"; nil, "stopped" (limits.burst).
 function Task:join()
   check_task(self, "join")
-  if not self.done then self.ended:wait(nil, "task:join") end
+  if not has_ended(self) then self.ended:wait(nil, "task:join") end
   local result = self.result
   if not result then return nil, self.cancelled and "cancelled" or "stopped" end
   if result[1] then return table.unpack(result, 2, result.n) end
@@ -55,6 +58,7 @@ end
 local function start_task(spawn, fn, ...)
   local self = setmetatable({ ended = core.signal() }, Task)
   self.handle = spawn(run_task, self, fn, ...)
+  core.notify(self.handle, self.ended)
   return self
 end
 

@@ -79,12 +79,14 @@ static void on_line(lua_State *L, lua_Debug *ar) {
   coverage_count(&container_of(vm_of(L)->service, struct harness, service)->coverage, L, ar);
 }
 
-static struct vm *new_vm(struct harness *h, int worker, unsigned generation, char **error) {
+static struct vm *new_vm(struct harness *h, int worker, unsigned generation, struct vm_faults faults,
+                         char **error) {
   struct vm_config config = {.service = &h->service,
                              .loop = &h->loop,
                              .settings = &h->settings,
                              .worker = worker,
-                             .generation = generation};
+                             .generation = generation,
+                             .faults = faults};
   struct vm *vm = vm_new(&config, error);
   if (!vm) return NULL;
   vm->trace = h->is_traced ? on_line : NULL;
@@ -168,7 +170,7 @@ static int harness_new(lua_State *L) {
   h->settings.dev.on = option(L, "dev", 0) > 0, h->settings.dev.inject = option(L, "inject", 0) > 0;
   open_server(h, option(L, "epoch", 0));
   h->is_traced = option(L, "coverage", 0) > 0;
-  h->vm = new_vm(h, (int)option(L, "worker", 0), 1, &error);
+  h->vm = new_vm(h, (int)option(L, "worker", 0), 1, (struct vm_faults){0}, &error);
   if (!h->vm) {
     lua_pushstring(L, error);
     free(error);
@@ -176,6 +178,12 @@ static int harness_new(lua_State *L) {
   }
   h->is_watched = option(L, "watch", 0) > 0;
   if (h->is_watched && !watched++) watchdog_start(&h->settings);
+  return 1;
+}
+
+// harness.events(): how many are alive in this process.
+static int harness_events(lua_State *L) {
+  lua_pushinteger(L, event_count());
   return 1;
 }
 
@@ -230,14 +238,16 @@ static int server_load(lua_State *L) {
   return swap(L, h);
 }
 
-// server:build(path): a new state in place of one that was built before and not taken. True, or nil and the
-// message.
+// server:build(path [, after [, count]]): a new state in place of one that was built before and not taken.
+// True, or nil and the message. With fail_allocation(after, count) of that state.
 static int server_build(lua_State *L) {
   struct harness *h = check_server(L);
   const char *path = luaL_checkstring(L, 2);
   char *error = NULL;
+  struct vm_faults faults = {(size_t)luaL_optinteger(L, 3, 0),
+                             (size_t)luaL_optinteger(L, 4, lua_isnoneornil(L, 3) ? 0 : 2)};
   if (h->built) vm_free(h->built);
-  h->built = new_vm(h, h->vm->worker, h->vm->generation + 1, &error);
+  h->built = new_vm(h, h->vm->worker, h->vm->generation + 1, faults, &error);
   if (h->built && vm_load(h->built, path, &error) < 0) vm_free(h->built), h->built = NULL;
   atomic_fetch_add(h->built ? &h->process.reloads_total : &h->process.reloads_failed_total, 1);
   if (!h->built) return push_error(L, error);
@@ -438,6 +448,15 @@ static int server_close(lua_State *L) {
   return 0;
 }
 
+// server:fail_allocation(after [, count]): so many allocations of the newest state succeed, then `count` fail
+// (2: Lua tries each twice); count 0 ends it. How many that had been asked for before have not come about.
+static int server_fail_allocation(lua_State *L) {
+  struct vm *vm = check_server(L)->vm;
+  lua_pushinteger(L, (lua_Integer)vm->faults.count);
+  vm->faults = (struct vm_faults){(size_t)luaL_checkinteger(L, 2), (size_t)luaL_optinteger(L, 3, 2)};
+  return 1;
+}
+
 // client:send(bytes): nothing happens before the server's next turn.
 static int client_send(lua_State *L) {
   struct client *c = check_client(L);
@@ -540,6 +559,7 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
                                             {"drain", server_drain},
                                             {"stats", server_stats},
                                             {"log", server_log},
+                                            {"fail_allocation", server_fail_allocation},
                                             {"close", server_close},
                                             {NULL, NULL}};
   static const luaL_Reg client_methods[] = {{"send", client_send},
@@ -558,6 +578,8 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   lua_newtable(L);
   lua_pushcfunction(L, harness_new);
   lua_setfield(L, -2, "new");
+  lua_pushcfunction(L, harness_events);
+  lua_setfield(L, -2, "events");
   json_open(L, settings_default().limits.json_depth);
   lua_setfield(L, -2, "json");
   rerun_open(L);

@@ -91,13 +91,14 @@ static int lua_wall(lua_State *L) {
 static int spawn(lua_State *L, bool is_bound) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   if (lua_gettop(L) > 200) return raise_error(L, "sse.spawn: more than 199 arguments");
-  struct task **handle = lua_newuserdatauv(L, sizeof *handle, 0);
-  *handle = NULL;
+  struct task_handle *handle = lua_newuserdatauv(L, sizeof *handle, 1);
+  *handle = (struct task_handle){0};
   luaL_setmetatable(L, HANDLE);
   lua_insert(L, 1);
   struct task *t = task_spawn(L, lua_gettop(L) - 2, NULL);
-  *handle = t;
-  t->handle = handle, t->is_bound = is_bound, t->of_app |= !is_bound;
+  handle->task = t;
+  task_hold(t, L, 1);
+  t->is_bound = is_bound, t->of_app |= !is_bound;
   return 1;
 }
 
@@ -107,21 +108,30 @@ static int lua_spawn(lua_State *L) { return spawn(L, false); }
 
 static int lua_spawn_bound(lua_State *L) { return spawn(L, true); }
 
-static struct task *check_handle(lua_State *L) { return *(struct task **)luaL_checkudata(L, 1, HANDLE); }
+static struct task_handle *check_handle(lua_State *L) { return luaL_checkudata(L, 1, HANDLE); }
 
 // core.cancel(handle): true where the task had not ended yet.
 static int lua_cancel(lua_State *L) {
-  struct task *t = check_handle(L);
+  struct task *t = check_handle(L)->task;
   if (t) task_cancel(t);
   lua_pushboolean(L, t != NULL);
   return 1;
 }
 
-// A handle that is collected leaves its task running.
-static int collect_handle(lua_State *L) {
-  struct task *t = check_handle(L);
-  if (t) t->handle = NULL;
+// core.notify(handle, signal): the signal is woken at the task's end, however that comes about.
+static int lua_notify(lua_State *L) {
+  struct task_handle *h = check_handle(L);
+  struct list *signal = luaL_checkudata(L, 2, SIGNAL);
+  lua_settop(L, 2);
+  lua_setiuservalue(L, 1, 1);
+  h->ended = signal;
   return 0;
+}
+
+// core.has_ended(handle)
+static int lua_has_ended(lua_State *L) {
+  lua_pushboolean(L, !check_handle(L)->task);
+  return 1;
 }
 
 static int lua_signal(lua_State *L) {
@@ -158,14 +168,19 @@ static int signal_wake(lua_State *L) {
 
 void task_open(lua_State *L) {
   static const luaL_Reg signal_methods[] = {{"wait", signal_wait}, {"wake", signal_wake}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"sleep", lua_sleep},   {"ticker", lua_ticker},
-                                       {"now", lua_now},       {"wall", lua_wall},
-                                       {"spawn", lua_spawn},   {"cancel", lua_cancel},
-                                       {"wrap", lua_wrap},     {"spawn_bound", lua_spawn_bound},
-                                       {"signal", lua_signal}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"sleep", lua_sleep},
+                                       {"ticker", lua_ticker},
+                                       {"now", lua_now},
+                                       {"wall", lua_wall},
+                                       {"spawn", lua_spawn},
+                                       {"cancel", lua_cancel},
+                                       {"wrap", lua_wrap},
+                                       {"spawn_bound", lua_spawn_bound},
+                                       {"signal", lua_signal},
+                                       {"notify", lua_notify},
+                                       {"has_ended", lua_has_ended},
+                                       {NULL, NULL}};
   luaL_newmetatable(L, HANDLE);
-  lua_pushcfunction(L, collect_handle);
-  lua_setfield(L, -2, "__gc");
   luaL_newmetatable(L, SIGNAL);
   luaL_newlib(L, signal_methods);
   lua_setfield(L, -2, "__index");

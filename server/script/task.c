@@ -77,7 +77,7 @@ struct task *task_spawn(lua_State *L, int nargs, void (*on_end)(struct task *t, 
   if (vm->task_count >= vm->settings->limits.tasks)
     raise_error(L, "more than %zu tasks at a time (limits.tasks)", vm->settings->limits.tasks);
   lua_State *co = new_coroutine(L, &ref); // small: a used one keeps the stack that its deepest call needed
-  if (!lua_checkstack(co, nargs + 1)) {
+  if (!lua_checkstack(co, nargs + 2)) {
     vm_unref(vm, ref);
     raise_error(L, "too many arguments");
   }
@@ -87,6 +87,13 @@ struct task *task_spawn(lua_State *L, int nargs, void (*on_end)(struct task *t, 
   lua_xmove(L, co, nargs + 1);
   enqueue(t);
   return t;
+}
+
+void task_hold(struct task *t, lua_State *L, int index) {
+  t->handle = lua_touserdata(L, index);
+  lua_pushvalue(L, index);
+  lua_xmove(L, t->co, 1);
+  lua_insert(t->co, 1);
 }
 
 static int add_coroutine(lua_State *L) {
@@ -115,15 +122,24 @@ struct task *task_start(struct vm *vm, lua_CFunction fn, void *arg,
   return t;
 }
 
+// While the coroutine holds the handle: without memory no finalizer would tell that it is gone.
+static void leave_handle(struct task *t) {
+  struct task_handle *h = t->handle;
+  if (!h) return;
+  t->handle = NULL, h->task = NULL;
+  for (struct list *node; h->ended && (node = list_shift(h->ended));)
+    task_wake(container_of(node, struct task, wait_link));
+}
+
 // Takes the task apart. Its coroutine goes to the pool where it ended well, else to the collector.
 static void end(struct task *t, int status) {
   struct vm *vm = t->vm;
+  leave_handle(t);
   list_remove(&t->run_link);
   list_remove(&t->wait_link);
   list_remove(&t->all_link);
   loop_disarm(vm->loop, &t->timer);
   if (t->on_end) t->on_end(t, status);
-  if (t->handle) *t->handle = NULL;
   vm->task_count--;
   if (status == LUA_OK && vm->pooled < COROUTINE_POOL_MAX) {
     lua_settop(t->co, 0);
@@ -163,6 +179,7 @@ static void unwind(struct task *t, bool tell) {
   t->closing = true;
   list_remove(&t->wait_link); // what it is linked in may be collected from now on
   loop_disarm(vm->loop, &t->timer);
+  leave_handle(t); // whoever it wakes runs after this
   if (co_close(t->co, vm->L) != LUA_OK && tell) report(t);
   vm->current = outer;
 }

@@ -19,6 +19,12 @@ struct wrap {
   struct wrap *outer;
 };
 
+// What a script holds of a task.
+struct task_handle {
+  struct task *task;  // NULL once it has ended
+  struct list *ended; // of tasks that are woken then, in its user value; or NULL
+};
+
 struct task {
   struct vm *vm;
   lua_State *co;
@@ -35,9 +41,9 @@ struct task {
   bool stopped;            // its time was up
   bool timed_out;
   bool of_app; // the application's or the library's own, such as sse.every: not what a request has spawned
-  struct wrap *wrap;         // the innermost that runs
-  struct exchange *exchange; // of a request's task
-  struct task **handle;      // Lua's, set to NULL at the end
+  struct wrap *wrap;          // the innermost that runs
+  struct exchange *exchange;  // of a request's task
+  struct task_handle *handle; // a script's, or NULL
   void (*on_end)(struct task *t,
                  int status); // LUA_OK, LUA_YIELD: cancelled, or an error, its message on t->co
 };
@@ -49,6 +55,9 @@ struct task *task_spawn(lua_State *L, int nargs, void (*on_end)(struct task *t, 
 // The same for a C function that gets a light userdata; call outside of Lua. NULL on lack of memory.
 struct task *task_start(struct vm *vm, lua_CFunction fn, void *arg,
                         void (*on_end)(struct task *t, int status));
+
+// Has the handle at `index` of L belong to a task that was spawned just now, and live as long.
+void task_hold(struct task *t, lua_State *L, int index);
 
 // Links a waiting task into the run queue; harmless in any other state.
 void task_wake(struct task *t);

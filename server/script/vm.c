@@ -20,6 +20,13 @@
 enum { GC_PAUSE_SMALL = 160, GC_PAUSE_LARGE = 130, GC_SMALL = 2 << 20, GC_STEP_KB = 64 };
 static const double GC_IDLE_SECONDS = 0.5;
 
+// Whether this allocation is one that shall fail.
+static bool fails(struct vm_faults *f) {
+  if (f->after) return f->after--, false;
+  f->count--;
+  return true;
+}
+
 static void *allocate(void *owner, void *old, size_t old_size, size_t size) {
   struct vm *vm = owner;
   if (!old) old_size = 0; // it is a type tag then
@@ -29,6 +36,7 @@ static void *allocate(void *owner, void *old, size_t old_size, size_t size) {
     return NULL;
   }
   if (size > old_size && vm->bytes + (size - old_size) > vm->settings->limits.lua_memory) return NULL;
+  if (size > old_size && vm->faults.count && fails(&vm->faults)) return NULL;
   void *p = realloc(old, size);
   if (p) vm->bytes += size - old_size;
   return p;
@@ -134,7 +142,7 @@ static int open_libraries(lua_State *L) {
 struct vm *vm_new(const struct vm_config *config, char **error) {
   struct vm *vm = xcalloc(1, sizeof *vm);
   vm->service = config->service, vm->settings = config->settings, vm->loop = config->loop;
-  vm->worker = config->worker, vm->generation = config->generation;
+  vm->worker = config->worker, vm->generation = config->generation, vm->faults = config->faults;
   vm->answer_ref = vm->closers_ref = vm->starters_ref = vm->stoppers_ref = vm->retire_ref = LUA_NOREF;
   vm->gc_timer = (struct timer){.on_fire = on_gc_timer};
   vm->hook = (struct loop_hook){.run = on_turn, .is_ready = has_ready_tasks};
@@ -186,6 +194,8 @@ void vm_free(struct vm *vm) {
   vm_enter(vm, vm->L); // finalizers are watched as well
   lua_close(vm->L);
   vm_leave(vm, NULL);
+  // Those whose finalizer failed for lack of memory.
+  list_each (node, &vm->feeds) feed_free(container_of(node, struct feed, held));
   watchdog_forget(vm);
   event_unref(vm->comment);
   buf_deinit(&vm->scratch);

@@ -15,6 +15,12 @@ enum { COROUTINE_POOL_MAX = 128 };
 
 struct task;
 
+// For specs: allocations that fail as if memory had run out.
+struct vm_faults {
+  size_t after; // so many more succeed ...
+  size_t count; // ... then so many fail: Lua tries each twice, with a collection between
+};
+
 struct vm {
   struct list link; // in the generations of its worker
   lua_State *L;
@@ -25,8 +31,9 @@ struct vm {
   unsigned generation; // from 1
   char *app;           // path of the application's file, once it is loaded
   bool is_attached, is_retired;
-  unsigned close_depth;        // coroutines that close one another
-  size_t bytes, bytes_peak;    // allocated by Lua
+  unsigned close_depth;     // coroutines that close one another
+  size_t bytes, bytes_peak; // allocated by Lua
+  struct vm_faults faults;
   struct router *router;       // the application's; NULL until it is installed
   int answer_ref, closers_ref; // the library's functions that answer a request, that run on_close
   int starters_ref, stoppers_ref, retire_ref;
@@ -60,6 +67,7 @@ struct vm_config {
   const struct settings *settings;
   int worker;
   unsigned generation;
+  struct vm_faults faults;
 };
 
 // A state with the library in it. NULL with a reason in `error` (the caller frees it). What `config` points
