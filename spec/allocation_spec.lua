@@ -233,10 +233,10 @@ describe("memory that runs out", function()
 
   for what, count in pairs { ["at"] = ONCE, ["from"] = FOR_GOOD } do
     it(("while code is loaded, %s each place: the old code goes on"):format(what), function()
-      local path, n, ok, err = write_app(), 0, nil, nil
+      local path, n = write_app(), 0
       start(SCENARIOS.plain)
       repeat
-        ok, err = server.core:build(path, n, count)
+        local ok, err = server.core:build(path, n, count)
         if ok then server.core:swap() end
         assert(ok or err:find "memory", err)
         server.core:fail_allocation(0, 0)

@@ -4,6 +4,7 @@
 #include "process/builder.h"
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 #include "base/mem.h"
 #include "process/thread.h"
 #include "script/vm.h"
@@ -119,14 +120,18 @@ struct loop *builder_loop(struct builder *builder) {
   return &builder->loop;
 }
 
-void builder_free(struct builder *builder) {
+bool builder_free(struct builder *builder, double seconds) {
+  struct timespec until;
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_sec += (time_t)seconds;
   pthread_mutex_lock(&builder->lock);
   builder->ends = true;
   pthread_cond_signal(&builder->changed);
   pthread_mutex_unlock(&builder->lock);
-  pthread_join(builder->thread, NULL);
+  if (pthread_timedjoin_np(builder->thread, NULL, &until) != 0) return false;
   loop_deinit(&builder->loop);
   pthread_mutex_destroy(&builder->lock);
   pthread_cond_destroy(&builder->changed);
   free(builder);
+  return true;
 }

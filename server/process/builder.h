@@ -37,5 +37,6 @@ void builder_close(struct builder *builder, struct vm *vm);
 // The loop whose time a detached state has.
 struct loop *builder_loop(struct builder *builder);
 
-// Ends the thread once it has freed what it was given. Main thread.
-void builder_free(struct builder *builder);
+// Ends the thread once it has freed what it was given, and frees the builder. False where that takes longer
+// than so many seconds: it goes on then. Main thread.
+bool builder_free(struct builder *builder, double seconds);

@@ -2,6 +2,7 @@
 // Few clients, each with one line to say. Answers are small enough for a socket's buffer; one that does not
 // take its own at once goes without.
 #include "process/control.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,7 @@ static void act(struct control_client *k) {
   struct control *c = k->control;
   if (!strcmp(k->question, "reload")) {
     k->waits_for = c->ops->reload(c);
+    if (!k->waits_for) answer(k, false, "the server is stopping\n", 23);
   } else if (!strcmp(k->question, "stop")) {
     answer(k, true, "", 0);
     c->ops->stop(c);
@@ -65,6 +67,7 @@ static void on_readable(struct readable *r) {
   struct control_client *k = container_of(r, struct control_client, readable);
   size_t room = sizeof k->question - 1 - k->len;
   ssize_t n = room ? read(readable_fd(r), k->question + k->len, room) : 0;
+  if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
   if (n <= 0 || k->waits_for) {
     free_client(k);
     return;
@@ -76,8 +79,19 @@ static void on_readable(struct readable *r) {
   act(k);
 }
 
+// The oldest that has not asked anything makes room: nobody keeps the others out by saying nothing.
+static void make_room(struct control *c) {
+  list_each (node, &c->clients) {
+    struct control_client *k = container_of(node, struct control_client, link);
+    if (k->waits_for) continue;
+    free_client(k);
+    return;
+  }
+}
+
 static void on_accept(struct listener *l, int fd) {
   struct control *c = container_of(l, struct control, listener);
+  if (c->client_count >= CLIENTS_MAX) make_room(c);
   if (c->client_count >= CLIENTS_MAX) {
     close(fd);
     return;

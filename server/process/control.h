@@ -8,7 +8,7 @@
 struct control;
 
 struct control_ops {
-  unsigned (*reload)(struct control *c); // begins one; its number
+  unsigned (*reload)(struct control *c); // begins one; its number, 0 where the server stops
   void (*stop)(struct control *c);
   void (*status)(struct control *c, struct buf *answer); // lines of "name value"
 };

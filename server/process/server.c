@@ -99,6 +99,7 @@ static void on_loaded(struct reload *r, const char *error) {
     else begin_serving(s);
     return;
   }
+  if (s->state != SERVER_SERVING) return; // who waits for it is told by the end
   atomic_fetch_add(error ? &s->process.reloads_failed_total : &s->process.reloads_total, 1);
   if (error) log_message(LOG_ERROR, "not reloaded: generation %u goes on", r->generation);
   else log_message(LOG_INFO, "reloaded: generation %u, in %.0f ms", r->generation, r->build.seconds * 1e3);
@@ -131,6 +132,7 @@ static void die_of(struct server *s, int number) {
   listening_remove_files(&s->listening);
   sigemptyset(&set);
   sigaddset(&set, number);
+  control_close(&s->control);
   signal(number, SIG_DFL);
   raise(number);
   pthread_sigmask(SIG_UNBLOCK, &set, NULL);
@@ -158,12 +160,14 @@ static void on_worker_ended(struct worker_owner *owner) {
 }
 
 static unsigned control_reload(struct control *c) {
-  return reload_begin(&container_of(c, struct server, control)->reload);
+  struct server *s = container_of(c, struct server, control);
+  return s->state <= SERVER_SERVING ? reload_begin(&s->reload) : 0;
 }
 
 static void control_stop(struct control *c) {
   struct server *s = container_of(c, struct server, control);
   if (s->state == SERVER_SERVING) drain(s, "spate stop");
+  else if (s->state == SERVER_LOADING) die_of(s, SIGTERM);
 }
 
 static uint64_t sum(const struct server *s, size_t offset) {
@@ -277,11 +281,19 @@ static void init(struct server *s, const struct options *o, const sigset_t *set)
   s->process.sources = &s->watch.sources;
 }
 
+// The builder's own end: a state that it closes may run a finalizer that does not end.
+static void end_builder(struct server *s) {
+  if (!s->builder || builder_free(s->builder, QUIT_SECONDS)) return;
+  log_message(LOG_WARN, "a finalizer does not end: leaving it");
+  log_stop();
+  _exit(s->code);
+}
+
 static void deinit(struct server *s) {
   reload_deinit(&s->reload);
   for (size_t i = 0; i < s->worker_count; i++)
     if (s->workers[i]) worker_free(s->workers[i]);
-  if (s->builder) builder_free(s->builder);
+  end_builder(s);
   if (is_watched(s)) watch_close(&s->watch);
   listening_close(&s->listening);
   signals_stop(&s->signals);

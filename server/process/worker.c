@@ -90,7 +90,11 @@ static void on_full(struct listener *l, int fd) {
   service_turn_away(&a->worker->service, transport_socket_new(&a->worker->loop, fd));
 }
 
-static void swap(struct worker *w, struct vm *vm) { generations_swap(&w->generations, vm); }
+// A worker that drains keeps the code that it has, whose on_stop functions run.
+static void swap(struct worker *w, struct vm *vm) {
+  if (w->drains) builder_close(w->config.builder, vm);
+  else generations_swap(&w->generations, vm);
+}
 
 static void serve(struct worker *w, struct vm *vm) {
   (void)vm;

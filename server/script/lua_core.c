@@ -35,6 +35,13 @@ static int core_random_bytes(lua_State *L) {
   return 1;
 }
 
+// States of this worker, those of old code included.
+static uint64_t count_generations(const struct vm *vm) {
+  uint64_t n = 0;
+  for (const struct list *node = vm->link.next; node != &vm->link; node = node->next) n++;
+  return n; // itself left out, the list's head counted
+}
+
 // core.stats(): what this worker serves now and has served.
 static int core_stats(lua_State *L) {
   const struct vm *vm = vm_of(L);
@@ -44,6 +51,7 @@ static int core_stats(lua_State *L) {
     const char *name;
     uint64_t value;
   } rows[] = {{"generation", vm->generation},
+              {"generations", count_generations(vm)},
               {"reloads_total", atomic_load(&vm->service->process->reloads_total)},
               {"reloads_failed_total", atomic_load(&vm->service->process->reloads_failed_total)},
               {"connections", c->connections_open},
@@ -247,7 +255,7 @@ int core_load(lua_State *L) {
 
 static void on_listed_end(struct task *t, int status) {
   (void)status;
-  t->vm->listed_running--;
+  if (!--t->vm->listed_running) loop_disarm(t->vm->loop, &t->vm->stop_timer);
 }
 
 int core_spawn_listed(lua_State *L) {
@@ -257,7 +265,8 @@ int core_spawn_listed(lua_State *L) {
   lua_Integer n = lua_istable(L, -1) ? (lua_Integer)lua_rawlen(L, -1) : 0;
   for (lua_Integer i = 1; i <= n; i++) {
     lua_rawgeti(L, 2, i);
-    task_spawn(L, 0, ends ? on_listed_end : NULL)->is_bound = !ends;
+    struct task *t = task_spawn(L, 0, ends ? on_listed_end : NULL);
+    t->is_bound = !ends, t->is_stopper = ends;
     vm->listed_running += ends;
   }
   return 0;

@@ -235,6 +235,13 @@ void task_cancel_bound(struct vm *vm) {
   }
 }
 
+void task_cancel_stoppers(struct vm *vm) {
+  list_each (node, &vm->tasks) {
+    struct task *t = container_of(node, struct task, all_link);
+    if (t->is_stopper) task_cancel(t);
+  }
+}
+
 void task_cancel_all(struct vm *vm) {
   while (!list_empty(&vm->tasks)) {
     struct task *t = container_of(vm->tasks.next, struct task, all_link);

@@ -37,6 +37,7 @@ struct task {
   bool cancelled, closing; // to be ended at its wait; its <close> variables run
   bool waiting;            // a yield that is a wait, not a value
   bool must_start;         // runs up to its first wait even where it is cancelled before
+  bool is_stopper;         // an on_stop function
   bool is_bound;           // ends with its generation
   bool stopped;            // its time was up
   bool timed_out;
@@ -66,8 +67,9 @@ void task_wake(struct task *t);
 // it.
 void task_cancel(struct task *t);
 
-// Cancels those that end with their generation.
+// Cancels those that end with their generation, or the on_stop functions.
 void task_cancel_bound(struct vm *vm);
+void task_cancel_stoppers(struct vm *vm);
 
 // Cancels and ends all tasks of a state at once; for its end.
 void task_cancel_all(struct vm *vm);

@@ -132,6 +132,13 @@ static bool has_ready_tasks(struct loop_hook *h) {
   return !list_empty(&container_of(h, struct vm, hook)->run_queue);
 }
 
+// No stop of old code lasts longer than one of the server.
+static void on_stop_timer(struct timer *t) {
+  struct vm *vm = container_of(t, struct vm, stop_timer);
+  log_message(LOG_WARN, "on_stop functions of generation %u do not end: ending them", vm->generation);
+  task_cancel_stoppers(vm);
+}
+
 static int open_libraries(lua_State *L) {
   struct vm *vm = lua_touserdata(L, 1);
   lua_gc(L, LUA_GCINC, GC_PAUSE_SMALL, 200, 0);
@@ -145,6 +152,7 @@ struct vm *vm_new(const struct vm_config *config, char **error) {
   vm->worker = config->worker, vm->generation = config->generation, vm->faults = config->faults;
   vm->answer_ref = vm->closers_ref = vm->starters_ref = vm->stoppers_ref = vm->retire_ref = LUA_NOREF;
   vm->gc_timer = (struct timer){.on_fire = on_gc_timer};
+  vm->stop_timer = (struct timer){.on_fire = on_stop_timer};
   vm->hook = (struct loop_hook){.run = on_turn, .is_ready = has_ready_tasks};
   list_init(&vm->link);
   list_init(&vm->run_queue);
@@ -184,6 +192,7 @@ void vm_detach(struct vm *vm, struct loop *loop) {
   list_each (node, &vm->feeds) channel_unsubscribe(&container_of(node, struct feed, held)->subscriber);
   loop_hook_remove(vm->loop, &vm->hook);
   loop_disarm(vm->loop, &vm->gc_timer);
+  loop_disarm(vm->loop, &vm->stop_timer);
   watchdog_forget(vm);
   vm->loop = loop, vm->is_attached = false;
 }
@@ -257,6 +266,7 @@ void vm_retire(struct vm *vm) {
   task_cancel_bound(vm);
   vm_stop(vm);
   vm->is_retired = true;
+  if (vm->listed_running) loop_arm(vm->loop, &vm->stop_timer, vm->loop->now + vm->settings->shutdown.grace);
   lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->retire_ref);
   call_logged(vm, 0);
 }

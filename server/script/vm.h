@@ -37,8 +37,9 @@ struct vm {
   struct router *router;       // the application's; NULL until it is installed
   int answer_ref, closers_ref; // the library's functions that answer a request, that run on_close
   int starters_ref, stoppers_ref, retire_ref;
-  int listed_running;    // on_stop functions that have not ended
-  struct loop_hook hook; // drains the run queue
+  struct timer stop_timer; // of a retired state: its on_stop functions have had their time
+  int listed_running;      // on_stop functions that have not ended
+  struct loop_hook hook;   // drains the run queue
   struct list run_queue, tasks;
   size_t task_count, exchange_count;
   struct list feeds;            // subscriptions that Lua holds
