@@ -2,7 +2,10 @@
 #include "loop/readable.h"
 
 static void on_ready(struct ev_loop *ev, struct ev_io *w, int events) {
-  (void)ev, (void)events;
+  if (events & EV_ERROR) { // libev has stopped it, for lack of memory in the kernel
+    ev_io_start(ev, w);
+    return;
+  }
   struct readable *r = container_of(w, struct readable, io);
   r->on_readable(r);
 }

@@ -187,6 +187,11 @@ static void turn_away(struct listener *l) {
   }
 }
 
+static void rest(struct listener *l) {
+  ev_io_stop(l->loop->ev, &l->io);
+  loop_arm(l->loop, &l->pause, l->loop->now + PAUSE_SECONDS);
+}
+
 // The kernel would report the same connection again and again, so the listener rests.
 static void pause_listener(struct listener *l) {
   if (l->loop->now - l->logged_at >= LOG_EVERY) {
@@ -194,8 +199,7 @@ static void pause_listener(struct listener *l) {
     log_message(LOG_WARN, "no descriptor for a new connection: raise `ulimit -n`");
   }
   turn_away(l);
-  ev_io_stop(l->loop->ev, &l->io);
-  loop_arm(l->loop, &l->pause, l->loop->now + PAUSE_SECONDS);
+  rest(l);
 }
 
 static void on_pause_over(struct timer *t) {
@@ -205,13 +209,15 @@ static void on_pause_over(struct timer *t) {
 }
 
 static void on_connection(struct ev_loop *ev, struct ev_io *w, int events) {
-  (void)ev, (void)events;
+  (void)ev;
   struct listener *l = container_of(w, struct listener, io);
+  if (events & EV_ERROR) rest(l); // libev has stopped it, for lack of memory in the kernel
   for (int i = 0; i < ACCEPTS_PER_TURN && ev_is_active(&l->io); i++) {
     int fd = accept_one(w->fd);
     if (fd >= 0) l->on_accept(l, fd);
     else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) pause_listener(l);
-    else if (errno != ECONNABORTED && errno != EINTR && errno != EPROTO) return;
+    else if (errno == EAGAIN) return;
+    else if (errno != ECONNABORTED && errno != EINTR && errno != EPROTO) rest(l);
   }
 }
 

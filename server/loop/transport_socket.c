@@ -21,6 +21,7 @@ struct socket_transport {
   struct loop *loop;
   struct ev_io io;
   bool sends_files;
+  bool failed; // the kernel does not tell any more what happens to it
   uint8_t peer_len;
   char peer[SOCK_PEER_MAX]; // from the start: a socket that was reset has none any more
 };
@@ -35,7 +36,7 @@ static ssize_t code_of(ssize_t n) {
 }
 
 static ssize_t socket_read(struct transport *t, void *into, size_t len) {
-  return code_of(recv(of(t)->io.fd, into, len, 0));
+  return of(t)->failed ? IO_ERROR : code_of(recv(of(t)->io.fd, into, len, 0));
 }
 
 static ssize_t socket_writev(struct transport *t, const struct iovec *iov, int count) {
@@ -103,6 +104,7 @@ static const struct transport_ops socket_ops = {.read = socket_read,
 static void on_ready(struct ev_loop *ev, struct ev_io *w, int events) {
   (void)ev;
   struct socket_transport *s = container_of(w, struct socket_transport, io);
+  if (events & EV_ERROR) s->failed = true;
   // What else is ready shows at the next poll. The end of a client that is always ready to take more must not
   // go unseen.
   if (events & EV_READ) s->transport.sink->on_readable(&s->transport);

@@ -263,7 +263,8 @@ static void leave_what_runs(struct server *s) {
   _exit(s->code);
 }
 
-static void init(struct server *s, const struct options *o, const sigset_t *set) {
+// False where the kernel has no descriptors for the loop of the main thread.
+static bool init(struct server *s, const struct options *o, const sigset_t *set) {
   const struct settings *settings = &o->settings;
   s->options = o, s->worker_count = (size_t)o->workers;
   s->workers = xcalloc(s->worker_count + 1, sizeof *s->workers);
@@ -271,14 +272,15 @@ static void init(struct server *s, const struct options *o, const sigset_t *set)
   s->signals.on_signal = on_signal;
   broker_init(&s->broker, (struct broker_limits){settings->limits.channels, settings->limits.channel_bytes});
   shared_registry_init(&s->shared, settings->limits.shared);
-  loop_init(&s->loop, clock_system(), true);
+  bool ok = loop_init(&s->loop, clock_system(), true) == 0;
   inbox_init(&s->inbox, &s->loop);
-  signals_start(&s->signals, &s->loop, set);
+  ok = ok && signals_start(&s->signals, &s->loop, set) == 0;
   s->owner = (struct worker_owner){.inbox = &s->inbox, .on_ended = on_worker_ended};
   s->started_at = s->loop.now;
-  if (!is_watched(s)) return;
+  if (!is_watched(s)) return ok;
   watch_open(&s->watch, &s->loop, on_saved);
   s->process.sources = &s->watch.sources;
+  return ok;
 }
 
 // The builder's own end: a state that it closes may run a finalizer that does not end.
@@ -310,8 +312,11 @@ int server_run(const struct options *o) {
   open_standard_descriptors();
   raise_descriptor_limit();
   block_signals(&set);
-  init(&s, o, &set);
-  s.code = listening_open(&s.listening, o);
+  if (init(&s, o, &set)) s.code = listening_open(&s.listening, o);
+  else {
+    fprintf(stderr, "spate: no descriptors for an event loop: raise `ulimit -n`\n");
+    s.code = EXIT_LISTEN;
+  }
   if (s.code < 0) {
     log_start(STDERR_FILENO, (enum log_level)o->settings.log.level, (enum log_format)o->settings.log.format);
     if (start_workers(&s)) run(&s);
