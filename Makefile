@@ -2,7 +2,8 @@
 #   make run      installs what is needed, builds, serves examples/ticks.lua
 #   make test     installs what is needed, builds, runs every spec
 #   make clients  installs the npm packages that some specs run; make test does so where there are node and npm
-#   make deps     installs what all of these need: asan e2e tsan lint format format-check layers fuzz bench
+#   make deps     installs what all of these need: asan e2e tsan lint format format-check layers fuzz valgrind
+#                 faults soak soak-tsan bench
 #   make install  PREFIX=/usr/local DESTDIR=: the program, the Lua library, and the harness for specs
 VERSION := 0.1.0
 CC      ?= cc
@@ -12,6 +13,7 @@ BUILD   ?= build
 LUA     := lua5.4
 JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
 SECONDS ?= 60
+MINUTES ?= 10
 ADDRESS ?= 127.0.0.1:8080
 
 PKGS     := lua5.4 jansson libcrypto libjwt
@@ -96,7 +98,7 @@ run:
 	@exec $(BUILD)/spate serve examples/ticks.lua -l $(ADDRESS)
 
 deps:
-	@.ci/install $(NEEDS_TEST) $(NEEDS_LINT) $(NEEDS_FUZZ) clang-format
+	@.ci/install $(NEEDS_TEST) $(NEEDS_LINT) $(NEEDS_FUZZ) clang-format valgrind strace
 
 test:
 	@.ci/install $(NEEDS_TEST)
@@ -173,6 +175,30 @@ $(FUZZERS): $(BUILD)/%: spec/fuzz/%.c $(LIBRARY)
 	@echo LD $@
 	@$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# The program under memcheck, and specs of the harness. Leaks are looked for in the program only: busted keeps what it has.
+valgrind:
+	@.ci/install $(NEEDS_TEST) valgrind
+	@$(MAKE_IN) all
+	@SPATE=spec/valgrind.sh BUILD=$(BUILD) $(BUSTED) spec/e2e_shared_spec.lua $(VALGRIND_SPECS)
+	@BUILD=$(BUILD) valgrind -q --error-exitcode=99 $(BUSTED) spec/channel_spec.lua spec/task_spec.lua
+
+# System calls that fail; FULL=1 for all of them.
+faults:
+	@.ci/install $(NEEDS_TEST) strace
+	@$(MAKE_IN) all
+	@BUILD=$(BUILD) $(LUA) /usr/bin/busted -o spec/summary.lua -p _sweep spec
+
+# Streams that come and go for MINUTES, and reloads: nothing may have grown at the end.
+soak:
+	@.ci/install $(NEEDS_TEST)
+	@$(MAKE_IN) all
+	@BUILD=$(BUILD) MINUTES=$(MINUTES) $(LUA) spec/soak.lua
+
+soak-tsan:
+	@.ci/install $(NEEDS_TEST)
+	@$(MAKE_IN) build/tsan/spate BUILD=build/tsan CC=gcc CFLAGS="-O1 -g" SANITIZE=-fsanitize=thread
+	@TSAN_OPTIONS="halt_on_error=1 exitcode=66" SPATE=build/tsan/spate STREAMS=200 MINUTES=$(MINUTES) $(LUA) spec/soak.lua
+
 bench: all
 	@spec/bench/run
 	@spec/bench/reload
@@ -187,4 +213,5 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers bench install clean
+.PHONY: all run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers valgrind faults soak \
+        soak-tsan bench install clean
