@@ -179,7 +179,8 @@ $(FUZZERS): $(BUILD)/%: spec/fuzz/%.c $(LIBRARY)
 valgrind:
 	@.ci/install $(NEEDS_TEST) valgrind
 	@$(MAKE_IN) all
-	@SPATE=spec/valgrind.sh BUILD=$(BUILD) $(BUSTED) spec/e2e_shared_spec.lua $(VALGRIND_SPECS)
+	@SPATE=spec/valgrind.sh BUILD=$(BUILD) $(BUSTED) spec/e2e_shared_spec.lua
+	@SPATE=spec/valgrind.sh BUILD=$(BUILD) $(BUSTED) --filter="comes with" --filter-out=page spec/e2e_reload_spec.lua
 	@BUILD=$(BUILD) valgrind -q --error-exitcode=99 $(BUSTED) spec/channel_spec.lua spec/task_spec.lua
 
 # System calls that fail; FULL=1 for all of them.

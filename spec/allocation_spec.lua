@@ -182,7 +182,7 @@ describe("memory that runs out", function()
   -- Fails allocation 1, 2, 3 ... and `count` in all, until the scenario comes to its end without.
   local function sweep(scenario, count)
     local kinds = { "connections", "streams", count == ONCE and "tasks" or nil } -- a finalizer that failed is not run again
-    local n, done = 0, false
+    local n, done = 0
     repeat
       server.core:fail_allocation(n, count)
       local send = server.send
