@@ -1,10 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- The definitions for editors name what there is, and nothing else.
+package.path = "./lua/?.lua;./lua/?/init.lua;" .. package.path
 local helper = require "spec.helper"
+local t = require "spate.test"
 
 -- What the library's modules have for one another.
 local INTERNAL = {
   ["spate.sse"] = "Stream keep_alive_of run starters subscription", ["spate.reply"] = "Reply copy event_stream file_status of_file send",
+  ["spate.test"] = "parse_time", ["spate.test.App"] = "advance advance_all end_clients mark reload run set_wall settle shut stop",
 }
 
 -- What middleware adds, and what each file has of its own.
@@ -62,10 +65,60 @@ local function set(list)
   return s
 end
 
+local function names(object)
+  local list = {}
+  for name in pairs(object) do
+    if not name:find "^__" then list[#list + 1] = name end
+  end
+  return list
+end
+
+-- What a function holds.
+local function upvalues(fn)
+  local held = {}
+  for i = 1, math.huge do
+    local name, value = debug.getupvalue(fn, i)
+    if not name then return held end
+    held[name] = value
+  end
+end
+
+-- What lua/spate/test/assertions.lua registers.
+local function assertions()
+  local list, luassert = {}, package.loaded.luassert
+  package.loaded.luassert = { register = function(_, _, name) list[#list + 1] = name end }
+  local ok, err = pcall(dofile, "lua/spate/test/assertions.lua")
+  package.loaded.luassert = luassert
+  assert(ok, err)
+  for i, name in ipairs(list) do
+    if name == "event" then list[i], list[#list + 1] = "has_event", "has_no_event" end
+  end
+  return list
+end
+
+-- The library for specs, class by class.
+local function live_tests()
+  local path = os.tmpname()
+  local f = assert(io.open(path, "w"))
+  f:write 'local app = require("spate").app()\napp:get("/", function() return "x" end)\nreturn app\n'
+  f:close()
+  local app = t.load(path)
+  os.remove(path)
+  local res, channel = app:get "/", t.channel "x"
+  local held = upvalues(getmetatable(res).__index)
+  local of_response = names(held.methods)
+  table.move(names(held.getters), 1, #names(held.getters), #of_response + 1, of_response)
+  local result = { ["spate.test"] = names(t), ["spate.test.App"] = names(getmetatable(app)), ["spate.test.Response"] = of_response,
+    ["spate.test.Channel"] = names(getmetatable(channel)), luassert = assertions() }
+  app:close()
+  return result
+end
+
 local function live()
   local server = helper.serve(DUMP)
-  local classes = {}
-  for class, list in pairs(server:get("/"):json()) do
+  local classes, lists = {}, server:get("/"):json()
+  for class, list in pairs(live_tests()) do lists[class] = list end
+  for class, list in pairs(lists) do
     classes[class] = set(list)
     for name in (INTERNAL[class] or ""):gmatch "%S+" do
       assert(classes[class][name], ("%s.%s is not there any more"):format(class, name))
@@ -104,6 +157,14 @@ end
 describe("lua/spate/types.lua", function()
   it("documents what there is, and only that", function()
     assert.same(live(), documented())
+  end)
+
+  it("has a file of its own for each module that applications and specs require", function()
+    local files = {}
+    for _, file in ipairs(require("spate.editor_files")({ embedded = function() return "" end })) do files[file[1]] = file[2] end
+    for _, name in ipairs { "spate", "spate.sse", "spate.json", "spate.test" } do
+      assert.matches("---@type " .. name .. "\n", files[(".spate/%s.lua"):format(name:gsub("%.", "/"))], 1, true)
+    end
   end)
 
   it("is a file that Lua reads, and that does nothing", function()

@@ -784,3 +784,240 @@ function Derived:subscribe(options) end
 
 ---@return integer
 function Derived:count() end
+
+---@class spate.test
+local t = {}
+
+---@class spate.TestOptions
+---@field settings? table as in spate.conf.lua
+---@field workers? integer
+---@field at? string|number as `t.at`
+
+---An application's file, loaded and started, its clock at 0.
+---@param path string
+---@param options? spate.TestOptions
+---@return spate.test.App
+function t.load(path, options) end
+
+---Moves the time of all applications, from deadline to deadline.
+---@param seconds number
+function t.advance(seconds) end
+
+---What `os.time` and `os.date` show from now on.
+---@param time string|number "2026-01-01T00:00:00Z", or seconds since 1970
+function t.at(time) end
+
+---How many workers the applications have that are loaded later in this file.
+---@param n integer
+function t.workers(n) end
+
+---Settings of the applications that are loaded later in this file.
+---@param settings table? as in spate.conf.lua
+function t.settings(settings) end
+
+---true: a stream that is left open is an error; false: nothing that is left is told.
+---@param strict? boolean true unless given
+function t.strict(strict) end
+
+---As after a save; nil and the message where the file does not load, and the old code goes on.
+---@param path string
+---@return true? ok
+---@return string? err
+function t.reload(path) end
+
+---All bytes of a response as they came.
+---@param res spate.test.Response
+---@return string
+function t.bytes(res) end
+
+---A channel of the application that was used last.
+---@param name string
+---@return spate.test.Channel
+function t.channel(name) end
+
+---@class spate.test.RequestOptions
+---@field headers? table<string, string|number|string[]>
+---@field body? string
+---@field json? any the body, as JSON
+---@field form? table<string, string|number|string[]> the body, as of a form
+---@field worker? integer from 0
+
+---@class spate.test.App
+local TestApp = {}
+
+---@param target string
+---@param options? spate.test.RequestOptions
+---@return spate.test.Response
+function TestApp:get(target, options) end
+
+---@param target string
+---@param options? spate.test.RequestOptions
+---@return spate.test.Response
+function TestApp:post(target, options) end
+
+---@param target string
+---@param options? spate.test.RequestOptions
+---@return spate.test.Response
+function TestApp:put(target, options) end
+
+---@param target string
+---@param options? spate.test.RequestOptions
+---@return spate.test.Response
+function TestApp:patch(target, options) end
+
+---@param target string
+---@param options? spate.test.RequestOptions
+---@return spate.test.Response
+function TestApp:delete(target, options) end
+
+---@param target string
+---@param options? spate.test.RequestOptions
+---@return spate.test.Response
+function TestApp:head(target, options) end
+
+---@param target string
+---@param options? spate.test.RequestOptions
+---@return spate.test.Response
+function TestApp:options(target, options) end
+
+---Any method.
+---@param method string
+---@param target string
+---@param options? spate.test.RequestOptions
+---@return spate.test.Response
+function TestApp:request(method, target, options) end
+
+---A fresh Lua state of the same file, without channels, its clock at 0.
+---@return spate.test.App
+function TestApp:reset() end
+
+---Ends it.
+function TestApp:close() end
+
+---What it has logged and printed since the last call.
+---@return string
+function TestApp:log() end
+
+---What has come so far.
+---@class spate.test.Response
+---@field status integer?
+---@field headers table<string, string>? names in any case
+---@field last_event_id string?
+---@field close_reason string? "finished", "client_closed" and so on; nil while it is open
+local Response = {}
+
+---@class spate.test.Event
+---@field event? string
+---@field id? string
+---@field data? string
+---@field json? any its data, decoded
+---@field retry? number seconds
+
+---@return string
+function Response:body() end
+
+---@return any
+function Response:json() end
+
+---The values of a header, one by one.
+---@param name string
+---@return string[]
+function Response:header_all(name) end
+
+---@return spate.test.Event[]
+function Response:events() end
+
+---@return string[]
+function Response:comments() end
+
+---All bytes as they came.
+---@return string
+function Response:bytes() end
+
+---Such as "GET /ticks".
+---@return string
+function Response:name() end
+
+---True once the body has come to its end: cut off in between, it never does.
+---@return boolean
+function Response:is_complete() end
+
+---True once the server is done with the request.
+---@return boolean
+function Response:has_ended() end
+
+---The client leaves.
+---@return spate.test.Response
+function Response:close() end
+
+---The client vanishes without a word.
+---@return spate.test.Response
+function Response:drop() end
+
+---The client stops reading, once it has taken so many bytes more.
+---@param bytes? integer
+---@return spate.test.Response
+function Response:stall(bytes) end
+
+---It reads on.
+---@return spate.test.Response
+function Response:resume() end
+
+---A new request after the retry time, with the last id; nil and why a browser would not.
+---@return spate.test.Response?
+---@return string? err
+function Response:reconnect() end
+
+---@class spate.test.Channel
+local TestChannel = {}
+
+---Subscribers on all workers; 0 where there is no such channel.
+---@return integer
+function TestChannel:count() end
+
+---The newest n events (all), oldest first.
+---@param n? integer
+---@return spate.test.Event[]
+function TestChannel:history(n) end
+
+---Its id; nil and why not.
+---@param event string|number|spate.fields
+---@return string? id
+---@return string? err
+function TestChannel:publish(event) end
+
+---Assertions about responses, beside those of luassert.
+---@class luassert
+---@field [string] any
+---@overload fun(value: any, message?: any, ...: any): any, ...
+assert = {}
+
+---There are as many events, each with the fields expected of it; a string is an event's data.
+---@param res spate.test.Response
+---@param list (string|number|spate.test.Event)[]
+function assert.events(res, list) end
+
+---@param res spate.test.Response
+---@param fields string|number|spate.test.Event `json` may have more members
+function assert.has_event(res, fields) end
+
+---@param res spate.test.Response
+---@param fields string|number|spate.test.Event
+function assert.has_no_event(res, fields) end
+
+---@param status integer
+---@param res spate.test.Response
+function assert.status(status, res) end
+
+---@param res spate.test.Response
+---@param reason? string "finished", "client_closed" and so on
+function assert.closed(res, reason) end
+
+---200 and the headers of an event stream.
+---@param res spate.test.Response
+function assert.sse_headers(res) end
+
+---A comment comes within this time, which passes.
+---@param res spate.test.Response
+---@param seconds? number 15 unless given
+function assert.keep_alive(res, seconds) end
