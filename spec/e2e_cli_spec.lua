@@ -52,6 +52,35 @@ describe("the command line", function()
     end
   end)
 
+  it("says that a folder is no script", function()
+    for _, command in ipairs { "serve", "dev", "check" } do
+      contains(process.failure(1, { command, directory }), "cannot open " .. directory .. ": Is a directory; name the script")
+    end
+  end)
+
+  it("names the whole address where one was meant", function()
+    app ""
+    contains(process.failure(2, { "serve", "-l", "8080" }), "cannot listen on 8080: expected HOST:PORT such as 127.0.0.1:8080")
+  end)
+
+  it("serves a script with a byte order mark, with CRLF at its lines' ends, with `#!`, and one with blanks in its path", function()
+    local source = 'local spate = require "spate"\nlocal app = spate.app()\napp:get("/", function() return "x" end)\nreturn app\n'
+    process.shell("mkdir '%s/a b'", directory)
+    for path, text in pairs { ["bom.lua"] = "\xEF\xBB\xBF" .. source, ["crlf.lua"] = source:gsub("\n", "\r\n"), ["script"] = "#!/bin/x\n" .. source, ["a b/my app.lua"] = source } do
+      write_file(directory .. "/" .. path, text)
+      assert.equal(0, (run { "check", path }), path)
+      local server = process.serve(path)
+      assert.same({ 200, "x" }, { server:get "/" })
+      server:stop()
+    end
+  end)
+
+  it("tells plain Lua what runs the script", function()
+    app ""
+    local f <close> = assert(io.popen(("cd %s && LUA_PATH='%s/lua/?.lua;%s/lua/?/init.lua' lua5.4 app.lua 2>&1"):format(directory, process.ROOT, process.ROOT)))
+    contains(f:read "a", "run `spate dev app.lua`")
+  end)
+
   it("names the process that has the port", function()
     local listener = assert(socket.bind("127.0.0.1", 0))
     local _, port = listener:getsockname()
@@ -165,6 +194,9 @@ app:get("/b")]]
       assert.same({ { "spate.conf.lua:2: unknown setting 'limits.boddy'", "spate.conf.lua:3: limits.event: expected a whole number of 1 or more, got x",
         "spate.conf.lua:4: unknown setting 'timeout'", "spate.conf.lua:5: shutdown: expected a table, got number" }, 3 }, { problems() })
       contains(select(2, run { "check" }), "hint: did you mean 'limits.body'?")
+      write_file(directory .. "/spate.conf.lua", "return {\n  timeouts = { head = 10000, send = 90,\n    idle = 60 * 60 },\n  keep_alive = { interval = 15000 },\n}\n")
+      assert.same({ { "spate.conf.lua:2: timeouts.head 10000: durations are seconds", "spate.conf.lua:4: keep_alive.interval 15000: durations are seconds" }, 3 },
+        { problems() })
       for source, problem in pairs {
         ["return { limits = { queue_low = 2, queue_high = 1 } }"] = "conf.lua:1: limits.queue_low is above limits.queue_high",
         ["return { limits = { queue_high = 1000, queue_low = 10 } }"] = false,
@@ -390,8 +422,12 @@ GET     /admin/stats     app.lua:10  2
       assert.equal(0, (run({ "tail", ("https://localhost:%d/x"):format(port) }, trust)))
       local stranger = spawn({ "tail", ("https://127.0.0.1:%d/x"):format(port) }, trust)
       process.eventually("the refusal", function() return stranger:stderr():find("the certificate is not for 127.0.0.1", 1, true) end)
-      local unknown = spawn { "tail", ("https://localhost:%d/x"):format(port) }
+      process.shell("cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout other.key -out other -days 2 "
+        .. "-subj /CN=other 2>openssl.log", directory)
+      local unknown = spawn({ "tail", ("https://localhost:%d/x"):format(port) }, { environment = "SSL_CERT_FILE=" .. directory .. "/other" })
       process.eventually("the refusal", function() return unknown:stderr():find("certificate verify failed", 1, true) end)
+      local nobody = spawn({ "tail", ("https://localhost:%d/x"):format(port) }, { environment = "SSL_CERT_FILE=" .. directory .. "/none" })
+      process.eventually("the refusal", function() return nobody:stderr():find("apt install ca-certificates, or set SSL_CERT_FILE", 1, true) end)
     end)
 
     it("says which package is missing", function()

@@ -205,7 +205,7 @@ end)
       { "a number of workers that is none", { "serve", "app.lua", "-w", "many" }, '-w: expected a number from 1 to 256 or "auto"', "'many'" },
       { "no workers", { "serve", "app.lua", "-w", "0" }, "-w: expected a number from 1 to 256" },
       { "an address without a port", { "serve", "app.lua", "-l", "localhost" }, "localhost", "expected HOST:PORT" },
-      { "a port out of range", { "serve", "app.lua", "-l", "127.0.0.1:65536" }, "127.0.0.1:65536", "port 0 to 65535" },
+      { "a port out of range", { "serve", "app.lua", "-l", "127.0.0.1:65536" }, "127.0.0.1:65536", "such as 127.0.0.1:8080" },
       { "no descriptor", { "serve", "app.lua", "-l", "fd:x" }, "fd:N" },
       { "an empty path", { "serve", "app.lua", "-l", "unix:" }, "unix:PATH" },
       { "two scripts", { "serve", "app.lua", "b.lua" }, "too many arguments" },

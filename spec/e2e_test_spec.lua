@@ -185,6 +185,13 @@ end)]])
     for _, line in ipairs { 5, 6, 8, 9, 10, 11 } do assert.matches(("DA:%d,2\n"):format(line), text) end
   end)
 
+  it("says what a spec is where there is none", function()
+    os.remove(directory .. "/spec/app_spec.lua")
+    local code, output = test()
+    assert.truthy(output:find("there are no specs: files such as spec/app_spec.lua", 1, true), output)
+    assert.equal(1, code)
+  end)
+
   it("says which package has busted where there is none", function()
     local code, output = run(("LUA_PATH=/nowhere/?.lua '%s' test"):format(SPATE))
     assert.equal("spate: spate test needs busted: apt install lua-busted\n", output)

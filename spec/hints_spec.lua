@@ -33,6 +33,9 @@ local MISTAKES = {
   { "an unknown option of a channel", "sse.channel('a', { histry = 5 }) return 'x'", "sse.channel: unknown option 'histry'; did you mean 'history'?", nil },
   { "an unknown option of a cookie", "return reply.text('x'):cookie('a', 'b', { maxage = 1 })", "unknown option 'maxage'; did you mean 'max_age'?", nil },
   { "an option that resembles none", "return sse.reply({ 1 }, { zzzzzzzzz = 1 })", "unknown option 'zzzzzzzzz'; it has status, headers, keep_alive", nil },
+  { "a colon on sse", "sse:sleep(1)", "sse.sleep: expected seconds, got table", "write sse.sleep(...), with a dot: sse is a module" },
+  { "a colon on the log", 'spate.log:info "x"', "spate.log: expected a table of fields, got string", "write log.info(...), with a dot: log is a module" },
+  { "a tail call with a dot on a channel", 'return sse.channel("a").publish "x"', "channel:publish(...): write it with a colon", COLON },
   { "an unknown method", "return req:bdy()", "attempt to call a nil value (method 'bdy')", "did you mean 'body'?" },
   { "an unknown function of a module", 'return reply.txt "x"', "attempt to call a nil value (field 'txt')", "did you mean 'text'?" },
 }
@@ -60,6 +63,7 @@ describe("while the script is loaded,", function()
     { "a dot on the app", 'app.get("/x", print)', "app:get(...): write it with a colon", COLON },
     { "a wait", "sse.sleep(1)", "sse.sleep: nothing can wait while the script is loaded", "app:on_start(function() ... end) runs once the server does" },
     { "a module that is not there", 'local socket = require "socket.nothing"', "module 'socket.nothing' not found", "apt install lua-socket" },
+    { "a server that is started by the script", "app:listen(3000)", "attempt to call a nil value (method 'listen')", "the script ends with `return app`; spate dev serves it" },
     { "an unknown option", "sse.every(1, print, { each_wroker = true })", "sse.every: unknown option 'each_wroker'; did you mean 'each_worker'?" },
     { "an unknown option of a pair", 'app:channel("/x", { repaly = 1 })', "app:channel: unknown option 'repaly'; did you mean 'replay'?" },
   } do
@@ -69,6 +73,46 @@ describe("while the script is loaded,", function()
       if case[4] then contains(report, case[4]) end
     end)
   end
+end)
+
+describe("what is no mistake of Lua's", function()
+  it("has no hint about the line: JSON that cannot be read", function()
+    local server = helper.serve("app:post('/x', function(req)\nreturn assert(req:json())\nend)", { dev = true })
+    local text = server:post("/x", { body = "{x" }):body()
+    contains(text, ":4: line 1, column 2: ", " | return assert(req:json())")
+    assert.is_nil(text:find("hint: ", 1, true))
+    server:close()
+  end)
+end)
+
+describe("io.lines and io.open in spate dev", function()
+  it("fail at the script's line, and by their own names", function()
+    local server = helper.serve("app:get('/lines', function()\nfor line in io.lines('none.html') do return line end\nend)\n"
+      .. "app:get('/open', function()\nlocal f = io.open({})\nreturn f\nend)", { dev = true })
+    contains(server:get("/lines"):body(), ":4: ", "none.html", "No such file or directory", " | for line in io.lines")
+    contains(server:get("/open"):body(), ":7: bad argument #1 to 'open' (string expected, got table)", " | local f = io.open({})")
+    server:close()
+  end)
+end)
+
+describe("a file that is not there", function()
+  local SOURCE = "app:get('/x', function() return reply.file 'none/page.html' end)\napp:get('/y', function() return reply.file '/' end)"
+
+  it("is a 404, and spate dev logs where it was looked for", function()
+    local server = helper.serve(SOURCE, { dev = true })
+    assert.equal(404, server:get("/x"):status())
+    contains(server:log(), " warn ", "reply.file: ", "/none/page.html: no such file")
+    assert.equal(404, server:get("/y"):status())
+    contains(server:log(), "reply.file: /: is a folder")
+    server:close()
+  end)
+
+  it("is nothing to log in spate serve", function()
+    local server = helper.serve(SOURCE)
+    assert.equal(404, server:get("/x"):status())
+    assert.is_nil(server:log():find("reply.file", 1, true))
+    server:close()
+  end)
 end)
 
 describe("in an event,", function()

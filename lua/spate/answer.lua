@@ -49,8 +49,10 @@ local function is_abort(failure) return getmetatable(failure.err) == Abort end
 -- A tail call (`return reply.text(nil)`) leaves the traceback without the handler's line, so the log names it.
 local function log_failure(req, failure)
   local text, where = failure.traceback, failure.handler
-  if where and not text:find("^[^\n]*:%d+[:)]") then text = ("in the handler at %s: %s"):format(where, text) end
-  core.log.error(report.logged(text, where), { request = tostring(req), id = req.id, handler = failure.handler })
+  local has_place = text:find("^[^\n]*:%d+[:)]") or text:find("^the middleware at ")
+  text = report.logged(text, where)
+  if where and not has_place then text = ("in the handler at %s: %s"):format(where, text) end
+  core.log.error(text, { request = tostring(req), id = req.id, handler = failure.handler })
 end
 
 -- A 500, which in spate dev says what has failed.

@@ -90,10 +90,10 @@ function dev.not_found(routes)
   return function(req)
     local kind, list, lines, names = wanted(req), by_distance(routes, req.path), {}, {}
     for i, route in ipairs(list) do lines[i], names[i] = ("%-30s %s"):format(route.name, route.where), route.name end
-    local text = lines[1] and table.concat(lines, "\n") or "the app has no routes"
+    local text = lines[1] and table.concat(lines, "\n") or 'the app has no routes; app:get("/", function(req) ... end) makes one'
     if kind == "json" then return reply.json({ error = "no route for " .. tostring(req), routes = names }, 404) end
-    if kind == "text" then return reply.text(("no route for %s; there are:\n%s\n"):format(req, text), 404) end
-    local parts = { "<p>These there are, the nearest first:</p>", "<pre>" .. escape(text) .. "</pre>" }
+    if kind == "text" then return reply.text(("no route for %s%s%s\n"):format(req, lines[1] and "; there are:\n" or ": ", text), 404) end
+    local parts = { lines[1] and "<p>These there are, the nearest first:</p>" or "", "<pre>" .. escape(text) .. "</pre>" }
     return reply.html(page("no route for " .. tostring(req), "404 " .. core.status_phrase(404), parts), 404)
   end
 end
@@ -136,14 +136,22 @@ end
 
 local PAGES = { html = true, htm = true, etlua = true, tpl = true, tmpl = true, mustache = true, css = true, js = true, svg = true, md = true }
 
+-- The results of io.NAME; its errors are at the line of the script that called it.
+local function pass(name, ok, ...)
+  if ok then return ... end
+  local message = tostring((...)):gsub("'%?'", "'" .. name .. "'", 1)
+  error(message, 2) -- the function that calls this has left by its tail call
+end
+
 -- Pages and templates that the application reads by itself: a save of one of them is a save of the application.
 local function watch_reads(name)
   local original = io[name]
-  io[name] = function(path, mode) -- luacheck: ignore 122
+  rawset(io, name, function(path, ...)
+    local mode = ...
     local is_read = mode == nil or mode == "r" or mode == "rb" or name == "lines"
     if type(path) == "string" and is_read and PAGES[path:match("%.(%w+)$")] then core.watch(path) end
-    return original(path, mode)
-  end
+    return pass(name, pcall(original, path, ...))
+  end)
 end
 
 if core.dev then

@@ -1,6 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- require "spate": applications, replies, and what a script needs beside them.
-local core = require "spate.core"
+local found, core = pcall(require, "spate.core")
+if not found then -- by plain Lua, or in a spec
+  local script = type(arg) == "table" and type(arg[0]) == "string" and arg[0]:match("%.lua$") and arg[0] or "app.lua"
+  error(("the server has what an application needs: run `spate dev %s`; specs load it by spate.test"):format(script), 0)
+end
 local app = require "spate.app"
 
 local spate = { version = core.version, worker = core.worker, reply = require "spate.reply", log = core.log, app = app.new,

@@ -8,7 +8,7 @@ local problems_of = {}
 
 -- The application's problems and routes, or nil and a message.
 function problems_of.application(path, native)
-  local readable, reason = settings_file.exists(path)
+  local readable, reason = settings_file.is_script(path)
   if not readable then return nil, ("cannot open %s; name the script, or try `spate new .`"):format(reason) end
   local text, err = native.inspect("spate.inspect.app", path)
   if not text then return nil, err end
@@ -42,6 +42,19 @@ local function each_problem(settings, native, found)
   end
 end
 
+local DURATIONS = { timeouts = "%a", keep_alive = "^interval$", shutdown = "%a" } -- groups, and their names that are durations
+
+-- Durations that look like milliseconds: 1000, 1500, 30000. What people mean in seconds is a product of 60.
+local function each_in_milliseconds(settings, found)
+  for group, pattern in pairs(DURATIONS) do
+    for name, value in pairs(type(settings[group]) == "table" and settings[group] or {}) do
+      if tostring(name):find(pattern) and type(value) == "number" and value >= 1000 and value % 500 == 0 then
+        found(("%s.%s %g: durations are seconds; %g s are %g minutes"):format(group, name, value, value, value // 60), group, name)
+      end
+    end
+  end
+end
+
 -- The problems of the settings file, if there is one; a list.
 function problems_of.settings(named, native)
   local path, list = settings_file.path(named), {}
@@ -53,13 +66,15 @@ function problems_of.settings(named, native)
   end
   local f <close> = assert(io.open(path))
   local tokens = lexer(f:read "a")
-  each_problem(settings, native, function(what, group, name)
+  local function found(what, group, name)
     list[#list + 1] = { file = path, line = line_of(tokens, group, name), problem = what:gsub(";.*", ""), hint = what:match("; (.*)$") }
-  end)
+  end
+  each_problem(settings, native, found)
   if #list == 0 then
     local ok, what = pcall(native.take_settings, settings, {})
     if not ok then list[1] = { file = path, line = line_of(tokens, nil, what:match("^%a+")), problem = what } end
   end
+  each_in_milliseconds(settings, found)
   table.sort(list, function(a, b) return (a.line or 0) < (b.line or 0) end)
   return list
 end

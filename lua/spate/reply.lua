@@ -75,6 +75,7 @@ function reply.redirect(url, status)
   return new(status):header("Location", url)
 end
 
+local WHY_NO_FILE = { missing = "no such file", directory = "is a folder", forbidden = "may not be read", busy = "too many open files" }
 local FILE_STATUS = { missing = 404, directory = 404, forbidden = 403, busy = 503 }
 
 -- The status that tells a client why there is no file.
@@ -95,7 +96,9 @@ function reply.file(path, options)
   check_dot(path, "file")
   path = check_text("reply.file", path)
   local plan = file_options.read("reply.file", options)
-  local r, why = reply.of_file(file_options.for_path(plan, path), file_options.in_folder(path))
+  local whole = file_options.in_folder(path)
+  local r, why = reply.of_file(file_options.for_path(plan, path), whole)
+  if not r and core.dev then core.log.warn(("reply.file: %s: %s"):format(whole, WHY_NO_FILE[why])) end
   return r or reply.error(FILE_STATUS[why])
 end
 

@@ -56,13 +56,31 @@ local function name_hint(kind, otherwise)
   end
 end
 
+local METHODS_OF_OTHERS = { listen = true, run = true, serve = true, start = true } -- where a script starts its server
+
+local function method_hint(message)
+  local name = message:match("%(method '([^']*)'") or ""
+  if METHODS_OF_OTHERS[name] then return "the script ends with `return app`; spate dev serves it, at an address of yours with -l HOST:PORT" end
+  return name_hint("method", "that method does not exist: check its name against README's API")(message)
+end
+
+local MODULES = { sse = true, spate = true, json = true, reply = true, log = true }
+
+-- A module's function that is called as a method gets the module in place of its argument.
+local function dot_hint(message, marked)
+  if not marked or not (message:find(", got table", 1, true) or message:find("expected a table of fields", 1, true)) then return nil end
+  for module, name in marked:gmatch("%f[%w_](%l+):([%w_]+)") do
+    if MODULES[module] then return ("write %s.%s(...), with a dot: %s is a module"):format(module, name, module) end
+  end
+end
+
 local COLON = "object:method(...) hands the object to its method, object.method(...) does not"
 
 -- Parts of messages, the telling ones first.
 local HINTS = {
   { "(global 'io')", "a settings file is read without io and os" },
   { "(global 'os')", "a settings file is read without io and os" },
-  { "attempt to call a nil value (method", name_hint("method", "that method does not exist: check its name against README's API") },
+  { "attempt to call a nil value (method", method_hint },
   { "attempt to call a nil value (field", name_hint("field", "that function does not exist: check its name against README's API") },
   { "attempt to call a nil value (global", 'functions of the library come from require "spate" and require "spate.sse"' },
   { "attempt to index a nil value (global", "is a `local name = require ...` missing at the top?" },
@@ -70,6 +88,7 @@ local HINTS = {
   { "<eof>", "something that begins above this line has no end: a function, an if, a loop or a bracket" },
   { "error loading module", "that module's file is not Lua" },
   { "module '", module_hint },
+  { ", column ", nil }, -- JSON's complaints, which are not Lua's
   { " near '", "Lua cannot read this line; the mistake may be at the end of the one before" },
   { "nothing can wait while the script is loaded", "app:on_start(function() ... end) runs once the server does" },
   { "cannot wait inside a coroutine of your own", "for value in sse.wrap(fn) do ... end: what fn waits for, the task around it waits for" },
@@ -82,8 +101,10 @@ local HINTS = {
   { "expected seconds", "durations are seconds; 0.25 is a quarter of one" },
 }
 
--- What to do about it, or nil.
-function report.hint_of(message)
+-- What to do about it, or nil. `marked` is the line of the script where it happened, if it is known.
+function report.hint_of(message, marked)
+  local hint = dot_hint(message, marked)
+  if hint then return hint end
   for _, row in ipairs(HINTS) do
     if message:find(row[1], 1, true) then return type(row[2]) == "function" and row[2](message) or row[2] end
   end
@@ -161,7 +182,7 @@ function report.of(text, otherwise)
   if excerpt and #frames == 1 and frames[1]:sub(1, #where) == where then frames = {} end -- the excerpt shows it
   return {
     message = first, rest = rest, path = path, line = line, where = where, excerpt = excerpt,
-    hint = report.hint_of(message), traceback = frames,
+    hint = report.hint_of(message, excerpt and excerpt:match("  > ([^\n]*)")), traceback = frames,
   }
 end
 

@@ -17,6 +17,14 @@ function settings_file.exists(path)
   return f ~= nil, reason
 end
 
+-- True where the file can be read, else false and why not.
+function settings_file.is_script(path)
+  local f <close>, reason = io.open(path)
+  if not f then return false, reason end
+  local _, problem = f:read(0)
+  return problem == nil, problem and ("%s: %s"):format(path, problem)
+end
+
 -- The table that the file returns, or nil and a message.
 function settings_file.read(path)
   local chunk, err = loadfile(path, "t", safe_environment())

@@ -21,7 +21,7 @@ return function(arguments, native)
     if flags.workers and tostring(problem):find("^workers") then return USAGE, (problem:gsub("^workers", "-w")) end
     return CONFIG, ("%s: %s"):format(path, problem)
   end
-  local readable, reason = settings_file.exists(arguments.app)
+  local readable, reason = settings_file.is_script(arguments.app)
   if readable then return nil, arguments.app end
   return APP, ("cannot open %s; name the script: spate %s FILE.lua, or try `spate new .`"):format(reason, arguments.command)
 end

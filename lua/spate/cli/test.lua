@@ -18,6 +18,14 @@ local function take_options(arguments)
   return own, rest
 end
 
+-- What busted says where it finds no specs does not say what it looked for.
+local function explain_no_specs()
+  local has_language = pcall(require, "busted.languages.en")
+  local has_say, say = pcall(require, "say")
+  if not (has_language and has_say) then return end
+  say:set("output.no_test_files_match", "there are no specs: files such as spec/app_spec.lua, with '%s' in their names; `spate new` begins one")
+end
+
 local Exit = {} -- raised in place of ending the process
 
 -- busted, but that it returns where it would end the process, and calls itself what the user called.
@@ -76,6 +84,7 @@ local function run(rest, own)
   end
   local state = {}
   prepare_busted(state)
+  explain_no_specs()
   local session
   if own.coverage or own.loaded then
     package.loaded["busted.execute"] = nil

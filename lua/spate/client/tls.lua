@@ -24,9 +24,19 @@ local function is_for(certificate, host)
   return false
 end
 
+-- The file of the authorities that are trusted; nil and what to do where there is none.
+local function authorities()
+  local path = os.getenv("SSL_CERT_FILE") or AUTHORITIES
+  local f <close> = io.open(path)
+  if f then return path end
+  return nil, ("cannot read %s, the authorities to trust: apt install ca-certificates, or set SSL_CERT_FILE"):format(path)
+end
+
 local function shake_hands(tcp, host)
+  local trusted, problem = authorities()
+  if not trusted then return nil, problem end
   local connection, err = ssl.wrap(tcp, { mode = "client", protocol = "any", options = { "all", "no_sslv2", "no_sslv3", "no_tlsv1", "no_tlsv1_1" },
-    verify = "peer", cafile = os.getenv("SSL_CERT_FILE") or AUTHORITIES })
+    verify = "peer", cafile = trusted })
   if not connection then return nil, err end
   connection:sni(host)
   local ok, reason = connection:dohandshake()

@@ -81,6 +81,7 @@ function Look:read(path)
   local f <close>, reason = io.open(path)
   local source = f and f:read "a"
   if not source then return self:problem(path, nil, "cannot open " .. (reason or path)) end
+  source = source:gsub("^\xEF\xBB\xBF", ""):gsub("^#[^\n]*", "") -- as Lua reads files
   local chunk, err = load(source, "@" .. path)
   self.files[path] = chunk or false
   if chunk then
