@@ -85,6 +85,7 @@ local HINTS = {
   { "attempt to call a nil value (global", 'functions of the library come from require "spate" and require "spate.sse"' },
   { "attempt to index a nil value (global", "is a `local name = require ...` missing at the top?" },
   { "end it with `return app`", "the last line of the script is `return app`" },
+  { "<eof> expected near", "an `end` too many, or something behind `return`: nothing may follow it" },
   { "<eof>", "something that begins above this line has no end: a function, an if, a loop or a bracket" },
   { "error loading module", "that module's file is not Lua" },
   { "module '", module_hint },
