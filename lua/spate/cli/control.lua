@@ -69,7 +69,9 @@ function commands.reload(native, server)
     print(("reloaded: %s"):format(server.app))
     return 0
   end
-  return FAILED, ok and (text:gsub("\n+$", "")) or "the server has not answered"
+  if not ok then return FAILED, "the server has not answered" end
+  io.stderr:write("spate: ", (text:gsub("\n*$", "\n"))) -- as the server reports it, with its lines
+  return FAILED
 end
 
 function commands.stop(native, server)
