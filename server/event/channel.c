@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The lock of a channel is held for an encoding and a few pointers, never across a call into Lua or I/O, and
-// never together with another channel's. Only the thread of its worker touches a list of subscribers, so that
-// the fan-out itself runs unlocked.
+// never together with another channel's but the source's of a derived one, which comes second. Only the
+// thread of its worker touches a list of subscribers, so that the fan-out itself runs unlocked.
 #include "event/channel.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ struct channel *channel_new(struct broker *b, struct span name, const struct cha
   c->broker = b, c->options = *o, c->epoch = epoch, c->left_at = now;
   atomic_init(&c->refs, 1);
   pthread_mutex_init(&c->lock, NULL);
-  list_init(&c->members);
+  members_init(&c->members, epoch ^ (uintptr_t)c);
   history_init(&c->history, o->history, o->history_bytes, o->ttl);
   return c;
 }
@@ -35,13 +35,6 @@ struct channel *channel_ref(struct channel *c) {
   return c;
 }
 
-static void free_member(struct member *m) {
-  list_remove(&m->link);
-  free(m->id);
-  free(m->meta);
-  free(m);
-}
-
 static void drop_pending(struct outlet *o) {
   for (size_t i = 0; i < o->pending_count; i++) event_unref(o->pending[i]);
   o->pending_count = 0;
@@ -56,7 +49,7 @@ void channel_unref(struct channel *c) {
     free(o->pending);
     free(o);
   }
-  while (!list_empty(&c->members)) free_member(container_of(c->members.next, struct member, link));
+  members_deinit(&c->members);
   atomic_fetch_sub(&c->broker->bytes, (long)c->history.bytes);
   atomic_fetch_sub(&c->broker->events, (long)c->history.count);
   history_deinit(&c->history);
@@ -297,14 +290,6 @@ size_t channel_history(struct channel *c, long n, double now, struct event ***ev
   return count;
 }
 
-static struct member *find_member(struct channel *c, struct span id) {
-  list_each (node, &c->members) {
-    struct member *m = container_of(node, struct member, link);
-    if (span_equal(span_of(m->id), id)) return m;
-  }
-  return NULL;
-}
-
 // With the lock held: an event that says who came or went.
 static void tell(struct channel *c, const struct sse_fields *fields, uint64_t key, double now) {
   char id[CHANNEL_ID_MAX];
@@ -317,27 +302,14 @@ static void tell(struct channel *c, const struct sse_fields *fields, uint64_t ke
 void channel_join(struct channel *c, struct span id, struct span meta, const struct sse_fields *fields,
                   uint64_t key, double now) {
   pthread_mutex_lock(&c->lock);
-  struct member *m = find_member(c, id);
-  if (!m) {
-    m = xcalloc(1, sizeof *m);
-    m->id = xstrndup(id.bytes, id.len), m->meta = xstrndup(meta.bytes, meta.len);
-    list_append(&c->members, &m->link);
-    c->member_count++;
-    tell(c, fields, key, now);
-  }
-  m->count++;
+  if (members_join(&c->members, id, meta)) tell(c, fields, key, now);
   pthread_mutex_unlock(&c->lock);
 }
 
 void channel_leave(struct channel *c, struct span id, const struct sse_fields *fields, uint64_t key,
                    double now) {
   pthread_mutex_lock(&c->lock);
-  struct member *m = find_member(c, id);
-  if (m && --m->count == 0) {
-    free_member(m);
-    c->member_count--;
-    tell(c, fields, key, now);
-  }
+  if (members_leave(&c->members, id)) tell(c, fields, key, now);
   pthread_mutex_unlock(&c->lock);
 }
 
@@ -358,7 +330,7 @@ double channel_lonely(struct channel *c, double now) {
 bool channel_is_empty(struct channel *c, double now) {
   pthread_mutex_lock(&c->lock);
   expire(c, now);
-  bool empty = !c->subscriber_count && !c->member_count && !c->history.count;
+  bool empty = !c->subscriber_count && !c->members.count && !c->history.count;
   pthread_mutex_unlock(&c->lock);
   return empty;
 }
@@ -372,12 +344,8 @@ size_t channel_subscribers(struct channel *c) {
 
 size_t channel_members(struct channel *c, struct buf *out) {
   pthread_mutex_lock(&c->lock);
-  list_each (node, &c->members) {
-    struct member *m = container_of(node, struct member, link);
-    buf_append(out, m->id, strlen(m->id) + 1);
-    buf_append(out, m->meta, strlen(m->meta) + 1);
-  }
-  size_t count = c->member_count;
+  members_list(&c->members, out);
+  size_t count = c->members.count;
   pthread_mutex_unlock(&c->lock);
   return count;
 }

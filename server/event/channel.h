@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "event/history.h"
+#include "event/members.h"
 #include "event/sse.h"
 #include "loop/inbox.h"
 
@@ -52,12 +53,6 @@ struct outlet {
   bool posted, lost; // behind the lock
 };
 
-struct member {
-  struct list link;
-  unsigned count;  // how often it has joined
-  char *id, *meta; // meta: JSON
-};
-
 struct channel {
   struct map_node node;
   struct broker *broker;
@@ -66,8 +61,8 @@ struct channel {
   struct channel_options options;
   struct history history;
   struct outlet *outlets;
-  struct list members;
-  size_t subscriber_count, member_count;
+  struct members members;
+  size_t subscriber_count;
   uint64_t seq, epoch;
   double left_at;         // when the last subscriber went, or it was made
   struct channel *source; // of a derived one, whose numbers it has; else NULL

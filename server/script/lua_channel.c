@@ -1,22 +1,17 @@
 // SPDX-License-Identifier: MIT
-// A channel's handle holds a reference to it; a subscription's userdata holds its feed until a stream takes
-// that over, or a task reads it to its end. What users see around this is lua/spate/channel.lua.
+// A channel's handle holds a reference to it. What users see around this is lua/spate/channel.lua.
 #include "script/lua_channel.h"
 #include <lauxlib.h>
-#include <math.h>
 #include <stdlib.h>
 #include "event/broker.h"
-#include "event/event_text.h"
 #include "script/class.h"
-#include "script/exchange.h"
 #include "script/lua_event.h"
-#include "script/task.h"
+#include "script/lua_subscription.h"
 #include "script/vm.h"
-#include "serve/feed.h"
 
-static const char CHANNEL[] = "spate.channel", SUBSCRIPTION[] = "spate.subscription";
+static const char CHANNEL[] = "spate.channel";
 
-static struct channel *check_channel(lua_State *L) {
+struct channel *channel_check(lua_State *L) {
   struct channel *c = *(struct channel **)luaL_checkudata(L, 1, CHANNEL);
   if (!c)
     raise_error(L, "the channel has been collected: a finalizer may run after those of what it refers to");
@@ -37,7 +32,7 @@ static struct span check_name(lua_State *L, int index, const char *what) {
   return s;
 }
 
-static struct channel **new_handle(lua_State *L) {
+struct channel **channel_push_handle(lua_State *L) {
   struct channel **box = lua_newuserdatauv(L, sizeof *box, 0);
   *box = NULL;
   luaL_setmetatable(L, CHANNEL);
@@ -61,7 +56,7 @@ static int open_channel(lua_State *L) {
                               .ttl = number_field(L, "ttl"),
                               .queue = (size_t)number_field(L, "queue"),
                               .on_full = (enum on_full)number_field(L, "on_full")};
-  struct channel **box = new_handle(L);
+  struct channel **box = channel_push_handle(L);
   bool created;
   *box = broker_open(vm->service->broker, name, &o, vm->loop->now, clock_wall(vm->loop->clock), &created);
   if (!*box) return push_failure(L, "full");
@@ -72,7 +67,7 @@ static int open_channel(lua_State *L) {
 // core.find_channel(name): handle or nil.
 static int find_channel(lua_State *L) {
   struct span name = check_name(L, 1, "channel name");
-  struct channel **box = new_handle(L);
+  struct channel **box = channel_push_handle(L);
   *box = broker_find(vm_of(L)->service->broker, name);
   if (!*box) lua_pushnil(L);
   return 1;
@@ -109,7 +104,7 @@ static bool is_too_large(lua_State *L, size_t len) {
 
 // channel:publish(event [, key [, seq]]): its id; nil and "full", "finished" or "too large".
 static int publish(lua_State *L) {
-  struct channel *c = check_channel(L);
+  struct channel *c = channel_check(L);
   struct sse_fields f;
   char digits[NUMBER_MAX], id[CHANNEL_ID_MAX] = "";
   uint64_t seq = (uint64_t)luaL_optinteger(L, 4, 0);
@@ -128,7 +123,7 @@ static int publish(lua_State *L) {
 
 // channel:finish([event]): true; nil and "finished" where it was, or "too large".
 static int finish(lua_State *L) {
-  struct channel *c = check_channel(L);
+  struct channel *c = channel_check(L);
   struct sse_fields f;
   char digits[NUMBER_MAX];
   bool has_event = !lua_isnoneornil(L, 2);
@@ -138,54 +133,6 @@ static int finish(lua_State *L) {
   if (channel_finish(c, has_event ? &f : NULL, now_of(L)) != PUBLISH_OK) return push_failure(L, "finished");
   lua_pushboolean(L, 1);
   return 1;
-}
-
-// channel:subscribe(after or nil, newest events wanted, -1: all [, queue]): a subscription, of a queue other
-// than the channel's.
-static int subscribe(lua_State *L) {
-  struct channel *c = check_channel(L);
-  struct span after = {0};
-  if (!lua_isnoneornil(L, 2)) after.bytes = luaL_checklstring(L, 2, &after.len);
-  long last = (long)luaL_checkinteger(L, 3);
-  size_t queue = (size_t)luaL_optinteger(L, 4, 0);
-  struct vm *vm = vm_of(L);
-  if (!vm->is_attached)
-    return raise_error(
-        L, "channel:subscribe: nothing can subscribe while the script is loaded; do it in a handler");
-  struct feed **box = lua_newuserdatauv(L, sizeof *box, 0);
-  *box = NULL;
-  luaL_setmetatable(L, SUBSCRIPTION);
-  *box = feed_new(vm->service, c, after, last);
-  list_append(&vm->feeds, &(*box)->held);
-  if (queue) (*box)->queue_max = queue, (*box)->on_full = ON_FULL_DISCONNECT;
-  return 1;
-}
-
-// Pushes the lines of data, which come last in an event, as one text.
-static void push_lines(lua_State *L, struct event_text_reader *r, struct span line) {
-  luaL_Buffer text;
-  struct span name;
-  luaL_buffinitsize(L, &text, line.len + r->rest.len);
-  luaL_addlstring(&text, line.bytes, line.len);
-  while (event_text_next(r, &name, &line)) {
-    luaL_addchar(&text, '\n');
-    luaL_addlstring(&text, line.bytes, line.len);
-  }
-  luaL_pushresult(&text);
-}
-
-// Pushes an encoded event as a table of its fields.
-static void push_event(lua_State *L, const struct event *e) {
-  struct event_text_reader r = event_text_of(e);
-  struct span name, value;
-  lua_createtable(L, 0, 3);
-  while (event_text_next(&r, &name, &value)) {
-    lua_pushlstring(L, name.bytes, name.len);
-    if (span_equal(name, SPAN("data"))) push_lines(L, &r, value);
-    else if (span_equal(name, SPAN("retry"))) lua_pushnumber(L, strtod(value.bytes, NULL) / 1e3);
-    else lua_pushlstring(L, value.bytes, value.len);
-    lua_settable(L, -3);
-  }
 }
 
 // References that outlive an error while they are made into tables.
@@ -207,7 +154,7 @@ static int collect_events(lua_State *L) {
 
 // channel:history(n; -1: all): a list of events as tables, oldest first.
 static int history(lua_State *L) {
-  struct channel *c = check_channel(L);
+  struct channel *c = channel_check(L);
   struct event **events;
   long n = (long)luaL_optinteger(L, 2, -1);
   luaL_checkstack(L, 8, NULL);
@@ -218,7 +165,7 @@ static int history(lua_State *L) {
   box->count = channel_history(c, n, now_of(L), &events);
   box->events = events;
   for (size_t i = 0; i < box->count; i++) {
-    push_event(L, box->events[i]);
+    event_push(L, box->events[i]);
     lua_rawseti(L, -3, (lua_Integer)i + 1);
   }
   drop_events(box);
@@ -227,24 +174,24 @@ static int history(lua_State *L) {
 }
 
 static int subscriber_count(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)channel_subscribers(check_channel(L)));
+  lua_pushinteger(L, (lua_Integer)channel_subscribers(channel_check(L)));
   return 1;
 }
 
 static int sequence(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)channel_seq(check_channel(L)));
+  lua_pushinteger(L, (lua_Integer)channel_seq(channel_check(L)));
   return 1;
 }
 
 static int skip(lua_State *L) {
-  channel_skip(check_channel(L), (uint64_t)luaL_checkinteger(L, 2));
+  channel_skip(channel_check(L), (uint64_t)luaL_checkinteger(L, 2));
   return 0;
 }
 
 // channel:join(id, event, key, meta as JSON) and channel:leave(id, event, key): the event is published where
 // the member is new, or was the last of its id.
 static int join(lua_State *L) {
-  struct channel *c = check_channel(L);
+  struct channel *c = channel_check(L);
   struct span id = check_name(L, 2, "channel:join"), meta;
   struct sse_fields f;
   char digits[NUMBER_MAX];
@@ -258,7 +205,7 @@ static int join(lua_State *L) {
 }
 
 static int leave(lua_State *L) {
-  struct channel *c = check_channel(L);
+  struct channel *c = channel_check(L);
   struct span id = check_name(L, 2, "channel:leave");
   struct sse_fields f;
   char digits[NUMBER_MAX];
@@ -270,13 +217,13 @@ static int leave(lua_State *L) {
 }
 
 static int is_finished(lua_State *L) {
-  lua_pushboolean(L, channel_is_finished(check_channel(L)));
+  lua_pushboolean(L, channel_is_finished(channel_check(L)));
   return 1;
 }
 
 // channel:lonely(): seconds since the last subscriber went; nil where there is one.
 static int lonely(lua_State *L) {
-  double seconds = channel_lonely(check_channel(L), now_of(L));
+  double seconds = channel_lonely(channel_check(L), now_of(L));
   if (seconds < 0) lua_pushnil(L);
   else lua_pushnumber(L, seconds);
   return 1;
@@ -284,7 +231,7 @@ static int lonely(lua_State *L) {
 
 // channel:members(): a flat list of ids and metas as JSON.
 static int members(lua_State *L) {
-  struct channel *c = check_channel(L);
+  struct channel *c = channel_check(L);
   struct buf *text = push_buf(L);
   size_t n = channel_members(c, text), at = 0;
   lua_createtable(L, (int)MIN(n, 1000u) * 2, 0);
@@ -297,109 +244,16 @@ static int members(lua_State *L) {
   return 1;
 }
 
-static struct feed **check_subscription(lua_State *L, int index) {
-  return luaL_checkudata(L, index, SUBSCRIPTION);
-}
-
-static void wake_readers(struct feed *f) {
-  for (struct list *node; (node = list_shift(&f->readers));)
-    task_wake(container_of(node, struct task, wait_link));
-}
-
-// A reader that fell behind: its client is cut off as any slow one.
-static void give_up(struct feed *f, struct task *t) {
-  f->lost = false, f->finished = true;
-  if (t->exchange && t->exchange->stream) stream_give_up(t->exchange->stream);
-  else counter_add(&f->service->counters.slow_total, 1);
-}
-
-// subscription:next(): the next event as a table, waiting for it; nil at the end. Its upvalue is the
-// subscription.
-static int next_event(lua_State *L, int status, lua_KContext context) {
-  (void)status, (void)context;
-  struct feed *f = *(struct feed **)lua_touserdata(L, lua_upvalueindex(1));
-  lua_settop(L, 0);
-  if (!f) return 0;
-  struct event *e = feed_peek(f);
-  if (e) {
-    push_event(L, e);
-    event_unref(feed_take(f));
-    return 1;
-  }
-  struct task *t = task_check(L, "subscription");
-  if (f->lost) give_up(f, t);
-  if (f->finished && !t->cancelled) return 0;
-  f->on_news = wake_readers;
-  list_append(&f->readers, &t->wait_link);
-  return task_wait(L, t, INFINITY, 0, next_event);
-}
-
-static int subscription_next(lua_State *L) { return next_event(L, LUA_OK, 0); }
-
-// core.reader(subscription): its next() as a function.
-static int reader(lua_State *L) {
-  check_subscription(L, 1);
-  lua_settop(L, 1);
-  lua_pushcclosure(L, subscription_next, 1);
-  return 1;
-}
-
-static int subscription_close(lua_State *L) {
-  struct feed **box = check_subscription(L, 1);
-  struct feed *f = *box;
-  *box = NULL;
-  if (f && f->on_news) f->on_news(f);
-  feed_free(f);
-  return 0;
-}
-
-// core.is_over(subscription): true where nothing is to come.
-static int is_over(lua_State *L) {
-  struct feed *f = *check_subscription(L, 1);
-  lua_pushboolean(L, !f || feed_is_over(f));
-  return 1;
-}
-
-// core.waiting(subscription): how many events it has already.
-static int waiting(lua_State *L) {
-  struct feed *f = *check_subscription(L, 1);
-  lua_pushinteger(L, f ? (lua_Integer)f->count : 0);
-  return 1;
-}
-
-// core.derive_channel(source, subscription): a channel for what is made of the source's events that the
-// subscription has and will have.
-static int derive_channel(lua_State *L) {
-  struct channel *source = check_channel(L), **box = new_handle(L);
-  const struct feed *f = *check_subscription(L, 2);
-  if (!f) return raise_error(L, "the subscription is closed");
-  const struct event *first = feed_peek(f);
-  *box = channel_derive(source, first ? first->seq - 1 : f->subscriber.last_seq, now_of(L));
-  return 1;
-}
-
 // core.remove_channel(handle): out of the broker, whatever it holds.
 static int remove_channel(lua_State *L) {
-  broker_remove(vm_of(L)->service->broker, check_channel(L));
-  return 0;
-}
-
-// core.attach(req, subscription): what comes goes to the request's open stream, without Lua, after its task
-// has ended.
-static int attach(lua_State *L) {
-  struct exchange *ex = exchange_check(L, 1);
-  struct feed **box = check_subscription(L, 2), *f = *box;
-  if (!f || !ex || !ex->stream || ex->stream->state != STREAM_OPEN) return 0;
-  *box = NULL;
-  ex->detached = true;
-  feed_attach(f, ex->stream);
+  broker_remove(vm_of(L)->service->broker, channel_check(L));
   return 0;
 }
 
 void channel_open(lua_State *L) {
   static const luaL_Reg channel_methods[] = {{"publish", publish},
                                              {"finish", finish},
-                                             {"subscribe", subscribe},
+                                             {"subscribe", channel_subscription},
                                              {"history", history},
                                              {"seq", sequence},
                                              {"count", subscriber_count},
@@ -410,18 +264,12 @@ void channel_open(lua_State *L) {
                                              {"is_finished", is_finished},
                                              {"members", members},
                                              {NULL, NULL}};
-  static const luaL_Reg subscription_methods[] = {{"close", subscription_close}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"channel", open_channel},
                                        {"find_channel", find_channel},
-                                       {"derive_channel", derive_channel},
-                                       {"attach", attach},
-                                       {"is_over", is_over},
-                                       {"waiting", waiting},
                                        {"remove_channel", remove_channel},
-                                       {"reader", reader},
                                        {NULL, NULL}};
   class_new(L, CHANNEL, channel_methods, collect_channel);
-  class_new(L, SUBSCRIPTION, subscription_methods, subscription_close);
   class_new(L, "spate.events", NULL, collect_events);
   luaL_setfuncs(L, functions, 0);
+  subscription_open(L);
 }

@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Channels and subscriptions for the library.
+// Channels for the library.
 #pragma once
 #include <lua.h>
 
-// Adds channel, find_channel, derive_channel, attach, is_over to the table on top of the stack and registers
-// the metatables.
+struct channel;
+
+// Puts the functions for channels and subscriptions into the table on top of the stack and registers their
+// metatables.
 void channel_open(lua_State *L);
+
+// The channel whose handle is argument 1; raises where it is none.
+struct channel *channel_check(lua_State *L);
+
+// Pushes a handle; what is put into it is unreferenced with it.
+struct channel **channel_push_handle(lua_State *L);

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+// A subscription's userdata holds its feed until a stream takes that over, or a task reads it to its end.
+#include "script/lua_subscription.h"
+#include <lauxlib.h>
+#include <math.h>
+#include <stdlib.h>
+#include "event/event_text.h"
+#include "script/class.h"
+#include "script/exchange.h"
+#include "script/lua_channel.h"
+#include "script/task.h"
+#include "script/vm.h"
+#include "serve/feed.h"
+
+static const char SUBSCRIPTION[] = "spate.subscription";
+
+int channel_subscription(lua_State *L) {
+  struct channel *c = channel_check(L);
+  struct span after = {0};
+  if (!lua_isnoneornil(L, 2)) after.bytes = luaL_checklstring(L, 2, &after.len);
+  long last = (long)luaL_checkinteger(L, 3);
+  size_t queue = (size_t)luaL_optinteger(L, 4, 0);
+  struct vm *vm = vm_of(L);
+  if (!vm->is_attached)
+    return raise_error(
+        L, "channel:subscribe: nothing can subscribe while the script is loaded; do it in a handler");
+  struct feed **box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = NULL;
+  luaL_setmetatable(L, SUBSCRIPTION);
+  *box = feed_new(vm->service, c, after, last);
+  list_append(&vm->feeds, &(*box)->held);
+  if (queue) (*box)->queue_max = queue, (*box)->on_full = ON_FULL_DISCONNECT;
+  return 1;
+}
+
+// Pushes the lines of data, which come last in an event, as one text.
+static void push_lines(lua_State *L, struct event_text_reader *r, struct span line) {
+  luaL_Buffer text;
+  struct span name;
+  luaL_buffinitsize(L, &text, line.len + r->rest.len);
+  luaL_addlstring(&text, line.bytes, line.len);
+  while (event_text_next(r, &name, &line)) {
+    luaL_addchar(&text, '\n');
+    luaL_addlstring(&text, line.bytes, line.len);
+  }
+  luaL_pushresult(&text);
+}
+
+void event_push(lua_State *L, const struct event *e) {
+  struct event_text_reader r = event_text_of(e);
+  struct span name, value;
+  lua_createtable(L, 0, 3);
+  while (event_text_next(&r, &name, &value)) {
+    lua_pushlstring(L, name.bytes, name.len);
+    if (span_equal(name, SPAN("data"))) push_lines(L, &r, value);
+    else if (span_equal(name, SPAN("retry"))) lua_pushnumber(L, strtod(value.bytes, NULL) / 1e3);
+    else lua_pushlstring(L, value.bytes, value.len);
+    lua_settable(L, -3);
+  }
+}
+
+static struct feed **check_subscription(lua_State *L, int index) {
+  return luaL_checkudata(L, index, SUBSCRIPTION);
+}
+
+static void wake_readers(struct feed *f) {
+  for (struct list *node; (node = list_shift(&f->readers));)
+    task_wake(container_of(node, struct task, wait_link));
+}
+
+// A reader that fell behind: its client is cut off as any slow one.
+static void give_up(struct feed *f, struct task *t) {
+  f->lost = false, f->finished = true;
+  if (t->exchange && t->exchange->stream) stream_give_up(t->exchange->stream);
+  else counter_add(&f->service->counters.slow_total, 1);
+}
+
+// subscription:next(): the next event as a table, waiting for it; nil at the end. Its upvalue is the
+// subscription.
+static int next_event(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  struct feed *f = *(struct feed **)lua_touserdata(L, lua_upvalueindex(1));
+  lua_settop(L, 0);
+  if (!f) return 0;
+  struct event *e = feed_peek(f);
+  if (e) {
+    event_push(L, e);
+    event_unref(feed_take(f));
+    return 1;
+  }
+  struct task *t = task_check(L, "subscription");
+  if (f->lost) give_up(f, t);
+  if (f->finished && !t->cancelled) return 0;
+  f->on_news = wake_readers;
+  list_append(&f->readers, &t->wait_link);
+  return task_wait(L, t, INFINITY, 0, next_event);
+}
+
+static int subscription_next(lua_State *L) { return next_event(L, LUA_OK, 0); }
+
+// core.reader(subscription): its next() as a function.
+static int reader(lua_State *L) {
+  check_subscription(L, 1);
+  lua_settop(L, 1);
+  lua_pushcclosure(L, subscription_next, 1);
+  return 1;
+}
+
+static int subscription_close(lua_State *L) {
+  struct feed **box = check_subscription(L, 1);
+  struct feed *f = *box;
+  *box = NULL;
+  if (f && f->on_news) f->on_news(f);
+  feed_free(f);
+  return 0;
+}
+
+// core.is_over(subscription): true where nothing is to come.
+static int is_over(lua_State *L) {
+  struct feed *f = *check_subscription(L, 1);
+  lua_pushboolean(L, !f || feed_is_over(f));
+  return 1;
+}
+
+// core.waiting(subscription): how many events it has already.
+static int waiting(lua_State *L) {
+  struct feed *f = *check_subscription(L, 1);
+  lua_pushinteger(L, f ? (lua_Integer)f->count : 0);
+  return 1;
+}
+
+// core.derive_channel(source, subscription): a channel for what is made of the source's events that the
+// subscription has and will have.
+static int derive_channel(lua_State *L) {
+  struct channel *source = channel_check(L), **box = channel_push_handle(L);
+  const struct feed *f = *check_subscription(L, 2);
+  if (!f) return raise_error(L, "the subscription is closed");
+  const struct event *first = feed_peek(f);
+  *box = channel_derive(source, first ? first->seq - 1 : f->subscriber.last_seq, vm_of(L)->loop->now);
+  return 1;
+}
+
+// core.attach(req, subscription): what comes goes to the request's open stream, without Lua, after its task
+// has ended.
+static int attach(lua_State *L) {
+  struct exchange *ex = exchange_check(L, 1);
+  struct feed **box = check_subscription(L, 2), *f = *box;
+  if (!f || !ex || !ex->stream || ex->stream->state != STREAM_OPEN) return 0;
+  *box = NULL;
+  ex->detached = true;
+  feed_attach(f, ex->stream);
+  return 0;
+}
+
+void subscription_open(lua_State *L) {
+  static const luaL_Reg methods[] = {{"close", subscription_close}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"derive_channel", derive_channel},
+                                       {"attach", attach},
+                                       {"is_over", is_over},
+                                       {"waiting", waiting},
+                                       {"reader", reader},
+                                       {NULL, NULL}};
+  class_new(L, SUBSCRIPTION, methods, subscription_close);
+  luaL_setfuncs(L, functions, 0);
+}
