@@ -1,51 +1,25 @@
 // SPDX-License-Identifier: MIT
-// The way out: a queue of references to immutable bytes, written by one writev per turn. Whoever produces may
-// go on until stream_is_full and then waits for on_drain, so a client that reads slowly costs its queue and
-// no more. The timer is lazy: it is armed for the earliest thing that could be due and looks when it fires.
+// An answer's head and its end. The timer is lazy: it is armed for the earliest thing that could be due and
+// looks when it fires.
 #include "serve/stream.h"
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
-#include <sys/uio.h>
-#include "base/log.h"
 #include "base/mem.h"
 #include "event/sse.h"
 #include "serve/access.h"
 #include "serve/conn.h"
 #include "serve/feed.h"
 #include "serve/file_body.h"
+#include "serve/stream_queue.h"
 
-enum {
-  IOV_MAX_PER_WRITE = 256,
-  FILE_LEAD = 16 << 10 // bytes of a file that go out with the head: a small one costs one write
-};
-static const double SLOWEST = 512; // bytes per second that a client is to take while more wait
-static const double EARLY = 1e-6;  // a timer may fire this much before the sum of two times says
-
-static struct service *service_of(const struct stream *s) { return s->conn->service; }
+enum { FILE_LEAD = 16 << 10 };    // bytes of a file that go out with the head: a small one costs one write
+static const double EARLY = 1e-6; // a timer may fire this much before the sum of two times says
 
 const char *close_reason_name(enum close_reason r) {
   static const char *const names[] = {"finished",      "client_closed", "error", "timeout",
                                       "slow_consumer", "shutdown",      "reload"};
   return names[r];
-}
-
-// The bytes of an event that this stream sends: with the chunk's frame, or bare.
-static struct iovec slice_of(const struct stream *s, struct event *e) {
-  if (s->framing == FRAMING_CHUNKED) return (struct iovec){e->bytes, e->len};
-  return (struct iovec){e->bytes + e->bare_at, e->bare_len};
-}
-
-static void enqueue(struct stream *s, struct event *e) {
-  if (s->queue_count == s->queue_cap) {
-    s->queue_cap *= 2;
-    struct event **old = s->queue == s->few ? NULL : s->queue;
-    s->queue = xrealloc(old, s->queue_cap * sizeof *s->queue);
-    if (!old) memcpy(s->queue, s->few, sizeof s->few);
-  }
-  s->queue[s->queue_count++] = e;
-  s->queued_bytes += slice_of(s, e).iov_len;
-  if (list_empty(&s->dirty) && !s->blocked) list_append(&service_of(s)->dirty, &s->dirty);
 }
 
 // When the time that was set for it is over; until it is an event stream it has all the time.
@@ -55,18 +29,18 @@ static double end_of(const struct stream *s) {
 
 static double next_deadline(const struct stream *s) {
   double at = s->keep_alive > 0 && s->state == STREAM_OPEN ? s->last_sent + (double)s->keep_alive : INFINITY;
-  double stall = s->blocked ? s->marked_at + service_of(s)->settings->timeouts.send : INFINITY;
+  double stall = s->blocked ? s->marked_at + stream_service(s)->settings->timeouts.send : INFINITY;
   return MIN(MIN(at, stall), end_of(s));
 }
 
-static void watch(struct stream *s) {
+void stream_watch(struct stream *s) {
   double at = next_deadline(s);
   if (!s->leaving && at < INFINITY && (!timer_is_armed(&s->timer) || at < s->timer.deadline))
-    loop_arm(service_of(s)->loop, &s->timer, at);
+    loop_arm(stream_service(s)->loop, &s->timer, at);
 }
 
 void stream_give_up(struct stream *s) {
-  counter_add(&service_of(s)->counters.slow_total, 1);
+  counter_add(&stream_service(s)->counters.slow_total, 1);
   conn_close(s->conn, REASON_SLOW_CONSUMER, true);
 }
 
@@ -77,9 +51,9 @@ static void end_and_tell(struct stream *s, enum close_reason reason, bool cut) {
 }
 
 static void send_retry(struct stream *s) {
-  double factor = 1 + service_random(service_of(s));
+  double factor = 1 + service_random(stream_service(s));
   struct sse_fields retry = SSE_NO_FIELDS;
-  retry.retry_ms = (int64_t)(service_of(s)->settings->shutdown.retry * factor * 1e3);
+  retry.retry_ms = (int64_t)(stream_service(s)->settings->shutdown.retry * factor * 1e3);
   stream_send(s, sse_encode(&retry, sse_length(&retry)));
 }
 
@@ -91,19 +65,19 @@ static void leave(struct stream *s) {
 }
 
 static void send_comment(struct stream *s) {
-  s->last_sent = service_of(s)->loop->now;
-  enqueue(s, event_ref(s->comment));
+  s->last_sent = stream_service(s)->loop->now;
+  stream_enqueue(s, event_ref(s->comment));
 }
 
 static void on_timer(struct timer *t) {
   struct stream *s = container_of(t, struct stream, timer);
-  double now = service_of(s)->loop->now + EARLY;
+  double now = stream_service(s)->loop->now + EARLY;
   if (s->leaving) {
     s->leaving = false;
     if (s->state == STREAM_OPEN) leave(s);
   }
   if (end_of(s) <= now) end_and_tell(s, REASON_TIMEOUT, false);
-  if (s->blocked && s->marked_at + service_of(s)->settings->timeouts.send <= now) {
+  if (s->blocked && s->marked_at + stream_service(s)->settings->timeouts.send <= now) {
     stream_give_up(s);
     return;
   }
@@ -111,7 +85,7 @@ static void on_timer(struct timer *t) {
     if (!s->queue_count) send_comment(s);
     else s->last_sent = now - EARLY; // blocked: the stall will end it, a comment would only wait too
   }
-  watch(s);
+  stream_watch(s);
 }
 
 static void mark_proxied(const struct conn *c, struct request *r) {
@@ -136,23 +110,17 @@ struct stream *stream_new(struct conn *c, struct request *r) {
   return s;
 }
 
-static void drop_queue(struct stream *s) {
-  for (uint32_t i = 0; i < s->queue_count; i++) event_unref(s->queue[i]);
-  if (s->queue != s->few) free(s->queue);
-  s->queue_count = 0;
-}
-
 void stream_free(struct stream *s, enum close_reason reason) {
-  loop_disarm(service_of(s)->loop, &s->timer);
+  loop_disarm(stream_service(s)->loop, &s->timer);
   list_remove(&s->dirty);
-  if (s->is_sse) counter_add(&service_of(s)->counters.streams_open, -1);
+  if (s->is_sse) counter_add(&stream_service(s)->counters.streams_open, -1);
   access_closed(s, reason);
   const struct service_ops *above = s->conn->service->ops;
   if (above->on_end) above->on_end(s, reason);
   if (s->ops) s->ops->on_gone(s, reason);
   feed_free(s->feed);
   file_body_free(s->file);
-  drop_queue(s);
+  stream_drop_queue(s);
   event_unref(s->comment);
   buf_deinit(&s->body);
   request_free(s->request);
@@ -173,7 +141,7 @@ static void send_head(struct stream *s, struct response *head, struct span body)
   struct event *e = event_new(out->len + body.len);
   memcpy(e->bytes, out->bytes, out->len);
   if (body.len) memcpy(e->bytes + out->len, body.bytes, body.len);
-  enqueue(s, e);
+  stream_enqueue(s, e);
 }
 
 void stream_reply(struct stream *s, int status, const struct field *fields, size_t count, struct span body) {
@@ -191,7 +159,7 @@ void stream_reply(struct stream *s, int status, const struct field *fields, size
 
 // A stream that comes too late to be told to leave with the others leaves at once.
 static bool leave_if_late(struct stream *s) {
-  const struct service *service = service_of(s);
+  const struct service *service = stream_service(s);
   bool is_old = s->generation <= service->left_generation;
   if (is_old) stream_leave(s, 0, REASON_RELOAD);
   else if (service->draining && s->is_sse) stream_leave(s, 0, REASON_SHUTDOWN);
@@ -203,7 +171,7 @@ static bool open_body(struct stream *s, struct response *head, bool is_sse) {
   bool none = has_no_body(head->status) || s->request->method == METHOD_HEAD;
   if (none) head->framing = FRAMING_NONE;
   s->state = STREAM_OPEN, s->is_sse = is_sse && !none;
-  s->last_sent = service_of(s)->loop->now;
+  s->last_sent = stream_service(s)->loop->now;
   send_head(s, head, SPAN(""));
   buf_deinit(&s->body);
   if (none) s->state = STREAM_ENDED;
@@ -231,13 +199,13 @@ void stream_write(struct stream *s, struct span bytes) {
   s->length_left -= s->framing == FRAMING_LENGTH ? bytes.len : 0;
   struct event *e = event_new_framed(bytes.len, &out);
   memcpy(out, bytes.bytes, bytes.len);
-  s->last_sent = service_of(s)->loop->now;
-  enqueue(s, e);
+  s->last_sent = stream_service(s)->loop->now;
+  stream_enqueue(s, e);
 }
 
 void stream_reply_file(struct stream *s, int status, const struct field *fields, size_t count,
                        struct file_body *body) {
-  char *lead = service_of(s)->scratch;
+  char *lead = stream_service(s)->scratch;
   bool is_head = s->request->method == METHOD_HEAD;
   struct response head = {.status = status,
                           .framing = is_head ? FRAMING_NONE : FRAMING_LENGTH,
@@ -261,201 +229,40 @@ void stream_open(struct stream *s, int status, const struct field *fields, size_
   struct response head = {.status = status, .fields = fields, .field_count = count};
   head.framing = s->request->minor ? FRAMING_CHUNKED : FRAMING_CLOSE;
   if (!open_body(s, &head, is_sse) || !is_sse) return;
-  counter_add(&service_of(s)->counters.streams_open, 1);
-  counter_add(&service_of(s)->counters.streams_total, 1);
+  counter_add(&stream_service(s)->counters.streams_open, 1);
+  counter_add(&stream_service(s)->counters.streams_total, 1);
   access_opened(s);
-  if (!leave_if_late(s)) watch(s);
+  if (!leave_if_late(s)) stream_watch(s);
 }
 
 void stream_keep_alive(struct stream *s, double interval, struct event *comment) {
   event_unref(s->comment);
   s->comment = comment, s->keep_alive = (float)interval;
-  watch(s);
-}
-
-void stream_send(struct stream *s, struct event *e) {
-  if (s->state != STREAM_OPEN) {
-    event_unref(e);
-    return;
-  }
-  s->last_sent = service_of(s)->loop->now;
-  s->events_out++;
-  counter_add(&service_of(s)->counters.events_total, 1);
-  enqueue(s, e);
-}
-
-bool stream_is_full(struct stream *s) {
-  const struct settings *set = service_of(s)->settings;
-  if (s->queued_bytes > set->limits.queue_high || s->queue_count > set->limits.queue_events) s->full = true;
-  return s->full;
+  stream_watch(s);
 }
 
 void stream_end(struct stream *s, enum close_reason reason, bool cut) {
   if (s->state != STREAM_OPEN) return;
   cut |= s->framing == FRAMING_LENGTH && s->length_left; // what was announced will not come
   s->state = STREAM_ENDED, s->reason = (uint8_t)reason, s->cut = cut;
-  if (s->framing == FRAMING_CHUNKED && !cut) enqueue(s, event_ref(service_of(s)->last_chunk));
-  if (list_empty(&s->dirty) && !s->blocked) list_append(&service_of(s)->dirty, &s->dirty);
+  if (s->framing == FRAMING_CHUNKED && !cut) stream_enqueue(s, event_ref(stream_service(s)->last_chunk));
+  if (list_empty(&s->dirty) && !s->blocked) list_append(&stream_service(s)->dirty, &s->dirty);
 }
 
-void stream_continue(struct stream *s) { enqueue(s, event_of_bytes(SPAN("HTTP/1.1 100 Continue\r\n\r\n"))); }
+void stream_continue(struct stream *s) {
+  stream_enqueue(s, event_of_bytes(SPAN("HTTP/1.1 100 Continue\r\n\r\n")));
+}
 
 void stream_leave(struct stream *s, double after, enum close_reason reason) {
   if (s->state != STREAM_OPEN) return;
-  double at = MIN(service_of(s)->loop->now + after, end_of(s));
+  double at = MIN(stream_service(s)->loop->now + after, end_of(s));
   if (s->leaving) at = MIN(at, s->timer.deadline); // who asks again does not put it off
   s->leaving = true, s->leave_reason = (uint8_t)reason;
-  loop_arm(service_of(s)->loop, &s->timer, at);
+  loop_arm(stream_service(s)->loop, &s->timer, at);
 }
 
 void stream_end_at(struct stream *s, double deadline) {
   if (s->end_at > 0 && s->end_at <= deadline) return;
   s->end_at = deadline;
-  watch(s);
-}
-
-// The first event of which nothing has been sent.
-static uint32_t first_whole(const struct stream *s) { return s->head_sent ? 1 : 0; }
-
-static void take_out(struct stream *s, uint32_t at) {
-  s->queued_bytes -= slice_of(s, s->queue[at]).iov_len;
-  event_unref(s->queue[at]);
-  s->queue_count--;
-  if (at < s->marked_left) s->marked_left--;
-  memmove(s->queue + at, s->queue + at + 1, (s->queue_count - at) * sizeof *s->queue);
-}
-
-bool stream_drop_oldest(struct stream *s) {
-  for (uint32_t i = first_whole(s); i < s->queue_count; i++) {
-    if (!s->queue[i]->seq) continue; // the head, a comment
-    take_out(s, i);
-    return true;
-  }
-  return false;
-}
-
-bool stream_conflate(struct stream *s, const struct event *e) {
-  for (uint32_t i = s->queue_count; i-- > first_whole(s);) {
-    if (!s->queue[i]->seq || s->queue[i]->key != e->key) continue;
-    take_out(s, i);
-    return true;
-  }
-  return false;
-}
-
-static int gather(const struct stream *s, struct iovec iov[IOV_MAX_PER_WRITE]) {
-  int n = 0;
-  for (uint32_t i = 0; i < s->queue_count && n < IOV_MAX_PER_WRITE; i++) iov[n++] = slice_of(s, s->queue[i]);
-  iov[0].iov_base = (char *)iov[0].iov_base + s->head_sent;
-  iov[0].iov_len -= s->head_sent;
-  return n;
-}
-
-static void set_mark(struct stream *s) {
-  s->marked_at = service_of(s)->loop->now;
-  s->marked_left = s->queue_count + (s->file != NULL), s->marked_len = 0;
-}
-
-// A client that takes a byte now and then is as good as none: of what waits at a mark it is to take all
-// within timeouts.send, or a fair part.
-static void move_mark(struct stream *s, uint32_t events, size_t bytes) {
-  s->marked_left -= MIN(s->marked_left, events);
-  s->marked_len += (uint32_t)MIN(bytes, (size_t)1 << 30);
-  if (!s->marked_left || s->marked_len >= SLOWEST * service_of(s)->settings->timeouts.send) set_mark(s);
-}
-
-static void count_taken(struct stream *s, size_t bytes) {
-  s->bytes_out += bytes;
-  counter_add(&service_of(s)->counters.bytes_total, (int64_t)bytes);
-}
-
-// Lets go of what the client has taken. The array itself goes back with the last event of a burst.
-static void consume(struct stream *s, size_t taken) {
-  uint32_t gone = 0;
-  size_t bytes = taken;
-  s->queued_bytes -= taken;
-  count_taken(s, taken);
-  taken += s->head_sent;
-  while (gone < s->queue_count && taken >= slice_of(s, s->queue[gone]).iov_len) {
-    taken -= slice_of(s, s->queue[gone]).iov_len;
-    event_unref(s->queue[gone++]);
-  }
-  s->head_sent = (uint32_t)taken;
-  s->queue_count -= gone;
-  if (s->blocked) move_mark(s, gone, bytes);
-  memmove(s->queue, s->queue + gone, s->queue_count * sizeof *s->queue);
-  if (s->queue_count || s->queue == s->few) return;
-  free(s->queue);
-  s->queue = s->few, s->queue_cap = countof(s->few);
-}
-
-static void set_blocked(struct stream *s, bool blocked) {
-  if (s->blocked == blocked) return;
-  s->blocked = blocked;
-  if (blocked) set_mark(s);
-  conn_want_write(s->conn, blocked);
-  if (blocked) watch(s);
-}
-
-// False where that was the end of it.
-static bool on_written(struct stream *s) {
-  const struct settings *set = service_of(s)->settings;
-  if (s->conn->is_over) {
-    conn_close(s->conn, REASON_CLIENT_CLOSED, false);
-    return false;
-  }
-  if (s->full && s->queued_bytes <= set->limits.queue_low && s->queue_count <= set->limits.queue_events / 2) {
-    s->full = false;
-    if (s->ops) s->ops->on_drain(s);
-  }
-  bool is_done = s->state == STREAM_ENDED && !s->queue_count && !s->file;
-  if (is_done) conn_stream_done(s->conn);
-  return !is_done;
-}
-
-static void cut_file(struct stream *s) {
-  struct span target = s->request->target;
-  log_message(LOG_ERROR, "a file has become shorter while it was sent: " SPAN_FMT, SPAN_ARG(target));
-  conn_close(s->conn, REASON_ERROR, true);
-}
-
-// Sends on a file, whatever stood before it being gone. False where the stream is gone.
-static bool flush_file(struct stream *s) {
-  size_t taken;
-  enum file_progress progress = file_body_send(s->file, s->conn, &taken);
-  count_taken(s, taken);
-  if (s->blocked && taken) move_mark(s, 0, taken);
-  switch (progress) {
-  case FILE_ALL_SENT: file_body_free(s->file), s->file = NULL; break;
-  case FILE_MORE:
-    if (list_empty(&s->dirty)) list_append(&service_of(s)->dirty, &s->dirty);
-    break;
-  case FILE_BLOCKED: break;
-  case FILE_SHORT: return cut_file(s), false;
-  case FILE_GONE: return conn_close(s->conn, REASON_CLIENT_CLOSED, false), false;
-  }
-  set_blocked(s, progress == FILE_BLOCKED);
-  return on_written(s);
-}
-
-bool stream_flush(struct stream *s) {
-  struct iovec iov[IOV_MAX_PER_WRITE];
-  while (s->queue_count) {
-    int n = gather(s, iov);
-    size_t offered = 0;
-    for (int i = 0; i < n; i++) offered += iov[i].iov_len;
-    ssize_t taken = conn_writev(s->conn, iov, n);
-    if (taken == IO_ERROR) {
-      conn_close(s->conn, REASON_CLIENT_CLOSED, false);
-      return false;
-    }
-    if (taken > 0) consume(s, (size_t)taken);
-    if (taken < (ssize_t)offered) {
-      set_blocked(s, true);
-      return on_written(s);
-    }
-  }
-  if (s->file) return flush_file(s);
-  set_blocked(s, false);
-  return on_written(s);
+  stream_watch(s);
 }
