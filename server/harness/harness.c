@@ -4,16 +4,14 @@
 // in the server.
 #include "harness/harness.h"
 #include <lauxlib.h>
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include "base/log.h"
 #include "base/mem.h"
 #include "event/broker.h"
 #include "event/shared.h"
+#include "harness/client.h"
 #include "harness/probe.h"
 #include "harness/rerun.h"
-#include "loop/transport_memory.h"
 #include "script/class.h"
 #include "script/generations.h"
 #include "script/lua_json.h"
@@ -24,7 +22,7 @@
 
 enum { TURNS_MAX = 1000 };
 
-static const char SERVER[] = "spate.harness.server", CLIENT[] = "spate.harness.client";
+static const char SERVER[] = "spate.harness.server";
 
 struct harness {
   struct manual_clock clock;
@@ -49,12 +47,6 @@ struct harness {
   bool is_open, is_watched, is_traced;
   struct buf answer; // of probe_run
   struct coverage coverage;
-};
-
-struct client {
-  struct list link;
-  struct memory_peer peer;
-  const char *reason; // why its last stream has ended; NULL: none has
 };
 
 static int watched; // servers whose scripts have a limit of time
@@ -99,8 +91,6 @@ static struct harness *check_server(lua_State *L) {
   luaL_argcheck(L, h->is_open, 1, "the server is closed");
   return h;
 }
-
-static struct client *check_client(lua_State *L) { return luaL_checkudata(L, 1, CLIENT); }
 
 static void on_log(void *owner, const char *line, size_t len) {
   buf_append(&((struct harness *)owner)->log, line, len);
@@ -274,12 +264,7 @@ static int server_stand_in(lua_State *L) {
 static int server_connect(lua_State *L) {
   struct harness *h = check_server(L);
   const char *address = luaL_optstring(L, 2, "127.0.0.1");
-  struct client *c = lua_newuserdatauv(L, sizeof *c, 1);
-  c->reason = NULL;
-  memory_peer_init(&c->peer);
-  snprintf(c->peer.name, sizeof c->peer.name, "%s", address);
-  list_init(&c->link);
-  luaL_setmetatable(L, CLIENT);
+  struct client *c = client_push(L, address);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
   list_append(&h->clients, &c->link);
@@ -457,89 +442,6 @@ static int server_fail_allocation(lua_State *L) {
   return 1;
 }
 
-// client:send(bytes): nothing happens before the server's next turn.
-static int client_send(lua_State *L) {
-  struct client *c = check_client(L);
-  size_t len;
-  const char *bytes = luaL_checklstring(L, 2, &len);
-  buf_append(&c->peer.to_server, bytes, len);
-  lua_settop(L, 1);
-  return 1;
-}
-
-// client:take(): the bytes that have come since the last call.
-static int client_take(lua_State *L) {
-  struct client *c = check_client(L);
-  lua_pushlstring(L, c->peer.to_client.bytes ? c->peer.to_client.bytes : "", c->peer.to_client.len);
-  buf_reset(&c->peer.to_client, 1 << 16);
-  return 1;
-}
-
-// client:finish() ends its side; client:reset() cuts the connection.
-static int client_finish(lua_State *L) {
-  check_client(L)->peer.client_ended = true;
-  return 0;
-}
-
-static int client_reset(lua_State *L) {
-  check_client(L)->peer.client_reset = true;
-  return 0;
-}
-
-// client:window(bytes): so many more are taken from the server; nil: any number.
-static int client_window(lua_State *L) {
-  check_client(L)->peer.window = lua_isnoneornil(L, 2) ? SIZE_MAX : (size_t)luaL_checkinteger(L, 2);
-  return 0;
-}
-
-// client:address(text): where it seems to come from.
-static int client_address(lua_State *L) {
-  struct client *c = check_client(L);
-  snprintf(c->peer.name, sizeof c->peer.name, "%s", luaL_checkstring(L, 2));
-  lua_settop(L, 1);
-  return 1;
-}
-
-// client:pieces(bytes): the server reads at most so many at a time.
-static int client_pieces(lua_State *L) {
-  check_client(L)->peer.piece = (size_t)luaL_checkinteger(L, 2);
-  return 0;
-}
-
-// client:writes(): how many writes have brought bytes so far.
-static int client_writes(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)check_client(L)->peer.writes);
-  return 1;
-}
-
-// client:state(): "open", "ended" (the server's side), "closed" or "reset".
-static int client_state(lua_State *L) {
-  const struct memory_peer *p = &check_client(L)->peer;
-  lua_pushstring(L, p->server_reset    ? "reset"
-                    : p->server_closed ? "closed"
-                    : p->server_ended  ? "ended"
-                                       : "open");
-  return 1;
-}
-
-// client:reason(): why its last stream has ended, as the log says it; nil where none has.
-static int client_reason(lua_State *L) {
-  lua_pushstring(L, check_client(L)->reason);
-  return 1;
-}
-
-static int client_collect(lua_State *L) {
-  struct client *c = check_client(L);
-  bool is_open = !list_empty(&c->link);
-  if (is_open && !c->peer.server_closed) { // the server still holds it
-    struct conn *conn = c->peer.transport.owner;
-    conn_close(conn, REASON_CLIENT_CLOSED, false);
-  }
-  list_remove(&c->link);
-  memory_peer_deinit(&c->peer);
-  return 0;
-}
-
 __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   static const luaL_Reg server_methods[] = {{"load", server_load},
                                             {"build", server_build},
@@ -562,19 +464,8 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
                                             {"fail_allocation", server_fail_allocation},
                                             {"close", server_close},
                                             {NULL, NULL}};
-  static const luaL_Reg client_methods[] = {{"send", client_send},
-                                            {"take", client_take},
-                                            {"finish", client_finish},
-                                            {"reset", client_reset},
-                                            {"window", client_window},
-                                            {"pieces", client_pieces},
-                                            {"state", client_state},
-                                            {"writes", client_writes},
-                                            {"reason", client_reason},
-                                            {"address", client_address},
-                                            {NULL, NULL}};
   class_new(L, SERVER, server_methods, server_close);
-  class_new(L, CLIENT, client_methods, client_collect);
+  client_open(L);
   lua_newtable(L);
   lua_pushcfunction(L, harness_new);
   lua_setfield(L, -2, "new");

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <spawn.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+#include "harness/client.h"
+#include <stdio.h>
+#include "script/class.h"
+#include "serve/conn.h"
+
+static const char CLIENT[] = "spate.harness.client";
+
+static struct client *check_client(lua_State *L) { return luaL_checkudata(L, 1, CLIENT); }
+
+struct client *client_push(lua_State *L, const char *address) {
+  struct client *c = lua_newuserdatauv(L, sizeof *c, 1);
+  c->reason = NULL;
+  memory_peer_init(&c->peer);
+  snprintf(c->peer.name, sizeof c->peer.name, "%s", address);
+  list_init(&c->link);
+  luaL_setmetatable(L, CLIENT);
+  return c;
+}
+
+// client:send(bytes): nothing happens before the server's next turn.
+static int client_send(lua_State *L) {
+  struct client *c = check_client(L);
+  size_t len;
+  const char *bytes = luaL_checklstring(L, 2, &len);
+  buf_append(&c->peer.to_server, bytes, len);
+  lua_settop(L, 1);
+  return 1;
+}
+
+// client:take(): the bytes that have come since the last call.
+static int client_take(lua_State *L) {
+  struct client *c = check_client(L);
+  lua_pushlstring(L, c->peer.to_client.bytes ? c->peer.to_client.bytes : "", c->peer.to_client.len);
+  buf_reset(&c->peer.to_client, 1 << 16);
+  return 1;
+}
+
+// client:finish() ends its side; client:reset() cuts the connection.
+static int client_finish(lua_State *L) {
+  check_client(L)->peer.client_ended = true;
+  return 0;
+}
+
+static int client_reset(lua_State *L) {
+  check_client(L)->peer.client_reset = true;
+  return 0;
+}
+
+// client:window(bytes): so many more are taken from the server; nil: any number.
+static int client_window(lua_State *L) {
+  check_client(L)->peer.window = lua_isnoneornil(L, 2) ? SIZE_MAX : (size_t)luaL_checkinteger(L, 2);
+  return 0;
+}
+
+// client:address(text): where it seems to come from.
+static int client_address(lua_State *L) {
+  struct client *c = check_client(L);
+  snprintf(c->peer.name, sizeof c->peer.name, "%s", luaL_checkstring(L, 2));
+  lua_settop(L, 1);
+  return 1;
+}
+
+// client:pieces(bytes): the server reads at most so many at a time.
+static int client_pieces(lua_State *L) {
+  check_client(L)->peer.piece = (size_t)luaL_checkinteger(L, 2);
+  return 0;
+}
+
+// client:writes(): how many writes have brought bytes so far.
+static int client_writes(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)check_client(L)->peer.writes);
+  return 1;
+}
+
+// client:state(): "open", "ended" (the server's side), "closed" or "reset".
+static int client_state(lua_State *L) {
+  const struct memory_peer *p = &check_client(L)->peer;
+  lua_pushstring(L, p->server_reset    ? "reset"
+                    : p->server_closed ? "closed"
+                    : p->server_ended  ? "ended"
+                                       : "open");
+  return 1;
+}
+
+// client:reason(): why its last stream has ended, as the log says it; nil where none has.
+static int client_reason(lua_State *L) {
+  lua_pushstring(L, check_client(L)->reason);
+  return 1;
+}
+
+static int client_collect(lua_State *L) {
+  struct client *c = check_client(L);
+  bool is_open = !list_empty(&c->link);
+  if (is_open && !c->peer.server_closed) { // the server still holds it
+    struct conn *conn = c->peer.transport.owner;
+    conn_close(conn, REASON_CLIENT_CLOSED, false);
+  }
+  list_remove(&c->link);
+  memory_peer_deinit(&c->peer);
+  return 0;
+}
+
+void client_open(lua_State *L) {
+  static const luaL_Reg methods[] = {{"send", client_send},
+                                     {"take", client_take},
+                                     {"finish", client_finish},
+                                     {"reset", client_reset},
+                                     {"window", client_window},
+                                     {"pieces", client_pieces},
+                                     {"state", client_state},
+                                     {"writes", client_writes},
+                                     {"reason", client_reason},
+                                     {"address", client_address},
+                                     {NULL, NULL}};
+  class_new(L, CLIENT, methods, client_collect);
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+// A client in memory, as specs hold it.
+#pragma once
+#include <lauxlib.h>
+#include "base/list.h"
+#include "loop/transport_memory.h"
+
+struct client {
+  struct list link; // in its server's
+  struct memory_peer peer;
+  const char *reason; // why its last stream has ended; NULL: none has
+};
+
+// Registers the metatable of clients.
+void client_open(lua_State *L);
+
+// Pushes a client that seems to come from `address`; its user value is for its server.
+struct client *client_push(lua_State *L, const char *address);
