@@ -4,7 +4,6 @@
 // ::/0 would hold every IPv4 address.
 #include "base/cidr.h"
 #include <arpa/inet.h>
-#include <stdio.h>
 #include "base/util.h"
 
 static const unsigned char MAPPED[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};

@@ -9,9 +9,6 @@ struct list {
   struct list *next, *prev;
 };
 
-#define LIST_INIT(name) \
-  { &(name), &(name) }
-
 // Makes `l` an empty list, or a node in no list.
 static inline void list_init(struct list *l) { l->next = l->prev = l; }
 

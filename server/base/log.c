@@ -144,13 +144,6 @@ bool log_is_on(enum log_level level) {
   return (int)level >= atomic_load_explicit(&out.level, memory_order_relaxed);
 }
 
-uint64_t log_dropped(void) {
-  pthread_mutex_lock(&out.lock);
-  uint64_t dropped = out.dropped;
-  pthread_mutex_unlock(&out.lock);
-  return dropped;
-}
-
 void log_raw(const char *bytes, size_t len) {
   pthread_mutex_lock(&out.lock);
   if (out.sink) out.sink(out.sink_owner, bytes, len);

@@ -27,9 +27,6 @@ void log_capture(void (*sink)(void *owner, const char *line, size_t len), void *
 // True when lines of this level are written.
 bool log_is_on(enum log_level level);
 
-// Lines dropped so far.
-uint64_t log_dropped(void);
-
 // A line in the making: begin, any number of fields, end. `wall` is its time, seconds since 1970.
 struct log_line {
   struct buf buf;

@@ -70,7 +70,7 @@ struct channel {
   char name[];
 };
 
-enum publish_result { PUBLISH_OK, PUBLISH_FULL, PUBLISH_FINISHED, PUBLISH_TOO_LARGE };
+enum publish_result { PUBLISH_OK, PUBLISH_FULL, PUBLISH_FINISHED };
 
 // Encodes and publishes. The fields' id is replaced by the server's own, written to `id` (CHANNEL_ID_MAX
 // bytes). `key` tells events apart that conflate. `seq` 0: the next number; else that number, where it is a
@@ -95,10 +95,8 @@ struct replay {
   bool finished; // nothing will follow
 };
 
-enum { REPLAY_NONE = 0, REPLAY_ALL = -1 };
-
 // Subscribes and reads history in one step: no event is lost or twice. `after` an id, or empty; then the
-// newest `last` events (REPLAY_ALL: all there are). Worker thread of `inbox`.
+// newest `last` events (-1: all there are). Worker thread of `inbox`.
 void channel_subscribe(struct channel *c, struct inbox *inbox, struct subscriber *s, struct span after,
                        long last, double now, struct replay *r);
 

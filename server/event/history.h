@@ -2,7 +2,6 @@
 // A channel's past: its newest events, bounded by number, bytes and age. Not thread-safe: the channel's lock
 // is.
 #pragma once
-#include <stdbool.h>
 #include "event/event.h"
 
 struct history {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A byte machine over the raw bytes of a request head: finds its end and refuses what no parser should see.
 #pragma once
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "http/proto.h"

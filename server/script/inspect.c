@@ -2,7 +2,6 @@
 // What an application is loaded in when nobody is to be served: a state with all of the library, on a loop
 // that never polls and a clock that stands. on_start functions do not run.
 #include "script/inspect.h"
-#include <stdlib.h>
 #include "base/clock.h"
 #include "base/mem.h"
 #include "event/broker.h"

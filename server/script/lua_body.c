@@ -4,7 +4,6 @@
 // client has left.
 #include "script/lua_body.h"
 #include <lauxlib.h>
-#include <math.h>
 #include "script/exchange.h"
 #include "script/request_values.h"
 #include "script/task.h"

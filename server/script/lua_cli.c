@@ -2,7 +2,6 @@
 // The command line is taken apart by a Lua module in a state of its own, which ends before the server starts.
 // Commands other than serve and dev are run there as well: modules of their own, with the C functions below.
 #include "script/lua_cli.h"
-#include <errno.h>
 #include <lauxlib.h>
 #include <limits.h>
 #include <lualib.h>

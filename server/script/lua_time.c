@@ -2,7 +2,6 @@
 // Lua asks the machine for the time; a spec has a clock of its own. With a time given, both functions are
 // Lua's.
 #include "script/lua_time.h"
-#include <lauxlib.h>
 #include <math.h>
 #include "base/clock.h"
 #include "script/vm.h"

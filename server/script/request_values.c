@@ -3,7 +3,6 @@
 #include "script/request_values.h"
 #include <lauxlib.h>
 #include <sys/random.h>
-#include "base/mem.h"
 #include "http/forwarded.h"
 #include "http/query.h"
 #include "script/exchange.h"

@@ -4,7 +4,6 @@
 // results are built by the continuation that task_wait was given, inside protection. Coroutines are used
 // again when they end well.
 #include "script/task.h"
-#include <lauxlib.h>
 #include <math.h>
 #include <stdlib.h>
 #include "base/log.h"

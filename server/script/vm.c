@@ -3,8 +3,6 @@
 // the process, and so nearly everything that touches the state runs as a C function under vm_pcall or in a
 // task.
 #include "script/vm.h"
-#include <errno.h>
-#include <lualib.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -85,7 +85,8 @@ void vm_detach(struct vm *vm, struct loop *loop);
 // Frees the state; it is detached, or never was attached.
 void vm_free(struct vm *vm);
 
-// Cancels the tasks that end with their generation.
+// Ends what was started with the application: its tasks are cancelled, its on_stop functions begin. Requests
+// go elsewhere from now on.
 void vm_retire(struct vm *vm);
 
 // True once nothing of a retired state is at work any more.

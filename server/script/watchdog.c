@@ -5,7 +5,6 @@
 // yields, which no pcall can catch; where it cannot yield it raises and stays. What no hook can reach, a long
 // C call or a finalizer, ends the process at the second deadline: its supervisor restarts it.
 #include "script/watchdog.h"
-#include <lauxlib.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
