@@ -137,9 +137,7 @@ static int core_keep(lua_State *L) {
 
 // core.where(): "file:line" of the user's function nearest to the caller.
 static int core_where(lua_State *L) {
-  lua_Debug ar;
-  if (user_position(L, &ar)) lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
-  else lua_pushliteral(L, "?");
+  push_place(L);
   return 1;
 }
 

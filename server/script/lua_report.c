@@ -17,8 +17,7 @@ static const double LONG_SECONDS = 600;
 
 // True for a function that a user wrote; fills `ar`.
 static bool is_users(lua_State *co, int level, lua_Debug *ar) {
-  return lua_getstack(co, level, ar) && lua_getinfo(co, "Slnt", ar) && ar->currentline >= 0 &&
-         strncmp(ar->source, "=spate", 6) != 0;
+  return lua_getstack(co, level, ar) && lua_getinfo(co, "Slnt", ar) && is_user_function(ar);
 }
 
 static int depth_of(lua_State *co) {
@@ -113,11 +112,9 @@ int report_task(lua_State *L) {
   return 0;
 }
 
-// Pushes "file:line" of the user's line, "?" where there is none.
-static const char *push_place(lua_State *L) {
+const char *push_place(lua_State *L) {
   lua_Debug ar;
-  for (int level = 1; lua_getstack(L, level, &ar); level++)
-    if (is_users(L, level, &ar)) return lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+  if (user_position(L, &ar)) return lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
   return lua_pushliteral(L, "?");
 }
 

@@ -4,6 +4,9 @@
 #pragma once
 #include <lua.h>
 
+// Pushes "file:line" of the user's function nearest to the caller, "?" where there is none.
+const char *push_place(lua_State *L);
+
 // Pushes the message, and after it those functions on the stack of `co` that a user wrote, from `level` on.
 void push_traceback(lua_State *L, lua_State *co, const char *message, int level);
 

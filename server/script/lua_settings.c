@@ -10,6 +10,7 @@
 #include "script/settings_lists.h"
 #include "base/util.h"
 
+enum { TARGET_MAX = 1 << 20 }; // it is decoded on the stack of the thread
 enum kind { KIND_SIZE, KIND_SIZE_OR_0, KIND_SECONDS, KIND_BOOLEAN, KIND_LEVEL, KIND_FORMAT, KIND_NAMES };
 
 #define ROW(group, name, what) \
@@ -162,6 +163,7 @@ void settings_read(lua_State *L, int table, struct settings *s) {
     for (size_t i = 0; i < countof(groups) && !found; i++) found = read_group(L, groups[i], s);
     if (!found) unknown_key(L, "", known, countof(known));
   }
+  if (s->limits.target > TARGET_MAX) luaL_error(L, "limits.target: expected at most %d bytes", TARGET_MAX);
   if (s->limits.queue_low > s->limits.queue_high)
     luaL_error(L, "limits.queue_low is above limits.queue_high");
   if (s->limits.hang < s->limits.burst) luaL_error(L, "limits.hang is below limits.burst");

@@ -284,7 +284,7 @@ void vm_unref(struct vm *vm, int ref) {
 bool user_position(lua_State *L, lua_Debug *ar) {
   for (int level = 1; lua_getstack(L, level, ar); level++) {
     lua_getinfo(L, "Sl", ar);
-    if (ar->currentline >= 0 && strncmp(ar->source, "=spate", 6) != 0) return true;
+    if (is_user_function(ar)) return true;
   }
   return false;
 }

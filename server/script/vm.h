@@ -134,6 +134,11 @@ static inline void vm_reset_hook(const struct vm *vm, lua_State *L) {
   lua_sethook(L, vm->trace, vm->trace ? LUA_MASKLINE : 0, 0);
 }
 
+// True for a function that a user wrote, of which "Sl" is known.
+static inline bool is_user_function(const lua_Debug *ar) {
+  return ar->currentline >= 0 && strncmp(ar->source, "=spate", 6) != 0;
+}
+
 // The nearest function on the stack that a user wrote; false where there is none.
 bool user_position(lua_State *L, lua_Debug *ar);
 
