@@ -273,7 +273,8 @@ end)
 
     it("ends with 1 where there is no script", function()
       contains(failure(1, { "serve", "none.lua" }), "cannot open none.lua: No such file", "spate serve FILE.lua")
-      contains(failure(1, { "serve", directory, "-l", "127.0.0.1:0" }), "Is a directory")
+      shell("mkdir %s/empty", directory)
+      contains(failure(1, { "serve", directory .. "/empty" }), "cannot open", "/empty/app.lua")
     end)
   end)
 
