@@ -52,9 +52,9 @@ describe("the command line", function()
     end
   end)
 
-  it("says that a folder is no script", function()
+  it("says that a folder has no script", function()
     for _, command in ipairs { "serve", "dev", "check" } do
-      contains(process.failure(1, { command, directory }), "cannot open " .. directory .. ": Is a directory; name the script")
+      contains(process.failure(1, { command, directory }), "cannot open " .. directory .. "/app.lua: No such file or directory; name the script")
     end
   end)
 

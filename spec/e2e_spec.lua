@@ -273,8 +273,9 @@ end)
 
     it("ends with 1 where there is no script", function()
       contains(failure(1, { "serve", "none.lua" }), "cannot open none.lua: No such file", "spate serve FILE.lua")
-      shell("mkdir %s/empty", directory)
-      contains(failure(1, { "serve", directory .. "/empty" }), "cannot open", "/empty/app.lua")
+      shell("mkdir %s/empty %s/folder %s/folder/app.lua", directory, directory, directory)
+      contains(failure(1, { "serve", directory .. "/empty", "-l", "127.0.0.1:0" }), "empty/app.lua: No such file")
+      contains(failure(1, { "serve", directory .. "/folder", "-l", "127.0.0.1:0" }), "folder/app.lua: Is a directory")
     end)
   end)
 
