@@ -31,8 +31,8 @@ struct vm {
   unsigned generation; // from 1
   char *app;           // path of the application's file, once it is loaded
   bool is_attached, is_retired;
-  unsigned close_depth;     // coroutines that close one another
-  size_t bytes, bytes_peak; // allocated by Lua
+  unsigned close_depth; // coroutines that close one another
+  size_t bytes;         // allocated by Lua
   struct vm_faults faults;
   struct router *router;       // the application's; NULL until it is installed
   int answer_ref, closers_ref; // the library's functions that answer a request, that run on_close
