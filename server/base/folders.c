@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include "base/mem.h"
 
-enum { LINKS_MAX = 32, DEPTH_MAX = 16 };
+enum { LINKS_MAX = 32, DEPTH_MAX = 16, FOLDERS_MAX = 4096 };
 
 // No IN_MODIFY: a log that grows beside the script would keep it from ever being quiet.
 static const uint32_t EVENTS = IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
@@ -47,7 +47,7 @@ static void add_way(int fd, const char *path, int links) {
 void folders_add_way(int fd, const char *path) { add_way(fd, path, LINKS_MAX); }
 
 static void add_below(int fd, const char *path, int depth) {
-  folders_add(fd, path);
+  if (folders_add(fd, path) > FOLDERS_MAX) return; // watches are numbered
   DIR *d = depth < DEPTH_MAX ? opendir(path) : NULL;
   for (struct dirent *e; d && (e = readdir(d));) {
     if (e->d_type != DT_DIR || e->d_name[0] == '.') continue;

@@ -24,7 +24,8 @@ const char *close_reason_name(enum close_reason r) {
 
 // When the time that was set for it is over; until it is an event stream it has all the time.
 static double end_of(const struct stream *s) {
-  return s->end_at > 0 && s->is_sse && s->state == STREAM_OPEN ? s->end_at : INFINITY;
+  bool is_set = s->lifetime > 0 && s->is_sse && s->state == STREAM_OPEN;
+  return is_set ? s->opened_at + (double)s->lifetime : INFINITY;
 }
 
 static double next_deadline(const struct stream *s) {
@@ -262,7 +263,8 @@ void stream_leave(struct stream *s, double after, enum close_reason reason) {
 }
 
 void stream_end_at(struct stream *s, double deadline) {
-  if (s->end_at > 0 && s->end_at <= deadline) return;
-  s->end_at = deadline;
+  float lifetime = (float)MAX(deadline - s->opened_at, 1e-3);
+  if (s->lifetime > 0 && s->lifetime <= lifetime) return;
+  s->lifetime = lifetime;
   stream_watch(s);
 }

@@ -71,12 +71,13 @@ struct stream {
   struct event *comment; // what keeps it alive
   struct timer timer;    // keep-alive, stall, drain
   double opened_at, last_sent;
-  double end_at;                    // it ends by then; 0: no time is set
   double marked_at;                 // while blocked, all that waited at this time ...
   uint32_t marked_left, marked_len; // ... is so many events, and the bytes taken since
   struct buf body;                  // what has come of it and is not taken
   uint64_t length_left;             // of an open answer with FRAMING_LENGTH
-  uint64_t bytes_out, events_out;
+  uint64_t bytes_out;
+  uint32_t events_out;
+  float lifetime; // seconds from opened_at; 0: no time is set
 };
 
 // For the connection: a stream for a request (taken), and its end: tells the user and frees it.

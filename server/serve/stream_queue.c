@@ -44,7 +44,7 @@ void stream_send(struct stream *s, struct event *e) {
     return;
   }
   s->last_sent = stream_service(s)->loop->now;
-  s->events_out++;
+  if (s->events_out < UINT32_MAX) s->events_out++;
   counter_add(&stream_service(s)->counters.events_total, 1);
   enqueue(s, e);
 }
