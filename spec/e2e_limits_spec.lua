@@ -128,7 +128,7 @@ describe("the program", function()
     local server = process.serve(APP, { arguments = { "-l", "127.0.0.1:0", "-w", "2" } })
     local stream = server:ask "/stream"
     process.read_until(stream, "data: 1\n")
-    local descriptors = server:descriptors()
+    local descriptors = server:descriptors_at_rest()
     for i = 1, 5000 do
       local client = socket.tcp()
       client:settimeout(i % 2)

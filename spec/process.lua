@@ -90,6 +90,19 @@ function Process:descriptors()
   return tonumber(list:read("l"))
 end
 
+-- The same once its workers serve, which open some of their own after the address was printed.
+function Process:descriptors_at_rest()
+  process.get(self.port, "/")
+  local last, same
+  process.eventually("descriptors at rest", function()
+    local now = self:descriptors()
+    same = now == last and same + 1 or 0
+    last = now
+    return same >= 5
+  end)
+  return last
+end
+
 -- A connection to its first address, on which `bytes` have been sent.
 function Process:connect(bytes, host)
   local client = assert(socket.connect(host or "127.0.0.1", self.port))
