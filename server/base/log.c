@@ -14,8 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/escape.h"
 #include "base/mem.h"
-#include "base/utf8.h"
 
 enum { WAITING_MAX = 1 << 20, BATCH_NS = 10 * 1000 * 1000 };
 
@@ -49,11 +49,9 @@ static void write_all(int fd, const char *bytes, size_t len) {
   }
 }
 
-static void append_message(struct buf *b, struct span s, struct span indent);
-
 static void finish_line(struct log_line *l) {
   if (l->format == LOG_JSON) buf_append_byte(&l->buf, '}');
-  append_message(&l->buf, l->rest, SPAN("    "));
+  escape_lines(&l->buf, l->rest, SPAN("    "));
   buf_append_byte(&l->buf, '\n');
 }
 
@@ -67,7 +65,7 @@ static struct buf take_batch(void) {
   struct log_line line;
   log_begin(&line, LOG_WARN, clock_wall(clock_system()),
             SPAN("log lines dropped: the reader of the log is too slow"));
-  log_number(&line, "lines", (double)(out.dropped - out.dropped_said));
+  log_number(&line, SPAN("lines"), (double)(out.dropped - out.dropped_said));
   finish_line(&line);
   buf_append(&batch, line.buf.bytes, line.buf.len);
   buf_deinit(&line.buf);
@@ -144,7 +142,7 @@ bool log_is_on(enum log_level level) {
   return (int)level >= atomic_load_explicit(&out.level, memory_order_relaxed);
 }
 
-void log_raw(const char *bytes, size_t len) {
+static void hand_out(const char *bytes, size_t len) {
   pthread_mutex_lock(&out.lock);
   if (out.sink) out.sink(out.sink_owner, bytes, len);
   else if (!out.running) write_all(out.fd, bytes, len);
@@ -155,30 +153,6 @@ void log_raw(const char *bytes, size_t len) {
     if (was_empty) pthread_cond_signal(&out.filled);
   }
   pthread_mutex_unlock(&out.lock);
-}
-
-static void append_escaped(struct buf *b, struct span s, bool json) {
-  for (size_t i = 0; i < s.len; i++) {
-    unsigned char c = (unsigned char)s.bytes[i];
-    size_t len = c < 0x80 ? 1 : utf8_len((const unsigned char *)s.bytes + i, s.len - i);
-    if (c == '"' || c == '\\') buf_append_byte(b, '\\'), buf_append_byte(b, (char)c);
-    else if (c == '\n') buf_append_span(b, SPAN("\\n"));
-    else if (c < 0x20 || c == 0x7f || !len) buf_printf(b, json ? "\\u%04x" : "\\x%02x", c);
-    else buf_append(b, s.bytes + i, len), i += len - 1;
-  }
-}
-
-// A message of several lines, such as a traceback, stays readable; lines after the first are indented, so
-// none of them can pass for a line of its own.
-static void append_message(struct buf *b, struct span s, struct span indent) {
-  for (size_t i = 0; i < s.len; i++) {
-    unsigned char c = (unsigned char)s.bytes[i];
-    if (c == '\n') {
-      buf_append_byte(b, '\n');
-      if (i + 1 >= s.len || s.bytes[i + 1] != '\t') buf_append_span(b, indent);
-    } else if ((c < 0x20 && c != '\t') || c == 0x7f) buf_printf(b, "\\x%02x", c);
-    else buf_append_byte(b, s.bytes[i]);
-  }
 }
 
 static void append_time(struct buf *b, double wall) {
@@ -216,7 +190,7 @@ static void begin_pretty(struct log_line *l, enum log_level level, double wall, 
   buf_printf(&l->buf, "%-5s", names[level]);
   buf_append_span(&l->buf, colour(PLAIN));
   buf_append_byte(&l->buf, ' ');
-  append_message(&l->buf, first, SPAN(""));
+  escape_lines(&l->buf, first, SPAN(""));
   l->rest = (struct span){message.bytes + first.len, message.len - first.len};
 }
 
@@ -228,48 +202,39 @@ void log_begin(struct log_line *l, enum log_level level, double wall, struct spa
     buf_append_span(&l->buf, SPAN("{\"time\":\""));
     append_time(&l->buf, wall);
     buf_printf(&l->buf, "\",\"level\":\"%s\",\"msg\":\"", names[level]);
-    append_escaped(&l->buf, message, true);
+    escape_quoted(&l->buf, message, true);
     buf_append_byte(&l->buf, '"');
   } else {
     append_time(&l->buf, wall);
     buf_printf(&l->buf, " %-5s ", names[level]);
-    append_message(&l->buf, message, SPAN("\t"));
+    escape_lines(&l->buf, message, SPAN("\t"));
   }
 }
 
-static void append_key(struct log_line *l, const char *key) {
-  if (l->format == LOG_JSON) {
-    buf_append_span(&l->buf, SPAN(",\""));
-    append_escaped(&l->buf, span_of(key), true);
-    buf_append_span(&l->buf, SPAN("\":"));
-    return;
-  }
+static void append_key(struct log_line *l, struct span key) {
+  bool json = l->format == LOG_JSON, quotes = json || escape_needs_quotes(key, '=');
   if (l->format == LOG_PRETTY) buf_append_span(&l->buf, colour(DIM));
-  buf_printf(&l->buf, " %s=", key);
-}
-
-static bool needs_quotes(struct span s) {
-  for (size_t i = 0; i < s.len; i++)
-    if ((unsigned char)s.bytes[i] <= ' ' || s.bytes[i] == '"' || s.bytes[i] == '\\' || s.bytes[i] == 0x7f)
-      return true;
-  return s.len == 0;
+  buf_append_byte(&l->buf, json ? ',' : ' ');
+  if (quotes) buf_append_byte(&l->buf, '"'), escape_quoted(&l->buf, key, json), buf_append_byte(&l->buf, '"');
+  else buf_append_span(&l->buf, key);
+  buf_append_byte(&l->buf, json ? ':' : '=');
 }
 
 static void end_value(struct log_line *l) {
   if (l->format == LOG_PRETTY) buf_append_span(&l->buf, colour(PLAIN));
 }
 
-void log_field(struct log_line *l, const char *key, struct span value) {
+void log_field(struct log_line *l, struct span key, struct span value) {
   append_key(l, key);
-  bool json = l->format == LOG_JSON, quotes = json || needs_quotes(value);
+  bool json = l->format == LOG_JSON, quotes = json || escape_needs_quotes(value, 0);
   if (quotes) buf_append_byte(&l->buf, '"');
-  if (quotes) append_escaped(&l->buf, value, json);
+  if (quotes) escape_quoted(&l->buf, value, json);
   else buf_append_span(&l->buf, value);
   if (quotes) buf_append_byte(&l->buf, '"');
   end_value(l);
 }
 
-void log_number(struct log_line *l, const char *key, double value) {
+void log_number(struct log_line *l, struct span key, double value) {
   append_key(l, key);
   if (isfinite(value)) buf_printf(&l->buf, "%.15g", value);
   else buf_append_span(&l->buf, SPAN("null"));
@@ -278,7 +243,7 @@ void log_number(struct log_line *l, const char *key, double value) {
 
 void log_end(struct log_line *l) {
   finish_line(l);
-  log_raw(l->buf.bytes, l->buf.len);
+  hand_out(l->buf.bytes, l->buf.len);
   buf_deinit(&l->buf);
 }
 

@@ -35,12 +35,9 @@ struct log_line {
 };
 
 void log_begin(struct log_line *l, enum log_level level, double wall, struct span message);
-void log_field(struct log_line *l, const char *key, struct span value); // control characters are escaped
-void log_number(struct log_line *l, const char *key, double value);
+void log_field(struct log_line *l, struct span key, struct span value); // control characters are escaped
+void log_number(struct log_line *l, struct span key, double value);
 void log_end(struct log_line *l);
 
 // One line with a formatted message and no fields, at the machine's time.
 void log_message(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
-
-// Bytes as they are, without a level or a time: what a script prints.
-void log_raw(const char *bytes, size_t len);

@@ -4,7 +4,7 @@
 
 bool short_names_have(const struct short_names *names, struct span name) {
   for (unsigned i = 0; i < names->count; i++)
-    if (span_equal(span_of(names->list[i]), name)) return true;
+    if (span_equal_nocase(span_of(names->list[i]), name)) return true;
   return false;
 }
 

@@ -13,6 +13,7 @@ struct short_names {
   char list[SHORT_NAMES_MAX][SHORT_NAME_MAX];
 };
 
+// In any case of their letters.
 bool short_names_have(const struct short_names *names, struct span name);
 
 struct settings {

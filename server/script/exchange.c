@@ -62,8 +62,9 @@ static void start_closers(struct exchange *ex) {
   lua_pushcfunction(vm->L, run_closers);
   lua_pushlightuserdata(vm->L, ex);
   if (vm_pcall(vm, 1, 0) != LUA_OK) {
-    log_message(LOG_ERROR, "on_close functions not run: %s", lua_tostring(vm->L, -1));
-    lua_pop(vm->L, 1);
+    char *why = vm_take_message(vm->L);
+    log_message(LOG_ERROR, "on_close functions not run: %s", why);
+    free(why);
   }
   vm_unref(vm, ex->anchor);
   ex->anchor = LUA_NOREF;

@@ -122,16 +122,16 @@ static void path_add(luaL_Buffer *b, const struct place *at, size_t total) {
 // Raises at the line of the nearest function that a user wrote; takes the message from the top of the stack.
 static void __attribute__((noreturn)) fail(struct encoder *e, const struct place *at) {
   lua_State *L = e->L;
-  const char *message = lua_tostring(L, -1);
   if (at) {
     luaL_checkstack(L, LUA_MINSTACK, NULL);
+    lua_pushliteral(L, " at ");
     luaL_Buffer path;
     luaL_buffinit(L, &path);
     path_add(&path, at, at->depth);
     luaL_pushresult(&path);
-    raise_error(L, "%s at %s", message, lua_tostring(L, -1));
+    lua_concat(L, 3);
   }
-  raise_error(L, "%s", message);
+  raise_top(L);
   abort();
 }
 

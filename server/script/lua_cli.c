@@ -20,6 +20,7 @@
 #include "script/lua_require.h"
 #include "script/lua_json.h"
 #include "script/lua_settings.h"
+#include "script/vm.h"
 
 enum { NAMES_MAX = 64 };
 
@@ -244,7 +245,7 @@ int options_read(struct options *o, int argc, char **argv, int (*harness)(struct
   lua_pushlightuserdata(L, argv);
   lua_pushcfunction(L, harness);
   int code = EXIT_CONFIG;
-  if (lua_pcall(L, 3, 1, 0) != LUA_OK) o->error = xstrdup(luaL_tolstring(L, -1, NULL));
+  if (lua_pcall(L, 3, 1, 0) != LUA_OK) o->error = vm_take_message(L);
   else code = lua_isnil(L, -1) ? -1 : (int)lua_tointeger(L, -1);
   lua_close(L);
   return code;

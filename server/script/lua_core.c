@@ -95,7 +95,11 @@ static int core_is_redacted(lua_State *L) {
   return 1;
 }
 
-static int core_raise(lua_State *L) { return raise_error(L, "%s", luaL_checkstring(L, 1)); }
+static int core_raise(lua_State *L) {
+  luaL_checkstring(L, 1);
+  lua_settop(L, 1);
+  return raise_top(L);
+}
 
 static int called(lua_State *L, int status, lua_KContext context) {
   (void)status, (void)context;

@@ -22,9 +22,10 @@ static void check_fields(lua_State *L) {
 static void write_fields(lua_State *L, struct log_line *l) {
   if (lua_gettop(L) < 3) return;
   for (lua_pushnil(L); lua_next(L, 3); lua_pop(L, 1)) {
-    struct span value;
-    if (lua_type(L, -1) == LUA_TNUMBER) log_number(l, lua_tostring(L, -2), lua_tonumber(L, -1));
-    else value.bytes = lua_tolstring(L, -1, &value.len), log_field(l, lua_tostring(L, -2), value);
+    struct span name, value;
+    name.bytes = lua_tolstring(L, -2, &name.len);
+    if (lua_type(L, -1) == LUA_TNUMBER) log_number(l, name, lua_tonumber(L, -1));
+    else value.bytes = lua_tolstring(L, -1, &value.len), log_field(l, name, value);
   }
 }
 
@@ -63,10 +64,12 @@ int lua_print(lua_State *L) {
     luaL_tolstring(L, i, NULL);
     luaL_addvalue(&b);
   }
-  luaL_addchar(&b, '\n');
   luaL_pushresult(&b);
-  size_t len;
-  const char *line = lua_tolstring(L, -1, &len);
-  log_raw(line, len);
+  if (!log_is_on(LOG_INFO)) return 0;
+  struct span text;
+  text.bytes = lua_tolstring(L, -1, &text.len);
+  struct log_line line;
+  log_begin(&line, LOG_INFO, clock_wall(vm_of(L)->loop->clock), text);
+  log_end(&line);
   return 0;
 }

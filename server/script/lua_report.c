@@ -14,6 +14,7 @@
 // A traceback has the functions of the first and of the last levels; between them a recursion repeats itself.
 enum { FIRST_LEVELS = 40, LAST_LEVELS = 30, PLACES_MAX = 1000 };
 static const double LONG_SECONDS = 600;
+static const char TRACEBACK[] = "\nstack traceback:\n";
 
 // True for a function that a user wrote; fills `ar`.
 static bool is_users(lua_State *co, int level, lua_Debug *ar) {
@@ -44,13 +45,13 @@ static void add_frame(lua_State *L, lua_State *co, int level, const lua_Debug *a
   luaL_addvalue(b);
 }
 
-void push_traceback(lua_State *L, lua_State *co, const char *message, int level) {
+void push_traceback(lua_State *L, lua_State *co, struct span message, int level) {
   luaL_Buffer b;
   lua_Debug ar;
   luaL_checkstack(L, 10, NULL);
   luaL_buffinit(L, &b);
-  luaL_addstring(&b, message);
-  bool has_one = strstr(message, "\nstack traceback:\n") != NULL, begun = false;
+  luaL_addlstring(&b, message.bytes, message.len);
+  bool has_one = memmem(message.bytes, message.len, TRACEBACK, sizeof TRACEBACK - 1), begun = false;
   int last = has_one ? -1 : depth_of(co), skip_at = level + FIRST_LEVELS;
   for (int i = level; i <= last; i++) {
     if (i == skip_at && last - i > LAST_LEVELS) i = last - LAST_LEVELS, luaL_addstring(&b, "\n\t...");
@@ -63,7 +64,9 @@ void push_traceback(lua_State *L, lua_State *co, const char *message, int level)
 }
 
 int core_traceback(lua_State *L) {
-  push_traceback(L, L, luaL_checkstring(L, 1), 1);
+  struct span message;
+  message.bytes = luaL_checklstring(L, 1, &message.len);
+  push_traceback(L, L, message, 1);
   return 1;
 }
 
@@ -101,13 +104,14 @@ int report_task(lua_State *L) {
   const struct exchange *ex = t->exchange;
   struct log_line line;
   struct span text, request = {0};
-  push_traceback(L, t->co, luaL_tolstring(L, 2, NULL), 0);
+  text.bytes = luaL_tolstring(L, 2, &text.len);
+  push_traceback(L, t->co, text, 0);
   call_report(L, "logged", 1);
   text.bytes = luaL_checklstring(L, -1, &text.len);
   if (ex && ex->request) request = push_request(L, ex->request);
   if (!log_is_on(LOG_ERROR)) return 0;
   log_begin(&line, LOG_ERROR, clock_wall(t->vm->loop->clock), text);
-  if (request.bytes) log_field(&line, "request", request);
+  if (request.bytes) log_field(&line, SPAN("request"), request);
   log_end(&line);
   return 0;
 }

@@ -3,12 +3,13 @@
 // place.
 #pragma once
 #include <lua.h>
+#include "base/span.h"
 
 // Pushes "file:line" of the user's function nearest to the caller, "?" where there is none.
 const char *push_place(lua_State *L);
 
 // Pushes the message, and after it those functions on the stack of `co` that a user wrote, from `level` on.
-void push_traceback(lua_State *L, lua_State *co, const char *message, int level);
+void push_traceback(lua_State *L, lua_State *co, struct span message, int level);
 
 // C functions for vm_pcall: report_loading(message, path), both light userdata, returns the finished
 // text of what loading the script has raised; report_task(task, a light userdata; error) logs what has ended

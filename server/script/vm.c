@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "base/escape.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "script/lua_core.h"
@@ -57,8 +58,9 @@ static void on_warning(void *owner, const char *text, int to_be_continued) {
 
 static int traceback(lua_State *L) {
   if (vm_of(L)->expired) return 1;
-  const char *message = lua_tostring(L, 1);
-  if (message) push_traceback(L, L, message, 1);
+  struct span message;
+  message.bytes = lua_tolstring(L, 1, &message.len);
+  if (message.bytes) push_traceback(L, L, message, 1);
   return 1;
 }
 
@@ -87,12 +89,16 @@ int vm_protect(lua_State *L, int nargs, int handler, lua_KContext context, lua_K
   return lua_pcallk(L, nargs, LUA_MULTRET, handler, context, k);
 }
 
-// The message on top of the stack as a text of the caller's; pops it.
-static char *take_message(lua_State *L) {
-  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-  char *message = text ? xstrdup(text) : xasprintf("an error value of type %s", luaL_typename(L, -1));
+char *vm_take_message(lua_State *L) {
+  struct span text;
+  struct buf message = {0};
+  if (lua_type(L, -1) == LUA_TSTRING) {
+    text.bytes = lua_tolstring(L, -1, &text.len);
+    escape_lines(&message, text, SPAN(""));
+  } else buf_printf(&message, "an error value of type %s", luaL_typename(L, -1));
+  buf_append_byte(&message, 0);
   lua_pop(L, 1);
-  return message;
+  return message.bytes;
 }
 
 static void on_gc_timer(struct timer *t) {
@@ -169,7 +175,7 @@ struct vm *vm_new(const struct vm_config *config, char **error) {
   lua_pushcfunction(vm->L, open_libraries);
   lua_pushlightuserdata(vm->L, vm);
   if (vm_pcall(vm, 1, 0) != LUA_OK) {
-    *error = take_message(vm->L);
+    *error = vm_take_message(vm->L);
     vm_free(vm);
     return NULL;
   }
@@ -213,7 +219,7 @@ void vm_free(struct vm *vm) {
 
 // The message on top of the stack as the text that a person reads; pops it.
 static char *take_report(struct vm *vm, const char *path) {
-  char *message = take_message(vm->L);
+  char *message = vm_take_message(vm->L);
   lua_pushcfunction(vm->L, report_loading);
   lua_pushlightuserdata(vm->L, message);
   lua_pushlightuserdata(vm->L, (void *)path);
@@ -222,7 +228,7 @@ static char *take_report(struct vm *vm, const char *path) {
     return message;
   }
   free(message);
-  return take_message(vm->L);
+  return vm_take_message(vm->L);
 }
 
 int vm_load(struct vm *vm, const char *path, char **error) {
@@ -245,7 +251,7 @@ int vm_load_stand_in(struct vm *vm, const char *report) {
 // Calls what lies on the stack under `nargs` arguments; an error is logged.
 static void call_logged(struct vm *vm, int nargs) {
   if (vm_pcall(vm, nargs, 0) == LUA_OK) return;
-  char *message = take_message(vm->L);
+  char *message = vm_take_message(vm->L);
   log_message(LOG_ERROR, "%s", message);
   free(message);
 }
@@ -289,19 +295,25 @@ bool user_position(lua_State *L, lua_Debug *ar) {
   return false;
 }
 
+int raise_top(lua_State *L) {
+  lua_Debug ar;
+  luaL_checkstack(L, 4, NULL);
+  if (user_position(L, &ar)) lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+  else lua_pushliteral(L, "");
+  lua_insert(L, -2);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
 int raise_error(lua_State *L, const char *format, ...) {
   char message[512];
-  lua_Debug ar;
   va_list args;
   va_start(args, format);
   vsnprintf(message, sizeof message, format, args);
   va_end(args);
-  luaL_checkstack(L, 4, NULL);
-  if (user_position(L, &ar)) lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
-  else lua_pushliteral(L, "");
+  luaL_checkstack(L, 5, NULL);
   lua_pushstring(L, message);
-  lua_concat(L, 2);
-  return lua_error(L);
+  return raise_top(L);
 }
 
 int raise_type(lua_State *L, int index, const char *what, const char *expected) {

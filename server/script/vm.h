@@ -106,6 +106,10 @@ static inline void mark_task_coroutine(lua_State *L) { *(uintptr_t *)lua_getextr
 // on top.
 int vm_pcall(struct vm *vm, int nargs, int nresults);
 
+// The message on top of the stack as a text of the caller's, all of it: what is not to be printed is escaped.
+// Pops it.
+char *vm_take_message(lua_State *L);
+
 // Loads and runs an application's file and installs the app that it returns. 0, or -1 with a report in *error
 // (the caller frees it): `file:line: what`, then the lines of the file around it, a hint, a traceback.
 int vm_load(struct vm *vm, const char *path, char **error);
@@ -144,6 +148,9 @@ bool user_position(lua_State *L, lua_Debug *ar);
 
 // Raises an error at the user's line: the nearest function on the stack that is not the library's own.
 int raise_error(lua_State *L, const char *format, ...) PRINTF_LIKE(2, 3);
+
+// The same with the text on top of the stack, however long and whatever is in it.
+int raise_top(lua_State *L);
 
 // Raises "bad argument" of this kind at the user's line: what was expected, what came.
 int raise_type(lua_State *L, int index, const char *what, const char *expected);

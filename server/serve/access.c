@@ -24,19 +24,29 @@ static bool begin(struct log_line *l, const struct conn *c, const struct request
   if (!c->service->settings->log.access || !log_is_on(LOG_INFO)) return false;
   log_begin(l, LOG_INFO, clock_wall(c->service->loop->clock), span_of(message));
   char address[ADDRESS_MAX];
-  log_field(l, "remote", (struct span){address, client_address(c, r, address)});
+  log_field(l, SPAN("remote"), (struct span){address, client_address(c, r, address)});
   return true;
 }
 
-static void add_request(struct log_line *l, const struct stream *s) {
-  log_field(l, "method", method_name(s->request->method));
+// The target without secrets; the caller frees its bytes.
+static struct span redacted_target(const struct stream *s) {
   struct span target = s->request->target;
-  char *redacted = xmalloc(redacted_max(target));
-  log_field(
-      l, "target",
-      (struct span){redacted, redact_target(&s->conn->service->settings->log.redact, target, redacted)});
-  free(redacted);
-  log_number(l, "status", s->status);
+  char *out = xmalloc(redacted_max(target));
+  return (struct span){out, redact_target(&s->conn->service->settings->log.redact, target, out)};
+}
+
+static void add_request(struct log_line *l, const struct stream *s) {
+  struct span target = redacted_target(s);
+  log_field(l, SPAN("method"), method_name(s->request->method));
+  log_field(l, SPAN("target"), target);
+  log_number(l, SPAN("status"), s->status);
+  free((void *)(uintptr_t)target.bytes);
+}
+
+void access_file_short(const struct stream *s) {
+  struct span target = redacted_target(s);
+  log_message(LOG_ERROR, "a file has become shorter while it was sent: " SPAN_FMT, SPAN_ARG(target));
+  free((void *)(uintptr_t)target.bytes);
 }
 
 void access_opened(const struct stream *s) {
@@ -50,17 +60,18 @@ void access_closed(const struct stream *s, enum close_reason reason) {
   struct log_line l;
   if (!begin(&l, s->conn, s->request, s->is_sse ? "close" : "request")) return;
   add_request(&l, s);
-  log_number(&l, "bytes", (double)s->bytes_out);
-  log_number(&l, "ms", (double)(long)((s->conn->service->loop->now - s->opened_at) * 1e3));
-  if (s->is_sse) log_number(&l, "events", (double)s->events_out);
-  if (s->is_sse || reason != REASON_FINISHED) log_field(&l, "reason", span_of(close_reason_name(reason)));
+  log_number(&l, SPAN("bytes"), (double)s->bytes_out);
+  log_number(&l, SPAN("ms"), (double)(long)((s->conn->service->loop->now - s->opened_at) * 1e3));
+  if (s->is_sse) log_number(&l, SPAN("events"), (double)s->events_out);
+  if (s->is_sse || reason != REASON_FINISHED)
+    log_field(&l, SPAN("reason"), span_of(close_reason_name(reason)));
   log_end(&l);
 }
 
 void access_refused(const struct conn *c, int status, const char *why) {
   struct log_line l;
   if (!begin(&l, c, NULL, "refused")) return;
-  log_number(&l, "status", status);
-  log_field(&l, "why", span_of(why));
+  log_number(&l, SPAN("status"), status);
+  log_field(&l, SPAN("why"), span_of(why));
   log_end(&l);
 }

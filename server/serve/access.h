@@ -10,3 +10,6 @@ size_t access_client(const struct stream *s, char *out, size_t cap);
 void access_opened(const struct stream *s);
 void access_closed(const struct stream *s, enum close_reason reason);
 void access_refused(const struct conn *c, int status, const char *why);
+
+// An error: the file that the stream sends has fewer bytes than were announced.
+void access_file_short(const struct stream *s);

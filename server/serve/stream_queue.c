@@ -5,8 +5,8 @@
 #include "serve/stream_queue.h"
 #include <stdlib.h>
 #include <sys/uio.h>
-#include "base/log.h"
 #include "base/mem.h"
+#include "serve/access.h"
 #include "serve/file_body.h"
 
 enum { IOV_MAX_PER_WRITE = 256 };
@@ -155,8 +155,7 @@ static bool on_written(struct stream *s) {
 }
 
 static void cut_file(struct stream *s) {
-  struct span target = s->request->target;
-  log_message(LOG_ERROR, "a file has become shorter while it was sent: " SPAN_FMT, SPAN_ARG(target));
+  access_file_short(s);
   conn_close(s->conn, REASON_ERROR, true);
 }
 
