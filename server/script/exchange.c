@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // From a request to the task that answers it, and back: what the stream tells (body complete, room again,
-// gone) only wakes or cancels tasks. The route is found here, in C, before any Lua runs.
+// gone) only links, since it may come in the midst of a hand-out: Lua allocates, allocating collects, and a
+// collection frees other subscribers. The route is found here, in C, before any Lua runs.
 #include "script/exchange.h"
 #include <lauxlib.h>
 #include <math.h>
@@ -52,22 +53,44 @@ static int run_closers(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, ex->vm->closers_ref);
   lua_rawgeti(L, LUA_REGISTRYINDEX, ex->anchor);
   lua_pushstring(L, close_reason_name(ex->reason));
-  task_spawn(L, 2, on_closers_end)->exchange = ex;
-  ex->closing = true;
+  task_follow(L, 2, on_closers_end)->exchange = ex;
   return 0;
+}
+
+static void drop_anchor(struct exchange *ex) {
+  vm_unref(ex->vm, ex->anchor);
+  ex->anchor = LUA_NOREF;
 }
 
 static void start_closers(struct exchange *ex) {
   struct vm *vm = ex->vm;
   lua_pushcfunction(vm->L, run_closers);
   lua_pushlightuserdata(vm->L, ex);
-  if (vm_pcall(vm, 1, 0) != LUA_OK) {
-    char *why = vm_take_message(vm->L);
-    log_message(LOG_ERROR, "on_close functions not run: %s", why);
-    free(why);
+  bool ok = vm_pcall(vm, 1, 0) == LUA_OK;
+  drop_anchor(ex);
+  if (ok) return;
+  char *why = vm_take_message(vm->L);
+  log_message(LOG_ERROR, "on_close functions not run: %s", why);
+  free(why);
+  ex->closing = false;
+  release(ex);
+}
+
+static struct exchange *next_closing(struct vm *vm) {
+  struct list *node = list_shift(&vm->closing);
+  return node ? container_of(node, struct exchange, closing_link) : NULL;
+}
+
+void exchange_start_closers(struct vm *vm) {
+  for (struct exchange *ex; (ex = next_closing(vm));) start_closers(ex);
+}
+
+void exchange_forget_closers(struct vm *vm) {
+  for (struct exchange *ex; (ex = next_closing(vm));) {
+    drop_anchor(ex);
+    ex->closing = false;
+    release(ex);
   }
-  vm_unref(vm, ex->anchor);
-  ex->anchor = LUA_NOREF;
 }
 
 static void on_gone(struct stream *s, enum close_reason reason) {
@@ -75,7 +98,10 @@ static void on_gone(struct stream *s, enum close_reason reason) {
   ex->stream = NULL, ex->reason = reason;
   wake_waiters(ex);
   if (ex->task && reason != REASON_FINISHED) task_cancel(ex->task);
-  if (ex->anchor != LUA_NOREF) start_closers(ex);
+  if (ex->anchor != LUA_NOREF) {
+    ex->closing = true;
+    list_append(&ex->vm->closing, &ex->closing_link);
+  }
   release(ex);
 }
 
@@ -151,7 +177,7 @@ static int collect_box(lua_State *L) {
 int core_go_on(lua_State *L) {
   struct exchange *ex = exchange_check(L, 1);
   lua_remove(L, 1);
-  struct task *t = task_spawn(L, lua_gettop(L) - 1, on_task_end);
+  struct task *t = task_follow(L, lua_gettop(L) - 1, on_task_end);
   t->must_start = true; // what it has to close is closed by itself
   t->exchange = ex;
   if (ex->task) ex->task->exchange = NULL;
@@ -208,6 +234,7 @@ void exchange_begin(struct vm *vm, struct stream *s) {
       (struct exchange){.stream = s, .vm = vm, .anchor = LUA_NOREF, .route = route, .allowed = match.allowed};
   list_init(&ex->waiters);
   list_init(&ex->files);
+  list_init(&ex->closing_link);
   ex->task = task_start(vm, answer, ex, on_task_end);
   if (!ex->task) {
     free(ex);

@@ -19,10 +19,11 @@ struct exchange {
   struct exchange **box;    // in the userdata; NULL before it is made and once it is collected
   struct list waiters;      // tasks that wait for the body or for room to send
   struct list files;        // opened for the answer, those that may still be open
+  struct list closing_link; // in vm.closing, until the task of its on_close functions starts
   int anchor;               // registry reference to the userdata while on_close functions wait in it
   enum close_reason reason; // once gone
   bool detached;            // the stream goes on without the task
-  bool closing;             // a task runs the on_close functions
+  bool closing;             // on_close functions run, or are to
   int route;                // of the application, or what core.answer is told instead
   unsigned allowed;
   struct form *form; // a form that came in parts, for as long as the request
@@ -30,6 +31,11 @@ struct exchange {
 
 // service_ops.on_request: routes the request and starts a task that answers it with vm's application.
 void exchange_begin(struct vm *vm, struct stream *stream);
+
+// Starts the on_close functions of those exchanges that have ended since the last time; or forgets them,
+// where the state ends.
+void exchange_start_closers(struct vm *vm);
+void exchange_forget_closers(struct vm *vm);
 
 // Streams of a retired state that go on without Lua are let go of: they outlive it.
 void exchange_let_go_all(struct vm *vm);

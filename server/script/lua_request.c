@@ -132,7 +132,7 @@ static int request_on_close(lua_State *L) {
   if (!ex || !ex->stream) {
     lua_pushvalue(L, 2);
     lua_pushstring(L, close_reason_name(ex ? ex->reason : REASON_FINISHED));
-    task_spawn(L, 1, NULL);
+    task_follow(L, 1, NULL);
     return 0;
   }
   push_own_table(L);

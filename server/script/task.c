@@ -69,12 +69,10 @@ static lua_State *take_coroutine(lua_State *L, int *ref) {
   return new_coroutine(L, ref);
 }
 
-struct task *task_spawn(lua_State *L, int nargs, void (*on_end)(struct task *t, int status)) {
+struct task *task_follow(lua_State *L, int nargs, void (*on_end)(struct task *t, int status)) {
   struct vm *vm = vm_of(L);
   int ref;
   if (vm->is_closing) raise_error(L, "no task can start: its application has ended");
-  if (vm->task_count >= vm->settings->limits.tasks)
-    raise_error(L, "more than %zu tasks at a time (limits.tasks)", vm->settings->limits.tasks);
   lua_State *co = new_coroutine(L, &ref); // small: a used one keeps the stack that its deepest call needed
   if (!lua_checkstack(co, nargs + 2)) {
     vm_unref(vm, ref);
@@ -86,6 +84,13 @@ struct task *task_spawn(lua_State *L, int nargs, void (*on_end)(struct task *t, 
   lua_xmove(L, co, nargs + 1);
   enqueue(t);
   return t;
+}
+
+struct task *task_spawn(lua_State *L, int nargs, void (*on_end)(struct task *t, int status)) {
+  const struct vm *vm = vm_of(L);
+  if (vm->task_count >= vm->settings->limits.tasks)
+    raise_error(L, "more than %zu tasks at a time (limits.tasks)", vm->settings->limits.tasks);
+  return task_follow(L, nargs, on_end);
 }
 
 void task_hold(struct task *t, lua_State *L, int index) {

@@ -53,7 +53,11 @@ struct task {
 // raises on lack of memory or above limits.tasks.
 struct task *task_spawn(lua_State *L, int nargs, void (*on_end)(struct task *t, int status));
 
-// The same for a C function that gets a light userdata; call outside of Lua. NULL on lack of memory.
+// The same for one that goes on with what another began, or cleans up behind it: limits.tasks, which has let
+// the first in, does not refuse it.
+struct task *task_follow(lua_State *L, int nargs, void (*on_end)(struct task *t, int status));
+
+// A task for a C function that gets a light userdata; call outside of Lua. NULL on lack of memory.
 struct task *task_start(struct vm *vm, lua_CFunction fn, void *arg,
                         void (*on_end)(struct task *t, int status));
 

@@ -9,6 +9,7 @@
 #include "base/escape.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "script/exchange.h"
 #include "script/lua_core.h"
 #include "script/lua_report.h"
 #include "script/task.h"
@@ -125,15 +126,17 @@ static void tune_collector(struct vm *vm) {
 
 static bool on_turn(struct loop_hook *h) {
   struct vm *vm = container_of(h, struct vm, hook);
+  exchange_start_closers(vm);
   bool more = task_run_queue(vm);
   tune_collector(vm);
   watch_garbage(vm);
   return more;
 }
 
-// What later hooks have woken, by making room in a queue or by handing up a request.
+// What tasks have ended, or later hooks woken, by making room in a queue or by handing up a request.
 static bool has_ready_tasks(struct loop_hook *h) {
-  return !list_empty(&container_of(h, struct vm, hook)->run_queue);
+  const struct vm *vm = container_of(h, struct vm, hook);
+  return !list_empty(&vm->run_queue) || !list_empty(&vm->closing);
 }
 
 // No stop of old code lasts longer than one of the server.
@@ -161,6 +164,7 @@ struct vm *vm_new(const struct vm_config *config, char **error) {
   list_init(&vm->link);
   list_init(&vm->run_queue);
   list_init(&vm->tasks);
+  list_init(&vm->closing);
   list_init(&vm->feeds);
   list_init(&vm->hook.link);
   vm->L = lua_newstate(allocate, vm);
@@ -193,6 +197,7 @@ void vm_attach(struct vm *vm) {
 
 void vm_detach(struct vm *vm, struct loop *loop) {
   task_cancel_all(vm);
+  exchange_forget_closers(vm);
   list_each (node, &vm->feeds) channel_unsubscribe(&container_of(node, struct feed, held)->subscriber);
   loop_hook_remove(vm->loop, &vm->hook);
   loop_disarm(vm->loop, &vm->gc_timer);

@@ -41,6 +41,7 @@ struct vm {
   int listed_running;      // on_stop functions that have not ended
   struct loop_hook hook;   // drains the run queue
   struct list run_queue, tasks;
+  struct list closing; // exchanges that are over, whose on_close functions are to start
   size_t task_count, exchange_count;
   struct list feeds;            // subscriptions that Lua holds
   struct task *current;         // the task whose slice this is
