@@ -311,7 +311,7 @@ describe("the options of spate.jwt", function()
   it("are checked at load", function()
     for options, why in pairs {
       ["{}"] = "expected one of key and keys", ["{ key = HS, keys = {} }"] = "expected one of key and keys", ["{ key = HS }"] = "alg: expected a string, got nil",
-      ["{ key = HS, alg = 'none' }"] = "expected HS256, HS384", ["{ key = HS, alg = 'PS256' }"] = "expected HS256, HS384",
+      ["{ key = HS, alg = 'none' }"] = "expected HS256, HS384", ["{ key = HS, alg = 'PS256' }"] = "expected a public key in PEM", ["{ key = ES, alg = 'EdDSA' }"] = "the key is of another kind", ["{ key = HS, alg = 'HS256', typ = {} }"] = "typ: expected a list of strings",
       ["{ key = ('x'):rep(31), alg = 'HS256' }"] = "the secret has less than 32 bytes", ["{ key = ('x'):rep(63), alg = 'HS512' }"] = "the secret has less than 64 bytes",
       ["{ key = RS, alg = 'HS256' }"] = "a PEM file is no secret", ["{ key = HS, alg = 'RS256' }"] = "expected a public key in PEM",
       ["{ key = ES, alg = 'RS256' }"] = "the key is of another kind", ["{ key = RS, alg = 'ES256' }"] = "the key is of another kind",

@@ -14,7 +14,7 @@ local BELOW = { -- the folders whose headers each may include, beside its own
 
 local SYSTEM = { -- headers of libraries, and the folders that may include them
   ["lua.h"] = "script harness", ["lauxlib.h"] = "script harness", ["lualib.h"] = "script harness",
-  ["ev.h"] = "loop", ["llhttp.h"] = "http", ["jansson.h"] = "script", ["jwt.h"] = "script",
+  ["ev.h"] = "loop", ["llhttp.h"] = "http", ["jansson.h"] = "script",
 }
 
 local CALLS = { -- names, and the files that may use them: the doors into Lua

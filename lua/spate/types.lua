@@ -111,6 +111,7 @@ function spate.session(options) end
 ---@field query? string
 ---@field require_exp? boolean
 ---@field realm? string
+---@field typ? string|string[] what a token must say it is, as "at+jwt"; else "JWT" or nothing
 
 ---Middleware: bearer tokens; the claims are in `req.ctx.claims`.
 ---@param options spate.JwtOptions

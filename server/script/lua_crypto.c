@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: MIT
-// Thin functions over OpenSSL's libcrypto and libjwt; what is to be believed is decided in Lua. Decoding is
+// Thin functions over OpenSSL's libcrypto; what is to be believed is decided in Lua. Decoding is
 // strict: a text stands for bytes only where those bytes are written as just that text.
 #include "script/lua_crypto.h"
 #include <jansson.h>
-#include <jwt.h>
 #include <lauxlib.h>
 #include <openssl/crypto.h>
-#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/pem.h>
 #include <string.h>
 #include "base/cidr.h"
 #include "base/util.h"
+#include "script/class.h"
+#include "script/jws.h"
 #include "script/vm.h"
 
-enum { DECODE_MAX = 1 << 20, TOKEN_MAX = 8 << 10, RSA_BITS_MIN = 2048 };
+enum { DECODE_MAX = 1 << 20, TOKEN_MAX = 8 << 10 };
+
+static const char KEY[] = "spate.jwt key";
 
 static struct span check_span(lua_State *L, int index) {
   struct span s;
@@ -95,64 +96,6 @@ static int push_decoded_text(lua_State *L, bool url) {
 static int core_base64url_decode(lua_State *L) { return push_decoded_text(L, true); }
 static int core_base64_decode(lua_State *L) { return push_decoded_text(L, false); }
 
-static const struct algorithm {
-  const char *name;
-  int type;
-  const char *curve;
-} algorithms[] = {{"HS256", EVP_PKEY_HMAC, NULL},       {"HS384", EVP_PKEY_HMAC, NULL},
-                  {"HS512", EVP_PKEY_HMAC, NULL},       {"RS256", EVP_PKEY_RSA, NULL},
-                  {"RS384", EVP_PKEY_RSA, NULL},        {"RS512", EVP_PKEY_RSA, NULL},
-                  {"ES256", EVP_PKEY_EC, "prime256v1"}, {"ES384", EVP_PKEY_EC, "secp384r1"},
-                  {"ES512", EVP_PKEY_EC, "secp521r1"}};
-
-static const struct algorithm *algorithm_of(const char *name) {
-  for (size_t i = 0; i < countof(algorithms); i++)
-    if (!strcmp(algorithms[i].name, name)) return &algorithms[i];
-  return NULL;
-}
-
-static const char *secret_fault(struct span key, const struct algorithm *a) {
-  size_t min = (size_t)atoi(a->name + 2) / 8; // RFC 7518 3.2
-  if (memmem(key.bytes, key.len, "-----BEGIN", 10)) return "a PEM file is no secret; is the algorithm right?";
-  if (key.len >= min) return NULL;
-  return min == 32 ? "the secret has less than 32 bytes"
-                   : (min == 48 ? "the secret has less than 48 bytes" : "the secret has less than 64 bytes");
-}
-
-static int no_password(char *buf, int size, int rwflag, void *u) {
-  (void)buf, (void)size, (void)rwflag, (void)u;
-  return -1;
-}
-
-static const char *public_key_fault(EVP_PKEY *key, const struct algorithm *a) {
-  char curve[64] = "";
-  if (!key) return "expected a public key in PEM (-----BEGIN PUBLIC KEY-----)";
-  if (EVP_PKEY_get_base_id(key) != a->type) return "the key is of another kind than the algorithm";
-  if (a->type == EVP_PKEY_RSA)
-    return EVP_PKEY_get_bits(key) < RSA_BITS_MIN ? "the key has less than 2048 bits" : NULL;
-  EVP_PKEY_get_group_name(key, curve, sizeof curve, NULL);
-  return strcmp(curve, a->curve) ? "the key is on another curve than the algorithm's" : NULL;
-}
-
-static int core_jwt_key_fault(lua_State *L) {
-  const struct algorithm *a = algorithm_of(luaL_checkstring(L, 1));
-  struct span key = check_span(L, 2);
-  const char *fault = NULL;
-  if (!a) fault = "expected HS256, HS384, HS512, RS256, RS384, RS512, ES256, ES384 or ES512 as alg";
-  else if (a->type == EVP_PKEY_HMAC) fault = secret_fault(key, a);
-  else {
-    BIO *in = BIO_new_mem_buf(key.bytes, (int)key.len);
-    EVP_PKEY *parsed = in ? PEM_read_bio_PUBKEY(in, NULL, no_password, NULL) : NULL;
-    fault = public_key_fault(parsed, a);
-    EVP_PKEY_free(parsed);
-    BIO_free(in);
-    ERR_clear_error();
-  }
-  if (!fault) return 0;
-  lua_pushstring(L, fault);
-  return 1;
-}
-
 // A part of a token: an object in which no name comes twice, or two readers may see two tokens.
 static bool is_object(struct span part) {
   unsigned char in[TOKEN_MAX + 8], again[TOKEN_MAX + 8], out[TOKEN_MAX + 8];
@@ -163,32 +106,42 @@ static bool is_object(struct span part) {
   return is;
 }
 
-static bool is_signature(struct span part) {
-  unsigned char in[TOKEN_MAX + 8], again[TOKEN_MAX + 8], out[TOKEN_MAX + 8];
-  return decode(part, true, in, again, out) > 0;
-}
-
 // Three parts, neither more nor less.
-static bool is_well_formed(struct span token) {
+static bool split_token(struct span token, struct span *input, struct span *signature) {
   struct span rest = token, head = span_split(&rest, '.'), payload = span_split(&rest, '.');
   bool dots = head.len && payload.len && rest.len && !memchr(rest.bytes, '.', rest.len);
-  return dots && is_object(head) && is_object(payload) && is_signature(rest);
+  *input = (struct span){token.bytes, head.len + 1 + payload.len};
+  *signature = rest;
+  return dots && is_object(head) && is_object(payload);
 }
 
+static struct jws_key *check_key(lua_State *L) { return luaL_checkudata(L, 1, KEY); }
+
+// core.jwt_key(alg, text): a key for tokens; nil and what makes the text useless as one.
+static int core_jwt_key(lua_State *L) {
+  struct span alg = check_span(L, 1), text = check_span(L, 2);
+  if (strlen(alg.bytes) != alg.len) return push_failure(L, "a NUL in alg");
+  struct jws_key *k = lua_newuserdatauv(L, sizeof *k, 0);
+  *k = (struct jws_key){0};
+  luaL_setmetatable(L, KEY);
+  const char *fault = jws_key_init(k, alg.bytes, text);
+  return fault ? push_failure(L, fault) : 1;
+}
+
+// core.jwt_verify(key, token): whether the token (RFC 7519) is well-formed and signed by the key.
 static int core_jwt_verify(lua_State *L) {
-  struct span token = check_span(L, 1);
-  const char *alg = luaL_checkstring(L, 2);
-  struct span key = check_span(L, 3);
-  bool is_good = false;
-  if (token.len <= TOKEN_MAX && algorithm_of(alg) && is_well_formed(token)) {
-    jwt_t *jwt = NULL;
-    int failed = jwt_decode(&jwt, token.bytes, (const unsigned char *)key.bytes, (int)key.len);
-    is_good = !failed && jwt && jwt_get_alg(jwt) == jwt_str_alg(alg);
-    jwt_free(jwt);
-    ERR_clear_error();
-  }
-  lua_pushboolean(L, is_good);
+  const struct jws_key *k = check_key(L);
+  struct span token = check_span(L, 2), input, signature;
+  unsigned char in[TOKEN_MAX + 8], again[TOKEN_MAX + 8], out[TOKEN_MAX + 8];
+  bool is_good = k->key && token.len <= TOKEN_MAX && split_token(token, &input, &signature);
+  long len = is_good ? decode(signature, true, in, again, out) : 0;
+  lua_pushboolean(L, len > 0 && jws_verify(k, input, (struct span){(char *)out, (size_t)len}));
   return 1;
+}
+
+static int collect_key(lua_State *L) {
+  jws_key_deinit(check_key(L));
+  return 0;
 }
 
 static int core_network(lua_State *L) {
@@ -207,8 +160,9 @@ void crypto_open(lua_State *L) {
                                        {"base64url_decode", core_base64url_decode},
                                        {"base64_decode", core_base64_decode},
                                        {"jwt_verify", core_jwt_verify},
-                                       {"jwt_key_fault", core_jwt_key_fault},
+                                       {"jwt_key", core_jwt_key},
                                        {"network", core_network},
                                        {NULL, NULL}};
+  class_new(L, KEY, NULL, collect_key);
   luaL_setfuncs(L, functions, 0);
 }
