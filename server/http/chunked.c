@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // A machine of its own rather than llhttp's: that one takes an LF after the last chunk, trailers, extensions
 // and leading zeros without end, and refuses two legal forms of extension; and its state would double what
-// every idle connection keeps. Extensions are passed over, trailers refused, so nothing after the head can be
-// taken for a field. The outcome depends on the bytes alone, not on where they were split.
+// every idle connection keeps. Extensions are checked and passed over. The outcome depends on the bytes
+// alone, not on where they were split.
 #include "http/chunked.h"
 #include "base/util.h"
+#include "http/guard.h"
 
 enum { DIGITS_MAX = 16 };
 
@@ -36,21 +37,56 @@ static struct refusal step_size(struct chunked *c, unsigned char byte) {
   return ACCEPTED;
 }
 
+// Where a byte other than CR leads within extensions; -1 where it must not stand there. Blanks are taken
+// where RFC 9112 7.1.1 has BWS, and so in front of a ';' or '=' and behind them only.
+static int extension_next(enum chunked_state state, unsigned char byte) {
+  bool blank = byte == ' ' || byte == '\t', token = is_tchar(byte);
+  switch (state) {
+  case CHUNKED_EXTENSION: return token ? CHUNKED_NAME : blank ? CHUNKED_EXTENSION : -1;
+  case CHUNKED_NAME:
+    if (token) return CHUNKED_NAME;
+    break;
+  case CHUNKED_EQUALS:
+    if (byte == '"') return CHUNKED_QUOTED;
+    return token ? CHUNKED_VALUE : blank ? CHUNKED_EQUALS : -1;
+  case CHUNKED_VALUE:
+    if (token) return CHUNKED_VALUE;
+    break;
+  case CHUNKED_QUOTED:
+    return byte == '"' ? CHUNKED_QUOTE_END : byte == '\\' ? CHUNKED_ESCAPED : CHUNKED_QUOTED;
+  case CHUNKED_ESCAPED: return CHUNKED_QUOTED;
+  default: break;
+  }
+  bool in_name = state == CHUNKED_NAME || state == CHUNKED_NAME_BLANK;
+  if (byte == ';') return CHUNKED_EXTENSION;
+  if (byte == '=' && in_name) return CHUNKED_EQUALS;
+  return !blank ? -1 : in_name ? CHUNKED_NAME_BLANK : CHUNKED_VALUE_BLANK;
+}
+
 static struct refusal step_extension(struct chunked *c, unsigned char byte, size_t max) {
-  if (byte == '\r') return enter(c, true, CHUNKED_SIZE_LF);
-  if ((byte < ' ' && byte != '\t') || byte == 0x7f) return REFUSED(400, "bad chunk extension");
+  bool may_end = c->state == CHUNKED_NAME || c->state == CHUNKED_VALUE || c->state == CHUNKED_QUOTE_END;
+  if (byte == '\r' && may_end) return enter(c, true, CHUNKED_SIZE_LF);
+  int next = is_value_byte(byte) ? extension_next(c->state, byte) : -1;
+  if (next < 0) return REFUSED(400, "bad chunk extension");
+  c->state = (uint8_t)next;
   return ++c->extension_len > max ? REFUSED(413, "chunk extensions too long") : ACCEPTED;
 }
 
 static struct refusal step(struct chunked *c, unsigned char byte, const struct proto_limits *limits) {
   switch ((enum chunked_state)c->state) {
   case CHUNKED_SIZE: return step_size(c, byte);
-  case CHUNKED_EXTENSION: return step_extension(c, byte, limits->chunk_extensions);
-  case CHUNKED_SIZE_LF: return enter(c, byte == '\n', c->size ? CHUNKED_DATA : CHUNKED_END_CR);
+  case CHUNKED_EXTENSION:
+  case CHUNKED_NAME:
+  case CHUNKED_NAME_BLANK:
+  case CHUNKED_EQUALS:
+  case CHUNKED_VALUE:
+  case CHUNKED_QUOTED:
+  case CHUNKED_ESCAPED:
+  case CHUNKED_QUOTE_END:
+  case CHUNKED_VALUE_BLANK: return step_extension(c, byte, limits->chunk_extensions);
+  case CHUNKED_SIZE_LF: return enter(c, byte == '\n', c->size ? CHUNKED_DATA : CHUNKED_DONE);
   case CHUNKED_DATA_CR: return enter(c, byte == '\r', CHUNKED_DATA_LF);
   case CHUNKED_DATA_LF: return enter(c, byte == '\n', CHUNKED_SIZE);
-  case CHUNKED_END_CR: return byte == '\r' ? enter(c, true, CHUNKED_END_LF) : REFUSED(400, "trailer fields");
-  case CHUNKED_END_LF: return enter(c, byte == '\n', CHUNKED_DONE);
   case CHUNKED_DATA:
   case CHUNKED_DONE: break;
   }

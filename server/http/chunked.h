@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Decodes a chunked request body (RFC 9112 7.1), strictly: no trailers.
+// Decodes the chunks of a request body (RFC 9112 7.1), strictly; the trailer section behind them is not its
+// own.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,14 +10,20 @@
 
 enum chunked_state {
   CHUNKED_SIZE,
-  CHUNKED_EXTENSION,
+  CHUNKED_EXTENSION,  // behind ';'
+  CHUNKED_NAME,       // in an extension's name
+  CHUNKED_NAME_BLANK, // behind blanks behind it
+  CHUNKED_EQUALS,     // behind '='
+  CHUNKED_VALUE,
+  CHUNKED_QUOTED,
+  CHUNKED_ESCAPED,   // behind '\\' in a quoted value
+  CHUNKED_QUOTE_END, // behind the closing quote
+  CHUNKED_VALUE_BLANK,
   CHUNKED_SIZE_LF,
   CHUNKED_DATA,
   CHUNKED_DATA_CR,
   CHUNKED_DATA_LF,
-  CHUNKED_END_CR,
-  CHUNKED_END_LF,
-  CHUNKED_DONE
+  CHUNKED_DONE // behind the last chunk's line
 };
 
 struct chunked {
@@ -33,7 +40,7 @@ struct chunked {
 // Sets how long the body may become; once. False where its chunks so far are longer.
 bool chunked_limit(struct chunked *c, uint64_t body_max);
 
-// Takes bytes up to the end of the next run of data, of the body or of the input, and returns how many; the
-// run, maybe empty, goes to *data. A refused body has *refusal set. Worker thread.
+// Takes bytes up to the end of the next run of data, of the last chunk or of the input, and returns how many;
+// the run, maybe empty, goes to *data. A refused body has *refusal set. Worker thread.
 size_t chunked_take(struct chunked *c, struct span in, const struct proto_limits *limits, struct span *data,
                     struct refusal *refusal);

@@ -45,6 +45,10 @@ static const unsigned char classes[256] = {
 
 static bool is(unsigned char byte, int class) { return classes[byte] & class; }
 
+bool is_tchar(unsigned char byte) { return is(byte, NAME); }
+
+bool is_value_byte(unsigned char byte) { return is(byte, VALUE); }
+
 static struct refusal enter(struct guard *g, enum guard_state state) {
   g->state = (uint8_t)state;
   g->run = 0;

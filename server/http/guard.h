@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A byte machine over the raw bytes of a request head: finds its end and refuses what no parser should see.
+// A byte machine over the raw bytes of a request head, or of a trailer section, which is a head's fields
+// alone: finds its end and refuses what no parser should see.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -21,7 +22,7 @@ enum guard_state {
   GUARD_DONE
 };
 
-// Zeroed, it waits for a first byte.
+// Zeroed, it waits for a first byte; in GUARD_FIELD for a trailer section.
 struct guard {
   size_t scanned;   // bytes of the input that are known already
   uint32_t fields;  // so far
@@ -30,6 +31,11 @@ struct guard {
   uint8_t lead;     // empty lines before the request, all in all
   uint8_t lead_len; // their bytes at the front of the input
 };
+
+// True for what a token, such as a field's name, may hold (tchar of RFC 9110 5.6.2), and what a field's value
+// may (field-vchar, blank, tab and obs-text of 5.5). Any thread.
+bool is_tchar(unsigned char byte);
+bool is_value_byte(unsigned char byte);
 
 // Scans on through `bytes`, which begin with what was scanned before. GUARD_DONE: the head lies between
 // `lead_len` and `scanned`. Worker thread.

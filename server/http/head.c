@@ -84,6 +84,18 @@ static bool has_length(const struct request *r) {
   return false;
 }
 
+// What is legal and yet not llhttp's is put in its words: a later version 1.x is 1.1 to us (RFC 9110 2.5),
+// and a tab behind a value, which is trimmed anyway, may as well be a blank.
+static void adapt(char *head, size_t len, int minor) {
+  char *line_end = memchr(head, '\r', len);
+  line_end[-1] = (char)('0' + minor);
+  for (char *tab = head, *end = head + len; (tab = memchr(tab, '\t', (size_t)(end - tab)));) {
+    char *first = tab;
+    while (*tab == ' ' || *tab == '\t') tab++;
+    if (*tab == '\r') memset(first, ' ', (size_t)(tab - first));
+  }
+}
+
 static struct refusal run_parser(struct request *r, size_t head_len, size_t field_count) {
   struct collector collector = {.request = r, .field_max = field_count};
   llhttp_t parser;
@@ -112,13 +124,13 @@ static struct refusal judge_line(struct span head, enum method *method, int *min
   struct span name = span_split(&head, ' ');
   span_split(&head, ' ');
   const char *version = head.bytes; // "HTTP/d.d"
-  if (version[5] != '1' || version[7] > '1') return REFUSED(505, "unknown HTTP version");
+  if (version[5] != '1') return REFUSED(505, "unknown HTTP version");
   int known = method_of(name);
   if (known < 0 && (span_equal(name, SPAN("CONNECT")) || span_equal(name, SPAN("TRACE"))))
     return REFUSED(405, "method not allowed");
   if (known < 0) return REFUSED(501, "unknown method");
   *method = (enum method)known;
-  *minor = version[7] - '0';
+  *minor = MIN(version[7] - '0', 1);
   return ACCEPTED;
 }
 
@@ -130,6 +142,7 @@ struct refusal head_parse(struct span head, size_t field_count, struct request *
   if (refusal.status) return refusal;
   struct request *r = request_new(head, field_count);
   r->method = method, r->minor = minor;
+  adapt(r->bytes, head.len, minor);
   refusal = run_parser(r, head.len, field_count);
   if (!refusal.status) {
     normalise(r);

@@ -11,14 +11,14 @@
 #include "http/head.h"
 #include "http/http1_write.h"
 
-enum http1_state { HTTP1_HEAD, HTTP1_LENGTH, HTTP1_CHUNKED, HTTP1_DONE };
+enum http1_state { HTTP1_HEAD, HTTP1_LENGTH, HTTP1_CHUNKED, HTTP1_TRAILER, HTTP1_DONE };
 
 struct http1 {
   struct proto proto;
   const struct proto_limits *limits;
   enum http1_state state;
   union {
-    struct guard guard;     // in HTTP1_HEAD
+    struct guard guard;     // in HTTP1_HEAD and HTTP1_TRAILER
     uint64_t left;          // of the body, in HTTP1_LENGTH
     struct chunked chunked; // in HTTP1_CHUNKED
   };
@@ -81,8 +81,36 @@ static size_t feed_chunked(struct http1 *h, const char *bytes, size_t len) {
   size_t taken = chunked_take(&h->chunked, (struct span){bytes, len}, h->limits, &data, &refusal);
   if (data.len) h->proto.sink->on_body(&h->proto, data.bytes, data.len);
   if (refusal.status) refuse(h, refusal);
-  else if (h->chunked.state == CHUNKED_DONE) end_body(h);
+  else if (h->chunked.state == CHUNKED_DONE) {
+    h->state = HTTP1_TRAILER;
+    h->guard = (struct guard){.state = GUARD_FIELD};
+  }
   return taken;
+}
+
+// A trailer that speaks of the body's length must not be sent (RFC 9110 6.5.1), and there are parsers that
+// believe it: a message that ends elsewhere for others is how requests are smuggled.
+static bool has_framing(struct span trailer) {
+  while (trailer.len) {
+    struct span line = span_split(&trailer, '\n'), name = span_split(&line, ':');
+    if (span_equal_nocase(name, SPAN("transfer-encoding")) || span_equal_nocase(name, SPAN("content-length")))
+      return true;
+  }
+  return false;
+}
+
+// Consumes the trailer section once it is complete. Its fields are dropped (RFC 9112 7.1.2): none of them may
+// change what the head has said.
+static size_t feed_trailer(struct http1 *h, const char *bytes, size_t len) {
+  struct refusal refusal = guard_scan(&h->guard, bytes, len, h->limits);
+  size_t scanned = h->guard.scanned;
+  bool is_complete = !refusal.status && h->guard.state == GUARD_DONE;
+  if (refusal.status == 431) refusal.why = "too many trailer fields";
+  if (is_complete && has_framing((struct span){bytes, scanned}))
+    refusal = REFUSED(400, "length in a trailer field");
+  if (refusal.status) refuse(h, refusal);
+  else if (is_complete) end_body(h);
+  return is_complete && !refusal.status ? scanned : 0;
 }
 
 static size_t feed_some(struct http1 *h, const char *bytes, size_t len) {
@@ -90,6 +118,7 @@ static size_t feed_some(struct http1 *h, const char *bytes, size_t len) {
   case HTTP1_HEAD: return feed_head(h, bytes, len);
   case HTTP1_LENGTH: return feed_length(h, bytes, len);
   case HTTP1_CHUNKED: return feed_chunked(h, bytes, len);
+  case HTTP1_TRAILER: return feed_trailer(h, bytes, len);
   case HTTP1_DONE: break;
   }
   return 0;

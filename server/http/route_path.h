@@ -17,5 +17,5 @@ struct route_path {
 // and where the text is not valid.
 int route_path_read(struct route_path *p, struct span raw, char *scratch);
 
-// True for UTF-8 without control characters and without a "." or ".." between slashes or the ends.
+// True where it holds no NUL and no "." or ".." between slashes or the ends.
 bool route_text_is_valid(struct span text);

@@ -162,8 +162,7 @@ static int literal_read(struct reader *r, struct pattern_segment *segment) {
   struct span text = word_read(r, '/');
   *segment = (struct pattern_segment){.kind = SEGMENT_LITERAL, .text = text};
   if (!text.len && r->at < r->end) return refuse(r, "an empty segment may only be the last");
-  if (!route_text_is_valid(text))
-    return refuse(r, "no path has a segment with control characters or invalid UTF-8, or \".\" or \"..\"");
+  if (!route_text_is_valid(text)) return refuse(r, "no path has a segment with a NUL, or \".\" or \"..\"");
   return 0;
 }
 

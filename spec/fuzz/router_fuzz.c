@@ -189,30 +189,11 @@ static long slow_decode(struct span in, bool plus, char *out) {
   return len;
 }
 
-// By code points: each must be the shortest form of itself, and none a surrogate.
-static bool slow_utf8(const struct text *t) {
-  for (size_t i = 0; i < t->len;) {
-    unsigned char lead = (unsigned char)t->bytes[i++];
-    if (lead < 0x80) continue;
-    int more = lead >= 0xF8 ? -1 : lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : lead >= 0xC0 ? 1 : -1;
-    if (more < 0) return false;
-    unsigned long point = lead & (0x3Fu >> more);
-    for (int k = 0; k < more; k++, i++) {
-      if (i == t->len || ((unsigned char)t->bytes[i] >> 6) != 2) return false;
-      point = point << 6 | (t->bytes[i] & 0x3F);
-    }
-    static const unsigned long least[] = {0, 0x80, 0x800, 0x10000};
-    if (point < least[more] || point > 0x10FFFF || (point >= 0xD800 && point < 0xE000)) return false;
-  }
-  return true;
-}
-
 static bool slow_segment_is_good(const struct text *t) {
-  for (size_t i = 0; i < t->len; i++)
-    if (iscntrl((unsigned char)t->bytes[i])) return false;
   char dotted[TEXT_MAX + 3];
+  if (memchr(t->bytes, 0, t->len)) return false;
   snprintf(dotted, sizeof dotted, "/%.*s/", (int)t->len, t->bytes);
-  return !strstr(dotted, "/./") && !strstr(dotted, "/../") && slow_utf8(t);
+  return !strstr(dotted, "/./") && !strstr(dotted, "/../");
 }
 
 // False where the path must be refused.

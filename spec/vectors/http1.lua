@@ -38,6 +38,8 @@ add("content-length body", sized "hello", 200, { body = "hello" })
 add("content-length 0", sized "", 200, { body = "" })
 add("content-length with leading zeros", post("Content-Length: 0005\r\n", "hello"), 200, { body = "hello" })
 add("content-length with trailing blanks", post("Content-Length: 5  \r\n", "hello"), 200, { body = "hello" })
+add("content-length with a tab behind", post("Content-Length: 5\t\r\n", "hello"), 200, { body = "hello" })
+add("content-length among tabs and blanks", post("Content-Length:\t 5 \t \t\r\n", "hello"), 200, { body = "hello" })
 add("post without a length", post "", 200, { body = "" })
 add("get with a body", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", 200)
 add("body that looks like a request", sized(get()) .. get(), 200, { next = 200, body = get() })
@@ -46,12 +48,17 @@ add("chunked", chunked "5\r\nhello\r\n0\r\n\r\n", 200, { body = "hello" })
 add("chunked, capitals", post("TRANSFER-ENCODING: CHUNKED\r\n", "A\r\n0123456789\r\n0\r\n\r\n"), 200,
   { body = "0123456789" })
 add("chunked, trailing blank", post("Transfer-Encoding: chunked \r\n", "0\r\n\r\n"), 200, { body = "" })
+add("chunked, tab behind", post("Transfer-Encoding: chunked\t\r\n", "0\r\n\r\n"), 200, { body = "" })
 add("chunked, empty", chunked "0\r\n\r\n", 200, { body = "" })
 add("chunked, several", chunked "1\r\na\r\n2\r\nbc\r\n0d\r\ndefghijklmnop\r\n000\r\n\r\n", 200,
   { body = "abcdefghijklmnop" })
 add("chunked, then a request", chunked "3\r\nabc\r\n0\r\n\r\n" .. get(), 200, { next = 200, body = "abc" })
 add("chunk extensions", chunked "3;a=b;c\r\nabc\r\n0;z\r\n\r\n", 200, { body = "abc" })
 add("quoted chunk extension", chunked "3;a=\"b\\\"\xe9;\tc\"\r\nabc\r\n0\r\n\r\n", 200, { body = "abc" })
+for _, extension in ipairs { "a", "a=b", 'a=""', 'a="\t \\\\\\"\xff"', "a;b=c;d", "a ; b\t=\t\"c\" ;d", " a", "a = b", "!#$%&'*+-.^_`|~09azAZ" } do
+  add(("chunk extension %q"):format(extension), chunked("3;" .. extension .. "\r\nabc\r\n0;" .. extension .. "\r\n\r\n"), 200,
+    { body = "abc" })
+end
 add("16 digits of chunk size", chunked "0000000000000003\r\nabc\r\n0\r\n\r\n", 200, { body = "abc" })
 add("chunked body at the limit", chunked("100000\r\n" .. ("x"):rep(1 << 20) .. "\r\n0\r\n\r\n"), 200)
 add("1000 chunks", chunked(("1\r\na\r\n"):rep(1000) .. "0\r\n\r\n"), 200, { body = ("a"):rep(1000) })
@@ -202,6 +209,9 @@ add("trace", line "TRACE / HTTP/1.1", 405)
 for _, target in ipairs { "/%zz", "/%2", "/%", "/%00", "/a%00b", "/?" .. ("a&"):rep(200), "/?" .. ("&"):rep(4000) } do
   add(("target %q"):format(target:sub(1, 20)), line("GET " .. target .. " HTTP/1.1"), 400, OPEN)
 end
+for _, target in ipairs { "/%ff", "/%c3%a9", "/%01%7f%0a", "/a%ed%a0%80" } do
+  add(("target %q"):format(target), line("GET " .. target .. " HTTP/1.1"), 404, OPEN)
+end
 add("200 query pairs", line("GET /?" .. ("a=1&"):rep(199) .. "a=1 HTTP/1.1"), 200, OPEN)
 add("odd query pairs", line "GET /?=x&&&a&a[b]=+&%zz&?=?# HTTP/1.1", 400)
 add("odd query pairs without a fragment", line "GET /?=x&&&a&a[b]=+&%zz&?=? HTTP/1.1", 200, OPEN)
@@ -222,9 +232,13 @@ add("rtsp", line "DESCRIBE rtsp://a/ RTSP/1.0", 400)
 add("rtsp setup over http", line "SETUP / HTTP/1.1", 501)
 add("0.9", "GET /\r\n", 400)
 add("0.9 with a blank", "GET / \r\n", 400)
-for _, version in ipairs { "HTTP/0.9", "HTTP/1.2", "HTTP/2.0", "HTTP/3.0", "HTTP/9.9", "HTTP/0.0" } do
+for _, version in ipairs { "HTTP/0.9", "HTTP/2.0", "HTTP/2.1", "HTTP/3.0", "HTTP/9.9", "HTTP/0.0" } do
   add("version " .. version, line("GET / " .. version), 505)
 end
+add("version HTTP/1.2", line "GET / HTTP/1.2", 200, OPEN) -- is 1.1 to a server of 1.1 (RFC 9110 2.5)
+add("version HTTP/1.9, chunked", "POST / HTTP/1.9\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n" .. get(), 200,
+  { next = 200, body = "a" })
+add("version HTTP/1.2 without a host", "GET / HTTP/1.2\r\n\r\n", 400)
 for _, version in ipairs { "HTTP/1.10", "HTTP/11.1", "http/1.1", "HTTP/1", "HTTP/1.", "HTTP/.1",
   "HTTP/1,1", "HTTP/1.1 ",
   "HTTP/1.1\t", "HTTP /1.1", "HTTP/ 1.1", "HTTPS/1.1", "XTTP/1.1", "HTTP/1.x", "HTTP/x.1", "HTTP/+1.1" } do
@@ -266,12 +280,26 @@ add("small chunks with extensions", chunked(("1;" .. ("x"):rep(100) .. "\r\na\r\
 for _, byte in ipairs { "\n", "\r", "\0", "\1", "\x7f" } do
   add(("chunk extension with %q"):format(byte), chunked("3;a" .. byte .. "b\r\nabc\r\n0\r\n\r\n"), 400)
 end
-for _, trailer in ipairs { "Host: evil", "Authorization: x", "Content-Length: 3",
-  "Transfer-Encoding: chunked", "X: 1", "X",
-  " ", ":" } do
+for _, extension in ipairs { "", ";", "=x", " ", "a;", "a;;b", "a=", "a=;b", "a==b", 'a="b', 'a="b\\', 'a="b\\"', 'a="b"c', 'a="b" c',
+  "a b", "a=b c", "a=b ", "a ", '"a"', 'a="b"=c', "a=b=c", "a,b", "a=b,c", "(a)", "\xe9", "a=\xe9", "a;", "a; " } do
+  add(("malformed chunk extension %q"):format(extension), chunked("3;" .. extension .. "\r\nabc\r\n0\r\n\r\n"), 400)
+  add(("malformed chunk extension %q of the last chunk"):format(extension), chunked("0;" .. extension .. "\r\n\r\n"), 400)
+end
+for _, trailer in ipairs { "Host: evil", "Authorization: x", "Connection: close", "Transfer-Encoding-X: chunked", "X: 1", "X:", "X: \t1 \xff\t" } do
+  add(("trailer %q"):format(trailer), chunked("1\r\na\r\n0\r\n" .. trailer .. "\r\n\r\n" .. get()), 200, { next = 200, body = "a" })
+end
+-- Some parsers believe a length that stands there.
+for _, trailer in ipairs { "Content-Length: 3", "Transfer-Encoding: chunked", "TRANSFER-ENCODING:", "X: 1\r\ncontent-length:0", "X", " ", ":", "X : 1", ": 1", " X: 1", "X: a\rb", "X: a\nb", "X: a\0b", "X: 1\r\n folded", "\nX: 1" } do
   add(("trailer %q"):format(trailer), chunked("0\r\n" .. trailer .. "\r\n\r\n"), 400)
 end
-add("5000 trailers", chunked("0\r\n" .. ("X: 1\r\n"):rep(5000) .. "\r\n"), 400)
+add("100 trailers", chunked("0\r\n" .. ("X: 1\r\n"):rep(100) .. "\r\n"), 200, { body = "" })
+add("101 trailers", chunked("0\r\n" .. ("X: 1\r\n"):rep(101) .. "\r\n"), 431)
+add("5000 trailers", chunked("0\r\n" .. ("X: 1\r\n"):rep(5000) .. "\r\n"), 431)
+add("trailers at the limit", chunked("0\r\nX: " .. ("x"):rep((16 << 10) - 7) .. "\r\n\r\n"), 200, { body = "" })
+add("trailers above the limit", chunked("0\r\nX: " .. ("x"):rep((16 << 10) - 6) .. "\r\n\r\n"), 431)
+add("1 MiB of a trailer", chunked("0\r\nX: " .. ("x"):rep(1 << 20) .. "\r\n\r\n"), 431)
+add("trailer ended by LF", chunked "0\r\nX: 1\n\r\n", 400)
+add("trailers ended by LF", chunked "0\r\nX: 1\r\n\n", 400)
 add("LF behind the last chunk", chunked "0\r\n\n", 400)
 add("LF behind the last size", chunked "0\n\r\n", 400)
 add("CR and another byte behind the last chunk", chunked "0\r\n\rX", 400)
