@@ -26,6 +26,8 @@ struct settings settings_default(void) {
                  .queue_high = 256 << 10,
                  .queue_low = 64 << 10,
                  .queue_events = 1000,
+                 .subscriber = 16 << 20,
+                 .inbox = (size_t)64 << 20,
                  .lua_memory = (size_t)512 << 20,
                  .shared = 64 << 20,
                  .json_depth = 200,

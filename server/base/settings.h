@@ -35,14 +35,16 @@ struct settings {
     size_t queue_high;              // a stream's unsent bytes above which its producer waits ...
     size_t queue_low;               // ... and below which it goes on
     size_t queue_events;            // a stream's unsent events above which its producer waits
-    size_t lua_memory;              // bytes of one worker's Lua state
-    size_t shared;                  // bytes of all shared dictionaries together
-    size_t json_depth;              // nesting of JSON, both ways
-    size_t tasks;                   // spawned tasks of one worker
-    double burst;                   // CPU seconds that a task may use between two waits
-    double hang;                    // CPU seconds after which a task that cannot be stopped ends the process
-    size_t channels;                // channels of the process
-    size_t channel_bytes;           // their histories together
+    size_t subscriber;              // bytes of events that wait for one subscriber -> on_full
+    size_t inbox;         // bytes of published events that wait for one worker -> subscribers lose them
+    size_t lua_memory;    // bytes of one worker's Lua state
+    size_t shared;        // bytes of all shared dictionaries together
+    size_t json_depth;    // nesting of JSON, both ways
+    size_t tasks;         // spawned tasks of one worker
+    double burst;         // CPU seconds that a task may use between two waits
+    double hang;          // CPU seconds after which a task that cannot be stopped ends the process
+    size_t channels;      // channels of the process
+    size_t channel_bytes; // their histories together
   } limits;
   struct {
     double head;       // from the first byte of a request to the end of its head -> 408

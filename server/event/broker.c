@@ -91,5 +91,6 @@ struct broker_counters broker_counters(struct broker *b) {
                                   .events = (size_t)atomic_load(&b->events),
                                   .bytes = (size_t)atomic_load(&b->bytes),
                                   .full_total = atomic_load(&b->full_total),
-                                  .published_total = atomic_load(&b->published_total)};
+                                  .published_total = atomic_load(&b->published_total),
+                                  .lost_total = atomic_load(&b->lost_total)};
 }

@@ -6,10 +6,11 @@
 struct broker_limits {
   size_t channels; // at a time
   size_t bytes;    // of history, all channels together
+  size_t inbox;    // bytes of events that wait for one worker
 };
 
 struct broker_counters {
-  size_t channels, events, bytes, full_total, published_total; // events: in histories
+  size_t channels, events, bytes, full_total, published_total, lost_total; // events: in histories
 };
 
 struct broker {
@@ -17,7 +18,7 @@ struct broker {
   struct map channels;
   struct broker_limits limits;
   atomic_long bytes, events; // of histories
-  atomic_ulong full_total, published_total;
+  atomic_ulong full_total, published_total, lost_total;
   uint64_t created;
   double swept_at;
 };

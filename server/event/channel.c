@@ -35,17 +35,18 @@ struct channel *channel_ref(struct channel *c) {
   return c;
 }
 
+// With the lock held.
 static void drop_pending(struct outlet *o) {
   for (size_t i = 0; i < o->pending_count; i++) event_unref(o->pending[i]);
-  o->pending_count = 0;
+  atomic_fetch_sub(&o->inbox->bytes, o->pending_bytes);
+  o->pending_count = o->pending_bytes = 0;
 }
 
 void channel_unref(struct channel *c) {
   if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1) return;
   while (c->outlets) {
     struct outlet *o = c->outlets;
-    c->outlets = o->next;
-    drop_pending(o);
+    c->outlets = o->next; // empty: what waits in one holds the channel
     free(o->pending);
     free(o);
   }
@@ -58,24 +59,45 @@ void channel_unref(struct channel *c) {
   free(c);
 }
 
-static bool finish_subscribers(struct outlet *o) {
-  list_each (node, &o->subscribers) {
-    struct subscriber *s = container_of(node, struct subscriber, link);
-    s->ops->on_finish(s);
-  }
-  return true;
-}
+// What an outlet had when its worker came for it.
+struct delivery {
+  struct event **events;
+  size_t count;
+  bool lost, finished;
+};
 
-static void hand_out(struct subscriber *s, struct event *const *events, size_t count, bool lost) {
-  if (lost) {
+static void hand_out(struct subscriber *s, const struct delivery *d) {
+  if (d->lost) {
     s->ops->on_lost(s);
     return;
   }
-  for (size_t i = 0; i < count; i++) {
-    if (events[i]->seq <= s->last_seq) continue;
-    s->last_seq = events[i]->seq;
-    if (!s->ops->on_event(s, events[i])) return;
+  for (size_t i = 0; i < d->count; i++) {
+    if (d->events[i]->seq <= s->last_seq) continue;
+    s->last_seq = d->events[i]->seq;
+    if (!s->ops->on_event(s, d->events[i])) return;
   }
+  if (d->finished) s->ops->on_finish(s);
+}
+
+// Each is linked back before it is told, as it may go meanwhile, and others with it.
+static void hand_out_all(struct outlet *o, const struct delivery *d) {
+  struct list left;
+  list_init(&left);
+  list_splice(&left, &o->subscribers);
+  for (struct list *node; (node = list_shift(&left));) {
+    list_append(&o->subscribers, node);
+    hand_out(container_of(node, struct subscriber, link), d);
+  }
+}
+
+// With the lock held.
+static struct delivery take_pending(struct outlet *o) {
+  struct delivery d = {o->pending, o->pending_count, o->lost, o->channel->finished};
+  atomic_fetch_sub(&o->inbox->bytes, o->pending_bytes);
+  o->pending = NULL;
+  o->pending_count = o->pending_cap = o->pending_bytes = 0;
+  o->posted = o->lost = false;
+  return d;
 }
 
 // On the worker's thread: what has been left here since the last time, to each subscriber.
@@ -83,18 +105,11 @@ static void deliver(struct message *m) {
   struct outlet *o = container_of(m, struct outlet, message);
   struct channel *c = o->channel;
   pthread_mutex_lock(&c->lock);
-  struct event **events = o->pending;
-  size_t count = o->pending_count;
-  bool lost = o->lost, finished = c->finished;
-  o->pending = NULL;
-  o->pending_count = o->pending_cap = 0;
-  o->posted = o->lost = false;
+  struct delivery d = take_pending(o);
   pthread_mutex_unlock(&c->lock);
-  list_each (node, &o->subscribers)
-    hand_out(container_of(node, struct subscriber, link), events, count, lost);
-  if (finished) finish_subscribers(o);
-  for (size_t i = 0; i < count; i++) event_unref(events[i]);
-  free(events);
+  hand_out_all(o, &d);
+  for (size_t i = 0; i < d.count; i++) event_unref(d.events[i]);
+  free(d.events);
   channel_unref(c);
 }
 
@@ -107,12 +122,20 @@ static void post(struct outlet *o) {
   inbox_post(o->inbox, &o->message);
 }
 
+static bool is_outlet_full(const struct outlet *o, const struct event *e) {
+  size_t waiting = atomic_load_explicit(&o->inbox->bytes, memory_order_relaxed);
+  return o->pending_count >= PENDING_MAX || (waiting && waiting + e->len > o->channel->broker->limits.inbox);
+}
+
 static void leave_event(struct outlet *o, struct event *e) {
-  if (o->pending_count >= PENDING_MAX) {
+  if (!o->lost && is_outlet_full(o, e)) {
     drop_pending(o);
     o->lost = true;
+    atomic_fetch_add(&o->channel->broker->lost_total, 1);
   }
   if (o->lost) return;
+  atomic_fetch_add_explicit(&o->inbox->bytes, e->len, memory_order_relaxed);
+  o->pending_bytes += e->len;
   if (o->pending_count == o->pending_cap) {
     o->pending_cap = o->pending_cap ? o->pending_cap * 2 : 8;
     o->pending = xrealloc(o->pending, o->pending_cap * sizeof *o->pending);

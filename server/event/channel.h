@@ -49,7 +49,7 @@ struct outlet {
   struct list subscribers; // worker's thread only
   size_t subscriber_count; // behind the lock
   struct event **pending;  // behind the lock
-  size_t pending_count, pending_cap;
+  size_t pending_count, pending_cap, pending_bytes;
   bool posted, lost; // behind the lock
 };
 

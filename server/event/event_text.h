@@ -7,11 +7,12 @@ struct event_text_reader {
   struct span rest;
 };
 
-static inline struct event_text_reader event_text_of(const struct event *e) {
-  return (struct event_text_reader){{e->bytes + e->bare_at, e->bare_len}};
+// An event without its frame, borrowed.
+static inline struct span event_text(const struct event *e) {
+  return (struct span){e->bytes + e->bare_at, e->bare_len};
 }
 
-// The next line's field name ("comment" of a comment) and value, which point into the event; false at the
+// The next line's field name ("comment" of a comment) and value, which point into the text; false at the
 // end.
 static inline bool event_text_next(struct event_text_reader *r, struct span *name, struct span *value) {
   struct span line = span_split(&r->rest, '\n');

@@ -112,7 +112,8 @@ static void open_server(struct harness *h, double epoch) {
   if (!h->broker) {
     h->broker = &h->own_broker;
     broker_init(h->broker,
-                (struct broker_limits){h->settings.limits.channels, h->settings.limits.channel_bytes});
+                (struct broker_limits){h->settings.limits.channels, h->settings.limits.channel_bytes,
+                                       h->settings.limits.inbox});
     h->shared = &h->own_shared;
     shared_registry_init(h->shared, h->settings.limits.shared);
   }

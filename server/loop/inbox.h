@@ -3,6 +3,7 @@
 // per turn, with no lock held.
 #pragma once
 #include <pthread.h>
+#include <stdatomic.h>
 #include "loop/loop.h"
 
 struct message {
@@ -16,6 +17,7 @@ struct inbox {
   struct loop *loop;
   struct loop_hook hook;
   struct ev_async wake;
+  atomic_size_t bytes; // of what waits for this loop, as those count who leave it there
 };
 
 // Ties an inbox to a loop, on the loop's thread or before it runs.

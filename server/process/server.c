@@ -270,7 +270,8 @@ static bool init(struct server *s, const struct options *o, const sigset_t *set)
   s->workers = xcalloc(s->worker_count + 1, sizeof *s->workers);
   s->grace.on_fire = on_grace;
   s->signals.on_signal = on_signal;
-  broker_init(&s->broker, (struct broker_limits){settings->limits.channels, settings->limits.channel_bytes});
+  broker_init(&s->broker, (struct broker_limits){settings->limits.channels, settings->limits.channel_bytes,
+                                                 settings->limits.inbox});
   shared_registry_init(&s->shared, settings->limits.shared);
   bool ok = loop_init(&s->loop, clock_system(), true) == 0;
   inbox_init(&s->inbox, &s->loop);

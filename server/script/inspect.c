@@ -31,8 +31,8 @@ static void bench_init(struct bench *b) {
   manual_clock_init(&b->clock, 0);
   loop_init(&b->loop, &b->clock.clock, false);
   inbox_init(&b->inbox, &b->loop);
-  broker_init(&b->broker,
-              (struct broker_limits){b->settings.limits.channels, b->settings.limits.channel_bytes});
+  broker_init(&b->broker, (struct broker_limits){b->settings.limits.channels,
+                                                 b->settings.limits.channel_bytes, b->settings.limits.inbox});
   shared_registry_init(&b->shared, b->settings.limits.shared);
   service_init(&b->service, &b->loop, &b->settings, &service_ops);
   b->service.inbox = &b->inbox, b->service.broker = &b->broker;

@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 #include "event/broker.h"
+#include "event/event_text.h"
 #include "script/class.h"
 #include "script/lua_event.h"
 #include "script/lua_subscription.h"
@@ -165,7 +166,7 @@ static int history(lua_State *L) {
   box->count = channel_history(c, n, now_of(L), &events);
   box->events = events;
   for (size_t i = 0; i < box->count; i++) {
-    event_push(L, box->events[i]);
+    event_push(L, event_text(box->events[i]));
     lua_rawseti(L, -3, (lua_Integer)i + 1);
   }
   drop_events(box);

@@ -68,6 +68,7 @@ static int core_stats(lua_State *L) {
               {"channel_bytes", channels.bytes},
               {"published_total", channels.published_total},
               {"full_total", channels.full_total},
+              {"lost_total", channels.lost_total},
               {"shared_bytes", shared_registry_bytes(vm->service->shared)},
               {"tasks", vm->task_count},
               {"lua_bytes", vm->bytes}};

@@ -37,6 +37,8 @@ static const struct row {
     ROW(limits, queue_high, KIND_SIZE),
     ROW(limits, queue_low, KIND_SIZE),
     ROW(limits, queue_events, KIND_SIZE),
+    ROW(limits, subscriber, KIND_SIZE),
+    ROW(limits, inbox, KIND_SIZE),
     ROW(limits, lua_memory, KIND_SIZE),
     ROW(limits, shared, KIND_SIZE),
     ROW(limits, json_depth, KIND_SIZE),

@@ -46,8 +46,8 @@ static void push_lines(lua_State *L, struct event_text_reader *r, struct span li
   luaL_pushresult(&text);
 }
 
-void event_push(lua_State *L, const struct event *e) {
-  struct event_text_reader r = event_text_of(e);
+void event_push(lua_State *L, struct span text) {
+  struct event_text_reader r = {text};
   struct span name, value;
   lua_createtable(L, 0, 3);
   while (event_text_next(&r, &name, &value)) {
@@ -63,35 +63,47 @@ static struct feed **check_subscription(lua_State *L, int index) {
   return luaL_checkudata(L, index, SUBSCRIPTION);
 }
 
+// The feed leaves its userdata: whoever reads it there finds the end.
+static struct feed *take_feed(struct feed **box) {
+  struct feed *f = *box;
+  *box = NULL;
+  return f;
+}
+
 static void wake_readers(struct feed *f) {
   for (struct list *node; (node = list_shift(&f->readers));)
     task_wake(container_of(node, struct task, wait_link));
 }
 
-// A reader that fell behind: its client is cut off as any slow one.
-static void give_up(struct feed *f, struct task *t) {
-  f->lost = false, f->finished = true;
-  if (t->exchange && t->exchange->stream) stream_give_up(t->exchange->stream);
-  else counter_add(&f->service->counters.slow_total, 1);
+static int raise_fell_behind(lua_State *L, const struct feed *f) {
+  return raise_slow(L,
+                    "channel:subscribe: fell behind: more than %zu events wait (queue), or %zu bytes "
+                    "(limits.subscriber)",
+                    f->queue_max, f->service->settings->limits.subscriber);
 }
 
 // subscription:next(): the next event as a table, waiting for it; nil at the end. Its upvalue is the
-// subscription.
+// subscription. Making the table may collect, and a finalizer may close the subscription or read it: the
+// event's text is copied first, and the event taken last, so that an error loses none either.
 static int next_event(lua_State *L, int status, lua_KContext context) {
   (void)status, (void)context;
-  struct feed *f = *(struct feed **)lua_touserdata(L, lua_upvalueindex(1));
-  lua_settop(L, 0);
-  if (!f) return 0;
-  struct event *e = feed_peek(f);
-  if (e) {
-    event_push(L, e);
+  struct feed **box = lua_touserdata(L, lua_upvalueindex(1)), *f;
+  while ((f = *box) && feed_peek(f)) {
+    const struct event *e = feed_peek(f);
+    lua_settop(L, 0);
+    struct span text = event_text(e);
+    text.bytes = lua_pushlstring(L, text.bytes, text.len);
+    event_push(L, text);
+    if (*box != f || feed_peek(f) != e) continue;
     event_unref(feed_take(f));
     return 1;
   }
+  lua_settop(L, 0);
+  if (!f) return 0;
+  if (f->state == FEED_LOST) return raise_fell_behind(L, f);
   struct task *t = task_check(L, "subscription");
-  if (f->lost) give_up(f, t);
-  if (f->finished && !t->cancelled) return 0;
-  f->on_news = wake_readers;
+  if (f->state == FEED_FINISHED && !t->cancelled) return 0;
+  feed_await(f, wake_readers);
   list_append(&f->readers, &t->wait_link);
   return task_wait(L, t, INFINITY, 0, next_event);
 }
@@ -107,11 +119,7 @@ static int reader(lua_State *L) {
 }
 
 static int subscription_close(lua_State *L) {
-  struct feed **box = check_subscription(L, 1);
-  struct feed *f = *box;
-  *box = NULL;
-  if (f && f->on_news) f->on_news(f);
-  feed_free(f);
+  feed_free(take_feed(check_subscription(L, 1)));
   return 0;
 }
 
@@ -144,11 +152,10 @@ static int derive_channel(lua_State *L) {
 // has ended.
 static int attach(lua_State *L) {
   struct exchange *ex = exchange_check(L, 1);
-  struct feed **box = check_subscription(L, 2), *f = *box;
-  if (!f || !ex || !ex->stream || ex->stream->state != STREAM_OPEN) return 0;
-  *box = NULL;
+  struct feed **box = check_subscription(L, 2);
+  if (!*box || !ex || !ex->stream || ex->stream->state != STREAM_OPEN) return 0;
   ex->detached = true;
-  feed_attach(f, ex->stream);
+  feed_attach(take_feed(box), ex->stream);
   return 0;
 }
 

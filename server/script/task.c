@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "script/coroutine.h"
+#include "script/exchange.h"
 #include "script/lua_report.h"
 #include "script/obstacle.h"
 #include "script/vm.h"
@@ -197,8 +198,16 @@ static void on_stopped(struct task *t) {
   end(t, LUA_ERRRUN);
 }
 
+// What a slow client's task fails with is the client's doing: its stream is cut, and no error is logged.
+static bool cut_slow(struct task *t) {
+  struct exchange *ex = t->exchange;
+  if (!ex || !ex->stream || ex->stream->state != STREAM_OPEN || !is_slow_error(t->co)) return false;
+  stream_fall_behind(ex->stream);
+  return true;
+}
+
 static void on_error(struct task *t, int status) {
-  report(t);
+  if (!cut_slow(t)) report(t);
   unwind(t, false);
   t->vm->is_starved |= status == LUA_ERRMEM;
   end(t, status);

@@ -300,25 +300,64 @@ bool user_position(lua_State *L, lua_Debug *ar) {
   return false;
 }
 
-int raise_top(lua_State *L) {
+// Puts the user's "file:line: " before the text on top of the stack.
+static void add_position(lua_State *L) {
   lua_Debug ar;
   luaL_checkstack(L, 4, NULL);
   if (user_position(L, &ar)) lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
   else lua_pushliteral(L, "");
   lua_insert(L, -2);
   lua_concat(L, 2);
+}
+
+int raise_top(lua_State *L) {
+  add_position(L);
   return lua_error(L);
 }
 
-int raise_error(lua_State *L, const char *format, ...) {
+static void push_message(lua_State *L, const char *format, va_list args) {
   char message[512];
-  va_list args;
-  va_start(args, format);
   vsnprintf(message, sizeof message, format, args);
-  va_end(args);
   luaL_checkstack(L, 5, NULL);
   lua_pushstring(L, message);
-  return raise_top(L);
+  add_position(L);
+}
+
+int raise_error(lua_State *L, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  push_message(L, format, args);
+  va_end(args);
+  return lua_error(L);
+}
+
+static int slow_error_text(lua_State *L) {
+  lua_getiuservalue(L, 1, 1);
+  return 1;
+}
+
+int raise_slow(lua_State *L, const char *format, ...) {
+  va_list args;
+  lua_newuserdatauv(L, 0, 1);
+  if (luaL_newmetatable(L, "spate.slow_error")) {
+    lua_pushcfunction(L, slow_error_text);
+    lua_setfield(L, -2, "__tostring");
+    vm_of(L)->slow_errors = lua_topointer(L, -1);
+  }
+  lua_setmetatable(L, -2);
+  va_start(args, format);
+  push_message(L, format, args);
+  va_end(args);
+  lua_setiuservalue(L, -2, 1);
+  return lua_error(L);
+}
+
+bool is_slow_error(lua_State *L) {
+  const void *meta = NULL;
+  if (lua_type(L, -1) != LUA_TUSERDATA || !lua_getmetatable(L, -1)) return false;
+  meta = lua_topointer(L, -1);
+  lua_pop(L, 1);
+  return meta == vm_of(L)->slow_errors;
 }
 
 int raise_type(lua_State *L, int index, const char *what, const char *expected) {

@@ -48,6 +48,7 @@ struct vm {
   lua_State *volatile running;  // the coroutine that runs now; the watchdog's signal reads it
   volatile unsigned long slice; // counts entries into Lua
   volatile bool expired;        // the present slice has used up its time
+  const void *slow_errors;      // the metatable of what raise_slow raises, once there is one
   bool is_starved;              // a task has failed for lack of memory in this turn
   char expired_at[128];         // where that was
   int pool[COROUTINE_POOL_MAX]; // registry references of finished coroutines
@@ -152,6 +153,13 @@ int raise_error(lua_State *L, const char *format, ...) PRINTF_LIKE(2, 3);
 
 // The same with the text on top of the stack, however long and whatever is in it.
 int raise_top(lua_State *L);
+
+// Raises the same as a value that tells: what the task reads has gone on without it. Where nothing catches
+// that, the client of a request's task is cut as any slow one.
+int raise_slow(lua_State *L, const char *format, ...) PRINTF_LIKE(2, 3);
+
+// Whether the value on top is such an error. Without allocation: outside of protection as well.
+bool is_slow_error(lua_State *L);
 
 // Raises "bad argument" of this kind at the user's line: what was expected, what came.
 int raise_type(lua_State *L, int index, const char *what, const char *expected);

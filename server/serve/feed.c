@@ -16,7 +16,7 @@ static struct event **slot(const struct feed *f, size_t i) {
   return &f->queue[(f->first + i) & (f->cap - 1)];
 }
 
-static void grow(struct feed *f) {
+static void feed_grow(struct feed *f) {
   size_t cap = f->cap ? f->cap * 2 : 4;
   struct event **queue = xmalloc(cap * sizeof *queue);
   for (size_t i = 0; i < f->count; i++) queue[i] = *slot(f, i);
@@ -25,8 +25,9 @@ static void grow(struct feed *f) {
 }
 
 static void push(struct feed *f, struct event *e) {
-  if (f->count == f->cap) grow(f);
+  if (f->count == f->cap) feed_grow(f);
   *slot(f, f->count++) = e;
+  f->queued_bytes += e->len;
 }
 
 struct event *feed_peek(const struct feed *f) {
@@ -38,8 +39,22 @@ struct event *feed_take(struct feed *f) {
   if (!e) return NULL;
   f->first = (f->first + 1) & (f->cap - 1);
   f->count--;
-  if (f->replayed) f->replayed--;
+  f->queued_bytes -= e->len;
+  f->is_awaited = false;
+  f->beside -= MIN(f->beside, 1u), f->bytes_beside -= MIN(f->bytes_beside, e->len);
   return e;
+}
+
+void feed_await(struct feed *f, void (*on_news)(struct feed *f)) {
+  f->on_news = on_news;
+  f->is_awaited = true;
+}
+
+static void take_out(struct feed *f, size_t at) {
+  f->queued_bytes -= (*slot(f, at))->len;
+  event_unref(*slot(f, at));
+  for (f->count--; at < f->count; at++) *slot(f, at) = *slot(f, at + 1);
+  f->beside = MIN(f->beside, f->count), f->bytes_beside = MIN(f->bytes_beside, f->queued_bytes);
 }
 
 // Takes the event with this one's key out of the queue; the new one then goes to the end, so that ids only
@@ -47,73 +62,96 @@ struct event *feed_take(struct feed *f) {
 static bool conflate_queued(struct feed *f, const struct event *e) {
   for (size_t i = f->count; i-- > 0;) {
     if (!(*slot(f, i))->seq || (*slot(f, i))->key != e->key) continue;
-    event_unref(*slot(f, i));
-    for (f->count--; i < f->count; i++) *slot(f, i) = *slot(f, i + 1);
-    f->replayed = MIN(f->replayed, f->count);
+    take_out(f, i);
     return true;
   }
   return false;
 }
 
 static void lose(struct feed *f) {
-  f->lost = true;
+  f->state = FEED_LOST;
   channel_unsubscribe(&f->subscriber);
   tell_reader(f);
 }
 
 static void count_dropped(struct feed *f) { counter_add(&f->service->counters.dropped_total, 1); }
 
+// Whether an event is too many beside `count` of so many bytes.
+static bool is_over(const struct feed *f, size_t count, size_t bytes, const struct event *e) {
+  size_t bytes_max = f->service->settings->limits.subscriber;
+  return count >= f->queue_max + f->beside || (count && bytes + e->len > bytes_max + f->bytes_beside);
+}
+
+// A reader that had all when a burst began is given its turn before what comes counts.
+static bool is_full(struct feed *f, const struct event *e) {
+  if (!is_over(f, f->count, f->queued_bytes, e)) return false;
+  if (!f->is_awaited || f->queued_bytes > f->service->settings->limits.inbox) return true;
+  f->beside++, f->bytes_beside += e->len;
+  return false;
+}
+
 static bool queue_event(struct feed *f, struct event *e) {
   bool conflated = f->on_full == ON_FULL_CONFLATE && conflate_queued(f, e);
-  if (!conflated && f->count >= f->queue_max + f->replayed) {
+  if (conflated) count_dropped(f);
+  while (!conflated && is_full(f, e)) {
     if (f->on_full == ON_FULL_DISCONNECT) {
       lose(f);
       return false;
     }
     event_unref(feed_take(f));
-    conflated = true;
+    count_dropped(f);
   }
-  if (conflated) count_dropped(f);
   push(f, event_ref(e));
   tell_reader(f);
   return true;
 }
 
+static bool is_stream_full(const struct feed *f, const struct event *e) {
+  const struct stream *s = f->stream;
+  return is_over(f, s->queue_count, s->queued_bytes, e);
+}
+
 // Room in a stream whose queue is full: by writing, else by the policy. False where the stream is gone for
 // it.
-static bool make_room(struct feed *f) {
+static bool make_room(struct feed *f, const struct event *e) {
   struct stream *s = f->stream;
   if (!s->blocked && !stream_flush(s)) return false;
-  if (s->queue_count < f->queue_max + f->replayed) return true;
-  if (f->on_full == ON_FULL_DISCONNECT) {
-    stream_give_up(s);
-    return false;
+  while (is_stream_full(f, e)) {
+    if (f->on_full == ON_FULL_DISCONNECT) {
+      stream_give_up(s);
+      return false;
+    }
+    if (!stream_drop_oldest(s)) break;
+    count_dropped(f);
   }
-  if (stream_drop_oldest(s)) count_dropped(f);
+  return true;
+}
+
+static bool stream_event(struct feed *f, struct event *e) {
+  struct stream *s = f->stream;
+  if (!s->queue_count) f->beside = f->bytes_beside = 0;
+  if (f->on_full == ON_FULL_CONFLATE && s->blocked && stream_conflate(s, e)) count_dropped(f);
+  if (is_stream_full(f, e) && !make_room(f, e)) return false;
+  stream_send(s, event_ref(e));
   return true;
 }
 
 static bool on_event(struct subscriber *sub, struct event *e) {
   struct feed *f = of(sub);
-  struct stream *s = f->stream;
-  if (!s) return queue_event(f, e);
-  if (!s->queue_count) f->replayed = 0;
-  if (f->on_full == ON_FULL_CONFLATE && s->blocked && stream_conflate(s, e)) count_dropped(f);
-  if (s->queue_count >= f->queue_max + f->replayed && !make_room(f)) return false;
-  stream_send(s, event_ref(e));
-  return true;
+  return f->state == FEED_STREAMED ? stream_event(f, e) : queue_event(f, e);
 }
 
 static void on_finish(struct subscriber *sub) {
   struct feed *f = of(sub);
-  f->finished = true;
-  if (f->stream) stream_end(f->stream, REASON_FINISHED, false);
+  bool is_streamed = f->state == FEED_STREAMED;
+  f->state = FEED_FINISHED;
+  if (is_streamed) stream_end(f->stream, REASON_FINISHED, false);
   else tell_reader(f);
 }
 
 static void on_lost(struct subscriber *sub) {
   struct feed *f = of(sub);
-  if (f->stream) stream_give_up(f->stream);
+  if (f->state == FEED_STREAMED) stream_give_up(f->stream);
   else lose(f);
 }
 
@@ -132,17 +170,19 @@ struct feed *feed_new(struct service *service, struct channel *c, struct span af
   f->service = service, f->subscriber.ops = &subscriber_ops;
   list_init(&f->readers);
   list_init(&f->held);
-  f->queue_max = c->options.queue, f->on_full = c->options.on_full;
+  f->queue_max = c->options.queue, f->on_full = (uint8_t)c->options.on_full;
   channel_subscribe(c, service->inbox, &f->subscriber, after, last, service->loop->now, &r);
   if (r.reset) push(f, reset_event());
   for (size_t i = 0; i < r.count; i++) push(f, r.events[i]);
   free(r.events);
-  f->replayed = f->count, f->finished = r.finished;
+  f->beside = f->count, f->bytes_beside = f->queued_bytes;
+  f->state = r.finished ? FEED_FINISHED : FEED_QUEUED;
   return f;
 }
 
 void feed_free(struct feed *f) {
   if (!f) return;
+  tell_reader(f);
   list_remove(&f->held);
   channel_unsubscribe(&f->subscriber);
   for (struct event *e; (e = feed_take(f));) event_unref(e);
@@ -151,15 +191,20 @@ void feed_free(struct feed *f) {
 }
 
 void feed_attach(struct feed *f, struct stream *s) {
+  enum feed_state state = f->state;
+  tell_reader(f);
   list_remove(&f->held);
   f->on_news = NULL;
   f->stream = s, s->feed = f;
-  size_t replayed = f->replayed + s->queue_count; // the head is not the channel's either
+  size_t beside = f->beside + s->queue_count; // the head is not the channel's either
+  size_t bytes_beside = f->bytes_beside + s->queued_bytes;
   for (struct event *e; (e = feed_take(f));) stream_send(s, e);
-  f->replayed = replayed;
+  f->beside = beside, f->bytes_beside = bytes_beside;
   free(f->queue);
   f->queue = NULL, f->cap = f->first = 0;
-  if (f->finished) stream_end(s, REASON_FINISHED, false);
+  if (state == FEED_QUEUED) f->state = FEED_STREAMED;
+  else if (state == FEED_FINISHED) stream_end(s, REASON_FINISHED, false);
+  else stream_fall_behind(s);
 }
 
-bool feed_is_over(const struct feed *f) { return f->finished && !f->count; }
+bool feed_is_over(const struct feed *f) { return f->state == FEED_FINISHED && !f->count; }

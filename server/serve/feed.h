@@ -7,30 +7,43 @@
 
 struct stream;
 
+enum feed_state {
+  FEED_QUEUED,   // events wait in its queue for a task that reads it, or for a stream
+  FEED_STREAMED, // they go into its stream
+  FEED_FINISHED, // its channel has ended: what waits is the rest
+  FEED_LOST      // it fell behind: what waits is incomplete
+};
+
 struct feed {
   struct list held; // in its Lua state's list of what Lua holds
   struct subscriber subscriber;
   struct service *service;
-  struct stream *stream; // where events go; NULL: into the queue
+  struct stream *stream; // of FEED_STREAMED
   struct event **queue;
   size_t first, count, cap; // cap is a power of two
-  size_t queue_max;         // live events that may wait
-  size_t replayed;          // events that may wait beside them
-  enum on_full on_full;
-  bool finished, lost; // nothing follows; it fell behind
-  void (*on_news)(
-      struct feed *f); // the queue has something, or finished or lost has changed; NULL: nobody reads
-  struct list readers; // who waits for that; on_news's own
+  size_t queued_bytes;
+  size_t queue_max;                // live events that may wait
+  size_t beside, bytes_beside;     // what may beside them: replayed, or come before their reader had its turn
+  uint8_t on_full;                 // enum on_full
+  uint8_t state;                   // enum feed_state
+  bool is_awaited;                 // a reader had all and has not run since
+  void (*on_news)(struct feed *f); // the queue has something, or the state has changed; NULL: nobody reads
+  struct list readers;             // who waits for that; on_news's own
 };
 
 // Subscribes; what is to be replayed waits in the queue already.
 struct feed *feed_new(struct service *service, struct channel *c, struct span after, long last);
 
-// Unsubscribes and frees it; NULL is allowed. A feed in a stream is freed by the stream.
+// Unsubscribes and frees it, once readers have been told; NULL is allowed. A feed in a stream is freed by the
+// stream.
 void feed_free(struct feed *f);
 
-// Sends what waits and all that follows into an open stream, which takes the feed.
+// Sends what waits and all that follows into an open stream, which takes the feed; readers are told. The
+// stream is cut where the feed has fallen behind.
 void feed_attach(struct feed *f, struct stream *s);
+
+// A reader has all there is and waits for on_news.
+void feed_await(struct feed *f, void (*on_news)(struct feed *f));
 
 // The next event: borrowed, or as a reference for the caller; NULL where none waits.
 struct event *feed_peek(const struct feed *f);

@@ -45,6 +45,11 @@ void stream_give_up(struct stream *s) {
   conn_close(s->conn, REASON_SLOW_CONSUMER, true);
 }
 
+void stream_fall_behind(struct stream *s) {
+  counter_add(&stream_service(s)->counters.slow_total, 1);
+  stream_end(s, REASON_SLOW_CONSUMER, true);
+}
+
 static void end_and_tell(struct stream *s, enum close_reason reason, bool cut) {
   stream_end(s, reason, cut);
   if (s->ops) s->ops->on_gone(s, reason);

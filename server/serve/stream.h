@@ -141,6 +141,9 @@ bool stream_flush(struct stream *s);
 // Cuts the connection of a client that is too far behind, and counts it.
 void stream_give_up(struct stream *s);
 
+// Cuts the stream, behind what its client can still take, as its producer has lost what follows.
+void stream_fall_behind(struct stream *s);
+
 // Takes out of the queue, where nothing of it is sent, a channel's oldest event, or the one with this one's
 // key. False where there is none.
 bool stream_drop_oldest(struct stream *s);

@@ -155,7 +155,7 @@ static void begin(struct broker *b, uint8_t first, uint8_t second) {
                                      .queue = 10,
                                      .history_bytes = second % 4 ? (size_t)second * 4 : 0};
   manual_clock_init(&manual, 0);
-  broker_init(b, (struct broker_limits){10, 1 << 30});
+  broker_init(b, (struct broker_limits){10, 1 << 30, 1 << 30});
   for (size_t i = 0; i < WORKERS; i++)
     loop_init(&loops[i], &manual.clock, false), inbox_init(&inboxes[i], &loops[i]);
   newest = 0, oldest = 1, is_finished = false, *epoch = 0;

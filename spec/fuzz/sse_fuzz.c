@@ -109,7 +109,7 @@ static void check_frame(const struct event *e) {
 }
 
 static void check_reader(const struct event *e, const struct parsed *p) {
-  struct event_text_reader r = event_text_of(e);
+  struct event_text_reader r = {event_text(e)};
   struct span name, value;
   struct buf data = {0};
   size_t lines = 0;
