@@ -299,7 +299,7 @@ describe("reply.stream", function()
       fn = ":3: reply.stream: expected a function%(write%), got string", self = ":4: reply.stream%(...%): write it with a dot",
       options = ":5: reply.stream: expected a table of options, got number", unknown = ":6: reply.stream: unknown option 'lenght'; did you mean 'length'?",
       length = ":7: reply.stream: length: expected a number of bytes, got %-1", status = ":8: status: expected an integer from 200 to 599, got 99",
-      type = ":9: header 'Content%-Type': the value must not contain CR", framing = ":10: header 'Content%-Length': the server sets this one itself",
+      type = ":9: header 'Content%-Type': the value must not contain control characters", framing = ":10: header 'Content%-Length': the server sets this one itself",
       write = ":12: write: expected a string, got table", sort = ":14: write: cannot wait inside table.sort",
     } do
       get("/" .. path)

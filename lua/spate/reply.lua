@@ -219,7 +219,7 @@ function reply.send(req, r)
   if r._error and core.prefers_json(req) then
     type, body = "application/json", ('{"error":{"status":%d,"message":%s}}'):format(r._status, json.encode(r._error))
   end
-  if not r._file then return core.answer(req, r._status, body and type, body, r._fields) end
+  if not r._file then return core.answer(req, r._status, type, body, r._fields) end
   if core.answer_file(req, r._status, r._type, r._file, r._fields) then return end
   local file, why = core.open_file(r._path, r._root, r._dotfiles) -- the same reply for the second time
   if not file then return reply.send(req, reply.error(FILE_STATUS[why])) end

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "event/sse.h"
 #include "http/accept.h"
+#include "http/guard.h"
 #include "script/lua_event.h"
 #include "script/lua_raw.h"
 #include "script/task.h"
@@ -81,23 +82,15 @@ int core_detach(lua_State *L) {
   return 0;
 }
 
-static bool is_token_byte(unsigned char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-         (c && strchr("!#$%&'*+-.^_`|~", c));
-}
-
 static const char *field_refusal(struct span name, struct span value) {
   static const char *const framing[] = {"content-length", "transfer-encoding", "connection", "keep-alive",
                                         "upgrade",        "trailer",           "date"};
   if (name.len > 256) return "the name is longer than 256 bytes";
   for (size_t i = 0; i < name.len; i++)
-    if (!is_token_byte((unsigned char)name.bytes[i])) return "the name may hold letters, digits and '-' only";
+    if (!is_tchar((unsigned char)name.bytes[i])) return "the name may hold letters, digits and '-' only";
   if (!name.len) return "the name is empty";
   for (size_t i = 0; i < countof(framing); i++)
     if (span_equal_nocase(name, span_of(framing[i]))) return "the server sets this one itself";
-  for (size_t i = 0; i < value.len; i++)
-    if (value.bytes[i] == '\r' || value.bytes[i] == '\n' || value.bytes[i] == 0)
-      return "the value must not contain CR, LF or NUL";
   if (value.len > 16 << 10) return "the value is longer than 16 KiB";
   return NULL;
 }
@@ -113,7 +106,13 @@ static struct span check_text(lua_State *L, int index, const char *what) {
 int core_check_field(lua_State *L) {
   struct span name = check_text(L, 1, "header name"), value = check_text(L, 2, "header value");
   const char *why = field_refusal(name, value);
-  if (why) return raise_error(L, "header '%.60s': %s", name.len < 60 ? name.bytes : "...", why);
+  const char *shown = name.len < 60 ? name.bytes : "...";
+  if (why) return raise_error(L, "header '%.60s': %s", shown, why);
+  for (size_t i = 0; i < value.len; i++)
+    if (!is_value_byte((unsigned char)value.bytes[i]))
+      return raise_error(L,
+                         "header '%.60s': the value must not contain control characters: byte 0x%02x at %zu",
+                         shown, (unsigned char)value.bytes[i], i + 1);
   return 0;
 }
 
@@ -149,7 +148,7 @@ int core_answer(lua_State *L) {
   struct exchange *ex = exchange_check(L, 1);
   int status = check_status(L, 2);
   struct span body = {0}, type = {0};
-  body.bytes = luaL_optlstring(L, 4, "", &body.len);
+  body.bytes = luaL_optlstring(L, 4, NULL, &body.len);
   size_t n = read_fields(L, 5, fields);
   type.bytes = luaL_optlstring(L, 3, NULL, &type.len);
   if (type.bytes) fields[n++] = (struct field){SPAN("Content-Type"), type};

@@ -155,7 +155,7 @@ void stream_reply(struct stream *s, int status, const struct field *fields, size
   struct response head = {.status = status,
                           .framing = bare || is_head ? FRAMING_NONE : FRAMING_LENGTH,
                           .content_length = body.len,
-                          .has_length = !bare,
+                          .has_length = !bare && (body.bytes || !is_head),
                           .fields = fields,
                           .field_count = count};
   send_head(s, &head, head.framing == FRAMING_NONE ? SPAN("") : body);

@@ -84,7 +84,8 @@ struct stream {
 struct stream *stream_new(struct conn *c, struct request *r);
 void stream_free(struct stream *s, enum close_reason reason);
 
-// Answers with a complete response. `fields` without framing fields, Date and Connection.
+// Answers with a complete response. `fields` without framing fields, Date and Connection. A `body` without
+// bytes (NULL) is an empty one, but HEAD is told no length: that of GET is not known (RFC 9110 8.6).
 void stream_reply(struct stream *s, int status, const struct field *fields, size_t count, struct span body);
 
 // The same with a body (taken) out of a file.
