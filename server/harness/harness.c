@@ -315,6 +315,12 @@ static int server_next(lua_State *L) {
   return 1;
 }
 
+// server:add_armings(n): as if so many timers had been armed meanwhile.
+static int server_add_armings(lua_State *L) {
+  check_server(L)->loop.timers.armed_ever += (uint64_t)luaL_checkinteger(L, 2);
+  return 0;
+}
+
 // server:set_wall(seconds since 1970)
 static int server_set_wall(lua_State *L) {
   struct harness *h = check_server(L);
@@ -456,6 +462,7 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
                                             {"next", server_next},
                                             {"advance_to", server_advance_to},
                                             {"set_wall", server_set_wall},
+                                            {"add_armings", server_add_armings},
                                             {"run", server_run},
                                             {"coverage", server_coverage},
                                             {"now", server_now},

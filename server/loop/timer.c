@@ -9,12 +9,12 @@
 
 struct timer_slot {
   double deadline;
-  uint32_t order; // of arming, among equal deadlines; wraps
   uint32_t id;
 };
 
 struct timer_entry {
   struct timer *timer;
+  uint64_t order; // of arming, among equal deadlines; never wraps
   uint32_t place; // of its slot; the next free id where it is none
 };
 
@@ -25,8 +25,9 @@ void timer_heap_deinit(struct timer_heap *h) {
   *h = (struct timer_heap){0};
 }
 
-static bool is_before(const struct timer_slot *a, const struct timer_slot *b) {
-  return a->deadline < b->deadline || (a->deadline == b->deadline && (int32_t)(a->order - b->order) < 0);
+static bool is_before(const struct timer_heap *h, const struct timer_slot *a, const struct timer_slot *b) {
+  if (a->deadline != b->deadline) return a->deadline < b->deadline;
+  return h->entries[a->id].order < h->entries[b->id].order;
 }
 
 static void put(struct timer_heap *h, size_t at, struct timer_slot slot) {
@@ -35,7 +36,7 @@ static void put(struct timer_heap *h, size_t at, struct timer_slot slot) {
 }
 
 static void sift_up(struct timer_heap *h, size_t at, struct timer_slot slot) {
-  while (at && is_before(&slot, &h->slots[(at - 1) / 4])) {
+  while (at && is_before(h, &slot, &h->slots[(at - 1) / 4])) {
     put(h, at, h->slots[(at - 1) / 4]);
     at = (at - 1) / 4;
   }
@@ -47,8 +48,8 @@ static void sift_down(struct timer_heap *h, size_t at, struct timer_slot slot) {
     size_t child = at * 4 + 1, least = child;
     if (child >= h->count) break;
     for (size_t i = child + 1; i < child + 4 && i < h->count; i++)
-      if (is_before(&h->slots[i], &h->slots[least])) least = i;
-    if (!is_before(&h->slots[least], &slot)) break;
+      if (is_before(h, &h->slots[i], &h->slots[least])) least = i;
+    if (!is_before(h, &h->slots[least], &slot)) break;
     put(h, at, h->slots[least]);
     at = least;
   }
@@ -56,7 +57,7 @@ static void sift_down(struct timer_heap *h, size_t at, struct timer_slot slot) {
 }
 
 static void sift(struct timer_heap *h, size_t at, struct timer_slot slot) {
-  if (at && is_before(&slot, &h->slots[(at - 1) / 4])) sift_up(h, at, slot);
+  if (at && is_before(h, &slot, &h->slots[(at - 1) / 4])) sift_up(h, at, slot);
   else sift_down(h, at, slot);
 }
 
@@ -73,15 +74,16 @@ static void grow(struct timer_heap *h) {
 
 void timer_arm(struct timer_heap *h, struct timer *t, double deadline) {
   t->deadline = deadline;
-  struct timer_slot slot = {.deadline = deadline, .order = h->armed_ever++, .id = t->id};
+  struct timer_slot slot = {.deadline = deadline, .id = t->id};
   if (t->id) {
+    h->entries[t->id].order = h->armed_ever++;
     sift(h, h->entries[t->id].place, slot);
     return;
   }
   if (h->count == h->cap) grow(h);
   t->id = slot.id = h->free_id;
   h->free_id = h->entries[t->id].place;
-  h->entries[t->id].timer = t;
+  h->entries[t->id].timer = t, h->entries[t->id].order = h->armed_ever++;
   h->count++;
   sift_up(h, h->count - 1, slot);
 }
@@ -97,9 +99,9 @@ void timer_disarm(struct timer_heap *h, struct timer *t) {
 }
 
 size_t timer_run(struct timer_heap *h, double now) {
-  uint32_t armed_before = h->armed_ever;
+  uint64_t armed_before = h->armed_ever;
   size_t fired = 0;
-  while (h->count && h->slots[0].deadline <= now && (int32_t)(h->slots[0].order - armed_before) < 0) {
+  while (h->count && h->slots[0].deadline <= now && h->entries[h->slots[0].id].order < armed_before) {
     struct timer *t = timer_first(h);
     timer_disarm(h, t);
     t->on_fire(t);

@@ -15,7 +15,8 @@ struct timer_heap {
   struct timer_slot *slots;    // the heap itself
   struct timer_entry *entries; // by id: the timer, and where its slot is
   size_t count, cap;
-  uint32_t free_id, armed_ever;
+  uint32_t free_id;
+  uint64_t armed_ever; // how many times any has been; specs set it
 };
 
 // Frees the heap's memory; whatever is still armed is forgotten.

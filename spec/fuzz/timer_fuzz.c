@@ -73,7 +73,7 @@ static void check_heap(void) {
 }
 
 static void fuzz_timers(const uint8_t *bytes, size_t len) {
-  heap = (struct timer_heap){0};
+  heap = (struct timer_heap){.armed_ever = UINT32_MAX - 20};
   now = 0, armed_ever = 0;
   for (size_t i = 0; i < TIMERS; i++)
     all[i].timer = (struct timer){.on_fire = on_fire}, all[i].is_armed = false;
