@@ -292,11 +292,13 @@ static void end_builder(struct server *s) {
   _exit(s->code);
 }
 
+// Workers give their states to the builder, whose end closes them, and their finalizers use what the workers
+// and the server have: threads first, then states, then what is left.
 static void deinit(struct server *s) {
   reload_deinit(&s->reload);
-  for (size_t i = 0; i < s->worker_count; i++)
-    if (s->workers[i]) worker_free(s->workers[i]);
+  tell_workers(s, worker_join);
   end_builder(s);
+  tell_workers(s, worker_free);
   if (is_watched(s)) watch_close(&s->watch);
   listening_close(&s->listening);
   signals_stop(&s->signals);

@@ -218,8 +218,9 @@ void worker_drain(struct worker *w) { tell(w, drain, NULL); }
 
 void worker_quit(struct worker *w) { tell(w, quit, NULL); }
 
+void worker_join(struct worker *w) { pthread_join(w->thread, NULL); }
+
 void worker_free(struct worker *w) {
-  pthread_join(w->thread, NULL);
   gate_unref(&w->config.process->gate);
   pthread_mutex_destroy(&w->lock);
   pthread_cond_destroy(&w->changed);

@@ -47,5 +47,9 @@ void worker_serve(struct worker *w);
 void worker_drain(struct worker *w);
 void worker_quit(struct worker *w);
 
-// Waits for the thread and frees the worker.
+// Waits for the end of the thread.
+void worker_join(struct worker *w);
+
+// Frees the worker; its thread has ended, and the builder closed its states, whose finalizers use what is
+// here.
 void worker_free(struct worker *w);

@@ -3,6 +3,7 @@
 #include "script/lua_channel.h"
 #include <lauxlib.h>
 #include <stdlib.h>
+#include "base/mem.h"
 #include "event/broker.h"
 #include "event/event_text.h"
 #include "script/class.h"
@@ -40,6 +41,15 @@ struct channel **channel_push_handle(lua_State *L) {
   return box;
 }
 
+// Lua runs no finalizer of what is made while it closes a state: the state itself drops such a reference.
+static void fill_handle(struct vm *vm, struct channel **box, struct channel *c) {
+  if (c && vm->is_closing) {
+    vm->late = xrealloc(vm->late, (vm->late_count + 1) * sizeof(struct channel *));
+    vm->late[vm->late_count++] = c;
+  }
+  *box = c;
+}
+
 static double number_field(lua_State *L, const char *name) {
   lua_getfield(L, 2, name);
   double n = lua_tonumber(L, -1);
@@ -59,7 +69,9 @@ static int open_channel(lua_State *L) {
                               .on_full = (enum on_full)number_field(L, "on_full")};
   struct channel **box = channel_push_handle(L);
   bool created;
-  *box = broker_open(vm->service->broker, name, &o, vm->loop->now, clock_wall(vm->loop->clock), &created);
+  fill_handle(
+      vm, box,
+      broker_open(vm->service->broker, name, &o, vm->loop->now, clock_wall(vm->loop->clock), &created));
   if (!*box) return push_failure(L, "full");
   lua_pushboolean(L, created);
   return 2;
@@ -69,7 +81,7 @@ static int open_channel(lua_State *L) {
 static int find_channel(lua_State *L) {
   struct span name = check_name(L, 1, "channel name");
   struct channel **box = channel_push_handle(L);
-  *box = broker_find(vm_of(L)->service->broker, name);
+  fill_handle(vm_of(L), box, broker_find(vm_of(L)->service->broker, name));
   if (!*box) lua_pushnil(L);
   return 1;
 }

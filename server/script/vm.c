@@ -214,6 +214,8 @@ void vm_free(struct vm *vm) {
   vm_leave(vm, NULL);
   // Those whose finalizer failed for lack of memory.
   list_each (node, &vm->feeds) feed_free(container_of(node, struct feed, held));
+  for (size_t i = 0; i < vm->late_count; i++) channel_unref(vm->late[i]);
+  free(vm->late);
   watchdog_forget(vm);
   event_unref(vm->comment);
   buf_deinit(&vm->scratch);

@@ -60,8 +60,10 @@ struct vm {
   size_t gc_base;        // bytes after the last full cycle of the collector
   bool is_large;         // its heap, for the collector's pace
   struct timer gc_timer;
-  bool is_closing; // only finalizers run any more
-  lua_Hook trace;  // sees each line that runs, where it is set before an application is loaded
+  bool is_closing;       // only finalizers run any more
+  struct channel **late; // whose handles these have made, with a reference each
+  size_t late_count;
+  lua_Hook trace; // sees each line that runs, where it is set before an application is loaded
 };
 
 struct vm_config {
