@@ -8,7 +8,7 @@ static atomic_long alive;
 struct event *event_new(size_t len) {
   struct event *e = xmalloc(sizeof *e + len);
   atomic_init(&e->refs, 1);
-  e->len = e->bare_len = (uint32_t)len, e->bare_at = 0;
+  e->len = len, e->bare_at = 0;
   e->seq = e->key = 0;
   atomic_fetch_add_explicit(&alive, 1, memory_order_relaxed);
   return e;
@@ -28,11 +28,11 @@ static size_t hex_digits(size_t n) {
 
 struct event *event_new_framed(size_t bare_len, char **bare) {
   size_t digits = hex_digits(bare_len);
-  struct event *e = event_new(digits + 2 + bare_len + 2);
+  struct event *e = event_new(digits + 2 + bare_len + EVENT_FRAME_END);
   for (size_t i = digits, left = bare_len; i-- > 0; left >>= 4) e->bytes[i] = "0123456789abcdef"[left & 15];
   memcpy(e->bytes + digits, "\r\n", 2);
   memcpy(e->bytes + digits + 2 + bare_len, "\r\n", 2);
-  e->bare_at = (uint32_t)digits + 2, e->bare_len = (uint32_t)bare_len;
+  e->bare_at = (uint32_t)digits + 2;
   *bare = e->bytes + e->bare_at;
   return e;
 }

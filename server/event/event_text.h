@@ -9,7 +9,7 @@ struct event_text_reader {
 
 // An event without its frame, borrowed.
 static inline struct span event_text(const struct event *e) {
-  return (struct span){e->bytes + e->bare_at, e->bare_len};
+  return (struct span){e->bytes + e->bare_at, event_bare_len(e)};
 }
 
 // The next line's field name ("comment" of a comment) and value, which point into the text; false at the

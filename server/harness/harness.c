@@ -178,6 +178,16 @@ static int harness_events(lua_State *L) {
   return 1;
 }
 
+// harness.event_lengths(n): of one with n bytes in a frame, all and those without it.
+static int harness_event_lengths(lua_State *L) {
+  char *bare;
+  struct event *e = event_new_framed((size_t)luaL_checkinteger(L, 1), &bare);
+  lua_pushinteger(L, (lua_Integer)e->len);
+  lua_pushinteger(L, (lua_Integer)event_bare_len(e));
+  event_unref(e);
+  return 2;
+}
+
 static bool poll_clients(struct harness *h) {
   bool any = false;
   list_each (node, &h->clients) {
@@ -479,6 +489,8 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   lua_setfield(L, -2, "new");
   lua_pushcfunction(L, harness_events);
   lua_setfield(L, -2, "events");
+  lua_pushcfunction(L, harness_event_lengths);
+  lua_setfield(L, -2, "event_lengths");
   json_open(L, settings_default().limits.json_depth);
   lua_setfield(L, -2, "json");
   rerun_open(L);

@@ -241,7 +241,9 @@ static void set_folder(lua_State *L, const char *path) {
 }
 
 int core_load(lua_State *L) {
-  const char *path = luaL_checkstring(L, 1);
+  const char *path = lua_touserdata(L, 1);
+  lua_pushstring(L, path);
+  lua_replace(L, 1);
   require_from_folder_of(L, path);
   set_folder(L, path);
   if (source_load(L, path) != LUA_OK) return lua_error(L);

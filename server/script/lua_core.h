@@ -9,9 +9,9 @@ struct vm;
 // Raises.
 void core_open(lua_State *L, struct vm *vm);
 
-// C functions for vm_pcall: core_load(path) loads and installs an application; core_stand_in(text),
-// a light userdata, one that answers every request with this report; core_spawn_listed(ref) starts a task for
-// each function in the list that the registry holds at ref.
+// C functions for vm_pcall: core_load(path, a light userdata) loads and installs an application;
+// core_stand_in(text), likewise, one that answers every request with this report; core_spawn_listed(ref)
+// starts a task for each function in the list that the registry holds at ref.
 int core_load(lua_State *L);
 int core_stand_in(lua_State *L);
 int core_spawn_listed(lua_State *L);

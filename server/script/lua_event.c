@@ -241,8 +241,8 @@ static int builder_tostring(lua_State *L) {
   luaL_Buffer b;
   luaL_buffinitsize(L, &b, sse_length(&f));
   struct event *e = sse_encode(&f, sse_length(&f));
-  memcpy(luaL_buffaddr(&b), e->bytes + e->bare_at, e->bare_len);
-  size_t len = e->bare_len;
+  size_t len = event_bare_len(e);
+  memcpy(luaL_buffaddr(&b), e->bytes + e->bare_at, len);
   event_unref(e);
   luaL_pushresultsize(&b, len);
   return 1;

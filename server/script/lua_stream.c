@@ -163,7 +163,7 @@ static struct event *comment_event(struct vm *vm, struct span text) {
   f.comment = text;
   size_t skip = text.len ? 2 : 1;
   struct event *old = vm->comment;
-  if (old && old->bare_len == skip + text.len + 2 &&
+  if (old && event_bare_len(old) == skip + text.len + 2 &&
       !memcmp(old->bytes + old->bare_at + skip, text.bytes, text.len))
     return event_ref(old);
   event_unref(old);

@@ -241,7 +241,7 @@ static char *take_report(struct vm *vm, const char *path) {
 int vm_load(struct vm *vm, const char *path, char **error) {
   vm->app = xstrdup(path);
   lua_pushcfunction(vm->L, core_load);
-  lua_pushstring(vm->L, path);
+  lua_pushlightuserdata(vm->L, (void *)path);
   if (vm_pcall(vm, 1, 0) == LUA_OK) return 0;
   *error = take_report(vm, path);
   return -1;

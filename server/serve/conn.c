@@ -17,13 +17,13 @@ static const double LINGER_SECONDS = 2;
 static void on_request(struct proto *p, struct request *r) {
   struct conn *c = p->owner;
   c->stream = stream_new(c, r);
-  c->requests++;
+  c->requests++, c->body_gained = 0;
 }
 
 // A body that is read in pieces may take long as a whole, but not each BODY_WINDOW bytes of it.
 static void allow_body_time(struct conn *c) {
   c->body_deadline = c->service->loop->now + c->service->settings->timeouts.body_total;
-  if (c->stream) c->stream->body_gained = 0;
+  c->body_gained = 0;
 }
 
 static void on_body(struct proto *p, const char *bytes, size_t len) {
@@ -32,8 +32,8 @@ static void on_body(struct proto *p, const char *bytes, size_t len) {
   if (s->state != STREAM_WAITING) return;
   buf_append(&s->body, bytes, len);
   if (s->reading != BODY_IN_PIECES) return;
-  s->body_gained += (uint32_t)len;
-  if (s->body_gained >= BODY_WINDOW) allow_body_time(c);
+  c->body_gained += (uint32_t)len;
+  if (c->body_gained >= BODY_WINDOW) allow_body_time(c);
   if (s->ops) s->ops->on_body(s);
 }
 

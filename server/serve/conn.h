@@ -23,12 +23,13 @@ struct conn {
   double deadline;      // of the present phase; the timer may fire earlier and is then armed anew
   double body_deadline; // for the whole body
   uint8_t state;
-  uint8_t phase;     // enum proto_phase that the deadline is for
-  bool has_ended;    // the client has ended its side
-  bool is_announced; // the present request has been handed up
-  bool is_over;      // the client of an event stream has left or said more than it may
-  uint16_t refused;  // status to answer bytes that are no request with
-  uint32_t requests; // so far
+  uint8_t phase;        // enum proto_phase that the deadline is for
+  bool has_ended;       // the client has ended its side
+  bool is_announced;    // the present request has been handed up
+  bool is_over;         // the client of an event stream has left or said more than it may
+  uint16_t refused;     // status to answer bytes that are no request with
+  uint32_t requests;    // so far
+  uint32_t body_gained; // bytes of the body since its time was counted from
   struct gate_pass pass;
   const char *refusal;
 };

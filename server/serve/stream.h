@@ -56,8 +56,7 @@ struct stream {
   struct event **queue;   // `few`, or allocated where more wait
   struct event *few[2];
   uint32_t queue_count, queue_cap;
-  uint32_t head_sent;   // bytes of queue[0] that are gone
-  uint32_t body_gained; // bytes of the body since its time was counted from
+  size_t head_sent; // bytes of queue[0] that are gone
   size_t queued_bytes;
   uint8_t state, framing;
   bool is_sse, body_done, cut, blocked, full, leaving;

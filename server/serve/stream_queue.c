@@ -15,7 +15,7 @@ static const double SLOWEST = 512; // bytes per second that a client is to take 
 // The bytes of an event that this stream sends: with the chunk's frame, or bare.
 static struct iovec slice_of(const struct stream *s, struct event *e) {
   if (s->framing == FRAMING_CHUNKED) return (struct iovec){e->bytes, e->len};
-  return (struct iovec){e->bytes + e->bare_at, e->bare_len};
+  return (struct iovec){e->bytes + e->bare_at, event_bare_len(e)};
 }
 
 static void enqueue(struct stream *s, struct event *e) {
@@ -121,7 +121,7 @@ static void consume(struct stream *s, size_t taken) {
     taken -= slice_of(s, s->queue[gone]).iov_len;
     event_unref(s->queue[gone++]);
   }
-  s->head_sent = (uint32_t)taken;
+  s->head_sent = taken;
   s->queue_count -= gone;
   if (s->blocked) move_mark(s, gone, bytes);
   memmove(s->queue, s->queue + gone, s->queue_count * sizeof *s->queue);

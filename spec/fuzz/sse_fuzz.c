@@ -103,8 +103,8 @@ static struct buf with_lf(struct span s) {
 
 static void check_frame(const struct event *e) {
   char size[24];
-  int len = snprintf(size, sizeof size, "%x\r\n", e->bare_len);
-  REQUIRE(e->bare_at == (uint32_t)len && e->len == e->bare_at + e->bare_len + 2);
+  int len = snprintf(size, sizeof size, "%zx\r\n", event_bare_len(e));
+  REQUIRE(e->bare_at == (uint32_t)len && e->len == e->bare_at + event_bare_len(e) + 2);
   REQUIRE(!memcmp(e->bytes, size, (size_t)len) && !memcmp(e->bytes + e->len - 2, "\r\n", 2));
 }
 
@@ -130,9 +130,9 @@ static void check_encoded(const struct sse_fields *f) {
   struct event *e = sse_encode(f, len);
   struct parsed p = {.retry = -1};
   struct buf data = with_lf(f->data);
-  REQUIRE(e->bare_len == len);
+  REQUIRE(event_bare_len(e) == len);
   check_frame(e);
-  parse(&p, (struct span){e->bytes + e->bare_at, e->bare_len});
+  parse(&p, (struct span){e->bytes + e->bare_at, event_bare_len(e)});
   REQUIRE(p.blank_lines == 1);
   REQUIRE(p.has_data == (f->data.bytes != NULL) && span_equal(buf_span(&p.data), buf_span(&data)));
   REQUIRE(p.has_event == (f->event.bytes != NULL) && span_equal(buf_span(&p.event), f->event));
