@@ -553,16 +553,23 @@ describe("app", function()
       end
     end)
 
-    it("an error in one is logged and stops no other", function()
-      serve [[
+    it("on_start: an error in one is why the application does not start", function()
+      local err = helper.load_error [[
+        app:on_start(function() spate.log.info "first" end)
         app:on_start(function() error "cannot start" end)
-        app:on_start(function() spate.log.info "second" end)
-        app:get("/x", function() return "x" end)
       ]]
+      assert.matches("^[^\n]*:4: cannot start\n.*  >    4 | ", err)
+    end)
+
+    it("on_stop: an error in one is logged and stops no other", function()
+      serve [[
+        app:on_stop(function() error "cannot stop" end)
+        app:on_stop(function() spate.log.info "second" end)
+      ]]
+      server.core:drain()
       local log = server:log()
-      assert.equal(1, count(log, "cannot start\n"))
+      assert.equal(1, count(log, "cannot stop\n"))
       assert.matches("second", log)
-      assert.equal("x", body "/x")
     end)
 
     it("takes options as a table only", function()

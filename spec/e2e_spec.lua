@@ -338,9 +338,9 @@ end)
       assert.equal("closed", (select(2, client:receive(1))))
     end)
 
-    it("runs on_stop to its end, and does not wait for on_start", function()
+    it("runs on_stop to its end, and does not wait for what on_start has spawned", function()
       local server = serve([[
-app:on_start(function() while true do sse.sleep(0.01) end end)
+app:on_start(function() sse.spawn(function() while true do sse.sleep(0.01) end end) end)
 app:on_stop(function()
   sse.sleep(0.2)
   print("stopped well")

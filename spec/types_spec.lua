@@ -6,7 +6,7 @@ local t = require "spate.test"
 
 -- What the library's modules have for one another.
 local INTERNAL = {
-  ["spate.sse"] = "Stream keep_alive_of run starters subscription", ["spate.reply"] = "Reply copy event_stream file_status of_file send",
+  ["spate.sse"] = "Stream keep_alive_of run beginnings subscription", ["spate.reply"] = "Reply copy event_stream file_status of_file send",
   ["spate.test"] = "parse_time", ["spate.test.App"] = "advance advance_all end_clients mark reload run set_wall settle shut stop",
 }
 

@@ -251,9 +251,8 @@ function app.install(self, path)
   for _, each in ipairs(roots) do each.is_installed = true end
   for id, route in ipairs(root.routes) do patterns[id] = route.path end
   core.use_router(root.router, patterns)
-  local starters, begins = on_this_worker(roots, "start"), sse.starters(core.worker)
-  table.move(begins, 1, #begins, #starters + 1, starters)
-  core.keep(answer.answerer(root), answer.run_closers, starters, on_this_worker(roots, "stop"), core.retire)
+  core.keep(answer.answerer(root), answer.run_closers, on_this_worker(roots, "start"), sse.beginnings(),
+    on_this_worker(roots, "stop"), core.retire)
 end
 
 require "spate.form"

@@ -98,8 +98,8 @@ return function(sse)
     return self
   end
 
-  -- What sse.every has to start with the server; from now on it starts at once.
-  function sse.starters()
+  -- What sse.every has to begin once the code is served; from now on it begins at once.
+  function sse.beginnings()
     local list = pending
     pending = nil
     return list or {}

@@ -246,7 +246,8 @@ function App:on_error(fn) end
 ---@return spate.App
 function App:not_found(fn) end
 
----Runs once, or on each worker.
+---Runs once, or on each worker, before the code is served. Where it raises, or has not ended after `timeouts.start`, the
+---server does not start, and a reload is refused.
 ---@param fn fun()
 ---@param options? { each_worker?: boolean }
 ---@return spate.App

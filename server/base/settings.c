@@ -36,7 +36,7 @@ struct settings settings_default(void) {
                  .channel_bytes = (size_t)256 << 20,
                  .burst = 0.5,
                  .hang = 10},
-      .timeouts = {.head = 10, .idle = 15, .body = 10, .body_total = 60, .send = 30},
+      .timeouts = {.head = 10, .idle = 15, .body = 10, .body_total = 60, .send = 30, .start = 30},
       .keep_alive = {.interval = 15},
       .shutdown = {.grace = 30, .window = 5, .retry = 1},
       .reload = {.max_age = 3600, .generations = 8},

@@ -52,6 +52,7 @@ struct settings {
     double body;       // between two reads of a body
     double body_total; // for the whole body -> 408
     double send;       // without the client taking a byte
+    double start;      // for on_start functions to end
   } timeouts;
   struct {
     double interval; // between the comments of an idle stream

@@ -38,8 +38,9 @@ struct harness {
   int guests;            // servers that it is the owner for
   struct process_state process;
   struct generations generations;
-  struct vm *vm;    // the newest, loaded or not
-  struct vm *built; // one that is loaded, and not served by yet
+  struct vm *vm;     // the newest, loaded or not; NULL where it did not start
+  struct vm *built;  // one that is loaded, and not served by yet
+  char *start_error; // of the state that starts
   struct list clients;
   struct buf log;
   long events_before;
@@ -58,6 +59,10 @@ static void on_request(struct service *s, struct stream *stream) {
 static void on_spent(struct generations *g, struct vm *vm) {
   (void)g;
   vm_free(vm);
+}
+
+static void on_started(struct generations *g, char *error) {
+  container_of(g, struct harness, generations)->start_error = error;
 }
 
 static void on_end(struct stream *stream, int reason) {
@@ -89,6 +94,7 @@ static struct vm *new_vm(struct harness *h, int worker, unsigned generation, str
 static struct harness *check_server(lua_State *L) {
   struct harness *h = luaL_checkudata(L, 1, SERVER);
   luaL_argcheck(L, h->is_open, 1, "the server is closed");
+  luaL_argcheck(L, h->vm, 1, "the application has not started");
   return h;
 }
 
@@ -124,7 +130,7 @@ static void open_server(struct harness *h, double epoch) {
   h->service.broker = h->broker;
   h->service.shared = h->shared;
   h->service.process = &h->process;
-  generations_init(&h->generations, &h->service, &h->loop, on_spent);
+  generations_init(&h->generations, &h->service, &h->loop, on_spent, on_started);
   coverage_init(&h->coverage);
   gate_ref(&h->process.gate, h->settings.limits.connections, h->settings.limits.connections_per_address);
   log_capture(on_log, h);
@@ -222,9 +228,23 @@ static int push_error(lua_State *L, char *error) {
   return 2;
 }
 
-// Requests go to the newest state from now on.
+// Starts the newest state, as far as it comes without time going by: true, or nil and why it is given up.
+static int start(lua_State *L, struct harness *h) {
+  generations_start(&h->generations, h->vm);
+  settle(h);
+  if (h->start_error) {
+    char *error = h->start_error;
+    h->start_error = NULL, h->vm = h->generations.current;
+    generations_abandon(&h->generations);
+    return push_error(L, error);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+// Requests go to the state that has started from now on; its on_start functions that wait go on.
 static int swap(lua_State *L, struct harness *h) {
-  generations_swap(&h->generations, h->vm);
+  generations_commit(&h->generations);
   settle(h);
   h->refs_before = held_refs(h->vm);
   lua_pushboolean(L, 1);
@@ -236,7 +256,8 @@ static int server_load(lua_State *L) {
   struct harness *h = check_server(L);
   char *error = NULL;
   if (vm_load(h->vm, luaL_checkstring(L, 2), &error) < 0) return push_error(L, error);
-  return swap(L, h);
+  int results = start(L, h);
+  return results > 1 ? results : swap(L, h);
 }
 
 // server:build(path [, after [, count]]): a new state in place of one that was built before and not taken.
@@ -256,18 +277,35 @@ static int server_build(lua_State *L) {
   return 1;
 }
 
-// server:swap(): requests go to the state that was built; what the old one streams goes on.
-static int server_swap(lua_State *L) {
+// server:start(): runs the on_start functions of the state that was built. True, or nil and the message.
+static int server_start(lua_State *L) {
   struct harness *h = check_server(L);
   luaL_argcheck(L, h->built, 1, "nothing was built");
   h->vm = h->built, h->built = NULL;
-  return swap(L, h);
+  return start(L, h);
+}
+
+// server:swap(): requests go to the state that was built, and started unless it was; what the old one streams
+// goes on. True, or nil and the message.
+static int server_swap(lua_State *L) {
+  struct harness *h = check_server(L);
+  int results = h->generations.starting ? 1 : server_start(L);
+  return results > 1 ? results : swap(L, h);
+}
+
+// server:abandon(): gives up the state that was started.
+static int server_abandon(lua_State *L) {
+  struct harness *h = check_server(L);
+  generations_abandon(&h->generations);
+  h->vm = h->generations.current;
+  return 0;
 }
 
 // server:stand_in(text): what answers where the application does not load.
 static int server_stand_in(lua_State *L) {
   struct harness *h = check_server(L);
   if (vm_load_stand_in(h->vm, luaL_checkstring(L, 2)) < 0) return push_error(L, xstrdup("out of memory"));
+  generations_start(&h->generations, h->vm);
   return swap(L, h);
 }
 
@@ -462,7 +500,9 @@ static int server_fail_allocation(lua_State *L) {
 __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   static const luaL_Reg server_methods[] = {{"load", server_load},
                                             {"build", server_build},
+                                            {"start", server_start},
                                             {"swap", server_swap},
+                                            {"abandon", server_abandon},
                                             {"stand_in", server_stand_in},
                                             {"connect", server_connect},
                                             {"turn", server_turn},

@@ -57,7 +57,7 @@ static void load_all(struct builder *builder, struct build *b) {
 
 static void build(struct builder *builder, struct build *b) {
   double began = clock_now(clock_system());
-  load_all(builder, b);
+  if (!b->error) load_all(builder, b);
   for (size_t i = 0; b->error && b->shows_error && i < b->count; i++)
     b->vms[i] = load_stand_in(builder, b, i);
   // The library adds one for pages that reload themselves.

@@ -1,35 +1,77 @@
 // SPDX-License-Identifier: MIT
-// At most one build at a time. Whoever asks meanwhile gets one more when it is over, so that the newest code
-// is served at the end however many ask.
+// A new generation is built by the builder, then started by all workers, then served by all: a failure
+// anywhere gives it up everywhere, and the old one has never left. One at a time. Whoever asks meanwhile gets
+// one more when it is over, so that the newest code is served at the end however many ask.
 #include "process/reload.h"
 #include <stdlib.h>
 #include "base/mem.h"
 #include "base/sources.h"
 #include "process/worker.h"
 
-static void start(struct reload *r) {
-  r->attempts++;
-  r->is_building = true, r->again = false;
-  if (r->sources) sources_begin(r->sources);
-  r->build.generation = r->generation + 1;
+static void build(struct reload *r) {
+  r->is_building = true;
   builder_start(r->builder, &r->build);
 }
 
-static void hand_out(struct reload *r) {
-  r->generation = r->build.generation;
-  for (size_t i = 0; i < r->count; i++) worker_swap(r->workers[i], r->build.vms[i]), r->build.vms[i] = NULL;
+static void begin(struct reload *r) {
+  r->attempts++;
+  r->again = false;
+  if (r->sources) sources_begin(r->sources);
+  r->build.generation = r->generation + 1;
+  build(r);
+}
+
+static void finish(struct reload *r) {
+  char *error = r->error;
+  r->error = NULL;
+  r->build.shows_error = r->build.shows_error && error;
+  r->on_done(r, error);
+  free(error);
+  if (r->again) begin(r);
+}
+
+static void keep_error(struct reload *r, char *error) {
+  if (r->error) free(error);
+  else r->error = error;
+}
+
+static void start(struct reload *r) {
+  r->starting = r->count, r->has_failed = false;
+  for (size_t i = 0; i < r->count; i++) worker_start(r->workers[i], r->build.vms[i]), r->build.vms[i] = NULL;
 }
 
 static void on_built(struct message *m) {
   struct reload *r = container_of(m, struct reload, build.message);
-  char *error = r->build.error;
-  r->build.error = NULL, r->is_building = false;
-  if (r->build.vms[0]) hand_out(r);
-  r->build.shows_error = r->build.shows_error && error;
-  if (r->sources) sources_end(r->sources, !error);
-  r->on_done(r, error);
-  free(error);
-  if (r->again) start(r);
+  r->is_building = false;
+  if (r->sources && !r->error) sources_end(r->sources, !r->build.error);
+  keep_error(r, r->build.error);
+  r->build.error = NULL;
+  if (r->build.vms[0]) start(r);
+  else finish(r);
+}
+
+static void commit(struct reload *r) {
+  r->generation = r->build.generation;
+  for (size_t i = 0; i < r->count; i++) worker_commit(r->workers[i]);
+  finish(r);
+}
+
+static void abandon(struct reload *r) {
+  r->has_failed = true;
+  for (size_t i = 0; i < r->count; i++) worker_abandon(r->workers[i]);
+}
+
+void reload_started(struct reload *r, char *error) {
+  if (!r->starting) { // the server has ended
+    free(error);
+    return;
+  }
+  if (error && !r->has_failed) abandon(r);
+  keep_error(r, error);
+  if (--r->starting) return;
+  if (!r->has_failed) commit(r);
+  else if (!r->build.shows_error) finish(r);
+  else r->build.error = xstrdup(r->error), build(r);
 }
 
 void reload_init(struct reload *r, struct builder *builder, struct inbox *inbox,
@@ -48,8 +90,8 @@ void reload_init(struct reload *r, struct builder *builder, struct inbox *inbox,
 }
 
 unsigned reload_begin(struct reload *r) {
-  if (r->is_building) r->again = true;
-  else start(r);
+  if (reload_is_busy(r)) r->again = true;
+  else begin(r);
   return r->attempts + r->again;
 }
 
@@ -59,4 +101,6 @@ void reload_deinit(struct reload *r) {
   free(r->build.services);
   free(r->build.vms);
   free(r->build.error);
+  free(r->error);
+  r->starting = 0;
 }

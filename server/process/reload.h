@@ -14,7 +14,10 @@ struct reload {
   unsigned attempts; // begun so far; the first is the start
   unsigned generation;
   bool is_building, again;
-  struct sources *sources;                              // to be noted; NULL: nobody watches
+  size_t starting;         // workers that have not told yet how their start ended
+  bool has_failed;         // at one of them
+  char *error;             // why, as vm_load says it
+  struct sources *sources; // to be noted; NULL: nobody watches
   void (*on_done)(struct reload *r, const char *error); // of attempt r->attempts; NULL: it is served
 };
 
@@ -24,5 +27,10 @@ void reload_init(struct reload *r, struct builder *builder, struct inbox *inbox,
 // Loads the application anew; while one is being loaded, once more after that. The number of the attempt that
 // will have read it from now on.
 unsigned reload_begin(struct reload *r);
+
+// worker_owner.on_started: takes why a worker does not start.
+void reload_started(struct reload *r, char *error);
+
+static inline bool reload_is_busy(const struct reload *r) { return r->is_building || r->starting; }
 
 void reload_deinit(struct reload *r);

@@ -86,7 +86,7 @@ static void begin_serving(struct server *s) {
 // While something is loaded the files are looked at once more when that is over.
 static void on_saved(struct watch *w) {
   struct server *s = container_of(w, struct server, watch);
-  if (s->state == SERVER_SERVING && !s->reload.is_building) reload_begin(&s->reload);
+  if (s->state == SERVER_SERVING && !reload_is_busy(&s->reload)) reload_begin(&s->reload);
 }
 
 static void on_loaded(struct reload *r, const char *error) {
@@ -152,6 +152,10 @@ static void on_signal(struct signals *signals, int number) {
   struct server *s = container_of(signals, struct server, signals);
   if (number == SIGTERM || number == SIGINT) on_stop_signal(s, number);
   else if (number == SIGHUP && s->state == SERVER_SERVING) reload_begin(&s->reload);
+}
+
+static void on_worker_started(struct worker_owner *owner, char *error) {
+  reload_started(&container_of(owner, struct server, owner)->reload, error);
 }
 
 static void on_worker_ended(struct worker_owner *owner) {
@@ -276,7 +280,8 @@ static bool init(struct server *s, const struct options *o, const sigset_t *set)
   bool ok = loop_init(&s->loop, clock_system(), true) == 0;
   inbox_init(&s->inbox, &s->loop);
   ok = ok && signals_start(&s->signals, &s->loop, set) == 0;
-  s->owner = (struct worker_owner){.inbox = &s->inbox, .on_ended = on_worker_ended};
+  s->owner =
+      (struct worker_owner){.inbox = &s->inbox, .on_started = on_worker_started, .on_ended = on_worker_ended};
   s->started_at = s->loop.now;
   if (!is_watched(s)) return ok;
   watch_open(&s->watch, &s->loop, on_saved);

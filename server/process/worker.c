@@ -36,6 +36,13 @@ struct worker {
   struct message ended;
 };
 
+// How the start of a state has ended, on its way to the owner.
+struct started {
+  struct message message;
+  struct worker_owner *owner;
+  char *error;
+};
+
 struct order {
   struct message message;
   struct worker *worker;
@@ -79,6 +86,20 @@ static void on_spent(struct generations *g, struct vm *vm) {
   builder_close(container_of(g, struct worker, generations)->config.builder, vm);
 }
 
+static void deliver_started(struct message *m) {
+  struct started *s = container_of(m, struct started, message);
+  s->owner->on_started(s->owner, s->error);
+  free(s);
+}
+
+static void on_started(struct generations *g, char *error) {
+  struct worker_owner *owner = container_of(g, struct worker, generations)->config.owner;
+  struct started *s = xmalloc(sizeof *s);
+  *s = (struct started){.message = {.deliver = deliver_started}, .owner = owner, .error = error};
+  list_init(&s->message.link);
+  inbox_post(owner->inbox, &s->message);
+}
+
 static void on_accept(struct listener *l, int fd) {
   struct accepting *a = container_of(l, struct accepting, listener);
   sock_set_send_timeout(fd, a->worker->config.settings->timeouts.send);
@@ -91,9 +112,19 @@ static void on_full(struct listener *l, int fd) {
 }
 
 // A worker that drains keeps the code that it has, whose on_stop functions run.
-static void swap(struct worker *w, struct vm *vm) {
-  if (w->drains) builder_close(w->config.builder, vm);
-  else generations_swap(&w->generations, vm);
+static void start(struct worker *w, struct vm *vm) {
+  if (!w->drains) generations_start(&w->generations, vm);
+  else builder_close(w->config.builder, vm), on_started(&w->generations, NULL);
+}
+
+static void commit(struct worker *w, struct vm *vm) {
+  (void)vm;
+  generations_commit(&w->generations);
+}
+
+static void abandon(struct worker *w, struct vm *vm) {
+  (void)vm;
+  generations_abandon(&w->generations);
 }
 
 static void serve(struct worker *w, struct vm *vm) {
@@ -127,6 +158,7 @@ static void drain(struct worker *w, struct vm *vm) {
   if (w->drains) return;
   w->drains = true;
   stop_listening(w);
+  generations_abandon(&w->generations);
   generations_stop(&w->generations);
   service_drain(&w->service);
   w->drain_hook = (struct loop_hook){.run = stop_when_drained};
@@ -150,7 +182,7 @@ static void init(struct worker *w) {
   w->service.broker = w->config.broker;
   w->service.shared = w->config.shared;
   w->service.process = w->config.process;
-  generations_init(&w->generations, &w->service, builder_loop(w->config.builder), on_spent);
+  generations_init(&w->generations, &w->service, builder_loop(w->config.builder), on_spent, on_started);
 }
 
 static void *worker_main(void *arg) {
@@ -208,9 +240,13 @@ struct service *worker_service(struct worker *w) {
   return &w->service;
 }
 
-void worker_swap(struct worker *w, struct vm *vm) {
-  if (!tell(w, swap, vm)) builder_close(w->config.builder, vm);
+void worker_start(struct worker *w, struct vm *vm) {
+  if (!tell(w, start, vm)) builder_close(w->config.builder, vm);
 }
+
+void worker_commit(struct worker *w) { tell(w, commit, NULL); }
+
+void worker_abandon(struct worker *w) { tell(w, abandon, NULL); }
 
 void worker_serve(struct worker *w) { tell(w, serve, NULL); }
 

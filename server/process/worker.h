@@ -14,10 +14,12 @@ struct shared_registry;
 struct vm;
 struct worker;
 
-// Whom it tells that its scripts have ended; there is nothing that it would still serve then.
+// Whom it tells, on the inbox's thread, how the start of a state has ended (takes why not; NULL: it may be
+// served), and that its scripts have ended; there is nothing that it would still serve then.
 struct worker_owner {
   struct inbox *inbox;
-  void (*on_ended)(struct worker_owner *owner); // on the inbox's thread
+  void (*on_started)(struct worker_owner *owner, char *error);
+  void (*on_ended)(struct worker_owner *owner);
 };
 
 struct worker_config {
@@ -31,14 +33,19 @@ struct worker_config {
   struct worker_owner *owner;
 };
 
-// Starts the thread, which waits for worker_swap. NULL where there can be none.
+// Starts the thread, which waits for worker_start. NULL where there can be none.
 struct worker *worker_new(const struct worker_config *config);
 
 // What its states are built for, borrowed. Main thread.
 struct service *worker_service(struct worker *w);
 
-// Has requests go to this loaded state from now on (takes it). Main thread.
-void worker_swap(struct worker *w, struct vm *vm);
+// Has a loaded state (takes it) run its on_start functions; the owner is told how that ends, unless the
+// worker ends first. Main thread.
+void worker_start(struct worker *w, struct vm *vm);
+
+// Has requests go to the state that has started from now on, or gives it up. Main thread.
+void worker_commit(struct worker *w);
+void worker_abandon(struct worker *w);
 
 // Opens the listeners. Main thread.
 void worker_serve(struct worker *w);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// A new state starts beside the current one, which requests go to until the new one is known to be good.
 // A state that requests no longer go to is kept until its last stream, task and request have ended. What it
 // streams without Lua does not hold it. How long streams of old code may go on is counted per generation,
 // since they may outlive their state; beyond reload.generations the oldest end early, so that frequent
@@ -7,6 +8,7 @@
 #include <stdlib.h>
 #include "base/mem.h"
 #include "script/exchange.h"
+#include "script/task.h"
 #include "script/vm.h"
 
 // One that is no longer current, until its streams have been told to end.
@@ -56,8 +58,23 @@ static void hand_over(struct generations *g, struct vm *vm) {
   g->on_spent(g, vm);
 }
 
-static bool hand_over_spent(struct loop_hook *h) {
+static void tell(struct generations *g, char *error) {
+  g->is_told = true;
+  loop_disarm(g->service->loop, &g->patience);
+  g->on_started(g, error);
+}
+
+static bool has_news(const struct generations *g) {
+  return g->starting && !g->is_told && vm_has_started(g->starting);
+}
+
+static bool tell_and_hand_over(struct loop_hook *h) {
   struct generations *g = container_of(h, struct generations, hook);
+  if (has_news(g)) {
+    char *error = g->starting->start_error;
+    g->starting->start_error = NULL;
+    tell(g, error);
+  }
   list_each (node, &g->vms) {
     struct vm *vm = container_of(node, struct vm, link);
     if (vm_is_spent(vm)) hand_over(g, vm);
@@ -65,29 +82,68 @@ static bool hand_over_spent(struct loop_hook *h) {
   return false;
 }
 
-static bool has_spent(struct loop_hook *h) {
+static bool has_work(struct loop_hook *h) {
   struct generations *g = container_of(h, struct generations, hook);
+  if (has_news(g)) return true;
   list_each (node, &g->vms)
     if (vm_is_spent(container_of(node, struct vm, link))) return true;
   return false;
 }
 
+// Where one of the on_start functions that run is, for its author.
+static char *late_place(const struct vm *vm) {
+  lua_Debug ar;
+  list_each (node, &vm->tasks) {
+    const struct task *t = container_of(node, struct task, all_link);
+    if (t->is_starter && user_position(t->co, &ar)) return xasprintf("%s:%d: ", ar.short_src, ar.currentline);
+  }
+  return xstrdup("");
+}
+
+static void on_patience(struct timer *t) {
+  struct generations *g = container_of(t, struct generations, patience);
+  char *place = late_place(g->starting);
+  vm_fail_start(g->starting, xasprintf("%san on_start function has not ended after %g s (timeouts.start)\n"
+                                       "hint: sse.spawn(function() ... end) in it runs what goes on",
+                                       place, g->service->settings->timeouts.start));
+  free(place);
+}
+
 void generations_init(struct generations *g, struct service *service, struct loop *spent_loop,
-                      void (*on_spent)(struct generations *g, struct vm *vm)) {
-  *g = (struct generations){.service = service, .spent_loop = spent_loop, .on_spent = on_spent};
-  g->hook = (struct loop_hook){.run = hand_over_spent, .is_ready = has_spent};
+                      void (*on_spent)(struct generations *g, struct vm *vm),
+                      void (*on_started)(struct generations *g, char *error)) {
+  *g = (struct generations){
+      .service = service, .spent_loop = spent_loop, .on_spent = on_spent, .on_started = on_started};
+  g->hook = (struct loop_hook){.run = tell_and_hand_over, .is_ready = has_work};
+  g->patience = (struct timer){.on_fire = on_patience};
   list_init(&g->vms);
   list_init(&g->aging);
   loop_hook_add(service->loop, &g->hook);
 }
 
-void generations_swap(struct generations *g, struct vm *vm) {
-  struct vm *old = g->current;
+void generations_start(struct generations *g, struct vm *vm) {
+  g->starting = vm, g->is_told = false;
   vm_attach(vm);
   list_append(&g->vms, &vm->link);
-  g->current = vm;
+  vm_start(vm);
+  loop_arm(g->service->loop, &g->patience, g->service->loop->now + g->service->settings->timeouts.start);
+}
+
+void generations_commit(struct generations *g) {
+  struct vm *old = g->current, *vm = g->starting;
+  if (!vm) return;
+  loop_disarm(g->service->loop, &g->patience);
+  g->current = vm, g->starting = NULL;
   if (old) retire(g, old);
-  if (!g->service->draining) vm_start(vm);
+  vm_begin(vm);
+}
+
+void generations_abandon(struct generations *g) {
+  struct vm *vm = g->starting;
+  if (!vm) return;
+  if (!g->is_told) tell(g, NULL);
+  g->starting = NULL;
+  hand_over(g, vm);
 }
 
 void generations_begin(struct generations *g, struct stream *stream) { exchange_begin(g->current, stream); }
@@ -103,8 +159,9 @@ bool generations_are_stopping(const struct generations *g) {
 }
 
 void generations_deinit(struct generations *g) {
+  loop_disarm(g->service->loop, &g->patience);
   while (!list_empty(&g->aging)) forget_aging(aging_of(g->aging.next));
   while (!list_empty(&g->vms)) hand_over(g, container_of(g->vms.next, struct vm, link));
-  g->current = NULL;
+  g->current = g->starting = NULL;
   loop_hook_remove(g->service->loop, &g->hook);
 }

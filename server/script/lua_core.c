@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 #include <sys/random.h>
+#include "base/mem.h"
 #include "event/broker.h"
 #include "event/shared.h"
 #include "http/http1.h"
@@ -128,12 +129,13 @@ static int core_public(lua_State *L) {
   return 0;
 }
 
-// core.keep(answer, closers, starters, stoppers, retire): what C calls.
+// core.keep(answer, closers, starters, beginnings, stoppers, retire): what C calls.
 static int core_keep(lua_State *L) {
   struct vm *vm = vm_of(L);
-  lua_settop(L, 5);
+  lua_settop(L, 6);
   vm->retire_ref = vm_ref(L);
   vm->stoppers_ref = vm_ref(L);
+  vm->beginnings_ref = vm_ref(L);
   vm->starters_ref = vm_ref(L);
   vm->closers_ref = vm_ref(L);
   vm->answer_ref = vm_ref(L);
@@ -258,21 +260,28 @@ int core_load(lua_State *L) {
   return 0;
 }
 
-static void on_listed_end(struct task *t, int status) {
+static void on_starter_end(struct task *t, int status) {
+  struct vm *vm = t->vm;
+  vm->starters_running--;
+  if (status != LUA_OK && vm->is_starting)
+    vm_fail_start(vm, xstrdup("an on_start function has failed, and its error cannot be shown"));
+}
+
+static void on_stopper_end(struct task *t, int status) {
   (void)status;
   if (!--t->vm->listed_running) loop_disarm(t->vm->loop, &t->vm->stop_timer);
 }
 
 int core_spawn_listed(lua_State *L) {
   struct vm *vm = vm_of(L);
-  bool ends = lua_tointeger(L, 1) == vm->stoppers_ref;
+  bool starts = lua_tointeger(L, 1) == vm->starters_ref, ends = lua_tointeger(L, 1) == vm->stoppers_ref;
   lua_rawgeti(L, LUA_REGISTRYINDEX, (int)lua_tointeger(L, 1));
   lua_Integer n = lua_istable(L, -1) ? (lua_Integer)lua_rawlen(L, -1) : 0;
   for (lua_Integer i = 1; i <= n; i++) {
     lua_rawgeti(L, 2, i);
-    struct task *t = task_spawn(L, 0, ends ? on_listed_end : NULL);
-    t->is_bound = !ends, t->is_stopper = ends;
-    vm->listed_running += ends;
+    struct task *t = task_spawn(L, 0, starts ? on_starter_end : ends ? on_stopper_end : NULL);
+    t->is_bound = !ends, t->is_starter = starts, t->is_stopper = ends;
+    vm->listed_running += ends, vm->starters_running += starts;
   }
   return 0;
 }

@@ -106,6 +106,12 @@ int report_task(lua_State *L) {
   struct span text, request = {0};
   text.bytes = luaL_tolstring(L, 2, &text.len);
   push_traceback(L, t->co, text, 0);
+  if (task_decides_start(t)) {
+    lua_pushstring(L, t->vm->app);
+    call_report(L, "of_loading", 2);
+    vm_fail_start(t->vm, vm_take_message(L));
+    return 0;
+  }
   call_report(L, "logged", 1);
   text.bytes = luaL_checklstring(L, -1, &text.len);
   if (ex && ex->request) request = push_request(L, ex->request);

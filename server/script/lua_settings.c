@@ -52,6 +52,7 @@ static const struct row {
     ROW(timeouts, body, KIND_SECONDS),
     ROW(timeouts, body_total, KIND_SECONDS),
     ROW(timeouts, send, KIND_SECONDS),
+    ROW(timeouts, start, KIND_SECONDS),
     ROW(keep_alive, interval, KIND_SECONDS),
     ROW(shutdown, grace, KIND_SECONDS),
     ROW(shutdown, window, KIND_SECONDS),

@@ -153,6 +153,8 @@ static void end(struct task *t, int status) {
   free(t);
 }
 
+bool task_decides_start(const struct task *t) { return t->is_starter && t->vm->is_starting; }
+
 // Logs the error on top of the task's stack with a traceback.
 static void report(struct task *t) {
   struct vm *vm = t->vm;
@@ -191,8 +193,10 @@ static void unwind(struct task *t, bool tell) {
 
 static void on_stopped(struct task *t) {
   struct vm *vm = t->vm;
-  log_message(LOG_ERROR, "%s: stopped after %g s of CPU time without waiting (limits.burst)", vm->expired_at,
-              vm->settings->limits.burst);
+  char *why = xasprintf("%s: stopped after %g s of CPU time without waiting (limits.burst)", vm->expired_at,
+                        vm->settings->limits.burst);
+  if (task_decides_start(t)) vm_fail_start(vm, why);
+  else log_message(LOG_ERROR, "%s", why), free(why);
   t->stopped = true;
   unwind(t, false);
   end(t, LUA_ERRRUN);

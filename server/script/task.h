@@ -37,6 +37,7 @@ struct task {
   bool cancelled, closing; // to be ended at its wait; its <close> variables run
   bool waiting;            // a yield that is a wait, not a value
   bool must_start;         // runs up to its first wait even where it is cancelled before
+  bool is_starter;         // an on_start function
   bool is_stopper;         // an on_stop function
   bool is_bound;           // ends with its generation
   bool stopped;            // its time was up
@@ -77,6 +78,10 @@ void task_cancel_stoppers(struct vm *vm);
 
 // Cancels and ends all tasks of a state at once; for its end.
 void task_cancel_all(struct vm *vm);
+
+// True for an on_start function on which it depends whether its state is served: its error is not logged but
+// told.
+bool task_decides_start(const struct task *t);
 
 // Runs the tasks that were ready at the start of the turn. True: there are more.
 bool task_run_queue(struct vm *vm);

@@ -157,7 +157,8 @@ struct vm *vm_new(const struct vm_config *config, char **error) {
   struct vm *vm = xcalloc(1, sizeof *vm);
   vm->service = config->service, vm->settings = config->settings, vm->loop = config->loop;
   vm->worker = config->worker, vm->generation = config->generation, vm->faults = config->faults;
-  vm->answer_ref = vm->closers_ref = vm->starters_ref = vm->stoppers_ref = vm->retire_ref = LUA_NOREF;
+  vm->answer_ref = vm->closers_ref = vm->starters_ref = vm->beginnings_ref = vm->stoppers_ref =
+      vm->retire_ref = LUA_NOREF;
   vm->gc_timer = (struct timer){.on_fire = on_gc_timer};
   vm->stop_timer = (struct timer){.on_fire = on_stop_timer};
   vm->hook = (struct loop_hook){.run = on_turn, .is_ready = has_ready_tasks};
@@ -221,6 +222,7 @@ void vm_free(struct vm *vm) {
   buf_deinit(&vm->scratch);
   buf_deinit(&vm->warning);
   free(vm->app);
+  free(vm->start_error);
   free(vm);
 }
 
@@ -255,23 +257,34 @@ int vm_load_stand_in(struct vm *vm, const char *report) {
   return -1;
 }
 
-// Calls what lies on the stack under `nargs` arguments; an error is logged.
-static void call_logged(struct vm *vm, int nargs) {
-  if (vm_pcall(vm, nargs, 0) == LUA_OK) return;
-  char *message = vm_take_message(vm->L);
-  log_message(LOG_ERROR, "%s", message);
+static void log_error(char *message) {
+  if (message) log_message(LOG_ERROR, "%s", message);
   free(message);
 }
 
-static void spawn_listed(struct vm *vm, int ref) {
+// NULL, or why not all of these functions have become tasks (the caller frees it).
+static char *spawn_listed(struct vm *vm, int ref) {
   lua_pushcfunction(vm->L, core_spawn_listed);
   lua_pushinteger(vm->L, ref);
-  call_logged(vm, 1);
+  return vm_pcall(vm, 1, 0) == LUA_OK ? NULL : vm_take_message(vm->L);
 }
 
-void vm_start(struct vm *vm) { spawn_listed(vm, vm->starters_ref); }
+void vm_fail_start(struct vm *vm, char *why) {
+  if (vm->start_error) free(why);
+  else vm->start_error = why;
+}
 
-void vm_stop(struct vm *vm) { spawn_listed(vm, vm->stoppers_ref); }
+void vm_start(struct vm *vm) {
+  vm->is_starting = true;
+  vm_fail_start(vm, spawn_listed(vm, vm->starters_ref));
+}
+
+void vm_begin(struct vm *vm) {
+  vm->is_starting = false;
+  log_error(spawn_listed(vm, vm->beginnings_ref));
+}
+
+void vm_stop(struct vm *vm) { log_error(spawn_listed(vm, vm->stoppers_ref)); }
 
 void vm_retire(struct vm *vm) {
   task_cancel_bound(vm);
@@ -279,7 +292,7 @@ void vm_retire(struct vm *vm) {
   vm->is_retired = true;
   if (vm->listed_running) loop_arm(vm->loop, &vm->stop_timer, vm->loop->now + vm->settings->shutdown.grace);
   lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->retire_ref);
-  call_logged(vm, 0);
+  if (vm_pcall(vm, 0, 0) != LUA_OK) log_error(vm_take_message(vm->L));
 }
 
 int vm_ref(lua_State *L) {

@@ -36,7 +36,10 @@ struct vm {
   struct vm_faults faults;
   struct router *router;       // the application's; NULL until it is installed
   int answer_ref, closers_ref; // the library's functions that answer a request, that run on_close
-  int starters_ref, stoppers_ref, retire_ref;
+  int starters_ref, beginnings_ref, stoppers_ref, retire_ref;
+  bool is_starting;        // its on_start functions say whether it will be served
+  int starters_running;    // those that have not ended
+  char *start_error;       // what the first to fail has said; NULL: none has
   struct timer stop_timer; // of a retired state: its on_stop functions have had their time
   int listed_running;      // on_stop functions that have not ended
   struct loop_hook hook;   // drains the run queue
@@ -122,8 +125,18 @@ int vm_load(struct vm *vm, const char *path, char **error);
 // where memory is short.
 int vm_load_stand_in(struct vm *vm, const char *report);
 
-// Starts what the application wants started with the server: on_start functions, sse.every.
+// Begins the on_start functions as tasks. Whether the state may be served is known once vm_has_started.
 void vm_start(struct vm *vm);
+
+// True once all on_start functions have ended well, or vm->start_error says why the state is not to be
+// served.
+static inline bool vm_has_started(const struct vm *vm) { return vm->start_error || !vm->starters_running; }
+
+// Notes why it is not to be served (takes it), unless that is known.
+void vm_fail_start(struct vm *vm, char *why);
+
+// It is served from now on: begins what runs beside requests, sse.every.
+void vm_begin(struct vm *vm);
 
 // Begins on_stop functions as tasks.
 void vm_stop(struct vm *vm);

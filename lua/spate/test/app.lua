@@ -73,6 +73,13 @@ function App:reload()
     local ok, err = core:build(self.path)
     if not ok then return nil, err end
   end
+  for i, core in ipairs(self.cores) do
+    local ok, err = core:start()
+    if not ok then
+      for j = 1, i - 1 do self.cores[j]:abandon() end
+      return nil, err
+    end
+  end
   for _, core in ipairs(self.cores) do core:swap() end
   self:settle()
   return true
