@@ -62,11 +62,12 @@ local function start_task(spawn, fn, ...)
   return self
 end
 
--- A task of the library's own, which goes on after a reload.
-function core.background(fn, ...) return start_task(core.spawn, fn, ...) end
+-- A task of the library's own, which goes on after a reload, and keeps its state for that.
+function core.background(fn, ...) return start_task(core.spawn_lasting, fn, ...) end
 
 return function(sse)
-  -- Starts fn(...) as a task of its own, which goes on when the caller ends. A reload ends it.
+  -- Starts fn(...) as a task of its own, which goes on when the caller ends. A reload ends it; one that old code
+  -- starts after its reload ends shutdown.grace after the last of the old streams.
   function sse.spawn(fn, ...)
     check.callable(fn, "sse.spawn")
     return start_task(core.spawn_bound, fn, ...)

@@ -42,9 +42,14 @@ static void on_body(struct stream *s) { wake_waiters(s->owner); }
 
 static void on_drain(struct stream *s) { wake_waiters(s->owner); }
 
+static void set_closing(struct exchange *ex, bool closing) {
+  ex->vm->closing_count += (size_t)closing - ex->closing;
+  ex->closing = closing;
+}
+
 static void on_closers_end(struct task *t, int status) {
   (void)status;
-  t->exchange->closing = false;
+  set_closing(t->exchange, false);
   release(t->exchange);
 }
 
@@ -72,7 +77,7 @@ static void start_closers(struct exchange *ex) {
   char *why = vm_take_message(vm->L);
   log_message(LOG_ERROR, "on_close functions not run: %s", why);
   free(why);
-  ex->closing = false;
+  set_closing(ex, false);
   release(ex);
 }
 
@@ -88,7 +93,7 @@ void exchange_start_closers(struct vm *vm) {
 void exchange_forget_closers(struct vm *vm) {
   for (struct exchange *ex; (ex = next_closing(vm));) {
     drop_anchor(ex);
-    ex->closing = false;
+    set_closing(ex, false);
     release(ex);
   }
 }
@@ -99,7 +104,7 @@ static void on_gone(struct stream *s, enum close_reason reason) {
   wake_waiters(ex);
   if (ex->task && reason != REASON_FINISHED) task_cancel(ex->task);
   if (ex->anchor != LUA_NOREF) {
-    ex->closing = true;
+    set_closing(ex, true);
     list_append(&ex->vm->closing, &ex->closing_link);
   }
   release(ex);

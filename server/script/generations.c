@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // A new state starts beside the current one, which requests go to until the new one is known to be good.
-// A state that requests no longer go to is kept until its last stream, task and request have ended. What it
-// streams without Lua does not hold it. How long streams of old code may go on is counted per generation,
-// since they may outlive their state; beyond reload.generations the oldest end early, so that frequent
-// reloads do not add up.
+// A state that requests no longer go to is kept until its last stream, task and request have ended; what it
+// began by itself has shutdown.grace to end after them. What it streams without Lua does not hold it. How
+// long streams of old code may go on is counted per generation, since they may outlive their state; beyond
+// reload.generations the oldest end early, so that frequent reloads do not add up.
 #include "script/generations.h"
 #include <stdlib.h>
 #include "base/mem.h"
@@ -82,12 +82,17 @@ static bool tell_and_hand_over(struct loop_hook *h) {
   return false;
 }
 
+// Whether there is news, or a state that is spent; none of those that are not yet is forgotten while the loop
+// sleeps.
 static bool has_work(struct loop_hook *h) {
   struct generations *g = container_of(h, struct generations, hook);
-  if (has_news(g)) return true;
-  list_each (node, &g->vms)
-    if (vm_is_spent(container_of(node, struct vm, link))) return true;
-  return false;
+  bool any = has_news(g);
+  list_each (node, &g->vms) {
+    struct vm *vm = container_of(node, struct vm, link);
+    any |= vm_is_spent(vm);
+    vm_wind_up(vm);
+  }
+  return any;
 }
 
 // Where one of the on_start functions that run is, for its author.

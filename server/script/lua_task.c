@@ -88,7 +88,9 @@ static int lua_wall(lua_State *L) {
   return 1;
 }
 
-static int spawn(lua_State *L, bool is_bound) {
+enum life { LIFE_OF_READER, LIFE_OF_GENERATION, LIFE_OF_ITS_OWN };
+
+static int spawn(lua_State *L, enum life life) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   if (lua_gettop(L) > 200) return raise_error(L, "sse.spawn: more than 199 arguments");
   struct task_handle *handle = lua_newuserdatauv(L, sizeof *handle, 1);
@@ -98,15 +100,18 @@ static int spawn(lua_State *L, bool is_bound) {
   struct task *t = task_spawn(L, lua_gettop(L) - 2, NULL);
   handle->task = t;
   task_hold(t, L, 1);
-  t->is_bound = is_bound, t->of_app |= !is_bound;
+  t->is_bound = life == LIFE_OF_GENERATION, t->of_app |= !t->is_bound;
+  if (life == LIFE_OF_ITS_OWN) task_hold_state(t);
   return 1;
 }
 
 // core.spawn(fn, ...): a task that starts with the next turn; its handle. core.spawn_bound: one that a reload
-// ends.
-static int lua_spawn(lua_State *L) { return spawn(L, false); }
+// ends; core.spawn_lasting: one that its state is kept for.
+static int lua_spawn(lua_State *L) { return spawn(L, LIFE_OF_READER); }
 
-static int lua_spawn_bound(lua_State *L) { return spawn(L, true); }
+static int lua_spawn_bound(lua_State *L) { return spawn(L, LIFE_OF_GENERATION); }
+
+static int lua_spawn_lasting(lua_State *L) { return spawn(L, LIFE_OF_ITS_OWN); }
 
 static struct task_handle *check_handle(lua_State *L) { return luaL_checkudata(L, 1, HANDLE); }
 
@@ -176,6 +181,7 @@ void task_open(lua_State *L) {
                                        {"cancel", lua_cancel},
                                        {"wrap", lua_wrap},
                                        {"spawn_bound", lua_spawn_bound},
+                                       {"spawn_lasting", lua_spawn_lasting},
                                        {"signal", lua_signal},
                                        {"notify", lua_notify},
                                        {"has_ended", lua_has_ended},

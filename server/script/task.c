@@ -101,6 +101,11 @@ void task_hold(struct task *t, lua_State *L, int index) {
   lua_insert(t->co, 1);
 }
 
+void task_hold_state(struct task *t) {
+  t->holds_state = true;
+  t->vm->holding_count++;
+}
+
 static int add_coroutine(lua_State *L) {
   int ref;
   new_coroutine(L, &ref);
@@ -145,7 +150,7 @@ static void end(struct task *t, int status) {
   list_remove(&t->all_link);
   loop_disarm(vm->loop, &t->timer);
   if (t->on_end) t->on_end(t, status);
-  vm->task_count--;
+  vm->task_count--, vm->holding_count -= t->holds_state;
   if (status == LUA_OK && vm->pooled < COROUTINE_POOL_MAX) {
     lua_settop(t->co, 0);
     vm->pool[vm->pooled++] = t->co_ref;
@@ -257,6 +262,10 @@ void task_cancel_stoppers(struct vm *vm) {
     struct task *t = container_of(node, struct task, all_link);
     if (t->is_stopper) task_cancel(t);
   }
+}
+
+void task_cancel_each(struct vm *vm) {
+  list_each (node, &vm->tasks) task_cancel(container_of(node, struct task, all_link));
 }
 
 void task_cancel_all(struct vm *vm) {

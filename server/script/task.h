@@ -40,6 +40,7 @@ struct task {
   bool is_starter;         // an on_start function
   bool is_stopper;         // an on_stop function
   bool is_bound;           // ends with its generation
+  bool holds_state;        // which is kept for it
   bool stopped;            // its time was up
   bool timed_out;
   bool of_app; // the application's or the library's own, such as sse.every: not what a request has spawned
@@ -65,6 +66,9 @@ struct task *task_start(struct vm *vm, lua_CFunction fn, void *arg,
 // Has the handle at `index` of L belong to a task that was spawned just now, and live as long.
 void task_hold(struct task *t, lua_State *L, int index);
 
+// Has a retired state be kept until the task has ended, as it is for requests.
+void task_hold_state(struct task *t);
+
 // Links a waiting task into the run queue; harmless in any other state.
 void task_wake(struct task *t);
 
@@ -76,7 +80,8 @@ void task_cancel(struct task *t);
 void task_cancel_bound(struct vm *vm);
 void task_cancel_stoppers(struct vm *vm);
 
-// Cancels and ends all tasks of a state at once; for its end.
+// Cancels all tasks of a state, which end in their turn; or ends them at once, for the state's end.
+void task_cancel_each(struct vm *vm);
 void task_cancel_all(struct vm *vm);
 
 // True for an on_start function on which it depends whether its state is served: its error is not logged but

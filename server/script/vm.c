@@ -139,11 +139,30 @@ static bool has_ready_tasks(struct loop_hook *h) {
   return !list_empty(&vm->run_queue) || !list_empty(&vm->closing);
 }
 
+// True where nobody waits any more for what a state still does.
+static bool is_left(const struct vm *vm) {
+  return vm->is_retired && vm->exchange_count == vm->closing_count && !vm->holding_count;
+}
+
 // No stop of old code lasts longer than one of the server.
 static void on_stop_timer(struct timer *t) {
   struct vm *vm = container_of(t, struct vm, stop_timer);
-  log_message(LOG_WARN, "on_stop functions of generation %u do not end: ending them", vm->generation);
-  task_cancel_stoppers(vm);
+  if (vm->listed_running) {
+    log_message(LOG_WARN, "on_stop functions of generation %u do not end: ending them", vm->generation);
+    task_cancel_stoppers(vm);
+  } else if (is_left(vm)) {
+    log_message(LOG_WARN, "tasks or on_close functions of generation %u do not end: ending them",
+                vm->generation);
+    task_cancel_each(vm);
+  }
+}
+
+static void arm_stop_timer(struct vm *vm) {
+  loop_arm(vm->loop, &vm->stop_timer, vm->loop->now + vm->settings->shutdown.grace);
+}
+
+void vm_wind_up(struct vm *vm) {
+  if (is_left(vm) && vm->task_count && !timer_is_armed(&vm->stop_timer)) arm_stop_timer(vm);
 }
 
 static int open_libraries(lua_State *L) {
@@ -290,7 +309,7 @@ void vm_retire(struct vm *vm) {
   task_cancel_bound(vm);
   vm_stop(vm);
   vm->is_retired = true;
-  if (vm->listed_running) loop_arm(vm->loop, &vm->stop_timer, vm->loop->now + vm->settings->shutdown.grace);
+  if (vm->listed_running) arm_stop_timer(vm);
   lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->retire_ref);
   if (vm_pcall(vm, 0, 0) != LUA_OK) log_error(vm_take_message(vm->L));
 }

@@ -40,12 +40,14 @@ struct vm {
   bool is_starting;        // its on_start functions say whether it will be served
   int starters_running;    // those that have not ended
   char *start_error;       // what the first to fail has said; NULL: none has
-  struct timer stop_timer; // of a retired state: its on_stop functions have had their time
+  struct timer stop_timer; // of a retired state: what still runs has had its time
   int listed_running;      // on_stop functions that have not ended
   struct loop_hook hook;   // drains the run queue
   struct list run_queue, tasks;
   struct list closing; // exchanges that are over, whose on_close functions are to start
   size_t task_count, exchange_count;
+  size_t holding_count;         // tasks that a retired state is kept for
+  size_t closing_count;         // exchanges of which only on_close functions are left
   struct list feeds;            // subscriptions that Lua holds
   struct task *current;         // the task whose slice this is
   lua_State *volatile running;  // the coroutine that runs now; the watchdog's signal reads it
@@ -100,6 +102,10 @@ void vm_retire(struct vm *vm);
 static inline bool vm_is_spent(const struct vm *vm) {
   return vm->is_retired && !vm->task_count && !vm->exchange_count;
 }
+
+// Gives what a retired state has begun beside its streams, and on_close functions, a last time once the
+// streams are over. Call once per turn.
+void vm_wind_up(struct vm *vm);
 
 // The state's owner, from any of its threads. The lowest bit marks the coroutine of a task, which only the
 // run queue may resume; new coroutines start without it.
