@@ -107,7 +107,7 @@ end
 -- Ends the server and raises what is left over: tasks, timers, events, references, connections. `kept` are the
 -- numbers of those that the application itself keeps, such as { tasks = 1, timers = 1 } of an sse.every.
 function Server:close(kept)
-  for _, client in ipairs(self.clients) do client:finish() end
+  for _, client in ipairs(self.clients) do client:leave() end
   self:turn()
   self:advance(3) -- connections that linger
   local stats, left = self:stats(), {}
@@ -192,6 +192,12 @@ end
 
 -- The client leaves.
 function Response:close()
+  self.client:leave()
+  self.server:turn()
+end
+
+-- The client ends its side, and reads on.
+function Response:half_close()
   self.client:finish()
   self.server:turn()
 end

@@ -36,9 +36,16 @@ static int client_take(lua_State *L) {
   return 1;
 }
 
-// client:finish() ends its side; client:reset() cuts the connection.
+// client:finish() ends its side and reads on; client:leave() reads no more either; client:reset() cuts the
+// connection.
 static int client_finish(lua_State *L) {
   check_client(L)->peer.client_ended = true;
+  return 0;
+}
+
+static int client_leave(lua_State *L) {
+  struct client *c = check_client(L);
+  c->peer.client_ended = c->peer.client_left = true;
   return 0;
 }
 
@@ -102,16 +109,10 @@ static int client_collect(lua_State *L) {
 }
 
 void client_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"send", client_send},
-                                     {"take", client_take},
-                                     {"finish", client_finish},
-                                     {"reset", client_reset},
-                                     {"window", client_window},
-                                     {"pieces", client_pieces},
-                                     {"state", client_state},
-                                     {"writes", client_writes},
-                                     {"reason", client_reason},
-                                     {"address", client_address},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"send", client_send},     {"take", client_take},       {"finish", client_finish},
+      {"leave", client_leave},   {"reset", client_reset},     {"window", client_window},
+      {"pieces", client_pieces}, {"state", client_state},     {"writes", client_writes},
+      {"reason", client_reason}, {"address", client_address}, {NULL, NULL}};
   class_new(L, CLIENT, methods, client_collect);
 }

@@ -18,7 +18,7 @@ static ssize_t memory_read(struct transport *t, void *into, size_t len) {
 
 static ssize_t memory_writev(struct transport *t, const struct iovec *iov, int count) {
   struct memory_peer *p = of(t);
-  if (p->client_reset) return IO_ERROR;
+  if (p->client_reset || p->client_left) return IO_ERROR;
   size_t taken = 0;
   for (int i = 0; i < count && p->window; i++) {
     size_t n = MIN(iov[i].iov_len, p->window);
@@ -71,7 +71,8 @@ void memory_peer_deinit(struct memory_peer *p) {
 bool memory_peer_poll(struct memory_peer *p) {
   bool readable = p->to_server.len || p->client_ended || p->client_reset;
   if (p->wants_read && readable) p->transport.sink->on_readable(&p->transport);
-  else if (p->wants_write && (p->window || p->client_reset)) p->transport.sink->on_writable(&p->transport);
+  else if (p->wants_write && (p->window || p->client_reset || p->client_left))
+    p->transport.sink->on_writable(&p->transport);
   else return false;
   return true;
 }

@@ -8,11 +8,11 @@
 struct memory_peer {
   struct transport transport; // the server's end
   struct buf to_server, to_client;
-  char name[64]; // the client's address
-  size_t window; // bytes that the client still takes
-  size_t piece;  // at most so many bytes per read of the server
-  size_t writes; // of the server that took bytes
-  bool client_ended, client_reset;
+  char name[64];                                // the client's address
+  size_t window;                                // bytes that the client still takes
+  size_t piece;                                 // at most so many bytes per read of the server
+  size_t writes;                                // of the server that took bytes
+  bool client_ended, client_left, client_reset; // its side; both sides, so that it takes nothing; by a cut
   bool server_ended, server_closed, server_reset;
   bool wants_read, wants_write;
 };

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // A connection reads, lets its protocol find a request, hands that up and waits; when the answer is written
 // it goes on with what has come meanwhile. It reads on under an open event stream, since only a read tells
-// that the client has left. Nothing is freed while the protocol runs: its callbacks take note, `advance`
-// acts.
+// that the client has left. What a client says meanwhile is its next request, and waits; past limits.head it
+// is not read on. A client that ends its side may have left, or want the rest all the same (a half-close),
+// which looks alike: it gets what is ready, and its stream ends where it would wait for anything but the
+// client. Nothing is freed while the protocol runs: its callbacks take note, `advance` acts.
 #include "serve/conn.h"
 #include <math.h>
 #include <stdlib.h>
@@ -13,6 +15,7 @@
 #include "serve/error_reply.h"
 
 static const double LINGER_SECONDS = 2;
+enum { STILL_TURNS_MAX = 16 }; // in which one task may wake another that sends, and so on
 
 static void on_request(struct proto *p, struct request *r) {
   struct conn *c = p->owner;
@@ -201,11 +204,10 @@ static bool feed(struct conn *c, struct span *bytes) {
   return taken && bytes->len && !(c->stream && c->stream->body_done);
 }
 
-// Under an open event stream a client has nothing to say but line ends; anything else ends the stream.
-static bool is_silent(struct span bytes) {
-  for (size_t i = 0; i < bytes.len; i++)
-    if (bytes.bytes[i] != '\r' && bytes.bytes[i] != '\n') return false;
-  return true;
+// Line ends in front of what a client says under an event stream are no part of a request, however many.
+static struct span skip_line_ends(struct span bytes) {
+  while (bytes.len && (bytes.bytes[0] == '\r' || bytes.bytes[0] == '\n')) bytes.bytes++, bytes.len--;
+  return bytes;
 }
 
 static bool has_event_stream(const struct conn *c) {
@@ -213,11 +215,20 @@ static bool has_event_stream(const struct conn *c) {
 }
 
 void conn_stream_opened(struct conn *c) {
-  bool listens = c->stream->is_sse;
-  if (listens) c->transport->ops->bound(c->transport, c->service->settings->limits.send_buffer);
-  c->is_over = c->has_ended || (listens && !is_silent(buf_span(&c->in)));
-  if (listens) buf_deinit(&c->in);
+  if (c->stream->is_sse) c->transport->ops->bound(c->transport, c->service->settings->limits.send_buffer);
+  if (has_event_stream(c)) buf_consume(&c->in, c->in.len - skip_line_ends(buf_span(&c->in)).len);
+  if (!c->in.len) buf_deinit(&c->in);
   want_read(c);
+}
+
+bool conn_stream_is_still(struct conn *c) {
+  if (!c->has_ended) return true;
+  if (++c->still_turns <= STILL_TURNS_MAX) {
+    stream_touch(c->stream);
+    return true;
+  }
+  conn_close(c, REASON_CLIENT_CLOSED, false);
+  return false;
 }
 
 // Works on `bytes`, which follow what c->in held before and are not in it; keeps what is left over. May free
@@ -226,14 +237,9 @@ static void advance(struct conn *c, struct span bytes) {
   if (c->in.len) {
     buf_append_span(&c->in, bytes);
     bytes = buf_span(&c->in);
-  }
+  } else if (has_event_stream(c)) bytes = skip_line_ends(bytes);
   if (!(c->stream && c->stream->body_done))
     while (feed(c, &bytes)) continue;
-  if (has_event_stream(c)) {
-    if (is_silent(bytes)) watch(c);
-    else conn_close(c, REASON_CLIENT_CLOSED, false);
-    return;
-  }
   if (c->in.len) buf_consume(&c->in, c->in.len - bytes.len);
   else buf_append_span(&c->in, bytes);
   if (!c->in.len) buf_deinit(&c->in);
@@ -268,13 +274,16 @@ void conn_stream_done(struct conn *c) {
   advance(c, SPAN(""));
 }
 
-// The client has ended its side: a stream has lost its reader; a plain request still gets its answer.
+// The client has ended its side: whoever has sent a whole request may still want its answer.
 static void on_end(struct conn *c) {
   struct stream *s = c->stream;
   c->has_ended = true;
-  bool reads_on = s && !s->is_sse && s->state != STREAM_OPEN;
-  if (reads_on && (s->body_done || s->state == STREAM_ENDED)) want_read(c);
-  else conn_close(c, REASON_CLIENT_CLOSED, false);
+  if (!s || !(s->body_done || s->state == STREAM_ENDED)) {
+    conn_close(c, REASON_CLIENT_CLOSED, false);
+    return;
+  }
+  want_read(c);
+  if (s->state == STREAM_OPEN) stream_touch(s);
 }
 
 static void on_readable(struct transport *t) {

@@ -26,7 +26,7 @@ struct conn {
   uint8_t phase;        // enum proto_phase that the deadline is for
   bool has_ended;       // the client has ended its side
   bool is_announced;    // the present request has been handed up
-  bool is_over;         // the client of an event stream has left or said more than it may
+  uint8_t still_turns;  // for which a client that has ended its side was given nothing
   uint16_t refused;     // status to answer bytes that are no request with
   uint32_t requests;    // so far
   uint32_t body_gained; // bytes of the body since its time was counted from
@@ -59,9 +59,12 @@ void conn_want_write(struct conn *c, bool wanted);
 // True where the connection can carry another request after this answer.
 bool conn_keeps_alive(const struct conn *c, const struct request *r);
 
-// The stream's head is sent and its body is not complete: a client that ends its side has left. That of an
-// event stream may only listen from now on.
+// The stream's head is sent and its body is not complete.
 void conn_stream_opened(struct conn *c);
+
+// An open stream has nothing to write. Where its client has ended its side that is the end, unless whoever
+// produces is about to go on: false where the connection is gone.
+bool conn_stream_is_still(struct conn *c);
 
 // Reads on where it was not known what to do with the body; the client's time for it counts from now.
 void conn_body_wanted(struct conn *c);

@@ -252,7 +252,7 @@ void stream_end(struct stream *s, enum close_reason reason, bool cut) {
   cut |= s->framing == FRAMING_LENGTH && s->length_left; // what was announced will not come
   s->state = STREAM_ENDED, s->reason = (uint8_t)reason, s->cut = cut;
   if (s->framing == FRAMING_CHUNKED && !cut) stream_enqueue(s, event_ref(stream_service(s)->last_chunk));
-  if (list_empty(&s->dirty) && !s->blocked) list_append(&stream_service(s)->dirty, &s->dirty);
+  stream_touch(s);
 }
 
 void stream_continue(struct stream *s) {

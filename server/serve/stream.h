@@ -135,6 +135,9 @@ void stream_leave(struct stream *s, double after, enum close_reason reason);
 // stream; an answer that is none goes out in full.
 void stream_end_at(struct stream *s, double deadline);
 
+// Has it flushed at the end of this turn.
+void stream_touch(struct stream *s);
+
 // Writes what is queued. False where the stream is gone afterwards.
 bool stream_flush(struct stream *s);
 

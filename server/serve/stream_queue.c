@@ -18,6 +18,10 @@ static struct iovec slice_of(const struct stream *s, struct event *e) {
   return (struct iovec){e->bytes + e->bare_at, event_bare_len(e)};
 }
 
+void stream_touch(struct stream *s) {
+  if (list_empty(&s->dirty) && !s->blocked) list_append(&stream_service(s)->dirty, &s->dirty);
+}
+
 static void enqueue(struct stream *s, struct event *e) {
   if (s->queue_count == s->queue_cap) {
     s->queue_cap *= 2;
@@ -27,7 +31,7 @@ static void enqueue(struct stream *s, struct event *e) {
   }
   s->queue[s->queue_count++] = e;
   s->queued_bytes += slice_of(s, e).iov_len;
-  if (list_empty(&s->dirty) && !s->blocked) list_append(&stream_service(s)->dirty, &s->dirty);
+  stream_touch(s);
 }
 
 void stream_enqueue(struct stream *s, struct event *e) { enqueue(s, e); }
@@ -107,6 +111,7 @@ static void move_mark(struct stream *s, uint32_t events, size_t bytes) {
 
 static void count_taken(struct stream *s, size_t bytes) {
   s->bytes_out += bytes;
+  s->conn->still_turns = 0;
   counter_add(&stream_service(s)->counters.bytes_total, (int64_t)bytes);
 }
 
@@ -141,16 +146,13 @@ static void set_blocked(struct stream *s, bool blocked) {
 // False where that was the end of it.
 static bool on_written(struct stream *s) {
   const struct settings *set = stream_service(s)->settings;
-  if (s->conn->is_over) {
-    conn_close(s->conn, REASON_CLIENT_CLOSED, false);
-    return false;
-  }
   if (s->full && s->queued_bytes <= set->limits.queue_low && s->queue_count <= set->limits.queue_events / 2) {
     s->full = false;
     if (s->ops) s->ops->on_drain(s);
   }
   bool is_done = s->state == STREAM_ENDED && !s->queue_count && !s->file;
   if (is_done) conn_stream_done(s->conn);
+  else if (s->state == STREAM_OPEN && !s->queue_count) return conn_stream_is_still(s->conn);
   return !is_done;
 }
 

@@ -180,7 +180,7 @@ function methods:has_ended() return self.client:reason() ~= nil end
 
 -- The client leaves.
 function methods:close()
-  self.client:finish()
+  self.client:leave()
   self.app:settle()
   return self
 end
