@@ -150,25 +150,65 @@ return function(sse)
   local Derived = { __name = "derived channel" }
   Derived.__index = Derived
 
-  -- Publishes what fn makes of an event under the event's own number. An event that fn fails on is left out.
-  local function derive_event(fn, handle, event)
-    local seq = math.tointeger(event.id:match("-(%d+)$"))
-    local ok, mapped = xpcall(fn, debug.traceback, event)
-    if not ok then core.log.error("channel:derive: " .. tostring(mapped)) end
-    if ok and mapped ~= nil then handle:publish(mapped, nil, seq) end
-    handle:skip(seq)
+  local function publish_mapped(fn, handle, event, seq)
+    local mapped = fn(event)
+    if mapped ~= nil then assert(handle:publish(mapped, nil, seq)) end
+  end
+
+  local function log_left_out(self, why)
+    local info = debug.getinfo(self.fn, "S")
+    core.log.error(("channel:derive: an event is left out by the function at %s:%d: %s"):format(info.short_src,
+      info.linedefined, tostring(why)))
+  end
+
+  -- Publishes what fn makes of an event under the event's own number. One that it fails on, or makes no event of, is
+  -- left out.
+  local function derive_event(self, run, event)
+    run.seq = math.tointeger(event.id:match("-(%d+)$"))
+    local ok, err = xpcall(publish_mapped, debug.traceback, self.fn, run.handle, event, run.seq)
+    if not ok then log_left_out(self, err) end
+  end
+
+  -- Behind an event: what history had is complete once all of it has been derived and, of a finished source, the end.
+  local function advance(run)
+    run.handle:skip(run.seq)
+    run.waiting = run.waiting - 1
+    if run.is_loading and run.waiting <= 0 and not core.is_over(run.subscription) then
+      run.is_loading = false
+      run.loaded:wake()
+    end
   end
 
   local following = {} -- derived channels whose tasks run
 
+  local function end_run(self, run)
+    run.handle:finish()
+    following[self] = nil
+    if self.run == run and not self.source.handle:is_finished() then self.run = nil end
+    run.is_loading = false
+    run.loaded:wake()
+  end
+
+  local follow
+
+  local function start_task(self, run) run.task = core.background(follow, self, run) end
+
+  -- A function that was stopped at an event has left that one out; true where a task goes on behind it.
+  local function go_on(self, run)
+    log_left_out(self, "it was stopped (limits.burst)")
+    advance(run)
+    return pcall(start_task, self, run)
+  end
+
   -- Ends with the source; or because it fell behind, and then the next subscriber starts another.
-  local function follow(self, handle, next)
+  function follow(self, run)
     local _ <close> = at_end(function()
-      handle:finish()
-      following[self] = nil
-      if self.handle == handle and not self.source.handle:is_finished() then self.handle = nil end
+      if not (core.was_stopped() and go_on(self, run)) then end_run(self, run) end
     end)
-    for event in next do derive_event(self.fn, handle, event) end
+    for event in run.next do
+      derive_event(self, run, event)
+      advance(run)
+    end
   end
 
   -- A channel of what fn makes of each event (nil leaves it out), made once per event and worker for all its
@@ -181,16 +221,20 @@ return function(sse)
 
   local FOLLOW_QUEUE = 65536
 
-  -- With the first subscriber: what history has is derived at once, the rest by a task.
+  -- With the first subscriber. Nothing has begun where the task cannot start.
   local function start(self)
     local past = self.source.handle:subscribe(nil, -1, FOLLOW_QUEUE)
-    local handle, next = core.derive_channel(self.source.handle, past), core.reader(past)
-    while core.waiting(past) > 0 do derive_event(self.fn, handle, next()) end
-    if self.handle then return past:close() end -- fn waited, and another subscriber was faster
-    self.handle = handle
-    if core.is_over(past) then return handle:finish() end
-    self.task = core.background(follow, self, handle, next)
-    following[self] = true
+    local run = {
+      subscription = past, next = core.reader(past), waiting = core.waiting(past), loaded = core.signal(),
+      handle = core.derive_channel(self.source.handle, past),
+    }
+    run.is_loading = run.waiting > 0 or core.is_over(past)
+    local ok, err = pcall(start_task, self, run)
+    if not ok then
+      past:close()
+      error(err, 0)
+    end
+    self.run, following[self] = run, true
   end
 
   -- After a reload a derived channel goes on for those who read it already.
@@ -198,7 +242,7 @@ return function(sse)
     repeat
       for derived in pairs(following) do
         if derived:count() == 0 then
-          derived.task:cancel()
+          derived.run.task:cancel()
           following[derived] = nil
         end
       end
@@ -210,13 +254,16 @@ return function(sse)
     if next(following) then core.background(end_unread) end
   end
 
+  -- Waits until what the source's history has is derived.
   function Derived:subscribe(options)
-    if not self.handle then start(self) end
-    return sse.subscription(subscription(self.handle, options))
+    if not self.run then start(self) end
+    local run = self.run
+    while run.is_loading do run.loaded:wait(nil, "channel:subscribe") end
+    return sse.subscription(subscription(run.handle, options))
   end
 
   setmetatable(Derived, { __index = Channel })
-  function Derived.count(self) return self.handle and self.handle:count() or 0 end
+  function Derived.count(self) return self.run and self.run.handle:count() or 0 end
 
   -- sse.resumable(key, fn, options): the stream of a producer that outlives its connection. The first request starts
   -- fn(send); whoever comes back with Last-Event-ID goes on where it was. Without a reader for `linger` seconds (30),
@@ -224,7 +271,7 @@ return function(sse)
   local RESUMABLE = { "linger", "ttl", "after", "history" }
 
   local function drop(channel, task)
-    task:cancel()
+    if task then task:cancel() end
     channel:finish()
     core.remove_channel(channel.handle)
   end
@@ -235,7 +282,7 @@ return function(sse)
     while not task.done do
       local lonely = channel.handle:lonely()
       if lonely and lonely >= linger then return end
-      task.ended:wait(lonely and linger - lonely or math.max(linger, 1))
+      task.ended:wait(lonely and linger - lonely or math.max(linger, 0.05))
     end
     sse.sleep(ttl)
   end
@@ -250,16 +297,18 @@ return function(sse)
   end
 
   local function produce(channel, fn)
+    local has_failed = false
+    local _ <close> = at_end(function()
+      if has_failed or core.was_stopped() then channel:publish { event = "error", data = "the producer failed" } end
+      channel:finish()
+    end)
     local function send(event)
       local id, why = channel:publish(event)
       return id and true, why
     end
     local ok, err = xpcall(fn, debug.traceback, send)
-    if not ok then
-      core.log.error(err)
-      channel:publish { event = "error", data = "the producer failed" }
-    end
-    channel:finish()
+    has_failed = not ok
+    if has_failed then core.log.error(tostring(err)) end
   end
 
   function sse.resumable(key, fn, options)
@@ -269,10 +318,15 @@ return function(sse)
     local linger, ttl = seconds(options, "linger", 30), seconds(options, "ttl", 60)
     local channel, created = open(nil, "resumable:" .. key, { history = options.history or 10000, ttl = 0 })
     if not channel then return nil, created end
+    local task, has_begun = nil, not created
+    local _ <close> = at_end(function()
+      if not has_begun then drop(channel, task) end
+    end)
     local stream = channel:subscribe { after = options.after, replay = "all" }
     if created then
-      local task = core.background(produce, channel, fn)
+      task = core.background(produce, channel, fn)
       core.background(watch, channel, task, linger, ttl)
+      has_begun = true
     end
     return stream
   end

@@ -139,6 +139,13 @@ static int lua_has_ended(lua_State *L) {
   return 1;
 }
 
+// core.was_stopped(): in a __close, whether it runs as the task's time was up (limits.burst).
+static int lua_was_stopped(lua_State *L) {
+  const struct task *t = vm_of(L)->current;
+  lua_pushboolean(L, t && t->stopped);
+  return 1;
+}
+
 static int lua_signal(lua_State *L) {
   struct list *waiters = lua_newuserdatauv(L, sizeof *waiters, 0);
   list_init(waiters);
@@ -185,6 +192,7 @@ void task_open(lua_State *L) {
                                        {"signal", lua_signal},
                                        {"notify", lua_notify},
                                        {"has_ended", lua_has_ended},
+                                       {"was_stopped", lua_was_stopped},
                                        {NULL, NULL}};
   luaL_newmetatable(L, HANDLE);
   luaL_newmetatable(L, SIGNAL);
