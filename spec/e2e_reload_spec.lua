@@ -90,7 +90,7 @@ describe("a reload of the program", function()
     start "serve"
     local code, out = run("status")
     assert.equal(0, code)
-    process.contains(out, server.addresses[1]:match "//(.*)", path "app.lua", "pid                   " .. server.pid)
+    process.contains(out, server.addresses[1]:match "//(.*)", path "app.lua", "pid                       " .. server.pid)
     code, out = run("status", "--json")
     assert.equal(0, code)
     process.contains(out, '"state":"serving"')

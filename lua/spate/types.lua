@@ -34,7 +34,7 @@ function spate.escape(text) end
 ---@return string
 function spate.uuid() end
 
----What this worker serves now and has served.
+---What the server serves now and has served, all workers together: the names and numbers of `spate status`.
 ---@return table<string, integer>
 function spate.stats() end
 

@@ -34,9 +34,10 @@ struct harness {
   struct broker own_broker;
   struct shared_registry *shared; // likewise
   struct shared_registry own_shared;
-  struct harness *owner; // of broker and dictionaries, where that is another server
-  int guests;            // servers that it is the owner for
-  struct process_state process;
+  struct harness *owner;         // of broker and dictionaries, where that is another server
+  int guests;                    // servers that it is the owner for
+  struct process_state *process; // likewise
+  struct process_state own_process;
   struct generations generations;
   struct vm *vm;     // the newest, loaded or not; NULL where it did not start
   struct vm *built;  // one that is loaded, and not served by yet
@@ -122,6 +123,8 @@ static void open_server(struct harness *h, double epoch) {
                                        h->settings.limits.inbox});
     h->shared = &h->own_shared;
     shared_registry_init(h->shared, h->settings.limits.shared);
+    h->process = &h->own_process;
+    metrics_init(&h->process->metrics);
   }
   h->events_before = event_count() - (long)broker_counters(h->broker).events;
   inbox_init(&h->inbox, &h->loop);
@@ -129,10 +132,11 @@ static void open_server(struct harness *h, double epoch) {
   h->service.inbox = &h->inbox;
   h->service.broker = h->broker;
   h->service.shared = h->shared;
-  h->service.process = &h->process;
+  h->service.process = h->process;
+  metrics_add_worker(&h->process->metrics, &h->service);
   generations_init(&h->generations, &h->service, &h->loop, on_spent, on_started);
   coverage_init(&h->coverage);
-  gate_ref(&h->process.gate, h->settings.limits.connections, h->settings.limits.connections_per_address);
+  gate_ref(&h->process->gate, h->settings.limits.connections, h->settings.limits.connections_per_address);
   log_capture(on_log, h);
   log_configure((enum log_level)h->settings.log.level, (enum log_format)h->settings.log.format);
   h->is_open = true;
@@ -146,7 +150,7 @@ static void share_with(lua_State *L, struct harness *h) {
   luaL_argcheck(L, other->is_open, 1, "the server to share with is closed");
   h->owner = other->owner ? other->owner : other;
   h->owner->guests++;
-  h->broker = other->broker, h->shared = other->shared;
+  h->broker = other->broker, h->shared = other->shared, h->process = other->process;
   lua_setiuservalue(L, 2, 1);
 }
 
@@ -219,7 +223,7 @@ static int settle(struct harness *h) {
 }
 
 // References beside those of coroutines, which live tasks and the pool hold.
-static int held_refs(const struct vm *vm) { return vm->refs - vm->pooled - (int)vm->task_count; }
+static int held_refs(const struct vm *vm) { return vm->refs - vm->pooled - (int)vm->gauges.tasks; }
 
 static int push_error(lua_State *L, char *error) {
   lua_pushnil(L);
@@ -271,7 +275,7 @@ static int server_build(lua_State *L) {
   if (h->built) vm_free(h->built);
   h->built = new_vm(h, h->vm->worker, h->vm->generation + 1, faults, &error);
   if (h->built && vm_load(h->built, path, &error) < 0) vm_free(h->built), h->built = NULL;
-  atomic_fetch_add(h->built ? &h->process.reloads_total : &h->process.reloads_failed_total, 1);
+  atomic_fetch_add(h->built ? &h->process->reloads_total : &h->process->reloads_failed_total, 1);
   if (!h->built) return push_error(L, error);
   lua_pushboolean(L, 1);
   return 1;
@@ -435,11 +439,12 @@ static int server_stats(lua_State *L) {
   set(L, "slow_total", (double)c->slow_total);
   set(L, "refused_total", (double)c->refused_total);
   set(L, "connections_refused_total", (double)c->connections_refused_total);
-  set(L, "lua_bytes", (double)h->vm->bytes);
+  set(L, "lua_bytes", (double)h->vm->gauges.lua_bytes);
   size_t tasks = 0, request_tasks = 0, generations = 0, own_timers = 0, comments = 0;
   list_each (node, &h->generations.vms) {
     const struct vm *vm = container_of(node, struct vm, link);
-    generations++, tasks += vm->task_count, request_tasks += probe_tasks(vm), comments += vm->comment != NULL;
+    generations++, tasks += vm->gauges.tasks, request_tasks += probe_tasks(vm),
+        comments += vm->comment != NULL;
     own_timers += timer_is_armed(&vm->gc_timer);
   }
   own_timers += h->generations.aging_count;
@@ -474,11 +479,12 @@ static int server_close(lua_State *L) {
   if (h->vm && !h->vm->is_attached) vm_free(h->vm);
   if (h->built) vm_free(h->built);
   generations_deinit(&h->generations);
+  metrics_remove_worker(&h->process->metrics, &h->service);
   service_deinit(&h->service);
-  gate_unref(&h->process.gate);
+  gate_unref(&h->process->gate);
   inbox_deinit(&h->inbox);
   if (h->owner) h->owner->guests--;
-  else broker_deinit(h->broker), shared_registry_deinit(h->shared);
+  else broker_deinit(h->broker), shared_registry_deinit(h->shared), metrics_deinit(&h->process->metrics);
   loop_deinit(&h->loop);
   log_capture(NULL, NULL);
   buf_deinit(&h->log);

@@ -39,7 +39,7 @@ static int fail_listen(const struct listening *l, const char *error, const char 
 // One address for all workers: a TCP port is shared by sockets of their own, anything else is one socket. The
 // first socket at a port is opened alone, so that a port in use is noticed.
 static int listen_at(struct listening *l, size_t which) {
-  char error[SOCK_ERROR_MAX], bound[SOCK_NAME_MAX];
+  char error[SOCK_ERROR_MAX], *bound = l->names[which];
   const char *address = l->options->listen[which];
   int first = sock_listen(address, false, error);
   if (first < 0) return fail_listen(l, error, address);
@@ -71,6 +71,7 @@ int listening_open(struct listening *l, const struct options *o) {
   size_t bytes = l->worker_count * l->count * sizeof *l->fds;
   l->fds = xmalloc(bytes + 1);
   memset(l->fds, 0xff, bytes);
+  l->names = xcalloc(l->count + 1, sizeof *l->names);
   for (size_t i = 0; i < l->count; i++) {
     int code = listen_at(l, i);
     if (code >= 0) return code;
@@ -78,11 +79,10 @@ int listening_open(struct listening *l, const struct options *o) {
   return -1;
 }
 
-void listening_name(const struct listening *l, size_t which, char *out) { sock_name(l->fds[which], out); }
-
 void listening_close(struct listening *l) {
   listening_remove_files(l);
   for (size_t i = 0; i < l->worker_count * l->count; i++)
     if (l->fds[i] >= 0) close(l->fds[i]);
   free(l->fds);
+  free(l->names);
 }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 // The sockets of the process: one for each address and worker. Main thread.
 #pragma once
+#include "loop/sock.h"
 #include "script/lua_cli.h"
 
 struct listening {
   const struct options *options;
-  size_t worker_count, count; // count: of addresses
-  size_t bound;               // of them, so far
-  int *fds;                   // worker_count rows of `count`
+  size_t worker_count, count;   // count: of addresses
+  size_t bound;                 // of them, so far
+  int *fds;                     // worker_count rows of `count`; a worker has its own row once it runs
+  char (*names)[SOCK_NAME_MAX]; // what each address is bound to
 };
 
 // Opens them all. -1, or the exit code where one cannot be opened: what is wrong was printed.
@@ -19,7 +21,7 @@ static inline int *listening_of(const struct listening *l, size_t worker) {
 }
 
 // The address that one is bound to, as sock_name.
-void listening_name(const struct listening *l, size_t which, char *out);
+static inline const char *listening_name(const struct listening *l, size_t which) { return l->names[which]; }
 
 // Removes the files of sockets in the file system: afterwards the next server may have its own there.
 void listening_remove_files(struct listening *l);

@@ -63,9 +63,8 @@ static void quit(struct server *s, int code) {
 static bool is_watched(const struct server *s) { return s->options->settings.dev.on; }
 
 static void announce(const struct server *s) {
-  char bound[SOCK_NAME_MAX];
   for (size_t i = 0; i < s->listening.count; i++) {
-    listening_name(&s->listening, i, bound);
+    const char *bound = listening_name(&s->listening, i);
     printf("serving %s on %s%s (%zu worker%s)", s->options->app, strchr(bound, '/') ? "" : "http://", bound,
            s->worker_count, s->worker_count == 1 ? "" : "s");
     if (is_watched(s))
@@ -92,7 +91,6 @@ static void on_saved(struct watch *w) {
 static void on_loaded(struct reload *r, const char *error) {
   struct server *s = container_of(r, struct server, reload);
   if (is_watched(s)) watch_update(&s->watch);
-  atomic_store(&s->process.generation, r->generation);
   if (error) report_error(error);
   if (s->state == SERVER_LOADING) {
     if (!r->generation) quit(s, EXIT_APP);
@@ -174,36 +172,19 @@ static void control_stop(struct control *c) {
   else if (s->state == SERVER_LOADING) die_of(s, SIGTERM);
 }
 
-static uint64_t sum(const struct server *s, size_t offset) {
-  uint64_t total = 0;
-  for (size_t i = 0; i < s->worker_count; i++) {
-    const char *counters = (const char *)&worker_service(s->workers[i])->counters;
-    total += __atomic_load_n((const uint64_t *)(const void *)(counters + offset), __ATOMIC_RELAXED);
-  }
-  return total;
-}
-
 static void control_status(struct control *c, struct buf *out) {
-  static const struct {
-    const char *name;
-    size_t offset;
-  } rows[] = {{"connections", offsetof(struct counters, connections_open)},
-              {"streams", offsetof(struct counters, streams_open)},
-              {"requests_total", offsetof(struct counters, requests_total)},
-              {"events_total", offsetof(struct counters, events_total)}};
   struct server *s = container_of(c, struct server, control);
-  char path[4096], name[SOCK_NAME_MAX];
+  bool serves = s->state <= SERVER_SERVING;
+  char path[4096];
   buf_printf(out, "pid %d\napp %s\n", (int)getpid(),
              realpath(s->options->app, path) ? path : s->options->app);
-  for (size_t i = 0; i < s->listening.count; i++)
-    if (listening_name(&s->listening, i, name), *name) buf_printf(out, "address %s\n", name);
-  buf_printf(
-      out, "state %s\nworkers %zu\nuptime %.0f\ngeneration %u\nreloads_total %lu\nreloads_failed_total %lu\n",
-      s->state == SERVER_SERVING ? "serving" : "stopping", s->worker_count, s->loop.now - s->started_at,
-      atomic_load(&s->process.generation), atomic_load(&s->process.reloads_total),
-      atomic_load(&s->process.reloads_failed_total));
-  for (size_t i = 0; i < countof(rows); i++)
-    buf_printf(out, "%s %llu\n", rows[i].name, (unsigned long long)sum(s, rows[i].offset));
+  for (size_t i = 0; i < s->listening.count && serves; i++)
+    buf_printf(out, "address %s\n", listening_name(&s->listening, i));
+  buf_printf(out, "state %s\nworkers %zu\nuptime %.0f\n", serves ? "serving" : "stopping", s->worker_count,
+             s->loop.now - s->started_at);
+  const struct figures f = metrics_read(&s->process, &s->broker, &s->shared);
+  for (const struct metric *m = metrics_table; m->name; m++)
+    buf_printf(out, "%s %llu\n", m->name, (unsigned long long)metric_value(m, &f));
 }
 
 static const struct control_ops control_ops = {
@@ -276,6 +257,7 @@ static bool init(struct server *s, const struct options *o, const sigset_t *set)
   s->signals.on_signal = on_signal;
   broker_init(&s->broker, (struct broker_limits){settings->limits.channels, settings->limits.channel_bytes,
                                                  settings->limits.inbox});
+  metrics_init(&s->process.metrics);
   shared_registry_init(&s->shared, settings->limits.shared);
   bool ok = loop_init(&s->loop, clock_system(), true) == 0;
   inbox_init(&s->inbox, &s->loop);
@@ -311,6 +293,7 @@ static void deinit(struct server *s) {
   loop_deinit(&s->loop);
   broker_deinit(&s->broker);
   shared_registry_deinit(&s->shared);
+  metrics_deinit(&s->process.metrics);
   free(s->workers);
 }
 

@@ -182,6 +182,7 @@ static void init(struct worker *w) {
   w->service.broker = w->config.broker;
   w->service.shared = w->config.shared;
   w->service.process = w->config.process;
+  metrics_add_worker(&w->config.process->metrics, &w->service);
   generations_init(&w->generations, &w->service, builder_loop(w->config.builder), on_spent, on_started);
 }
 
@@ -202,6 +203,7 @@ static void *worker_main(void *arg) {
   generations_deinit(&w->generations);
   watchdog_stop();
   inbox_post(w->config.owner->inbox, &w->ended);
+  metrics_remove_worker(&w->config.process->metrics, &w->service);
   service_deinit(&w->service);
   inbox_deinit(&w->inbox);
   loop_deinit(&w->loop);

@@ -139,6 +139,7 @@ void generations_commit(struct generations *g) {
   if (!vm) return;
   loop_disarm(g->service->loop, &g->patience);
   g->current = vm, g->starting = NULL;
+  atomic_store(&g->service->process->generation, vm->generation);
   if (old) retire(g, old);
   vm_begin(vm);
 }

@@ -33,6 +33,7 @@ static void bench_init(struct bench *b) {
   inbox_init(&b->inbox, &b->loop);
   broker_init(&b->broker, (struct broker_limits){b->settings.limits.channels,
                                                  b->settings.limits.channel_bytes, b->settings.limits.inbox});
+  metrics_init(&b->process.metrics);
   shared_registry_init(&b->shared, b->settings.limits.shared);
   service_init(&b->service, &b->loop, &b->settings, &service_ops);
   b->service.inbox = &b->inbox, b->service.broker = &b->broker;
@@ -45,6 +46,7 @@ static void bench_deinit(struct bench *b) {
   broker_deinit(&b->broker);
   shared_registry_deinit(&b->shared);
   loop_deinit(&b->loop);
+  metrics_deinit(&b->process.metrics);
 }
 
 // look(module, path): what the module's function returns, a text.

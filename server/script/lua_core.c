@@ -4,8 +4,6 @@
 #include <lualib.h>
 #include <sys/random.h>
 #include "base/mem.h"
-#include "event/broker.h"
-#include "event/shared.h"
 #include "http/http1.h"
 #include "script/exchange.h"
 #include "script/lua_channel.h"
@@ -36,47 +34,14 @@ static int core_random_bytes(lua_State *L) {
   return 1;
 }
 
-// States of this worker, those of old code included.
-static uint64_t count_generations(const struct vm *vm) {
-  uint64_t n = 0;
-  for (const struct list *node = vm->link.next; node != &vm->link; node = node->next) n++;
-  return n; // itself left out, the list's head counted
-}
-
-// core.stats(): what this worker serves now and has served.
+// core.stats(): what the process serves now and has served.
 static int core_stats(lua_State *L) {
-  const struct vm *vm = vm_of(L);
-  const struct counters *c = &vm->service->counters;
-  const struct broker_counters channels = broker_counters(vm->service->broker);
-  const struct {
-    const char *name;
-    uint64_t value;
-  } rows[] = {{"generation", vm->generation},
-              {"generations", count_generations(vm)},
-              {"reloads_total", atomic_load(&vm->service->process->reloads_total)},
-              {"reloads_failed_total", atomic_load(&vm->service->process->reloads_failed_total)},
-              {"connections", c->connections_open},
-              {"streams", c->streams_open},
-              {"requests_total", c->requests_total},
-              {"streams_total", c->streams_total},
-              {"events_total", c->events_total},
-              {"bytes_total", c->bytes_total},
-              {"slow_total", c->slow_total},
-              {"refused_total", c->refused_total},
-              {"connections_refused_total", c->connections_refused_total},
-              {"dropped_total", c->dropped_total},
-              {"channels", channels.channels},
-              {"channel_bytes", channels.bytes},
-              {"published_total", channels.published_total},
-              {"full_total", channels.full_total},
-              {"lost_total", channels.lost_total},
-              {"shared_bytes", shared_registry_bytes(vm->service->shared)},
-              {"tasks", vm->task_count},
-              {"lua_bytes", vm->bytes}};
-  lua_createtable(L, 0, countof(rows));
-  for (size_t i = 0; i < countof(rows); i++) {
-    lua_pushinteger(L, (lua_Integer)rows[i].value);
-    lua_setfield(L, -2, rows[i].name);
+  const struct service *s = vm_of(L)->service;
+  const struct figures f = metrics_read(s->process, s->broker, s->shared);
+  lua_newtable(L);
+  for (const struct metric *m = metrics_table; m->name; m++) {
+    lua_pushinteger(L, (lua_Integer)metric_value(m, &f));
+    lua_setfield(L, -2, m->name);
   }
   return 1;
 }

@@ -46,7 +46,7 @@ static struct task *adopt(lua_State *L, lua_State *co, int ref) {
   list_init(&t->wait_link);
   list_init(&t->all_link);
   list_append(&vm->tasks, &t->all_link);
-  vm->task_count++;
+  counter_add(&vm->gauges.tasks, 1);
   return t;
 }
 
@@ -89,7 +89,7 @@ struct task *task_follow(lua_State *L, int nargs, void (*on_end)(struct task *t,
 
 struct task *task_spawn(lua_State *L, int nargs, void (*on_end)(struct task *t, int status)) {
   const struct vm *vm = vm_of(L);
-  if (vm->task_count >= vm->settings->limits.tasks)
+  if (vm->gauges.tasks >= vm->settings->limits.tasks)
     raise_error(L, "more than %zu tasks at a time (limits.tasks)", vm->settings->limits.tasks);
   return task_follow(L, nargs, on_end);
 }
@@ -150,7 +150,8 @@ static void end(struct task *t, int status) {
   list_remove(&t->all_link);
   loop_disarm(vm->loop, &t->timer);
   if (t->on_end) t->on_end(t, status);
-  vm->task_count--, vm->holding_count -= t->holds_state;
+  counter_add(&vm->gauges.tasks, -1);
+  vm->holding_count -= t->holds_state;
   if (status == LUA_OK && vm->pooled < COROUTINE_POOL_MAX) {
     lua_settop(t->co, 0);
     vm->pool[vm->pooled++] = t->co_ref;

@@ -32,13 +32,14 @@ static void *allocate(void *owner, void *old, size_t old_size, size_t size) {
   if (!old) old_size = 0; // it is a type tag then
   if (!size) {
     free(old);
-    vm->bytes -= old_size;
+    counter_add(&vm->gauges.lua_bytes, -(int64_t)old_size);
     return NULL;
   }
-  if (size > old_size && vm->bytes + (size - old_size) > vm->settings->limits.lua_memory) return NULL;
+  if (size > old_size && vm->gauges.lua_bytes + (size - old_size) > vm->settings->limits.lua_memory)
+    return NULL;
   if (size > old_size && vm->faults.count && fails(&vm->faults)) return NULL;
   void *p = realloc(old, size);
-  if (p) vm->bytes += size - old_size;
+  if (p) counter_add(&vm->gauges.lua_bytes, (int64_t)size - (int64_t)old_size);
   return p;
 }
 
@@ -107,18 +108,18 @@ static void on_gc_timer(struct timer *t) {
   lua_State *outer = vm_enter(vm, vm->L);
   bool is_complete = lua_gc(vm->L, LUA_GCSTEP, GC_STEP_KB);
   vm_leave(vm, outer);
-  if (is_complete) vm->gc_base = vm->bytes;
+  if (is_complete) vm->gc_base = vm->gauges.lua_bytes;
   else loop_arm(vm->loop, &vm->gc_timer, vm->loop->now + 0.01);
 }
 
 // The collector works while scripts allocate; when they stop, this goes on with what they left behind.
 static void watch_garbage(struct vm *vm) {
-  if (vm->bytes > vm->gc_base + vm->gc_base / 16 + (64 << 10) && !timer_is_armed(&vm->gc_timer))
+  if (vm->gauges.lua_bytes > vm->gc_base + vm->gc_base / 16 + (64 << 10) && !timer_is_armed(&vm->gc_timer))
     loop_arm(vm->loop, &vm->gc_timer, vm->loop->now + GC_IDLE_SECONDS);
 }
 
 static void tune_collector(struct vm *vm) {
-  bool is_large = vm->bytes > GC_SMALL;
+  bool is_large = vm->gauges.lua_bytes > GC_SMALL;
   if (is_large == vm->is_large) return;
   vm->is_large = is_large;
   lua_gc(vm->L, LUA_GCINC, is_large ? GC_PAUSE_LARGE : GC_PAUSE_SMALL, 200, 0);
@@ -162,7 +163,7 @@ static void arm_stop_timer(struct vm *vm) {
 }
 
 void vm_wind_up(struct vm *vm) {
-  if (is_left(vm) && vm->task_count && !timer_is_armed(&vm->stop_timer)) arm_stop_timer(vm);
+  if (is_left(vm) && vm->gauges.tasks && !timer_is_armed(&vm->stop_timer)) arm_stop_timer(vm);
 }
 
 static int open_libraries(lua_State *L) {
@@ -182,6 +183,7 @@ struct vm *vm_new(const struct vm_config *config, char **error) {
   vm->stop_timer = (struct timer){.on_fire = on_stop_timer};
   vm->hook = (struct loop_hook){.run = on_turn, .is_ready = has_ready_tasks};
   list_init(&vm->link);
+  list_init(&vm->gauges.link);
   list_init(&vm->run_queue);
   list_init(&vm->tasks);
   list_init(&vm->closing);
@@ -193,6 +195,8 @@ struct vm *vm_new(const struct vm_config *config, char **error) {
     free(vm);
     return NULL;
   }
+  vm->gauges.generation = vm->generation;
+  metrics_add_state(&vm->service->process->metrics, &vm->gauges);
   lua_atpanic(vm->L, panic);
   lua_setwarnf(vm->L, on_warning, vm);
   *(struct vm **)lua_getextraspace(vm->L) = vm;
@@ -236,6 +240,7 @@ void vm_free(struct vm *vm) {
   list_each (node, &vm->feeds) feed_free(container_of(node, struct feed, held));
   for (size_t i = 0; i < vm->late_count; i++) channel_unref(vm->late[i]);
   free(vm->late);
+  metrics_remove_state(&vm->service->process->metrics, &vm->gauges);
   watchdog_forget(vm);
   event_unref(vm->comment);
   buf_deinit(&vm->scratch);

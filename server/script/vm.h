@@ -23,6 +23,7 @@ struct vm_faults {
 
 struct vm {
   struct list link; // in the generations of its worker
+  struct state_gauges gauges;
   lua_State *L;
   struct service *service;
   struct loop *loop; // the service's while it is attached; else one whose time is all that is used
@@ -32,7 +33,6 @@ struct vm {
   char *app;           // path of the application's file, once it is loaded
   bool is_attached, is_retired;
   unsigned close_depth; // coroutines that close one another
-  size_t bytes;         // allocated by Lua
   struct vm_faults faults;
   struct router *router;       // the application's; NULL until it is installed
   int answer_ref, closers_ref; // the library's functions that answer a request, that run on_close
@@ -45,7 +45,7 @@ struct vm {
   struct loop_hook hook;   // drains the run queue
   struct list run_queue, tasks;
   struct list closing; // exchanges that are over, whose on_close functions are to start
-  size_t task_count, exchange_count;
+  size_t exchange_count;
   size_t holding_count;         // tasks that a retired state is kept for
   size_t closing_count;         // exchanges of which only on_close functions are left
   struct list feeds;            // subscriptions that Lua holds
@@ -100,7 +100,7 @@ void vm_retire(struct vm *vm);
 
 // True once nothing of a retired state is at work any more.
 static inline bool vm_is_spent(const struct vm *vm) {
-  return vm->is_retired && !vm->task_count && !vm->exchange_count;
+  return vm->is_retired && !vm->gauges.tasks && !vm->exchange_count;
 }
 
 // Gives what a retired state has begun beside its streams, and on_close functions, a last time once the

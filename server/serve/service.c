@@ -48,6 +48,7 @@ void service_init(struct service *s, struct loop *loop, const struct settings *s
                         .date_second = -1,
                         .seed = (unsigned)(clock_wall(loop->clock) * 1e6),
                         .scratch = xmalloc(SCRATCH_LEN)};
+  list_init(&s->counted);
   list_init(&s->conns);
   list_init(&s->dirty);
   list_init(&s->late);

@@ -9,6 +9,7 @@
 #include "http/proto.h"
 #include "loop/loop.h"
 #include "serve/gate.h"
+#include "serve/metrics.h"
 
 struct broker;
 struct shared_registry;
@@ -24,20 +25,11 @@ struct service_ops {
   void (*on_end)(struct stream *stream, int reason); // of every stream, enum close_reason; NULL: nobody asks
 };
 
-struct counters {
-  uint64_t connections_open, connections_total;
-  uint64_t connections_refused_total;     // one too many
-  uint64_t streams_open, streams_total;   // event streams
-  uint64_t requests_total, refused_total; // refused: not HTTP as it should be
-  uint64_t events_total, bytes_total;     // handed to clients
-  uint64_t slow_total;                    // connections cut because the client took no byte
-  uint64_t dropped_total;                 // events that a slow subscriber did not get
-};
-
 // What the worker's process knows; written by its main thread, but for the gate.
 struct process_state {
   struct gate gate;
-  atomic_uint generation; // that is served
+  struct metrics metrics;
+  atomic_uint generation; // that is served; written by workers, as they begin to
   atomic_ulong reloads_total, reloads_failed_total;
   struct sources *sources; // where the application's files are watched; else NULL
 };
@@ -57,6 +49,7 @@ struct service {
   struct loop_hook flush_hook;
   struct event *last_chunk;
   struct counters counters;
+  struct list counted; // in the metrics, where whoever makes the service has added it
   bool draining;
   unsigned left_generation; // the newest whose streams have been told to end
   char date[32];
@@ -101,8 +94,3 @@ struct span service_date(struct service *s);
 
 // A random number from 0 to 1.
 double service_random(struct service *s);
-
-// Adds to a counter that other threads may be reading.
-static inline void counter_add(uint64_t *counter, int64_t n) {
-  __atomic_store_n(counter, *counter + (uint64_t)n, __ATOMIC_RELAXED);
-}

@@ -13,25 +13,29 @@ local function ask(native, pid, question)
   return answer:match("^(%l+)\n(.*)$")
 end
 
--- Fields as in the answer's lines of "name value"; addresses in a list.
+-- Fields as in the answer's lines of "name value", addresses in a list; and the names in their order.
 local function parse_status(text)
-  local status = { addresses = json.array {} }
+  local status, names = { addresses = json.array {} }, {}
   for name, value in text:gmatch("(%S+) ([^\n]*)\n") do
+    if name ~= "address" then names[#names + 1] = name end
     if name == "address" then table.insert(status.addresses, value)
     elseif name == "app" or name == "state" then status[name] = value
     else status[name] = tonumber(value) end
   end
-  return status
+  return status, names
 end
 
 local function running(native)
-  local list = {}
+  local list, names_of = {}, {}
   for _, pid in ipairs(native.servers()) do
     local ok, text = ask(native, pid, "status")
-    if ok == "ok" then list[#list + 1] = parse_status(text) end
+    if ok == "ok" then
+      local server, names = parse_status(text)
+      list[#list + 1], names_of[server] = server, names
+    end
   end
   table.sort(list, function(a, b) return a.pid < b.pid end)
-  return list
+  return list, names_of
 end
 
 local function matches(server, wanted, native)
@@ -81,23 +85,19 @@ function commands.stop(native, server)
   return 0
 end
 
-local ORDER = {
-  "pid", "app", "state", "workers", "uptime", "generation", "reloads_total", "reloads_failed_total", "connections", "streams",
-  "requests_total", "events_total",
-}
-
-local function print_status(server)
-  for _, address in ipairs(server.addresses) do print(("%-21s %s"):format("address", address)) end
-  for _, name in ipairs(ORDER) do print(("%-21s %s"):format(name, server[name])) end
+local function print_status(server, names)
+  for _, address in ipairs(server.addresses) do print(("%-25s %s"):format("address", address)) end
+  for _, name in ipairs(names) do print(("%-25s %s"):format(name, server[name])) end
 end
 
 local function status(native, arguments)
-  local list, any = running(native), false
+  local list, names_of = running(native)
+  local any = false
   for _, server in ipairs(list) do
     if matches(server, arguments.server, native) then
       if any and not arguments.json then print() end
       any = true
-      if arguments.json then print(json.encode(server)) else print_status(server) end
+      if arguments.json then print(json.encode(server)) else print_status(server, names_of[server]) end
     end
   end
   if any then return 0 end

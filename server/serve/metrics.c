@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+// The lock guards who is in the lists, not the numbers, which their owners go on writing: a sum is of values
+// that were right within the last moment, each by itself.
+#include "serve/metrics.h"
+#include <stddef.h>
+#include "base/util.h"
+#include "event/broker.h"
+#include "event/shared.h"
+#include "serve/service.h"
+
+#define COUNTER(name, field, help) \
+  { name, help, METRIC_COUNTER, offsetof(struct figures, field) }
+#define GAUGE(name, field, help) \
+  { name, help, METRIC_GAUGE, offsetof(struct figures, field) }
+const struct metric metrics_table[] = {
+    GAUGE("generation", generation, "Number of the code that is served; a reload adds one."),
+    GAUGE("generations", generations, "Generations of code whose Lua states are not closed yet."),
+    COUNTER("reloads_total", reloads_total, "Reloads that are served."),
+    COUNTER("reloads_failed_total", reloads_failed_total, "Reloads that were refused."),
+    GAUGE("connections", counters.connections_open, "Open connections."),
+    GAUGE("streams", counters.streams_open, "Open event streams."),
+    COUNTER("connections_total", counters.connections_total, "Connections accepted."),
+    COUNTER("connections_refused_total", counters.connections_refused_total,
+            "Connections refused: one too many."),
+    COUNTER("requests_total", counters.requests_total, "Requests."),
+    COUNTER("refused_total", counters.refused_total, "Requests refused: not HTTP as it should be."),
+    COUNTER("streams_total", counters.streams_total, "Event streams opened."),
+    COUNTER("events_total", counters.events_total, "Events handed to clients."),
+    COUNTER("bytes_total", counters.bytes_total, "Bytes handed to clients."),
+    COUNTER("slow_total", counters.slow_total, "Connections cut because the client took no byte."),
+    COUNTER("dropped_total", counters.dropped_total, "Events that a slow subscriber did not get."),
+    GAUGE("channels", channels, "Channels."),
+    GAUGE("channel_bytes", channel_bytes, "Bytes of the channels' histories."),
+    COUNTER("published_total", published_total, "Events published to channels."),
+    COUNTER("full_total", full_total, "Publishes refused because channels were full."),
+    COUNTER("lost_total", lost_total, "Events that a worker with too many waiting did not get."),
+    GAUGE("shared_bytes", shared_bytes, "Bytes of the shared dictionaries."),
+    GAUGE("tasks", tasks, "Tasks: requests' and spawned ones."),
+    GAUGE("lua_bytes", lua_bytes, "Bytes of the Lua states."),
+    {0}};
+
+void metrics_init(struct metrics *m) {
+  pthread_mutex_init(&m->lock, NULL);
+  list_init(&m->workers);
+  list_init(&m->states);
+}
+
+void metrics_deinit(struct metrics *m) { pthread_mutex_destroy(&m->lock); }
+
+static void link_in(struct metrics *m, struct list *all, struct list *node) {
+  pthread_mutex_lock(&m->lock);
+  list_append(all, node);
+  pthread_mutex_unlock(&m->lock);
+}
+
+static void add(struct counters *sum, const struct counters *c) {
+  uint64_t *to = (uint64_t *)(void *)sum;
+  const uint64_t *from = (const uint64_t *)(const void *)c;
+  for (size_t i = 0; i < sizeof *c / sizeof *from; i++) to[i] += __atomic_load_n(from + i, __ATOMIC_RELAXED);
+}
+
+void metrics_add_worker(struct metrics *m, struct service *s) { link_in(m, &m->workers, &s->counted); }
+
+void metrics_remove_worker(struct metrics *m, struct service *s) {
+  pthread_mutex_lock(&m->lock);
+  list_remove(&s->counted);
+  add(&m->past, &s->counters);
+  pthread_mutex_unlock(&m->lock);
+}
+
+void metrics_add_state(struct metrics *m, struct state_gauges *g) { link_in(m, &m->states, &g->link); }
+
+void metrics_remove_state(struct metrics *m, struct state_gauges *g) {
+  pthread_mutex_lock(&m->lock);
+  list_remove(&g->link);
+  pthread_mutex_unlock(&m->lock);
+}
+
+// True for the first of the states of its generation.
+static bool is_first(const struct metrics *m, const struct state_gauges *g) {
+  const struct list *node = m->states.next;
+  while (container_of(node, struct state_gauges, link)->generation != g->generation) node = node->next;
+  return node == &g->link;
+}
+
+static void sum(struct metrics *m, struct figures *f) {
+  pthread_mutex_lock(&m->lock);
+  f->counters = m->past;
+  list_each (node, &m->workers) add(&f->counters, &container_of(node, struct service, counted)->counters);
+  list_each (node, &m->states) {
+    const struct state_gauges *g = container_of(node, struct state_gauges, link);
+    f->generations += is_first(m, g);
+    f->tasks += __atomic_load_n(&g->tasks, __ATOMIC_RELAXED);
+    f->lua_bytes += __atomic_load_n(&g->lua_bytes, __ATOMIC_RELAXED);
+  }
+  pthread_mutex_unlock(&m->lock);
+}
+
+struct figures metrics_read(struct process_state *p, struct broker *b, struct shared_registry *r) {
+  const struct broker_counters of_channels = broker_counters(b);
+  struct figures f = {.generation = atomic_load(&p->generation),
+                      .reloads_total = atomic_load(&p->reloads_total),
+                      .reloads_failed_total = atomic_load(&p->reloads_failed_total),
+                      .channels = of_channels.channels,
+                      .channel_bytes = of_channels.bytes,
+                      .published_total = of_channels.published_total,
+                      .full_total = of_channels.full_total,
+                      .lost_total = of_channels.lost_total,
+                      .shared_bytes = shared_registry_bytes(r)};
+  sum(&p->metrics, &f);
+  return f;
+}
