@@ -231,6 +231,14 @@ void listener_start(struct listener *l, struct loop *loop, int fd) {
   ev_io_start(loop->ev, &l->io);
 }
 
+void listener_empty(struct listener *l) {
+  for (int i = 0; i < BACKLOG; i++) {
+    int fd = accept_one(l->io.fd);
+    if (fd >= 0) l->on_accept(l, fd);
+    else if (errno != ECONNABORTED && errno != EINTR && errno != EPROTO) return;
+  }
+}
+
 void listener_stop(struct listener *l) {
   loop_disarm(l->loop, &l->pause);
   ev_io_stop(l->loop->ev, &l->io);

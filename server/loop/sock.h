@@ -36,3 +36,6 @@ struct listener {
 // Accepts on a listening descriptor, which stays the caller's.
 void listener_start(struct listener *l, struct loop *loop, int fd);
 void listener_stop(struct listener *l);
+
+// Accepts all that wait, however many: closing a listening socket would reset them.
+void listener_empty(struct listener *l);

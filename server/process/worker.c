@@ -147,6 +147,12 @@ static void stop_listening(struct worker *w) {
   w->listens = false;
 }
 
+// Their clients are connected, and may have sent a request: to them the server has not stopped yet.
+static void accept_waiting(struct worker *w) {
+  for (size_t i = 0; w->listens && i < w->config.listener_count; i++)
+    listener_empty(&w->accepting[i].listener);
+}
+
 static bool stop_when_drained(struct loop_hook *h) {
   struct worker *w = container_of(h, struct worker, drain_hook);
   if (!service_connections(&w->service) && !generations_are_stopping(&w->generations)) loop_stop(&w->loop);
@@ -157,6 +163,7 @@ static void drain(struct worker *w, struct vm *vm) {
   (void)vm;
   if (w->drains) return;
   w->drains = true;
+  accept_waiting(w);
   stop_listening(w);
   generations_abandon(&w->generations);
   generations_stop(&w->generations);

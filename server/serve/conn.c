@@ -117,10 +117,6 @@ bool conn_keeps_alive(const struct conn *c, const struct request *r) {
   return r->keep_alive && !c->service->draining && more_to_come && c->stream->body_done;
 }
 
-bool conn_is_idle(const struct conn *c) {
-  return c->state == CONN_OPEN && !c->stream && c->proto->ops->phase(c->proto) == PROTO_IDLE;
-}
-
 void conn_close(struct conn *c, enum close_reason reason, bool reset) {
   if (c->stream) stream_free(c->stream, reason);
   list_remove(&c->link);
@@ -293,6 +289,13 @@ static void on_readable(struct transport *t) {
   if (n == IO_ERROR) conn_close(c, REASON_CLIENT_CLOSED, false);
   else if (n == IO_EOF) on_end(c);
   else if (c->state == CONN_OPEN) advance(c, (struct span){c->service->scratch, (size_t)n});
+}
+
+void conn_close_idle(struct conn *c) {
+  if (c->state != CONN_OPEN || c->stream || c->proto->ops->phase(c->proto) != PROTO_IDLE) return;
+  ssize_t n = c->transport->ops->read(c->transport, c->service->scratch, SCRATCH_LEN);
+  if (n > 0) advance(c, (struct span){c->service->scratch, (size_t)n});
+  else conn_close(c, REASON_SHUTDOWN, false);
 }
 
 static void on_writable(struct transport *t) {

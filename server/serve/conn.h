@@ -78,5 +78,5 @@ void conn_refuse_body(struct conn *c, int status, const char *why);
 // Limits the body of the present request; false where more of it has been announced.
 bool conn_limit_body(struct conn *c, uint64_t max);
 
-// True while nothing of a request has come.
-bool conn_is_idle(const struct conn *c);
+// Closes it where nothing of a request has come, not even to where it has not been read yet.
+void conn_close_idle(struct conn *c);

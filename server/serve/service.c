@@ -98,7 +98,7 @@ static void leave_soon(struct service *s, struct stream *stream, enum close_reas
 
 static void drain_conn(struct service *s, struct conn *c) {
   if (c->stream && c->stream->is_sse) leave_soon(s, c->stream, REASON_SHUTDOWN);
-  else if (conn_is_idle(c)) conn_close(c, REASON_SHUTDOWN, false);
+  else conn_close_idle(c);
 }
 
 void service_drain(struct service *s) {
