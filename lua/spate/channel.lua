@@ -30,6 +30,7 @@ return function(sse)
     return {
       history = number(options, "history", 0, 0), history_bytes = number(options, "history_bytes", 0, 0),
       ttl = number(options, "ttl", DEFAULT_TTL, 0), queue = number(options, "queue", 256, 1), on_full = on_full,
+      given = options,
     }
   end
 
@@ -42,11 +43,20 @@ return function(sse)
 
   local function new(handle, options) return setmetatable({ handle = handle, key = options and options.key }, Channel) end
 
+  local function tell_late(name, option, kept, given)
+    for policy, number_of in pairs(option == "on_full" and ON_FULL or {}) do
+      if number_of == kept then kept = policy end
+    end
+    core.log.warn(("%s: sse.channel: '%s' has %s = %s, and keeps it; %s comes too late: whoever makes a channel sets its options")
+      :format(core.where(), name, option, type(kept) == "number" and ("%.14g"):format(kept) or kept, given))
+  end
+
   -- The channel of this name, made where there is none; its options are those of whoever made it. nil, "full" where
   -- the process has as many as limits.channels allows.
   local function open(_, name, options)
-    local handle, created = core.channel(name, check_options(options))
+    local handle, created, other, kept = core.channel(name, check_options(options))
     if not handle then return nil, created end
+    if other then tell_late(name, other, kept, options[other]) end
     return new(handle, options), created
   end
 

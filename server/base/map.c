@@ -81,10 +81,18 @@ void map_remove(struct map *m, struct map_node *node) {
   m->count--;
 }
 
-void map_each(struct map *m, void (*fn)(struct map_node *node, void *arg), void *arg) {
-  for (size_t i = 0; i < m->size; i++)
-    for (struct map_node *node = m->buckets[i], *next; node; node = next) {
+// A map that grows moves nodes to higher buckets only.
+size_t map_each_of(struct map *m, size_t bucket, size_t n, void (*fn)(struct map_node *node, void *arg),
+                   void *arg) {
+  size_t end = n < m->size - bucket ? bucket + n : m->size;
+  for (; bucket < end; bucket++)
+    for (struct map_node *node = m->buckets[bucket], *next; node; node = next) {
       next = node->next;
       fn(node, arg);
     }
+  return bucket < m->size ? bucket : 0;
+}
+
+void map_each(struct map *m, void (*fn)(struct map_node *node, void *arg), void *arg) {
+  map_each_of(m, 0, m->size, fn, arg);
 }

@@ -33,5 +33,10 @@ void map_remove(struct map *m, struct map_node *node);
 // Calls fn for each node; fn may remove the one it is given.
 void map_each(struct map *m, void (*fn)(struct map_node *node, void *arg), void *arg);
 
+// The same in shares: for the nodes of `n` buckets from `bucket` on; the bucket to go on with, 0 at the end.
+// Nodes that stay in the map meanwhile are all met.
+size_t map_each_of(struct map *m, size_t bucket, size_t n, void (*fn)(struct map_node *node, void *arg),
+                   void *arg);
+
 // A 64-bit hash of the bytes.
 uint64_t hash_bytes(struct span s, uint64_t seed);

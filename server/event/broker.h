@@ -20,7 +20,8 @@ struct broker {
   atomic_long bytes, events; // of histories
   atomic_ulong full_total, published_total, lost_total;
   uint64_t created;
-  double swept_at;
+  size_t sweep_at;   // the bucket that is looked at next; 0: a round is over
+  double swept_from; // when the present round began
 };
 
 void broker_init(struct broker *b, struct broker_limits limits);
@@ -29,8 +30,9 @@ void broker_init(struct broker *b, struct broker_limits limits);
 void broker_deinit(struct broker *b);
 
 // The channel of this name with a reference for the caller, made where there is none (*created tells); NULL
-// where limits.channels is reached. `wall` is the time since 1970, for its epoch. About once a second it also
-// lets go of the channels that nobody holds and that have no past.
+// where limits.channels is reached. `wall` is the time since 1970, for its epoch. It also looks at a share of
+// the channels, no more than once a second at each, and lets go of those that nobody holds and that have no
+// past.
 struct channel *broker_open(struct broker *b, struct span name, const struct channel_options *o, double now,
                             double wall, bool *created);
 
@@ -39,5 +41,8 @@ struct channel *broker_find(struct broker *b, struct span name);
 
 // Takes a channel out, whatever it holds.
 void broker_remove(struct broker *b, struct channel *c);
+
+// Looks at all channels at once, which takes long where there are many. How many it has let go of.
+size_t broker_sweep(struct broker *b, double now);
 
 struct broker_counters broker_counters(struct broker *b);

@@ -67,6 +67,7 @@ struct channel {
   double left_at;         // when the last subscriber went, or it was made
   struct channel *source; // of a derived one, whose numbers it has; else NULL
   bool finished, removed;
+  atomic_bool is_told; // that it was opened with other options than it has
   char name[];
 };
 

@@ -12,6 +12,7 @@
 #include "script/vm.h"
 
 static const char CHANNEL[] = "spate.channel";
+static const double COLLECT_SECONDS = 1;
 
 struct channel *channel_check(lua_State *L) {
   struct channel *c = *(struct channel **)luaL_checkudata(L, 1, CHANNEL);
@@ -57,24 +58,76 @@ static double number_field(lua_State *L, const char *name) {
   return n;
 }
 
-// core.channel(name, {history=, history_bytes=, ttl=, queue=, on_full= a number}): handle, created; nil,
+static struct channel_options read_options(lua_State *L) {
+  return (struct channel_options){.history = (size_t)number_field(L, "history"),
+                                  .history_bytes = (size_t)number_field(L, "history_bytes"),
+                                  .ttl = number_field(L, "ttl"),
+                                  .queue = (size_t)number_field(L, "queue"),
+                                  .on_full = (enum on_full)number_field(L, "on_full")};
+}
+
+// True where the collector and a sweep have made room. Where there was next to none, it is not tried again
+// for a while: both take long, and all channels may be in use.
+static bool make_room(lua_State *L) {
+  struct vm *vm = vm_of(L);
+  double now = vm->loop->now;
+  if (now < vm->collect_from) return false;
+  lua_gc(L, LUA_GCCOLLECT);
+  size_t gone = broker_sweep(vm->service->broker, now);
+  if (gone <= vm->settings->limits.channels / 64) vm->collect_from = now + COLLECT_SECONDS;
+  return gone > 0;
+}
+
+static struct channel *open_named(struct vm *vm, struct span name, const struct channel_options *o,
+                                  bool *created) {
+  return broker_open(vm->service->broker, name, o, vm->loop->now, clock_wall(vm->loop->clock), created);
+}
+
+// Pushes the first of the options given that the channel has otherwise, and what it has; once for a channel.
+static int push_other(lua_State *L, struct channel *c, const struct channel_options *o) {
+  const struct channel_options *kept = &c->options;
+  const struct {
+    const char *name;
+    double given, kept;
+  } rows[] = {{"history", (double)o->history, (double)kept->history},
+              {"history_bytes", (double)o->history_bytes, (double)kept->history_bytes},
+              {"ttl", o->ttl, kept->ttl},
+              {"queue", (double)o->queue, (double)kept->queue},
+              {"on_full", (double)o->on_full, (double)kept->on_full}};
+  if (lua_getfield(L, 2, "given") != LUA_TTABLE) return 0;
+  int given = lua_gettop(L);
+  for (size_t i = 0; i < countof(rows); i++) {
+    if (rows[i].given == rows[i].kept || lua_getfield(L, given, rows[i].name) == LUA_TNIL) continue;
+    if (atomic_exchange(&c->is_told, true)) return 0;
+    lua_pushstring(L, rows[i].name);
+    lua_pushnumber(L, rows[i].kept);
+    return 2;
+  }
+  return 0;
+}
+
+// core.channel(name, {history=, history_bytes=, ttl=, queue=, on_full= a number, given= the same as the user
+// says it}): handle, created [, the name of an option that the channel has otherwise, its value]; nil,
 // "full".
 static int open_channel(lua_State *L) {
   struct vm *vm = vm_of(L);
   struct span name = check_name(L, 1, "channel name");
-  struct channel_options o = {.history = (size_t)number_field(L, "history"),
-                              .history_bytes = (size_t)number_field(L, "history_bytes"),
-                              .ttl = number_field(L, "ttl"),
-                              .queue = (size_t)number_field(L, "queue"),
-                              .on_full = (enum on_full)number_field(L, "on_full")};
-  struct channel **box = channel_push_handle(L);
+  struct channel_options o = read_options(L);
+  struct channel **box = channel_push_handle(L), *c;
   bool created;
-  fill_handle(
-      vm, box,
-      broker_open(vm->service->broker, name, &o, vm->loop->now, clock_wall(vm->loop->clock), &created));
-  if (!*box) return push_failure(L, "full");
+  int handle = lua_gettop(L);
+  c = open_named(vm, name, &o, &created);
+  if (!c && make_room(L)) c = open_named(vm, name, &o, &created);
+  fill_handle(vm, box, c);
+  if (!c) {
+    atomic_fetch_add(&vm->service->broker->full_total, 1);
+    return push_failure(L, "full");
+  }
+  int others = created ? 0 : push_other(L, c, &o);
+  lua_pushvalue(L, handle);
   lua_pushboolean(L, created);
-  return 2;
+  lua_rotate(L, -2 - others, 2);
+  return 2 + others;
 }
 
 // core.find_channel(name): handle or nil.

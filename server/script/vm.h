@@ -65,6 +65,7 @@ struct vm {
   size_t gc_base;        // bytes after the last full cycle of the collector
   bool is_large;         // its heap, for the collector's pace
   struct timer gc_timer;
+  double collect_from;   // when the collector may look for channels again, where there are too many
   bool is_closing;       // only finalizers run any more
   struct channel **late; // whose handles these have made, with a reference each
   size_t late_count;
