@@ -5,11 +5,13 @@
 #include "loop/loop.h"
 #include <math.h>
 
-static void on_before_sleep(struct ev_loop *ev, struct ev_prepare *w, int events) {
-  (void)events;
-  struct loop *l = container_of(w, struct loop, before_sleep);
-  if (loop_turn(l)) ev_idle_start(ev, &l->busy);
-  else ev_idle_stop(ev, &l->busy);
+// Alone in writing it.
+static void count_turn(struct loop *l) {
+  atomic_store_explicit(&l->turn, atomic_load_explicit(&l->turn, memory_order_relaxed) + 1,
+                        memory_order_relaxed);
+}
+
+static void arm_alarm(struct loop *l, struct ev_loop *ev) {
   double next = timer_next(&l->timers);
   ev_timer_stop(ev, &l->alarm);
   if (isinf(next)) return;
@@ -18,10 +20,20 @@ static void on_before_sleep(struct ev_loop *ev, struct ev_prepare *w, int events
   ev_timer_start(ev, &l->alarm);
 }
 
+static void on_before_sleep(struct ev_loop *ev, struct ev_prepare *w, int events) {
+  (void)events;
+  struct loop *l = container_of(w, struct loop, before_sleep);
+  if (loop_turn(l)) ev_idle_start(ev, &l->busy);
+  else ev_idle_stop(ev, &l->busy);
+  arm_alarm(l, ev);
+  count_turn(l);
+}
+
 static void on_after_sleep(struct ev_loop *ev, struct ev_check *w, int events) {
   (void)ev, (void)events;
   struct loop *l = container_of(w, struct loop, after_sleep);
   l->now = clock_now(l->clock);
+  count_turn(l);
 }
 
 static void on_alarm(struct ev_loop *ev, struct ev_timer *w, int events) { (void)ev, (void)w, (void)events; }
@@ -51,7 +63,11 @@ void loop_deinit(struct loop *l) {
   l->ev = NULL;
 }
 
-void loop_run(struct loop *l) { ev_run(l->ev, 0); }
+void loop_run(struct loop *l) {
+  count_turn(l);
+  ev_run(l->ev, 0);
+  count_turn(l);
+}
 
 void loop_stop(struct loop *l) {
   if (l->ev) ev_break(l->ev, EVBREAK_ALL);

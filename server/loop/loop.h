@@ -3,6 +3,7 @@
 // Belongs to one thread. Under a manual clock it has no libev loop: loop_turn is then called by hand.
 #pragma once
 #include <ev.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include "base/clock.h"
 #include "base/list.h"
@@ -14,6 +15,7 @@ struct loop {
   double now; // of this turn, seconds of the clock
   struct timer_heap timers;
   struct list hooks, *next_hook; // next_hook: of the turn that is running
+  atomic_ulong turn;             // counts falling asleep and waking: odd while awake; any thread may read it
   struct ev_prepare before_sleep;
   struct ev_check after_sleep;
   struct ev_timer alarm;
@@ -37,6 +39,12 @@ void loop_stop(struct loop *l);
 
 // One turn without polling: reads the clock, fires what is due, runs the hooks. True: there is more to do.
 bool loop_turn(struct loop *l);
+
+// The number of the turn that runs; 0 while the loop sleeps. Any thread.
+static inline unsigned long loop_running_turn(struct loop *l) {
+  unsigned long turn = atomic_load_explicit(&l->turn, memory_order_relaxed);
+  return turn & 1 ? turn : 0;
+}
 
 void loop_hook_add(struct loop *l, struct loop_hook *h);
 

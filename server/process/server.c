@@ -20,6 +20,7 @@
 #include "process/listening.h"
 #include "process/reload.h"
 #include "process/report.h"
+#include "process/turns.h"
 #include "process/watch.h"
 #include "process/worker.h"
 
@@ -45,6 +46,7 @@ struct server {
   struct reload reload;
   struct control control;
   struct watch watch; // where the application is developed
+  struct turns turns;
   struct timer grace;
   double started_at;
 };
@@ -234,6 +236,7 @@ static void run(struct server *s) {
   control_open(&s->control, &s->loop, &control_ops);
   reload_init(&s->reload, s->builder, &s->inbox, &s->options->settings, s->options->app, s->workers,
               s->worker_count);
+  turns_watch(&s->turns, &s->loop, &s->options->settings, s->workers, s->worker_count);
   s->reload.on_done = on_loaded;
   s->reload.sources = s->process.sources;
   reload_begin(&s->reload);
@@ -282,6 +285,7 @@ static void end_builder(struct server *s) {
 // Workers give their states to the builder, whose end closes them, and their finalizers use what the workers
 // and the server have: threads first, then states, then what is left.
 static void deinit(struct server *s) {
+  turns_deinit(&s->turns);
   reload_deinit(&s->reload);
   tell_workers(s, worker_join);
   end_builder(s);

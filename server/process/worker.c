@@ -3,6 +3,7 @@
 // it owns is made and freed on the thread itself, but for its Lua states, which the builder makes and frees.
 #include "process/worker.h"
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 #include "base/log.h"
 #include "base/mem.h"
@@ -256,6 +257,15 @@ void worker_start(struct worker *w, struct vm *vm) {
 void worker_commit(struct worker *w) { tell(w, commit, NULL); }
 
 void worker_abandon(struct worker *w) { tell(w, abandon, NULL); }
+
+unsigned long worker_turn(struct worker *w, double *cpu) {
+  clockid_t clock;
+  struct timespec t = {0};
+  unsigned long turn = loop_running_turn(&w->loop);
+  bool runs = turn && pthread_getcpuclockid(w->thread, &clock) == 0 && clock_gettime(clock, &t) == 0;
+  *cpu = (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+  return runs ? turn : 0;
+}
 
 void worker_serve(struct worker *w) { tell(w, serve, NULL); }
 

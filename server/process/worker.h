@@ -50,6 +50,10 @@ void worker_abandon(struct worker *w);
 // Opens the listeners. Main thread.
 void worker_serve(struct worker *w);
 
+// The turn that its loop is in and the CPU time of its thread so far; 0: the loop sleeps, or has ended. Main
+// thread.
+unsigned long worker_turn(struct worker *w, double *cpu);
+
 // Has it stop listening and end once its connections have, or end at once. Main thread.
 void worker_drain(struct worker *w);
 void worker_quit(struct worker *w);

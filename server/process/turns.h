@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// Watches from outside whether the workers' loops turn: the watchdog of scripts sees Lua only. Main thread.
+#pragma once
+#include "loop/timer.h"
+
+struct loop;
+struct settings;
+struct turn;
+struct worker;
+
+struct turns {
+  struct timer timer;
+  struct loop *loop;
+  const struct settings *settings;
+  struct worker **workers;
+  size_t count;
+  struct turn *seen; // of each worker
+};
+
+// Begins to watch. A turn that takes limits.hang seconds of CPU time ends the process; one that takes as long
+// without using the CPU is only told in the log, for it may be a disk that is slow.
+void turns_watch(struct turns *t, struct loop *loop, const struct settings *settings, struct worker **workers,
+                 size_t count);
+void turns_deinit(struct turns *t);
