@@ -2,6 +2,27 @@
 #include "base/escape.h"
 #include "base/utf8.h"
 
+// Nearly all that is written: whole runs of it are passed over and copied.
+enum { TEXT = 1, QUOTED = 2, WORD = 4 }; // in a line, between quotes, without quotes
+
+static const unsigned char classes[256] = {
+    [' '] = TEXT | QUOTED, ['!'] = TEXT | QUOTED | WORD,
+    ['"'] = TEXT,          ['#' ... '['] = TEXT | QUOTED | WORD,
+    ['\\'] = TEXT,         [']' ... '~'] = TEXT | QUOTED | WORD,
+};
+
+static size_t run_len(struct span s, size_t from, int class) {
+  size_t i = from;
+  while (i < s.len && (classes[(unsigned char)s.bytes[i]] & class)) i++;
+  return i - from;
+}
+
+static size_t append_run(struct buf *b, struct span s, size_t from, int class) {
+  size_t len = run_len(s, from, class);
+  buf_append(b, s.bytes + from, len);
+  return len;
+}
+
 static bool is_c1(const unsigned char *s, size_t len) { return len == 2 && s[0] == 0xc2 && s[1] < 0xa0; }
 
 // The length of the character at `s` where it may be written as it is, else 0.
@@ -12,7 +33,7 @@ static size_t plain_len(const unsigned char *s, size_t left) {
 }
 
 void escape_quoted(struct buf *b, struct span s, bool json) {
-  for (size_t i = 0; i < s.len; i++) {
+  for (size_t i = append_run(b, s, 0, QUOTED); i < s.len; i++, i += append_run(b, s, i, QUOTED)) {
     const unsigned char *at = (const unsigned char *)s.bytes + i;
     size_t len = plain_len(at, s.len - i);
     if (*at == '"' || *at == '\\') buf_append_byte(b, '\\');
@@ -25,7 +46,7 @@ void escape_quoted(struct buf *b, struct span s, bool json) {
 }
 
 void escape_lines(struct buf *b, struct span s, struct span indent) {
-  for (size_t i = 0; i < s.len; i++) {
+  for (size_t i = append_run(b, s, 0, TEXT); i < s.len; i++, i += append_run(b, s, i, TEXT)) {
     const unsigned char *at = (const unsigned char *)s.bytes + i;
     size_t len = *at == '\t' ? 1 : plain_len(at, s.len - i);
     if (len) buf_append(b, at, len), i += len - 1;
@@ -38,10 +59,11 @@ void escape_lines(struct buf *b, struct span s, struct span indent) {
 }
 
 bool escape_needs_quotes(struct span s, char also) {
-  for (size_t i = 0; i < s.len;) {
+  if (also && s.len && memchr(s.bytes, also, s.len)) return true;
+  for (size_t i = run_len(s, 0, WORD); i < s.len; i += run_len(s, i, WORD)) {
     const unsigned char *at = (const unsigned char *)s.bytes + i;
     size_t len = plain_len(at, s.len - i);
-    if (!len || *at == ' ' || *at == '"' || *at == '\\' || (also && *at == (unsigned char)also)) return true;
+    if (!len || *at == ' ' || *at == '"' || *at == '\\') return true;
     i += len;
   }
   return s.len == 0;

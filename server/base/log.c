@@ -17,8 +17,9 @@
 #include "base/escape.h"
 #include "base/mem.h"
 
-enum { WAITING_MAX = 1 << 20, BATCH_NS = 10 * 1000 * 1000 };
+enum { WAITING_MAX = 1 << 20, BATCH_NS = 10 * 1000 * 1000, LINE_USUAL = 240 };
 
+static const double WHOLE_MAX = 1e15; // below it "%.15g" writes whole numbers in full
 static const char DIM[] = "\33[2m", PLAIN[] = "\33[0m";
 
 static struct {
@@ -155,39 +156,61 @@ static void hand_out(const char *bytes, size_t len) {
   pthread_mutex_unlock(&out.lock);
 }
 
-static void append_time(struct buf *b, double wall) {
-  struct tm tm;
-  time_t seconds = (time_t)floor(wall);
-  gmtime_r(&seconds, &tm);
-  char text[40];
-  size_t len = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-  buf_append(b, text, len);
-  buf_printf(b, ".%03dZ", (int)((wall - floor(wall)) * 1000));
+// Digits at `at`, as many as are asked for, zeros in front; returns what is behind them.
+static char *put_digits(char *at, unsigned value, int count) {
+  for (int i = count; i-- > 0; value /= 10) at[i] = (char)('0' + value % 10);
+  return at + count;
+}
+
+static char *put_clock(char *at, const struct tm *tm) {
+  at = put_digits(at, (unsigned)tm->tm_hour, 2), *at++ = ':';
+  at = put_digits(at, (unsigned)tm->tm_min, 2), *at++ = ':';
+  return put_digits(at, (unsigned)tm->tm_sec, 2);
+}
+
+// A line in UTC with its date, or of a terminal's day. A busy server writes many lines in a second: what is
+// the same in all of them is made once, by each thread for itself.
+static void append_time(struct buf *b, double wall, bool is_utc) {
+  static _Thread_local struct {
+    time_t second;
+    size_t len;
+    char text[sizeof "2026-01-01T00:00:00" + 8];
+  } known[2];
+  time_t second = (time_t)wall - (wall < (double)(time_t)wall);
+  if (!known[is_utc].len || known[is_utc].second != second) {
+    struct tm tm;
+    char *at = known[is_utc].text;
+    if (!(is_utc ? gmtime_r : localtime_r)(&second, &tm)) tm = (struct tm){0};
+    if (is_utc) at += strftime(at, sizeof "2026-01-01T" + 4, "%Y-%m-%dT", &tm);
+    known[is_utc].len = (size_t)(put_clock(at, &tm) - known[is_utc].text), known[is_utc].second = second;
+  }
+  char *begin = buf_reserve(b, sizeof known->text + sizeof ".000Z"), *at = begin;
+  memcpy(at, known[is_utc].text, known[is_utc].len);
+  at += known[is_utc].len, *at++ = '.';
+  at = put_digits(at, (unsigned)((wall - (double)second) * 1000), 3);
+  if (is_utc) *at++ = 'Z';
+  b->len += (size_t)(at - begin);
+}
+
+static struct span level_name(enum log_level level) {
+  static const char *const names[] = {"debug", "info ", "warn ", "error"};
+  return (struct span){names[level], 5};
 }
 
 // What a terminal is told: the colour of a level, dim, plain.
 static struct span colour(const char *code) { return span_of(out.has_colours ? code : ""); }
 
-static void append_time_of_day(struct buf *b, double wall) {
-  struct tm tm;
-  time_t seconds = (time_t)floor(wall);
-  localtime_r(&seconds, &tm);
-  buf_printf(b, "%02d:%02d:%02d.%03d", tm.tm_hour, tm.tm_min, tm.tm_sec, (int)((wall - floor(wall)) * 1000));
-}
-
 // The fields follow the first line of the message, the others come below.
 static void begin_pretty(struct log_line *l, enum log_level level, double wall, struct span message) {
-  static const char *const names[] = {"debug", "info", "warn", "error"}, *const codes[] = {DIM, "\33[32m",
-                                                                                           "\33[33m",
-                                                                                           "\33[1;31m"};
+  static const char *const codes[] = {DIM, "\33[32m", "\33[33m", "\33[1;31m"};
   const char *end = message.len ? memchr(message.bytes, '\n', message.len) : NULL;
   struct span first = {message.bytes, end ? (size_t)(end - message.bytes) : message.len};
   buf_append_span(&l->buf, colour(DIM));
-  append_time_of_day(&l->buf, wall);
+  append_time(&l->buf, wall, false);
   buf_append_span(&l->buf, colour(PLAIN));
   buf_append_byte(&l->buf, ' ');
   buf_append_span(&l->buf, colour(codes[level]));
-  buf_printf(&l->buf, "%-5s", names[level]);
+  buf_append_span(&l->buf, level_name(level));
   buf_append_span(&l->buf, colour(PLAIN));
   buf_append_byte(&l->buf, ' ');
   escape_lines(&l->buf, first, SPAN(""));
@@ -195,18 +218,22 @@ static void begin_pretty(struct log_line *l, enum log_level level, double wall, 
 }
 
 void log_begin(struct log_line *l, enum log_level level, double wall, struct span message) {
-  static const char *const names[] = {"debug", "info", "warn", "error"};
   *l = (struct log_line){.format = out.format};
+  buf_reserve(&l->buf, LINE_USUAL);
   if (l->format == LOG_PRETTY) begin_pretty(l, level, wall, message);
   else if (l->format == LOG_JSON) {
     buf_append_span(&l->buf, SPAN("{\"time\":\""));
-    append_time(&l->buf, wall);
-    buf_printf(&l->buf, "\",\"level\":\"%s\",\"msg\":\"", names[level]);
+    append_time(&l->buf, wall, true);
+    buf_append_span(&l->buf, SPAN("\",\"level\":\""));
+    buf_append_span(&l->buf, span_trim(level_name(level)));
+    buf_append_span(&l->buf, SPAN("\",\"msg\":\""));
     escape_quoted(&l->buf, message, true);
     buf_append_byte(&l->buf, '"');
   } else {
-    append_time(&l->buf, wall);
-    buf_printf(&l->buf, " %-5s ", names[level]);
+    append_time(&l->buf, wall, true);
+    buf_append_byte(&l->buf, ' ');
+    buf_append_span(&l->buf, level_name(level));
+    buf_append_byte(&l->buf, ' ');
     escape_lines(&l->buf, message, SPAN("\t"));
   }
 }
@@ -234,9 +261,19 @@ void log_field(struct log_line *l, struct span key, struct span value) {
   end_value(l);
 }
 
+static void append_whole(struct buf *b, uint64_t value) {
+  char digits[20];
+  size_t i = sizeof digits;
+  do digits[--i] = (char)('0' + value % 10);
+  while (value /= 10);
+  buf_append(b, digits + i, sizeof digits - i);
+}
+
 void log_number(struct log_line *l, struct span key, double value) {
   append_key(l, key);
-  if (isfinite(value)) buf_printf(&l->buf, "%.15g", value);
+  if (value >= 0 && value < WHOLE_MAX && value == (double)(uint64_t)value)
+    append_whole(&l->buf, (uint64_t)value);
+  else if (isfinite(value)) buf_printf(&l->buf, "%.15g", value);
   else buf_append_span(&l->buf, SPAN("null"));
   end_value(l);
 }
