@@ -17,6 +17,8 @@ local SYSTEM = { -- headers of libraries, and the folders that may include them
   ["ev.h"] = "loop", ["llhttp.h"] = "http", ["jansson.h"] = "script",
 }
 
+local HIDDEN = { ["ev.h"] = true } -- those that no header includes
+
 local CALLS = { -- names, and the files that may use them: the doors into Lua
   { "lua_resume", "script/coroutine.c" },
   { "lua_pcallk?", "script/vm.c", "script/lua_cli.c" },
@@ -49,6 +51,9 @@ local function check_include(path, folder, line, text)
   local allowed = SYSTEM[system or own or ""]
   if allowed and not (" " .. allowed .. " "):find(" " .. folder .. " ", 1, true) then
     complain(path, line, "%s belongs to %s", system or own, allowed)
+  end
+  if HIDDEN[system or own or ""] and path:find("%.h$") then
+    complain(path, line, "%s belongs into .c files: whoever includes this header would get it", system or own)
   end
 end
 

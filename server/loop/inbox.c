@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A mutex, a list and one ev_async. The list is swapped out whole, so a poster waits for two pointer writes
-// at most, and ev_async_send coalesces by itself.
+// A mutex and a list. The list is swapped out whole, so a poster waits for two pointer writes at most.
 #include "loop/inbox.h"
 
 void inbox_deliver(struct inbox *b) {
@@ -28,22 +27,16 @@ static bool has_messages(struct loop_hook *h) {
   return any;
 }
 
-static void on_wake(struct ev_loop *ev, struct ev_async *w, int events) { (void)ev, (void)w, (void)events; }
-
 void inbox_init(struct inbox *b, struct loop *l) {
   *b = (struct inbox){.loop = l, .hook = {.run = drain, .is_ready = has_messages}};
   pthread_mutex_init(&b->lock, NULL);
   list_init(&b->messages);
   loop_hook_add(l, &b->hook);
-  if (!l->ev) return;
-  ev_async_init(&b->wake, on_wake);
-  ev_async_start(l->ev, &b->wake);
 }
 
 void inbox_deinit(struct inbox *b) {
   inbox_deliver(b);
   loop_hook_remove(b->loop, &b->hook);
-  if (b->loop->ev) ev_async_stop(b->loop->ev, &b->wake);
   pthread_mutex_destroy(&b->lock);
 }
 
@@ -51,5 +44,5 @@ void inbox_post(struct inbox *b, struct message *m) {
   pthread_mutex_lock(&b->lock);
   list_append(&b->messages, &m->link);
   pthread_mutex_unlock(&b->lock);
-  if (b->loop->ev) ev_async_send(b->loop->ev, &b->wake);
+  loop_wake(b->loop);
 }

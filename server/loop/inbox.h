@@ -16,7 +16,6 @@ struct inbox {
   struct list messages;
   struct loop *loop;
   struct loop_hook hook;
-  struct ev_async wake;
   atomic_size_t bytes; // of what waits for this loop, as those count who leave it there
 };
 

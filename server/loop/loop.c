@@ -3,7 +3,19 @@
 // callbacks happens in loop_turn, so a spec that calls it by hand sees the server's own order. libev's only
 // timer here is an alarm that ends the poll in time for the head of our heap.
 #include "loop/loop.h"
+#include <ev.h>
 #include <math.h>
+#include <stdlib.h>
+#include "base/mem.h"
+
+struct poll {
+  struct loop *loop;
+  struct ev_prepare before_sleep;
+  struct ev_check after_sleep;
+  struct ev_timer alarm;
+  struct ev_idle busy; // runs while a hook has more to do, so that the loop polls without sleeping
+  struct ev_async wake;
+};
 
 // Alone in writing it.
 static void count_turn(struct loop *l) {
@@ -11,27 +23,29 @@ static void count_turn(struct loop *l) {
                         memory_order_relaxed);
 }
 
-static void arm_alarm(struct loop *l, struct ev_loop *ev) {
+static void arm_alarm(struct poll *p) {
+  struct loop *l = p->loop;
+  struct ev_loop *ev = l->ev;
   double next = timer_next(&l->timers);
-  ev_timer_stop(ev, &l->alarm);
+  ev_timer_stop(ev, &p->alarm);
   if (isinf(next)) return;
   ev_now_update(ev); // the turn may have taken long, and libev counts from its cached time
-  ev_timer_set(&l->alarm, MAX(next - clock_now(l->clock), 0), 0);
-  ev_timer_start(ev, &l->alarm);
+  ev_timer_set(&p->alarm, MAX(next - clock_now(l->clock), 0), 0);
+  ev_timer_start(ev, &p->alarm);
 }
 
 static void on_before_sleep(struct ev_loop *ev, struct ev_prepare *w, int events) {
   (void)events;
-  struct loop *l = container_of(w, struct loop, before_sleep);
-  if (loop_turn(l)) ev_idle_start(ev, &l->busy);
-  else ev_idle_stop(ev, &l->busy);
-  arm_alarm(l, ev);
-  count_turn(l);
+  struct poll *p = container_of(w, struct poll, before_sleep);
+  if (loop_turn(p->loop)) ev_idle_start(ev, &p->busy);
+  else ev_idle_stop(ev, &p->busy);
+  arm_alarm(p);
+  count_turn(p->loop);
 }
 
 static void on_after_sleep(struct ev_loop *ev, struct ev_check *w, int events) {
   (void)ev, (void)events;
-  struct loop *l = container_of(w, struct loop, after_sleep);
+  struct loop *l = container_of(w, struct poll, after_sleep)->loop;
   l->now = clock_now(l->clock);
   count_turn(l);
 }
@@ -40,27 +54,40 @@ static void on_alarm(struct ev_loop *ev, struct ev_timer *w, int events) { (void
 
 static void on_busy(struct ev_loop *ev, struct ev_idle *w, int events) { (void)ev, (void)w, (void)events; }
 
+// libev coalesces by itself what wakes a loop several times.
+static void on_wake(struct ev_loop *ev, struct ev_async *w, int events) { (void)ev, (void)w, (void)events; }
+
+static struct poll *poll_new(struct loop *l) {
+  struct poll *p = xcalloc(1, sizeof *p);
+  p->loop = l;
+  ev_prepare_init(&p->before_sleep, on_before_sleep);
+  ev_prepare_start(l->ev, &p->before_sleep);
+  ev_check_init(&p->after_sleep, on_after_sleep);
+  ev_set_priority(&p->after_sleep, EV_MAXPRI);
+  ev_check_start(l->ev, &p->after_sleep);
+  ev_timer_init(&p->alarm, on_alarm, 0, 0);
+  ev_idle_init(&p->busy, on_busy);
+  ev_set_priority(&p->busy, EV_MINPRI);
+  ev_async_init(&p->wake, on_wake);
+  ev_async_start(l->ev, &p->wake);
+  return p;
+}
+
 int loop_init(struct loop *l, const struct clock *clock, bool with_poll) {
   *l = (struct loop){.clock = clock, .now = clock_now(clock)};
   list_init(&l->hooks);
   if (!with_poll) return 0;
   l->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
   if (!l->ev) return -1;
-  ev_prepare_init(&l->before_sleep, on_before_sleep);
-  ev_prepare_start(l->ev, &l->before_sleep);
-  ev_check_init(&l->after_sleep, on_after_sleep);
-  ev_set_priority(&l->after_sleep, EV_MAXPRI);
-  ev_check_start(l->ev, &l->after_sleep);
-  ev_timer_init(&l->alarm, on_alarm, 0, 0);
-  ev_idle_init(&l->busy, on_busy);
-  ev_set_priority(&l->busy, EV_MINPRI);
+  l->poll = poll_new(l);
   return 0;
 }
 
 void loop_deinit(struct loop *l) {
   timer_heap_deinit(&l->timers);
   if (l->ev) ev_loop_destroy(l->ev);
-  l->ev = NULL;
+  free(l->poll);
+  l->ev = NULL, l->poll = NULL;
 }
 
 void loop_run(struct loop *l) {
@@ -71,6 +98,10 @@ void loop_run(struct loop *l) {
 
 void loop_stop(struct loop *l) {
   if (l->ev) ev_break(l->ev, EVBREAK_ALL);
+}
+
+void loop_wake(struct loop *l) {
+  if (l->ev) ev_async_send(l->ev, &l->poll->wake);
 }
 
 bool loop_turn(struct loop *l) {

@@ -2,24 +2,23 @@
 // One event loop: libev for descriptors, our timers, and what runs once per turn before the loop sleeps.
 // Belongs to one thread. Under a manual clock it has no libev loop: loop_turn is then called by hand.
 #pragma once
-#include <ev.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include "base/clock.h"
 #include "base/list.h"
 #include "loop/timer.h"
 
+struct ev_loop;
+struct poll;
+
 struct loop {
-  struct ev_loop *ev; // NULL under a manual clock
+  struct ev_loop *ev; // for the files of loop/ that include ev.h; NULL under a manual clock
+  struct poll *poll;  // with what wakes it and puts it to sleep
   const struct clock *clock;
   double now; // of this turn, seconds of the clock
   struct timer_heap timers;
   struct list hooks, *next_hook; // next_hook: of the turn that is running
   atomic_ulong turn;             // counts falling asleep and waking: odd while awake; any thread may read it
-  struct ev_prepare before_sleep;
-  struct ev_check after_sleep;
-  struct ev_timer alarm;
-  struct ev_idle busy; // runs while a hook has more to do, so that the loop polls without sleeping
 };
 
 // Something to do once per turn. Hooks run in the order in which they were added.
@@ -36,6 +35,9 @@ void loop_deinit(struct loop *l);
 // Runs until loop_stop is called (on its own thread).
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
+
+// Has a turn come soon, as one that sleeps does not know of what another thread has left for it. Any thread.
+void loop_wake(struct loop *l);
 
 // One turn without polling: reads the clock, fires what is due, runs the hooks. True: there is more to do.
 bool loop_turn(struct loop *l);

@@ -3,23 +3,24 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-static void on_readable(struct readable *r) {
-  struct signals *s = container_of(r, struct signals, readable);
+static void on_ready(struct watch *w, unsigned events) {
+  (void)events;
+  struct signals *s = container_of(w, struct signals, watch);
   struct signalfd_siginfo info;
-  if (read(readable_fd(r), &info, sizeof info) == sizeof info) s->on_signal(s, (int)info.ssi_signo);
+  if (read(watch_fd(w), &info, sizeof info) == sizeof info) s->on_signal(s, (int)info.ssi_signo);
 }
 
 int signals_start(struct signals *s, struct loop *loop, const sigset_t *set) {
   int fd = signalfd(-1, set, SFD_NONBLOCK | SFD_CLOEXEC);
   if (fd < 0) return -1;
-  s->readable.on_readable = on_readable;
-  readable_start(&s->readable, loop, fd);
+  s->watch.on_ready = on_ready;
+  watch_start(&s->watch, loop, fd, WATCH_READ);
   return 0;
 }
 
 void signals_stop(struct signals *s) {
-  if (!s->readable.loop) return;
-  int fd = readable_fd(&s->readable);
-  readable_stop(&s->readable);
+  if (!s->watch.loop) return;
+  int fd = watch_fd(&s->watch);
+  watch_stop(&s->watch);
   close(fd);
 }

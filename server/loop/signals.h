@@ -2,10 +2,10 @@
 // Signals as something that a loop reads. They have to be blocked in every thread.
 #pragma once
 #include <signal.h>
-#include "loop/readable.h"
+#include "loop/watch.h"
 
 struct signals {
-  struct readable readable;
+  struct watch watch;
   void (*on_signal)(struct signals *s, int number);
 };
 

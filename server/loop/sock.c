@@ -181,7 +181,7 @@ static void open_spare(struct listener *l) { l->spare = open("/dev/null", O_RDON
 static void turn_away(struct listener *l) {
   for (int i = 0; i < ACCEPTS_PER_TURN && l->spare >= 0; i++) {
     close(l->spare);
-    int fd = accept_one(l->io.fd);
+    int fd = accept_one(watch_fd(&l->watch));
     if (fd >= 0) l->on_full(l, fd);
     open_spare(l);
     if (fd < 0) return;
@@ -189,14 +189,16 @@ static void turn_away(struct listener *l) {
 }
 
 static void rest(struct listener *l) {
-  ev_io_stop(l->loop->ev, &l->io);
-  loop_arm(l->loop, &l->pause, l->loop->now + PAUSE_SECONDS);
+  struct loop *loop = l->watch.loop;
+  watch_set(&l->watch, 0);
+  loop_arm(loop, &l->pause, loop->now + PAUSE_SECONDS);
 }
 
 // The kernel would report the same connection again and again, so the listener rests.
 static void pause_listener(struct listener *l) {
-  if (l->loop->now - l->logged_at >= LOG_EVERY) {
-    l->logged_at = l->loop->now;
+  double now = l->watch.loop->now;
+  if (now - l->logged_at >= LOG_EVERY) {
+    l->logged_at = now;
     log_message(LOG_WARN, "no descriptor for a new connection: raise `ulimit -n`");
   }
   turn_away(l);
@@ -206,15 +208,14 @@ static void pause_listener(struct listener *l) {
 static void on_pause_over(struct timer *t) {
   struct listener *l = container_of(t, struct listener, pause);
   if (l->spare < 0) open_spare(l);
-  ev_io_start(l->loop->ev, &l->io);
+  watch_set(&l->watch, WATCH_READ);
 }
 
-static void on_connection(struct ev_loop *ev, struct ev_io *w, int events) {
-  (void)ev;
-  struct listener *l = container_of(w, struct listener, io);
-  if (events & EV_ERROR) rest(l); // libev has stopped it, for lack of memory in the kernel
-  for (int i = 0; i < ACCEPTS_PER_TURN && ev_is_active(&l->io); i++) {
-    int fd = accept_one(w->fd);
+static void on_connection(struct watch *w, unsigned events) {
+  (void)events;
+  struct listener *l = container_of(w, struct listener, watch);
+  for (int i = 0; i < ACCEPTS_PER_TURN && w->events; i++) {
+    int fd = accept_one(watch_fd(w));
     if (fd >= 0) l->on_accept(l, fd);
     else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) pause_listener(l);
     else if (errno == EAGAIN) return;
@@ -223,25 +224,24 @@ static void on_connection(struct ev_loop *ev, struct ev_io *w, int events) {
 }
 
 void listener_start(struct listener *l, struct loop *loop, int fd) {
-  l->loop = loop;
+  l->watch.on_ready = on_connection;
   l->pause = (struct timer){.on_fire = on_pause_over};
   l->logged_at = -LOG_EVERY;
   open_spare(l);
-  ev_io_init(&l->io, on_connection, fd, EV_READ);
-  ev_io_start(loop->ev, &l->io);
+  watch_start(&l->watch, loop, fd, WATCH_READ);
 }
 
 void listener_empty(struct listener *l) {
   for (int i = 0; i < BACKLOG; i++) {
-    int fd = accept_one(l->io.fd);
+    int fd = accept_one(watch_fd(&l->watch));
     if (fd >= 0) l->on_accept(l, fd);
     else if (errno != ECONNABORTED && errno != EINTR && errno != EPROTO) return;
   }
 }
 
 void listener_stop(struct listener *l) {
-  loop_disarm(l->loop, &l->pause);
-  ev_io_stop(l->loop->ev, &l->io);
+  loop_disarm(l->watch.loop, &l->pause);
+  watch_stop(&l->watch);
   if (l->spare >= 0) close(l->spare);
   l->spare = -1;
 }

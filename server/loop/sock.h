@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Sockets: addresses, listening, accepting.
 #pragma once
-#include "loop/loop.h"
+#include "loop/watch.h"
 
 enum { SOCK_ERROR_MAX = 256, SOCK_NAME_MAX = 140, SOCK_PEER_MAX = 46 };
 
@@ -24,8 +24,7 @@ size_t sock_descriptors_max(void);
 void sock_set_send_timeout(int fd, double seconds);
 
 struct listener {
-  struct loop *loop;
-  struct ev_io io;
+  struct watch watch;
   struct timer pause;
   int spare;                                     // a descriptor to close when there is no other; -1: none
   double logged_at;                              // when it said last that there is none

@@ -2,6 +2,7 @@
 // Bytes over a socket of TCP or of the UNIX domain. Reading is wished nearly always, since only a read tells
 // that a client has left.
 #include <errno.h>
+#include <ev.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -11,22 +11,22 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/mem.h"
-#include "loop/readable.h"
+#include "loop/watch.h"
 
 enum { CLIENTS_MAX = 64, QUESTION_MAX = 32 };
 
 struct control_client {
   struct list link;
   struct control *control;
-  struct readable readable;
+  struct watch watch;
   char question[QUESTION_MAX];
   size_t len;
   unsigned waits_for; // a reload
 };
 
 static void free_client(struct control_client *k) {
-  int fd = readable_fd(&k->readable);
-  readable_stop(&k->readable);
+  int fd = watch_fd(&k->watch);
+  watch_stop(&k->watch);
   close(fd);
   list_remove(&k->link);
   k->control->client_count--;
@@ -38,7 +38,7 @@ static void answer(struct control_client *k, bool ok, const char *text, size_t l
   struct buf out = {0};
   buf_printf(&out, ok ? "ok\n" : "failed\n");
   buf_append(&out, text, len);
-  ssize_t n = send(readable_fd(&k->readable), out.bytes, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+  ssize_t n = send(watch_fd(&k->watch), out.bytes, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
   (void)n;
   buf_deinit(&out);
   free_client(k);
@@ -63,10 +63,11 @@ static void act(struct control_client *k) {
   else answer(k, false, "unknown command\n", 16);
 }
 
-static void on_readable(struct readable *r) {
-  struct control_client *k = container_of(r, struct control_client, readable);
+static void on_ready(struct watch *w, unsigned events) {
+  (void)events;
+  struct control_client *k = container_of(w, struct control_client, watch);
   size_t room = sizeof k->question - 1 - k->len;
-  ssize_t n = room ? read(readable_fd(r), k->question + k->len, room) : 0;
+  ssize_t n = room ? read(watch_fd(w), k->question + k->len, room) : 0;
   if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
   if (n <= 0 || k->waits_for) {
     free_client(k);
@@ -97,11 +98,11 @@ static void on_accept(struct listener *l, int fd) {
     return;
   }
   struct control_client *k = xcalloc(1, sizeof *k);
-  k->control = c, k->readable.on_readable = on_readable;
+  k->control = c, k->watch.on_ready = on_ready;
   list_init(&k->link);
   list_append(&c->clients, &k->link);
   c->client_count++;
-  readable_start(&k->readable, c->loop, fd);
+  watch_start(&k->watch, c->loop, fd, WATCH_READ);
 }
 
 void control_open(struct control *c, struct loop *loop, const struct control_ops *ops) {

@@ -20,8 +20,8 @@
 #include "process/listening.h"
 #include "process/reload.h"
 #include "process/report.h"
+#include "process/source_watch.h"
 #include "process/turns.h"
-#include "process/watch.h"
 #include "process/worker.h"
 
 static const double QUIT_SECONDS = 1; // after shutdown.grace, for <close> variables
@@ -45,7 +45,7 @@ struct server {
   struct builder *builder;
   struct reload reload;
   struct control control;
-  struct watch watch; // where the application is developed
+  struct source_watch watch; // where the application is developed
   struct turns turns;
   struct timer grace;
   double started_at;
@@ -85,14 +85,14 @@ static void begin_serving(struct server *s) {
 }
 
 // While something is loaded the files are looked at once more when that is over.
-static void on_saved(struct watch *w) {
+static void on_saved(struct source_watch *w) {
   struct server *s = container_of(w, struct server, watch);
   if (s->state == SERVER_SERVING && !reload_is_busy(&s->reload)) reload_begin(&s->reload);
 }
 
 static void on_loaded(struct reload *r, const char *error) {
   struct server *s = container_of(r, struct server, reload);
-  if (is_watched(s)) watch_update(&s->watch);
+  if (is_watched(s)) source_watch_update(&s->watch);
   if (error) report_error(error);
   if (s->state == SERVER_LOADING) {
     if (!r->generation) quit(s, EXIT_APP);
@@ -269,7 +269,7 @@ static bool init(struct server *s, const struct options *o, const sigset_t *set)
       (struct worker_owner){.inbox = &s->inbox, .on_started = on_worker_started, .on_ended = on_worker_ended};
   s->started_at = s->loop.now;
   if (!is_watched(s)) return ok;
-  watch_open(&s->watch, &s->loop, on_saved);
+  source_watch_open(&s->watch, &s->loop, on_saved);
   s->process.sources = &s->watch.sources;
   return ok;
 }
@@ -290,7 +290,7 @@ static void deinit(struct server *s) {
   tell_workers(s, worker_join);
   end_builder(s);
   tell_workers(s, worker_free);
-  if (is_watched(s)) watch_close(&s->watch);
+  if (is_watched(s)) source_watch_close(&s->watch);
   listening_close(&s->listening);
   signals_stop(&s->signals);
   inbox_deinit(&s->inbox);
