@@ -203,10 +203,6 @@ describe("app", function()
         app:get("/x/:b", function() end)
       ]]
       assert.matches(":5: GET /x/:b is defined already as /x/:a at .*:3", err)
-      assert.matches(":4: POST /y is defined already at .*:3", mistake [[
-        app:all("/y", function() end)
-        app:post("/y", function() end)
-      ]])
       assert.matches(":4: GET /y is defined already at .*:3", mistake [[
         app:all("/y", function() end)
         app:all("/y", function() end)

@@ -10,14 +10,13 @@ local sse = require "spate.sse"
 local Reply = reply.Reply
 local dev = core.dev and require "spate.dev" or nil
 local live = core.inject and require "spate.live" or nil
-local METHODS = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" } -- in the order of the router's bits
 
 local Abort = { __name = "abort" } -- what spate.abort raises
 Abort.__tostring = function(a) return ("abort %d: %s"):format(a.status, a.text or "") end
 
 local Failure = {} -- an error with its traceback, on its way from where it was raised
 
-local answer = { Abort = Abort, METHODS = METHODS }
+local answer = { Abort = Abort }
 
 local function concat(a, b)
   local all = table.move(a, 1, #a, 1, {})
@@ -187,11 +186,10 @@ end
 
 local compile
 
--- The handler of a mounted app's route inside the hooks of that app. What it raises is its on_error's, or else goes
--- on to the app around it.
-local function compile_mounted(root, route)
-  local hooks, handler = root.hooks, compile(root, route)
-  if hooks.on_error then return guard(hooks, handler, route.where) end
+-- What a mounted app answers, inside the hooks of that app. What it raises is its on_error's, or else goes on to the
+-- app around it.
+local function inside(hooks, handler, where)
+  if hooks.on_error then return guard(hooks, handler, where) end
   if not hooks.after[1] then return handler end
   return function(req) return run_after(hooks.after, req, handler(req)) end
 end
@@ -200,7 +198,7 @@ end
 function compile(root, route)
   local handler
   if route.mounted then
-    handler = compile_mounted(route.mounted, route.inner)
+    handler = inside(route.mounted.hooks, compile(route.mounted, route.inner), route.where)
   else
     local fn, source = route.handler, ("the handler of %s %s (%s)"):format(route.method, route.path, route.where)
     handler = function(req) return to_reply(fn(req), source) end
@@ -208,20 +206,24 @@ function compile(root, route)
   return behind(root.hooks.before, around(concat(chain(route.scope), route.middleware), handler))
 end
 
--- Asked when it is called: hooks may be set behind what uses it.
-function answer.not_found(root)
-  local list_routes = dev and dev.not_found(root.routes)
+-- The app's not_found, where it has one once it is asked: hooks may be set behind what uses it.
+local function not_found_or(root, otherwise)
   return function(req)
     local hook = root.hooks.not_found
     if hook then return to_reply(hook(req), describe("the not_found function", hook)) end
-    return list_routes and list_routes(req) or reply.error(404)
+    return otherwise(req)
   end
+end
+
+function answer.not_found(root)
+  local list_routes = dev and dev.not_found(root.routes)
+  return not_found_or(root, function(req) return list_routes and list_routes(req) or reply.error(404) end)
 end
 
 -- Where the path has other methods, which the bits of `allowed` are.
 local function other_method(allowed)
   local names = {}
-  for i, method in ipairs(METHODS) do
+  for i, method in ipairs(answer.methods) do
     if allowed & (1 << (i - 1)) ~= 0 or method == "OPTIONS" then names[#names + 1] = method end
   end
   local list = table.concat(names, ", ")
@@ -229,6 +231,27 @@ local function other_method(allowed)
     local r = req.method == "OPTIONS" and reply.status(204) or reply.error(405)
     return r:header("Allow", list)
   end
+end
+
+-- What answers a request without a route: the app's hooks and middleware, or those of the app that is mounted there
+-- inside them, around `last`, of which `own(root, last)` makes a mounted app's own. The first `depth` segments of the
+-- path are those of the mounts so far.
+local function compile_unrouted(root, last, own, depth)
+  local hooks, mounts, beneath = root.hooks, {}, "^" .. ("/[^/]*"):rep(depth) .. "(.*)$"
+  local function to_mount(mount)
+    local inner = mount.root
+    local handler = inside(inner.hooks, compile_unrouted(inner, own(inner, last), own, depth + mount.depth))
+    local all = chain(mount.scope)
+    return around(table.move(all, #root.scope.middleware + 1, #all, 1, {}), handler)
+  end
+  local function choose(req)
+    local path = root.mount_router and req.path:match(beneath)
+    local number = path and root.mount_router:find(path ~= "" and path or "/")
+    if not number then return last(req) end
+    mounts[number] = mounts[number] or to_mount(root.mounts[number])
+    return mounts[number](req)
+  end
+  return behind(hooks.before, around(root.scope.middleware, choose))
 end
 
 local STREAM_FIELDS = {
@@ -273,14 +296,18 @@ local function run_raw(req, answered)
 end
 
 -- The body of each request's task. `route` is a number of ours, 0 where no path matches, -1 where the path has other
--- methods, which `allowed` has as bits.
+-- methods, which `allowed` has as bits, -2 where no route has the method.
 function answer.answerer(root)
-  local hooks, middleware, handlers = root.hooks, root.scope.middleware, {}
+  local hooks, handlers = root.hooks, {}
+  answer.methods = root.router:methods()
   for id, route in ipairs(root.routes) do
     handlers[id] = route.is_own and route.handler or guard(hooks, compile(root, route), route.where)
   end
-  local function unrouted(handler) return guard(hooks, behind(hooks.before, around(middleware, handler))) end
-  handlers[0] = unrouted(answer.not_found(root))
+  local function unrouted(last, own)
+    return guard(hooks, compile_unrouted(root, last, own or function(_, same) return same end, 0))
+  end
+  handlers[0] = unrouted(answer.not_found(root), not_found_or)
+  handlers[-2] = unrouted(function() return reply.error(501) end)
   local refusing = {}
   return function(req, route, allowed)
     local handler = handlers[route] or refusing[allowed]

@@ -7,7 +7,14 @@ local json = require "spate.json"
 local sse = require "spate.sse"
 local static = require "spate.static"
 
-local METHODS = answer.METHODS
+local METHODS = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" } -- that have a function of their name
+local METHOD_NAME_MAX = 24
+local NO_METHODS = { -- that the server refuses by itself
+  CONNECT = "it asks for a tunnel, and this is no proxy", TRACE = "it would show a page what its browser keeps from it",
+}
+
+-- What wins where two routes have the same method and shape of path, whatever their order.
+local RANK = { method = 3, all = 2, static = 1 }
 
 local App = { __name = "app" }
 App.__index = App
@@ -23,7 +30,7 @@ end
 -- A new application.
 function app.new()
   local root = {
-    router = core.router(), routes = {}, mounted = {}, takers = {}, static_dirs = {},
+    router = core.router(), routes = {}, mounts = {}, takers = {}, static_dirs = {},
     hooks = { before = {}, after = {}, start = {}, stop = {} },
   }
   root.scope = new_scope(root, nil, "")
@@ -53,16 +60,22 @@ local function join(prefix, path)
   return path == "/" and prefix ~= "" and prefix or prefix .. path
 end
 
--- `all` leaves the methods alone that have a route already.
+local function refuse_second(route, other)
+  local as = other.path ~= route.path and " as " .. other.path or ""
+  core.raise(("%s %s is defined already%s at %s"):format(route.method, route.path, as, other.where))
+end
+
+-- Of two routes of one shape the more particular one stays, under the number of the first.
 local function add(root, route)
   local id = #root.routes + 1
-  local other = root.routes[root.router:add(route.method, route.path, id)]
-  if other and route.is_all and not other.is_all then return end
+  local known = root.router:add(route.method, route.path, id)
+  local other = root.routes[known]
   if other then
-    local as = other.path ~= route.path and " as " .. other.path or ""
-    core.raise(("%s %s is defined already%s at %s"):format(route.method, route.path, as, other.where))
+    if route.rank == other.rank then refuse_second(route, other) end
+    if route.rank < other.rank then return end
+    root.router:replace(route.method, route.path)
   end
-  root.routes[id] = route
+  root.routes[known or id] = route
   for _, take in ipairs(root.takers) do take(route) end
 end
 
@@ -75,7 +88,7 @@ local function register(self, methods, name, path, ...)
   local handler = table.remove(chain)
   for _, method in ipairs(methods) do
     add(self.root, {
-      method = method, path = join(self.prefix, path), where = core.where(), is_all = name == "all",
+      method = method, path = join(self.prefix, path), where = core.where(), rank = name == "all" and RANK.all or RANK.method,
       scope = self, middleware = chain, handler = handler,
     })
   end
@@ -92,7 +105,17 @@ end
 
 local ALL = { "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" } -- HEAD follows GET
 
--- Every method that has no route of its own at this path so far.
+-- Any method by its name, as HTTP has them: app:on("PROPFIND", "/files/*path", fn)
+function App:on(method, ...)
+  check_self(self, "on")
+  if type(method) ~= "string" or #method > METHOD_NAME_MAX or method == "" or method:find("[^%w!#$%%&'*+%-.^_`|~]") then
+    core.raise(('app:on: expected a method such as "PROPFIND", got %s'):format(type(method) == "string" and ("%q"):format(method) or type(method)))
+  end
+  if NO_METHODS[method] then core.raise(("app:on(%q): refused always: %s"):format(method, NO_METHODS[method])) end
+  return register(self, { method }, "on", ...)
+end
+
+-- Each of these methods that has no route of its own at this path.
 function App:all(...)
   check_self(self, "all")
   return register(self, ALL, "all", ...)
@@ -116,9 +139,8 @@ function App:static(prefix, dir, options)
   local base = join(self.prefix, prefix):gsub("/$", "")
   for _, path in ipairs { base, base .. "/", base .. "/*file" } do
     if path ~= "" then
-      add(root, { -- like app:all, it leaves alone what has a route already
-        method = "GET", path = path, where = core.where(), is_all = true, is_static = true,
-        scope = self, middleware = {}, handler = handler,
+      add(root, {
+        method = "GET", path = path, where = core.where(), rank = RANK.static, scope = self, middleware = {}, handler = handler,
       })
     end
   end
@@ -142,10 +164,20 @@ end
 
 local function holds(root, other)
   if root == other then return true end
-  for _, mounted in ipairs(root.mounted) do
-    if holds(mounted, other) then return true end
+  for _, mount in ipairs(root.mounts) do
+    if holds(mount.root, other) then return true end
   end
   return false
+end
+
+-- What is beneath the prefix and has no route is the mounted application's to answer; the first one's where there are two.
+local function add_mount(root, scope, base, other)
+  local _, depth = base:gsub("%b[]", ""):gsub("/", "") -- segments, each of which is one of a path
+  root.mounts[#root.mounts + 1] = { root = other, scope = scope, depth = depth }
+  root.mount_router = root.mount_router or core.router()
+  for _, path in ipairs { base, base .. "/", base .. "/*__beneath" } do
+    if path ~= "" then root.mount_router:add("GET", path, #root.mounts) end
+  end
 end
 
 -- Another application's routes below a prefix, those it gets later too, each behind its own hooks.
@@ -156,20 +188,20 @@ function App:mount(prefix, other)
   if other.parent then core.raise("app:mount: expected an app, got a group of one") end
   if holds(other.root, self.root) then core.raise("app:mount: the app would hold itself") end
   local below = join(self.prefix, prefix)
+  add_mount(self.root, self, (below:gsub("/$", "")), other.root)
   local function take_at(path, route)
     add(self.root, {
-      method = route.method, path = path, where = route.where, is_all = route.is_all,
+      method = route.method, path = path, where = route.where, rank = route.rank,
       scope = self, middleware = {}, mounted = other.root, inner = route,
     })
   end
   local function take(route)
     take_at(join(below, route.path), route)
-    local is_folder = route.path == "/" and route.is_static and below ~= "" and below ~= "/"
+    local is_folder = route.path == "/" and route.rank == RANK.static and below ~= "" and below ~= "/"
     if is_folder then take_at((below:gsub("/$", "")) .. "/", route) end
   end
   for _, route in ipairs(other.root.routes) do take(route) end
   table.insert(other.root.takers, take)
-  table.insert(self.root.mounted, other.root)
   return self
 end
 
@@ -224,7 +256,7 @@ local function all_roots(root, list)
   list = list or {}
   if list[root] then return list end
   list[root], list[#list + 1] = true, root
-  for _, mounted in ipairs(root.mounted) do all_roots(mounted, list) end
+  for _, mount in ipairs(root.mounts) do all_roots(mount.root, list) end
   return list
 end
 

@@ -8,7 +8,6 @@ local origin = require "spate.origin"
 local reply = require "spate.reply"
 
 local OPTIONS = { "origins", "methods", "headers", "expose", "credentials", "max_age", "private_network" }
-local METHODS = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE" }
 local HEADERS = { "Authorization", "Content-Type", "Last-Event-ID" }
 
 local cors = {}
@@ -39,7 +38,7 @@ local function settings_of(options)
   if options.max_age ~= nil then check.count(options.max_age, "spate.cors: max_age") end
   return {
     allows = matcher(options.origins, "spate.cors: origins"), is_any = options.origins == "*",
-    methods = list_of(options.methods or METHODS, "spate.cors: methods"),
+    methods = options.methods and list_of(options.methods, "spate.cors: methods"),
     headers = list_of(options.headers or HEADERS, "spate.cors: headers"),
     expose = options.expose and list_of(options.expose, "spate.cors: expose"),
     credentials = options.credentials, max_age = options.max_age, private_network = options.private_network,
@@ -62,9 +61,19 @@ local function add_fields(s, from, r)
   if s.expose then r:header("Access-Control-Expose-Headers", s.expose) end
 end
 
+-- All that the application has routes for, which are known once it answers. OPTIONS is what is being asked with.
+local function own_methods()
+  local names = {}
+  for _, name in ipairs(answer.methods) do
+    if name ~= "OPTIONS" then names[#names + 1] = name end
+  end
+  return table.concat(names, ", ")
+end
+
 local function preflight(s, from, req)
   local r = reply.status(204)
   if not from then return r end
+  s.methods = s.methods or own_methods()
   r:header("Access-Control-Allow-Methods", s.methods):header("Access-Control-Allow-Headers", s.headers)
   if s.max_age then r:header("Access-Control-Max-Age", s.max_age) end
   if s.private_network and req.headers["access-control-request-private-network"] == "true" then

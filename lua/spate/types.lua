@@ -178,7 +178,14 @@ function App:delete(path, ...) end
 ---@return spate.App
 function App:options(path, ...) end
 
----Every method that has no route of its own at this path so far.
+---Any method by its name: `app:on("PROPFIND", "/files/*path", fn)`
+---@param method string
+---@param path string
+---@param ... spate.middleware|spate.handler
+---@return spate.App
+function App:on(method, path, ...) end
+
+---GET, POST, PUT, PATCH, DELETE and OPTIONS, as far as they have no route of their own at this path.
 ---@param path string
 ---@param ... spate.middleware|spate.handler
 ---@return spate.App

@@ -6,13 +6,12 @@
 // version or a Host is served is decided behind the parser.
 #include "http/guard.h"
 #include "base/util.h"
+#include "http/request.h"
 
 enum {
   NAME = 1,   // tchar of RFC 9110 5.6.2
   VALUE = 2,  // field-vchar, blank, tab, obs-text
   TARGET = 4, // visible ASCII without '#'
-  METHOD = 8, // every registered method; garbage in lower case is refused at its first byte
-  METHOD_LEN_MAX = 24,
   LEAD_MAX = 2
 };
 
@@ -26,15 +25,15 @@ static const unsigned char classes[256] = {
     ['(' ... ')'] = VALUE | TARGET,
     ['*' ... '+'] = NAME | VALUE | TARGET,
     [','] = VALUE | TARGET,
-    ['-'] = NAME | VALUE | TARGET | METHOD,
+    ['-'] = NAME | VALUE | TARGET,
     ['.'] = NAME | VALUE | TARGET,
     ['/'] = VALUE | TARGET,
-    ['0' ... '9'] = NAME | VALUE | TARGET | METHOD,
+    ['0' ... '9'] = NAME | VALUE | TARGET,
     [':' ... '@'] = VALUE | TARGET,
-    ['A' ... 'Z'] = NAME | VALUE | TARGET | METHOD,
+    ['A' ... 'Z'] = NAME | VALUE | TARGET,
     ['[' ... ']'] = VALUE | TARGET,
     ['^'] = NAME | VALUE | TARGET,
-    ['_'] = NAME | VALUE | TARGET | METHOD,
+    ['_'] = NAME | VALUE | TARGET,
     ['`' ... 'z'] = NAME | VALUE | TARGET,
     ['{'] = VALUE | TARGET,
     ['|'] = NAME | VALUE | TARGET,
@@ -69,8 +68,8 @@ static struct refusal step_lead(struct guard *g, unsigned char byte) {
 static struct refusal step_method(struct guard *g, unsigned char byte) {
   g->state = GUARD_METHOD;
   if (byte == ' ' && g->run) return enter(g, GUARD_TARGET);
-  if (!is(byte, METHOD)) return REFUSED(400, "bad method");
-  return ++g->run > METHOD_LEN_MAX ? REFUSED(501, "unknown method") : ACCEPTED;
+  if (!is(byte, NAME)) return REFUSED(400, "bad method");
+  return ++g->run > METHOD_NAME_MAX ? REFUSED(501, "unknown method") : ACCEPTED;
 }
 
 static struct refusal step_target(struct guard *g, unsigned char byte, const struct proto_limits *limits) {

@@ -101,7 +101,9 @@ static struct refusal run_parser(struct request *r, size_t head_len, size_t fiel
   llhttp_t parser;
   llhttp_init(&parser, HTTP_REQUEST, &settings);
   parser.data = &collector;
-  llhttp_errno_t error = llhttp_execute(&parser, r->bytes, head_len);
+  size_t at = r->method_name.len + 1;
+  llhttp_execute(&parser, "POST ", 5); // for any method: it knows a few, and changes its manner with some
+  llhttp_errno_t error = llhttp_execute(&parser, r->bytes + at, head_len - at);
   if (error == HPE_INVALID_TRANSFER_ENCODING && !has_length(r))
     return REFUSED(501, "unknown transfer coding");
   if (error != HPE_PAUSED || !collector.complete) return REFUSED(400, "bad request");
@@ -120,28 +122,27 @@ static void normalise(struct request *r) {
 }
 
 // What the request line says of the version and the method; the guard has seen to its shape.
-static struct refusal judge_line(struct span head, enum method *method, int *minor) {
-  struct span name = span_split(&head, ' ');
+static struct refusal judge_line(struct span head, struct span *method, int *minor) {
+  *method = span_split(&head, ' ');
   span_split(&head, ' ');
   const char *version = head.bytes; // "HTTP/d.d"
   if (version[5] != '1') return REFUSED(505, "unknown HTTP version");
-  int known = method_of(name);
-  if (known < 0 && (span_equal(name, SPAN("CONNECT")) || span_equal(name, SPAN("TRACE"))))
+  if (span_equal(*method, SPAN("CONNECT")) || span_equal(*method, SPAN("TRACE")))
     return REFUSED(405, "method not allowed");
-  if (known < 0) return REFUSED(501, "unknown method");
-  *method = (enum method)known;
   *minor = MIN(version[7] - '0', 1);
   return ACCEPTED;
 }
 
 struct refusal head_parse(struct span head, size_t field_count, struct request **out) {
-  enum method method = METHOD_GET;
+  struct span method = {0};
   int minor = 0;
   *out = NULL;
   struct refusal refusal = judge_line(head, &method, &minor);
   if (refusal.status) return refusal;
   struct request *r = request_new(head, field_count);
-  r->method = method, r->minor = minor;
+  int known = method_of(method);
+  r->method = known < 0 ? METHOD_OTHER : (enum method)known, r->minor = minor;
+  r->method_name = (struct span){r->bytes, method.len};
   adapt(r->bytes, head.len, minor);
   refusal = run_parser(r, head.len, field_count);
   if (!refusal.status) {

@@ -13,8 +13,11 @@ enum method {
   METHOD_PATCH,
   METHOD_DELETE,
   METHOD_OPTIONS,
-  METHOD_COUNT
+  METHOD_COUNT,
+  METHOD_OTHER = METHOD_COUNT // any other token; which of them are served, routes say
 };
+
+enum { METHOD_NAME_MAX = 24 };
 
 enum body_kind { BODY_NONE, BODY_LENGTH, BODY_CHUNKED };
 
@@ -25,8 +28,9 @@ struct field {
 struct request {
   unsigned borrowers; // that keep it beside its owner
   enum method method;
-  int minor;       // HTTP/1.minor
-  bool keep_alive; // the client's wish by version and Connection (RFC 9112 9.3)
+  struct span method_name; // as it came
+  int minor;               // HTTP/1.minor
+  bool keep_alive;         // the client's wish by version and Connection (RFC 9112 9.3)
   bool expect_continue;
   bool from_proxy; // whose word about the client is believed
   enum body_kind body;
@@ -40,7 +44,7 @@ struct request {
   char bytes[];         // the head; the fields' array lies behind it
 };
 
-// "GET" and so on, static.
+// "GET" and so on of one that is known, static.
 struct span method_name(enum method method);
 
 // The method of a name such as "GET"; -1 where it is none of ours.

@@ -32,17 +32,21 @@ struct node {
   struct set_edge *sets;         // in the order of adding
   size_t literal_count, set_count;
   struct node *any, *rest; // below :name and *rest
-  unsigned allowed;        // a bit for each method that is answered here
-  struct route *routes[METHOD_COUNT];
+  unsigned methods;        // a bit for each method that has a route here
+  struct route **routes;   // theirs, in the order of the bits
 };
 
 struct router {
   struct node root;
   size_t count;
+  int method_count;                                     // those of enum method among them
+  struct span names[ROUTER_METHODS_MAX - METHOD_COUNT]; // of the others, owned
 };
 
 struct router *router_new(void) {
-  return xcalloc(1, sizeof(struct router));
+  struct router *r = xcalloc(1, sizeof *r);
+  r->method_count = METHOD_COUNT;
+  return r;
 }
 
 static void route_free(struct route *route) {
@@ -63,7 +67,8 @@ static void node_deinit(struct node *n) {
     free((char *)n->literals[i].text.bytes);
   }
   for (size_t i = 0; i < n->set_count; i++) node_free(n->sets[i].node);
-  for (size_t i = 0; i < METHOD_COUNT; i++) route_free(n->routes[i]);
+  for (int i = 0; i < __builtin_popcount(n->methods); i++) route_free(n->routes[i]);
+  free(n->routes);
   node_free(n->any);
   node_free(n->rest);
   free(n->literals);
@@ -72,7 +77,44 @@ static void node_deinit(struct node *n) {
 
 void router_free(struct router *r) {
   if (r) node_deinit(&r->root);
+  for (int i = METHOD_COUNT; r && i < r->method_count; i++) free((char *)r->names[i - METHOD_COUNT].bytes);
   free(r);
+}
+
+struct span router_method_name(const struct router *r, int method) {
+  if (method < METHOD_COUNT) return method_name((enum method)method);
+  return method < r->method_count ? r->names[method - METHOD_COUNT] : (struct span){0};
+}
+
+int router_method(const struct router *r, struct span name) {
+  for (int i = 0; i < r->method_count; i++)
+    if (span_equal(router_method_name(r, i), name)) return i;
+  return -1;
+}
+
+int router_method_make(struct router *r, struct span name) {
+  int known = router_method(r, name);
+  if (known >= 0 || r->method_count == ROUTER_METHODS_MAX) return known;
+  r->names[r->method_count - METHOD_COUNT] = (struct span){xmemdup(name.bytes, name.len), name.len};
+  return r->method_count++;
+}
+
+// Where the route of a method is in the node, or belongs.
+static struct route **route_place(const struct node *n, int method) {
+  return n->routes + __builtin_popcount(n->methods & ((1u << method) - 1));
+}
+
+static struct route *route_at(const struct node *n, int method) {
+  return n->methods & 1u << method ? *route_place(n, method) : NULL;
+}
+
+static void route_put(struct node *n, int method, struct route *route) {
+  size_t count = (size_t)__builtin_popcount(n->methods);
+  n->routes = xrealloc(n->routes, (count + 1) * sizeof *n->routes);
+  struct route **place = route_place(n, method);
+  memmove(place + 1, place, (count - (size_t)(place - n->routes)) * sizeof *place);
+  *place = route;
+  n->methods |= 1u << method;
 }
 
 static int literal_compare(struct span a, struct span b) {
@@ -144,37 +186,50 @@ static struct route *route_new(const struct route_pattern *p, int number) {
   return route;
 }
 
-int router_add(struct router *r, enum method method, struct span pattern, int route, int *other,
+// The node where the pattern ends.
+static struct node *node_make(struct router *r, const struct route_pattern *p) {
+  struct node *n = &r->root;
+  for (size_t i = 0; i < p->count; i++) n = segment_make(n, &p->segments[i]);
+  return n;
+}
+
+int router_add(struct router *r, int method, struct span pattern, int route, int *other,
                char error[ROUTER_ERROR_MAX]) {
   struct route_pattern p;
   if (route_pattern_read(&p, pattern, error) < 0) return -1;
-  struct node *n = &r->root;
-  for (size_t i = 0; i < p.count; i++) n = segment_make(n, &p.segments[i]);
-  if (n->routes[method]) {
-    *other = n->routes[method]->number;
-    return 1;
-  }
-  n->routes[method] = route_new(&p, route);
-  n->allowed |= 1u << method;
-  if (method == METHOD_GET) n->allowed |= 1u << METHOD_HEAD;
+  struct node *n = node_make(r, &p);
+  const struct route *known = route_at(n, method);
+  if (known) return *other = known->number, 1;
+  route_put(n, method, route_new(&p, route));
   r->count++;
   return 0;
+}
+
+void router_replace(struct router *r, int method, struct span pattern) {
+  struct route_pattern p;
+  char error[ROUTER_ERROR_MAX];
+  if (route_pattern_read(&p, pattern, error) < 0) return;
+  struct node *n = node_make(r, &p);
+  struct route *known = route_at(n, method);
+  if (!known) return;
+  *route_place(n, method) = route_new(&p, known->number);
+  route_free(known);
 }
 
 size_t router_count(const struct router *r) { return r->count; }
 
 struct walk {
   const struct route_path *path;
-  enum method method;
+  int method; // -1: one that no route has
   struct route_match *match;
 };
 
 // What the node has for the method. Where it has nothing it leaves its methods in the match, and the walk
 // goes on: a less particular pattern may have the method.
 static const struct route *node_route(const struct node *n, struct walk *w) {
-  const struct route *route = n->routes[w->method];
-  if (!route && w->method == METHOD_HEAD) route = n->routes[METHOD_GET];
-  if (!route) w->match->allowed |= n->allowed;
+  const struct route *route = w->method < 0 ? NULL : route_at(n, w->method);
+  if (!route && w->method == METHOD_HEAD) route = route_at(n, METHOD_GET);
+  if (!route) w->match->allowed |= n->methods | (n->methods & 1u << METHOD_GET ? 1u << METHOD_HEAD : 0);
   return route;
 }
 
@@ -213,7 +268,7 @@ static const struct route *walk_node(struct walk *w, const struct node *n, size_
   return found;
 }
 
-enum route_status router_match(const struct router *r, enum method method, struct span path, char *scratch,
+enum route_status router_match(const struct router *r, int method, struct span path, char *scratch,
                                struct route_match *match) {
   match->route = -1, match->allowed = 0, match->param_count = 0;
   if (!path.len || path.bytes[0] != '/') return ROUTE_NO_PATH;

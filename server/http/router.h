@@ -6,13 +6,13 @@
 #include "base/span.h"
 #include "http/request.h"
 
-enum { ROUTE_PARAMS_MAX = 16, ROUTER_ERROR_MAX = 256 };
+enum { ROUTE_PARAMS_MAX = 16, ROUTER_ERROR_MAX = 256, ROUTER_METHODS_MAX = 32 };
 
 struct router;
 
 struct route_match {
   int route;        // the number given to router_add; -1: none
-  unsigned allowed; // where none: a bit (1 << method) for each method that the path has
+  unsigned allowed; // where none: a bit (1u << method) for each method that the path has
   size_t param_count;
   struct span names[ROUTE_PARAMS_MAX];  // point into the router
   struct span values[ROUTE_PARAMS_MAX]; // decoded, point into the caller's scratch
@@ -24,11 +24,22 @@ enum route_status { ROUTE_FOUND, ROUTE_NO_PATH, ROUTE_NO_METHOD, ROUTE_BAD_PATH 
 struct router *router_new(void);
 void router_free(struct router *r);
 
+// The number of a method: that of enum method, or one of this router's own behind them. -1 where it has no
+// such method; router_method_make makes it one, unless there are ROUTER_METHODS_MAX.
+int router_method(const struct router *r, struct span name);
+int router_method_make(struct router *r, struct span name);
+
+// The name of a method by its number; bytes == NULL behind the last. Borrowed.
+struct span router_method_name(const struct router *r, int method);
+
 // Adds "/rooms/:room", "/u/:id[%d]" (one or more characters of the Lua set) or "/files/*path" (the rest, at
 // least one byte). Returns 0; -1 with a reason for a bad pattern in `error`; 1 where the same method has a
 // route of the same shape already: its number goes to *other.
-int router_add(struct router *r, enum method method, struct span pattern, int route, int *other,
+int router_add(struct router *r, int method, struct span pattern, int route, int *other,
                char error[ROUTER_ERROR_MAX]);
+
+// Puts a route in the place of the one with the same method and shape, with the number of that one.
+void router_replace(struct router *r, int method, struct span pattern);
 
 // How many routes it has.
 size_t router_count(const struct router *r);
@@ -36,5 +47,5 @@ size_t router_count(const struct router *r);
 // Matches a raw path: literal before :name[set] before :name before *rest, with backtracking. HEAD falls back
 // to GET. Segments are split at '/', then decoded into `scratch` (path.len bytes). ROUTE_BAD_PATH: a bad
 // escape, a control character or invalid UTF-8 once decoded, a "." or ".." segment.
-enum route_status router_match(const struct router *r, enum method method, struct span path, char *scratch,
+enum route_status router_match(const struct router *r, int method, struct span path, char *scratch,
                                struct route_match *match);

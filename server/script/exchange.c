@@ -18,7 +18,8 @@
 #include "serve/form.h"
 
 enum { ERROR_EVENT_MAX = 4096 };
-enum { ROUTE_NOT_FOUND = 0, ROUTE_OTHER_METHOD = -1 }; // beside the application's own, which count from 1
+// Beside the application's own, which count from 1. The last is never told to the library.
+enum { ROUTE_NOT_FOUND = 0, ROUTE_OTHER_METHOD = -1, ROUTE_NO_SUCH_METHOD = -2, ROUTE_ANSWERED = -3 };
 
 static void wake_waiters(struct exchange *ex) {
   for (struct list *node; (node = list_shift(&ex->waiters));)
@@ -215,17 +216,20 @@ static bool has_too_many_pairs(const struct vm *vm, struct span query) {
   return pairs > vm->settings->limits.query_pairs;
 }
 
-// The route's number for the library; -2 where the request has been answered already.
+// The route's number for the library.
 static int route_of(struct vm *vm, struct stream *s, struct route_match *match) {
   const struct request *r = s->request;
   char scratch[r->path.len + 1];
-  if (has_too_many_pairs(vm, r->query)) return error_reply(s, 400, "too many query parameters"), -2;
+  if (has_too_many_pairs(vm, r->query))
+    return error_reply(s, 400, "too many query parameters"), ROUTE_ANSWERED;
   if (r->path.len == 1 && r->path.bytes[0] == '*') return match->allowed = ~0u, ROUTE_OTHER_METHOD;
-  switch (router_match(vm->router, r->method, r->path, scratch, match)) {
+  int method = router_method(vm->router, r->method_name);
+  if (method < 0) return ROUTE_NO_SUCH_METHOD;
+  switch (router_match(vm->router, method, r->path, scratch, match)) {
   case ROUTE_FOUND: return match->route;
   case ROUTE_NO_METHOD: return ROUTE_OTHER_METHOD;
   case ROUTE_NO_PATH: return ROUTE_NOT_FOUND;
-  default: return error_reply(s, 400, "malformed path"), -2;
+  default: return error_reply(s, 400, "malformed path"), ROUTE_ANSWERED;
   }
 }
 
@@ -233,7 +237,7 @@ void exchange_begin(struct vm *vm, struct stream *s) {
   struct route_match match = {0};
   s->generation = vm->generation;
   int route = route_of(vm, s, &match);
-  if (route == -2) return;
+  if (route == ROUTE_ANSWERED) return;
   struct exchange *ex = xmalloc(sizeof *ex);
   *ex =
       (struct exchange){.stream = s, .vm = vm, .anchor = LUA_NOREF, .route = route, .allowed = match.allowed};

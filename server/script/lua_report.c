@@ -90,7 +90,7 @@ int report_loading(lua_State *L) {
 
 // Pushes "GET /path".
 static struct span push_request(lua_State *L, const struct request *r) {
-  struct span text, method = method_name(r->method);
+  struct span text, method = r->method_name;
   lua_pushlstring(L, method.bytes, method.len);
   lua_pushliteral(L, " ");
   lua_pushlstring(L, r->path.bytes, r->path.len);

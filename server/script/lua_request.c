@@ -73,7 +73,7 @@ static int request_newindex(lua_State *L) {
 static int request_tostring(lua_State *L) {
   struct exchange *ex = exchange_check(L, 1);
   if (!ex || !ex->request) return lua_pushliteral(L, "request (closed)"), 1;
-  push_span(L, method_name(ex->request->method));
+  push_span(L, ex->request->method_name);
   lua_pushliteral(L, " ");
   luaL_Buffer b;
   struct span target = ex->request->target;

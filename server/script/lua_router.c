@@ -17,20 +17,58 @@ int lua_router_new(lua_State *L) {
   return 1;
 }
 
+static struct span check_span(lua_State *L, int index) {
+  struct span s;
+  s.bytes = luaL_checklstring(L, index, &s.len);
+  return s;
+}
+
+// router:add(method, path, number): nothing, or the number of the route that there is already.
 static int add_route(lua_State *L) {
   struct router *r = check_router(L);
-  struct span name, pattern;
+  struct span name = check_span(L, 2), pattern;
   char error[ROUTER_ERROR_MAX];
   int other;
-  name.bytes = luaL_checklstring(L, 2, &name.len);
   if (lua_type(L, 3) != LUA_TSTRING) return raise_type(L, 3, "route", "a path as a string");
   pattern.bytes = lua_tolstring(L, 3, &pattern.len);
-  int method = method_of(name);
-  if (method < 0) return raise_error(L, "unknown method '%s'", name.bytes);
-  int result = router_add(r, (enum method)method, pattern, (int)luaL_checkinteger(L, 4), &other, error);
+  int method = router_method_make(r, name);
+  if (method < 0)
+    return raise_error(L, "app:on(\"%s\"): more than %d methods beside the usual ones", name.bytes,
+                       ROUTER_METHODS_MAX - METHOD_COUNT);
+  int result = router_add(r, method, pattern, (int)luaL_checkinteger(L, 4), &other, error);
   if (result < 0) return raise_error(L, "%s", error);
   if (!result) return 0;
   lua_pushinteger(L, other);
+  return 1;
+}
+
+// router:replace(method, path): the route of this shape gets the names of this path, and keeps its number.
+static int replace_route(lua_State *L) {
+  struct router *r = check_router(L);
+  router_replace(r, router_method(r, check_span(L, 2)), check_span(L, 3));
+  return 0;
+}
+
+// router:methods(): their names, in the order of the bits that answers are told.
+static int list_methods(lua_State *L) {
+  const struct router *r = check_router(L);
+  struct span name;
+  lua_newtable(L);
+  for (int i = 0; (name = router_method_name(r, i)).bytes; i++) {
+    lua_pushlstring(L, name.bytes, name.len);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+// router:find(path): the number of the GET route of a path as it came, or nothing.
+static int find_route(lua_State *L) {
+  struct route_match match;
+  const struct router *r = check_router(L);
+  struct span path = check_span(L, 2);
+  char *scratch = lua_newuserdatauv(L, path.len + 1, 0);
+  if (router_match(r, METHOD_GET, path, scratch, &match) != ROUTE_FOUND) return 0;
+  lua_pushinteger(L, match.route);
   return 1;
 }
 
@@ -55,6 +93,10 @@ static int collect(lua_State *L) {
 }
 
 void router_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"add", add_route}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"add", add_route},
+                                     {"replace", replace_route},
+                                     {"methods", list_methods},
+                                     {"find", find_route},
+                                     {NULL, NULL}};
   class_new(L, META, methods, collect);
 }

@@ -19,7 +19,8 @@ static void push_params(lua_State *L, struct exchange *ex) {
   struct route_match match = {0};
   char *scratch = lua_newuserdatauv(L, r->path.len + 1, 0);
   lua_newtable(L);
-  if (router_match(ex->vm->router, r->method, r->path, scratch, &match) == ROUTE_FOUND)
+  if (router_match(ex->vm->router, router_method(ex->vm->router, r->method_name), r->path, scratch, &match) ==
+      ROUTE_FOUND)
     for (size_t i = 0; i < match.param_count; i++) {
       push_span(L, match.names[i]);
       push_span(L, match.values[i]);
@@ -108,7 +109,7 @@ static void push_headers(lua_State *L, struct exchange *ex) {
   luaL_setmetatable(L, "spate.headers");
 }
 
-static void push_method(lua_State *L, struct exchange *ex) { push_span(L, method_name(ex->request->method)); }
+static void push_method(lua_State *L, struct exchange *ex) { push_span(L, ex->request->method_name); }
 static void push_path(lua_State *L, struct exchange *ex) { push_span(L, ex->request->path); }
 static void push_host(lua_State *L, struct exchange *ex) { push_span(L, forwarded_host(ex->request)); }
 

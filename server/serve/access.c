@@ -37,7 +37,7 @@ static struct span redacted_target(const struct stream *s) {
 
 static void add_request(struct log_line *l, const struct stream *s) {
   struct span target = redacted_target(s);
-  log_field(l, SPAN("method"), method_name(s->request->method));
+  log_field(l, SPAN("method"), s->request->method_name);
   log_field(l, SPAN("target"), target);
   log_number(l, SPAN("status"), s->status);
   free((void *)(uintptr_t)target.bytes);

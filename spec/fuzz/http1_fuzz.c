@@ -38,7 +38,7 @@ static void check_field(const struct request *r, const struct field *f) {
 }
 
 static void check_request(const struct request *r) {
-  CHECK(r->method >= 0 && r->method < METHOD_COUNT && r->minor >= 0 && r->minor <= 1);
+  CHECK(r->method >= 0 && r->method <= METHOD_OTHER && r->method_name.len && r->minor >= 0 && r->minor <= 1);
   CHECK(r->path.len && (r->path.bytes[0] == '/' || (r->method == METHOD_OPTIONS && r->path.bytes[0] == '*')));
   CHECK(r->host.len || r->minor == 0);
   CHECK(is_within(r, r->target));
@@ -51,7 +51,7 @@ static void on_request(struct proto *p, struct request *r) {
   current->request = r;
   buf_printf(&current->text, "request 1.%d %d %d %d %ju ", r->minor, r->keep_alive, r->expect_continue,
              r->body, (uintmax_t)r->content_length);
-  note("method", method_name(r->method));
+  note("method", r->method_name);
   note("target", r->target);
   note("path", r->path);
   note("query", r->query);

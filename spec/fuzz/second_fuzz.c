@@ -103,14 +103,14 @@ static void compare_adapted(struct span bytes) {
   settings.on_message_complete = on_complete;
   llhttp_init(&p, HTTP_REQUEST, &settings);
   llhttp_errno_t code = llhttp_execute(&p, bytes.bytes, bytes.len);
-  if (is_about_extension(&p, bytes)) {
+  if (request->method == METHOD_OTHER || is_about_extension(&p, bytes)) { // it knows other methods
     forget(&theirs);
     return;
   }
   REQUIRE(theirs.ended && code == HPE_PAUSED);
   REQUIRE(llhttp_get_error_pos(&p) == bytes.bytes + bytes.len);
   const char *method = llhttp_method_name((llhttp_method_t)p.method);
-  REQUIRE(span_equal(method_name(request->method), span_of(method)));
+  REQUIRE(span_equal(request->method_name, span_of(method)));
   REQUIRE(p.http_major == 1 && p.http_minor == request->minor);
   REQUIRE(span_equal(request->target, buf_span(&theirs.target)));
   REQUIRE(request->field_count == theirs.field_count);

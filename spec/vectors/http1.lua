@@ -93,7 +93,7 @@ add("close among empty tokens", get "Connection: ,,\tclose\t,\r\n", 200, CLOSE)
 add("close on a second line", get "Connection: keep-alive\r\nConnection: Close\r\n", 200, CLOSE)
 add("no close within another token", get "Connection: closed, x-close\r\n", 200, OPEN)
 add("close, then more bytes", get "Connection: close\r\n" .. "garbage", 200, CLOSE)
-add("good request, then garbage", post "" .. "abcdef", 200, { next = 400, close = true })
+add("good request, then garbage", post "" .. "\0\1abcdef", 200, { next = 400, close = true })
 add("upgrade to websocket is ignored", get "Connection: Upgrade\r\nUpgrade: websocket\r\n" .. get(), 200,
   { next = 200 })
 add("upgrade to h2c is ignored", get "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n" .. get(), 200,
@@ -217,19 +217,22 @@ add("odd query pairs", line "GET /?=x&&&a&a[b]=+&%zz&?=?# HTTP/1.1", 400)
 add("odd query pairs without a fragment", line "GET /?=x&&&a&a[b]=+&%zz&?=? HTTP/1.1", 200, OPEN)
 add("target above the limit", line("GET /?" .. ("x"):rep((8 << 10) - 1) .. " HTTP/1.1"), 414)
 add("1 MiB of target", line("GET /" .. ("x"):rep(1 << 20) .. " HTTP/1.1"), 414)
-for _, method in ipairs { "get", "Get", "gET" } do
-  add("method " .. method, line(method .. " / HTTP/1.1"), 400)
+for _, method in ipairs { "get", "Get", "gET", "!#$%&'*+-.^_`|~" } do
+  add("method " .. method, line(method .. " / HTTP/1.1"), 501, OPEN) -- tokens, and their case counts
+end
+for _, method in ipairs { "G(T", "G\tT", "G\xe9T", "G:T", "\x16\x03\x01" } do
+  add(("method %q"):format(method), line(method .. " / HTTP/1.1"), 400)
 end
 for _, method in ipairs { "FOO", "GETX", "GE", "PURGE", "M-SEARCH", "PROPFIND", "SOURCE", "DESCRIBE",
   "LINK", "QUERY", "PRI",
   ("X"):rep(24), ("X"):rep(25), ("X"):rep(1 << 20) } do
-  add("method " .. method:sub(1, 26), line(method .. " / HTTP/1.1"), 501)
+  add("method " .. method:sub(1, 26), line(method .. " / HTTP/1.1"), 501, #method <= 24 and OPEN or nil)
 end
 add("preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505)
 add("icecast", line "SOURCE /x ICE/1.0", 400)
 add("icecast get", line "GET / ICE/1.0", 400)
 add("rtsp", line "DESCRIBE rtsp://a/ RTSP/1.0", 400)
-add("rtsp setup over http", line "SETUP / HTTP/1.1", 501)
+add("rtsp setup over http", line "SETUP / HTTP/1.1", 501, OPEN)
 add("0.9", "GET /\r\n", 400)
 add("0.9 with a blank", "GET / \r\n", 400)
 for _, version in ipairs { "HTTP/0.9", "HTTP/2.0", "HTTP/2.1", "HTTP/3.0", "HTTP/9.9", "HTTP/0.0" } do
