@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Applications: what scripts register while they are loaded. Routes, groups, middleware, hooks, other apps.
 local answer = require "spate.answer"
+local check = require "spate.check"
 local channel_routes = require "spate.channel_routes"
 local core = require "spate.core"
 local json = require "spate.json"
@@ -9,6 +10,7 @@ local static = require "spate.static"
 
 local METHODS = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" } -- that have a function of their name
 local METHOD_NAME_MAX = 24
+local JSON_OPTIONS = { "null" }
 local NO_METHODS = { -- that the server refuses by itself
   CONNECT = "it asks for a tunnel, and this is no proxy", TRACE = "it would show a page what its browser keeps from it",
 }
@@ -289,11 +291,15 @@ end
 
 require "spate.form"
 
--- req:json(): the body as JSON, or nil and what is wrong with it.
-function core.request_methods.json(req)
+-- req:json(): the body as JSON, or nil and what is wrong with it. Options: those of json.decode.
+function core.request_methods.json(req, options)
+  if options ~= nil then
+    check.options(options, "req:json", JSON_OPTIONS)
+    if options.null ~= nil and options.null ~= json.null then core.raise("req:json: null: expected json.null, got " .. type(options.null)) end
+  end
   local body, err = core.request_methods.body(req)
   if not body then return nil, err end
-  return json.decode(body)
+  return json.decode(body, options)
 end
 
 local function quality(range)

@@ -292,9 +292,10 @@ local Request = {}
 function Request:body(max) end
 
 ---The body as JSON; nil and what is wrong with it.
+---@param options? spate.JsonOptions
 ---@return any value
 ---@return string? err
-function Request:json() end
+function Request:json(options) end
 
 ---The pieces of the body as they come; above max bytes the request is answered with 413.
 ---@param max? number limits.body unless given; math.huge: no limit
@@ -500,10 +501,14 @@ local json = {}
 ---@return string
 function json.encode(value) end
 
+---@class spate.JsonOptions
+---@field null? any `json.null`: members that are null are kept as this; else they are left out
+
 ---@param text string
+---@param options? spate.JsonOptions
 ---@return any value
 ---@return string? err
-function json.decode(text) end
+function json.decode(text, options) end
 
 ---@param list? table
 ---@return table

@@ -12,8 +12,11 @@
 #include <stdbool.h>
 #include <string.h>
 #include "base/buf.h"
+#include "base/nearest.h"
+#include "base/util.h"
 #include "script/class.h"
 #include "script/json_encode.h"
+#include "script/vm.h"
 
 static const char DOCUMENT[] = "spate.json.document";
 
@@ -64,13 +67,19 @@ static json_t **push_slot(lua_State *L) {
   return slot;
 }
 
-static bool push_value(lua_State *L, json_t *value, size_t depth_left);
+// How a document becomes values.
+struct reading {
+  size_t depth_left;
+  bool keeps_null; // of members; else they are left out
+};
 
-static bool push_array(lua_State *L, json_t *array, size_t depth_left) {
+static bool push_value(lua_State *L, json_t *value, struct reading how);
+
+static bool push_array(lua_State *L, json_t *array, struct reading how) {
   size_t len = json_array_size(array);
   lua_createtable(L, (int)MIN(len, INT_MAX), 0);
   for (size_t i = 0; i < len; i++) {
-    if (!push_value(L, json_array_get(array, i), depth_left)) return false;
+    if (!push_value(L, json_array_get(array, i), how)) return false;
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   lua_pushvalue(L, lua_upvalueindex(DECODE_ARRAY));
@@ -78,13 +87,13 @@ static bool push_array(lua_State *L, json_t *array, size_t depth_left) {
   return true;
 }
 
-static bool push_object(lua_State *L, json_t *object, size_t depth_left) {
+static bool push_object(lua_State *L, json_t *object, struct reading how) {
   lua_createtable(L, 0, (int)MIN(json_object_size(object), INT_MAX));
   for (void *it = json_object_iter(object); it; it = json_object_iter_next(object, it)) {
     json_t *value = json_object_iter_value(it);
-    if (json_is_null(value)) continue;
+    if (json_is_null(value) && !how.keeps_null) continue;
     lua_pushlstring(L, json_object_iter_key(it), json_object_iter_key_len(it));
-    if (!push_value(L, value, depth_left)) return false;
+    if (!push_value(L, value, how)) return false;
     lua_rawset(L, -3);
   }
   lua_pushvalue(L, lua_upvalueindex(DECODE_OBJECT));
@@ -94,12 +103,13 @@ static bool push_object(lua_State *L, json_t *object, size_t depth_left) {
 
 // Pushes what `value` is in Lua; false, with an undefined number of values pushed, where it is nested too
 // deep.
-static bool push_value(lua_State *L, json_t *value, size_t depth_left) {
+static bool push_value(lua_State *L, json_t *value, struct reading how) {
   json_type type = json_typeof(value);
   if (type == JSON_OBJECT || type == JSON_ARRAY) {
-    if (!depth_left) return false;
+    if (!how.depth_left) return false;
+    how.depth_left--;
     luaL_checkstack(L, 4, "too many nested values");
-    return type == JSON_ARRAY ? push_array(L, value, depth_left - 1) : push_object(L, value, depth_left - 1);
+    return type == JSON_ARRAY ? push_array(L, value, how) : push_object(L, value, how);
   }
   switch (type) {
   case JSON_STRING: lua_pushlstring(L, json_string_value(value), json_string_length(value)); break;
@@ -147,9 +157,30 @@ static int fail_decode(lua_State *L, struct span text, const json_error_t *error
   return 2;
 }
 
+// json.decode(text, { null = json.null }): whether null members are kept.
+static bool check_options(lua_State *L) {
+  static const char *const names[] = {"null"};
+  if (lua_isnoneornil(L, 2)) return false;
+  if (!lua_istable(L, 2))
+    return raise_error(L, "json.decode: expected a table of options, got %s", luaL_typename(L, 2));
+  bool keeps_null = false;
+  for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_tolstring(L, -2, NULL);
+    const char *close = nearest(name, names, countof(names));
+    if (!close) return raise_error(L, "json.decode: unknown option '%s'; it has null", name);
+    if (strcmp(name, close) != 0)
+      return raise_error(L, "json.decode: unknown option '%s'; did you mean '%s'?", name, close);
+    if (!lua_rawequal(L, -1, lua_upvalueindex(DECODE_NULL)))
+      return raise_error(L, "json.decode: null: expected json.null, got %s", luaL_typename(L, -1));
+    keeps_null = true;
+  }
+  return keeps_null;
+}
+
 static int json_decode(lua_State *L) {
   luaL_checktype(L, 1, LUA_TSTRING);
   struct span text;
+  bool keeps_null = check_options(L);
   text.bytes = lua_tolstring(L, 1, &text.len);
   // jansson counts a value inside the innermost array as a level.
   size_t depth_max = MIN((size_t)lua_tointeger(L, lua_upvalueindex(DECODE_DEPTH)), JSON_PARSER_MAX_DEPTH - 1);
@@ -159,14 +190,16 @@ static int json_decode(lua_State *L) {
   if (!*slot && json_error_code(&error) == json_error_stack_overflow)
     return fail_too_deep(L, text, depth_max);
   if (!*slot) return fail_decode(L, text, &error);
-  bool is_done = push_value(L, *slot, depth_max);
+  bool is_done = push_value(L, *slot, (struct reading){depth_max, keeps_null});
   json_decref(*slot);
   *slot = NULL;
   return is_done ? 1 : fail_too_deep(L, text, depth_max);
 }
 
-// json.array and json.object: the table itself, marked by the metatable that is the upvalue.
+// json.array and json.object: the table itself, or a new one where none is given, marked by the metatable
+// that is the upvalue.
 static int json_mark(lua_State *L) {
+  if (!lua_gettop(L)) lua_newtable(L);
   luaL_checktype(L, 1, LUA_TTABLE);
   bool is_foreign = json_kind_of(L, 1) == JSON_KIND_NONE && lua_getmetatable(L, 1);
   luaL_argcheck(L, !is_foreign, 1, "the table has a metatable of its own");
