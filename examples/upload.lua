@@ -6,8 +6,8 @@ local app, reply = spate.app(), spate.reply
 local dir = spate.env("UPLOADS", "/tmp")
 
 app:post("/files", function(req)                 -- a form: fields in memory, files in temporary files
-  local fields, files = req:form()
-  if not fields then return reply.error(400, files) end
+  local fields, files, status = req:form()
+  if not fields then return reply.error(status, files) end
   if not files.file then return reply.error(400, "expected a file") end
   local ok, err = files.file:save(dir .. "/" .. spate.uuid())
   if not ok then return reply.error(500, err) end

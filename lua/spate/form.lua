@@ -75,10 +75,14 @@ local function copy_into(file, out)
   return out:close()
 end
 
--- Writes it to a file, which is there whole or not at all; true, or nil and what the system says, as io.open.
+local EINVAL = 22
+
+-- Writes it to a file, which is there whole or not at all; true, or nil and what the system says, as io.open. For the
+-- system a path ends at a NUL, and the name before it is another file's.
 function File:save(path)
   check_self(self, "save")
   if type(path) ~= "string" then core.raise("file:save: expected a path, got " .. type(path)) end
+  if path:find("\0", 1, true) then return nil, "the path holds a NUL", EINVAL end
   local temporary = ("%s.%s.part"):format(path, (core.random_bytes(8):gsub(".", function(c) return ("%02x"):format(c:byte()) end)))
   local out <close>, err, code = io.open(temporary, "wb")
   if not out then return nil, err, code end
@@ -89,13 +93,17 @@ function File:save(path)
   return os.rename(temporary, path)
 end
 
--- The parts that come in pieces, as a list; nil and why it is no form.
+-- The parts that come in pieces, as a list; nil, why it is no form, and the status where that is our own fault.
 local function read_parts(req)
   local ok, err = core.form_begin(req)
   if not ok then return nil, err end
   for piece in chunks(req, core.upload_max) do
-    ok, err = core.form_feed(req, piece)
-    if not ok then return nil, err end
+    local status
+    ok, err, status = core.form_feed(req, piece)
+    if not ok then
+      if status then core.log.error("req:form: " .. err, { id = req.id }) end
+      return nil, err, status
+    end
   end
   return core.form_end(req)
 end
@@ -124,8 +132,8 @@ local function add_file(files, part, req)
 end
 
 local function new_form(req)
-  local parts, err = read(req)
-  if not parts then return { err = err } end
+  local parts, err, status = read(req)
+  if not parts then return { err = err, status = status or 400 } end
   local form = { fields = {}, files = {}, all = {} }
   for _, part in ipairs(parts) do
     local name = part.name
@@ -148,10 +156,11 @@ local function form_of(req)
   return form
 end
 
--- The fields by name, the first where there are several, and the files by name and as a list; nil and why it is none.
+-- The fields by name, the first where there are several, and the files by name and as a list; nil, why there is none,
+-- and the status that says whose fault it is: 400, or 507 or 500 where it could not be stored.
 function methods.form(req)
   local form = form_of(req)
-  if form.err then return nil, form.err end
+  if form.err then return nil, form.err, form.status end
   return form.fields, form.files
 end
 
@@ -159,7 +168,7 @@ end
 function methods.form_all(req, name)
   if type(name) ~= "string" then core.raise("req:form_all: expected a name, got " .. type(name)) end
   local form = form_of(req)
-  if form.err then return nil, form.err end
+  if form.err then return nil, form.err, form.status end
   return form.all[name] or {}
 end
 

@@ -24,6 +24,7 @@ end
 -- The environment variable, else `default`.
 function spate.env(name, default)
   if type(name) ~= "string" then core.raise("spate.env: expected the name of a variable, got " .. type(name)) end
+  if name:find("[%z=]") then core.raise(("spate.env: expected the name of a variable, got %q"):format(name)) end
   local value = os.getenv(name)
   if value == nil then return default end
   return value

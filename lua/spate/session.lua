@@ -59,14 +59,38 @@ local function check_name(name)
   return name
 end
 
+-- RFC 6265 4.1.1, without blanks and commas, at which some readers end a value.
+local function check_path(path)
+  if path == nil then return nil end
+  if not check.text(path, "spate.session: path"):find("^/[!-+%-./0-9:<-~]*$") then
+    core.raise(("spate.session: path: expected a path that begins with '/', without ';', ',' and blanks, got %q"):format(path))
+  end
+  return path
+end
+
+local function check_domain(domain)
+  if domain == nil then return nil end
+  local rest = check.text(domain, "spate.session: domain"):gsub("^%.", "") .. "."
+  if rest == "." or rest:gsub("%w[%w-]*%.", "") ~= "" then
+    core.raise(("spate.session: domain: expected a domain such as example.com, got %q"):format(domain))
+  end
+  return domain
+end
+
+local function check_flag(value, name, or_auto)
+  if value == nil or type(value) == "boolean" or or_auto and value == "auto" then return value end
+  core.raise(("spate.session: %s: expected %s, got %s"):format(name, or_auto and 'true, false or "auto"' or "true or false", tostring(value)))
+end
+
 local function settings_of(options)
   check.options(options, "spate.session", OPTIONS)
   local s = {
     secrets = sign.secrets(options.secret, "spate.session: secret"), cookie = check_name(options.cookie or "session"),
     max_age = check.count(options.max_age or 7 * 86400, "spate.session: max_age"), same_site = options.same_site or "Lax",
-    secure = "auto", http_only = options.http_only ~= false, path = options.path, domain = options.domain,
+    secure = "auto", http_only = check_flag(options.http_only, "http_only") ~= false, path = check_path(options.path),
+    domain = check_domain(options.domain),
   }
-  if options.secure ~= nil then s.secure = options.secure end
+  if check_flag(options.secure, "secure", true) ~= nil then s.secure = options.secure end
   local site = tostring(s.same_site):lower()
   if site ~= "lax" and site ~= "strict" and site ~= "none" then core.raise("spate.session: same_site is Strict, Lax or None") end
   if site == "none" and s.secure ~= true then core.raise("spate.session: same_site None goes with secure = true only") end

@@ -16,6 +16,7 @@ end
 -- The handler, and the folder's path. `not_found` answers a request for which there is no file.
 return function(dir, options, not_found)
   if type(dir) ~= "string" then core.raise("app:static: expected the path of a folder, got " .. type(dir)) end
+  if dir:find("\0", 1, true) then core.raise(("app:static: a NUL in the folder's path: %q"):format(dir)) end
   local plan = file_options.read("app:static", options, OWN_OPTIONS)
   local dotfiles = options and options.dotfiles
   if dotfiles ~= nil and type(dotfiles) ~= "boolean" then core.raise("app:static: dotfiles: expected true or false, got " .. type(dotfiles)) end

@@ -302,15 +302,18 @@ function Request:json(options) end
 ---@return fun(): string?
 function Request:chunks(max) end
 
----Fields by name and files by name and as a list; nil and why it is no form.
+---Fields by name and files by name and as a list; nil, why there is none, and the status to answer: 400, or 507 or 500
+---where it could not be stored.
 ---@return table<string, string>? fields
 ---@return table<string|integer, spate.File>|string files
+---@return integer? status
 function Request:form() end
 
 ---Every value of a form's field.
 ---@param name string
 ---@return string[]? values
 ---@return string? err
+---@return integer? status
 function Request:form_all(name) end
 
 ---An uploaded file, for as long as the request lasts.

@@ -41,6 +41,8 @@ static void read_listen(lua_State *L, int table, struct options *o) {
   for (size_t i = 0; i < n; i++) {
     if (lua_rawgeti(L, -1, (lua_Integer)i + 1) != LUA_TSTRING)
       luaL_error(L, "listen[%d]: expected an address", (int)i + 1);
+    if (strlen(lua_tostring(L, -1)) != lua_rawlen(L, -1))
+      luaL_error(L, "listen[%d]: a NUL in the address", (int)i + 1);
     o->listen[o->listen_count++] = xstrdup(lua_tostring(L, -1));
     lua_pop(L, 1);
   }

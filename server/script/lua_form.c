@@ -25,8 +25,11 @@ static int form_begin(lua_State *L) {
   return 1;
 }
 
-// core.form_feed(req, bytes): true; nil and why it is no form. Fields above limits.body are answered with
-// 413.
+// Insufficient Storage (RFC 4918 11.5) where the disk is full, else the server's own error.
+static int status_of(int error) { return error == ENOSPC || error == EDQUOT ? 507 : 500; }
+
+// core.form_feed(req, bytes): true; nil and why it is no form, and the status where it could not be stored.
+// Fields above limits.body are answered with 413.
 static int form_feed_bytes(lua_State *L) {
   struct exchange *ex = exchange_open(L, 1);
   struct span bytes;
@@ -34,7 +37,12 @@ static int form_feed_bytes(lua_State *L) {
   if (!ex) return 2;
   struct form *f = ex->form;
   if (form_feed(f, bytes)) return lua_pushboolean(L, true), 1;
-  if (!f->is_large) return push_failure(L, f->error);
+  if (!f->is_large) {
+    push_failure(L, f->error);
+    if (!f->disk_errno) return 2;
+    lua_pushinteger(L, status_of(f->disk_errno));
+    return 3;
+  }
   if (ex->stream->state == STREAM_WAITING) conn_refuse_body(ex->stream->conn, 413, "request body too large");
   return body_refused(L, "req:form");
 }

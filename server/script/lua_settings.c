@@ -10,8 +10,25 @@
 #include "script/settings_lists.h"
 #include "base/util.h"
 
-enum { TARGET_MAX = 1 << 20 }; // it is decoded on the stack of the thread
-enum kind { KIND_SIZE, KIND_SIZE_OR_0, KIND_SECONDS, KIND_BOOLEAN, KIND_LEVEL, KIND_FORMAT, KIND_NAMES };
+// What types and stacks bear: counters have 32 bits, the kernel takes an int of bytes, sums of sizes have 64
+// bits; a target is decoded on the stack of the thread; jansson reads 2048 levels, and each takes some of the
+// stack.
+enum { COUNT_MAX = 1000000000, INT_BYTES_MAX = 1 << 30, TARGET_MAX = 1 << 20, DEPTH_MAX = 2000 };
+static const lua_Integer BYTES_MAX = (lua_Integer)1 << 40;
+static const double SECONDS_MAX = 1e9;
+enum kind {
+  KIND_BYTES,
+  KIND_INT_BYTES,
+  KIND_TARGET,
+  KIND_DEPTH,
+  KIND_COUNT,
+  KIND_COUNT_OR_0,
+  KIND_SECONDS,
+  KIND_BOOLEAN,
+  KIND_LEVEL,
+  KIND_FORMAT,
+  KIND_NAMES
+};
 
 #define ROW(group, name, what) \
   { #group, #name, what, offsetof(struct settings, group.name) }
@@ -20,31 +37,31 @@ static const struct row {
   enum kind kind;
   size_t offset;
 } rows[] = {
-    ROW(limits, head, KIND_SIZE),
-    ROW(limits, target, KIND_SIZE),
-    ROW(limits, fields, KIND_SIZE),
-    ROW(limits, body, KIND_SIZE),
-    ROW(limits, chunk_extensions, KIND_SIZE),
-    ROW(limits, requests, KIND_SIZE),
-    ROW(limits, connections, KIND_SIZE_OR_0),
-    ROW(limits, connections_per_address, KIND_SIZE),
-    ROW(limits, send_buffer, KIND_SIZE),
-    ROW(limits, upload, KIND_SIZE),
-    ROW(limits, parts, KIND_SIZE),
-    ROW(limits, spool, KIND_SIZE),
-    ROW(limits, query_pairs, KIND_SIZE),
-    ROW(limits, event, KIND_SIZE),
-    ROW(limits, queue_high, KIND_SIZE),
-    ROW(limits, queue_low, KIND_SIZE),
-    ROW(limits, queue_events, KIND_SIZE),
-    ROW(limits, subscriber, KIND_SIZE),
-    ROW(limits, inbox, KIND_SIZE),
-    ROW(limits, lua_memory, KIND_SIZE),
-    ROW(limits, shared, KIND_SIZE),
-    ROW(limits, json_depth, KIND_SIZE),
-    ROW(limits, tasks, KIND_SIZE),
-    ROW(limits, channels, KIND_SIZE),
-    ROW(limits, channel_bytes, KIND_SIZE),
+    ROW(limits, head, KIND_INT_BYTES),
+    ROW(limits, target, KIND_TARGET),
+    ROW(limits, fields, KIND_COUNT),
+    ROW(limits, body, KIND_BYTES),
+    ROW(limits, chunk_extensions, KIND_BYTES),
+    ROW(limits, requests, KIND_COUNT),
+    ROW(limits, connections, KIND_COUNT_OR_0),
+    ROW(limits, connections_per_address, KIND_COUNT),
+    ROW(limits, send_buffer, KIND_INT_BYTES),
+    ROW(limits, upload, KIND_BYTES),
+    ROW(limits, parts, KIND_COUNT),
+    ROW(limits, spool, KIND_BYTES),
+    ROW(limits, query_pairs, KIND_COUNT),
+    ROW(limits, event, KIND_INT_BYTES),
+    ROW(limits, queue_high, KIND_BYTES),
+    ROW(limits, queue_low, KIND_BYTES),
+    ROW(limits, queue_events, KIND_COUNT),
+    ROW(limits, subscriber, KIND_BYTES),
+    ROW(limits, inbox, KIND_BYTES),
+    ROW(limits, lua_memory, KIND_BYTES),
+    ROW(limits, shared, KIND_BYTES),
+    ROW(limits, json_depth, KIND_DEPTH),
+    ROW(limits, tasks, KIND_COUNT),
+    ROW(limits, channels, KIND_COUNT),
+    ROW(limits, channel_bytes, KIND_BYTES),
     ROW(limits, burst, KIND_SECONDS),
     ROW(limits, hang, KIND_SECONDS),
     ROW(timeouts, head, KIND_SECONDS),
@@ -58,7 +75,7 @@ static const struct row {
     ROW(shutdown, window, KIND_SECONDS),
     ROW(shutdown, retry, KIND_SECONDS),
     ROW(reload, max_age, KIND_SECONDS),
-    ROW(reload, generations, KIND_SIZE),
+    ROW(reload, generations, KIND_COUNT),
     ROW(log, level, KIND_LEVEL),
     {"log", "format", KIND_FORMAT, offsetof(struct settings, log.format)},
     ROW(log, access, KIND_BOOLEAN),
@@ -70,41 +87,64 @@ static int bad_value(lua_State *L, const struct row *r, const char *expected) {
                     luaL_tolstring(L, -1, NULL));
 }
 
-static int level_of(const char *name) {
+static int level_of(struct span name) {
   static const char *const names[] = {"debug", "info", "warn", "error", "off"};
   for (size_t i = 0; i < countof(names); i++)
-    if (!strcmp(name, names[i])) return (int)i;
+    if (span_equal(name, span_of(names[i]))) return (int)i;
   return -1;
 }
 
-static int format_of(const char *name) {
+static int format_of(struct span name) {
   static const char *const names[] = {"text", "json", "pretty"};
   for (size_t i = 0; i < countof(names); i++)
-    if (!strcmp(name, names[i])) return (int)i;
+    if (span_equal(name, span_of(names[i]))) return (int)i;
   return -1;
+}
+
+static lua_Integer size_max(enum kind kind) {
+  switch (kind) {
+  case KIND_BYTES: return BYTES_MAX;
+  case KIND_INT_BYTES: return INT_BYTES_MAX;
+  case KIND_TARGET: return TARGET_MAX;
+  case KIND_DEPTH: return DEPTH_MAX;
+  default: return COUNT_MAX;
+  }
 }
 
 static void read_size(lua_State *L, const struct row *r, size_t *into) {
-  int ok, least = r->kind == KIND_SIZE;
-  lua_Integer n = lua_tointegerx(L, -1, &ok);
-  if (!ok || lua_type(L, -1) != LUA_TNUMBER || n < least)
+  int ok, least = r->kind != KIND_COUNT_OR_0;
+  lua_Integer n = lua_tointegerx(L, -1, &ok), max = size_max(r->kind);
+  bool is_number = lua_type(L, -1) == LUA_TNUMBER;
+  if (is_number && (ok ? n > max : lua_tonumber(L, -1) > (lua_Number)max))
+    luaL_error(L, "%s.%s: expected at most %I, got %s", r->group, r->name, (LUAI_UACINT)max,
+               luaL_tolstring(L, -1, NULL));
+  if (!ok || !is_number || n < least)
     bad_value(L, r, least ? "a whole number of 1 or more" : "a whole number of 0 or more");
   *into = (size_t)n;
 }
 
 static void read_seconds(lua_State *L, const struct row *r, double *into) {
   double n = lua_tonumber(L, -1);
-  if (lua_type(L, -1) != LUA_TNUMBER || !(n > 0 && n <= 1e9)) bad_value(L, r, "seconds above 0");
+  bool is_number = lua_type(L, -1) == LUA_TNUMBER;
+  if (is_number && n > SECONDS_MAX)
+    luaL_error(L, "%s.%s: expected at most %f seconds, got %s", r->group, r->name, SECONDS_MAX,
+               luaL_tolstring(L, -1, NULL));
+  if (!is_number || !(n > 0)) bad_value(L, r, "seconds above 0");
   *into = n;
 }
 
 // The value on top of the stack.
 static void read_value(lua_State *L, const struct row *r, struct settings *s) {
   void *into = (char *)s + r->offset;
-  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  struct span text = {0};
+  if (lua_type(L, -1) == LUA_TSTRING) text.bytes = lua_tolstring(L, -1, &text.len);
   switch (r->kind) {
-  case KIND_SIZE:
-  case KIND_SIZE_OR_0: read_size(L, r, into); break;
+  case KIND_BYTES:
+  case KIND_INT_BYTES:
+  case KIND_TARGET:
+  case KIND_DEPTH:
+  case KIND_COUNT:
+  case KIND_COUNT_OR_0: read_size(L, r, into); break;
   case KIND_SECONDS: read_seconds(L, r, into); break;
   case KIND_BOOLEAN:
     if (!lua_isboolean(L, -1)) bad_value(L, r, "true or false");
@@ -132,7 +172,10 @@ static int unknown_key(lua_State *L, const char *group, const char *const *names
 }
 
 static bool key_is(lua_State *L, const char *name) {
-  return lua_type(L, -2) == LUA_TSTRING && !strcmp(lua_tostring(L, -2), name);
+  struct span key;
+  if (lua_type(L, -2) != LUA_TSTRING) return false;
+  key.bytes = lua_tolstring(L, -2, &key.len);
+  return span_equal(key, span_of(name));
 }
 
 // Key and value of one setting of `group` on top of the stack.
@@ -166,7 +209,6 @@ void settings_read(lua_State *L, int table, struct settings *s) {
     for (size_t i = 0; i < countof(groups) && !found; i++) found = read_group(L, groups[i], s);
     if (!found) unknown_key(L, "", known, countof(known));
   }
-  if (s->limits.target > TARGET_MAX) luaL_error(L, "limits.target: expected at most %d bytes", TARGET_MAX);
   if (s->limits.queue_low > s->limits.queue_high)
     luaL_error(L, "limits.queue_low is above limits.queue_high");
   if (s->limits.hang < s->limits.burst) luaL_error(L, "limits.hang is below limits.burst");

@@ -44,6 +44,7 @@ static void on_data(void *owner, struct span bytes) {
   }
   size_t memory_max = part->is_file ? f->settings->limits.spool : SIZE_MAX;
   if (spool_append(&part->bytes, bytes, memory_max) == 0) return;
+  f->disk_errno = errno;
   snprintf(f->disk_error, sizeof f->disk_error, "cannot store the upload: %s", strerror(errno));
   f->error = f->disk_error;
 }

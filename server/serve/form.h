@@ -21,6 +21,7 @@ struct form {
   size_t field_bytes;   // names and values that are kept in memory
   bool is_large;        // more of them than limits.body
   const char *error;    // NULL: fine so far
+  int disk_errno;       // not 0: that is why, and the form may well be one
   char disk_error[128]; // what `error` may point to
 };
 

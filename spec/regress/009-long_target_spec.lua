@@ -12,6 +12,6 @@ describe("a limit of the request target", function()
 
   it("is refused beyond", function()
     assert.has_error(function() helper.serve("\n", { settings = { limits = { target = (1 << 20) + 1 } } }) end,
-      "limits.target: expected at most 1048576 bytes")
+      "limits.target: expected at most 1048576, got 1048577")
   end)
 end)
