@@ -188,6 +188,23 @@ app:get("/b")]]
       assert.is_nil(io.open(directory .. "/started"))
     end)
 
+    it("has the settings from beside the script, wherever it is run, as `spate serve`", function()
+      os.execute("mkdir " .. directory .. "/site")
+      write_file(directory .. "/site/app.lua", 'local app = require "spate".app()\nreturn app\n')
+      write_file(directory .. "/site/spate.conf.lua", "return { limits = { body = 'x' } }\n")
+      write_file(directory .. "/spate.conf.lua", "return { limits = { event = 'y' } }\n")
+      for _, path in ipairs { "site/app.lua", directory .. "/site/app.lua", "site" } do
+        local code, out = run { "check", path }
+        assert.equal(3, code)
+        contains(out, "site/spate.conf.lua:1: limits.body: expected a whole number of 1 or more, got x")
+        assert.falsy(out:find("limits.event", 1, true))
+        local err
+        code, out, err = run { "serve", path, "-l", "127.0.0.1:0" }
+        assert.equal(3, code, out)
+        contains(err, "site/spate.conf.lua: limits.body: expected")
+      end
+    end)
+
     it("lists every problem of the settings, and ends with 3", function()
       app ""
       write_file(directory .. "/spate.conf.lua", "return {\n  limits = { boddy = 1,\n    event = 'x' },\n  timeout = {},\n  shutdown = 3,\n}\n")

@@ -17,7 +17,7 @@ local function add_app(command)
 end
 
 local function add_config(command)
-  command:option("-c --config", "Settings file (default: spate.conf.lua where there is one)."):argname("FILE")
+  command:option("-c --config", "Settings file (default: spate.conf.lua beside the script)."):argname("FILE")
 end
 
 local function add_json(command) command:flag("--json", "For machines.") end

@@ -22,7 +22,7 @@ end
 
 -- The one of `names` that is closest to `name`; nil where none is close.
 function nearest.of(name, names)
-  local best, least = nil, #name // 3 + 2
+  local best, least = nil, math.min(#name // 3 + 1, #name // 2) + 1 -- half of a name that is wrong is another name
   for _, known in ipairs(names) do
     local d = nearest.distance(name, known)
     if d < least then best, least = known, d end

@@ -56,8 +56,8 @@ local function each_in_milliseconds(settings, found)
 end
 
 -- The problems of the settings file, if there is one; a list.
-function problems_of.settings(named, native)
-  local path, list = settings_file.path(named), {}
+function problems_of.settings(named, app, native)
+  local path, list = settings_file.path(named, app), {}
   if not path then return list end
   local settings, err = settings_file.read(path)
   if not settings then

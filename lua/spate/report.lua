@@ -22,7 +22,8 @@ local PACKAGES = {
 }
 
 local function module_hint(message)
-  local name = message:match("module '([^']+)'") or ""
+  local name = message:match("module '([^']+)' not found:")
+  if not name then return nil end
   local package_name = PACKAGES[name] or PACKAGES[name:match("^[^.]*")]
   local where = "modules are looked for beside the script, then on LUA_PATH; "
   if not package_name then return where .. "Debian's are packages named lua-NAME" end
@@ -37,7 +38,7 @@ local function names_of(kind)
   local tables = { loaded["spate"] or {}, sse, loaded["spate.json"] or {}, loaded["spate.reply"] or {}, core.log }
   if kind == "method" then
     tables = { app.App, core.request_methods, loaded["spate.reply"].Reply, sse.Stream, getmetatable(core.event()).__index,
-      core.Channel or {} }
+      core.Channel or {}, loaded["spate.form"].File, core.shared_methods }
   end
   local names = {}
   for _, each in ipairs(tables) do
@@ -88,7 +89,7 @@ local HINTS = {
   { "<eof> expected near", "an `end` too many, or something behind `return`: nothing may follow it" },
   { "<eof>", "something that begins above this line has no end: a function, an if, a loop or a bracket" },
   { "error loading module", "that module's file is not Lua" },
-  { "module '", module_hint },
+  { "' not found:", module_hint },
   { ", column ", nil }, -- JSON's complaints, which are not Lua's
   { " near '", "Lua cannot read this line; the mistake may be at the end of the one before" },
   { "nothing can wait while the script is loaded", "app:on_start(function() ... end) runs once the server does" },

@@ -35,14 +35,16 @@ function settings_file.read(path)
   return result
 end
 
--- The file to read: the one that is named, or the usual one where it exists; nil where there is none.
-function settings_file.path(named)
-  return named or settings_file.exists(DEFAULT) and DEFAULT or nil
+-- The file to read: the one that is named, or the usual one beside the application's script where it exists, as its
+-- modules and folders are; nil where there is none.
+function settings_file.path(named, app)
+  local usual = (app:match("^.*/") or "") .. DEFAULT
+  return named or settings_file.exists(usual) and usual or nil
 end
 
 -- The settings in it, an empty table where there is no file; and the file's name for messages. Or nil and a message.
-function settings_file.of(named)
-  local path = settings_file.path(named)
+function settings_file.of(named, app)
+  local path = settings_file.path(named, app)
   if not path then return {}, "settings" end
   local settings, err = settings_file.read(path)
   if not settings then return nil, err end

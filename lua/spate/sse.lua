@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- require "spate.sse": events, streams and their combinators, waiting and tasks.
 -- A stream is pulled: `next()` returns the next value, waiting for it, or nil at the end; `close()` lets go of what it
--- holds. A function stream has `fn(send)` instead, which runs as it is where nothing transforms it.
+-- holds. A function stream has `fn(send)` instead, which runs as it is where nothing transforms it. `where` is the place
+-- ("file:line") where its values come from, or the function that makes them: what is no event is told with it.
 local at_end = require "spate.at_end"
 local check = require "spate.check"
 local core = require "spate.core"
@@ -20,8 +21,8 @@ local function end_coroutine(co)
   if not ok then error(err, 0) end
 end
 
-local function new(next, close)
-  return setmetatable({ next = next, _close = close or nothing }, Stream)
+local function new(next, close, where)
+  return setmetatable({ next = next, _close = close or nothing, where = where }, Stream)
 end
 
 local function check_stream(s, what)
@@ -74,7 +75,7 @@ local function pullable(s)
   local pulled = new(generator.next, function()
     local _ <close> = at_end(s._close)
     generator:close()
-  end)
+  end, fn)
   pulled._keep_alive = s._keep_alive
   return pulled
 end
@@ -96,26 +97,40 @@ end
 function sse.interval(period, fn)
   check_seconds(period, "sse.interval")
   if fn ~= nil then check_function(fn, "sse.interval") end
-  local s = new(core.ticker(period, fn))
+  local s = new(core.ticker(period, fn), nil, fn)
   if not fn then s.period = period end
   return s
+end
+
+-- A list has no other keys: { event = "x" } is not a list of one, but an event.
+local function check_list(list, what)
+  for key in next, list do
+    if math.type(key) ~= "integer" then
+      core.raise(("%s: expected a list of events, got a table with '%s'; a list of one event is { { ... } }"):format(what, tostring(key)))
+    end
+  end
+end
+
+local function of_list(list, what)
+  check_list(list, what)
+  local i = 0
+  return new(function()
+    i = i + 1
+    return list[i]
+  end, nil, core.where())
 end
 
 -- The values of a list, of an iterator function, or what a coroutine yields.
 function sse.from(source)
   local kind = type(source)
-  if kind == "function" then return new(source) end
+  if kind == "function" then return new(source, nil, source) end
   if kind == "thread" then
     local step, co = core.wrap(source)
-    return new(step, function() end_coroutine(co) end)
+    return new(step, function() end_coroutine(co) end, core.where())
   end
   if kind ~= "table" then core.raise("sse.from: expected a list, an iterator or a coroutine, got " .. kind) end
   if getmetatable(source) == Stream then return source end
-  local i = 0
-  return new(function()
-    i = i + 1
-    return source[i]
-  end)
+  return of_list(source, "sse.from")
 end
 
 -- One value, then the end.
@@ -223,7 +238,7 @@ function sse.merge(...)
   local sources = { ... }
   for i = 1, select("#", ...) do sources[i] = pullable(check_stream(sources[i], "sse.merge")) end
   local pump, close = pumped(sources)
-  return keeping(sources, new(function() return (pump:get()) end, close))
+  return keeping(sources, new(function() return (pump:get()) end, close, core.where()))
 end
 
 function Stream:merge(...)
@@ -231,10 +246,10 @@ function Stream:merge(...)
   return sse.merge(self, ...)
 end
 
--- A stream over this one's values, keeping what keep_alive has said.
-local function derive(self, make)
+-- A stream over this one's values, keeping what keep_alive has said. `where`: the function that makes others of them.
+local function derive(self, make, where)
   local source = pullable(self)
-  return keeping({ source }, new(make(source), function() source:close() end))
+  return keeping({ source }, new(make(source), function() source:close() end, where or source.where))
 end
 
 -- " file:line" of a function of the user's.
@@ -251,7 +266,7 @@ function Stream:map(fn)
   check_self(self, "stream:map")
   check_function(fn, "stream:map")
   if self.period and self._close == nothing then -- ticks are made into values where they are made
-    return keeping({ self }, new(core.ticker(self.period, fn, nil_refusal)))
+    return keeping({ self }, new(core.ticker(self.period, fn, nil_refusal), nil, fn))
   end
   return derive(self, function(source)
     local next = source.next
@@ -262,7 +277,7 @@ function Stream:map(fn)
       if mapped == nil then error(nil_refusal(fn), 0) end
       return mapped
     end
-  end)
+  end, fn)
 end
 
 function Stream:filter(fn)
@@ -334,14 +349,17 @@ function Stream:chain(...)
   local sources = { self, ... }
   for i = 1, select("#", self, ...) do sources[i] = pullable(check_stream(sources[i], "stream:chain")) end
   local at = 1
-  return keeping(sources, new(function()
+  local chained
+  chained = keeping(sources, new(function()
     while sources[at] do
+      chained.where = sources[at].where
       local value = sources[at].next()
       if value ~= nil then return value end
       sources[at]:close()
       at = at + 1
     end
   end, function() close_all(sources) end))
+  return chained
 end
 
 -- The given values first.
@@ -372,7 +390,7 @@ end
 local function derive_pumped(self, make)
   local sources = { pullable(self) }
   local pump, close = pumped(sources)
-  return keeping(sources, new(make(pump), close))
+  return keeping(sources, new(make(pump), close, core.where()))
 end
 
 -- A value once no other has followed it for `seconds`.
@@ -467,7 +485,7 @@ local EVENT = getmetatable(sse.event())
 -- What a function(send) or a list stands for.
 local function as_stream(value, what)
   if type(value) == "function" then return sse.stream(value) end
-  if type(value) == "table" and getmetatable(value) == nil then return sse.from(value) end
+  if type(value) == "table" and getmetatable(value) == nil then return of_list(value, what) end
   if getmetatable(value) == EVENT then core.raise(what .. ": expected a stream, got an event; { event } is a stream of it") end
   return check_stream(value, what)
 end

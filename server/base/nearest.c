@@ -23,7 +23,8 @@ static size_t distance(const char *a, const char *b) {
 
 const char *nearest(const char *name, const char *const *names, size_t count) {
   const char *best = NULL;
-  size_t len = strlen(name), least = len / 3 + 2;
+  size_t len = strlen(name),
+         least = MIN(len / 3 + 1, len / 2) + 1; // half of a name that is wrong is another name
   if (len > NAME_MAX_LEN) return NULL;
   for (size_t i = 0; i < count; i++) {
     if (strlen(names[i]) > NAME_MAX_LEN) continue;

@@ -296,4 +296,8 @@ void lua_shared_open(lua_State *L) {
   lua_setmetatable(L, -2);
   lua_pushcclosure(L, open_shared, 1);
   lua_setfield(L, -2, "shared");
+  luaL_getmetatable(L, META);
+  lua_getfield(L, -1, "__index");
+  lua_setfield(L, -3, "shared_methods"); // for hints
+  lua_pop(L, 1);
 }

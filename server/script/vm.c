@@ -339,12 +339,28 @@ bool user_position(lua_State *L, lua_Debug *ar) {
   return false;
 }
 
+// Pushes "file:line: " of where a stream's values come from, a text or the function that makes them: a C
+// function that handles them with nobody above it has the stream as its second value.
+static void push_source(lua_State *L) {
+  lua_Debug ar;
+  int kind = LUA_TNONE;
+  if (lua_istable(L, 2)) {
+    lua_pushliteral(L, "where");
+    kind = lua_rawget(L, 2);
+    if (kind != LUA_TSTRING && kind != LUA_TFUNCTION) lua_pop(L, 1);
+  }
+  if (kind == LUA_TFUNCTION && lua_getinfo(L, ">S", &ar))
+    lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.linedefined);
+  else if (kind == LUA_TSTRING) lua_pushliteral(L, ": "), lua_concat(L, 2);
+  else lua_pushliteral(L, "");
+}
+
 // Puts the user's "file:line: " before the text on top of the stack.
 static void add_position(lua_State *L) {
   lua_Debug ar;
-  luaL_checkstack(L, 4, NULL);
+  luaL_checkstack(L, 5, NULL);
   if (user_position(L, &ar)) lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
-  else lua_pushliteral(L, "");
+  else push_source(L);
   lua_insert(L, -2);
   lua_concat(L, 2);
 }

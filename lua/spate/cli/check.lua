@@ -8,7 +8,7 @@ local OK, FAILED, CONFIG = 0, 1, 3
 return function(arguments, native)
   local found, err = problems_of.application(arguments.app, native)
   if not found then return FAILED, err end
-  local of_settings = problems_of.settings(arguments.config, native)
+  local of_settings = problems_of.settings(arguments.config, arguments.app, native)
   local all = json.array {}
   table.move(of_settings, 1, #of_settings, 1, all)
   table.move(found.problems, 1, #found.problems, #all + 1, all)

@@ -5,7 +5,7 @@ local settings_file = require "spate.settings_file"
 local APP, USAGE, CONFIG = 1, 2, 3
 
 return function(arguments, native)
-  local settings, path = settings_file.of(arguments.config)
+  local settings, path = settings_file.of(arguments.config, arguments.app)
   if not settings then return CONFIG, path end
   local flags = { listen = arguments.listen, workers = arguments.workers }
   local how = { listen_is_configured = #flags.listen == 0 and settings.listen ~= nil, dev = arguments.command == "dev",
