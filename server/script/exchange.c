@@ -36,7 +36,7 @@ static void release(struct exchange *ex) {
   ex->request = NULL;
   form_free(ex->form);
   ex->form = NULL;
-  if (!ex->box) free(ex);
+  if (list_empty(&ex->held.link)) free(ex);
 }
 
 static void on_body(struct stream *s) { wake_waiters(s->owner); }
@@ -162,22 +162,16 @@ static void on_task_end(struct task *t, int status) {
   release(ex);
 }
 
-void exchange_push(lua_State *L, struct exchange *ex) {
-  struct exchange **box = lua_newuserdatauv(L, sizeof *box, 1);
-  *box = NULL;
-  luaL_setmetatable(L, "spate.request");
-  *box = ex;
-  ex->box = box;
-}
-
-static int collect_box(lua_State *L) {
-  struct exchange **box = lua_touserdata(L, 1), *ex = *box;
-  *box = NULL;
-  if (!ex) return 0;
-  ex->box = NULL;
+static void drop_exchange(struct vm *vm, struct held *h) {
+  struct exchange *ex = container_of(h, struct exchange, held);
+  (void)vm;
   let_go(ex); // nobody is left to be told
   release(ex);
-  return 0;
+}
+
+void exchange_push(lua_State *L, struct exchange *ex) {
+  struct held **box = held_push(L, "spate.request", 1);
+  held_put(L, box, &ex->held, drop_exchange);
 }
 
 int core_go_on(lua_State *L) {
@@ -241,6 +235,7 @@ void exchange_begin(struct vm *vm, struct stream *s) {
   struct exchange *ex = xmalloc(sizeof *ex);
   *ex =
       (struct exchange){.stream = s, .vm = vm, .anchor = LUA_NOREF, .route = route, .allowed = match.allowed};
+  list_init(&ex->held.link);
   list_init(&ex->waiters);
   list_init(&ex->files);
   list_init(&ex->closing_link);
@@ -266,11 +261,15 @@ void exchange_let_go_all(struct vm *vm) {
   }
 }
 
+struct exchange *exchange_in(struct held *const *box) {
+  return *box ? container_of(*box, struct exchange, held) : NULL;
+}
+
 struct exchange *exchange_check(lua_State *L, int index) {
-  struct exchange **box = luaL_testudata(L, index, "spate.request");
+  struct held **box = luaL_testudata(L, index, "spate.request");
   if (!box)
     raise_error(L, "expected a request, got %s; write req:name(), with a colon", luaL_typename(L, index));
-  return *box;
+  return exchange_in(box);
 }
 
 struct exchange *exchange_open(lua_State *L, int index) {
@@ -289,6 +288,6 @@ int exchange_wait(lua_State *L, struct exchange *ex, const char *what, lua_KCont
 
 void request_box_meta(lua_State *L) {
   luaL_newmetatable(L, "spate.request");
-  lua_pushcfunction(L, collect_box);
+  lua_pushcfunction(L, held_collect);
   lua_setfield(L, -2, "__gc");
 }

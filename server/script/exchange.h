@@ -5,6 +5,7 @@
 #include <lua.h>
 #include <stdbool.h>
 #include "base/list.h"
+#include "script/held.h"
 #include "serve/stream.h"
 
 struct form;
@@ -16,7 +17,7 @@ struct exchange {
   struct request *request; // for as long as someone may ask: the stream, the task, on_close functions
   struct vm *vm;
   struct task *task;        // that answers; NULL once it has ended
-  struct exchange **box;    // in the userdata; NULL before it is made and once it is collected
+  struct held held;         // by the userdata, from when that is made until it is collected
   struct list waiters;      // tasks that wait for the body or for room to send
   struct list files;        // opened for the answer, those that may still be open
   struct list closing_link; // in vm.closing, until the task of its on_close functions starts
@@ -39,6 +40,9 @@ void exchange_forget_closers(struct vm *vm);
 
 // Streams of a retired state that go on without Lua are let go of: they outlive it.
 void exchange_let_go_all(struct vm *vm);
+
+// The exchange in a request's userdata; NULL where that has been collected.
+struct exchange *exchange_in(struct held *const *box);
 
 // The exchange of the request at `index`; raises where it is none.
 struct exchange *exchange_check(lua_State *L, int index);

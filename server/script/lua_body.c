@@ -59,7 +59,7 @@ enum { PIECES_REQUEST = 1, PIECES_ENDED };
 // The iterator. A body that has been collected before is one piece.
 static int next_piece(lua_State *L, int status, lua_KContext context) {
   (void)status, (void)context;
-  struct exchange *ex = *(struct exchange **)lua_touserdata(L, lua_upvalueindex(PIECES_REQUEST));
+  struct exchange *ex = exchange_in(lua_touserdata(L, lua_upvalueindex(PIECES_REQUEST)));
   if (lua_toboolean(L, lua_upvalueindex(PIECES_ENDED))) return lua_pushnil(L), 1;
   if (!ex || !ex->stream) return push_failure(L, "closed");
   struct stream *s = ex->stream;

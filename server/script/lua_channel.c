@@ -7,6 +7,7 @@
 #include "event/broker.h"
 #include "event/event_text.h"
 #include "script/class.h"
+#include "script/held.h"
 #include "script/lua_event.h"
 #include "script/lua_subscription.h"
 #include "script/vm.h"
@@ -14,11 +15,16 @@
 static const char CHANNEL[] = "spate.channel";
 static const double COLLECT_SECONDS = 1;
 
+struct channel_handle {
+  struct held held;
+  struct channel *channel;
+};
+
 struct channel *channel_check(lua_State *L) {
-  struct channel *c = *(struct channel **)luaL_checkudata(L, 1, CHANNEL);
-  if (!c)
+  struct held *h = *(struct held **)luaL_checkudata(L, 1, CHANNEL);
+  if (!h)
     raise_error(L, "the channel has been collected: a finalizer may run after those of what it refers to");
-  return c;
+  return container_of(h, struct channel_handle, held)->channel;
 }
 
 static double now_of(lua_State *L) { return vm_of(L)->loop->now; }
@@ -35,20 +41,21 @@ static struct span check_name(lua_State *L, int index, const char *what) {
   return s;
 }
 
-struct channel **channel_push_handle(lua_State *L) {
-  struct channel **box = lua_newuserdatauv(L, sizeof *box, 0);
-  *box = NULL;
-  luaL_setmetatable(L, CHANNEL);
-  return box;
+struct held **channel_push_handle(lua_State *L) {
+  return held_push(L, CHANNEL, 0);
 }
 
-// Lua runs no finalizer of what is made while it closes a state: the state itself drops such a reference.
-static void fill_handle(struct vm *vm, struct channel **box, struct channel *c) {
-  if (c && vm->is_closing) {
-    vm->late = xrealloc(vm->late, (vm->late_count + 1) * sizeof(struct channel *));
-    vm->late[vm->late_count++] = c;
-  }
-  *box = c;
+static void drop_handle(struct vm *vm, struct held *held) {
+  struct channel_handle *h = container_of(held, struct channel_handle, held);
+  (void)vm;
+  channel_unref(h->channel);
+  free(h);
+}
+
+void channel_put(lua_State *L, struct held **box, struct channel *c) {
+  struct channel_handle *h = xmalloc(sizeof *h);
+  h->channel = c;
+  held_put(L, box, &h->held, drop_handle);
 }
 
 static double number_field(lua_State *L, const char *name) {
@@ -113,16 +120,16 @@ static int open_channel(lua_State *L) {
   struct vm *vm = vm_of(L);
   struct span name = check_name(L, 1, "channel name");
   struct channel_options o = read_options(L);
-  struct channel **box = channel_push_handle(L), *c;
+  struct held **box = channel_push_handle(L);
   bool created;
   int handle = lua_gettop(L);
-  c = open_named(vm, name, &o, &created);
+  struct channel *c = open_named(vm, name, &o, &created);
   if (!c && make_room(L)) c = open_named(vm, name, &o, &created);
-  fill_handle(vm, box, c);
   if (!c) {
     atomic_fetch_add(&vm->service->broker->full_total, 1);
     return push_failure(L, "full");
   }
+  channel_put(L, box, c);
   int others = created ? 0 : push_other(L, c, &o);
   lua_pushvalue(L, handle);
   lua_pushboolean(L, created);
@@ -133,17 +140,11 @@ static int open_channel(lua_State *L) {
 // core.find_channel(name): handle or nil.
 static int find_channel(lua_State *L) {
   struct span name = check_name(L, 1, "channel name");
-  struct channel **box = channel_push_handle(L);
-  fill_handle(vm_of(L), box, broker_find(vm_of(L)->service->broker, name));
-  if (!*box) lua_pushnil(L);
+  struct held **box = channel_push_handle(L);
+  struct channel *c = broker_find(vm_of(L)->service->broker, name);
+  if (c) channel_put(L, box, c);
+  else lua_pushnil(L);
   return 1;
-}
-
-static int collect_channel(lua_State *L) {
-  struct channel **box = lua_touserdata(L, 1);
-  channel_unref(*box);
-  *box = NULL;
-  return 0;
 }
 
 // Makes a string of the key at `index`: before the event is read, whose JSON the next one would overwrite.
@@ -334,7 +335,7 @@ void channel_open(lua_State *L) {
                                        {"find_channel", find_channel},
                                        {"remove_channel", remove_channel},
                                        {NULL, NULL}};
-  class_new(L, CHANNEL, channel_methods, collect_channel);
+  class_new(L, CHANNEL, channel_methods, held_collect);
   class_new(L, "spate.events", NULL, collect_events);
   luaL_setfuncs(L, functions, 0);
   subscription_open(L);

@@ -2,11 +2,14 @@
 #include "script/lua_file.h"
 #include <errno.h>
 #include <lauxlib.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/mem.h"
 #include "base/util.h"
 #include "script/class.h"
 #include "script/exchange.h"
+#include "script/held.h"
 #include "script/lua_stream.h"
 #include "script/task.h"
 #include "script/vm.h"
@@ -14,21 +17,38 @@
 
 static const char FILE_META[] = "spate.file", ROOT_META[] = "spate.root";
 
-struct file_box {
+struct open_file {
+  struct held held;
   struct list link; // in the files of the exchange that it was opened for
   struct file file;
 };
 
 void files_close(struct list *files) {
   for (struct list *node; (node = list_shift(files));)
-    file_close(&container_of(node, struct file_box, link)->file);
+    file_close(&container_of(node, struct open_file, link)->file);
 }
 
-static int collect_file(lua_State *L) {
-  struct file_box *box = lua_touserdata(L, 1);
-  list_remove(&box->link);
-  file_close(&box->file);
-  return 0;
+static void drop_file(struct vm *vm, struct held *held) {
+  struct open_file *f = container_of(held, struct open_file, held);
+  (void)vm;
+  list_remove(&f->link);
+  file_close(&f->file);
+  free(f);
+}
+
+static struct open_file *push_open_file(lua_State *L) {
+  struct held **box = held_push(L, FILE_META, 1);
+  struct open_file *f = xmalloc(sizeof *f);
+  *f = (struct open_file){.file = {.fd = -1}};
+  list_init(&f->link);
+  held_put(L, box, &f->held, drop_file);
+  return f;
+}
+
+static struct open_file *check_file(lua_State *L, int index) {
+  struct held *h = *(struct held **)luaL_checkudata(L, index, FILE_META);
+  if (!h) raise_error(L, "the file has been collected: a finalizer may run after those of what it refers to");
+  return container_of(h, struct open_file, held);
 }
 
 static int collect_root(lua_State *L) {
@@ -61,14 +81,11 @@ static int open_file(lua_State *L) {
   const int *root = lua_isnoneornil(L, 2) ? NULL : luaL_checkudata(L, 2, ROOT_META);
   bool is_named = root ? file_path_is_public(path, lua_toboolean(L, 3)) : !memchr(path.bytes, 0, path.len);
   if (!is_named) return push_error(L, FILE_MISSING);
-  struct file_box *box = lua_newuserdatauv(L, sizeof *box, 1);
-  *box = (struct file_box){.file = {.fd = -1}};
-  list_init(&box->link);
-  luaL_setmetatable(L, FILE_META);
+  struct open_file *f = push_open_file(L);
   if (root) lua_pushvalue(L, 2), lua_setiuservalue(L, -2, 1);
-  enum file_error error = file_open(&box->file, root ? *root : -1, path.len ? path.bytes : ".");
+  enum file_error error = file_open(&f->file, root ? *root : -1, path.len ? path.bytes : ".");
   if (error) return push_error(L, error);
-  if (t && t->exchange) list_append(&t->exchange->files, &box->link);
+  if (t && t->exchange) list_append(&t->exchange->files, &f->link);
   return 1;
 }
 
@@ -78,20 +95,20 @@ static int answer_file(lua_State *L) {
   int status = (int)luaL_checkinteger(L, 2);
   struct span type = {0};
   type.bytes = luaL_optlstring(L, 3, NULL, &type.len);
-  struct file_box *box = luaL_checkudata(L, 4, FILE_META);
+  struct open_file *f = check_file(L, 4);
   size_t n = read_fields(L, 5, fields);
-  bool is_open = box->file.fd >= 0;
-  list_remove(&box->link);
+  bool is_open = f->file.fd >= 0;
+  list_remove(&f->link);
   if (is_open && ex && ex->stream && ex->stream->state == STREAM_WAITING)
-    file_answer(&box->file, ex->stream, status, type, fields, n);
-  file_close(&box->file);
+    file_answer(&f->file, ex->stream, status, type, fields, n);
+  file_close(&f->file);
   lua_pushboolean(L, is_open);
   return 1;
 }
 
 // core.file_text(file, max): its content, nil where that is longer or it was sent already.
 static int file_text(lua_State *L) {
-  const struct file *f = &((struct file_box *)luaL_checkudata(L, 1, FILE_META))->file;
+  const struct file *f = &check_file(L, 1)->file;
   luaL_Buffer b;
   if (f->fd < 0 || f->size > (uint64_t)luaL_checkinteger(L, 2)) return lua_pushnil(L), 1;
   char *into = luaL_buffinitsize(L, &b, f->size);
@@ -106,7 +123,7 @@ void file_functions_open(lua_State *L) {
                                        {"answer_file", answer_file},
                                        {"file_text", file_text},
                                        {NULL, NULL}};
-  class_new(L, FILE_META, NULL, collect_file);
+  class_new(L, FILE_META, NULL, held_collect);
   class_new(L, ROOT_META, NULL, collect_root);
   luaL_setfuncs(L, functions, 0);
 }

@@ -71,8 +71,8 @@ int raw_write(lua_State *L, struct exchange *ex, int index) {
 }
 
 static int lua_write(lua_State *L) {
-  struct exchange **box = lua_touserdata(L, lua_upvalueindex(1));
-  return raw_write(L, *box, 1);
+  struct exchange *ex = exchange_in(lua_touserdata(L, lua_upvalueindex(1)));
+  return raw_write(L, ex, 1);
 }
 
 int core_writer(lua_State *L) {

@@ -6,23 +6,30 @@
 #include <lauxlib.h>
 #include <math.h>
 #include <stdlib.h>
+#include "base/mem.h"
 #include "base/nearest.h"
 #include "event/shared.h"
 #include "script/class.h"
+#include "script/held.h"
 #include "script/vm.h"
 
 enum { SCRATCH_KEPT = 64 << 10 };
 
 static const char META[] = "spate.shared";
 
+struct handle {
+  struct held held;
+  struct shared *dictionary;
+};
+
 static double time_now(lua_State *L) { return clock_now(vm_of(L)->loop->clock); }
 
 static struct shared *check_shared(lua_State *L, const char *method) {
-  struct shared **box = luaL_testudata(L, 1, META);
+  struct held **box = luaL_testudata(L, 1, META);
   if (!box || !*box)
     raise_error(L, "shared:%s: expected a dictionary before it, as in dictionary:%s(...), got %s", method,
                 method, luaL_typename(L, 1));
-  return *box;
+  return container_of(*box, struct handle, held)->dictionary;
 }
 
 // A string of at most 255 bytes.
@@ -239,11 +246,10 @@ static int to_string(lua_State *L) {
   return 1;
 }
 
-static int collect(lua_State *L) {
-  struct shared **box = luaL_checkudata(L, 1, META);
-  if (*box) shared_unref(*box, time_now(L));
-  *box = NULL;
-  return 0;
+static void drop(struct vm *vm, struct held *held) {
+  struct handle *h = container_of(held, struct handle, held);
+  shared_unref(h->dictionary, clock_now(vm->loop->clock));
+  free(h);
 }
 
 static struct span check_name(lua_State *L) {
@@ -263,13 +269,14 @@ static int open_shared(lua_State *L) {
   lua_settop(L, 1);
   lua_pushvalue(L, 1);
   if (lua_rawget(L, lua_upvalueindex(1)) == LUA_TUSERDATA) return 1;
-  struct shared **box = lua_newuserdatauv(L, sizeof *box, 0);
-  *box = NULL;
-  luaL_setmetatable(L, META);
-  *box = shared_open(vm->service->shared, name, time_now(L));
-  if (!*box)
+  struct held **box = held_push(L, META, 0);
+  struct shared *d = shared_open(vm->service->shared, name, time_now(L));
+  if (!d)
     return raise_error(L, "spate.shared: no room for another dictionary within limits.shared (%zu bytes)",
                        vm->settings->limits.shared);
+  struct handle *h = xmalloc(sizeof *h);
+  h->dictionary = d;
+  held_put(L, box, &h->held, drop);
   lua_pushvalue(L, 1);
   lua_pushvalue(L, -2);
   lua_rawset(L, lua_upvalueindex(1));
@@ -280,7 +287,7 @@ static void new_metatables(lua_State *L) {
   static const luaL_Reg methods[] = {{"get", get},       {"set", set},   {"add", add},     {"incr", incr},
                                      {"cas", cas},       {"keys", keys}, {"count", count}, {"bytes", bytes},
                                      {"delete", delete}, {NULL, NULL}};
-  class_new(L, META, methods, collect);
+  class_new(L, META, methods, held_collect);
   luaL_getmetatable(L, META);
   lua_pushcfunction(L, to_string);
   lua_setfield(L, -2, "__tostring");

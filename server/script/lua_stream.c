@@ -40,14 +40,14 @@ int stream_yield(lua_State *L, struct exchange *ex) {
 }
 
 static int send(lua_State *L) {
-  struct exchange **box = lua_touserdata(L, lua_upvalueindex(1));
-  return send_value(L, *box, 1);
+  struct exchange *ex = exchange_in(lua_touserdata(L, lua_upvalueindex(1)));
+  return send_value(L, ex, 1);
 }
 
 // The loop of core.pump. Stack: request, stream, its next(). `context`: a value has come and lies on top.
 static int pump(lua_State *L, int status, lua_KContext context) {
   (void)status;
-  struct exchange *ex = *(struct exchange **)lua_touserdata(L, 1);
+  struct exchange *ex = exchange_in(lua_touserdata(L, 1));
   for (bool has_value = context; ex && ex->stream && ex->stream->state == STREAM_OPEN; has_value = false) {
     if (!has_value) {
       lua_settop(L, 3);

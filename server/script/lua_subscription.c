@@ -140,11 +140,13 @@ static int waiting(lua_State *L) {
 // core.derive_channel(source, subscription): a channel for what is made of the source's events that the
 // subscription has and will have.
 static int derive_channel(lua_State *L) {
-  struct channel *source = channel_check(L), **box = channel_push_handle(L);
+  struct channel *source = channel_check(L);
+  struct held **box = channel_push_handle(L);
   const struct feed *f = *check_subscription(L, 2);
   if (!f) return raise_error(L, "the subscription is closed");
   const struct event *first = feed_peek(f);
-  *box = channel_derive(source, first ? first->seq - 1 : f->subscriber.last_seq, vm_of(L)->loop->now);
+  uint64_t dropped = first ? first->seq - 1 : f->subscriber.last_seq;
+  channel_put(L, box, channel_derive(source, dropped, vm_of(L)->loop->now));
   return 1;
 }
 

@@ -9,6 +9,7 @@
 #include "base/escape.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "script/held.h"
 #include "script/exchange.h"
 #include "script/lua_core.h"
 #include "script/lua_report.h"
@@ -188,6 +189,7 @@ struct vm *vm_new(const struct vm_config *config, char **error) {
   list_init(&vm->tasks);
   list_init(&vm->closing);
   list_init(&vm->feeds);
+  list_init(&vm->held);
   list_init(&vm->hook.link);
   vm->L = lua_newstate(allocate, vm);
   if (!vm->L) {
@@ -238,8 +240,7 @@ void vm_free(struct vm *vm) {
   vm_leave(vm, NULL);
   // Those whose finalizer failed for lack of memory.
   list_each (node, &vm->feeds) feed_free(container_of(node, struct feed, held));
-  for (size_t i = 0; i < vm->late_count; i++) channel_unref(vm->late[i]);
-  free(vm->late);
+  held_drop_all(vm);
   metrics_remove_state(&vm->service->process->metrics, &vm->gauges);
   watchdog_forget(vm);
   event_unref(vm->comment);

@@ -49,6 +49,7 @@ struct vm {
   size_t holding_count;         // tasks that a retired state is kept for
   size_t closing_count;         // exchanges of which only on_close functions are left
   struct list feeds;            // subscriptions that Lua holds
+  struct list held;             // channels and dictionaries likewise
   struct task *current;         // the task whose slice this is
   lua_State *volatile running;  // the coroutine that runs now; the watchdog's signal reads it
   volatile unsigned long slice; // counts entries into Lua
@@ -65,11 +66,9 @@ struct vm {
   size_t gc_base;        // bytes after the last full cycle of the collector
   bool is_large;         // its heap, for the collector's pace
   struct timer gc_timer;
-  double collect_from;   // when the collector may look for channels again, where there are too many
-  bool is_closing;       // only finalizers run any more
-  struct channel **late; // whose handles these have made, with a reference each
-  size_t late_count;
-  lua_Hook trace; // sees each line that runs, where it is set before an application is loaded
+  double collect_from; // when the collector may look for channels again, where there are too many
+  bool is_closing;     // only finalizers run any more
+  lua_Hook trace;      // sees each line that runs, where it is set before an application is loaded
 };
 
 struct vm_config {

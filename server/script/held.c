@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+#include "script/held.h"
+#include "script/vm.h"
+
+struct held **held_push(lua_State *L, const char *metatable, int uservalues) {
+  struct held **box = lua_newuserdatauv(L, sizeof *box, uservalues);
+  *box = NULL;
+  luaL_setmetatable(L, metatable);
+  return box;
+}
+
+void held_put(lua_State *L, struct held **box, struct held *h, void (*drop)(struct vm *vm, struct held *h)) {
+  h->drop = drop;
+  list_init(&h->link);
+  list_append(&vm_of(L)->held, &h->link);
+  *box = h;
+}
+
+static void drop(struct vm *vm, struct held *h) {
+  list_remove(&h->link);
+  h->drop(vm, h);
+}
+
+int held_collect(lua_State *L) {
+  struct held **box = lua_touserdata(L, 1), *h = *box;
+  *box = NULL;
+  if (h) drop(vm_of(L), h);
+  return 0;
+}
+
+void held_drop_all(struct vm *vm) {
+  while (!list_empty(&vm->held)) drop(vm, container_of(vm->held.next, struct held, link));
+}
