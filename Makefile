@@ -2,7 +2,7 @@
 #   make run      installs what is needed, builds, serves examples/ticks.lua
 #   make test     installs what is needed, builds, runs every spec
 #   make clients  installs the npm packages that some specs run; make test does so where there are node and npm
-#   make deps     installs what all of these need: asan e2e tsan lint format format-check layers fuzz valgrind
+#   make deps     installs what all of these need: asan e2e tsan lint format format-check layers fuzz fuzz-lua valgrind
 #                 faults soak soak-tsan bench
 #   make install  PREFIX=/usr/local DESTDIR=: the program, the Lua library, and the harness for specs
 VERSION := 0.1.0
@@ -168,6 +168,14 @@ fuzz:
 	    build/fuzz/corpus/$$f $(wildcard spec/fuzz/$$f) || exit 1; \
 	done
 
+# The Lua API by random scripts; SEED=n runs one of them again.
+fuzz-lua:
+	@.ci/install $(NEEDS_TEST)
+	@$(MAKE_IN) all BUILD=build/asan CC=gcc CFLAGS="-O1 -g" SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
+	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	  ASAN_OPTIONS=detect_leaks=1:leak_check_at_exit=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	  BUILD=build/asan SECONDS=$(SECONDS) SEED=$(SEED) $(LUA) spec/fuzz/api.lua
+
 fuzzers: $(FUZZERS)
 
 $(FUZZERS): $(BUILD)/%: spec/fuzz/%.c $(LIBRARY)
@@ -214,5 +222,5 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers valgrind faults soak \
+.PHONY: all run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers fuzz-lua valgrind faults soak \
         soak-tsan bench install clean

@@ -469,6 +469,7 @@ static int server_log(lua_State *L) {
   return 1;
 }
 
+// server:close(): how many timers its parts have left behind.
 static int server_close(lua_State *L) {
   struct harness *h = luaL_checkudata(L, 1, SERVER);
   if (!h->is_open) return 0;
@@ -485,13 +486,14 @@ static int server_close(lua_State *L) {
   inbox_deinit(&h->inbox);
   if (h->owner) h->owner->guests--;
   else broker_deinit(h->broker), shared_registry_deinit(h->shared), metrics_deinit(&h->process->metrics);
+  lua_pushinteger(L, (lua_Integer)h->loop.timers.count);
   loop_deinit(&h->loop);
   log_capture(NULL, NULL);
   buf_deinit(&h->log);
   buf_deinit(&h->answer);
   coverage_deinit(&h->coverage);
   while (list_shift(&h->clients)) continue;
-  return 0;
+  return 1;
 }
 
 // server:fail_allocation(after [, count]): so many allocations of the newest state succeed, then `count` fail
@@ -537,6 +539,7 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   lua_setfield(L, -2, "events");
   lua_pushcfunction(L, harness_event_lengths);
   lua_setfield(L, -2, "event_lengths");
+  probe_open(L);
   json_open(L, settings_default().limits.json_depth);
   lua_setfield(L, -2, "json");
   rerun_open(L);

@@ -106,3 +106,27 @@ void coverage_push(struct coverage *c, lua_State *L) {
   lua_newtable(L);
   map_each(&c->files, push_file, L);
 }
+
+// Of the address sanitizer, where it is there.
+int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
+
+// harness.allocated(): bytes that this process has allocated; 0 without the address sanitizer.
+static int allocated(lua_State *L) {
+  bool is_there = __sanitizer_get_current_allocated_bytes;
+  lua_pushinteger(L, is_there ? (lua_Integer)__sanitizer_get_current_allocated_bytes() : 0);
+  return 1;
+}
+
+// harness.leaks(): true where memory is lost; the sanitizer has said which.
+static int leaks(lua_State *L) {
+  lua_pushboolean(L, __lsan_do_recoverable_leak_check && __lsan_do_recoverable_leak_check());
+  return 1;
+}
+
+void probe_open(lua_State *L) {
+  lua_pushcfunction(L, allocated);
+  lua_setfield(L, -2, "allocated");
+  lua_pushcfunction(L, leaks);
+  lua_setfield(L, -2, "leaks");
+}
