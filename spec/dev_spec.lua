@@ -353,7 +353,7 @@ describe("in place of a script that does not load", function()
 
   local function get(core, target, accept, method)
     local client = core:connect()
-    client:send(("%s %s HTTP/1.1\r\nHost: a\r\nAccept: %s\r\n\r\n"):format(method or "GET", target, accept))
+    client:send(("%s %s HTTP/1.1\r\nHost: localhost\r\nAccept: %s\r\n\r\n"):format(method or "GET", target, accept))
     core:turn()
     local bytes = client:take()
     client:finish()

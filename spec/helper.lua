@@ -42,7 +42,8 @@ function helper.serve(source, options)
     core:close()
     error(err, 0)
   end
-  return setmetatable({ core = core, clients = {}, temporary = kept }, Server)
+  local host = options and options.dev and "localhost" or "spec" -- spate dev shows errors to this machine only
+  return setmetatable({ core = core, clients = {}, temporary = kept, host = host }, Server)
 end
 
 -- What loading the application says.
@@ -82,13 +83,13 @@ function Server:send(bytes, client)
   return setmetatable({ server = self, client = client, bytes = "" }, Response)
 end
 
-local function head_of(method, target, options)
+local function head_of(method, target, options, host)
   local lines, given = { ("%s %s HTTP/%s"):format(method, target, options.version or "1.1") }, {}
   for name, value in pairs(options.headers or {}) do
     given[name:lower()] = true
     lines[#lines + 1] = name .. ": " .. value
   end
-  if not given.host then lines[#lines + 1] = "Host: spec" end
+  if not given.host then lines[#lines + 1] = "Host: " .. host end
   if options.body then lines[#lines + 1] = "Content-Length: " .. #options.body end
   return table.concat(lines, "\r\n") .. "\r\n\r\n" .. (options.body or "")
 end
@@ -97,7 +98,7 @@ end
 function Server:request(method, target, options)
   options = options or {}
   if options.json ~= nil then options.body = helper.json.encode(options.json) end
-  return self:send(head_of(method, target, options), options.client)
+  return self:send(head_of(method, target, options, self.host), options.client)
 end
 
 for _, method in ipairs { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" } do

@@ -115,7 +115,7 @@ function Process:ask(target) return process.ask(self.port, target) end
 
 -- Status and body of one request; the connection may be refused before the request is read.
 function Process:get(target, host)
-  local client = self:connect(("GET %s HTTP/1.1\r\nHost: spec\r\nConnection: close\r\n\r\n"):format(target), host)
+  local client = self:connect(("GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"):format(target), host)
   local bytes, _, rest = client:receive("*a")
   client:close()
   return tonumber((bytes or rest):match("^HTTP/1%.1 (%d+)")), (bytes or rest):match("\r\n\r\n(.*)$")
@@ -179,7 +179,7 @@ end
 -- A client that has sent a request, with `fields` ("Name: value\r\n") where given.
 function process.ask(port, target, fields)
   local client = process.connect(port)
-  assert(client:send(("GET %s HTTP/1.1\r\nHost: spec\r\n%s\r\n"):format(target, fields or "")))
+  assert(client:send(("GET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n"):format(target, fields or "")))
   return client
 end
 
@@ -203,7 +203,7 @@ end
 -- Status and body of one request on a connection of its own.
 function process.get(port, target)
   local client = process.connect(port)
-  assert(client:send(("GET %s HTTP/1.1\r\nHost: spec\r\nConnection: close\r\n\r\n"):format(target)))
+  assert(client:send(("GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"):format(target)))
   local bytes = assert(client:receive("*a"))
   client:close()
   return tonumber(bytes:match("^HTTP/1%.1 (%d+)")), bytes:match("\r\n\r\n(.*)$")

@@ -67,6 +67,7 @@ local function uncached(r) return r:header("Cache-Control", "no-store") end
 
 -- The 500 that shows a report.
 function dev.failed(req, r)
+  if not core.shows_errors(req) then return reply.error(500) end
   local kind = wanted(req)
   local line = ("%s %s - 500 %s"):format(req.method == "HEAD" and "GET" or req.method, req.path, core.status_phrase(500))
   if kind == "html" then return uncached(reply.html(html_of(r, line), 500)) end
@@ -88,6 +89,7 @@ end
 -- The answer where no route matches: those that there are, the nearest first.
 function dev.not_found(routes)
   return function(req)
+    if not core.shows_errors(req) then return reply.error(404) end
     local kind, list, lines, names = wanted(req), by_distance(routes, req.path), {}, {}
     for i, route in ipairs(list) do lines[i], names[i] = ("%-30s %s"):format(route.name, route.where), route.name end
     local text = lines[1] and table.concat(lines, "\n") or 'the app has no routes; app:get("/", function(req) ... end) makes one'

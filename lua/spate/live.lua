@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- spate dev: pages that reload themselves. HTML gets a script that listens to a route of the library's own, which
--- tells the generation of the code that answers; a page that another one has made loads itself again.
+-- tells the generation of the code that answers; a page that another one has made loads itself again. Where newer code
+-- does not load, the page shows why.
 local core = require "spate.core"
 local fields = require "spate.fields"
 local sse = require "spate.sse"
@@ -28,8 +29,23 @@ local SCRIPT = [[
     try { if (sessionStorage.getItem(key) === id) return; sessionStorage.setItem(key, id); } catch (e) {}
     location.reload();
   }
+  function show(text) {
+    var box = document.getElementById("spate-failed");
+    if (!box) {
+      box = document.createElement("pre");
+      box.id = "spate-failed";
+      box.style.cssText = "position:fixed;inset:0 0 auto 0;z-index:2147483647;max-height:60vh;overflow:auto;margin:0;padding:1em;" +
+        "background:#5a2323;color:#fff;font:14px/1.5 ui-monospace,monospace;white-space:pre-wrap;text-align:left";
+      document.body.appendChild(box);
+    }
+    box.textContent = text;
+  }
   function connect() {
     var source = new EventSource("%s");
+    source.addEventListener("failed", function (e) {
+      var told = JSON.parse(e.data);
+      if (told.made_by !== made_by) reload(told.made_by); else show(told.report);
+    });
     source.addEventListener("generation", function (e) { if (e.data !== made_by) reload(e.data); });
     source.addEventListener("reload", function () { location.reload(); });
     source.onerror = function () { source.close(); setTimeout(connect, 300); };
@@ -46,10 +62,28 @@ function live.reload()
   return channel and channel:publish { event = "reload", data = "" }
 end
 
-local function answer()
+local failures = core.shared "spate.live" -- of all workers, and of the code before this
+
+-- What a page is told first.
+local function state()
+  local report = failures:get "generation" == live.generation and failures:get "report"
+  if report then return { event = "failed", json = { made_by = live.generation, report = report } } end
+  return { event = "generation", data = live.generation }
+end
+
+-- Has every page of this code that listens, or will, show why newer code is not served.
+function live.failed(report)
+  failures:set("report", report)
+  failures:set("generation", live.generation)
+  local channel = sse.channel(CHANNEL)
+  if channel then channel:publish(state()) end
+end
+
+local function answer(req)
+  if not core.shows_errors(req) then return require("spate.reply").error(404) end
   local channel = sse.channel(CHANNEL)
   if not channel then return require("spate.reply").error(503) end
-  return sse.reply(channel:snapshot(function() return { event = "generation", data = live.generation } end))
+  return sse.reply(channel:snapshot(state))
 end
 
 -- The route is not behind the app's hooks, which may ask for a login.
@@ -107,7 +141,7 @@ local function is_html(answered)
 end
 
 local function is_page(req, answered)
-  return is_html(answered) and not is_fragment(req) and not field_of(answered, "content-encoding")
+  return is_html(answered) and core.shows_errors(req) and not is_fragment(req) and not field_of(answered, "content-encoding")
     and not is_forbidden(req, answered)
 end
 

@@ -99,6 +99,7 @@ static void on_loaded(struct reload *r, const char *error) {
     else begin_serving(s);
     return;
   }
+  if (error && is_watched(s) && !r->build.shows_error) worker_show_failure(s->workers[0], error);
   if (s->state != SERVER_SERVING) return; // who waits for it is told by the end
   atomic_fetch_add(error ? &s->process.reloads_failed_total : &s->process.reloads_total, 1);
   if (error) log_message(LOG_ERROR, "not reloaded: generation %u goes on", r->generation);

@@ -51,6 +51,13 @@ struct order {
   void (*act)(struct worker *w, struct vm *vm);
 };
 
+// What spate dev shows in open pages, on its way from the main thread.
+struct failure {
+  struct message message;
+  struct worker *worker;
+  char *report;
+};
+
 static void set_state(struct worker *w, enum worker_state state) {
   pthread_mutex_lock(&w->lock);
   w->state = state;
@@ -64,17 +71,34 @@ static void on_order(struct message *m) {
   free(o);
 }
 
-// Posts an order unless the thread is about to end already; false then.
+// Posts a message unless the thread is about to end already; false then.
+static bool post(struct worker *w, struct message *m) {
+  list_init(&m->link);
+  pthread_mutex_lock(&w->lock);
+  bool alive = w->state == WORKER_READY;
+  if (alive) inbox_post(&w->inbox, m);
+  pthread_mutex_unlock(&w->lock);
+  return alive;
+}
+
+// The same with an order.
 static bool tell(struct worker *w, void (*act)(struct worker *w, struct vm *vm), struct vm *vm) {
   struct order *o = xmalloc(sizeof *o);
   *o = (struct order){.message = {.deliver = on_order}, .worker = w, .vm = vm, .act = act};
-  list_init(&o->message.link);
-  pthread_mutex_lock(&w->lock);
-  bool alive = w->state == WORKER_READY;
-  if (alive) inbox_post(&w->inbox, &o->message);
-  pthread_mutex_unlock(&w->lock);
+  bool alive = post(w, &o->message);
   if (!alive) free(o);
   return alive;
+}
+
+static void free_failure(struct failure *f) {
+  free(f->report);
+  free(f);
+}
+
+static void on_failure(struct message *m) {
+  struct failure *f = container_of(m, struct failure, message);
+  if (f->worker->generations.current) vm_show_failure(f->worker->generations.current, f->report);
+  free_failure(f);
 }
 
 static void on_request(struct service *s, struct stream *stream) {
@@ -257,6 +281,12 @@ void worker_start(struct worker *w, struct vm *vm) {
 void worker_commit(struct worker *w) { tell(w, commit, NULL); }
 
 void worker_abandon(struct worker *w) { tell(w, abandon, NULL); }
+
+void worker_show_failure(struct worker *w, const char *report) {
+  struct failure *f = xmalloc(sizeof *f);
+  *f = (struct failure){.message = {.deliver = on_failure}, .worker = w, .report = xstrdup(report)};
+  if (!post(w, &f->message)) free_failure(f);
+}
 
 unsigned long worker_turn(struct worker *w, double *cpu) {
   clockid_t clock;

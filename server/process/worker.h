@@ -50,6 +50,9 @@ void worker_abandon(struct worker *w);
 // Opens the listeners. Main thread.
 void worker_serve(struct worker *w);
 
+// In spate dev: has the pages that are open show why newer code is not served. Main thread.
+void worker_show_failure(struct worker *w, const char *report);
+
 // The turn that its loop is in and the CPU time of its thread so far; 0: the loop sleeps, or has ended. Main
 // thread.
 unsigned long worker_turn(struct worker *w, double *cpu);

@@ -10,6 +10,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "event/sse.h"
+#include "http/forwarded.h"
+#include "http/loopback.h"
+#include "loop/sock.h"
+#include "loop/transport.h"
 #include "script/lua_file.h"
 #include "script/task.h"
 #include "script/vm.h"
@@ -120,12 +124,21 @@ static void let_go(struct exchange *ex) {
   ex->stream = NULL;
 }
 
+bool exchange_shows_errors(const struct exchange *ex) {
+  char peer[SOCK_PEER_MAX];
+  const struct stream *s = ex->stream;
+  if (!ex->vm->settings->dev.on || !s || !s->request) return false;
+  struct span from = {peer, s->conn->transport->ops->peer(s->conn->transport, peer, sizeof peer)};
+  return span_equal(from, SPAN("unix")) ||
+         (host_is_loopback(s->request->host) && host_is_loopback(forwarded_host(s->request)));
+}
+
 // In spate dev: what failed, as an `error` event before the stream is cut.
 static void send_error(const struct exchange *ex, const struct task *t) {
   struct sse_fields f = SSE_NO_FIELDS;
   size_t len = 0;
   const char *message = ex->vm->expired_at;
-  if (!ex->vm->settings->dev.on || !ex->stream->is_sse) return;
+  if (!ex->stream->is_sse || !exchange_shows_errors(ex)) return;
   if (!t->stopped)
     message = lua_type(t->co, -1) == LUA_TSTRING ? lua_tolstring(t->co, -1, &len) : "an error value";
   f.event = SPAN("error");
@@ -138,7 +151,7 @@ static void answer_ended(const struct exchange *ex, const struct task *t, int st
   static const struct field type = {{"Content-Type", 12}, {"text/plain; charset=utf-8", 25}};
   const struct vm *vm = ex->vm;
   char text[sizeof vm->expired_at + 64];
-  if (!vm->settings->dev.on || !t->stopped) {
+  if (!t->stopped || !exchange_shows_errors(ex)) {
     error_reply(ex->stream, status == LUA_ERRMEM ? 503 : 500, "Internal Server Error");
     return;
   }

@@ -68,3 +68,7 @@ int core_go_on(lua_State *L);
 
 // core.closers(req): the list of functions given to on_close, or nil.
 int request_closers(lua_State *L);
+
+// In spate dev: whether this client may see what has failed, source included: one on this machine that calls
+// the server by a name of the machine's own, also to a proxy, or that has come by a UNIX socket.
+bool exchange_shows_errors(const struct exchange *ex);

@@ -116,6 +116,7 @@ static int core_where(lua_State *L) {
 static void open_core(lua_State *L, struct vm *vm) {
   static const luaL_Reg functions[] = {{"answer", core_answer},
                                        {"prefers_json", core_prefers_json},
+                                       {"shows_errors", core_shows_errors},
                                        {"open", core_open_stream},
                                        {"open_raw", core_open_raw},
                                        {"writer", core_writer},
@@ -192,6 +193,16 @@ int core_stand_in(lua_State *L) {
   lua_pushliteral(L, "spate.dev");
   lua_call(L, 1, 1);
   lua_getfield(L, -1, "stand_in");
+  lua_pushstring(L, report);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+int core_show_failure(lua_State *L) {
+  const char *report = lua_touserdata(L, 1);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  if (lua_getfield(L, -1, "spate.live") != LUA_TTABLE) return 0; // no pages that could show it
+  lua_getfield(L, -1, "failed");
   lua_pushstring(L, report);
   lua_call(L, 1, 0);
   return 0;

@@ -143,6 +143,12 @@ int core_prefers_json(lua_State *L) {
   return 1;
 }
 
+int core_shows_errors(lua_State *L) {
+  struct exchange *ex = exchange_check(L, 1);
+  lua_pushboolean(L, ex && exchange_shows_errors(ex));
+  return 1;
+}
+
 int core_answer(lua_State *L) {
   struct field fields[FIELDS_MAX];
   struct exchange *ex = exchange_check(L, 1);

@@ -20,6 +20,9 @@ int core_answer(lua_State *L);
 // core.prefers_json(req): whether its client would rather have JSON than text.
 int core_prefers_json(lua_State *L);
 
+// core.shows_errors(req): whether its client may see what has failed (spate dev).
+int core_shows_errors(lua_State *L);
+
 // core.open(req, status, fields, interval, comment): the head of an event stream, kept alive each `interval`
 // seconds (0: not at all). False where nothing is to be sent behind it (HEAD, or the client is gone).
 int core_open_stream(lua_State *L);

@@ -309,6 +309,12 @@ void vm_begin(struct vm *vm) {
   log_error(spawn_listed(vm, vm->beginnings_ref));
 }
 
+void vm_show_failure(struct vm *vm, const char *report) {
+  lua_pushcfunction(vm->L, core_show_failure);
+  lua_pushlightuserdata(vm->L, (void *)(uintptr_t)report);
+  if (vm_pcall(vm, 1, 0) != LUA_OK) log_error(vm_take_message(vm->L));
+}
+
 void vm_stop(struct vm *vm) { log_error(spawn_listed(vm, vm->stoppers_ref)); }
 
 void vm_retire(struct vm *vm) {

@@ -144,6 +144,9 @@ void vm_fail_start(struct vm *vm, char *why);
 // It is served from now on: begins what runs beside requests, sse.every.
 void vm_begin(struct vm *vm);
 
+// In spate dev: tells the pages that are open why newer code is not served.
+void vm_show_failure(struct vm *vm, const char *report);
+
 // Begins on_stop functions as tasks.
 void vm_stop(struct vm *vm);
 

@@ -56,8 +56,15 @@ void access_opened(const struct stream *s) {
   log_end(&l);
 }
 
+// What browsers ask for by themselves is no news to who has none yet.
+static bool is_missing_favicon(const struct stream *s) {
+  return s->conn->service->settings->dev.on && s->status == 404 &&
+         span_equal(s->request->target, SPAN("/favicon.ico"));
+}
+
 void access_closed(const struct stream *s, enum close_reason reason) {
   struct log_line l;
+  if (is_missing_favicon(s)) return;
   if (!begin(&l, s->conn, s->request, s->is_sse ? "close" : "request")) return;
   add_request(&l, s);
   log_number(&l, SPAN("bytes"), (double)s->bytes_out);
