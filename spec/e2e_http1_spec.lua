@@ -125,7 +125,7 @@ describe("the program answers every vector", function()
       local server = process.serve(APP, { settings = "{ log = { access = false } }" })
       local descriptors = server:descriptors_at_rest()
       for from = 1, #vectors, AT_ONCE do run(server, from, math.min(#vectors, from + AT_ONCE - 1), by_byte) end
-      process.eventually("the connections to end", function() return server:descriptors() == descriptors end)
+      process.eventually("the connections to end", function() return server:descriptors() <= descriptors end)
       server:stop()
       assert.equal("", server:stderr():gsub("[^\n]* info  [^\n]*\n", ""))
     end)

@@ -90,7 +90,8 @@ function Process:descriptors()
   return tonumber(list:read("l"))
 end
 
--- The same once its workers serve, which open some of their own after the address was printed.
+-- The same once its workers serve, which open some of their own after the address was printed. Too many by one where the
+-- machine is so busy that the connection which asked is still open: later counts are no higher, rather than the same.
 function Process:descriptors_at_rest()
   process.get(self.port, "/")
   local last, same
