@@ -235,6 +235,7 @@ end)
       { "no address", "return { listen = {} }", "listen: expected at least one address" },
       { "a bad address", 'return { listen = "nowhere" }', "nowhere: expected HOST:PORT" },
       { "an address of the wrong type", "return { listen = { 8080 } }", "listen[1]: expected an address" },
+      { "an address with a NUL", "return { listen = { \"127.0.0.1:0\\0x\" } }", "listen[1]: a NUL in the address" },
     } do
       it("ends with 3 where the settings have " .. case[1], function()
         write_file(directory .. "/settings.lua", case[2])

@@ -89,7 +89,7 @@ const char *jws_key_init(struct jws_key *k, const char *algorithm, struct span t
   const struct jws_algorithm *a = algorithm_of(algorithm);
   const char *fault = NULL;
   *k = (struct jws_key){.algorithm = a};
-  if (!a) return "expected HS256, HS384, HS512, and so RS, PS, ES, or EdDSA as alg";
+  if (!a) return "expected HS256, HS384, HS512, the same of RS, PS or ES, or EdDSA as alg";
   if (a->scheme == SCHEME_HMAC) {
     fault = secret_fault(text, a);
     if (!fault)

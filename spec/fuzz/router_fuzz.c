@@ -298,6 +298,10 @@ static void add_route(struct router *r, struct slow_router *s, struct input *in)
     if (s->routes[i].method == route->method && same_shape(&s->routes[i], route)) same = (int)i;
   REQUIRE(added == (same >= 0) && (!added || other == same));
   s->count += !added;
+  if (!added || input_byte(in) % 2) return;
+  router_replace(r, (int)route->method, (struct span){route->pattern.bytes, route->pattern.len});
+  s->routes[same].pattern = route->pattern; // with names of its own
+  slow_read(&s->routes[same]);
 }
 
 static void check_params(const struct route_match *m, const struct slow_route *route,
