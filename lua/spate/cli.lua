@@ -22,9 +22,11 @@ end
 
 local function add_json(command) command:flag("--json", "For machines.") end
 
-local function add_server(command)
-  command:argument("server", "Which: its number (PID) or its script; needed where several run."):args("?")
+local function add_server(command, otherwise)
+  command:argument("server", "Which: its number (PID) or its script; otherwise " .. otherwise .. "."):args("?")
 end
+
+local function add_server_of_folder(command) add_server(command, "the one of this folder") end
 
 local function add_serving(command)
   add_app(command)
@@ -49,10 +51,10 @@ local COMMANDS = {
     add_app(command)
     add_json(command)
   end },
-  { "reload", "Have a server load its application anew; says whether it could.", add_server },
-  { "stop", "Have a server end as by SIGTERM, and wait for it.", add_server },
+  { "reload", "Have a server load its application anew; says whether it could.", add_server_of_folder },
+  { "stop", "Have a server end as by SIGTERM, and wait for it.", add_server_of_folder },
   { "status", "Print what a server serves.", function(command)
-    add_server(command)
+    add_server(command, "all of them")
     add_json(command)
   end },
   { "test", "Run specs; takes the options of busted." },

@@ -15,7 +15,7 @@ void core_open(lua_State *L, struct vm *vm);
 int core_load(lua_State *L);
 int core_stand_in(lua_State *L);
 
-// C function for vm_pcall: tells the pages that are open why newer code is not served (a light userdata;
-// NULL: it is).
+// C function for vm_pcall: tells the pages that are open why newer code is not served, a light
+// userdata.
 int core_show_failure(lua_State *L);
 int core_spawn_listed(lua_State *L);

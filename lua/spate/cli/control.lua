@@ -42,27 +42,44 @@ local function matches(server, wanted, native)
   return not wanted or tonumber(wanted) == server.pid or native.real_path(wanted) == server.app
 end
 
-local function describe(server)
-  return ("%d  %s  %s"):format(server.pid, server.app, table.concat(server.addresses, " "))
+-- Whether its script is in this folder, or it was started here.
+local function is_of_this_folder(server, native)
+  local here = native.real_path "."
+  return server.app:match "^(.*)/[^/]*$" == here or native.real_path(("/proc/%d/cwd"):format(server.pid)) == here
+end
+
+local function list_of(servers, message)
+  local lines = { message }
+  for i, server in ipairs(servers) do
+    lines[i + 1] = ("%d  %s  %s"):format(server.pid, server.app, table.concat(server.addresses, " "))
+  end
+  return table.concat(lines, "\n  ")
+end
+
+local function filter(list, is_meant)
+  local chosen = {}
+  for _, server in ipairs(list) do
+    if is_meant(server) then chosen[#chosen + 1] = server end
+  end
+  return chosen
+end
+
+-- Without a name: the servers of this folder or, of several, those of its app.lua.
+local function unnamed(all, native)
+  local list = filter(all, function(server) return is_of_this_folder(server, native) end)
+  local of_app = filter(list, function(server) return server.app == native.real_path "app.lua" end)
+  return #of_app == 1 and of_app or list
 end
 
 -- The one server that is meant; nil, an exit code and a message where that is not clear.
 local function choose(native, wanted)
-  local list = {}
-  for _, server in ipairs(running(native)) do
-    if matches(server, wanted, native) then list[#list + 1] = server end
-  end
-  if #list > 1 and not wanted then -- the one of this folder
-    local own = native.real_path("app.lua")
-    for _, server in ipairs(list) do
-      if server.app == own then return server end
-    end
-  end
+  local all = running(native)
+  local list = wanted and filter(all, function(server) return matches(server, wanted, native) end) or unnamed(all, native)
   if #list == 1 then return list[1] end
-  if #list == 0 then return nil, FAILED, wanted and ("no server of yours runs %s; see spate status"):format(wanted) or "no server of yours is running" end
-  local lines = { "several servers are running; name one:" }
-  for i, server in ipairs(list) do lines[i + 1] = describe(server) end
-  return nil, USAGE, table.concat(lines, "\n  ")
+  if #all == 0 then return nil, FAILED, "no server of yours is running" end
+  if #list > 1 then return nil, USAGE, list_of(list, ("several servers of %s are running; name one:"):format(wanted or "this folder")) end
+  if wanted then return nil, FAILED, ("no server of yours runs %s; see spate status"):format(wanted) end
+  return nil, USAGE, list_of(all, "no server of this folder is running; name one:")
 end
 
 local commands = {}

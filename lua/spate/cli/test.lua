@@ -41,7 +41,6 @@ local function prepare_busted(state)
     local parse, set_name = cli.parse, cli.set_name
     function cli:set_name() return set_name(self, "spate test") end
     function cli:parse(list)
-      for _, argument in ipairs(list) do state.wants_help = state.wants_help or argument == "--help" or argument == "-h" end
       local parsed, err = parse(self, list)
       state.usage = not parsed
       state.parsed = parsed
@@ -105,12 +104,44 @@ local function run(rest, own)
     return FAILED
   end
   if session and own.coverage then require "spate.test.coverage"(session.hits, own.coverage) end
-  if state.wants_help then return OK end
   if state.usage then return USAGE end
   return state.code and state.code ~= 0 and FAILED or OK
 end
 
+local HELP = [=[
+Usage: spate test [--watch] [--coverage[=FILE]] [busted options] [SPEC...]
+
+Runs specs of an application by busted, in memory and in virtual time: require "spate.test" in them loads it.
+
+   SPEC                  Files, or folders whose files are named *_spec.lua (default: spec).
+
+   --watch               Stay, and run again the specs that a save touches.
+   --coverage[=FILE]     Write which lines of the application have run, as LCOV (default: lcov.info).
+   -h, --help            This text.
+
+What else busted has passes through, such as
+   --filter=PATTERN      Only specs whose names match this Lua pattern.
+   -t, --tags=TAGS       Only those with these #tags in their names.
+   -o, --output=NAME     How results are shown: utfTerminal, TAP, junit ...
+   --no-keep-going       End at the first failure.
+   --shuffle             In random order; --seed=SEED for the same one again.
+All of them: busted --help. Exit codes: 0 all passed, 1 something failed, 2 bad usage.
+]=]
+
+-- Behind `--` all are files.
+local function wants_help(arguments)
+  for _, argument in ipairs(arguments) do
+    if argument == "--" then return false end
+    if argument == "--help" or argument == "-h" then return true end
+  end
+  return false
+end
+
 return function(arguments)
+  if wants_help(arguments) then
+    io.write(HELP)
+    return OK
+  end
   local own, rest = take_options(arguments)
   if own.watch then
     if own.loaded then return USAGE end
