@@ -247,9 +247,9 @@ return function(sse)
     self.run, following[self] = run, true
   end
 
-  -- After a reload a derived channel goes on for those who read it already.
-  local function end_unread()
-    repeat
+  -- A task of its own after a reload: a derived channel goes on for those who read it already.
+  function core.retire()
+    while next(following) do
       for derived in pairs(following) do
         if derived:count() == 0 then
           derived.run.task:cancel()
@@ -257,11 +257,7 @@ return function(sse)
         end
       end
       sse.sleep(1)
-    until not next(following)
-  end
-
-  function core.retire()
-    if next(following) then core.background(end_unread) end
+    end
   end
 
   -- Waits until what the source's history has is derived.

@@ -173,12 +173,13 @@ function Pump:read(source)
 end
 
 function Pump:start()
-  self.started = true
+  self.started, self.err = true, "not all tasks that read its streams could start"
   for i, source in ipairs(self.sources) do
     self.tasks[i] = false -- its place, so that a task that has begun is never without one
     self.tasks[i] = core.spawn(self.read, self, source)
     core.notify(self.tasks[i], self.changed)
   end
+  self.err = nil
 end
 
 -- Without memory a task may end before it could say so.

@@ -83,6 +83,9 @@ return function(sse)
     local self = setmetatable({ ended = core.signal() }, Task)
     local function start()
       if self.done then return end
+      local _ <close> = at_end(function()
+        if not self.handle then finish(self) end
+      end)
       self.handle = core.spawn_bound(run_task, self, function()
         for _ in core.ticker(seconds) do
           local ok, err = xpcall(fn, traceback)

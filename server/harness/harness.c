@@ -285,6 +285,7 @@ static int server_build(lua_State *L) {
 static int server_start(lua_State *L) {
   struct harness *h = check_server(L);
   luaL_argcheck(L, h->built, 1, "nothing was built");
+  h->built->task_faults = h->vm->task_faults;
   h->vm = h->built, h->built = NULL;
   return start(L, h);
 }
@@ -505,6 +506,14 @@ static int server_fail_allocation(lua_State *L) {
   return 1;
 }
 
+// server:fail_task(after [, count]): the same of tasks that limits.tasks may refuse.
+static int server_fail_task(lua_State *L) {
+  struct vm *vm = check_server(L)->vm;
+  lua_pushinteger(L, (lua_Integer)vm->task_faults.count);
+  vm->task_faults = (struct vm_faults){(size_t)luaL_checkinteger(L, 2), (size_t)luaL_optinteger(L, 3, 1)};
+  return 1;
+}
+
 __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   static const luaL_Reg server_methods[] = {{"load", server_load},
                                             {"build", server_build},
@@ -528,6 +537,7 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
                                             {"stats", server_stats},
                                             {"log", server_log},
                                             {"fail_allocation", server_fail_allocation},
+                                            {"fail_task", server_fail_task},
                                             {"close", server_close},
                                             {NULL, NULL}};
   class_new(L, SERVER, server_methods, server_close);

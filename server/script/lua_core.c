@@ -255,7 +255,8 @@ int core_spawn_listed(lua_State *L) {
   lua_Integer n = lua_istable(L, -1) ? (lua_Integer)lua_rawlen(L, -1) : 0;
   for (lua_Integer i = 1; i <= n; i++) {
     lua_rawgeti(L, 2, i);
-    struct task *t = task_spawn(L, 0, starts ? on_starter_end : ends ? on_stopper_end : NULL);
+    struct task *t =
+        ends ? task_follow(L, 0, on_stopper_end) : task_spawn(L, 0, starts ? on_starter_end : NULL);
     t->is_bound = !ends, t->is_starter = starts, t->is_stopper = ends;
     vm->listed_running += ends, vm->starters_running += starts;
   }

@@ -88,8 +88,8 @@ struct task *task_follow(lua_State *L, int nargs, void (*on_end)(struct task *t,
 }
 
 struct task *task_spawn(lua_State *L, int nargs, void (*on_end)(struct task *t, int status)) {
-  const struct vm *vm = vm_of(L);
-  if (vm->gauges.tasks >= vm->settings->limits.tasks)
+  struct vm *vm = vm_of(L);
+  if (vm->gauges.tasks >= vm->settings->limits.tasks || vm_fault(&vm->task_faults))
     raise_error(L, "more than %zu tasks at a time (limits.tasks)", vm->settings->limits.tasks);
   return task_follow(L, nargs, on_end);
 }

@@ -21,13 +21,6 @@
 enum { GC_PAUSE_SMALL = 160, GC_PAUSE_LARGE = 130, GC_SMALL = 2 << 20, GC_STEP_KB = 64 };
 static const double GC_IDLE_SECONDS = 0.5;
 
-// Whether this allocation is one that shall fail.
-static bool fails(struct vm_faults *f) {
-  if (f->after) return f->after--, false;
-  f->count--;
-  return true;
-}
-
 static void *allocate(void *owner, void *old, size_t old_size, size_t size) {
   struct vm *vm = owner;
   if (!old) old_size = 0; // it is a type tag then
@@ -38,7 +31,7 @@ static void *allocate(void *owner, void *old, size_t old_size, size_t size) {
   }
   if (size > old_size && vm->gauges.lua_bytes + (size - old_size) > vm->settings->limits.lua_memory)
     return NULL;
-  if (size > old_size && vm->faults.count && fails(&vm->faults)) return NULL;
+  if (size > old_size && vm_fault(&vm->faults)) return NULL;
   void *p = realloc(old, size);
   if (p) counter_add(&vm->gauges.lua_bytes, (int64_t)size - (int64_t)old_size);
   return p;
@@ -317,12 +310,21 @@ void vm_show_failure(struct vm *vm, const char *report) {
 
 void vm_stop(struct vm *vm) { log_error(spawn_listed(vm, vm->stoppers_ref)); }
 
+// What the library has to do for those who still read what it made.
+static int spawn_retirement(lua_State *L) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, vm_of(L)->retire_ref);
+  struct task *t = task_follow(L, 0, NULL);
+  task_hold_state(t);
+  t->of_app = true;
+  return 0;
+}
+
 void vm_retire(struct vm *vm) {
   task_cancel_bound(vm);
   vm_stop(vm);
   vm->is_retired = true;
   if (vm->listed_running) arm_stop_timer(vm);
-  lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->retire_ref);
+  lua_pushcfunction(vm->L, spawn_retirement);
   if (vm_pcall(vm, 0, 0) != LUA_OK) log_error(vm_take_message(vm->L));
 }
 

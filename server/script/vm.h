@@ -15,11 +15,19 @@ enum { COROUTINE_POOL_MAX = 128 };
 
 struct task;
 
-// For specs: allocations that fail as if memory had run out.
+// For specs: allocations that fail as if memory had run out, or tasks that are one too many.
 struct vm_faults {
   size_t after; // so many more succeed ...
   size_t count; // ... then so many fail: Lua tries each twice, with a collection between
 };
+
+// Whether this one is one that shall fail.
+static inline bool vm_fault(struct vm_faults *f) {
+  if (!f->count) return false;
+  if (f->after) return f->after--, false;
+  f->count--;
+  return true;
+}
 
 struct vm {
   struct list link; // in the generations of its worker
@@ -33,7 +41,7 @@ struct vm {
   char *app;           // path of the application's file, once it is loaded
   bool is_attached, is_retired;
   unsigned close_depth; // coroutines that close one another
-  struct vm_faults faults;
+  struct vm_faults faults, task_faults;
   struct router *router;       // the application's; NULL until it is installed
   int answer_ref, closers_ref; // the library's functions that answer a request, that run on_close
   int starters_ref, beginnings_ref, stoppers_ref, retire_ref;

@@ -8,6 +8,7 @@ describe("where there are as many tasks as limits.tasks allows", function()
     server = helper.serve([[
       local function fill() while pcall(sse.spawn, sse.sleep, 3600) do end end
       app:get("/fill", fill)
+      app:on_stop(function() spate.log.info "stopped" end)
       app:get("/stream", function(req)
         req:on_close(function(reason) spate.log.info("closed: " .. reason) end)
         return sse.reply(function(send) send "one" sse.sleep(1) send "two" end)
@@ -45,6 +46,12 @@ describe("where there are as many tasks as limits.tasks allows", function()
     local res = server:get "/raw"
     assert.equal("raw", (res:body()))
     assert.is_true(res:has_ended())
+  end)
+
+  it("on_stop functions run", function()
+    server:get "/fill"
+    assert(server:reload 'app:get("/", function() return "new" end)')
+    assert.matches("stopped", server:log())
   end)
 
   it("on_close runs what comes after the end", function()
