@@ -10,6 +10,7 @@
 #include "event/broker.h"
 #include "event/shared.h"
 #include "harness/client.h"
+#include "harness/loop_probe.h"
 #include "harness/probe.h"
 #include "harness/rerun.h"
 #include "script/class.h"
@@ -553,5 +554,6 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   json_open(L, settings_default().limits.json_depth);
   lua_setfield(L, -2, "json");
   rerun_open(L);
+  loop_probe_open(L);
   return 1;
 }

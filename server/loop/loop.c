@@ -57,6 +57,13 @@ static void on_busy(struct ev_loop *ev, struct ev_idle *w, int events) { (void)e
 // libev coalesces by itself what wakes a loop several times.
 static void on_wake(struct ev_loop *ev, struct ev_async *w, int events) { (void)ev, (void)w, (void)events; }
 
+// Right before it sleeps. A descriptor that the kernel has just refused is something to tell, which libev
+// would sleep over.
+static void on_release(struct ev_loop *ev) {
+  struct loop *l = ev_userdata(ev);
+  if (ev_pending_count(ev)) loop_wake(l);
+}
+
 static struct poll *poll_new(struct loop *l) {
   struct poll *p = xcalloc(1, sizeof *p);
   p->loop = l;
@@ -70,6 +77,8 @@ static struct poll *poll_new(struct loop *l) {
   ev_set_priority(&p->busy, EV_MINPRI);
   ev_async_init(&p->wake, on_wake);
   ev_async_start(l->ev, &p->wake);
+  ev_set_userdata(l->ev, l);
+  ev_set_loop_release_cb(l->ev, on_release, NULL);
   return p;
 }
 

@@ -1,0 +1,56 @@
+-- SPDX-License-Identifier: MIT
+-- A kernel that has no memory to watch a descriptor: one call of it is replaced, for listening sockets.
+local process = require "spec.process"
+
+local REPLACED = [[
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+// Writes a byte for each refusal; refuses no longer once the file is gone.
+int epoll_ctl(int epoll, int op, int fd, struct epoll_event *e) {
+  int (*next)(int, int, int, struct epoll_event *) = (int (*)(int, int, int, struct epoll_event *))dlsym(RTLD_NEXT, "epoll_ctl");
+  int listens = 0, log;
+  socklen_t len = sizeof listens;
+  if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 || !listens) return next(epoll, op, fd, e);
+  if ((log = open(getenv("REFUSALS"), O_WRONLY | O_APPEND)) < 0) return next(epoll, op, fd, e);
+  if (write(log, "x", 1) < 0) abort();
+  close(log);
+  errno = ENOMEM;
+  return -1;
+}
+]]
+
+describe("where the kernel has no memory to watch the listeners", function()
+  local refusals
+  before_each(function()
+    local directory = process.enter()
+    refusals = directory .. "/refusals"
+    process.write_file(directory .. "/replaced.c", REPLACED)
+    process.write_file(refusals, "")
+    process.shell("cd %s && env -u LD_PRELOAD cc -shared -fPIC -o replaced.so replaced.c -ldl", directory)
+  end)
+  after_each(process.leave)
+
+  local function serve()
+    local before = os.getenv "LD_PRELOAD" or ""
+    return process.serve("app:get(\"/\", function() return \"hello\" end)\n", {
+      arguments = { "-l", "127.0.0.1:0" },
+      environment = ("REFUSALS=%s LD_PRELOAD='%s %s'"):format(refusals, before, refusals:gsub("refusals$", "replaced.so")),
+    })
+  end
+
+  it("the server answers, tries them again without haste, and watches them once it can", function()
+    local server = serve()
+    for _ = 1, 3 do assert.same({ 200, "hello" }, { server:get "/" }) end
+    local count = #process.read_file(refusals)
+    assert.is_true(count >= 2 and count < 100, count .. " refusals")
+    os.remove(refusals)
+    assert.same({ 200, "hello" }, { server:get "/" })
+    server:stop()
+  end)
+end)
