@@ -25,11 +25,6 @@ enum { ERROR_EVENT_MAX = 4096 };
 // Beside the application's own, which count from 1. The last is never told to the library.
 enum { ROUTE_NOT_FOUND = 0, ROUTE_OTHER_METHOD = -1, ROUTE_NO_SUCH_METHOD = -2, ROUTE_ANSWERED = -3 };
 
-static void wake_waiters(struct exchange *ex) {
-  for (struct list *node; (node = list_shift(&ex->waiters));)
-    task_wake(container_of(node, struct task, wait_link));
-}
-
 // The request goes when nobody is left who works on it, which may be long before the collector finds the
 // userdata.
 static void release(struct exchange *ex) {
@@ -43,9 +38,9 @@ static void release(struct exchange *ex) {
   if (list_empty(&ex->held.link)) free(ex);
 }
 
-static void on_body(struct stream *s) { wake_waiters(s->owner); }
+static void on_body(struct stream *s) { waitlist_wake_all(&((struct exchange *)s->owner)->waiting); }
 
-static void on_drain(struct stream *s) { wake_waiters(s->owner); }
+static void on_drain(struct stream *s) { waitlist_wake_all(&((struct exchange *)s->owner)->waiting); }
 
 static void set_closing(struct exchange *ex, bool closing) {
   ex->vm->closing_count += (size_t)closing - ex->closing;
@@ -106,7 +101,7 @@ void exchange_forget_closers(struct vm *vm) {
 static void on_gone(struct stream *s, enum close_reason reason) {
   struct exchange *ex = s->owner;
   ex->stream = NULL, ex->reason = reason;
-  wake_waiters(ex);
+  waitlist_wake_all(&ex->waiting);
   if (ex->task && reason != REASON_FINISHED) task_cancel(ex->task);
   if (ex->anchor != LUA_NOREF) {
     set_closing(ex, true);
@@ -249,7 +244,7 @@ void exchange_begin(struct vm *vm, struct stream *s) {
   *ex =
       (struct exchange){.stream = s, .vm = vm, .anchor = LUA_NOREF, .route = route, .allowed = match.allowed};
   list_init(&ex->held.link);
-  list_init(&ex->waiters);
+  waitlist_init(&ex->waiting);
   list_init(&ex->files);
   list_init(&ex->closing_link);
   ex->task = task_start(vm, answer, ex, on_task_end);
@@ -294,9 +289,7 @@ struct exchange *exchange_open(lua_State *L, int index) {
 
 int exchange_wait(lua_State *L, struct exchange *ex, const char *what, lua_KContext context,
                   lua_KFunction k) {
-  struct task *t = task_check(L, what);
-  list_append(&ex->waiters, &t->wait_link);
-  return task_wait(L, t, INFINITY, context, k);
+  return task_wait_in(L, task_check(L, what), &ex->waiting, INFINITY, context, k);
 }
 
 void request_box_meta(lua_State *L) {

@@ -6,11 +6,11 @@
 #include <stdbool.h>
 #include "base/list.h"
 #include "script/held.h"
+#include "script/task.h"
 #include "serve/stream.h"
 
 struct form;
 struct vm;
-struct task;
 
 struct exchange {
   struct stream *stream;   // NULL once it is gone
@@ -18,7 +18,7 @@ struct exchange {
   struct vm *vm;
   struct task *task;        // that answers; NULL once it has ended
   struct held held;         // by the userdata, from when that is made until it is collected
-  struct list waiters;      // tasks that wait for the body or for room to send
+  struct waitlist waiting;  // for the body or for room to send
   struct list files;        // opened for the answer, those that may still be open
   struct list closing_link; // in vm.closing, until the task of its on_close functions starts
   int anchor;               // registry reference to the userdata while on_close functions wait in it

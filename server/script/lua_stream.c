@@ -28,8 +28,7 @@ static int send_value(lua_State *L, struct exchange *ex, int index) {
   struct task *t = task_check(L, "send");
   stream_send(ex->stream, event_of_value(L, index));
   if (!stream_is_full(ex->stream)) return sent(L, LUA_OK, (lua_KContext)ex);
-  list_append(&ex->waiters, &t->wait_link);
-  return task_wait(L, t, INFINITY, (lua_KContext)ex, sent);
+  return task_wait_in(L, t, &ex->waiting, INFINITY, (lua_KContext)ex, sent);
 }
 
 int stream_yield(lua_State *L, struct exchange *ex) {

@@ -1,18 +1,56 @@
 // SPDX-License-Identifier: MIT
-// A subscription's userdata holds its feed until a stream takes that over, or a task reads it to its end.
+// A subscription holds its feed until a stream takes that over, or a task reads it to its end.
 #include "script/lua_subscription.h"
 #include <lauxlib.h>
 #include <math.h>
 #include <stdlib.h>
+#include "base/mem.h"
 #include "event/event_text.h"
 #include "script/class.h"
 #include "script/exchange.h"
+#include "script/held.h"
 #include "script/lua_channel.h"
 #include "script/task.h"
 #include "script/vm.h"
 #include "serve/feed.h"
 
 static const char SUBSCRIPTION[] = "spate.subscription";
+
+struct subscription {
+  struct held held;
+  struct feed *feed; // NULL once it is closed, or a stream's
+  struct feed_reader reader;
+  struct waitlist waiting; // for news of the feed
+};
+
+static void on_news(struct feed_reader *r) {
+  waitlist_wake_all(&container_of(r, struct subscription, reader)->waiting);
+}
+
+// The feed leaves the subscription, whose readers find the end.
+static struct feed *take_feed(struct subscription *s) {
+  struct feed *f = s->feed;
+  s->feed = NULL;
+  return f;
+}
+
+static void drop_subscription(struct vm *vm, struct held *held) {
+  struct subscription *s = container_of(held, struct subscription, held);
+  (void)vm;
+  feed_free(take_feed(s));
+  free(s);
+}
+
+static struct subscription *subscription_in(struct held *const *box) {
+  return *box ? container_of(*box, struct subscription, held) : NULL;
+}
+
+// NULL where it is closed, or collected: other finalizers may still refer to it.
+static struct feed *feed_in(struct held *const *box) { return *box ? subscription_in(box)->feed : NULL; }
+
+static struct held **check_subscription(lua_State *L, int index) {
+  return luaL_checkudata(L, index, SUBSCRIPTION);
+}
 
 int channel_subscription(lua_State *L) {
   struct channel *c = channel_check(L);
@@ -24,12 +62,13 @@ int channel_subscription(lua_State *L) {
   if (!vm->is_attached)
     return raise_error(
         L, "channel:subscribe: nothing can subscribe while the script is loaded; do it in a handler");
-  struct feed **box = lua_newuserdatauv(L, sizeof *box, 0);
-  *box = NULL;
-  luaL_setmetatable(L, SUBSCRIPTION);
-  *box = feed_new(vm->service, c, after, last);
-  list_append(&vm->feeds, &(*box)->held);
-  if (queue) (*box)->queue_max = queue, (*box)->on_full = ON_FULL_DISCONNECT;
+  struct held **box = held_push(L, SUBSCRIPTION, 0);
+  struct subscription *s = xmalloc(sizeof *s);
+  *s = (struct subscription){.reader = {on_news}, .feed = feed_new(vm->service, c, after, last)};
+  waitlist_init(&s->waiting);
+  held_put(L, box, &s->held, drop_subscription);
+  list_append(&vm->feeds, &s->feed->held);
+  if (queue) s->feed->queue_max = queue, s->feed->on_full = ON_FULL_DISCONNECT;
   return 1;
 }
 
@@ -59,22 +98,6 @@ void event_push(lua_State *L, struct span text) {
   }
 }
 
-static struct feed **check_subscription(lua_State *L, int index) {
-  return luaL_checkudata(L, index, SUBSCRIPTION);
-}
-
-// The feed leaves its userdata: whoever reads it there finds the end.
-static struct feed *take_feed(struct feed **box) {
-  struct feed *f = *box;
-  *box = NULL;
-  return f;
-}
-
-static void wake_readers(struct feed *f) {
-  for (struct list *node; (node = list_shift(&f->readers));)
-    task_wake(container_of(node, struct task, wait_link));
-}
-
 static int raise_fell_behind(lua_State *L, const struct feed *f) {
   return raise_slow(L,
                     "channel:subscribe: fell behind: more than %zu events wait (queue), or %zu bytes "
@@ -87,14 +110,15 @@ static int raise_fell_behind(lua_State *L, const struct feed *f) {
 // event's text is copied first, and the event taken last, so that an error loses none either.
 static int next_event(lua_State *L, int status, lua_KContext context) {
   (void)status, (void)context;
-  struct feed **box = lua_touserdata(L, lua_upvalueindex(1)), *f;
-  while ((f = *box) && feed_peek(f)) {
+  struct held **box = lua_touserdata(L, lua_upvalueindex(1));
+  struct feed *f;
+  while ((f = feed_in(box)) && feed_peek(f)) {
     const struct event *e = feed_peek(f);
     lua_settop(L, 0);
     struct span text = event_text(e);
     text.bytes = lua_pushlstring(L, text.bytes, text.len);
     event_push(L, text);
-    if (*box != f || feed_peek(f) != e) continue;
+    if (feed_in(box) != f || feed_peek(f) != e) continue;
     event_unref(feed_take(f));
     return 1;
   }
@@ -103,9 +127,9 @@ static int next_event(lua_State *L, int status, lua_KContext context) {
   if (f->state == FEED_LOST) return raise_fell_behind(L, f);
   struct task *t = task_check(L, "subscription");
   if (f->state == FEED_FINISHED && !t->cancelled) return 0;
-  feed_await(f, wake_readers);
-  list_append(&f->readers, &t->wait_link);
-  return task_wait(L, t, INFINITY, 0, next_event);
+  struct subscription *s = subscription_in(box);
+  feed_await(f, &s->reader);
+  return task_wait_in(L, t, &s->waiting, INFINITY, 0, next_event);
 }
 
 static int subscription_next(lua_State *L) { return next_event(L, LUA_OK, 0); }
@@ -119,20 +143,21 @@ static int reader(lua_State *L) {
 }
 
 static int subscription_close(lua_State *L) {
-  feed_free(take_feed(check_subscription(L, 1)));
+  struct subscription *s = subscription_in(check_subscription(L, 1));
+  if (s) feed_free(take_feed(s));
   return 0;
 }
 
 // core.is_over(subscription): true where nothing is to come.
 static int is_over(lua_State *L) {
-  struct feed *f = *check_subscription(L, 1);
+  struct feed *f = feed_in(check_subscription(L, 1));
   lua_pushboolean(L, !f || feed_is_over(f));
   return 1;
 }
 
 // core.waiting(subscription): how many events it has already.
 static int waiting(lua_State *L) {
-  struct feed *f = *check_subscription(L, 1);
+  struct feed *f = feed_in(check_subscription(L, 1));
   lua_pushinteger(L, f ? (lua_Integer)f->count : 0);
   return 1;
 }
@@ -142,7 +167,7 @@ static int waiting(lua_State *L) {
 static int derive_channel(lua_State *L) {
   struct channel *source = channel_check(L);
   struct held **box = channel_push_handle(L);
-  const struct feed *f = *check_subscription(L, 2);
+  const struct feed *f = feed_in(check_subscription(L, 2));
   if (!f) return raise_error(L, "the subscription is closed");
   const struct event *first = feed_peek(f);
   uint64_t dropped = first ? first->seq - 1 : f->subscriber.last_seq;
@@ -154,10 +179,10 @@ static int derive_channel(lua_State *L) {
 // has ended.
 static int attach(lua_State *L) {
   struct exchange *ex = exchange_check(L, 1);
-  struct feed **box = check_subscription(L, 2);
-  if (!*box || !ex || !ex->stream || ex->stream->state != STREAM_OPEN) return 0;
+  struct held **box = check_subscription(L, 2);
+  if (!feed_in(box) || !ex || !ex->stream || ex->stream->state != STREAM_OPEN) return 0;
   ex->detached = true;
-  feed_attach(take_feed(box), ex->stream);
+  feed_attach(take_feed(subscription_in(box)), ex->stream);
   return 0;
 }
 
@@ -169,6 +194,6 @@ void subscription_open(lua_State *L) {
                                        {"waiting", waiting},
                                        {"reader", reader},
                                        {NULL, NULL}};
-  class_new(L, SUBSCRIPTION, methods, subscription_close);
+  class_new(L, SUBSCRIPTION, methods, held_collect);
   luaL_setfuncs(L, functions, 0);
 }

@@ -126,7 +126,7 @@ static int lua_cancel(lua_State *L) {
 // core.notify(handle, signal): the signal is woken at the task's end, however that comes about.
 static int lua_notify(lua_State *L) {
   struct task_handle *h = check_handle(L);
-  struct list *signal = luaL_checkudata(L, 2, SIGNAL);
+  struct waitlist *signal = luaL_checkudata(L, 2, SIGNAL);
   lua_settop(L, 2);
   lua_setiuservalue(L, 1, 1);
   h->ended = signal;
@@ -147,8 +147,8 @@ static int lua_was_stopped(lua_State *L) {
 }
 
 static int lua_signal(lua_State *L) {
-  struct list *waiters = lua_newuserdatauv(L, sizeof *waiters, 0);
-  list_init(waiters);
+  struct waitlist *signal = lua_newuserdatauv(L, sizeof *signal, 0);
+  waitlist_init(signal);
   luaL_setmetatable(L, SIGNAL);
   return 1;
 }
@@ -161,20 +161,17 @@ static int signalled(lua_State *L, int status, lua_KContext context) {
 
 // signal:wait([seconds [, what]]): true once it is woken, false where the time is up first.
 static int signal_wait(lua_State *L) {
-  struct list *waiters = luaL_checkudata(L, 1, SIGNAL);
+  struct waitlist *signal = luaL_checkudata(L, 1, SIGNAL);
   double seconds = lua_isnoneornil(L, 2) ? INFINITY : check_seconds(L, 2, "wait");
   struct task *t = task_check(L, luaL_optstring(L, 3, "wait"));
   lua_settop(L, 1); // keeps the signal alive while tasks are linked in it
   double deadline = seconds < INFINITY ? t->vm->loop->now + seconds : INFINITY;
-  list_append(waiters, &t->wait_link);
-  return task_wait(L, t, deadline, 0, signalled);
+  return task_wait_in(L, t, signal, deadline, 0, signalled);
 }
 
 // signal:wake(): wakes all that wait now.
 static int signal_wake(lua_State *L) {
-  struct list *waiters = luaL_checkudata(L, 1, SIGNAL);
-  for (struct list *node; (node = list_shift(waiters));)
-    task_wake(container_of(node, struct task, wait_link));
+  waitlist_wake_all(luaL_checkudata(L, 1, SIGNAL));
   return 0;
 }
 

@@ -37,6 +37,11 @@ void task_wake(struct task *t) {
   enqueue(t);
 }
 
+void waitlist_wake_all(struct waitlist *w) {
+  for (struct list *node; (node = list_shift(&w->tasks));)
+    task_wake(container_of(node, struct task, wait_link));
+}
+
 // With a coroutine on top of L, which is popped.
 static struct task *adopt(lua_State *L, lua_State *co, int ref) {
   struct vm *vm = vm_of(L);
@@ -137,8 +142,7 @@ static void leave_handle(struct task *t) {
   struct task_handle *h = t->handle;
   if (!h) return;
   t->handle = NULL, h->task = NULL;
-  for (struct list *node; h->ended && (node = list_shift(h->ended));)
-    task_wake(container_of(node, struct task, wait_link));
+  if (h->ended) waitlist_wake_all(h->ended);
 }
 
 // Takes the task apart. Its coroutine goes to the pool where it ended well, else to the collector.
@@ -323,6 +327,12 @@ int task_wait(lua_State *L, struct task *t, double deadline, lua_KContext contex
   // Not in the past: a sleep that follows counts from a late turn's deadline, but not from late work's.
   if (deadline < INFINITY) loop_arm(t->vm->loop, &t->timer, MAX(deadline, t->vm->loop->now));
   return lua_yieldk(L, 0, context, k);
+}
+
+int task_wait_in(lua_State *L, struct task *t, struct waitlist *w, double deadline, lua_KContext context,
+                 lua_KFunction k) {
+  list_append(&w->tasks, &t->wait_link);
+  return task_wait(L, t, deadline, context, k);
 }
 
 double task_time(const struct task *t, double seconds) {

@@ -19,10 +19,15 @@ struct wrap {
   struct wrap *outer;
 };
 
+// Tasks that wait for one thing: whoever has news of it wakes them all, and they look for themselves.
+struct waitlist {
+  struct list tasks;
+};
+
 // What a script holds of a task.
 struct task_handle {
-  struct task *task;  // NULL once it has ended
-  struct list *ended; // of tasks that are woken then, in its user value; or NULL
+  struct task *task;      // NULL once it has ended
+  struct waitlist *ended; // woken then, in its user value; or NULL
 };
 
 struct task {
@@ -30,7 +35,7 @@ struct task {
   lua_State *co;
   int co_ref;
   struct list run_link, all_link;
-  struct list wait_link; // in the list of whatever it waits for
+  struct list wait_link; // in the waitlist of whatever it waits for
   struct timer timer;
   double woken_at; // the deadline of the timer that woke it; < 0: something else did
   uint8_t state, nargs;
@@ -97,6 +102,15 @@ struct task *task_check(lua_State *L, const char *what);
 // Yields until the task is woken or the deadline (INFINITY: none) has passed; t->timed_out tells. The last
 // thing a C function does; `k` builds its results.
 int task_wait(lua_State *L, struct task *t, double deadline, lua_KContext context, lua_KFunction k);
+
+// The same in a waitlist, which lives for as long as tasks wait in it.
+int task_wait_in(lua_State *L, struct task *t, struct waitlist *w, double deadline, lua_KContext context,
+                 lua_KFunction k);
+
+static inline void waitlist_init(struct waitlist *w) { list_init(&w->tasks); }
+
+// Wakes all that wait now. Outside of Lua as well as in it: it only links.
+void waitlist_wake_all(struct waitlist *w);
 
 // The time that a sleep of the task counts from: when it should have woken, while that is less than `seconds`
 // ago, so that a loop of sleeps keeps its rate.

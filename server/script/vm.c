@@ -231,8 +231,6 @@ void vm_free(struct vm *vm) {
   vm_enter(vm, vm->L); // finalizers are watched as well
   lua_close(vm->L);
   vm_leave(vm, NULL);
-  // Those whose finalizer failed for lack of memory.
-  list_each (node, &vm->feeds) feed_free(container_of(node, struct feed, held));
   held_drop_all(vm);
   metrics_remove_state(&vm->service->process->metrics, &vm->gauges);
   watchdog_forget(vm);

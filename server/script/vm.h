@@ -56,7 +56,7 @@ struct vm {
   size_t exchange_count;
   size_t holding_count;         // tasks that a retired state is kept for
   size_t closing_count;         // exchanges of which only on_close functions are left
-  struct list feeds;            // subscriptions that Lua holds
+  struct list feeds;            // that tasks read, or may; their subscriptions are held
   struct list held;             // channels and dictionaries likewise
   struct task *current;         // the task whose slice this is
   lua_State *volatile running;  // the coroutine that runs now; the watchdog's signal reads it

@@ -9,7 +9,9 @@
 static struct feed *of(struct subscriber *s) { return container_of(s, struct feed, subscriber); }
 
 static void tell_reader(struct feed *f) {
-  if (f->on_news) f->on_news(f);
+  struct feed_reader *r = f->reader;
+  f->reader = NULL;
+  if (r) r->on_news(r);
 }
 
 static struct event **slot(const struct feed *f, size_t i) {
@@ -45,8 +47,8 @@ struct event *feed_take(struct feed *f) {
   return e;
 }
 
-void feed_await(struct feed *f, void (*on_news)(struct feed *f)) {
-  f->on_news = on_news;
+void feed_await(struct feed *f, struct feed_reader *reader) {
+  f->reader = reader;
   f->is_awaited = true;
 }
 
@@ -168,7 +170,6 @@ struct feed *feed_new(struct service *service, struct channel *c, struct span af
   struct feed *f = xcalloc(1, sizeof *f);
   struct replay r;
   f->service = service, f->subscriber.ops = &subscriber_ops;
-  list_init(&f->readers);
   list_init(&f->held);
   f->queue_max = c->options.queue, f->on_full = (uint8_t)c->options.on_full;
   channel_subscribe(c, service->inbox, &f->subscriber, after, last, service->loop->now, &r);
@@ -194,7 +195,6 @@ void feed_attach(struct feed *f, struct stream *s) {
   enum feed_state state = f->state;
   tell_reader(f);
   list_remove(&f->held);
-  f->on_news = NULL;
   f->stream = s, s->feed = f;
   size_t beside = f->beside + s->queue_count; // the head is not the channel's either
   size_t bytes_beside = f->bytes_beside + s->queued_bytes;

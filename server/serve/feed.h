@@ -14,21 +14,25 @@ enum feed_state {
   FEED_LOST      // it fell behind: what waits is incomplete
 };
 
+// Who reads a feed's queue, for as long as it waits for news.
+struct feed_reader {
+  void (*on_news)(struct feed_reader *r); // the queue has something, or the state has changed; only links
+};
+
 struct feed {
-  struct list held; // in its Lua state's list of what Lua holds
+  struct list held; // in its Lua state's list of what Lua reads
   struct subscriber subscriber;
   struct service *service;
   struct stream *stream; // of FEED_STREAMED
   struct event **queue;
   size_t first, count, cap; // cap is a power of two
   size_t queued_bytes;
-  size_t queue_max;                // live events that may wait
-  size_t beside, bytes_beside;     // what may beside them: replayed, or come before their reader had its turn
-  uint8_t on_full;                 // enum on_full
-  uint8_t state;                   // enum feed_state
-  bool is_awaited;                 // a reader had all and has not run since
-  void (*on_news)(struct feed *f); // the queue has something, or the state has changed; NULL: nobody reads
-  struct list readers;             // who waits for that; on_news's own
+  size_t queue_max;            // live events that may wait
+  size_t beside, bytes_beside; // what may beside them: replayed, or come before their reader had its turn
+  uint8_t on_full;             // enum on_full
+  uint8_t state;               // enum feed_state
+  bool is_awaited;             // a reader had all and has not run since
+  struct feed_reader *reader;  // told of the next news, once; NULL: nobody waits
 };
 
 // Subscribes; what is to be replayed waits in the queue already.
@@ -42,8 +46,8 @@ void feed_free(struct feed *f);
 // stream is cut where the feed has fallen behind.
 void feed_attach(struct feed *f, struct stream *s);
 
-// A reader has all there is and waits for on_news.
-void feed_await(struct feed *f, void (*on_news)(struct feed *f));
+// A reader has all there is and is told of what comes next. It lives until then, or until the feed is freed.
+void feed_await(struct feed *f, struct feed_reader *reader);
 
 // The next event: borrowed, or as a reference for the caller; NULL where none waits.
 struct event *feed_peek(const struct feed *f);
