@@ -4,11 +4,18 @@
 // behind the loop's back stands for one that the kernel refuses to watch.
 #include "harness/loop_probe.h"
 #include <lauxlib.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "base/buf.h"
+#include "base/mem.h"
+#include "loop/job.h"
 #include "loop/watch.h"
 #include "script/class.h"
+
+enum { JOBS_MAX = 10 };
 
 static const char LOOP[] = "spate.harness.loop";
 
@@ -21,6 +28,15 @@ struct loop_probe {
   bool polled, stops, is_open;
   unsigned told;
   int times; // that it was
+  struct inbox inbox;
+  struct probe_job *jobs[JOBS_MAX]; // that have not been freed
+  struct buf log;                   // of jobs, during a turn
+};
+
+struct probe_job {
+  struct job job;
+  struct loop_probe *probe;
+  int number;
 };
 
 static struct loop_probe *check(lua_State *L) { return luaL_checkudata(L, 1, LOOP); }
@@ -64,7 +80,55 @@ static int probe_stop(lua_State *L) {
   return 0;
 }
 
-// loop:turn([seconds later]): what the watch was told, and how often.
+static void on_done(struct job *j) {
+  struct probe_job *job = container_of(j, struct probe_job, job);
+  buf_printf(&job->probe->log, "%d done ", job->number);
+}
+
+static void free_job(struct job *j) {
+  struct probe_job *job = container_of(j, struct probe_job, job);
+  buf_printf(&job->probe->log, "%d freed ", job->number);
+  job->probe->jobs[job->number] = NULL;
+  free(job);
+}
+
+static struct probe_job *check_job(lua_State *L) {
+  lua_Integer number = luaL_checkinteger(L, 2);
+  struct probe_job *job = number >= 0 && number < JOBS_MAX ? check(L)->jobs[number] : NULL;
+  return job ? job : (luaL_error(L, "no job %d", (int)number), NULL);
+}
+
+// loop:begin(number): a job that is under way.
+static int probe_begin(lua_State *L) {
+  struct loop_probe *p = check(L);
+  int number = (int)luaL_checkinteger(L, 2);
+  struct probe_job *job = xcalloc(1, sizeof *job);
+  job->probe = p, job->number = number;
+  job_begin(&job->job, &p->inbox, on_done, free_job);
+  p->jobs[number] = job;
+  return 0;
+}
+
+static void *finish_elsewhere(void *job) {
+  job_finish(job);
+  return NULL;
+}
+
+// loop:finish(number): on another thread.
+static int probe_finish(lua_State *L) {
+  struct probe_job *job = check_job(L);
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, finish_elsewhere, &job->job) != 0) return luaL_error(L, "no thread");
+  pthread_join(thread, NULL);
+  return 0;
+}
+
+static int probe_abandon(lua_State *L) {
+  job_abandon(&check_job(L)->job);
+  return 0;
+}
+
+// loop:turn([seconds later]): what the watch was told, how often, and what became of jobs.
 static int probe_turn(lua_State *L) {
   struct loop_probe *p = check(L);
   p->clock.now += luaL_optnumber(L, 2, 0);
@@ -72,7 +136,9 @@ static int probe_turn(lua_State *L) {
   loop_run(&p->loop);
   lua_pushfstring(L, "%s%s", p->told & WATCH_READ ? "r" : "", p->told & WATCH_WRITE ? "w" : "");
   lua_pushinteger(L, p->times);
-  return 2;
+  lua_pushlstring(L, p->log.bytes ? p->log.bytes : "", p->log.len);
+  buf_deinit(&p->log);
+  return 3;
 }
 
 // loop:write(): a byte from the far end.
@@ -95,6 +161,9 @@ static int probe_close(lua_State *L) {
   p->is_open = false;
   watch_stop(&p->watch);
   loop_hook_remove(&p->loop, &p->hook);
+  inbox_deinit(&p->inbox);
+  for (int i = 0; i < JOBS_MAX; i++) free(p->jobs[i]);
+  buf_deinit(&p->log);
   loop_deinit(&p->loop);
   close(p->near_fd), close(p->far_fd);
   return 0;
@@ -110,15 +179,24 @@ static int probe_new(lua_State *L) {
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
     return loop_deinit(&p->loop), luaL_error(L, "no sockets");
   p->near_fd = pair[0], p->far_fd = pair[1], p->is_open = true;
+  inbox_init(&p->inbox, &p->loop);
   list_init(&p->hook.link);
   loop_hook_add(&p->loop, &p->hook);
   return 1;
 }
 
 void loop_probe_open(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"start", probe_start}, {"set", probe_set},   {"stop", probe_stop},   {"turn", probe_turn},
-      {"write", probe_write}, {"fill", probe_fill}, {"close", probe_close}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"start", probe_start},
+                                     {"set", probe_set},
+                                     {"stop", probe_stop},
+                                     {"turn", probe_turn},
+                                     {"write", probe_write},
+                                     {"fill", probe_fill},
+                                     {"begin", probe_begin},
+                                     {"finish", probe_finish},
+                                     {"abandon", probe_abandon},
+                                     {"close", probe_close},
+                                     {NULL, NULL}};
   class_new(L, LOOP, methods, probe_close);
   lua_pushcfunction(L, probe_new);
   lua_setfield(L, -2, "loop");

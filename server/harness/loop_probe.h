@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A loop that polls, for what a server in memory does without: its watches.
+// A loop that polls, for what a server in memory does without: watches, and what comes from other threads.
 #pragma once
 #include <lua.h>
 

@@ -63,7 +63,7 @@ static void build(struct builder *builder, struct build *b) {
   // The library adds one for pages that reload themselves.
   if (!b->error) b->routes = router_count(b->vms[0]->router) - b->vms[0]->settings->dev.inject;
   b->seconds = clock_now(clock_system()) - began;
-  inbox_post(b->done, &b->message);
+  job_finish(&b->job);
 }
 
 static void *builder_main(void *arg) {

@@ -2,7 +2,7 @@
 // A thread that loads applications and closes their states, so that no loop waits for it.
 #pragma once
 #include <stddef.h>
-#include "loop/inbox.h"
+#include "loop/job.h"
 
 struct service;
 struct settings;
@@ -11,8 +11,7 @@ struct builder;
 
 // A generation in the making: one state for each worker, or none.
 struct build {
-  struct message message; // to `done`, when it is over; the receiver's `deliver`
-  struct inbox *done;
+  struct job job;
   const struct settings *settings;
   const char *app;
   unsigned generation;
@@ -28,7 +27,7 @@ struct build {
 // Starts the thread. NULL where there can be none.
 struct builder *builder_new(const struct settings *settings);
 
-// Builds; the result is posted to b->done. One at a time. Main thread.
+// Builds: finishes b->job. One at a time. Main thread.
 void builder_start(struct builder *builder, struct build *b);
 
 // Frees a detached state. Any thread.

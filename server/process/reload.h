@@ -8,13 +8,14 @@ struct worker;
 
 struct reload {
   struct builder *builder;
+  struct inbox *inbox; // the main thread's, where its jobs come home
   struct worker **workers;
   size_t count;
   struct build build;
   unsigned attempts; // begun so far; the first is the start
   unsigned generation;
   bool is_building, again;
-  size_t starting;         // workers that have not told yet how their start ended
+  struct list starting;    // of workers that have not told yet how their start ended
   bool has_failed;         // at one of them
   char *error;             // why, as vm_load says it
   struct sources *sources; // to be noted; NULL: nobody watches
@@ -28,9 +29,12 @@ void reload_init(struct reload *r, struct builder *builder, struct inbox *inbox,
 // will have read it from now on.
 unsigned reload_begin(struct reload *r);
 
-// worker_owner.on_started: takes why a worker does not start.
-void reload_started(struct reload *r, char *error);
+static inline bool reload_is_busy(const struct reload *r) {
+  return r->is_building || !list_empty(&r->starting);
+}
 
-static inline bool reload_is_busy(const struct reload *r) { return r->is_building || r->starting; }
+// No attempt follows, and nobody waits any more for workers that start: they end. Harmless before
+// reload_init.
+void reload_stop(struct reload *r);
 
 void reload_deinit(struct reload *r);

@@ -58,6 +58,7 @@ static void tell_workers(const struct server *s, void (*order)(struct worker *w)
 
 static void quit(struct server *s, int code) {
   s->state = SERVER_QUITTING, s->code = code;
+  reload_stop(&s->reload);
   tell_workers(s, worker_quit);
   loop_arm(&s->loop, &s->grace, s->loop.now + QUIT_SECONDS);
 }
@@ -111,6 +112,7 @@ static void drain(struct server *s, const char *why) {
   log_message(LOG_INFO, "stopping: %s", why);
   s->state = SERVER_DRAINING, s->code = EXIT_OK;
   listening_remove_files(&s->listening);
+  reload_stop(&s->reload);
   tell_workers(s, worker_drain);
   loop_arm(&s->loop, &s->grace, s->loop.now + s->options->settings.shutdown.grace);
 }
@@ -153,10 +155,6 @@ static void on_signal(struct signals *signals, int number) {
   struct server *s = container_of(signals, struct server, signals);
   if (number == SIGTERM || number == SIGINT) on_stop_signal(s, number);
   else if (number == SIGHUP && s->state == SERVER_SERVING) reload_begin(&s->reload);
-}
-
-static void on_worker_started(struct worker_owner *owner, char *error) {
-  reload_started(&container_of(owner, struct server, owner)->reload, error);
 }
 
 static void on_worker_ended(struct worker_owner *owner) {
@@ -278,8 +276,7 @@ static bool init(struct server *s, const struct options *o, const sigset_t *set)
   bool ok = loop_init(&s->loop, clock_system(), true) == 0;
   inbox_init(&s->inbox, &s->loop);
   ok = ok && signals_start(&s->signals, &s->loop, set) == 0;
-  s->owner =
-      (struct worker_owner){.inbox = &s->inbox, .on_started = on_worker_started, .on_ended = on_worker_ended};
+  s->owner = (struct worker_owner){.inbox = &s->inbox, .on_ended = on_worker_ended};
   s->started_at = s->loop.now;
   if (!is_watched(s)) return ok;
   source_watch_open(&s->watch, &s->loop, on_saved);

@@ -28,6 +28,7 @@ struct worker {
   struct inbox inbox;
   struct service service;
   struct generations generations;
+  struct start *starting; // NULL: none
   struct accepting {
     struct listener listener;
     struct worker *worker;
@@ -37,18 +38,11 @@ struct worker {
   struct message ended;
 };
 
-// How the start of a state has ended, on its way to the owner.
-struct started {
-  struct message message;
-  struct worker_owner *owner;
-  char *error;
-};
-
 struct order {
   struct message message;
   struct worker *worker;
-  struct vm *vm;
-  void (*act)(struct worker *w, struct vm *vm);
+  struct start *start; // what it is about; or NULL
+  void (*act)(struct worker *w, struct start *s);
 };
 
 // What spate dev shows in open pages, on its way from the main thread.
@@ -67,7 +61,7 @@ static void set_state(struct worker *w, enum worker_state state) {
 
 static void on_order(struct message *m) {
   struct order *o = container_of(m, struct order, message);
-  o->act(o->worker, o->vm);
+  o->act(o->worker, o->start);
   free(o);
 }
 
@@ -82,9 +76,9 @@ static bool post(struct worker *w, struct message *m) {
 }
 
 // The same with an order.
-static bool tell(struct worker *w, void (*act)(struct worker *w, struct vm *vm), struct vm *vm) {
+static bool tell(struct worker *w, void (*act)(struct worker *w, struct start *s), struct start *s) {
   struct order *o = xmalloc(sizeof *o);
-  *o = (struct order){.message = {.deliver = on_order}, .worker = w, .vm = vm, .act = act};
+  *o = (struct order){.message = {.deliver = on_order}, .worker = w, .start = s, .act = act};
   bool alive = post(w, &o->message);
   if (!alive) free(o);
   return alive;
@@ -111,18 +105,15 @@ static void on_spent(struct generations *g, struct vm *vm) {
   builder_close(container_of(g, struct worker, generations)->config.builder, vm);
 }
 
-static void deliver_started(struct message *m) {
-  struct started *s = container_of(m, struct started, message);
-  s->owner->on_started(s->owner, s->error);
-  free(s);
+static void finish_start(struct worker *w, char *error) {
+  struct start *s = w->starting;
+  w->starting = NULL;
+  s->error = error;
+  job_finish(&s->job);
 }
 
 static void on_started(struct generations *g, char *error) {
-  struct worker_owner *owner = container_of(g, struct worker, generations)->config.owner;
-  struct started *s = xmalloc(sizeof *s);
-  *s = (struct started){.message = {.deliver = deliver_started}, .owner = owner, .error = error};
-  list_init(&s->message.link);
-  inbox_post(owner->inbox, &s->message);
+  finish_start(container_of(g, struct worker, generations), error);
 }
 
 static void on_accept(struct listener *l, int fd) {
@@ -137,23 +128,26 @@ static void on_full(struct listener *l, int fd) {
 }
 
 // A worker that drains keeps the code that it has, whose on_stop functions run.
-static void start(struct worker *w, struct vm *vm) {
+static void begin_start(struct worker *w, struct start *s) {
+  struct vm *vm = s->vm;
+  s->vm = NULL;
+  w->starting = s;
   if (!w->drains) generations_start(&w->generations, vm);
-  else builder_close(w->config.builder, vm), on_started(&w->generations, NULL);
+  else builder_close(w->config.builder, vm), finish_start(w, NULL);
 }
 
-static void commit(struct worker *w, struct vm *vm) {
-  (void)vm;
+static void commit(struct worker *w, struct start *s) {
+  (void)s;
   generations_commit(&w->generations);
 }
 
-static void abandon(struct worker *w, struct vm *vm) {
-  (void)vm;
+static void abandon(struct worker *w, struct start *s) {
+  (void)s;
   generations_abandon(&w->generations);
 }
 
-static void serve(struct worker *w, struct vm *vm) {
-  (void)vm;
+static void serve(struct worker *w, struct start *s) {
+  (void)s;
   w->listens = true;
   for (size_t i = 0; i < w->config.listener_count; i++) {
     w->accepting[i] =
@@ -184,8 +178,8 @@ static bool stop_when_drained(struct loop_hook *h) {
   return false;
 }
 
-static void drain(struct worker *w, struct vm *vm) {
-  (void)vm;
+static void drain(struct worker *w, struct start *s) {
+  (void)s;
   if (w->drains) return;
   w->drains = true;
   accept_waiting(w);
@@ -197,8 +191,8 @@ static void drain(struct worker *w, struct vm *vm) {
   loop_hook_add(&w->loop, &w->drain_hook);
 }
 
-static void quit(struct worker *w, struct vm *vm) {
-  (void)vm;
+static void quit(struct worker *w, struct start *s) {
+  (void)s;
   loop_stop(&w->loop);
 }
 
@@ -233,6 +227,7 @@ static void *worker_main(void *arg) {
   stop_listening(w);
   service_close_all(&w->service);
   generations_deinit(&w->generations);
+  if (w->starting) finish_start(w, NULL);
   watchdog_stop();
   inbox_post(w->config.owner->inbox, &w->ended);
   metrics_remove_worker(&w->config.process->metrics, &w->service);
@@ -274,8 +269,10 @@ struct service *worker_service(struct worker *w) {
   return &w->service;
 }
 
-void worker_start(struct worker *w, struct vm *vm) {
-  if (!tell(w, start, vm)) builder_close(w->config.builder, vm);
+void worker_start(struct worker *w, struct start *s) {
+  if (tell(w, begin_start, s)) return;
+  builder_close(w->config.builder, s->vm);
+  job_finish(&s->job);
 }
 
 void worker_commit(struct worker *w) { tell(w, commit, NULL); }

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "base/settings.h"
-#include "loop/inbox.h"
+#include "loop/job.h"
 #include "serve/service.h"
 
 struct broker;
@@ -14,12 +14,18 @@ struct shared_registry;
 struct vm;
 struct worker;
 
-// Whom it tells, on the inbox's thread, how the start of a state has ended (takes why not; NULL: it may be
-// served), and that its scripts have ended; there is nothing that it would still serve then.
+// Whom it tells, on the inbox's thread, that its scripts have ended; there is nothing that it would still
+// serve then.
 struct worker_owner {
   struct inbox *inbox;
-  void (*on_started)(struct worker_owner *owner, char *error);
   void (*on_ended)(struct worker_owner *owner);
+};
+
+// A loaded state that it is to start, and how that has ended.
+struct start {
+  struct job job;
+  struct vm *vm; // the worker's from when it has it
+  char *error;   // why it may not be served; NULL: it may, or the worker ends
 };
 
 struct worker_config {
@@ -39,9 +45,9 @@ struct worker *worker_new(const struct worker_config *config);
 // What its states are built for, borrowed. Main thread.
 struct service *worker_service(struct worker *w);
 
-// Has a loaded state (takes it) run its on_start functions; the owner is told how that ends, unless the
-// worker ends first. Main thread.
-void worker_start(struct worker *w, struct vm *vm);
+// Has the state run its on_start functions; the job is finished when these have ended, or when the worker
+// does. One at a time. Main thread.
+void worker_start(struct worker *w, struct start *s);
 
 // Has requests go to the state that has started from now on, or gives it up. Main thread.
 void worker_commit(struct worker *w);
