@@ -201,7 +201,28 @@ return function(sse)
 
   local follow
 
-  local function start_task(self, run) run.task = core.background(follow, self, run) end
+  local is_retired, is_ending = false, false
+
+  -- A task of its own after a reload: a derived channel goes on for those who read it already.
+  function core.retire()
+    is_retired, is_ending = true, true
+    while next(following) do
+      for derived, run in pairs(following) do
+        run.handle:let_go()
+        if run.handle:count() == 0 then
+          run.task:cancel()
+          following[derived] = nil
+        end
+      end
+      sse.sleep(1)
+    end
+    is_ending = false
+  end
+
+  local function start_task(self, run)
+    if is_retired and not is_ending then core.background(core.retire) end
+    run.task = core.background(follow, self, run)
+  end
 
   -- A function that was stopped at an event has left that one out; true where a task goes on behind it.
   local function go_on(self, run)
@@ -244,20 +265,7 @@ return function(sse)
       past:close()
       error(err, 0)
     end
-    self.run, following[self] = run, true
-  end
-
-  -- A task of its own after a reload: a derived channel goes on for those who read it already.
-  function core.retire()
-    while next(following) do
-      for derived in pairs(following) do
-        if derived:count() == 0 then
-          derived.run.task:cancel()
-          following[derived] = nil
-        end
-      end
-      sse.sleep(1)
-    end
+    self.run, following[self] = run, run
   end
 
   -- Waits until what the source's history has is derived.
@@ -286,6 +294,7 @@ return function(sse)
   local function watch(channel, task, linger, ttl)
     local _ <close> = at_end(function() drop(channel, task) end)
     while not task.done do
+      channel.handle:let_go()
       local lonely = channel.handle:lonely()
       if lonely and lonely >= linger then return end
       task.ended:wait(lonely and linger - lonely or math.max(linger, 0.05))

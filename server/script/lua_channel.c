@@ -343,6 +343,7 @@ void channel_open(lua_State *L) {
                                              {"join", join},
                                              {"leave", leave},
                                              {"lonely", lonely},
+                                             {"let_go", channel_let_go},
                                              {"is_finished", is_finished},
                                              {"members", members},
                                              {NULL, NULL}};

@@ -72,6 +72,17 @@ int channel_subscription(lua_State *L) {
   return 1;
 }
 
+int channel_let_go(lua_State *L) {
+  const struct channel *c = channel_check(L);
+  struct vm *vm = vm_of(L);
+  if (!vm_has_no_requests(vm)) return 0;
+  list_each (node, &vm->feeds) {
+    struct subscriber *s = &container_of(node, struct feed, held)->subscriber;
+    if (s->outlet && s->outlet->channel == c) channel_unsubscribe(s);
+  }
+  return 0;
+}
+
 // Pushes the lines of data, which come last in an event, as one text.
 static void push_lines(lua_State *L, struct event_text_reader *r, struct span line) {
   luaL_Buffer text;

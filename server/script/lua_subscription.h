@@ -8,6 +8,10 @@
 // than the channel's.
 int channel_subscription(lua_State *L);
 
+// channel:let_go(): ends those subscriptions that a state has left which was replaced and has no request:
+// nobody reads them any more.
+int channel_let_go(lua_State *L);
+
 // Pushes an encoded event, whose text lies where collecting does not free it, as a table of its fields.
 void event_push(lua_State *L, struct span text);
 

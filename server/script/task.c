@@ -262,6 +262,13 @@ void task_cancel_bound(struct vm *vm) {
   }
 }
 
+void task_cancel_holding(struct vm *vm) {
+  list_each (node, &vm->tasks) {
+    struct task *t = container_of(node, struct task, all_link);
+    if (t->holds_state) task_cancel(t);
+  }
+}
+
 void task_cancel_stoppers(struct vm *vm) {
   list_each (node, &vm->tasks) {
     struct task *t = container_of(node, struct task, all_link);

@@ -81,9 +81,11 @@ void task_wake(struct task *t);
 // it.
 void task_cancel(struct task *t);
 
-// Cancels those that end with their generation, or the on_stop functions.
+// Cancels those that end with their generation, the on_stop functions, or those that a retired state is kept
+// for.
 void task_cancel_bound(struct vm *vm);
 void task_cancel_stoppers(struct vm *vm);
+void task_cancel_holding(struct vm *vm);
 
 // Cancels all tasks of a state, which end in their turn; or ends them at once, for the state's end.
 void task_cancel_each(struct vm *vm);

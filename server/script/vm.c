@@ -135,9 +135,7 @@ static bool has_ready_tasks(struct loop_hook *h) {
 }
 
 // True where nobody waits any more for what a state still does.
-static bool is_left(const struct vm *vm) {
-  return vm->is_retired && vm->exchange_count == vm->closing_count && !vm->holding_count;
-}
+static bool is_left(const struct vm *vm) { return vm_has_no_requests(vm) && !vm->holding_count; }
 
 // No stop of old code lasts longer than one of the server.
 static void on_stop_timer(struct timer *t) {
@@ -323,7 +321,9 @@ void vm_retire(struct vm *vm) {
   vm->is_retired = true;
   if (vm->listed_running) arm_stop_timer(vm);
   lua_pushcfunction(vm->L, spawn_retirement);
-  if (vm_pcall(vm, 0, 0) != LUA_OK) log_error(vm_take_message(vm->L));
+  if (vm_pcall(vm, 0, 0) == LUA_OK) return;
+  log_error(vm_take_message(vm->L));
+  task_cancel_holding(vm); // which nothing would end
 }
 
 int vm_ref(lua_State *L) {

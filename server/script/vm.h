@@ -106,6 +106,11 @@ void vm_free(struct vm *vm);
 // go elsewhere from now on.
 void vm_retire(struct vm *vm);
 
+// True once a retired state answers no request any more, but for their on_close functions.
+static inline bool vm_has_no_requests(const struct vm *vm) {
+  return vm->is_retired && vm->exchange_count == vm->closing_count;
+}
+
 // True once nothing of a retired state is at work any more.
 static inline bool vm_is_spent(const struct vm *vm) {
   return vm->is_retired && !vm->gauges.tasks && !vm->exchange_count;
