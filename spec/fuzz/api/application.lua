@@ -10,7 +10,16 @@ local HANDLERS = 5
 local PRELUDE = [[
 local spate, sse, json = require "spate", require "spate.sse", require "spate.json"
 local app, reply = spate.app(), spate.reply
-S = {} -- what handlers, tasks and finalizers share
+local MAKES = {
+  st = function() return sse.channel("b", { history = 5 }):subscribe() end, ch = function() return sse.channel "a" end,
+  it = function() return function() return may() and 1 or nil end end, dict = function() return spate.shared "d" end,
+  co = function() return coroutine.create(function() sse.sleep(1) coroutine.yield "c" end) end,
+}
+-- What handlers, tasks and finalizers share. Some of it is made for who finds nothing.
+S = setmetatable({}, { __index = function(_, name)
+  local make = MAKES[name:match "%a+"]
+  return make and make()
+end })
 local at, left = -1, 0
 -- False once enough has been done at this moment of time: what feeds itself would never end.
 function may()
@@ -30,6 +39,8 @@ local REPLIES = {
   { 6, function(d, scope) return join("return sse.reply(", fn(d, "send", scope), ")") end },
   { 2, function(d) return { ("return sse.reply(%s)"):format(d:slot "st") } end },
   { 2, function(d, scope) return join("return reply.stream(", fn(d, "write", scope), d:pick { "", ", { length = 5 }" }, ")") end },
+  { 2, function(d) return { "return " .. d:slot "reply" } end },
+  { 1, function() return { 'return reply.file "/etc/hostname"' } end },
   { 2, function() return { 'return "text"' } end },
   { 1, function() return { "return { 1, 2 }" } end },
   { 1, function() return { "return" } end },
@@ -38,6 +49,7 @@ local REPLIES = {
 local function handler(d, path)
   local scope = { req = true }
   local body = statements(d, scope, d:int(0, 5))
+  if d:chance(40) then table.insert(body, 1, { d:slot "req" .. " = req" }) end
   body[#body + 1] = d:weighed(REPLIES)(d, scope)
   return join(('app:all("%s", function(req)'):format(path), code.block(body), "end)")
 end

@@ -10,7 +10,7 @@ local MOMENTS_MAX = 20000
 local READ_AHEAD = 60000 -- bytes of a body that the server takes before the script does
 local BY_ITSELF = 60 -- seconds after which no connection is left that its client has left
 
-local RUN = 'local spate, sse, json = require "spate", require "spate.sse", require "spate.json"\n'
+local RUN = 'local spate, sse, json = require "spate", require "spate.sse", require "spate.json"\nlocal reply = spate.reply\n'
 
 local Run = {}
 Run.__index = Run
@@ -90,6 +90,14 @@ function STEPS.request(self, i, method, target, b)
   settle(self)
 end
 
+function STEPS.stalled(self, i, bytes, target)
+  local old = forget(self, i)
+  if old then old:reset() end
+  client_at(self, i):window(bytes)
+  send(self, i, "GET", target)
+  settle(self)
+end
+
 function STEPS.again(self, i, target) send(self, i, "GET", target) settle(self) end
 
 function STEPS.resume(self, i, target)
@@ -148,6 +156,7 @@ local function leave(self)
   local stats = self.core:stats()
   if stats.streams ~= 0 then fail("%d streams are left after all clients", stats.streams) end
   if stats.connections > self.deaf then fail("%d connections are left after all clients", stats.connections) end
+  if stats.connections == 0 and stats.generations ~= 1 then fail("%d states are left after all clients", stats.generations) end
   if not (self.drained or self.hooked) then answers(self) end
 end
 

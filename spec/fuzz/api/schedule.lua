@@ -24,6 +24,7 @@ local STEPS = {
   { 4, function(d) return { ("rest(%d)"):format(client(d)) } end }, -- of a body
   { 6, function(d) return { ("leave(%d)"):format(client(d)) } end },
   { 6, function(d) return { ("vanish(%d)"):format(client(d)) } end },
+  { 4, function(d) return { ('stalled(%d, %d, "%s")'):format(client(d), d:pick { 0, 1, 500 }, target(d)) } end }, -- reads no more
   { 4, function(d) return { ("window(%d, %s)"):format(client(d), d:pick { "0", "1", "100", "3000", "nil" }) } end },
   { 2, function(d) return { ("pieces(%d, %d)"):format(client(d), d:pick { 1, 7, 1 << 20 }) } end },
   { 20, function(d) return { ("advance(%s)"):format(d:pick(SECONDS)) } end },

@@ -72,6 +72,7 @@ block(1, function(d, scope) return join(d:slot "t", " = may() and sse.every(", d
 
 -- Senders, requests and bodies, also those of others
 block(4, function(d, scope) return { ("%s(%s)"):format(scope.send and d:chance(80) and "send" or d:slot "send", event(d)) } end)
+block(2, function(d, scope) return scope.send and { ('for _ = 1, %d do send(("y"):rep(%d)) end'):format(d:int(2, 9), d:pick { 10, 3000 }) } end)
 block(1, function(d) return { ('%s("w")'):format(d:slot "write") } end)
 block(2, function(d, scope)
   for _, name in ipairs { "send", "write", "req" } do
@@ -91,6 +92,9 @@ end)
 block(3, function(d, scope) return join(request(d, scope), ":on_close(", fn(d, "why", scope), ")") end)
 block(1, function(d, scope) return { ("%s:close_after(%s)"):format(request(d, scope), streams.seconds(d)) } end)
 block(1, function(d, scope) return { ("S.v = { %s.query.a, %s.headers.host, %s.closed }"):format(d:slot "req", request(d, scope), d:slot "req") } end)
+
+block(1, function(d) return { ('%s = reply.%s'):format(d:slot "reply", d:pick { 'file "/etc/hostname"', 'text "t"', "status(204)" }) } end)
+block(2, function(d, scope) return join(d:slot "reply", " = sse.reply(", streams.stream(d, scope), ")") end)
 
 -- Finalizers and what is closed at the end of its block
 block(4, function(d, scope) return join("setmetatable({}, { __gc = ", fn(d, "", scope), " })") end)

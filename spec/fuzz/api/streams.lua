@@ -36,6 +36,7 @@ function streams.fn(d, arguments, scope, result)
   local inner = setmetatable({}, { __index = scope })
   for name in arguments:gmatch "%a+" do inner[name] = true end
   local body = d:deeper(streams.statements, d, inner, d:int(0, d.depth < 2 and 3 or 2))
+  if arguments == "send" and d:chance(30) then table.insert(body, 1, { d:slot "send" .. " = send" }) end
   if #body == 0 and not result then return { ("function(%s) end"):format(arguments) } end
   return join(("function(%s)"):format(arguments), code.block(body), result and "return " .. result .. " end" or "end")
 end
