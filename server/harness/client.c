@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "harness/client.h"
-#include <stdio.h>
+#include <string.h>
 #include "script/class.h"
 #include "serve/conn.h"
 
@@ -8,11 +8,19 @@ static const char CLIENT[] = "spate.harness.client";
 
 static struct client *check_client(lua_State *L) { return luaL_checkudata(L, 1, CLIENT); }
 
+static void set_address(struct client *c, const char *text) {
+  struct address *peer = &c->peer.transport.peer;
+  *peer = (struct address){.family = !strcmp(text, "unix") ? ADDRESS_UNIX : ADDRESS_NONE};
+  address_parse(span_of(text), peer);
+}
+
+static struct conn *conn_of_client(struct client *c) { return c->peer.transport.owner; }
+
 struct client *client_push(lua_State *L, const char *address) {
   struct client *c = lua_newuserdatauv(L, sizeof *c, 1);
   c->reason = NULL;
   memory_peer_init(&c->peer);
-  snprintf(c->peer.name, sizeof c->peer.name, "%s", address);
+  set_address(c, address);
   list_init(&c->link);
   luaL_setmetatable(L, CLIENT);
   return c;
@@ -63,7 +71,8 @@ static int client_window(lua_State *L) {
 // client:address(text): where it seems to come from.
 static int client_address(lua_State *L) {
   struct client *c = check_client(L);
-  snprintf(c->peer.name, sizeof c->peer.name, "%s", luaL_checkstring(L, 2));
+  set_address(c, luaL_checkstring(L, 2));
+  if (!list_empty(&c->link)) conn_of_client(c)->carrier.peer = c->peer.transport.peer;
   lua_settop(L, 1);
   return 1;
 }
@@ -100,8 +109,7 @@ static int client_collect(lua_State *L) {
   struct client *c = check_client(L);
   bool is_open = !list_empty(&c->link);
   if (is_open && !c->peer.server_closed) { // the server still holds it
-    struct conn *conn = c->peer.transport.owner;
-    conn_close(conn, REASON_CLIENT_CLOSED, false);
+    conn_close(conn_of_client(c), REASON_CLIENT_CLOSED, false);
   }
   list_remove(&c->link);
   memory_peer_deinit(&c->peer);

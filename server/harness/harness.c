@@ -19,6 +19,7 @@
 #include "script/lua_settings.h"
 #include "script/vm.h"
 #include "script/watchdog.h"
+#include "serve/connections.h"
 #include "serve/conn.h"
 
 enum { TURNS_MAX = 1000 };
@@ -68,7 +69,7 @@ static void on_started(struct generations *g, char *error) {
 }
 
 static void on_end(struct stream *stream, int reason) {
-  struct memory_peer *peer = container_of(stream->conn->transport, struct memory_peer, transport);
+  struct memory_peer *peer = container_of(conn_of(stream->carrier)->transport, struct memory_peer, transport);
   container_of(peer, struct client, peer)->reason = close_reason_name((enum close_reason)reason);
 }
 
@@ -130,6 +131,7 @@ static void open_server(struct harness *h, double epoch) {
   h->events_before = event_count() - (long)broker_counters(h->broker).events;
   inbox_init(&h->inbox, &h->loop);
   service_init(&h->service, &h->loop, &h->settings, &service_ops);
+  connections_init(&h->service);
   h->service.inbox = &h->inbox;
   h->service.broker = h->broker;
   h->service.shared = h->shared;
@@ -323,7 +325,7 @@ static int server_connect(lua_State *L) {
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
   list_append(&h->clients, &c->link);
-  service_accept(&h->service, &c->peer.transport);
+  connections_accept(&h->service, &c->peer.transport);
   return 1;
 }
 
@@ -419,7 +421,7 @@ static int server_now(lua_State *L) {
 static int server_drain(lua_State *L) {
   struct harness *h = check_server(L);
   generations_stop(&h->generations);
-  service_drain(&h->service);
+  connections_drain(&h->service);
   settle(h);
   return 0;
 }
@@ -477,12 +479,13 @@ static int server_close(lua_State *L) {
   if (!h->is_open) return 0;
   luaL_argcheck(L, !h->guests, 1, "close the servers first that share with it");
   h->is_open = false;
-  service_close_all(&h->service);
+  connections_close(&h->service);
   if (h->is_watched && !--watched) watchdog_stop();
   if (h->vm && !h->vm->is_attached) vm_free(h->vm);
   if (h->built) vm_free(h->built);
   generations_deinit(&h->generations);
   metrics_remove_worker(&h->process->metrics, &h->service);
+  connections_deinit(&h->service);
   service_deinit(&h->service);
   gate_unref(&h->process->gate);
   inbox_deinit(&h->inbox);

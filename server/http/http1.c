@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The incoming half of HTTP/1: head, body, and then nothing until next(). What is done with a byte depends on
-// the bytes before it alone, so any way of splitting the input gives the same requests, bodies and refusals.
-// An idle connection keeps one struct http1 and nothing beside it: a head waits in the connection's buffer
-// until it is complete, and a body passes through.
+// HTTP/1 carries one exchange at a time: head, body, and then nothing until its stream has finished. What is
+// done with a byte depends on the bytes before it alone, so any way of splitting the input gives the same
+// requests, bodies and refusals. An idle connection keeps one struct http1 and nothing beside it: a head
+// waits in the connection's buffer until it is complete, and a body passes through.
 #include "http/http1.h"
 #include <stdlib.h>
 #include "base/mem.h"
@@ -16,7 +16,10 @@ enum http1_state { HTTP1_HEAD, HTTP1_LENGTH, HTTP1_CHUNKED, HTTP1_TRAILER, HTTP1
 struct http1 {
   struct proto proto;
   const struct proto_limits *limits;
-  enum http1_state state;
+  struct stream *stream; // the exchange that it carries
+  uint8_t state;         // enum http1_state
+  uint8_t minor;         // the request's
+  bool keeps_alive;      // what the answer's head has said
   union {
     struct guard guard;     // in HTTP1_HEAD and HTTP1_TRAILER
     uint64_t left;          // of the body, in HTTP1_LENGTH
@@ -24,7 +27,7 @@ struct http1 {
   };
 };
 
-_Static_assert(sizeof(struct http1) <= 64, "kept by every idle connection");
+_Static_assert(sizeof(struct http1) <= 72, "kept by every idle connection");
 
 static void refuse(struct http1 *h, struct refusal refusal) {
   h->state = HTTP1_DONE;
@@ -33,7 +36,7 @@ static void refuse(struct http1 *h, struct refusal refusal) {
 
 static void end_body(struct http1 *h) {
   h->state = HTTP1_DONE;
-  h->proto.sink->on_body_end(&h->proto);
+  h->proto.sink->on_body_end(h->stream);
 }
 
 static void begin_body(struct http1 *h, enum body_kind kind, uint64_t length) {
@@ -62,15 +65,16 @@ static size_t feed_head(struct http1 *h, const char *bytes, size_t len) {
     return lead;
   }
   begin_body(h, request->body, request->content_length);
-  h->proto.sink->on_request(&h->proto, request);
-  if (h->state == HTTP1_DONE) h->proto.sink->on_body_end(&h->proto);
+  h->minor = (uint8_t)request->minor;
+  h->stream = h->proto.sink->on_request(&h->proto, request);
+  if (h->state == HTTP1_DONE) h->proto.sink->on_body_end(h->stream);
   return scanned;
 }
 
 static size_t feed_length(struct http1 *h, const char *bytes, size_t len) {
   size_t taken = (size_t)MIN(h->left, (uint64_t)len);
   h->left -= taken;
-  h->proto.sink->on_body(&h->proto, bytes, taken);
+  h->proto.sink->on_body(h->stream, (struct span){bytes, taken});
   if (!h->left) end_body(h);
   return taken;
 }
@@ -79,7 +83,7 @@ static size_t feed_chunked(struct http1 *h, const char *bytes, size_t len) {
   struct refusal refusal = ACCEPTED;
   struct span data;
   size_t taken = chunked_take(&h->chunked, (struct span){bytes, len}, h->limits, &data, &refusal);
-  if (data.len) h->proto.sink->on_body(&h->proto, data.bytes, data.len);
+  if (data.len) h->proto.sink->on_body(h->stream, data);
   if (refusal.status) refuse(h, refusal);
   else if (h->chunked.state == CHUNKED_DONE) {
     h->state = HTTP1_TRAILER;
@@ -128,7 +132,7 @@ static size_t http1_feed(struct proto *p, const char *bytes, size_t len) {
   struct http1 *h = container_of(p, struct http1, proto);
   size_t taken = 0, some;
   do {
-    enum http1_state before = h->state;
+    uint8_t before = h->state;
     some = taken < len ? feed_some(h, bytes + taken, len - taken) : 0;
     taken += some;
     if (before == HTTP1_HEAD && h->state == HTTP1_HEAD) break; // incomplete
@@ -142,15 +146,51 @@ static enum proto_phase http1_phase(const struct proto *p) {
   return h->guard.state == GUARD_START || h->guard.state == GUARD_LEAD_LF ? PROTO_IDLE : PROTO_HEAD;
 }
 
-static bool http1_limit_body(struct proto *p, uint64_t max) {
+static bool http1_limit_body(struct proto *p, struct stream *s, uint64_t max) {
   struct http1 *h = container_of(p, struct http1, proto);
+  (void)s;
   return h->state != HTTP1_CHUNKED || chunked_limit(&h->chunked, max);
 }
 
-static void http1_next(struct proto *p) {
+static void http1_answer(struct proto *p, struct stream *s, struct response *r, struct buf *out) {
   struct http1 *h = container_of(p, struct http1, proto);
+  (void)s;
+  if (r->framing == FRAMING_OPEN) r->framing = h->minor ? FRAMING_CHUNKED : FRAMING_CLOSE;
+  r->keep_alive &= r->framing != FRAMING_CLOSE;
+  h->keeps_alive = r->keep_alive;
+  http1_write_head(r, h->minor, out);
+}
+
+static void http1_interim(struct proto *p, struct stream *s, int status, struct buf *out) {
+  (void)p, (void)s;
+  buf_printf(out, "HTTP/1.1 %d %s\r\n\r\n", status, status_phrase(status));
+}
+
+static void http1_refuse(struct proto *p, struct response *r, struct buf *out) {
+  (void)p;
+  http1_write_head(r, 1, out);
+}
+
+static void http1_fill(struct proto *p, struct outq *q) {
+  struct http1 *h = container_of(p, struct http1, proto);
+  if (h->stream) p->sink->take(h->stream, SIZE_MAX, q);
+}
+
+static void http1_on_sent(struct proto *p, size_t len) {
+  struct http1 *h = container_of(p, struct http1, proto);
+  if (h->stream) p->sink->on_left(h->stream, len);
+}
+
+// There is no way to end a message before its end but to close (RFC 9112 8).
+static bool http1_finish(struct proto *p, struct stream *s, enum ending ending) {
+  struct http1 *h = container_of(p, struct http1, proto);
+  bool goes_on = ending == ENDING_CLEAN && h->keeps_alive;
+  (void)s;
+  h->stream = NULL;
+  if (!goes_on) return false;
   h->state = HTTP1_HEAD;
   h->guard = (struct guard){0};
+  return true;
 }
 
 static void http1_free(struct proto *p) { free(container_of(p, struct http1, proto)); }
@@ -159,9 +199,12 @@ static const struct proto_ops http1_ops = {
     .feed = http1_feed,
     .phase = http1_phase,
     .limit_body = http1_limit_body,
-    .next = http1_next,
-    .write_head = http1_write_head,
-    .write_end = http1_write_end,
+    .answer = http1_answer,
+    .interim = http1_interim,
+    .fill = http1_fill,
+    .on_sent = http1_on_sent,
+    .finish = http1_finish,
+    .refuse = http1_refuse,
     .free = http1_free,
 };
 

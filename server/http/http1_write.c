@@ -93,7 +93,7 @@ static char *put_status_line(char *at, int status, struct span phrase) {
   return put(at, SPAN("\r\n"));
 }
 
-static char *put_length(char *at, size_t length) {
+static char *put_length(char *at, uint64_t length) {
   char digits[LENGTH_DIGITS_MAX];
   size_t i = sizeof digits;
   do digits[--i] = (char)('0' + length % 10);
@@ -109,11 +109,11 @@ static char *put_framing(char *at, const struct response *r) {
   return said ? put_length(at, r->content_length) : at;
 }
 
-static char *put_connection(char *at, const struct response *r) {
+static char *put_connection(char *at, const struct response *r, int minor) {
   bool keep_alive = r->keep_alive && r->framing != FRAMING_CLOSE;
   if (r->status < 200) return at;
-  if (keep_alive && r->minor == 0) return put(at, SPAN("Connection: keep-alive\r\n"));
-  return !keep_alive && r->minor >= 1 ? put(at, SPAN("Connection: close\r\n")) : at;
+  if (keep_alive && minor == 0) return put(at, SPAN("Connection: keep-alive\r\n"));
+  return !keep_alive && minor >= 1 ? put(at, SPAN("Connection: close\r\n")) : at;
 }
 
 // Room for all that put_framing and put_connection may add, the status line, Date and the last line end.
@@ -126,20 +126,14 @@ static size_t head_len_max(const struct response *r, struct span phrase) {
   return len;
 }
 
-void http1_write_head(struct proto *p, const struct response *r, struct buf *out) {
-  (void)p;
+void http1_write_head(const struct response *r, int minor, struct buf *out) {
   struct span phrase = span_of(status_phrase(r->status));
   char *at = buf_reserve(out, head_len_max(r, phrase));
   at = put_status_line(at, r->status, phrase);
   if (r->date.len) at = put_field(at, SPAN("Date"), r->date);
   for (size_t i = 0; i < r->field_count; i++) at = put_field(at, r->fields[i].name, r->fields[i].value);
   at = put_framing(at, r);
-  at = put_connection(at, r);
+  at = put_connection(at, r, minor);
   at = put(at, SPAN("\r\n"));
   out->len = (size_t)(at - out->bytes);
-}
-
-struct span http1_write_end(struct proto *p, enum framing framing) {
-  (void)p;
-  return framing == FRAMING_CHUNKED ? SPAN("0\r\n\r\n") : (struct span){0};
 }

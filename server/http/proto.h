@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a protocol is to a connection: it turns incoming bytes into requests and a reply into outgoing bytes.
-// It holds no descriptor, no timer and no lock; worker thread only.
+// What a protocol is to a connection: it turns incoming bytes into requests, and what streams have to say
+// into outgoing bytes. It holds no descriptor, no timer and no lock; worker thread only.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,34 +9,47 @@
 #include "base/span.h"
 #include "http/request.h"
 
+struct outq;
 struct proto;
+struct stream; // the user's, of which a protocol knows nothing more
 
-// Upward calls to the connection. They only take note: the connection acts after feed has returned.
+// Upward. What comes in is only taken note of: the connection acts after feed has returned.
 struct proto_sink {
-  void (*on_request)(struct proto *p, struct request *r); // takes the request
-  void (*on_body)(struct proto *p, const char *bytes, size_t len);
-  void (*on_body_end)(struct proto *p);                             // also where the request has no body
+  struct stream *(*on_request)(struct proto *p, struct request *r); // takes the request
+  void (*on_body)(struct stream *s, struct span bytes);
+  void (*on_body_end)(struct stream *s);                            // also where the request has no body
   void (*on_refused)(struct proto *p, int status, const char *why); // answer with status, then close
+  void (*on_reset)(struct stream *s);                               // the client wants no more of it
+
+  // Adds at most `max` bytes of what waits in a stream to `q`; they stay as they are until on_left, or until
+  // the stream is freed. How many.
+  size_t (*take)(struct stream *s, size_t max, struct outq *q);
+  void (*on_left)(struct stream *s, size_t len); // so many of the bytes taken are gone
 };
 
 enum framing {
   FRAMING_NONE,    // no body at all: HEAD, 204, 304
   FRAMING_LENGTH,  // Content-Length
   FRAMING_CHUNKED, // each piece a chunk, an empty one at the end
-  FRAMING_CLOSE    // until the connection closes (HTTP/1.0)
+  FRAMING_CLOSE,   // until the connection closes (HTTP/1.0)
+  FRAMING_FRAMED,  // the protocol has frames of its own
+  FRAMING_OPEN     // of a length that is not known: the protocol chooses
 };
 
 struct response {
   int status;
   enum framing framing;
-  size_t content_length; // of FRAMING_LENGTH, and said in FRAMING_NONE where `has_length`
+  uint64_t content_length; // of FRAMING_LENGTH, and said in FRAMING_NONE where `has_length`
   bool has_length;
-  bool keep_alive;
-  int minor; // the request's
+  bool keep_alive; // whether the connection is to carry more requests; in return, whether it can
   const struct field *fields;
   size_t field_count;
   struct span date; // the Date field's value
 };
+
+// How a stream ends: whole; so that the client can tell that something is missing, once all it had has left;
+// at once.
+enum ending { ENDING_CLEAN, ENDING_CUT, ENDING_RESET };
 
 enum proto_phase {
   PROTO_IDLE,
@@ -46,16 +59,22 @@ enum proto_phase {
 
 struct proto_ops {
   // Takes bytes in: `bytes` begins with the first byte not consumed so far. Returns how many are consumed
-  // now; what remains is given again, with more behind it. It consumes at most one request: after
-  // on_body_end or on_refused it takes nothing until next().
+  // now; what remains is given again, with more behind it. It may return behind each request, and 0 where it
+  // wants no more before a stream has finished.
   size_t (*feed)(struct proto *p, const char *bytes, size_t len);
   enum proto_phase (*phase)(const struct proto *p);
   // Above `max` bytes, a body whose length the head does not say is refused with 413 from now on; once per
   // request. False where more has been announced already.
-  bool (*limit_body)(struct proto *p, uint64_t max);
-  void (*next)(struct proto *p); // ready for another request
-  void (*write_head)(struct proto *p, const struct response *r, struct buf *out);
-  struct span (*write_end)(struct proto *p, enum framing framing); // what ends a body; static
+  bool (*limit_body)(struct proto *p, struct stream *s, uint64_t max);
+  // Begins an answer; chooses the framing where it is FRAMING_OPEN. What it writes to `out` goes into the
+  // stream's way out before its body.
+  void (*answer)(struct proto *p, struct stream *s, struct response *r, struct buf *out);
+  void (*interim)(struct proto *p, struct stream *s, int status, struct buf *out); // 100, likewise
+  void (*fill)(struct proto *p, struct outq *q);                                   // what may leave now
+  void (*on_sent)(struct proto *p, size_t len);                                    // of what it has filled
+  // The stream is over, and will not be mentioned again. False where that is the end of the connection too.
+  bool (*finish)(struct proto *p, struct stream *s, enum ending ending);
+  void (*refuse)(struct proto *p, struct response *r, struct buf *out); // a head for what is no request
   void (*free)(struct proto *p);
 };
 

@@ -11,11 +11,14 @@
 struct ev_loop;
 struct poll;
 
+enum { LOOP_SCRATCH_LEN = 64 << 10 };
+
 struct loop {
   struct ev_loop *ev; // for the files of loop/ that include ev.h; NULL under a manual clock
   struct poll *poll;  // with what wakes it and puts it to sleep
   const struct clock *clock;
-  double now; // of this turn, seconds of the clock
+  double now;    // of this turn, seconds of the clock
+  char *scratch; // LOOP_SCRATCH_LEN bytes for what does not outlast a call, such as what a socket reads
   struct timer_heap timers;
   struct list hooks, *next_hook; // next_hook: of the turn that is running
   atomic_ulong turn;             // counts falling asleep and waking: odd while awake; any thread may read it
@@ -28,12 +31,7 @@ struct loop_hook {
   bool (*is_ready)(struct loop_hook *h); // asked again once all hooks have run, where it is set
 };
 
-// Once in a process, before any loop: what libev cannot go on without ends the process with a message of
-// ours.
-void loop_prepare_process(void);
-
-// Makes the loop ready; `with_poll` false leaves libev out. 0, or -1 where the kernel gives no epoll, or no
-// descriptor to wake it by.
+// Makes the loop ready; `with_poll` false leaves libev out. 0, or -1 where the kernel gives no epoll.
 int loop_init(struct loop *l, const struct clock *clock, bool with_poll);
 void loop_deinit(struct loop *l);
 

@@ -123,36 +123,32 @@ int sock_listen(const char *address, bool share, char error[SOCK_ERROR_MAX]) {
   return listen_tcp(address, share, error);
 }
 
-static size_t ip_text(const struct sockaddr *a, char *out, size_t cap) {
-  const struct sockaddr_in6 *v6 = (const void *)a;
-  const void *ip =
-      a->sa_family == AF_INET ? (const void *)&((const struct sockaddr_in *)a)->sin_addr : &v6->sin6_addr;
-  int family = a->sa_family;
-  if (family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
-    family = AF_INET, ip = v6->sin6_addr.s6_addr + 12;
-  return inet_ntop(family, ip, out, (socklen_t)cap) ? strlen(out) : 0;
+static struct address address_of(const struct sockaddr_storage *a) {
+  if (a->ss_family == AF_INET) return address_of_bytes(&((const struct sockaddr_in *)a)->sin_addr, 4);
+  if (a->ss_family == AF_INET6) return address_of_bytes(&((const struct sockaddr_in6 *)a)->sin6_addr, 16);
+  return (struct address){.family = a->ss_family == AF_UNIX ? ADDRESS_UNIX : ADDRESS_NONE};
 }
 
 void sock_name(int fd, char out[SOCK_NAME_MAX]) {
   struct sockaddr_storage a = {0};
   socklen_t len = sizeof a;
-  char ip[INET6_ADDRSTRLEN] = "";
+  char ip[ADDRESS_TEXT_MAX];
   out[0] = 0;
   if (getsockname(fd, (void *)&a, &len) < 0) return;
   if (a.ss_family == AF_UNIX) snprintf(out, SOCK_NAME_MAX, "unix:%s", ((struct sockaddr_un *)&a)->sun_path);
   if (a.ss_family != AF_INET && a.ss_family != AF_INET6) return;
-  ip_text((void *)&a, ip, sizeof ip);
+  struct address address = address_of(&a);
+  address_text(&address, ip);
   int port = ntohs(a.ss_family == AF_INET ? ((struct sockaddr_in *)&a)->sin_port
                                           : ((struct sockaddr_in6 *)&a)->sin6_port);
   snprintf(out, SOCK_NAME_MAX, a.ss_family == AF_INET ? "%s:%d" : "[%s]:%d", ip, port);
 }
 
-size_t sock_peer(int fd, char *out, size_t cap) {
+struct address sock_peer(int fd) {
   struct sockaddr_storage a = {0};
   socklen_t len = sizeof a;
-  if (getpeername(fd, (void *)&a, &len) < 0) return (size_t)snprintf(out, cap, "-");
-  if (a.ss_family == AF_INET || a.ss_family == AF_INET6) return ip_text((void *)&a, out, cap);
-  return (size_t)snprintf(out, cap, "unix");
+  if (getpeername(fd, (void *)&a, &len) < 0) return (struct address){0};
+  return address_of(&a);
 }
 
 size_t sock_descriptors_max(void) {

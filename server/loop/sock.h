@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Sockets: addresses, listening, accepting.
 #pragma once
+#include "base/address.h"
 #include "loop/watch.h"
 
-enum { SOCK_ERROR_MAX = 256, SOCK_NAME_MAX = 140, SOCK_PEER_MAX = 46 };
+enum { SOCK_ERROR_MAX = 256, SOCK_NAME_MAX = 140 };
 
 // Opens a listening, non-blocking socket at "HOST:PORT", "[V6]:PORT", ":PORT", "unix:PATH" or "fd:N". Where
 // `share`, several sockets may listen at one TCP port (SO_REUSEPORT). Returns the descriptor, or -1 with what
@@ -13,8 +14,8 @@ int sock_listen(const char *address, bool share, char error[SOCK_ERROR_MAX]);
 // Writes the address a socket is bound to, as sock_listen takes it; "" where it has none.
 void sock_name(int fd, char out[SOCK_NAME_MAX]);
 
-// Writes the address of a connected socket's peer without its port; "unix" for one of the UNIX domain.
-size_t sock_peer(int fd, char *out, size_t cap);
+// The address of a connected socket's peer.
+struct address sock_peer(int fd);
 
 // How many descriptors the process may have open.
 size_t sock_descriptors_max(void);

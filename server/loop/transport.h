@@ -1,40 +1,55 @@
 // SPDX-License-Identifier: MIT
-// What carries a connection's bytes: a socket in the server, memory under test. Worker thread only.
+// What carries a connection's bytes: a socket in the server, memory under test. What it has been given
+// belongs to it until it has left. Worker thread only.
 #pragma once
-#include <stdbool.h>
-#include <stddef.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include "base/address.h"
 #include "loop/loop.h"
 
-enum { IO_EOF = 0, IO_AGAIN = -1, IO_ERROR = -2 };
+enum { OUTQ_MAX = 256 };
+
+// What goes to a transport at once: pieces of memory, or without any a part of a file.
+struct outq {
+  struct iovec iov[OUTQ_MAX];
+  int count;
+  size_t len; // of all of it
+  int fd;     // where `count` is 0
+  uint64_t offset;
+  bool is_share; // a part of a file is in it: others have their turn before the next
+};
+
+enum transport_error { TRANSPORT_BROKEN = -1, TRANSPORT_FILE_SHORT = -2 }; // a file that ends before its part
 
 struct transport;
 
+// Upward. Any of them may close the transport.
 struct transport_sink {
-  void (*on_readable)(struct transport *t);
-  void (*on_writable)(struct transport *t);
+  void (*on_open)(struct transport *t);                     // it carries bytes from now on; its peer is known
+  void (*on_bytes)(struct transport *t, struct span bytes); // borrowed
+  void (*on_sent)(struct transport *t, size_t len);         // so much of what it was given has left since
+  void (*on_end)(struct transport *t);                      // the peer has ended its side
+  void (*on_error)(struct transport *t, enum transport_error why);
 };
 
 struct transport_ops {
-  ssize_t (*read)(struct transport *t, void *into, size_t len);               // bytes read, or an IO_ code
-  ssize_t (*writev)(struct transport *t, const struct iovec *iov, int count); // bytes taken, or an IO_ code
-  // Bytes of a file taken, IO_EOF where it has none at `offset`, or an IO_ code.
-  ssize_t (*sendfile)(struct transport *t, int fd, off_t offset, size_t len);
-  void (*want)(struct transport *t, bool read, bool write); // which upward calls are wished
-  void (*shutdown)(struct transport *t);                    // ends our side, after what is sent
+  void (*open)(struct transport *t); // once its sink is set
+  // Takes all of `q`, while nothing is in flight. Returns how many bytes have left at once, or an error; of
+  // the others on_sent tells, and their memory and file stay as they are until then, or until close.
+  ssize_t (*send)(struct transport *t, const struct outq *q);
+  void (*want_read)(struct transport *t, size_t len); // at most so many bytes at a time; 0: none for now
+  bool (*read_now)(struct transport *t); // what has come already, by on_bytes; false where that is nothing
+  void (*end)(struct transport *t);      // our side, behind what has left
   void (*close)(struct transport *t, bool reset);   // frees it; `reset`: the peer sees an error, not an end
   void (*bound)(struct transport *t, size_t bytes); // that the kernel may keep unsent for the peer
-  size_t (*peer)(const struct transport *t, char *out, size_t cap); // the peer's address as text, its length
 };
-
-// The same for a transport that has to see the bytes: a piece is read and handed to its writev.
-ssize_t transport_copy_file(struct transport *t, int fd, off_t offset, size_t len);
 
 struct transport {
   const struct transport_ops *ops;
   const struct transport_sink *sink; // set by its user, as is
   void *owner;
+  struct address peer;
+  bool takes_files; // else only memory
 };
 
 // A transport over a connected, non-blocking socket; takes `fd`. Sink and owner are for its user to set.

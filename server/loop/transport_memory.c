@@ -2,65 +2,73 @@
 #include "loop/transport_memory.h"
 #include <stdint.h>
 
-static struct memory_peer *of(const struct transport *t) {
-  return container_of(t, struct memory_peer, transport);
-}
+static struct memory_peer *of(struct transport *t) { return container_of(t, struct memory_peer, transport); }
 
-static ssize_t memory_read(struct transport *t, void *into, size_t len) {
-  struct memory_peer *p = of(t);
-  if (p->client_reset) return IO_ERROR;
-  if (!p->to_server.len) return p->client_ended ? IO_EOF : IO_AGAIN;
-  size_t n = MIN(MIN(len, p->to_server.len), p->piece);
-  memcpy(into, p->to_server.bytes, n);
-  buf_consume(&p->to_server, n);
-  return (ssize_t)n;
-}
+static bool is_broken(const struct memory_peer *p) { return p->client_reset || p->client_left; }
 
-static ssize_t memory_writev(struct transport *t, const struct iovec *iov, int count) {
-  struct memory_peer *p = of(t);
-  if (p->client_reset || p->client_left) return IO_ERROR;
-  size_t taken = 0;
-  for (int i = 0; i < count && p->window; i++) {
-    size_t n = MIN(iov[i].iov_len, p->window);
-    buf_append(&p->to_client, iov[i].iov_base, n);
-    p->window -= n, taken += n;
+// Moves what may leave now; its number of bytes.
+static size_t leave(struct memory_peer *p) {
+  const struct outq *q = &p->flight;
+  size_t at = p->flight_at, sent = 0, room = MIN(p->window, p->step);
+  for (int i = 0; i < q->count && sent < room; i++) {
+    if (at >= q->iov[i].iov_len) {
+      at -= q->iov[i].iov_len;
+      continue;
+    }
+    size_t n = MIN(q->iov[i].iov_len - at, room - sent);
+    buf_append(&p->to_client, (const char *)q->iov[i].iov_base + at, n);
+    sent += n, at = 0;
+    if (sent == room) break;
   }
-  p->writes += taken > 0;
-  return taken ? (ssize_t)taken : IO_AGAIN;
+  p->window -= sent, p->flight_at += sent;
+  if (p->flight_at == q->len) p->flight.len = p->flight_at = 0;
+  p->writes += sent > 0;
+  return sent;
 }
 
-static void memory_want(struct transport *t, bool read, bool write) {
-  of(t)->wants_read = read, of(t)->wants_write = write;
+static ssize_t memory_send(struct transport *t, const struct outq *q) {
+  struct memory_peer *p = of(t);
+  if (is_broken(p)) return TRANSPORT_BROKEN;
+  p->flight.count = q->count, p->flight.len = q->len, p->flight_at = 0;
+  memcpy(p->flight.iov, q->iov, (size_t)q->count * sizeof *q->iov);
+  return p->is_late ? 0 : (ssize_t)leave(p);
 }
 
-static void memory_shutdown(struct transport *t) { of(t)->server_ended = true; }
+static void memory_open(struct transport *t) { t->sink->on_open(t); }
+
+static void memory_want_read(struct transport *t, size_t len) { of(t)->read_len = len; }
+
+static bool memory_read_now(struct transport *t) {
+  struct memory_peer *p = of(t);
+  if (!p->to_server.len) return false;
+  struct buf bytes = p->to_server;
+  p->to_server = (struct buf){0};
+  t->sink->on_bytes(t, buf_span(&bytes));
+  buf_deinit(&bytes);
+  return true;
+}
+
+static void memory_end(struct transport *t) { of(t)->server_ended = true; }
 
 static void memory_close(struct transport *t, bool reset) {
   struct memory_peer *p = of(t);
   p->server_closed = true, p->server_reset = reset;
-  p->wants_read = p->wants_write = false;
+  p->read_len = p->flight.len = 0;
 }
 
 static void memory_bound(struct transport *t, size_t bytes) { (void)t, (void)bytes; }
 
-static size_t memory_name(const struct transport *t, char *out, size_t cap) {
-  size_t len = MIN(strlen(of(t)->name), cap);
-  memcpy(out, of(t)->name, len);
-  return len;
-}
-
-static const struct transport_ops memory_ops = {.read = memory_read,
-                                                .writev = memory_writev,
-                                                .sendfile = transport_copy_file,
-                                                .want = memory_want,
-                                                .shutdown = memory_shutdown,
+static const struct transport_ops memory_ops = {.open = memory_open,
+                                                .send = memory_send,
+                                                .want_read = memory_want_read,
+                                                .read_now = memory_read_now,
+                                                .end = memory_end,
                                                 .close = memory_close,
-                                                .bound = memory_bound,
-                                                .peer = memory_name};
+                                                .bound = memory_bound};
 
 void memory_peer_init(struct memory_peer *p) {
   *p = (struct memory_peer){
-      .transport = {.ops = &memory_ops}, .name = "127.0.0.1", .window = SIZE_MAX, .piece = SIZE_MAX};
+      .transport = {.ops = &memory_ops}, .window = SIZE_MAX, .piece = SIZE_MAX, .step = SIZE_MAX};
 }
 
 void memory_peer_deinit(struct memory_peer *p) {
@@ -68,11 +76,30 @@ void memory_peer_deinit(struct memory_peer *p) {
   buf_deinit(&p->to_client);
 }
 
+static void read_some(struct memory_peer *p) {
+  struct transport *t = &p->transport;
+  size_t n = MIN(MIN(p->read_len, p->to_server.len), p->piece);
+  if (p->client_reset) t->sink->on_error(t, TRANSPORT_BROKEN);
+  else if (!n) t->sink->on_end(t);
+  else {
+    t->sink->on_bytes(t, (struct span){p->to_server.bytes, n});
+    buf_consume(&p->to_server, n);
+  }
+}
+
+static bool send_on(struct memory_peer *p) {
+  if (is_broken(p)) {
+    p->transport.sink->on_error(&p->transport, TRANSPORT_BROKEN);
+    return true;
+  }
+  size_t sent = leave(p);
+  if (sent) p->transport.sink->on_sent(&p->transport, sent);
+  return sent > 0;
+}
+
 bool memory_peer_poll(struct memory_peer *p) {
-  bool readable = p->to_server.len || p->client_ended || p->client_reset;
-  if (p->wants_read && readable) p->transport.sink->on_readable(&p->transport);
-  else if (p->wants_write && (p->window || p->client_reset || p->client_left))
-    p->transport.sink->on_writable(&p->transport);
-  else return false;
+  bool is_readable = p->to_server.len || p->client_ended || p->client_reset;
+  if (p->read_len && is_readable) read_some(p);
+  else return p->flight.len && send_on(p);
   return true;
 }

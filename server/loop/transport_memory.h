@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A connection without a socket: both ends in memory, moved by hand. It lets a spec stall a reader, cut a
-// connection and see bytes without a descriptor or a moment of waiting.
+// connection, delay what is sent and see bytes without a descriptor or a moment of waiting.
 #pragma once
 #include "base/buf.h"
 #include "loop/transport.h"
@@ -8,13 +8,16 @@
 struct memory_peer {
   struct transport transport; // the server's end
   struct buf to_server, to_client;
-  char name[64];                                // the client's address
   size_t window;                                // bytes that the client still takes
   size_t piece;                                 // at most so many bytes per read of the server
+  size_t step;                                  // at most so many bytes leave at a time
+  bool is_late;                                 // nothing leaves at once, all is told of by on_sent
   size_t writes;                                // of the server that took bytes
   bool client_ended, client_left, client_reset; // its side; both sides, so that it takes nothing; by a cut
   bool server_ended, server_closed, server_reset;
-  bool wants_read, wants_write;
+  size_t read_len;
+  struct outq flight; // what has not left, behind flight_at bytes that have
+  size_t flight_at;
 };
 
 // Makes the peer ready with an open window; it outlives the server's close and is freed by

@@ -1,121 +1,199 @@
 // SPDX-License-Identifier: MIT
 // Bytes over a socket of TCP or of the UNIX domain. Reading is wished nearly always, since only a read tells
-// that a client has left.
+// that a client has left. What the kernel does not take at once waits here: its pieces are noted, not copied.
 #include <errno.h>
-#include <ev.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/mem.h"
 #include "loop/sock.h"
 #include "loop/transport.h"
+#include "loop/watch.h"
 
-enum { UNSENT_MAX = 128 << 10 }; // of a file, waiting in the kernel
+enum {
+  UNSENT_MAX = 128 << 10, // of a file, waiting in the kernel
+  COPY_LEN = 64 << 10     // of a file that the kernel cannot send by itself
+};
+
+// What is in flight, beginning with what is to go next.
+struct flight {
+  int count, at, fd;
+  size_t len;
+  uint64_t offset;
+  struct iovec iov[];
+};
 
 struct socket_transport {
   struct transport transport;
-  struct loop *loop;
-  struct ev_io io;
+  struct watch watch;
+  struct flight *flight; // NULL: all has left
+  uint32_t read_len;
   bool sends_files;
-  bool failed; // the kernel does not tell any more what happens to it
-  uint8_t peer_len;
-  char peer[SOCK_PEER_MAX]; // from the start: a socket that was reset has none any more
 };
 
-static struct socket_transport *of(const struct transport *t) {
+static struct socket_transport *of(struct transport *t) {
   return container_of(t, struct socket_transport, transport);
 }
 
-static ssize_t code_of(ssize_t n) {
+static void watch_socket(struct socket_transport *s) {
+  watch_set(&s->watch, (s->read_len ? WATCH_READ : 0) | (s->flight ? WATCH_WRITE : 0));
+}
+
+static bool is_for_now(void) { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
+
+static ssize_t taken(ssize_t n) {
   if (n >= 0) return n;
-  return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? IO_AGAIN : IO_ERROR;
+  return is_for_now() ? 0 : TRANSPORT_BROKEN;
 }
 
-static ssize_t socket_read(struct transport *t, void *into, size_t len) {
-  return of(t)->failed ? IO_ERROR : code_of(recv(of(t)->io.fd, into, len, 0));
-}
-
-static ssize_t socket_writev(struct transport *t, const struct iovec *iov, int count) {
-  if (count == 1) return code_of(send(of(t)->io.fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL));
+static ssize_t send_memory(int fd, const struct iovec *iov, int count) {
+  if (count == 1) return taken(send(fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL));
   struct msghdr m = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
-  return code_of(sendmsg(of(t)->io.fd, &m, MSG_NOSIGNAL));
+  return taken(sendmsg(fd, &m, MSG_NOSIGNAL));
 }
 
 // The kernel would take megabytes for a client that reads slowly, and then seem stalled until a third of them
 // is gone.
 static void begin_files(struct socket_transport *s) {
   s->sends_files = true;
-  setsockopt(s->io.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &(int){UNSENT_MAX}, sizeof(int));
+  setsockopt(s->watch.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &(int){UNSENT_MAX}, sizeof(int));
 }
 
-static ssize_t socket_sendfile(struct transport *t, int fd, off_t offset, size_t len) {
-  struct socket_transport *s = of(t);
+static ssize_t copy_file(int socket, int fd, uint64_t offset, size_t len) {
+  char piece[COPY_LEN];
+  ssize_t n = pread(fd, piece, MIN(len, sizeof piece), (off_t)offset);
+  if (n < 0) return taken(n);
+  return n ? taken(send(socket, piece, (size_t)n, MSG_NOSIGNAL)) : TRANSPORT_FILE_SHORT;
+}
+
+// Sends on until all has left or the kernel takes no more.
+static ssize_t send_file(struct socket_transport *s, int fd, uint64_t offset, size_t len) {
+  size_t sent = 0;
   if (!s->sends_files) begin_files(s);
-  ssize_t n = sendfile(s->io.fd, fd, &offset, len);
-  if (n < 0 && (errno == EINVAL || errno == ENOSYS)) return transport_copy_file(t, fd, offset, len);
-  return code_of(n);
+  while (sent < len) {
+    off_t at = (off_t)(offset + sent);
+    ssize_t n = sendfile(s->watch.fd, fd, &at, len - sent);
+    if (n == 0) return TRANSPORT_FILE_SHORT;
+    if (n < 0 && (errno == EINVAL || errno == ENOSYS))
+      n = copy_file(s->watch.fd, fd, offset + sent, len - sent);
+    else n = taken(n);
+    if (n < 0) return n;
+    if (!n) break;
+    sent += (size_t)n;
+  }
+  return (ssize_t)sent;
 }
 
-static void socket_want(struct transport *t, bool read, bool write) {
+// What is left of the pieces once `n` bytes have gone.
+static void skip_sent(struct flight *f, size_t n) {
+  f->len -= n, f->offset += n;
+  for (; f->at < f->count && n >= f->iov[f->at].iov_len; f->at++) n -= f->iov[f->at].iov_len;
+  if (f->at == f->count) return;
+  f->iov[f->at].iov_base = (char *)f->iov[f->at].iov_base + n;
+  f->iov[f->at].iov_len -= n;
+}
+
+static struct flight *flight_new(const struct outq *q, size_t sent) {
+  struct flight *f = xmalloc(sizeof *f + (size_t)q->count * sizeof *f->iov);
+  *f = (struct flight){.count = q->count, .fd = q->fd, .len = q->len, .offset = q->offset};
+  memcpy(f->iov, q->iov, (size_t)q->count * sizeof *f->iov);
+  skip_sent(f, sent);
+  return f;
+}
+
+static ssize_t socket_send(struct transport *t, const struct outq *q) {
   struct socket_transport *s = of(t);
-  int events = (read ? EV_READ : 0) | (write ? EV_WRITE : 0);
-  if ((s->io.events & (EV_READ | EV_WRITE)) == events && ev_is_active(&s->io)) return;
-  ev_io_stop(s->loop->ev, &s->io);
-  ev_io_modify(&s->io, events);
-  if (events) ev_io_start(s->loop->ev, &s->io);
+  ssize_t n = q->count ? send_memory(s->watch.fd, q->iov, q->count) : send_file(s, q->fd, q->offset, q->len);
+  if (n < 0 || (size_t)n == q->len) return n;
+  s->flight = flight_new(q, (size_t)n);
+  watch_socket(s);
+  return n;
 }
 
-static void socket_shutdown(struct transport *t) { shutdown(of(t)->io.fd, SHUT_WR); }
+static void on_writable(struct socket_transport *s) {
+  struct flight *f = s->flight;
+  ssize_t n = f->count ? send_memory(s->watch.fd, f->iov + f->at, f->count - f->at)
+                       : send_file(s, f->fd, f->offset, f->len);
+  if (n < 0) {
+    s->transport.sink->on_error(&s->transport, (enum transport_error)n);
+    return;
+  }
+  skip_sent(f, (size_t)n);
+  if (!f->len) {
+    free(f);
+    s->flight = NULL;
+    watch_socket(s);
+  }
+  if (n) s->transport.sink->on_sent(&s->transport, (size_t)n);
+}
+
+static bool socket_read_now(struct transport *t) {
+  struct loop *l = of(t)->watch.loop;
+  ssize_t n = recv(of(t)->watch.fd, l->scratch, LOOP_SCRATCH_LEN, 0);
+  if (n <= 0) return false;
+  t->sink->on_bytes(t, (struct span){l->scratch, (size_t)n});
+  return true;
+}
+
+static void on_readable(struct socket_transport *s) {
+  const struct transport_sink *sink = s->transport.sink;
+  char *into = s->watch.loop->scratch;
+  ssize_t n = recv(s->watch.fd, into, s->read_len, 0);
+  if (n > 0) sink->on_bytes(&s->transport, (struct span){into, (size_t)n});
+  else if (n == 0) sink->on_end(&s->transport);
+  else if (!is_for_now()) sink->on_error(&s->transport, TRANSPORT_BROKEN);
+}
+
+static void on_ready(struct watch *w, unsigned events) {
+  struct socket_transport *s = container_of(w, struct socket_transport, watch);
+  // What else is ready shows at the next poll. The end of a client that is always ready to take more must not
+  // go unseen.
+  if (events & WATCH_READ && s->read_len) on_readable(s);
+  else if (s->flight) on_writable(s);
+}
+
+static void socket_open(struct transport *t) { t->sink->on_open(t); }
+
+static void socket_want_read(struct transport *t, size_t len) {
+  of(t)->read_len = (uint32_t)MIN(len, (size_t)LOOP_SCRATCH_LEN);
+  watch_socket(of(t));
+}
+
+static void socket_end(struct transport *t) { shutdown(of(t)->watch.fd, SHUT_WR); }
 
 static void socket_close(struct transport *t, bool reset) {
   struct socket_transport *s = of(t);
-  int fd = s->io.fd;
-  ev_io_stop(s->loop->ev, &s->io);
+  int fd = s->watch.fd;
+  watch_stop(&s->watch);
   if (reset) setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
   close(fd);
+  free(s->flight);
   free(s);
 }
 
 static void socket_bound(struct transport *t, size_t bytes) {
   int limit = (int)MIN(bytes, (size_t)INT32_MAX / 2);
-  setsockopt(of(t)->io.fd, SOL_SOCKET, SO_SNDBUF, &limit, sizeof limit);
+  setsockopt(of(t)->watch.fd, SOL_SOCKET, SO_SNDBUF, &limit, sizeof limit);
 }
 
-static size_t socket_peer(const struct transport *t, char *out, size_t cap) {
-  const struct socket_transport *s = of(t);
-  size_t len = MIN((size_t)s->peer_len, cap);
-  memcpy(out, s->peer, len);
-  return len;
-}
-
-static const struct transport_ops socket_ops = {.read = socket_read,
-                                                .writev = socket_writev,
-                                                .sendfile = socket_sendfile,
-                                                .want = socket_want,
-                                                .shutdown = socket_shutdown,
+static const struct transport_ops socket_ops = {.open = socket_open,
+                                                .send = socket_send,
+                                                .want_read = socket_want_read,
+                                                .read_now = socket_read_now,
+                                                .end = socket_end,
                                                 .close = socket_close,
-                                                .bound = socket_bound,
-                                                .peer = socket_peer};
-
-static void on_ready(struct ev_loop *ev, struct ev_io *w, int events) {
-  (void)ev;
-  struct socket_transport *s = container_of(w, struct socket_transport, io);
-  if (events & EV_ERROR) s->failed = true;
-  // What else is ready shows at the next poll. The end of a client that is always ready to take more must not
-  // go unseen.
-  if (events & EV_READ) s->transport.sink->on_readable(&s->transport);
-  else s->transport.sink->on_writable(&s->transport);
-}
+                                                .bound = socket_bound};
 
 struct transport *transport_socket_new(struct loop *l, int fd) {
   struct socket_transport *s = xmalloc(sizeof *s);
-  *s = (struct socket_transport){.transport = {.ops = &socket_ops}, .loop = l};
-  s->peer_len = (uint8_t)sock_peer(fd, s->peer, sizeof s->peer);
-  ev_io_init(&s->io, on_ready, fd, EV_READ);
+  *s = (struct socket_transport){
+      .transport = {.ops = &socket_ops, .peer = sock_peer(fd), .takes_files = true}};
+  s->watch.on_ready = on_ready;
+  watch_start(&s->watch, l, fd, 0);
   return &s->transport;
 }

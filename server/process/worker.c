@@ -14,6 +14,7 @@
 #include "script/generations.h"
 #include "script/vm.h"
 #include "script/watchdog.h"
+#include "serve/connections.h"
 #include "serve/gate.h"
 
 enum worker_state { WORKER_STARTING, WORKER_READY, WORKER_FAILED, WORKER_ENDING };
@@ -119,12 +120,12 @@ static void on_started(struct generations *g, char *error) {
 static void on_accept(struct listener *l, int fd) {
   struct accepting *a = container_of(l, struct accepting, listener);
   sock_set_send_timeout(fd, a->worker->config.settings->timeouts.send);
-  service_accept(&a->worker->service, transport_socket_new(&a->worker->loop, fd));
+  connections_accept(&a->worker->service, transport_socket_new(&a->worker->loop, fd));
 }
 
 static void on_full(struct listener *l, int fd) {
   struct accepting *a = container_of(l, struct accepting, listener);
-  service_turn_away(&a->worker->service, transport_socket_new(&a->worker->loop, fd));
+  connections_turn_away(&a->worker->service, transport_socket_new(&a->worker->loop, fd));
 }
 
 // A worker that drains keeps the code that it has, whose on_stop functions run.
@@ -174,7 +175,7 @@ static void accept_waiting(struct worker *w) {
 
 static bool stop_when_drained(struct loop_hook *h) {
   struct worker *w = container_of(h, struct worker, drain_hook);
-  if (!service_connections(&w->service) && !generations_are_stopping(&w->generations)) loop_stop(&w->loop);
+  if (!connections_count(&w->service) && !generations_are_stopping(&w->generations)) loop_stop(&w->loop);
   return false;
 }
 
@@ -186,7 +187,7 @@ static void drain(struct worker *w, struct start *s) {
   stop_listening(w);
   generations_abandon(&w->generations);
   generations_stop(&w->generations);
-  service_drain(&w->service);
+  connections_drain(&w->service);
   w->drain_hook = (struct loop_hook){.run = stop_when_drained};
   loop_hook_add(&w->loop, &w->drain_hook);
 }
@@ -204,6 +205,7 @@ static void on_ended(struct message *m) {
 static void init(struct worker *w) {
   inbox_init(&w->inbox, &w->loop);
   service_init(&w->service, &w->loop, w->config.settings, &service_ops);
+  connections_init(&w->service);
   w->service.inbox = &w->inbox;
   w->service.broker = w->config.broker;
   w->service.shared = w->config.shared;
@@ -225,12 +227,13 @@ static void *worker_main(void *arg) {
   set_state(w, WORKER_ENDING);
   inbox_deliver(&w->inbox); // orders that came after the last turn: none follows
   stop_listening(w);
-  service_close_all(&w->service);
+  connections_close(&w->service);
   generations_deinit(&w->generations);
   if (w->starting) finish_start(w, NULL);
   watchdog_stop();
   inbox_post(w->config.owner->inbox, &w->ended);
   metrics_remove_worker(&w->config.process->metrics, &w->service);
+  connections_deinit(&w->service);
   service_deinit(&w->service);
   inbox_deinit(&w->inbox);
   loop_deinit(&w->loop);

@@ -17,7 +17,7 @@
 #include "script/lua_file.h"
 #include "script/task.h"
 #include "script/vm.h"
-#include "serve/conn.h"
+#include "serve/connections.h"
 #include "serve/error_reply.h"
 #include "serve/form.h"
 
@@ -120,11 +120,9 @@ static void let_go(struct exchange *ex) {
 }
 
 bool exchange_shows_errors(const struct exchange *ex) {
-  char peer[SOCK_PEER_MAX];
   const struct stream *s = ex->stream;
   if (!ex->vm->settings->dev.on || !s || !s->request) return false;
-  struct span from = {peer, s->conn->transport->ops->peer(s->conn->transport, peer, sizeof peer)};
-  return span_equal(from, SPAN("unix")) ||
+  return s->carrier->peer.family == ADDRESS_UNIX ||
          (host_is_loopback(s->request->host) && host_is_loopback(forwarded_host(s->request)));
 }
 
@@ -259,15 +257,14 @@ void exchange_begin(struct vm *vm, struct stream *s) {
   s->ops = &stream_ops, s->owner = ex;
 }
 
-void exchange_let_go_all(struct vm *vm) {
-  list_each (node, &vm->service->conns) {
-    struct stream *s = container_of(node, struct conn, link)->stream;
-    struct exchange *ex = s && s->ops == &stream_ops ? s->owner : NULL;
-    if (!ex || ex->vm != vm) continue;
-    let_go(ex);
-    release(ex);
-  }
+static void let_go_stream(struct stream *s, void *vm) {
+  struct exchange *ex = s->ops == &stream_ops ? s->owner : NULL;
+  if (!ex || ex->vm != vm) return;
+  let_go(ex);
+  release(ex);
 }
+
+void exchange_let_go_all(struct vm *vm) { connections_each_stream(vm->service, let_go_stream, vm); }
 
 struct exchange *exchange_in(struct held *const *box) {
   return *box ? container_of(*box, struct exchange, held) : NULL;

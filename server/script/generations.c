@@ -4,6 +4,7 @@
 // began by itself has shutdown.grace to end after them. What it streams without Lua does not hold it. How
 // long streams of old code may go on is counted per generation, since they may outlive their state; beyond
 // reload.generations the oldest end early, so that frequent reloads do not add up.
+#include "serve/connections.h"
 #include "script/generations.h"
 #include <stdlib.h>
 #include "base/mem.h"
@@ -29,7 +30,7 @@ static void forget_aging(struct aging *a) {
 }
 
 static void expire(struct aging *a) {
-  service_leave_generation(a->generations->service, a->number);
+  connections_leave_generation(a->generations->service, a->number);
   forget_aging(a);
 }
 
@@ -48,7 +49,7 @@ static void age(struct generations *g, unsigned number) {
 static void retire(struct generations *g, struct vm *vm) {
   vm_retire(vm);
   exchange_let_go_all(vm);
-  if (g->service->settings->dev.on) service_leave_generation(g->service, vm->generation);
+  if (g->service->settings->dev.on) connections_leave_generation(g->service, vm->generation);
   else age(g, vm->generation);
 }
 

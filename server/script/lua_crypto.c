@@ -8,7 +8,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <string.h>
-#include "base/cidr.h"
+#include "base/address.h"
 #include "base/util.h"
 #include "script/class.h"
 #include "script/jws.h"
@@ -148,7 +148,7 @@ static int core_network(lua_State *L) {
   struct address a;
   char text[ADDRESS_TEXT_MAX];
   if (!address_parse(check_span(L, 1), &a)) return lua_settop(L, 1), 1;
-  address_mask_v6(&a, 64);
+  a = address_network(&a);
   lua_pushlstring(L, text, address_text(&a, text));
   return 1;
 }

@@ -8,7 +8,6 @@
 #include "script/exchange.h"
 #include "script/lua_body.h"
 #include "script/vm.h"
-#include "serve/conn.h"
 #include "serve/form.h"
 
 enum { READ_MAX = 1 << 20 };
@@ -43,7 +42,7 @@ static int form_feed_bytes(lua_State *L) {
     lua_pushinteger(L, status_of(f->disk_errno));
     return 3;
   }
-  if (ex->stream->state == STREAM_WAITING) conn_refuse_body(ex->stream->conn, 413, "request body too large");
+  if (ex->stream->state == STREAM_WAITING) stream_refuse_body(ex->stream, 413, "request body too large");
   return body_refused(L, "req:form");
 }
 

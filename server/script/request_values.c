@@ -134,12 +134,12 @@ static void push_url(lua_State *L, struct exchange *ex) {
 }
 
 static void push_remote_addr(lua_State *L, struct exchange *ex) {
-  char peer[64];
+  char peer[ADDRESS_TEXT_MAX];
   if (!ex->stream) {
     lua_pushnil(L);
     return;
   }
-  lua_pushlstring(L, peer, access_client(ex->stream, peer, sizeof peer));
+  lua_pushlstring(L, peer, access_client(ex->stream, peer));
 }
 
 static void push_route(lua_State *L, struct exchange *ex) { lua_router_pattern(L, ex->route); }

@@ -6,24 +6,19 @@
 #include "http/redact.h"
 #include <stdlib.h>
 
-enum { ADDRESS_MAX = 64 };
-
-static size_t client_address(const struct conn *c, const struct request *r, char out[ADDRESS_MAX]) {
+static size_t client_address(const struct carrier *c, const struct request *r, char out[ADDRESS_TEXT_MAX]) {
   size_t len = r ? forwarded_address(r, &c->service->settings->trusted_proxies, out) : 0;
-  return len ? len : c->transport->ops->peer(c->transport, out, ADDRESS_MAX);
+  return len ? len : address_text(&c->peer, out);
 }
 
-size_t access_client(const struct stream *s, char *out, size_t cap) {
-  char address[ADDRESS_MAX];
-  size_t len = MIN(client_address(s->conn, s->request, address), cap);
-  memcpy(out, address, len);
-  return len;
+size_t access_client(const struct stream *s, char out[ADDRESS_TEXT_MAX]) {
+  return client_address(s->carrier, s->request, out);
 }
 
-static bool begin(struct log_line *l, const struct conn *c, const struct request *r, const char *message) {
+static bool begin(struct log_line *l, const struct carrier *c, const struct request *r, const char *message) {
   if (!c->service->settings->log.access || !log_is_on(LOG_INFO)) return false;
   log_begin(l, LOG_INFO, clock_wall(c->service->loop->clock), span_of(message));
-  char address[ADDRESS_MAX];
+  char address[ADDRESS_TEXT_MAX];
   log_field(l, SPAN("remote"), (struct span){address, client_address(c, r, address)});
   return true;
 }
@@ -32,7 +27,7 @@ static bool begin(struct log_line *l, const struct conn *c, const struct request
 static struct span redacted_target(const struct stream *s) {
   struct span target = s->request->target;
   char *out = xmalloc(redacted_max(target));
-  return (struct span){out, redact_target(&s->conn->service->settings->log.redact, target, out)};
+  return (struct span){out, redact_target(&stream_service(s)->settings->log.redact, target, out)};
 }
 
 static void add_request(struct log_line *l, const struct stream *s) {
@@ -51,31 +46,31 @@ void access_file_short(const struct stream *s) {
 
 void access_opened(const struct stream *s) {
   struct log_line l;
-  if (!begin(&l, s->conn, s->request, "open")) return;
+  if (!begin(&l, s->carrier, s->request, "open")) return;
   add_request(&l, s);
   log_end(&l);
 }
 
 // What browsers ask for by themselves is no news to who has none yet.
 static bool is_missing_favicon(const struct stream *s) {
-  return s->conn->service->settings->dev.on && s->status == 404 &&
+  return stream_service(s)->settings->dev.on && s->status == 404 &&
          span_equal(s->request->target, SPAN("/favicon.ico"));
 }
 
 void access_closed(const struct stream *s, enum close_reason reason) {
   struct log_line l;
   if (is_missing_favicon(s)) return;
-  if (!begin(&l, s->conn, s->request, s->is_sse ? "close" : "request")) return;
+  if (!begin(&l, s->carrier, s->request, s->is_sse ? "close" : "request")) return;
   add_request(&l, s);
   log_number(&l, SPAN("bytes"), (double)s->bytes_out);
-  log_number(&l, SPAN("ms"), (double)(long)((s->conn->service->loop->now - s->opened_at) * 1e3));
+  log_number(&l, SPAN("ms"), (double)(long)((stream_service(s)->loop->now - s->opened_at) * 1e3));
   if (s->is_sse) log_number(&l, SPAN("events"), (double)s->events_out);
   if (s->is_sse || reason != REASON_FINISHED)
     log_field(&l, SPAN("reason"), span_of(close_reason_name(reason)));
   log_end(&l);
 }
 
-void access_refused(const struct conn *c, int status, const char *why) {
+void access_refused(const struct carrier *c, int status, const char *why) {
   struct log_line l;
   if (!begin(&l, c, NULL, "refused")) return;
   log_number(&l, SPAN("status"), status);

@@ -4,11 +4,11 @@
 // that the client has left. What a client says meanwhile is its next request, and waits; past limits.head it
 // is not read on. A client that ends its side may have left, or want the rest all the same (a half-close),
 // which looks alike: it gets what is ready, and its stream ends where it would wait for anything but the
-// client. Nothing is freed while the protocol runs: its callbacks take note, `advance` acts.
+// client. Nothing ends while the protocol runs: its callbacks take note, `advance` and `settle`
+// act. What is closed is freed at the end of the turn, so that whoever called may look.
 #include "serve/conn.h"
 #include <math.h>
 #include <stdlib.h>
-#include "base/log.h"
 #include "base/mem.h"
 #include "http/http1.h"
 #include "serve/access.h"
@@ -17,31 +17,38 @@
 static const double LINGER_SECONDS = 2;
 enum { STILL_TURNS_MAX = 16 }; // in which one task may wake another that sends, and so on
 
-static void on_request(struct proto *p, struct request *r) {
+static void touch(struct conn *c) {
+  if (!c->in_flight && list_empty(&c->dirty)) list_append(&c->carrier.service->dirty, &c->dirty);
+}
+
+static struct stream *on_request(struct proto *p, struct request *r) {
   struct conn *c = p->owner;
-  c->stream = stream_new(c, r);
+  struct stream *s = stream_new(&c->carrier, r);
+  list_append(&c->streams, &s->link);
+  c->reading = s;
   c->requests++, c->body_gained = 0;
+  return s;
 }
 
 // A body that is read in pieces may take long as a whole, but not each BODY_WINDOW bytes of it.
 static void allow_body_time(struct conn *c) {
-  c->body_deadline = c->service->loop->now + c->service->settings->timeouts.body_total;
+  c->body_deadline = c->carrier.service->loop->now + c->carrier.service->settings->timeouts.body_total;
   c->body_gained = 0;
 }
 
-static void on_body(struct proto *p, const char *bytes, size_t len) {
-  struct conn *c = p->owner;
-  struct stream *s = c->stream;
+static void on_body(struct stream *s, struct span bytes) {
+  struct conn *c = conn_of(s->carrier);
   if (s->state != STREAM_WAITING) return;
-  buf_append(&s->body, bytes, len);
+  buf_append_span(&s->body, bytes);
   if (s->reading != BODY_IN_PIECES) return;
-  c->body_gained += (uint32_t)len;
+  c->body_gained += (uint32_t)bytes.len;
   if (c->body_gained >= BODY_WINDOW) allow_body_time(c);
   if (s->ops) s->ops->on_body(s);
 }
 
-static void on_body_end(struct proto *p) {
-  struct stream *s = ((struct conn *)p->owner)->stream;
+static void on_body_end(struct stream *s) {
+  struct conn *c = conn_of(s->carrier);
+  if (c->reading == s) c->reading = NULL;
   s->body_done = true;
   if (s->ops) s->ops->on_body(s);
 }
@@ -51,82 +58,77 @@ static void on_refused(struct proto *p, int status, const char *why) {
   c->refused = (uint16_t)status, c->refusal = why;
 }
 
-static const struct proto_sink proto_sink = {
-    .on_request = on_request, .on_body = on_body, .on_body_end = on_body_end, .on_refused = on_refused};
+static void on_reset(struct stream *s) { s->is_reset = true; }
+
+static const struct proto_sink proto_sink = {.on_request = on_request,
+                                             .on_body = on_body,
+                                             .on_body_end = on_body_end,
+                                             .on_refused = on_refused,
+                                             .on_reset = on_reset,
+                                             .take = stream_take,
+                                             .on_left = stream_left};
 
 static void set_deadline(struct conn *c, double at) {
   c->deadline = at;
   if (at < INFINITY && (!timer_is_armed(&c->timer) || at < c->timer.deadline))
-    loop_arm(c->service->loop, &c->timer, at);
+    loop_arm(c->carrier.service->loop, &c->timer, at);
 }
 
 // A client that waits to be asked for its body, or for room, is not late.
 static bool is_body_due(const struct stream *s) {
   bool is_asked_for = !s->request->expect_continue || s->reading || s->body.len;
-  return !s->body_done && is_asked_for && stream_body_room(s);
+  return is_asked_for && stream_body_room(s);
 }
 
 // Bytes may have moved the protocol on. A head has its time from its first byte, however many follow; a body
 // has some between any two reads and some in all.
 static void watch(struct conn *c) {
-  double now = c->service->loop->now;
-  const struct settings *set = c->service->settings;
+  double now = c->carrier.service->loop->now;
+  const struct settings *set = c->carrier.service->settings;
   enum proto_phase phase = c->proto->ops->phase(c->proto);
   bool same = phase == c->phase;
   c->phase = (uint8_t)phase;
   if (phase == PROTO_BODY) {
     if (!same) allow_body_time(c);
-    bool waits = !c->stream || is_body_due(c->stream);
+    bool waits = c->reading && is_body_due(c->reading);
     set_deadline(c, waits ? MIN(now + set->timeouts.body, c->body_deadline) : INFINITY);
   } else if (!same) set_deadline(c, now + (phase == PROTO_HEAD ? set->timeouts.head : set->timeouts.idle));
 }
 
 // How many bytes may be read now: of a body as many as are wanted, behind it some of what is pipelined.
 static size_t read_room(const struct conn *c) {
-  if (!c->stream) return SCRATCH_LEN;
-  if (!c->stream->body_done) return MIN(stream_body_room(c->stream), SCRATCH_LEN);
-  return c->in.len < c->service->settings->limits.head ? SCRATCH_LEN : 0;
+  if (c->has_ended) return 0;
+  if (c->reading) return MIN(stream_body_room(c->reading), (size_t)LOOP_SCRATCH_LEN);
+  bool is_much = c->in.len >= c->carrier.service->settings->limits.head && !list_empty(&c->streams);
+  return is_much ? 0 : LOOP_SCRATCH_LEN;
 }
 
-void conn_want_write(struct conn *c, bool wanted) {
-  c->transport->ops->want(c->transport, !c->has_ended && read_room(c), wanted);
+static void want_read(struct conn *c) { c->transport->ops->want_read(c->transport, read_room(c)); }
+
+static bool can_carry_more(const struct conn *c) {
+  bool more_to_come = !c->has_ended || c->in.len;
+  return more_to_come && !c->carrier.service->draining &&
+         c->requests < c->carrier.service->settings->limits.requests;
 }
 
-static void want_read(struct conn *c) { conn_want_write(c, c->stream && c->stream->blocked); }
-
-void conn_body_wanted(struct conn *c) {
-  allow_body_time(c);
-  watch(c);
-  want_read(c);
-}
-
-void conn_body_unwanted(struct conn *c) { want_read(c); }
-
-bool conn_limit_body(struct conn *c, uint64_t max) { return c->proto->ops->limit_body(c->proto, max); }
-
-ssize_t conn_writev(struct conn *c, const struct iovec *iov, int n) {
-  return c->transport->ops->writev(c->transport, iov, n);
-}
-
-ssize_t conn_sendfile(struct conn *c, int fd, uint64_t offset, size_t len) {
-  return c->transport->ops->sendfile(c->transport, fd, (off_t)offset, len);
-}
-
-bool conn_keeps_alive(const struct conn *c, const struct request *r) {
-  bool more_to_come = (!c->has_ended || c->in.len) && c->requests < c->service->settings->limits.requests;
-  return r->keep_alive && !c->service->draining && more_to_come && c->stream->body_done;
+static void close_streams(struct conn *c, enum close_reason reason) {
+  while (!list_empty(&c->streams)) stream_free(container_of(c->streams.next, struct stream, link), reason);
 }
 
 void conn_close(struct conn *c, enum close_reason reason, bool reset) {
-  if (c->stream) stream_free(c->stream, reason);
+  struct service *service = c->carrier.service;
+  if (c->state == CONN_CLOSED) return;
+  c->state = CONN_CLOSED;
   list_remove(&c->link);
-  loop_disarm(c->service->loop, &c->timer);
-  counter_add(&c->service->counters.connections_open, -1);
-  c->proto->ops->free(c->proto);
+  list_remove(&c->dirty);
+  list_append(&service->closed, &c->link);
+  loop_disarm(service->loop, &c->timer);
   c->transport->ops->close(c->transport, reset);
-  gate_leave(&c->service->process->gate, &c->pass);
+  if (c->proto) c->proto->ops->free(c->proto);
+  close_streams(c, reason);
+  counter_add(&service->counters.connections_open, -1);
+  gate_leave(&service->process->gate, &c->pass);
   buf_deinit(&c->in);
-  free(c);
 }
 
 // Ends our side and waits for the client's: a close with unread bytes would reset the connection, and the
@@ -138,54 +140,59 @@ static void linger(struct conn *c) {
   }
   c->state = CONN_LINGERING;
   buf_deinit(&c->in);
-  c->transport->ops->shutdown(c->transport);
-  c->transport->ops->want(c->transport, true, false);
-  set_deadline(c, c->service->loop->now + LINGER_SECONDS);
+  c->transport->ops->end(c->transport);
+  c->transport->ops->want_read(c->transport, LOOP_SCRATCH_LEN);
+  set_deadline(c, c->carrier.service->loop->now + LINGER_SECONDS);
 }
 
-// Answers bytes that are no request. What does not fit into the socket at once is not worth waiting for.
+// Sends a last answer, to what is no request. False where the client does not take it at once, or is gone.
+static bool send_refusal(struct conn *c, int status, const char *why) {
+  struct outq q = {.count = 1};
+  c->in.len = 0;
+  error_refuse(&c->carrier, c->proto, status, why, &c->in);
+  q.iov[0] = (struct iovec){c->in.bytes, c->in.len}, q.len = c->in.len;
+  ssize_t n = c->transport->ops->send(c->transport, &q);
+  if (n >= 0) c->in_flight = q.len - (size_t)n;
+  c->state = CONN_REFUSED;
+  return n >= 0 && !c->in_flight;
+}
+
+// Answers bytes that are no request. A client that does not take that in LINGER_SECONDS goes without.
 static void refuse(struct conn *c, int status, const char *why) {
-  counter_add(&c->service->counters.refused_total, 1);
-  access_refused(c, status, why);
-  if (error_refuse(c, status, why)) linger(c);
+  counter_add(&c->carrier.service->counters.refused_total, 1);
+  access_refused(&c->carrier, status, why);
+  if (send_refusal(c, status, why)) linger(c);
+  else if (c->in_flight) set_deadline(c, c->carrier.service->loop->now + LINGER_SECONDS);
   else conn_close(c, REASON_ERROR, false);
 }
 
 // What has come already is read first: a close with unread bytes would reset the connection.
 void conn_turn_away(struct conn *c, const char *why, bool may_linger) {
-  bool is_told = error_refuse(c, 503, why);
+  bool is_told = c->proto && send_refusal(c, 503, why);
   if (is_told && may_linger) {
     linger(c);
     return;
   }
-  c->transport->ops->read(c->transport, c->service->scratch, SCRATCH_LEN);
-  c->transport->ops->shutdown(c->transport);
+  c->transport->ops->read_now(c->transport);
+  c->transport->ops->end(c->transport);
   conn_close(c, REASON_ERROR, false);
-}
-
-void conn_refuse_body(struct conn *c, int status, const char *why) {
-  struct stream *s = c->stream;
-  const struct field fields[] = {{SPAN("Content-Type"), SPAN("text/plain; charset=utf-8")},
-                                 {SPAN("Accept-Encoding"), SPAN("identity")}}; // RFC 9110 15.5.16
-  if (s->state == STREAM_OPEN) {
-    conn_close(c, REASON_CLIENT_CLOSED, false);
-    return;
-  }
-  if (s->state == STREAM_ENDED) return; // the answer is under way, and ends the connection
-  if (s->ops) s->ops->on_gone(s, status == 408 ? REASON_TIMEOUT : REASON_ERROR);
-  s->ops = NULL;
-  s->request->keep_alive =
-      false; // also where the body has come whole: its bytes alone decide, not their pieces
-  counter_add(&c->service->counters.refused_total, 1);
-  if (status == 415) stream_reply(s, status, fields, 2, span_of(why));
-  else error_reply(s, status, why);
 }
 
 static void refuse_pending(struct conn *c) {
   int status = c->refused;
   c->refused = 0;
-  if (c->stream) conn_refuse_body(c, status, c->refusal);
+  if (c->reading) stream_refuse_body(c->reading, status, c->refusal);
   else refuse(c, status, c->refusal);
+}
+
+// Hands up what requests have come. Who answers at once only queues.
+static void announce(struct conn *c) {
+  list_each (node, &c->streams) {
+    struct stream *s = container_of(node, struct stream, link);
+    if (s->is_announced) continue;
+    s->is_announced = true;
+    c->carrier.service->ops->on_request(c->carrier.service, s);
+  }
 }
 
 // Lets the protocol take what it can; true where it is to be asked again.
@@ -193,11 +200,8 @@ static bool feed(struct conn *c, struct span *bytes) {
   size_t taken = c->proto->ops->feed(c->proto, bytes->bytes, bytes->len);
   bytes->bytes += taken, bytes->len -= taken;
   if (c->refused) return false;
-  if (c->stream && !c->is_announced) {
-    c->is_announced = true;
-    c->service->ops->on_request(c->service, c->stream);
-  }
-  return taken && bytes->len && !(c->stream && c->stream->body_done);
+  announce(c);
+  return taken && bytes->len;
 }
 
 // Line ends in front of what a client says under an event stream are no part of a request, however many.
@@ -207,35 +211,25 @@ static struct span skip_line_ends(struct span bytes) {
 }
 
 static bool has_event_stream(const struct conn *c) {
-  return c->stream && c->stream->is_sse && c->stream->body_done;
+  return !c->reading && !list_empty(&c->streams) &&
+         container_of(c->streams.prev, struct stream, link)->is_sse;
 }
 
-void conn_stream_opened(struct conn *c) {
-  if (c->stream->is_sse) c->transport->ops->bound(c->transport, c->service->settings->limits.send_buffer);
-  if (has_event_stream(c)) buf_consume(&c->in, c->in.len - skip_line_ends(buf_span(&c->in)).len);
-  if (!c->in.len) buf_deinit(&c->in);
-  want_read(c);
-}
-
-bool conn_stream_is_still(struct conn *c) {
-  if (!c->has_ended) return true;
-  if (++c->still_turns <= STILL_TURNS_MAX) {
-    stream_touch(c->stream);
-    return true;
+// Ends what the client wants no more of.
+static void end_reset_streams(struct conn *c) {
+  list_each (node, &c->streams) {
+    struct stream *s = container_of(node, struct stream, link);
+    if (s->is_reset) stream_free(s, REASON_CLIENT_CLOSED);
   }
-  conn_close(c, REASON_CLIENT_CLOSED, false);
-  return false;
 }
 
-// Works on `bytes`, which follow what c->in held before and are not in it; keeps what is left over. May free
-// the connection: the last thing its caller does.
+// Works on `bytes`, which follow what c->in held before and are not in it; keeps what is left over.
 static void advance(struct conn *c, struct span bytes) {
   if (c->in.len) {
     buf_append_span(&c->in, bytes);
     bytes = buf_span(&c->in);
   } else if (has_event_stream(c)) bytes = skip_line_ends(bytes);
-  if (!(c->stream && c->stream->body_done))
-    while (feed(c, &bytes)) continue;
+  while (feed(c, &bytes)) continue;
   if (c->in.len) buf_consume(&c->in, c->in.len - bytes.len);
   else buf_append_span(&c->in, bytes);
   if (!c->in.len) buf_deinit(&c->in);
@@ -243,97 +237,243 @@ static void advance(struct conn *c, struct span bytes) {
     refuse_pending(c);
     return;
   }
-  if (c->has_ended && !(c->stream && c->stream->body_done)) { // the rest will not come
+  if (c->has_ended && (c->reading || list_empty(&c->streams))) { // the rest will not come
     conn_close(c, REASON_CLIENT_CLOSED, false);
     return;
   }
+  end_reset_streams(c);
   watch(c);
   want_read(c);
 }
 
-void conn_stream_done(struct conn *c) {
-  struct stream *s = c->stream;
-  bool again = s->is_reusable && conn_keeps_alive(c, s->request);
-  bool reset = s->cut && s->framing == FRAMING_CLOSE, cut = s->cut;
-  c->stream = NULL;
-  stream_free(s, s->reason);
-  if (cut) {
-    conn_close(c, REASON_ERROR, reset);
+// What follows once all a stream had has left.
+static void finish_stream(struct conn *c, struct stream *s) {
+  bool cut = s->cut, reset = cut && s->framing == FRAMING_CLOSE;
+  bool goes_on = c->proto->ops->finish(c->proto, s, cut ? ENDING_CUT : ENDING_CLEAN);
+  if (c->reading == s) c->reading = NULL;
+  stream_free(s, (enum close_reason)s->reason);
+  if (!list_empty(&c->streams)) touch(c);
+  else if (cut && !goes_on) conn_close(c, REASON_ERROR, reset);
+  else if (!goes_on || !can_carry_more(c)) linger(c);
+  else advance(c, SPAN(""));
+}
+
+// An open stream has nothing to write. Where its client has ended its side that is the end, unless whoever
+// produces is about to go on.
+static void rest(struct conn *c) {
+  if (!c->has_ended) return;
+  if (++c->still_turns <= STILL_TURNS_MAX) touch(c);
+  else conn_close(c, REASON_CLIENT_CLOSED, false);
+}
+
+static void give_up(struct carrier *carrier, struct stream *s, enum close_reason reason) {
+  struct conn *c = conn_of(carrier);
+  if (!c->proto->ops->finish(c->proto, s, ENDING_RESET)) {
+    conn_close(c, reason, reason != REASON_CLIENT_CLOSED);
     return;
   }
-  if (!again) {
-    linger(c);
-    return;
+  if (c->reading == s) c->reading = NULL;
+  stream_free(s, reason);
+  touch(c);
+}
+
+static void cut_short(struct conn *c, struct stream *s) {
+  access_file_short(s);
+  give_up(&c->carrier, s, REASON_ERROR);
+}
+
+static void settle_stream(struct conn *c, struct stream *s, bool waits) {
+  bool is_empty = stream_settle(s, waits);
+  if (s->is_short) cut_short(c, s);
+  else if (is_empty && s->state == STREAM_ENDED) finish_stream(c, s);
+  else if (is_empty && s->state == STREAM_OPEN) rest(c);
+}
+
+// `waits`: what is left in the streams waits for the client.
+static void settle(struct conn *c, bool waits) {
+  list_each (node, &c->streams) {
+    if (c->state != CONN_OPEN) return;
+    settle_stream(c, container_of(node, struct stream, link), waits);
   }
-  c->is_announced = false;
-  c->proto->ops->next(c->proto);
-  advance(c, SPAN(""));
+}
+
+static struct stream *stream_of_file(const struct conn *c) {
+  list_each (node, &c->streams)
+    if (container_of(node, struct stream, link)->file) return container_of(node, struct stream, link);
+  return NULL;
+}
+
+static void on_error(struct transport *t, enum transport_error why) {
+  struct conn *c = t->owner;
+  struct stream *s = why == TRANSPORT_FILE_SHORT ? stream_of_file(c) : NULL;
+  if (s) access_file_short(s);
+  conn_close(c, s ? REASON_ERROR : REASON_CLIENT_CLOSED, s != NULL);
+}
+
+static void on_left(struct conn *c, size_t len) {
+  c->still_turns = 0;
+  c->proto->ops->on_sent(c->proto, len);
+}
+
+// Hands the transport all that it takes at once; true where others have their turn before the next.
+static bool send_ready(struct conn *c) {
+  struct outq q;
+  while (!c->in_flight) {
+    q.count = 0, q.len = 0, q.is_share = false;
+    c->proto->ops->fill(c->proto, &q);
+    if (!q.len) return false;
+    ssize_t n = c->transport->ops->send(c->transport, &q);
+    if (n < 0) {
+      on_error(c->transport, (enum transport_error)n);
+      return false;
+    }
+    c->in_flight = q.len - (size_t)n;
+    if (n) on_left(c, (size_t)n);
+    if (q.is_share && !c->in_flight) return true;
+  }
+  return false;
+}
+
+bool conn_flush(struct conn *c) {
+  list_remove(&c->dirty);
+  if (c->state != CONN_OPEN || c->in_flight) return c->state != CONN_CLOSED;
+  bool shares = send_ready(c);
+  if (shares) touch(c);
+  if (c->state == CONN_OPEN) settle(c, !shares);
+  return c->state != CONN_CLOSED;
+}
+
+static void on_sent(struct transport *t, size_t len) {
+  struct conn *c = t->owner;
+  c->in_flight -= len;
+  if (c->state == CONN_REFUSED && !c->in_flight) linger(c);
+  if (c->state != CONN_OPEN) return;
+  on_left(c, len);
+  if (c->in_flight) settle(c, true);
+  else conn_flush(c);
+}
+
+static void on_bytes(struct transport *t, struct span bytes) {
+  struct conn *c = t->owner;
+  if (c->state == CONN_OPEN) advance(c, bytes);
 }
 
 // The client has ended its side: whoever has sent a whole request may still want its answer.
-static void on_end(struct conn *c) {
-  struct stream *s = c->stream;
+static void on_end(struct transport *t) {
+  struct conn *c = t->owner;
+  bool is_incomplete = c->reading && c->reading->state != STREAM_ENDED;
   c->has_ended = true;
-  if (!s || !(s->body_done || s->state == STREAM_ENDED)) {
+  if (c->state != CONN_OPEN || is_incomplete || list_empty(&c->streams)) {
     conn_close(c, REASON_CLIENT_CLOSED, false);
     return;
   }
   want_read(c);
-  if (s->state == STREAM_OPEN) stream_touch(s);
-}
-
-static void on_readable(struct transport *t) {
-  struct conn *c = t->owner;
-  ssize_t n = t->ops->read(t, c->service->scratch, MAX(read_room(c), 1));
-  if (n == IO_AGAIN) return;
-  if (n == IO_ERROR) conn_close(c, REASON_CLIENT_CLOSED, false);
-  else if (n == IO_EOF) on_end(c);
-  else if (c->state == CONN_OPEN) advance(c, (struct span){c->service->scratch, (size_t)n});
+  touch(c);
 }
 
 void conn_close_idle(struct conn *c) {
-  if (c->state != CONN_OPEN || c->stream || c->proto->ops->phase(c->proto) != PROTO_IDLE) return;
-  ssize_t n = c->transport->ops->read(c->transport, c->service->scratch, SCRATCH_LEN);
-  if (n > 0) advance(c, (struct span){c->service->scratch, (size_t)n});
-  else conn_close(c, REASON_SHUTDOWN, false);
+  if (c->state == CONN_OPENING) conn_close(c, REASON_SHUTDOWN, false);
+  if (c->state != CONN_OPEN || !list_empty(&c->streams)) return;
+  if (c->proto->ops->phase(c->proto) != PROTO_IDLE) return;
+  if (!c->transport->ops->read_now(c->transport)) conn_close(c, REASON_SHUTDOWN, false);
 }
 
-static void on_writable(struct transport *t) {
+static void on_open(struct transport *t) {
   struct conn *c = t->owner;
-  if (c->stream) stream_flush(c->stream);
-  else want_read(c);
+  struct service *s = c->carrier.service;
+  c->state = CONN_OPEN;
+  c->carrier.peer = t->peer, c->carrier.takes_files = t->takes_files;
+  c->proto = s->ops->new_proto ? s->ops->new_proto(t, &proto_sink, &s->limits) : NULL;
+  if (!c->proto) c->proto = http1_new(&proto_sink, &s->limits);
+  c->proto->owner = c;
+  t->ops->want_read(t, LOOP_SCRATCH_LEN);
 }
 
-static const struct transport_sink transport_sink = {.on_readable = on_readable, .on_writable = on_writable};
+static const struct transport_sink transport_sink = {
+    .on_open = on_open, .on_bytes = on_bytes, .on_sent = on_sent, .on_end = on_end, .on_error = on_error};
+
+static void carrier_touch(struct carrier *c) { touch(conn_of(c)); }
+
+static bool carrier_flush(struct carrier *c) { return conn_flush(conn_of(c)); }
+
+static void carrier_answer(struct carrier *carrier, struct stream *s, struct response *r, struct buf *out) {
+  struct conn *c = conn_of(carrier);
+  r->keep_alive = s->request->keep_alive && s->body_done && can_carry_more(c);
+  c->proto->ops->answer(c->proto, s, r, out);
+}
+
+static void carrier_interim(struct carrier *c, struct stream *s, int status, struct buf *out) {
+  struct proto *p = conn_of(c)->proto;
+  p->ops->interim(p, s, status, out);
+}
+
+static void carrier_opened(struct carrier *carrier, struct stream *s) {
+  struct conn *c = conn_of(carrier);
+  if (s->is_sse) c->transport->ops->bound(c->transport, carrier->service->settings->limits.send_buffer);
+  if (has_event_stream(c)) buf_consume(&c->in, c->in.len - skip_line_ends(buf_span(&c->in)).len);
+  if (!c->in.len) buf_deinit(&c->in);
+  want_read(c);
+}
+
+static void carrier_read_on(struct carrier *c, struct stream *s) {
+  (void)s;
+  want_read(conn_of(c));
+}
+
+static void carrier_body_asked(struct carrier *carrier, struct stream *s) {
+  struct conn *c = conn_of(carrier);
+  (void)s;
+  allow_body_time(c);
+  watch(c);
+  want_read(c);
+}
+
+static bool carrier_limit_body(struct carrier *c, struct stream *s, uint64_t max) {
+  struct proto *p = conn_of(c)->proto;
+  return p->ops->limit_body(p, s, max);
+}
+
+static const struct carrier_ops carrier_ops = {.touch = carrier_touch,
+                                               .flush = carrier_flush,
+                                               .answer = carrier_answer,
+                                               .interim = carrier_interim,
+                                               .opened = carrier_opened,
+                                               .read_on = carrier_read_on,
+                                               .body_asked = carrier_body_asked,
+                                               .limit_body = carrier_limit_body,
+                                               .give_up = give_up};
 
 static void on_deadline(struct conn *c) {
-  struct stream *s = c->stream;
+  struct stream *s = c->reading;
   bool late_head = c->state == CONN_OPEN && c->proto->ops->phase(c->proto) == PROTO_HEAD;
   bool late_body = s && is_body_due(s) && s->state == STREAM_WAITING;
   if (late_head || late_body) {
     c->refused = 408, c->refusal = "the request took too long to arrive";
     refuse_pending(c);
-  } else if (!s) conn_close(c, REASON_TIMEOUT, false);
+  } else if (list_empty(&c->streams)) conn_close(c, REASON_TIMEOUT, false);
 }
 
 static void on_timer(struct timer *t) {
   struct conn *c = container_of(t, struct conn, timer);
-  if (c->deadline > c->service->loop->now + 1e-6) {
-    if (c->deadline < INFINITY) loop_arm(c->service->loop, &c->timer, c->deadline);
-  } else on_deadline(c);
+  double now = c->carrier.service->loop->now;
+  if (c->deadline <= now + 1e-6) on_deadline(c);
+  else if (c->deadline < INFINITY) loop_arm(c->carrier.service->loop, &c->timer, c->deadline);
 }
 
 struct conn *conn_open(struct service *s, struct transport *t, struct gate_pass pass) {
   struct conn *c = xmalloc(sizeof *c);
-  *c = (struct conn){.service = s, .transport = t, .pass = pass, .timer = {.on_fire = on_timer}};
+  *c = (struct conn){.carrier = {.ops = &carrier_ops, .service = s, .peer = t->peer},
+                     .transport = t,
+                     .pass = pass,
+                     .timer = {.on_fire = on_timer}};
   t->sink = &transport_sink, t->owner = c;
-  c->proto = http1_new(&proto_sink, &s->limits);
-  c->proto->owner = c;
   list_init(&c->link);
+  list_init(&c->dirty);
+  list_init(&c->streams);
   list_append(&s->conns, &c->link);
   counter_add(&s->counters.connections_open, 1);
   counter_add(&s->counters.connections_total, 1);
   set_deadline(c, s->loop->now + s->settings->timeouts.head);
-  t->ops->want(t, true, false);
+  t->ops->open(t);
   return c;
 }

@@ -3,7 +3,6 @@
 // the Lua library makes.
 #include "serve/error_reply.h"
 #include "http/accept.h"
-#include "serve/conn.h"
 
 #define RETRY_AFTER "5" // seconds
 
@@ -24,7 +23,7 @@ void error_reply(struct stream *s, int status, const char *why) {
 }
 
 // 405 here is to a method that nothing is ever served by; 503 to a connection too many.
-bool error_refuse(struct conn *c, int status, const char *why) {
+void error_refuse(struct carrier *c, struct proto *p, int status, const char *why, struct buf *out) {
   struct field fields[2] = {TEXT};
   size_t count = 1;
   if (status == 405)
@@ -33,14 +32,9 @@ bool error_refuse(struct conn *c, int status, const char *why) {
   struct response head = {.status = status,
                           .framing = FRAMING_LENGTH,
                           .content_length = strlen(why) + 1,
-                          .minor = 1,
                           .fields = fields,
                           .field_count = count,
                           .date = service_date(c->service)};
-  struct buf out = {0};
-  c->proto->ops->write_head(c->proto, &head, &out);
-  put_body(&out, false, status, why);
-  ssize_t taken = conn_writev(c, &(struct iovec){out.bytes, out.len}, 1);
-  buf_deinit(&out);
-  return taken > 0;
+  p->ops->refuse(p, &head, out);
+  put_body(out, false, status, why);
 }

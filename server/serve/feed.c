@@ -4,7 +4,6 @@
 #include "serve/feed.h"
 #include <stdlib.h>
 #include "base/mem.h"
-#include "serve/stream.h"
 
 static struct feed *of(struct subscriber *s) { return container_of(s, struct feed, subscriber); }
 
@@ -108,9 +107,13 @@ static bool queue_event(struct feed *f, struct event *e) {
   return true;
 }
 
+// What the transport has is out of reach: it counts where falling behind ends the stream, and does not stand
+// in the way of what is newer.
 static bool is_stream_full(const struct feed *f, const struct event *e) {
   const struct stream *s = f->stream;
-  return is_over(f, s->queue_count, s->queued_bytes, e);
+  if (!is_over(f, s->queue.count, s->queue.bytes, e)) return false;
+  return f->on_full == ON_FULL_DISCONNECT ||
+         is_over(f, stream_waiting(s), s->queue.bytes - s->queue.in_flight, e);
 }
 
 // Room in a stream whose queue is full: by writing, else by the policy. False where the stream is gone for
@@ -131,7 +134,7 @@ static bool make_room(struct feed *f, const struct event *e) {
 
 static bool stream_event(struct feed *f, struct event *e) {
   struct stream *s = f->stream;
-  if (!s->queue_count) f->beside = f->bytes_beside = 0;
+  if (!s->queue.count) f->beside = f->bytes_beside = 0;
   if (f->on_full == ON_FULL_CONFLATE && s->blocked && stream_conflate(s, e)) count_dropped(f);
   if (is_stream_full(f, e) && !make_room(f, e)) return false;
   stream_send(s, event_ref(e));
@@ -166,10 +169,25 @@ static struct event *reset_event(void) {
   return sse_encode(&f, sse_length(&f));
 }
 
+void feed_free(struct feed *f) {
+  if (!f) return;
+  tell_reader(f);
+  list_remove(&f->held);
+  channel_unsubscribe(&f->subscriber);
+  for (struct event *e; (e = feed_take(f));) event_unref(e);
+  free(f->queue);
+  free(f);
+}
+
+static void free_source(struct stream_source *source) {
+  feed_free(container_of(source, struct feed, source));
+}
+
 struct feed *feed_new(struct service *service, struct channel *c, struct span after, long last) {
   struct feed *f = xcalloc(1, sizeof *f);
   struct replay r;
   f->service = service, f->subscriber.ops = &subscriber_ops;
+  f->source.free = free_source;
   list_init(&f->held);
   f->queue_max = c->options.queue, f->on_full = (uint8_t)c->options.on_full;
   channel_subscribe(c, service->inbox, &f->subscriber, after, last, service->loop->now, &r);
@@ -181,23 +199,13 @@ struct feed *feed_new(struct service *service, struct channel *c, struct span af
   return f;
 }
 
-void feed_free(struct feed *f) {
-  if (!f) return;
-  tell_reader(f);
-  list_remove(&f->held);
-  channel_unsubscribe(&f->subscriber);
-  for (struct event *e; (e = feed_take(f));) event_unref(e);
-  free(f->queue);
-  free(f);
-}
-
 void feed_attach(struct feed *f, struct stream *s) {
   enum feed_state state = f->state;
   tell_reader(f);
   list_remove(&f->held);
-  f->stream = s, s->feed = f;
-  size_t beside = f->beside + s->queue_count; // the head is not the channel's either
-  size_t bytes_beside = f->bytes_beside + s->queued_bytes;
+  f->stream = s, s->source = &f->source;
+  size_t beside = f->beside + s->queue.count; // the head is not the channel's either
+  size_t bytes_beside = f->bytes_beside + s->queue.bytes;
   for (struct event *e; (e = feed_take(f));) stream_send(s, e);
   f->beside = beside, f->bytes_beside = bytes_beside;
   free(f->queue);

@@ -3,9 +3,7 @@
 // reads. Worker thread only.
 #pragma once
 #include "event/channel.h"
-#include "serve/service.h"
-
-struct stream;
+#include "serve/stream.h"
 
 enum feed_state {
   FEED_QUEUED,   // events wait in its queue for a task that reads it, or for a stream
@@ -20,7 +18,8 @@ struct feed_reader {
 };
 
 struct feed {
-  struct list held; // in its Lua state's list of what Lua reads
+  struct stream_source source; // of FEED_STREAMED
+  struct list held;            // in its Lua state's list of what Lua reads
   struct subscriber subscriber;
   struct service *service;
   struct stream *stream; // of FEED_STREAMED

@@ -6,9 +6,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/mem.h"
-#include "serve/conn.h"
+#include "event/event.h"
+#include "loop/transport.h"
 
-enum { SHARE = 256 << 10 }; // of one client in one turn of the loop
+enum {
+  SHARE = 256 << 10,   // of one client in one turn of the loop
+  EVENT_LEN = 64 << 10 // the same where the server has to read it
+};
 
 struct piece {
   size_t text; // bytes of `texts` before it
@@ -19,6 +23,7 @@ struct file_body {
   int fd;
   struct buf texts; // what is left of them, of all pieces
   uint64_t left;
+  size_t in_flight; // of the present piece, from its front, what the transport has
   size_t at, count;
   struct piece pieces[]; // the last of a multipart body is text alone
 };
@@ -93,25 +98,28 @@ ssize_t file_body_read(struct file_body *b, char *into, size_t max) {
   return (ssize_t)got;
 }
 
-// Bytes of the next piece that the client has taken, at most `max`, or an IO_ code.
-static ssize_t send_some(struct file_body *b, struct conn *c, size_t max) {
-  struct piece *p = current(b);
-  bool is_text = p->text;
-  struct iovec text = {b->texts.bytes, MIN(p->text, max)};
-  ssize_t n = is_text ? conn_writev(c, &text, 1)
-                      : conn_sendfile(c, b->fd, p->offset, (size_t)MIN(p->len, (uint64_t)max));
-  if (n > 0) (is_text ? text_gone : file_gone)(b, p, (size_t)n);
-  return n;
+struct event *file_body_event(struct file_body *b) {
+  size_t len = (size_t)MIN(b->left, (uint64_t)EVENT_LEN);
+  struct event *e = event_new(len);
+  if (file_body_read(b, e->bytes, len) == (ssize_t)len) return e;
+  event_unref(e);
+  return NULL;
 }
 
-enum file_progress file_body_send(struct file_body *b, struct conn *c, size_t *taken) {
-  for (*taken = 0; b->left;) {
-    if (*taken >= SHARE) return FILE_MORE;
-    ssize_t n = send_some(b, c, SHARE - *taken);
-    if (n == IO_EOF) return FILE_SHORT;
-    if (n == IO_AGAIN) return FILE_BLOCKED;
-    if (n < 0) return FILE_GONE;
-    *taken += (size_t)n;
-  }
-  return FILE_ALL_SENT;
+bool file_body_take(struct file_body *b, struct outq *out) {
+  if (b->in_flight) return false;
+  struct piece *p = current(b);
+  b->in_flight = p->text ? p->text : (size_t)MIN(p->len, (uint64_t)SHARE);
+  if (p->text) out->iov[out->count++] = (struct iovec){b->texts.bytes, p->text};
+  else out->fd = b->fd, out->offset = p->offset;
+  out->len += b->in_flight;
+  return true;
+}
+
+bool file_body_in_flight(const struct file_body *b) { return b->in_flight; }
+
+void file_body_leave(struct file_body *b, size_t len) {
+  struct piece *p = current(b);
+  b->in_flight -= len;
+  (p->text ? text_gone : file_gone)(b, p, len);
 }

@@ -6,16 +6,9 @@
 #include "base/buf.h"
 #include "http/range.h"
 
-struct conn;
+struct event;
+struct outq;
 struct file_body;
-
-enum file_progress {
-  FILE_ALL_SENT,
-  FILE_MORE,    // the turn's share has been sent
-  FILE_BLOCKED, // the client takes no more now
-  FILE_SHORT,   // the file ends before it should: less can be sent than has been announced
-  FILE_GONE     // the connection is broken
-};
 
 // A body of these ranges of an open file (takes `fd`): one range bare, several as multipart/byteranges with
 // this boundary, the file's type and size.
@@ -30,5 +23,13 @@ uint64_t file_body_left(const struct file_body *b);
 // should.
 ssize_t file_body_read(struct file_body *b, char *into, size_t max);
 
-// Sends what the client takes, no more than one turn's share; how many bytes that was in *taken.
-enum file_progress file_body_send(struct file_body *b, struct conn *c, size_t *taken);
+// The same as an event, of one turn's share; NULL likewise.
+struct event *file_body_event(struct file_body *b);
+
+// Adds a share of what is next to `out`, which holds no memory yet, and stays as it is until file_body_leave.
+// False while something is in flight.
+bool file_body_take(struct file_body *b, struct outq *out);
+bool file_body_in_flight(const struct file_body *b);
+
+// So many bytes in flight have left.
+void file_body_leave(struct file_body *b, size_t len);

@@ -14,7 +14,6 @@
 #include "http/encoding.h"
 #include "http/http1.h"
 #include "http/mime.h"
-#include "serve/conn.h"
 #include "serve/file_body.h"
 #include "serve/stream.h"
 
@@ -143,7 +142,7 @@ static void choose_coding(struct answer *a) {
 }
 
 static int64_t wall_seconds(const struct answer *a) {
-  return (int64_t)clock_wall(a->stream->conn->service->loop->clock);
+  return (int64_t)clock_wall(stream_service(a->stream)->loop->clock);
 }
 
 // Tag and date of what is to be sent. A date in the future is none (RFC 9110 8.8.2.1).
@@ -197,7 +196,7 @@ static void send_whole(struct answer *a, int status) {
 
 static void send_ranges(struct answer *a, const struct byte_range *ranges, size_t count) {
   char text[96], boundary[24];
-  struct service *service = a->stream->conn->service;
+  struct service *service = stream_service(a->stream);
   if (count == 1) {
     int len = snprintf(text, sizeof text, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, ranges->first,
                        ranges->first + ranges->len - 1, a->file->size);

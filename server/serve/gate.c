@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include "base/cidr.h"
 #include "base/mem.h"
 #include "base/util.h"
 #include "loop/sock.h"
@@ -47,18 +46,9 @@ void gate_unref(struct gate *g) {
   pthread_mutex_destroy(&g->lock);
 }
 
-// False for this machine's own addresses, and for what is no IP address.
-static bool network_of(struct span peer, struct address *a) {
-  static const unsigned char loopback[16] = {[15] = 1};
-  if (!address_parse(peer, a)) return false;
-  if (a->is_v4 ? a->bytes[12] == 127 : !memcmp(a->bytes, loopback, sizeof loopback)) return false;
-  address_mask_v6(a, 64);
-  return true;
-}
-
-static struct gate_address *address_of(struct gate *g, struct span peer) {
-  struct address network;
-  if (!network_of(peer, &network)) return NULL;
+static struct gate_address *address_of(struct gate *g, const struct address *peer) {
+  if (address_is_local(peer)) return NULL;
+  struct address network = address_network(peer);
   struct span key = {(const char *)network.bytes, sizeof network.bytes};
   struct map_node *node = map_find(&g->by_address, key);
   if (node) return container_of(node, struct gate_address, node);
@@ -69,10 +59,10 @@ static struct gate_address *address_of(struct gate *g, struct span peer) {
   return a;
 }
 
-const char *gate_enter(struct gate *g, struct span peer, struct gate_pass *pass) {
+const char *gate_enter(struct gate *g, const struct address *peer, struct gate_pass *pass) {
   const char *why = NULL;
   pthread_mutex_lock(&g->lock);
-  struct gate_address *a = g->open < g->connections_max ? address_of(g, peer) : NULL;
+  struct gate_address *a = peer && g->open < g->connections_max ? address_of(g, peer) : NULL;
   if (g->open >= g->connections_max) why = "too many connections";
   else if (a && a->count >= g->per_address_max) why = "too many connections from one address";
   else {

@@ -3,6 +3,7 @@
 #pragma once
 #include <pthread.h>
 #include <stdbool.h>
+#include "base/address.h"
 #include "base/map.h"
 
 struct gate_address;
@@ -30,9 +31,9 @@ struct gate_pass {
 void gate_ref(struct gate *g, size_t connections_max, size_t per_address_max);
 void gate_unref(struct gate *g);
 
-// Lets a connection from `peer` (an address as text) in and returns NULL, or says why not. Peers on this
-// machine, and an empty one, are counted in all only: a reverse proxy brings everybody's from one address.
-const char *gate_enter(struct gate *g, struct span peer, struct gate_pass *pass);
+// Lets a connection from `peer` in and returns NULL, or says why not. Peers on this machine, and one that is
+// NULL, are counted in all only: a reverse proxy brings everybody's from one address.
+const char *gate_enter(struct gate *g, const struct address *peer, struct gate_pass *pass);
 
 // Whether a refused connection may be kept for as long as the client takes to read that: few may. gate_leave
 // follows in any case.

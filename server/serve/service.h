@@ -23,6 +23,9 @@ struct transport;
 struct service_ops {
   void (*on_request)(struct service *s, struct stream *stream); // sets stream->ops and its owner
   void (*on_end)(struct stream *stream, int reason); // of every stream, enum close_reason; NULL: nobody asks
+  // What an opened transport's peer speaks; NULL, or without it: HTTP/1.
+  struct proto *(*new_proto)(struct transport *t, const struct proto_sink *sink,
+                             const struct proto_limits *limits);
 };
 
 // What the worker's process knows; written by its main thread, but for the gate.
@@ -44,8 +47,9 @@ struct service {
   struct process_state *process;
   struct proto_limits limits;
   struct list conns;
-  struct list dirty; // streams with something to write
-  struct list late;  // those that an earlier turn had no time for
+  struct list dirty;  // connections with something to write
+  struct list late;   // those that an earlier turn had no time for
+  struct list closed; // to be freed
   struct loop_hook flush_hook;
   struct event *last_chunk;
   struct counters counters;
@@ -55,39 +59,15 @@ struct service {
   char date[32];
   long date_second;
   unsigned seed;   // of the jitter
-  char *scratch;   // where connections read into
   struct buf head; // where responses' heads are put together
 };
 
-enum { SCRATCH_LEN = 64 << 10 };
-
-// Makes the service ready; its hook flushes the streams once per turn, so what wakes tasks is to be hooked
-// before.
+// Makes the service ready, as yet without connections.
 void service_init(struct service *s, struct loop *loop, const struct settings *settings,
                   const struct service_ops *ops);
 
-// Cuts every connection; their streams end with `shutdown`.
-void service_close_all(struct service *s);
-
-// The same, and frees the rest.
+// Frees what it holds; its connections are closed.
 void service_deinit(struct service *s);
-
-// Takes a connected transport into service, or where there are too many tells its peer so.
-void service_accept(struct service *s, struct transport *t);
-
-// Tells the peer that there are too many connections, and closes at once.
-void service_turn_away(struct service *s, struct transport *t);
-
-// Closes idle connections now, plain requests after their answer, and streams one after the other over
-// settings.shutdown.window seconds, each with a jittered `retry:` and a clean end.
-void service_drain(struct service *s);
-
-// Ends in the same time the streams that code of up to this generation has opened, and at once those that it
-// will open: event streams with a clean end, others are cut.
-void service_leave_generation(struct service *s, unsigned generation);
-
-// Connections still open.
-size_t service_connections(const struct service *s);
 
 // The value of the Date field (RFC 9110 5.6.7), borrowed until the next call.
 struct span service_date(struct service *s);

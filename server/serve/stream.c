@@ -1,26 +1,18 @@
 // SPDX-License-Identifier: MIT
-// An answer's head and its end. The timer is lazy: it is armed for the earliest thing that could be due and
-// looks when it fires.
+// What flows out, from its first byte to its end. Whoever produces may go on until stream_is_full and then
+// waits for on_drain, so a client that reads slowly costs its queue and no more. The timer is lazy: it is
+// armed for the earliest thing that could be due and looks when it fires.
 #include "serve/stream.h"
-#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include "base/mem.h"
 #include "event/sse.h"
+#include "loop/transport.h"
 #include "serve/access.h"
-#include "serve/conn.h"
-#include "serve/feed.h"
 #include "serve/file_body.h"
-#include "serve/stream_queue.h"
 
-enum { FILE_LEAD = 16 << 10 };    // bytes of a file that go out with the head: a small one costs one write
-static const double EARLY = 1e-6; // a timer may fire this much before the sum of two times says
-
-const char *close_reason_name(enum close_reason r) {
-  static const char *const names[] = {"finished",      "client_closed", "error", "timeout",
-                                      "slow_consumer", "shutdown",      "reload"};
-  return names[r];
-}
+static const double EARLY = 1e-6;  // a timer may fire this much before the sum of two times says
+static const double SLOWEST = 512; // bytes per second that a client is to take while more wait
 
 // When the time that was set for it is over; until it is an event stream it has all the time.
 static double end_of(const struct stream *s) {
@@ -40,9 +32,15 @@ void stream_watch(struct stream *s) {
     loop_arm(stream_service(s)->loop, &s->timer, at);
 }
 
+void stream_touch(struct stream *s) {
+  if (!s->blocked) s->carrier->ops->touch(s->carrier);
+}
+
+bool stream_flush(struct stream *s) { return s->carrier->ops->flush(s->carrier); }
+
 void stream_give_up(struct stream *s) {
   counter_add(&stream_service(s)->counters.slow_total, 1);
-  conn_close(s->conn, REASON_SLOW_CONSUMER, true);
+  s->carrier->ops->give_up(s->carrier, s, REASON_SLOW_CONSUMER);
 }
 
 void stream_fall_behind(struct stream *s) {
@@ -88,157 +86,130 @@ static void on_timer(struct timer *t) {
     return;
   }
   if (s->keep_alive > 0 && s->state == STREAM_OPEN && s->last_sent + (double)s->keep_alive <= now) {
-    if (!s->queue_count) send_comment(s);
+    if (!s->queue.count) send_comment(s);
     else s->last_sent = now - EARLY; // blocked: the stall will end it, a comment would only wait too
   }
   stream_watch(s);
 }
 
-static void mark_proxied(const struct conn *c, struct request *r) {
-  char peer[64];
-  const struct trusted *t = &c->service->settings->trusted_proxies;
-  if (!t->count && !t->unix_sockets) return;
-  size_t len = c->transport->ops->peer(c->transport, peer, sizeof peer);
-  r->from_proxy = trusted_has_peer(t, (struct span){peer, len});
+static void mark_proxied(const struct carrier *c, struct request *r) {
+  r->from_proxy = trusted_has(&c->service->settings->trusted_proxies, &c->peer);
 }
 
-struct stream *stream_new(struct conn *c, struct request *r) {
+struct stream *stream_new(struct carrier *c, struct request *r) {
   struct stream *s = xmalloc(sizeof *s);
-  *s = (struct stream){.conn = c,
-                       .request = r,
-                       .queue_cap = countof(s->few),
-                       .timer = {.on_fire = on_timer},
-                       .opened_at = c->service->loop->now};
-  s->queue = s->few;
-  list_init(&s->dirty);
+  *s = (struct stream){
+      .carrier = c, .request = r, .timer = {.on_fire = on_timer}, .opened_at = c->service->loop->now};
+  event_queue_init(&s->queue);
+  list_init(&s->link);
   mark_proxied(c, r);
   counter_add(&c->service->counters.requests_total, 1);
   return s;
 }
 
 void stream_free(struct stream *s, enum close_reason reason) {
-  loop_disarm(stream_service(s)->loop, &s->timer);
-  list_remove(&s->dirty);
-  if (s->is_sse) counter_add(&stream_service(s)->counters.streams_open, -1);
+  struct service *service = stream_service(s);
+  list_remove(&s->link);
+  loop_disarm(service->loop, &s->timer);
+  if (s->is_sse) counter_add(&service->counters.streams_open, -1);
   access_closed(s, reason);
-  const struct service_ops *above = s->conn->service->ops;
-  if (above->on_end) above->on_end(s, reason);
+  if (service->ops->on_end) service->ops->on_end(s, reason);
   if (s->ops) s->ops->on_gone(s, reason);
-  feed_free(s->feed);
+  if (s->source) s->source->free(s->source);
   file_body_free(s->file);
-  stream_drop_queue(s);
+  event_queue_deinit(&s->queue);
   event_unref(s->comment);
   buf_deinit(&s->body);
   request_free(s->request);
   free(s);
 }
 
-static bool has_no_body(int status) { return status == 204 || status == 205 || status == 304; }
-
-static void send_head(struct stream *s, struct response *head, struct span body) {
-  struct conn *c = s->conn;
-  struct buf *out = &c->service->head;
-  buf_reset(out, 4096);
-  head->minor = s->request->minor;
-  head->keep_alive = head->framing != FRAMING_CLOSE && conn_keeps_alive(c, s->request);
-  head->date = service_date(c->service);
-  s->status = (uint16_t)head->status, s->framing = (uint8_t)head->framing, s->is_reusable = head->keep_alive;
-  c->proto->ops->write_head(c->proto, head, out);
-  struct event *e = event_new(out->len + body.len);
-  memcpy(e->bytes, out->bytes, out->len);
-  if (body.len) memcpy(e->bytes + out->len, body.bytes, body.len);
-  stream_enqueue(s, e);
+void stream_enqueue(struct stream *s, struct event *e) {
+  event_queue_push(&s->queue, s->framing, e);
+  stream_touch(s);
 }
 
-void stream_reply(struct stream *s, int status, const struct field *fields, size_t count, struct span body) {
-  bool bare = has_no_body(status), is_head = s->request->method == METHOD_HEAD;
-  struct response head = {.status = status,
-                          .framing = bare || is_head ? FRAMING_NONE : FRAMING_LENGTH,
-                          .content_length = body.len,
-                          .has_length = !bare && (body.bytes || !is_head),
-                          .fields = fields,
-                          .field_count = count};
-  send_head(s, &head, head.framing == FRAMING_NONE ? SPAN("") : body);
-  s->state = STREAM_ENDED, s->reason = REASON_FINISHED;
-  if (!s->body_done) conn_body_unwanted(s->conn);
-}
-
-// A stream that comes too late to be told to leave with the others leaves at once.
-static bool leave_if_late(struct stream *s) {
-  const struct service *service = stream_service(s);
-  bool is_old = s->generation <= service->left_generation;
-  if (is_old) stream_leave(s, 0, REASON_RELOAD);
-  else if (service->draining && s->is_sse) stream_leave(s, 0, REASON_SHUTDOWN);
-  return s->leaving;
-}
-
-// Sends the head of a body that is to follow. False where none follows.
-static bool open_body(struct stream *s, struct response *head, bool is_sse) {
-  bool none = has_no_body(head->status) || s->request->method == METHOD_HEAD;
-  if (none) head->framing = FRAMING_NONE;
-  s->state = STREAM_OPEN, s->is_sse = is_sse && !none;
-  s->last_sent = stream_service(s)->loop->now;
-  send_head(s, head, SPAN(""));
-  buf_deinit(&s->body);
-  if (none) s->state = STREAM_ENDED;
-  if (!none) conn_stream_opened(s->conn);
-  else if (!s->body_done) conn_body_unwanted(s->conn);
-  return !none;
-}
-
-void stream_open_raw(struct stream *s, int status, const struct field *fields, size_t count, int64_t length) {
-  bool is_known = length >= 0;
-  struct response head = {.status = status,
-                          .content_length = is_known ? (size_t)length : 0,
-                          .has_length = is_known && !has_no_body(status),
-                          .fields = fields,
-                          .field_count = count};
-  head.framing = is_known ? FRAMING_LENGTH : s->request->minor ? FRAMING_CHUNKED : FRAMING_CLOSE;
-  if (is_known) s->length_left = (uint64_t)length;
-  if (open_body(s, &head, false)) leave_if_late(s);
-}
-
-void stream_write(struct stream *s, struct span bytes) {
-  char *out;
-  if (s->state != STREAM_OPEN || !bytes.len) return;
-  assert(s->framing != FRAMING_LENGTH || bytes.len <= s->length_left);
-  s->length_left -= s->framing == FRAMING_LENGTH ? bytes.len : 0;
-  struct event *e = event_new_framed(bytes.len, &out);
-  memcpy(out, bytes.bytes, bytes.len);
-  s->last_sent = stream_service(s)->loop->now;
-  stream_enqueue(s, e);
-}
-
-void stream_reply_file(struct stream *s, int status, const struct field *fields, size_t count,
-                       struct file_body *body) {
-  char *lead = stream_service(s)->scratch;
-  bool is_head = s->request->method == METHOD_HEAD;
-  struct response head = {.status = status,
-                          .framing = is_head ? FRAMING_NONE : FRAMING_LENGTH,
-                          .content_length = file_body_left(body),
-                          .has_length = true,
-                          .fields = fields,
-                          .field_count = count};
-  ssize_t n = is_head ? 0 : file_body_read(body, lead, FILE_LEAD);
-  if (n < 0) { // it has changed since it was opened
-    file_body_free(body);
-    stream_reply(s, 500, NULL, 0, SPAN(""));
+void stream_send(struct stream *s, struct event *e) {
+  if (s->state != STREAM_OPEN) {
+    event_unref(e);
     return;
   }
-  send_head(s, &head, (struct span){lead, (size_t)n});
-  s->state = STREAM_ENDED, s->reason = REASON_FINISHED;
-  if (!is_head && file_body_left(body)) s->file = body;
-  else file_body_free(body);
+  s->last_sent = stream_service(s)->loop->now;
+  if (s->events_out < UINT32_MAX) s->events_out++;
+  counter_add(&stream_service(s)->counters.events_total, 1);
+  stream_enqueue(s, e);
 }
 
-void stream_open(struct stream *s, int status, const struct field *fields, size_t count, bool is_sse) {
-  struct response head = {.status = status, .fields = fields, .field_count = count};
-  head.framing = s->request->minor ? FRAMING_CHUNKED : FRAMING_CLOSE;
-  if (!open_body(s, &head, is_sse) || !is_sse) return;
-  counter_add(&stream_service(s)->counters.streams_open, 1);
-  counter_add(&stream_service(s)->counters.streams_total, 1);
-  access_opened(s);
-  if (!leave_if_late(s)) stream_watch(s);
+bool stream_is_full(struct stream *s) {
+  const struct settings *set = stream_service(s)->settings;
+  if (s->queue.bytes > set->limits.queue_high || s->queue.count > set->limits.queue_events) s->full = true;
+  return s->full;
+}
+
+size_t stream_waiting(const struct stream *s) { return event_queue_waiting(&s->queue, s->framing); }
+
+bool stream_drop_oldest(struct stream *s) { return event_queue_drop_oldest(&s->queue, s->framing); }
+
+bool stream_conflate(struct stream *s, const struct event *e) {
+  return event_queue_conflate(&s->queue, s->framing, e);
+}
+
+// What is next of a file: as a part that the transport sends by itself, or as an event like any other.
+static void take_file(struct stream *s, struct outq *out) {
+  bool as_part = s->carrier->takes_files && !out->count && s->framing == FRAMING_LENGTH;
+  struct event *e = NULL;
+  if (as_part ? file_body_take(s->file, out) : (e = file_body_event(s->file)) != NULL) out->is_share = true;
+  else if (!file_body_in_flight(s->file)) s->is_short = true;
+  if (e) event_queue_push(&s->queue, s->framing, e);
+}
+
+size_t stream_take(struct stream *s, size_t max, struct outq *out) {
+  size_t before = out->len;
+  if (s->file && !s->queue.count && !s->is_short) take_file(s, out);
+  if (s->queue.count) event_queue_take(&s->queue, s->framing, max, out);
+  return out->len - before;
+}
+
+static void set_mark(struct stream *s) {
+  s->marked_at = stream_service(s)->loop->now;
+  s->marked_left = s->queue.count + (s->file != NULL), s->marked_len = 0;
+}
+
+// A client that takes a byte now and then is as good as none: of what waits at a mark it is to take all
+// within timeouts.send, or a fair part.
+static void move_mark(struct stream *s, uint32_t events, size_t bytes) {
+  s->marked_left -= MIN(s->marked_left, events);
+  s->marked_len += (uint32_t)MIN(bytes, (size_t)1 << 30);
+  if (!s->marked_left || s->marked_len >= SLOWEST * stream_service(s)->settings->timeouts.send) set_mark(s);
+}
+
+void stream_left(struct stream *s, size_t len) {
+  uint32_t events;
+  s->bytes_out += len;
+  counter_add(&stream_service(s)->counters.bytes_total, (int64_t)len);
+  size_t of_queue = event_queue_leave(&s->queue, s->framing, len, &events);
+  if (len > of_queue) file_body_leave(s->file, len - of_queue);
+  if (s->file && !file_body_left(s->file)) file_body_free(s->file), s->file = NULL;
+  if (s->blocked) move_mark(s, events, len);
+}
+
+static void set_blocked(struct stream *s, bool blocked) {
+  if (s->blocked == blocked) return;
+  s->blocked = blocked;
+  if (!blocked) return;
+  set_mark(s);
+  stream_watch(s);
+}
+
+bool stream_settle(struct stream *s, bool waits) {
+  const struct settings *set = stream_service(s)->settings;
+  bool has_more = s->queue.count || s->file;
+  set_blocked(s, waits && has_more);
+  if (s->full && s->queue.bytes <= set->limits.queue_low && s->queue.count <= set->limits.queue_events / 2) {
+    s->full = false;
+    if (s->ops) s->ops->on_drain(s);
+  }
+  return !has_more;
 }
 
 void stream_keep_alive(struct stream *s, double interval, struct event *comment) {
@@ -253,10 +224,6 @@ void stream_end(struct stream *s, enum close_reason reason, bool cut) {
   s->state = STREAM_ENDED, s->reason = (uint8_t)reason, s->cut = cut;
   if (s->framing == FRAMING_CHUNKED && !cut) stream_enqueue(s, event_ref(stream_service(s)->last_chunk));
   stream_touch(s);
-}
-
-void stream_continue(struct stream *s) {
-  stream_enqueue(s, event_of_bytes(SPAN("HTTP/1.1 100 Continue\r\n\r\n")));
 }
 
 void stream_leave(struct stream *s, double after, enum close_reason reason) {

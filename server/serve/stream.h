@@ -1,28 +1,40 @@
 // SPDX-License-Identifier: MIT
-// One exchange: a request and what flows out in answer to it. The connection owns it; its user, above, is
-// told exactly once by on_gone, and must not touch it afterwards. Worker thread only.
+// One exchange: a request and what flows out in answer to it. It knows no socket and no connection, only what
+// carries it. Its user, above, is told exactly once by on_gone, and must not touch it afterwards. Worker
+// thread only.
 #pragma once
 #include "base/buf.h"
-#include "event/event.h"
 #include "http/request.h"
 #include "loop/timer.h"
+#include "serve/close_reason.h"
+#include "serve/event_queue.h"
 #include "serve/service.h"
 
-struct feed;
+struct carrier;
 struct file_body;
+struct stream;
 
-enum close_reason {
-  REASON_FINISHED,
-  REASON_CLIENT_CLOSED,
-  REASON_ERROR,
-  REASON_TIMEOUT,
-  REASON_SLOW_CONSUMER,
-  REASON_SHUTDOWN,
-  REASON_RELOAD
+// What a connection does for its streams.
+struct carrier_ops {
+  void (*touch)(struct carrier *c); // has what waits in streams written at the end of this turn
+  bool (*flush)(struct carrier *c); // now; false where it is gone, and they with it
+  // Begins an answer: chooses the framing, and writes to `out` what goes before the body.
+  void (*answer)(struct carrier *c, struct stream *s, struct response *r, struct buf *out);
+  void (*interim)(struct carrier *c, struct stream *s, int status, struct buf *out);
+  void (*opened)(struct carrier *c, struct stream *s);     // its head is out, and its body is to follow
+  void (*read_on)(struct carrier *c, struct stream *s);    // more of the body may come than before
+  void (*body_asked)(struct carrier *c, struct stream *s); // the same, and the client's time for it counts
+  bool (*limit_body)(struct carrier *c, struct stream *s, uint64_t max); // false: more has been announced
+  // Ends the stream at once, and frees it; where the protocol has no other way, the connection with it.
+  void (*give_up)(struct carrier *c, struct stream *s, enum close_reason reason);
 };
 
-// "client_closed" and so on, static.
-const char *close_reason_name(enum close_reason r);
+struct carrier {
+  const struct carrier_ops *ops;
+  struct service *service;
+  struct address peer;
+  bool takes_files; // else only memory
+};
 
 // How its user reads the request's body.
 enum body_reading {
@@ -31,12 +43,17 @@ enum body_reading {
   BODY_IN_PIECES // as it comes
 };
 
-enum { BODY_WINDOW = SCRATCH_LEN }; // bytes that may come before they are asked for
+enum { BODY_WINDOW = LOOP_SCRATCH_LEN }; // bytes that may come before they are asked for
 
 struct stream_ops {
   void (*on_body)(struct stream *s);  // the body is complete, or more of it is there for who reads pieces
   void (*on_drain)(struct stream *s); // the queue is below the low-water mark again
   void (*on_gone)(struct stream *s, enum close_reason reason);
+};
+
+// Something that a stream is served from, and that goes with it.
+struct stream_source {
+  void (*free)(struct stream_source *source);
 };
 
 enum stream_state {
@@ -46,27 +63,27 @@ enum stream_state {
 };
 
 struct stream {
-  struct conn *conn;
+  struct list link; // in its connection
+  struct carrier *carrier;
   struct request *request;
   const struct stream_ops *ops;
-  void *owner;            // the user's
-  struct feed *feed;      // a subscription that it is served from; NULL: none
+  void *owner;                  // the user's
+  struct stream_source *source; // NULL: none
+  struct event_queue queue;
   struct file_body *file; // what is left of the answer behind the queue; NULL: nothing
-  struct list dirty;      // in service.dirty or service.late
-  struct event **queue;   // `few`, or allocated where more wait
-  struct event *few[2];
-  uint32_t queue_count, queue_cap;
-  size_t head_sent; // bytes of queue[0] that are gone
-  size_t queued_bytes;
-  uint8_t state, framing;
-  bool is_sse, body_done, cut, blocked, full, leaving;
-  uint8_t reading;  // enum body_reading
-  bool is_reusable; // what the head said of the connection
+  uint8_t state, framing; // enum stream_state, enum framing
+  bool is_announced;      // to the layer above
+  bool is_sse, body_done, cut, full, leaving;
+  bool blocked;    // some of what waits did not leave when it could have
+  bool is_short;   // the file has less than was announced
+  bool is_reset;   // the client wants no more of it
+  uint8_t reading; // enum body_reading
   uint16_t status;
   uint8_t reason;        // why it ended, once ENDED
   uint8_t leave_reason;  // why it is to end
   unsigned generation;   // of the code that answered
   float keep_alive;      // seconds between comments; 0: none
+  float lifetime;        // seconds from opened_at; 0: no time is set
   struct event *comment; // what keeps it alive
   struct timer timer;    // keep-alive, stall, drain
   double opened_at, last_sent;
@@ -76,12 +93,68 @@ struct stream {
   uint64_t length_left;             // of an open answer with FRAMING_LENGTH
   uint64_t bytes_out;
   uint32_t events_out;
-  float lifetime; // seconds from opened_at; 0: no time is set
 };
 
-// For the connection: a stream for a request (taken), and its end: tells the user and frees it.
-struct stream *stream_new(struct conn *c, struct request *r);
+static inline struct service *stream_service(const struct stream *s) { return s->carrier->service; }
+
+// For what carries it: a stream for a request (taken), and its end: tells the user and frees it.
+struct stream *stream_new(struct carrier *c, struct request *r);
 void stream_free(struct stream *s, enum close_reason reason);
+
+// For what carries it: proto_sink.take and on_left.
+size_t stream_take(struct stream *s, size_t max, struct outq *out);
+void stream_left(struct stream *s, size_t len);
+
+// For what carries it, once all is written that could be; `waits`: what is left waits for the client. What
+// follows from that: room is told of; whether the stream has nothing more to write.
+bool stream_settle(struct stream *s, bool waits);
+
+// Queues an event (takes the reference) for the end of this turn; it goes nowhere where the stream has ended.
+void stream_send(struct stream *s, struct event *e);
+
+// The same of bytes that are no event, whatever its state.
+void stream_enqueue(struct stream *s, struct event *e);
+
+// Sends a comment after each `interval` seconds without an event; takes the reference to `comment`.
+void stream_keep_alive(struct stream *s, double interval, struct event *comment);
+
+// Arms the timer where something could be due before it fires.
+void stream_watch(struct stream *s);
+
+// True above the high-water mark: the producer should wait for on_drain.
+bool stream_is_full(struct stream *s);
+
+// Ends the body: cleanly, or `cut` so that the client can tell it from an end. The user hears of it by
+// on_gone.
+void stream_end(struct stream *s, enum close_reason reason, bool cut);
+
+// Ends an open stream `after` seconds from now: one of events with a jittered `retry:` and a clean end, any
+// other is cut.
+void stream_leave(struct stream *s, double after, enum close_reason reason);
+
+// Ends it cleanly at this time, or at the one set before where that is earlier, as soon as it is an event
+// stream; an answer that is none goes out in full.
+void stream_end_at(struct stream *s, double deadline);
+
+// Has it written at the end of this turn.
+void stream_touch(struct stream *s);
+
+// Writes what is queued. False where the stream is gone afterwards.
+bool stream_flush(struct stream *s);
+
+// Ends the stream of a client that is too far behind, and counts it.
+void stream_give_up(struct stream *s);
+
+// Cuts the stream, behind what its client can still take, as its producer has lost what follows.
+void stream_fall_behind(struct stream *s);
+
+// How many events wait in the queue of which the transport has nothing yet.
+size_t stream_waiting(const struct stream *s);
+
+// Takes out of the queue, where nothing of it is sent, a channel's oldest event, or the one with this one's
+// key. False where there is none.
+bool stream_drop_oldest(struct stream *s);
+bool stream_conflate(struct stream *s, const struct event *e);
 
 // Answers with a complete response. `fields` without framing fields, Date and Connection. A `body` without
 // bytes (NULL) is an empty one, but HEAD is told no length: that of GET is not known (RFC 9110 8.6).
@@ -100,19 +173,6 @@ void stream_open_raw(struct stream *s, int status, const struct field *fields, s
 // Queues a copy of bytes of that body for the end of this turn; no more than were announced.
 void stream_write(struct stream *s, struct span bytes);
 
-// Sends a comment after each `interval` seconds without an event; takes the reference to `comment`.
-void stream_keep_alive(struct stream *s, double interval, struct event *comment);
-
-// Queues an event (takes the reference) for the end of this turn; it goes nowhere where the stream has ended.
-void stream_send(struct stream *s, struct event *e);
-
-// True above the high-water mark: the producer should wait for on_drain.
-bool stream_is_full(struct stream *s);
-
-// Ends the body: cleanly, or `cut` so that the client can tell it from an end. The user hears of it by
-// on_gone.
-void stream_end(struct stream *s, enum close_reason reason, bool cut);
-
 // Asks for the body; the first to ask decides how and how much of it. Sends the interim 100 where the client
 // waits for it (RFC 9110 10.1.1). False where the body is refused, by 413 above `max` bytes, by 415 where it
 // is encoded; then, as when it grows too large later, the user is told by on_gone.
@@ -127,27 +187,5 @@ void stream_body_taken(struct stream *s);
 // How many bytes of the body may come now.
 size_t stream_body_room(const struct stream *s);
 
-// Ends an open stream `after` seconds from now: one of events with a jittered `retry:` and a clean end, any
-// other is cut.
-void stream_leave(struct stream *s, double after, enum close_reason reason);
-
-// Ends it cleanly at this time, or at the one set before where that is earlier, as soon as it is an event
-// stream; an answer that is none goes out in full.
-void stream_end_at(struct stream *s, double deadline);
-
-// Has it flushed at the end of this turn.
-void stream_touch(struct stream *s);
-
-// Writes what is queued. False where the stream is gone afterwards.
-bool stream_flush(struct stream *s);
-
-// Cuts the connection of a client that is too far behind, and counts it.
-void stream_give_up(struct stream *s);
-
-// Cuts the stream, behind what its client can still take, as its producer has lost what follows.
-void stream_fall_behind(struct stream *s);
-
-// Takes out of the queue, where nothing of it is sent, a channel's oldest event, or the one with this one's
-// key. False where there is none.
-bool stream_drop_oldest(struct stream *s);
-bool stream_conflate(struct stream *s, const struct event *e);
+// Answers a request whose body is not taken; whoever works on it is told first that the stream is gone.
+void stream_refuse_body(struct stream *s, int status, const char *why);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The way in: a request's body, before and while it is read. What nobody has asked for waits in a window;
 // then the connection reads no more, so that a body costs as much memory as its reader wants.
-#include "serve/conn.h"
+#include "serve/error_reply.h"
 #include "serve/stream.h"
 
 // A coding that nobody here takes off (RFC 9110 8.4).
@@ -22,17 +22,41 @@ size_t stream_body_room(const struct stream *s) {
   return s->body.len < BODY_WINDOW ? BODY_WINDOW - s->body.len : 0;
 }
 
+void stream_refuse_body(struct stream *s, int status, const char *why) {
+  const struct field fields[] = {{SPAN("Content-Type"), SPAN("text/plain; charset=utf-8")},
+                                 {SPAN("Accept-Encoding"), SPAN("identity")}}; // RFC 9110 15.5.16
+  if (s->state == STREAM_OPEN) {
+    s->carrier->ops->give_up(s->carrier, s, REASON_CLIENT_CLOSED);
+    return;
+  }
+  if (s->state == STREAM_ENDED) return; // the answer is under way, and ends the connection
+  if (s->ops) s->ops->on_gone(s, status == 408 ? REASON_TIMEOUT : REASON_ERROR);
+  s->ops = NULL;
+  s->request->keep_alive =
+      false; // also where the body has come whole: its bytes alone decide, not their pieces
+  counter_add(&stream_service(s)->counters.refused_total, 1);
+  if (status == 415) stream_reply(s, status, fields, 2, span_of(why));
+  else error_reply(s, status, why);
+}
+
+void stream_continue(struct stream *s) {
+  struct buf *out = &stream_service(s)->head;
+  buf_reset(out, 4096);
+  s->carrier->ops->interim(s->carrier, s, 100, out);
+  if (out->len) stream_enqueue(s, event_of_bytes(buf_span(out)));
+}
+
 bool stream_want_body(struct stream *s, enum body_reading how, uint64_t max) {
   if (s->reading || s->state != STREAM_WAITING || s->request->body == BODY_NONE) return true;
   bool is_large = s->request->content_length > max || s->body.len > max;
-  if (is_encoded(s->request)) conn_refuse_body(s->conn, 415, "the body's content coding is not supported");
-  else if (is_large || !conn_limit_body(s->conn, max))
-    conn_refuse_body(s->conn, 413, "request body too large");
+  if (is_encoded(s->request)) stream_refuse_body(s, 415, "the body's content coding is not supported");
+  else if (is_large || !s->carrier->ops->limit_body(s->carrier, s, max))
+    stream_refuse_body(s, 413, "request body too large");
   if (s->state != STREAM_WAITING) return false;
   s->reading = (uint8_t)how;
   if (s->body_done) return true;
   if (s->request->expect_continue && !s->body.len) stream_continue(s);
-  conn_body_wanted(s->conn);
+  s->carrier->ops->body_asked(s->carrier, s);
   return true;
 }
 
@@ -40,5 +64,5 @@ void stream_body_taken(struct stream *s) {
   bool was_full = !stream_body_room(s);
   s->body.len = 0;
   if (s->body_done) buf_deinit(&s->body);
-  else if (was_full) conn_body_wanted(s->conn);
+  else if (was_full) s->carrier->ops->body_asked(s->carrier, s);
 }

@@ -45,7 +45,7 @@ static void check_request(const struct request *r) {
   for (size_t i = 0; i < r->field_count; i++) check_field(r, &r->fields[i]);
 }
 
-static void on_request(struct proto *p, struct request *r) {
+static struct stream *on_request(struct proto *p, struct request *r) {
   CHECK(!current->request && !current->refused);
   check_request(r);
   current->request = r;
@@ -60,17 +60,18 @@ static void on_request(struct proto *p, struct request *r) {
     note("name", r->fields[i].name);
     note("value", r->fields[i].value);
   }
-  CHECK(p->ops->limit_body(p, current->body_max));
+  CHECK(p->ops->limit_body(p, NULL, current->body_max));
+  return NULL;
 }
 
-static void on_body(struct proto *p, const char *bytes, size_t len) {
-  (void)p;
-  CHECK(current->request && !current->ended && len);
-  buf_append(&current->body, bytes, len);
+static void on_body(struct stream *s, struct span bytes) {
+  (void)s;
+  CHECK(current->request && !current->ended && bytes.len);
+  buf_append_span(&current->body, bytes);
 }
 
-static void on_body_end(struct proto *p) {
-  (void)p;
+static void on_body_end(struct stream *s) {
+  (void)s;
   CHECK(current->request && !current->ended);
   buf_printf(&current->text, "end %zu ", current->body.len);
   current->ended = true;
@@ -83,7 +84,17 @@ static void on_refused(struct proto *p, int status, const char *why) {
   current->refused = true;
 }
 
-static const struct proto_sink sink = {on_request, on_body, on_body_end, on_refused};
+static const struct proto_sink sink = {
+    .on_request = on_request, .on_body = on_body, .on_body_end = on_body_end, .on_refused = on_refused};
+
+// An answer that lets the connection go on.
+static void answer(struct proto *p) {
+  struct response r = {.status = 204, .framing = FRAMING_NONE, .keep_alive = true};
+  struct buf out = {0};
+  p->ops->answer(p, NULL, &r, &out);
+  CHECK(out.len && p->ops->finish(p, NULL, ENDING_CLEAN));
+  buf_deinit(&out);
+}
 
 // Feeds a copy as long as the piece, so that a read behind it is seen.
 static size_t feed_copy(struct proto *p, const char *bytes, size_t len) {
@@ -104,7 +115,7 @@ static size_t feed_all(struct proto *p, const char *bytes, size_t len) {
     CHECK(p->ops->phase(p) == PROTO_BODY && feed_copy(p, bytes + taken, len - taken) == 0);
     request_free(current->request);
     current->request = NULL, current->ended = false;
-    p->ops->next(p);
+    answer(p);
   }
 }
 

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// The one hook that writes: whatever happened during a turn, each connection with something to send is
+// flushed once at its end, so that all that is pending goes out by one write.
+#include "serve/connections.h"
+#include <stdlib.h>
+#include "base/log.h"
+#include "serve/conn.h"
+
+enum { FLUSHES_MAX = 500 };
+static const double FLUSH_SECONDS = 0.005;
+
+static void flush_some(struct service *s, struct list *conns) {
+  double until = clock_now(s->loop->clock) + FLUSH_SECONDS;
+  for (int n = 0; n < FLUSHES_MAX && !list_empty(conns); n++) {
+    conn_flush(container_of(list_shift(conns), struct conn, dirty));
+    if (clock_now(s->loop->clock) >= until) return;
+  }
+}
+
+static void free_closed(struct service *s) {
+  for (struct list *node; (node = list_shift(&s->closed));) free(container_of(node, struct conn, link));
+}
+
+// One event may be for every stream there is, and a write takes microseconds: after so many the loop looks
+// whether anything else has come. What is left does not go before what comes then, which would wait for all
+// of it, nor is it put off by that: each has its share of a turn.
+static bool flush_dirty(struct loop_hook *h) {
+  struct service *s = container_of(h, struct service, flush_hook);
+  struct list fresh;
+  list_init(&fresh);
+  list_splice(&fresh, &s->dirty);
+  flush_some(s, &fresh);
+  flush_some(s, &s->late);
+  list_splice(&s->late, &fresh);
+  free_closed(s);
+  return !list_empty(&s->dirty) || !list_empty(&s->late);
+}
+
+void connections_init(struct service *s) {
+  s->flush_hook = (struct loop_hook){.run = flush_dirty};
+  loop_hook_add(s->loop, &s->flush_hook);
+}
+
+void connections_close(struct service *s) {
+  while (!list_empty(&s->conns))
+    conn_close(container_of(s->conns.next, struct conn, link), REASON_SHUTDOWN, false);
+}
+
+void connections_deinit(struct service *s) {
+  connections_close(s);
+  free_closed(s);
+  loop_hook_remove(s->loop, &s->flush_hook);
+}
+
+static void note_refused(struct service *s, const char *why) {
+  uint64_t count;
+  if (gate_should_log(&s->process->gate, s->loop->now, &count))
+    log_message(LOG_WARN, "%s: %llu refused", why, (unsigned long long)count);
+}
+
+void connections_accept(struct service *s, struct transport *t) {
+  struct gate_pass pass = {0};
+  bool is_proxy = trusted_has(&s->settings->trusted_proxies, &t->peer);
+  const char *why = gate_enter(&s->process->gate, is_proxy ? NULL : &t->peer, &pass);
+  struct conn *c = conn_open(s, t, pass);
+  if (!why) return;
+  counter_add(&s->counters.connections_refused_total, 1);
+  note_refused(s, why);
+  conn_turn_away(c, why, gate_may_linger(&s->process->gate, &c->pass));
+}
+
+void connections_turn_away(struct service *s, struct transport *t) {
+  counter_add(&s->counters.connections_refused_total, 1);
+  conn_turn_away(conn_open(s, t, (struct gate_pass){0}), "too many connections", false);
+}
+
+static void leave_soon(struct service *s, struct stream *stream, enum close_reason reason) {
+  stream_leave(stream, service_random(s) * s->settings->shutdown.window, reason);
+}
+
+static void drain_conn(struct service *s, struct conn *c) {
+  list_each (node, &c->streams) {
+    struct stream *stream = container_of(node, struct stream, link);
+    if (stream->is_sse) leave_soon(s, stream, REASON_SHUTDOWN);
+  }
+  conn_close_idle(c);
+}
+
+void connections_drain(struct service *s) {
+  s->draining = true;
+  list_each (node, &s->conns) drain_conn(s, container_of(node, struct conn, link));
+}
+
+void connections_each_stream(struct service *s, void (*fn)(struct stream *stream, void *arg), void *arg) {
+  list_each (node, &s->conns) {
+    struct conn *c = container_of(node, struct conn, link);
+    list_each (each, &c->streams) fn(container_of(each, struct stream, link), arg);
+  }
+}
+
+static void leave_if_old(struct stream *stream, void *generation) {
+  struct service *s = stream_service(stream);
+  if (stream->generation <= *(unsigned *)generation) leave_soon(s, stream, REASON_RELOAD);
+}
+
+void connections_leave_generation(struct service *s, unsigned generation) {
+  s->left_generation = MAX(s->left_generation, generation);
+  connections_each_stream(s, leave_if_old, &generation);
+}
+
+size_t connections_count(const struct service *s) { return s->counters.connections_open; }
