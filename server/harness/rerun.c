@@ -14,13 +14,13 @@ static const char WATCH[] = "spate.harness.watch";
 
 enum { ARGUMENTS_MAX = 1000 };
 
-struct watch {
+struct save_watch {
   int fd;
 };
 
 // harness.watch(): a watch without directories; user value 1: their names by descriptor.
 static int watch_new(lua_State *L) {
-  struct watch *w = lua_newuserdatauv(L, sizeof *w, 1);
+  struct save_watch *w = lua_newuserdatauv(L, sizeof *w, 1);
   w->fd = -1;
   luaL_setmetatable(L, WATCH);
   lua_newtable(L);
@@ -31,7 +31,7 @@ static int watch_new(lua_State *L) {
 }
 
 static int watch_collect(lua_State *L) {
-  struct watch *w = luaL_checkudata(L, 1, WATCH);
+  struct save_watch *w = luaL_checkudata(L, 1, WATCH);
   if (w->fd >= 0) close(w->fd);
   w->fd = -1;
   return 0;
@@ -39,7 +39,7 @@ static int watch_collect(lua_State *L) {
 
 // watch:add(directory): true, or nil and why not.
 static int watch_add(lua_State *L) {
-  struct watch *w = luaL_checkudata(L, 1, WATCH);
+  struct save_watch *w = luaL_checkudata(L, 1, WATCH);
   int descriptor = folders_add(w->fd, luaL_checkstring(L, 2));
   if (descriptor < 0) return push_failure(L, strerror(errno));
   lua_getiuservalue(L, 1, 1);
@@ -62,7 +62,7 @@ static void note(void *state, int folder, const char *name) {
 
 // watch:wait(quiet): waits for a change, and then until there was none for `quiet` seconds: the set of paths.
 static int watch_wait(lua_State *L) {
-  struct watch *w = luaL_checkudata(L, 1, WATCH);
+  struct save_watch *w = luaL_checkudata(L, 1, WATCH);
   int quiet = (int)(luaL_checknumber(L, 2) * 1000), timeout = -1;
   lua_settop(L, 2);
   lua_newtable(L);
