@@ -7,7 +7,10 @@
 
 static void *check(void *p, size_t size) {
   if (p || !size) return p;
-  fprintf(stderr, "spate: out of memory: cannot allocate %zu bytes\n", size);
+  fprintf(stderr,
+          "spate: out of memory: cannot allocate %zu bytes; `ulimit -v`, or the memory of the machine or "
+          "container, is too small for what is served\n",
+          size);
   abort();
 }
 

@@ -3,9 +3,14 @@
 // callbacks happens in loop_turn, so a spec that calls it by hand sees the server's own order. libev's only
 // timer here is an alarm that ends the poll in time for the head of our heap.
 #include "loop/loop.h"
+#include <errno.h>
 #include <ev.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include "base/mem.h"
 
 struct poll {
@@ -82,12 +87,41 @@ static struct poll *poll_new(struct loop *l) {
   return p;
 }
 
+static void on_system_error(const char *what) {
+  fprintf(stderr, "spate: event loop: %s: %s; where descriptors have run out, raise `ulimit -n`\n", what,
+          strerror(errno));
+  abort();
+}
+
+static void *allocate(void *old, long size) {
+  if (size) return xrealloc(old, (size_t)size);
+  free(old);
+  return NULL;
+}
+
+void loop_prepare_process(void) {
+  ev_set_syserr_cb(on_system_error);
+  ev_set_allocator(allocate);
+}
+
+// libev makes the descriptor that wakes a loop when it is first needed, and aborts where there is none.
+static bool can_be_woken(void) {
+  int fd = eventfd(0, EFD_CLOEXEC);
+  if (fd >= 0) close(fd);
+  return fd >= 0;
+}
+
 int loop_init(struct loop *l, const struct clock *clock, bool with_poll) {
   *l = (struct loop){.clock = clock, .now = clock_now(clock), .scratch = xmalloc(LOOP_SCRATCH_LEN)};
   list_init(&l->hooks);
   if (!with_poll) return 0;
   l->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
   if (!l->ev) return -1;
+  if (!can_be_woken()) {
+    ev_loop_destroy(l->ev);
+    l->ev = NULL;
+    return -1;
+  }
   l->poll = poll_new(l);
   return 0;
 }

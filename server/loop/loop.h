@@ -31,7 +31,12 @@ struct loop_hook {
   bool (*is_ready)(struct loop_hook *h); // asked again once all hooks have run, where it is set
 };
 
-// Makes the loop ready; `with_poll` false leaves libev out. 0, or -1 where the kernel gives no epoll.
+// Once in a process, before any loop: what libev cannot go on without ends the process with a message of
+// ours.
+void loop_prepare_process(void);
+
+// Makes the loop ready; `with_poll` false leaves libev out. 0, or -1 where the kernel gives no epoll, or no
+// descriptor to wake it by.
 int loop_init(struct loop *l, const struct clock *clock, bool with_poll);
 void loop_deinit(struct loop *l);
 

@@ -250,6 +250,18 @@ static void leave_what_runs(struct server *s) {
   _exit(s->code);
 }
 
+// Standard streams, the loop, signals, control and watch, files that are read while a script loads, and some
+// connections; then each worker's loop, and for each address a listener and a spare for refusals.
+static bool has_descriptors(const struct options *o) {
+  enum { OF_PROCESS = 16, OF_LOOP = 2, OF_ADDRESS = 2 };
+  size_t needed = OF_PROCESS + (size_t)o->workers * (OF_LOOP + OF_ADDRESS * o->listen_count);
+  size_t max = sock_descriptors_max();
+  if (max < needed)
+    fprintf(stderr, "spate: `ulimit -n` is %zu: %zu descriptors are needed at least: raise it\n", max,
+            needed);
+  return max >= needed;
+}
+
 // False where the kernel has no descriptors for the loop of the main thread.
 static bool init(struct server *s, const struct options *o, const sigset_t *set) {
   const struct settings *settings = &o->settings;
@@ -304,6 +316,8 @@ int server_run(const struct options *o) {
   sigset_t set;
   open_standard_descriptors();
   raise_descriptor_limit();
+  if (!has_descriptors(o)) return EXIT_LISTEN;
+  loop_prepare_process();
   block_signals(&set);
   if (init(&s, o, &set)) s.code = listening_open(&s.listening, o);
   else {
@@ -314,7 +328,9 @@ int server_run(const struct options *o) {
     log_start(STDERR_FILENO, (enum log_level)o->settings.log.level, (enum log_format)o->settings.log.format);
     if (start_workers(&s)) run(&s);
     else {
-      fprintf(stderr, "spate: no threads for workers\n");
+      fprintf(stderr,
+              "spate: no threads, or no descriptors, for %zu workers: raise `ulimit -u` or `ulimit -n`\n",
+              s.worker_count);
       quit(&s, EXIT_APP);
       if (s.workers_started) loop_run(&s.loop);
     }
