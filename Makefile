@@ -156,8 +156,9 @@ format-check:
 	@clang-format --dry-run -Werror $(C_FILES)
 
 layers:
-	@.ci/install lua5.4
-	@$(LUA) spec/layers.lua
+	@.ci/install $(NEEDS_BUILD)
+	@$(MAKE_IN) all
+	@BUILD=$(BUILD) $(LUA) spec/layers.lua
 
 fuzz:
 	@.ci/install $(NEEDS_FUZZ)

@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- Checks that dependencies point downwards: a file includes headers of its own folder or of one below it, and what
--- belongs to one place is used there only. Prints what does not hold; exits 1 where there is any.
+-- Checks that dependencies point downwards: a file includes headers of its own folder or of one below it, calls (or
+-- takes the address of) what such a one defines, by the object files in $BUILD, and in its own folder calls none that
+-- calls it back, by whatever way round; what belongs to one place is used there only. Prints what each folder has, and
+-- what does not hold; exits 1 where there is any.
 local BELOW = { -- the folders whose headers each may include, beside its own
   base = {},
   loop = { "base" },
@@ -25,6 +27,9 @@ local CALLS = { -- names, and the files that may use them: the doors into Lua
   { "luaL?_newstate", "script/vm.c", "script/lua_cli.c" },
   { "llhttp_set_lenient[%w_]*" },
 }
+
+-- Folders that may still have a circle, and of how many files.
+local CIRCLES = { script = 25 }
 
 local found = 0
 
@@ -80,15 +85,117 @@ local function lines_of(path)
   end, nil, 1
 end
 
+-- The source files that an object file says that it needs: { ["script/vm"] = { ["script/task"] = "task_wake" } }, each
+-- with the name of something that it has from there.
+local function read_calls(sources)
+  local build = os.getenv("BUILD") or "build"
+  local defined, needed, calls = {}, {}, {}
+  local nm <close> = assert(io.popen(("nm -A -P %s/*/*.o"):format(build)))
+  for line in nm:lines() do
+    local unit, symbol, kind = line:match("([^/]+/[^/]+)%.o:%s+(%S+)%s+(%a)")
+    if sources[unit] and kind == "U" then needed[#needed + 1] = { unit, symbol } end
+    if sources[unit] and kind:find("[TDBRVW]") then defined[symbol] = unit end
+  end
+  if not next(defined) then
+    io.stderr:write(build, ": no object files; make builds them\n")
+    os.exit(1)
+  end
+  for _, need in ipairs(needed) do
+    local from, to = need[1], defined[need[2]]
+    calls[from] = calls[from] or {}
+    if to then calls[from][to] = need[2] end
+  end
+  return calls
+end
+
+-- The sets of files of a folder that call each other in a circle (strongly connected components, after Tarjan).
+local function circles_of(folder, calls)
+  local number, low, stack, on_stack, count, circles = {}, {}, {}, {}, 0, {}
+  local function visit(unit)
+    count = count + 1
+    number[unit], low[unit], stack[#stack + 1], on_stack[unit] = count, count, unit, true
+    for to in pairs(calls[unit] or {}) do
+      if to:match("^[^/]+") == folder then
+        if not number[to] then visit(to) end
+        if on_stack[to] then low[unit] = math.min(low[unit], low[to]) end
+      end
+    end
+    if low[unit] < number[unit] then return end
+    local circle = {}
+    repeat
+      local member = table.remove(stack)
+      on_stack[member] = nil
+      circle[#circle + 1] = member
+    until member == unit
+    if #circle > 1 then circles[#circles + 1] = circle end
+  end
+  for unit in pairs(calls) do
+    if unit:match("^[^/]+") == folder and not number[unit] then visit(unit) end
+  end
+  return circles
+end
+
+local function check_call(from, to, symbol)
+  local folder, target = from:match("^[^/]+"), to:match("^[^/]+")
+  if folder ~= target and not has(BELOW[folder], target) then
+    complain(from .. ".c", 1, "%s/ may not call %s of %s.c", folder, symbol, to)
+  end
+end
+
+-- Says what the circle is made of: a way from its first file back to it would be enough, but all are wanted.
+local function show_circle(circle, calls)
+  table.sort(circle)
+  for _, from in ipairs(circle) do
+    local reached = {}
+    for _, to in ipairs(circle) do
+      local symbol = to ~= from and calls[from][to]
+      if symbol then reached[#reached + 1] = ("%s (%s)"):format(to, symbol) end
+    end
+    print(("    %s calls %s"):format(from, table.concat(reached, ", ")))
+  end
+end
+
+local function check_circles(folder, calls)
+  local circles, in_circles = circles_of(folder, calls), 0
+  for _, circle in ipairs(circles) do
+    in_circles = in_circles + #circle
+  end
+  if in_circles > (CIRCLES[folder] or 0) then
+    complain(folder .. "/", 1, "%d files call each other in a circle", in_circles)
+  elseif in_circles < (CIRCLES[folder] or 0) then
+    complain(folder .. "/", 1, "only %d files are left in circles: say so in spec/layers.lua", in_circles)
+  end
+  return circles, in_circles
+end
+
+local sources, files, lines = {}, {}, {}
 local listing = assert(io.popen("cd server && find . -name '*.[ch]' | sort"))
 for name in listing:lines() do
   local path = name:sub(3)
   local folder = path:match("^([^/]+)/")
   if not BELOW[folder] then complain(path, 1, "not in the folder of a layer") end
+  files[folder] = (files[folder] or 0) + 1
+  if path:find("%.c$") then sources[path:sub(1, -3)] = true end
   for _, line, text in lines_of(path) do
     if BELOW[folder] then check_include(path, folder, line, text) end
     check_calls(path, line, text)
+    lines[folder] = (lines[folder] or 0) + 1
   end
 end
 listing:close()
+
+local calls = read_calls(sources)
+for from, list in pairs(calls) do
+  for to, symbol in pairs(list) do
+    check_call(from, to, symbol)
+  end
+end
+print("folder   files  lines  circles  files in them")
+for _, folder in ipairs { "base", "loop", "http", "event", "serve", "script", "harness", "process" } do
+  local circles, in_circles = check_circles(folder, calls)
+  print(("%-8s %5d %6d %8d %6d"):format(folder, files[folder], lines[folder], #circles, in_circles))
+  for _, circle in ipairs(circles) do
+    show_circle(circle, calls)
+  end
+end
 os.exit(found == 0)
