@@ -21,10 +21,10 @@ local function is_there(program)
   return f ~= nil
 end
 
--- Whether there is one; where not, one line says so.
+-- Whether there is one; where not, one line says so, and the specs of `file` are to be counted as skipped.
 function browser.is_installed(file)
   if is_there "chromium" and is_there "chromedriver" then return true end
-  io.stderr:write(file, ": not run, as chromium and chromium-driver are not installed\n")
+  io.stderr:write(file, ": skipped, as chromium and chromium-driver are not installed\n")
   return false
 end
 

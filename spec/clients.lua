@@ -11,10 +11,10 @@ local function content(name)
   return f and f:read "a"
 end
 
--- Whether they can be run; where not, one line says so.
+-- Whether they can be run; where not, one line says so, and the specs of `file` are to be counted as skipped.
 function clients.are_installed(file)
   if content "node_modules/.installed" == content "package-lock.json" then return true end
-  io.stderr:write(file, ": not run, as its clients are not installed: make clients\n")
+  io.stderr:write(file, ": skipped, as its clients are not installed: make clients\n")
   return false
 end
 

@@ -10,7 +10,7 @@ return function(options)
   function handler:subscribe(opts)
     subscribe(self, opts)
     require("busted").subscribe({ "exit" }, function()
-      print(("%d passed, %d failed"):format(self.successesCount, self.failuresCount + self.errorsCount))
+      print(("%d passed, %d failed, %d skipped"):format(self.successesCount, self.failuresCount + self.errorsCount, self.pendingsCount))
       return nil, true
     end)
   end
