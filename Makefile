@@ -174,7 +174,7 @@ fuzz-lua:
 	@.ci/install $(NEEDS_TEST)
 	@$(MAKE_IN) all BUILD=build/asan CC=gcc CFLAGS="-O1 -g" SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
 	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-	  ASAN_OPTIONS=detect_leaks=1:leak_check_at_exit=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	  ASAN_OPTIONS=detect_leaks=1:leak_check_at_exit=0:handle_abort=1 UBSAN_OPTIONS=print_stacktrace=1 \
 	  BUILD=build/asan SECONDS=$(SECONDS) SEED=$(SEED) $(LUA) spec/fuzz/api.lua
 
 fuzzers: $(FUZZERS)

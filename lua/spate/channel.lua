@@ -290,13 +290,15 @@ return function(sse)
     core.remove_channel(channel.handle)
   end
 
+  local EARLY = 1e-6 -- what two sums of times may differ by
+
   -- Waits until nobody has read for `linger` seconds, or until `ttl` seconds after the end.
   local function watch(channel, task, linger, ttl)
     local _ <close> = at_end(function() drop(channel, task) end)
     while not task.done do
       channel.handle:let_go()
       local lonely = channel.handle:lonely()
-      if lonely and lonely >= linger then return end
+      if lonely and lonely >= linger - EARLY then return end
       task.ended:wait(lonely and linger - lonely or math.max(linger, 0.05))
     end
     sse.sleep(ttl)
