@@ -260,49 +260,6 @@ describe("examples/mcp.lua", function()
   end)
 end)
 
-describe("README.md", function()
-  local text = read "README.md"
-
-  -- A block that names its file in its first line is a whole file.
-  for block in text:gmatch("```lua\n(.-)```") do
-    local first = block:match("[^\n]*")
-    it("has code that loads: " .. first, function()
-      local name = first:match("^%-%- ([%w_./]+)%.lua")
-      if name then assert(load(block)) end
-      local folder = lfs.currentdir() .. "/examples/site" -- in the place of those that a reader has
-      local source = block:gsub('(app:static%("[^"]*", )"[^"]*"', '%1"' .. folder .. '"')
-      if not name then helper.serve(source).core:close() end -- sse.every goes on
-    end)
-  end
-
-  it("begins with a script that sends three events and ends", function()
-    local path = os.tmpname()
-    local f = assert(io.open(path, "w"))
-    f:write((text:match("```lua\n(.-)```")))
-    f:close()
-    local server = helper.serve(path)
-    os.remove(path)
-    finally(function() server:close() end)
-    local res = server:get("/clock")
-    server:advance(3)
-    assert.equal(3, #res:events())
-    assert.is_true(res:has_ended())
-  end)
-
-  it("names each setting in its file and in its tables", function()
-    local settings = load(text:match("```lua\n(%-%- spate%.conf%.lua.-)```"))()
-    local named, known = {}, {}
-    for group, keys in pairs(settings) do
-      for key in pairs(type(keys) == "table" and group ~= "listen" and group ~= "trusted_proxies" and keys or {}) do named[group .. "." .. key] = true end
-    end
-    for group, key in read("server/script/lua_settings.c"):gmatch("ROW%((%w[%w_]*), ([%w_]+), KIND") do known[group .. "." .. key] = true end
-    known["log.format"] = true
-    assert.same(known, named)
-    for key in pairs(known) do assert.truthy(text:find("`" .. key, 1, true), key) end
-    helper.harness.new({ settings = settings }):close()
-  end)
-end)
-
 describe("examples/site.lua", function()
   it("serves its folder, its stream and itself", function()
     local server = serve "site.lua"

@@ -18,7 +18,7 @@ local MAX = {
 
 -- The settings file of the documentation, which has all of them.
 local function documented()
-  local f <close> = assert(io.open("README.md"))
+  local f <close> = assert(io.open("lua/README.md"))
   local text = f:read("a"):match("%-%- spate%.conf%.lua\n(return.-)\n```")
   return assert(load(text))()
 end
