@@ -113,11 +113,11 @@ return function(sse)
     local sub, value
     local _ <close> = at_end(function() if sub then sub:close() end end)
     for _ = 1, SNAPSHOT_TRIES do
-      local seq = self.handle:seq()
+      local newest = self.handle:newest()
       if sub then sub:close() end
       sub = subscription(self.handle)
       value = fn()
-      if self.handle:seq() == seq then break end
+      if self.handle:newest() == newest then break end
     end
     if value == nil then core.raise("channel:snapshot: the function returned nil; return the event to start with") end
     local stream = sse.subscription(sub, value)
@@ -160,9 +160,9 @@ return function(sse)
   local Derived = { __name = "derived channel" }
   Derived.__index = Derived
 
-  local function publish_mapped(fn, handle, event, seq)
+  local function publish_mapped(fn, handle, event, id)
     local mapped = fn(event)
-    if mapped ~= nil then assert(handle:publish(mapped, nil, seq)) end
+    if mapped ~= nil then assert(handle:publish(mapped, nil, id)) end
   end
 
   local function log_left_out(self, why)
@@ -171,17 +171,17 @@ return function(sse)
       info.linedefined, tostring(why)))
   end
 
-  -- Publishes what fn makes of an event under the event's own number. One that it fails on, or makes no event of, is
+  -- Publishes what fn makes of an event under the event's own id. One that it fails on, or makes no event of, is
   -- left out.
   local function derive_event(self, run, event)
-    run.seq = math.tointeger(event.id:match("-(%d+)$"))
-    local ok, err = xpcall(publish_mapped, debug.traceback, self.fn, run.handle, event, run.seq)
+    run.id = event.id -- fn may change the event
+    local ok, err = xpcall(publish_mapped, debug.traceback, self.fn, run.handle, event, run.id)
     if not ok then log_left_out(self, err) end
   end
 
   -- Behind an event: what history had is complete once all of it has been derived and, of a finished source, the end.
   local function advance(run)
-    run.handle:skip(run.seq)
+    run.handle:skip(run.id)
     run.waiting = run.waiting - 1
     if run.is_loading and run.waiting <= 0 and not core.is_over(run.subscription) then
       run.is_loading = false

@@ -3,7 +3,6 @@
 // never together with another channel's but the source's of a derived one, which comes second. Only the
 // thread of its worker touches a list of subscribers, so that the fan-out itself runs unlocked.
 #include "event/channel.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include "base/mem.h"
 #include "event/broker.h"
@@ -15,18 +14,20 @@ struct channel *channel_new(struct broker *b, struct span name, const struct cha
   struct channel *c = xcalloc(1, sizeof *c + name.len + 1);
   memcpy(c->name, name.bytes, name.len);
   c->node.name = (struct span){c->name, name.len};
-  c->broker = b, c->options = *o, c->epoch = epoch, c->left_at = now;
+  c->broker = b, c->options = *o, c->left_at = now;
+  c->newest = (struct position){epoch, 0};
   atomic_init(&c->refs, 1);
   pthread_mutex_init(&c->lock, NULL);
   members_init(&c->members, epoch ^ (uintptr_t)c);
   history_init(&c->history, o->history, o->history_bytes, o->ttl);
+  c->history.dropped = c->newest;
   return c;
 }
 
-struct channel *channel_derive(struct channel *source, uint64_t dropped, double now) {
-  struct channel *c = channel_new(source->broker, source->node.name, &source->options, source->epoch, now);
+struct channel *channel_derive(struct channel *source, struct position dropped, double now) {
+  struct channel *c = channel_new(source->broker, source->node.name, &source->options, dropped.epoch, now);
   c->source = channel_ref(source);
-  c->history.dropped = c->seq = dropped;
+  c->history.dropped = c->newest = dropped;
   return c;
 }
 
@@ -71,11 +72,11 @@ static void hand_out(struct subscriber *s, const struct delivery *d) {
     s->ops->on_lost(s);
     return;
   }
-  for (size_t i = 0; i < d->count; i++) {
-    if (d->events[i]->seq <= s->last_seq) continue;
-    s->last_seq = d->events[i]->seq;
+  size_t i = 0;
+  while (i < d->count && !position_is_after(event_position(d->events[i]), s->last)) i++;
+  if (i < d->count) s->last = event_position(d->events[d->count - 1]);
+  for (; i < d->count; i++)
     if (!s->ops->on_event(s, d->events[i])) return;
-  }
   if (d->finished) s->ops->on_finish(s);
 }
 
@@ -92,7 +93,7 @@ static void hand_out_all(struct outlet *o, const struct delivery *d) {
 
 // With the lock held.
 static struct delivery take_pending(struct outlet *o) {
-  struct delivery d = {o->pending, o->pending_count, o->lost, o->channel->finished};
+  struct delivery d = {o->pending, o->pending_count, o->lost, o->channel->state == CHANNEL_FINISHED};
   atomic_fetch_sub(&o->inbox->bytes, o->pending_bytes);
   o->pending = NULL;
   o->pending_count = o->pending_cap = o->pending_bytes = 0;
@@ -143,27 +144,39 @@ static void leave_event(struct outlet *o, struct event *e) {
   o->pending[o->pending_count++] = event_ref(e);
 }
 
-static size_t write_id(const struct channel *c, uint64_t seq, char id[CHANNEL_ID_MAX]) {
-  return (size_t)snprintf(id, CHANNEL_ID_MAX, "%llx-%llu", (unsigned long long)c->epoch,
-                          (unsigned long long)seq);
+struct event *channel_event(const struct sse_fields *fields, uint64_t key, struct position at,
+                            char id[CHANNEL_ID_MAX]) {
+  struct sse_fields f = *fields;
+  f.id = (struct span){id, position_write(at, id)};
+  struct event *e = sse_encode(&f, sse_length(&f));
+  e->epoch = at.epoch, e->seq = at.seq, e->key = key;
+  return e;
 }
 
-// With the lock held: the event with its number, into history and to the outlets.
-static void append(struct channel *c, const struct sse_fields *fields, uint64_t key, double now,
-                   char id[CHANNEL_ID_MAX]) {
-  struct sse_fields f = *fields;
-  f.id = (struct span){id, write_id(c, c->seq, id)};
-  struct event *e = sse_encode(&f, sse_length(&f));
-  e->seq = c->seq, e->key = key;
+// With the lock held: a later event into history and to the outlets. The only way into a channel.
+static void admit(struct channel *c, struct event *e, double now) {
   long count = (long)c->history.count;
+  c->newest = event_position(e);
   atomic_fetch_add(&c->broker->bytes, history_add(&c->history, e, now));
   atomic_fetch_add(&c->broker->events, (long)c->history.count - count);
+  atomic_fetch_add_explicit(&c->broker->published_total, 1, memory_order_relaxed);
   for (struct outlet *o = c->outlets; o; o = o->next) {
     if (!o->subscriber_count) continue;
     leave_event(o, e);
     post(o);
   }
+}
+
+// With the lock held: an event of the fields, at that position.
+static void append(struct channel *c, const struct sse_fields *fields, uint64_t key, struct position at,
+                   double now, char id[CHANNEL_ID_MAX]) {
+  struct event *e = channel_event(fields, key, at, id);
+  admit(c, e, now);
   event_unref(e);
+}
+
+static struct position next_position(const struct channel *c) {
+  return (struct position){c->newest.epoch, c->newest.seq + 1};
 }
 
 // With the lock held.
@@ -184,44 +197,59 @@ static bool is_over_ceiling(struct channel *c, double now) {
   return true;
 }
 
+// With the lock held: why nothing can be published.
+static enum publish_result refusal(struct channel *c, double now) {
+  if (c->state == CHANNEL_FINISHED) return PUBLISH_FINISHED;
+  return is_over_ceiling(c, now) ? PUBLISH_FULL : PUBLISH_OK;
+}
+
 enum publish_result channel_publish(struct channel *c, const struct sse_fields *fields, uint64_t key,
-                                    uint64_t seq, double now, char id[CHANNEL_ID_MAX]) {
-  enum publish_result result = PUBLISH_OK;
+                                    double now, char id[CHANNEL_ID_MAX]) {
   pthread_mutex_lock(&c->lock);
-  if (c->finished) result = PUBLISH_FINISHED;
-  else if (is_over_ceiling(c, now)) result = PUBLISH_FULL;
-  else if (!seq || seq > c->seq) {
-    c->seq = seq ? seq : c->seq + 1;
-    append(c, fields, key, now, id);
-    atomic_fetch_add_explicit(&c->broker->published_total, 1, memory_order_relaxed);
-  }
+  enum publish_result result = refusal(c, now);
+  if (result == PUBLISH_OK) append(c, fields, key, next_position(c), now, id);
   pthread_mutex_unlock(&c->lock);
   return result;
 }
 
-void channel_skip(struct channel *c, uint64_t seq) {
+enum publish_result channel_publish_at(struct channel *c, const struct sse_fields *fields, uint64_t key,
+                                       struct position at, double now, char id[CHANNEL_ID_MAX]) {
   pthread_mutex_lock(&c->lock);
-  c->seq = MAX(c->seq, seq);
+  enum publish_result result = refusal(c, now);
+  if (result == PUBLISH_OK && position_is_after(at, c->newest)) append(c, fields, key, at, now, id);
+  pthread_mutex_unlock(&c->lock);
+  return result;
+}
+
+enum admit_result channel_admit(struct channel *c, struct event *e, struct position before, double now) {
+  enum admit_result result = ADMIT_OK;
+  pthread_mutex_lock(&c->lock);
+  if (c->state == CHANNEL_FINISHED || !position_is_after(event_position(e), c->newest)) result = ADMIT_KNOWN;
+  else if (!position_equals(before, c->newest)) result = ADMIT_JUMP;
+  else admit(c, e, now);
+  pthread_mutex_unlock(&c->lock);
+  return result;
+}
+
+void channel_skip(struct channel *c, struct position to) {
+  pthread_mutex_lock(&c->lock);
+  if (position_is_after(to, c->newest)) c->newest = to;
   pthread_mutex_unlock(&c->lock);
 }
 
-uint64_t channel_seq(struct channel *c) {
+struct position channel_newest(struct channel *c) {
   pthread_mutex_lock(&c->lock);
-  uint64_t seq = c->seq;
+  struct position newest = c->newest;
   pthread_mutex_unlock(&c->lock);
-  return seq;
+  return newest;
 }
 
 enum publish_result channel_finish(struct channel *c, const struct sse_fields *fields, double now) {
   char id[CHANNEL_ID_MAX];
   pthread_mutex_lock(&c->lock);
-  bool was_finished = c->finished;
-  if (!was_finished && fields) {
-    c->seq++;
-    append(c, fields, 0, now, id);
-    atomic_fetch_add_explicit(&c->broker->published_total, 1, memory_order_relaxed);
-  }
-  c->finished = true;
+  bool was_finished = c->state == CHANNEL_FINISHED;
+  if (!was_finished && fields) append(c, fields, 0, next_position(c), now, id);
+  c->state = CHANNEL_FINISHED;
   for (struct outlet *o = c->outlets; o && !was_finished; o = o->next)
     if (o->subscriber_count) post(o);
   pthread_mutex_unlock(&c->lock);
@@ -238,20 +266,6 @@ static struct outlet *outlet_at(struct channel *c, struct inbox *inbox) {
   return c->outlets = o;
 }
 
-// The number in an id of this channel; false for anything else.
-static bool parse_id(const struct channel *c, struct span id, uint64_t *seq) {
-  char own[CHANNEL_ID_MAX];
-  *seq = 0;
-  struct span rest = id, epoch = span_split(&rest, '-');
-  size_t len = (size_t)snprintf(own, sizeof own, "%llx", (unsigned long long)c->epoch);
-  if (!span_equal(epoch, (struct span){own, len}) || !rest.len || rest.len > 19) return false;
-  for (size_t i = 0; i < rest.len; i++) {
-    if (rest.bytes[i] < '0' || rest.bytes[i] > '9') return false;
-    *seq = *seq * 10 + (uint64_t)(rest.bytes[i] - '0');
-  }
-  return *seq <= (c->source ? channel_seq(c->source) : c->seq);
-}
-
 // With the lock held: references to the newest n events.
 static struct event **collect(struct channel *c, size_t n) {
   if (!n) return NULL;
@@ -264,26 +278,30 @@ static size_t newest(const struct channel *c, long n) {
   return n < 0 ? c->history.count : MIN((size_t)n, c->history.count);
 }
 
-// With the lock held: what is to be replayed. The number of the newest event that the subscriber then has:
+// With the lock held: how many events there are behind the id, which is read into *p; -1 where they are not
+// all here, or it is none of this channel.
+static long count_after(struct channel *c, struct span id, struct position *p) {
+  struct position newest = c->source ? channel_newest(c->source) : c->newest;
+  if (!position_read(id, p) || position_is_after(*p, newest)) return -1;
+  return history_after(&c->history, *p);
+}
+
+// With the lock held: what is to be replayed. The position of the newest event that the subscriber then has:
 // where other workers' derived channels are ahead of this one, that may be one still to come.
-static uint64_t read_past(struct channel *c, struct span after, long last, struct replay *r) {
-  uint64_t seq = 0;
-  *r = (struct replay){.count = newest(c, last), .finished = c->finished};
-  if (after.len) {
-    long n = parse_id(c, after, &seq) ? history_after(&c->history, seq) : -1;
-    r->reset = n < 0;
-    r->count = n < 0 ? c->history.count : (size_t)n;
-    if (n < 0) seq = 0;
-  }
+static struct position read_past(struct channel *c, struct span after, long last, struct replay *r) {
+  struct position p = c->newest;
+  long n = after.len ? count_after(c, after, &p) : (long)newest(c, last);
+  *r = (struct replay){.finished = c->state == CHANNEL_FINISHED, .reset = n < 0};
+  r->count = n < 0 ? c->history.count : (size_t)n;
   r->events = collect(c, r->count);
-  return MAX(c->seq, seq);
+  return n >= 0 && position_is_after(p, c->newest) ? p : c->newest;
 }
 
 void channel_subscribe(struct channel *c, struct inbox *inbox, struct subscriber *s, struct span after,
                        long last, double now, struct replay *r) {
   pthread_mutex_lock(&c->lock);
   expire(c, now);
-  s->last_seq = read_past(c, after, last, r);
+  s->last = read_past(c, after, last, r);
   struct outlet *o = s->outlet = outlet_at(c, inbox);
   list_init(&s->link);
   list_append(&o->subscribers, &s->link);
@@ -316,10 +334,7 @@ size_t channel_history(struct channel *c, long n, double now, struct event ***ev
 // With the lock held: an event that says who came or went.
 static void tell(struct channel *c, const struct sse_fields *fields, uint64_t key, double now) {
   char id[CHANNEL_ID_MAX];
-  if (c->finished || is_over_ceiling(c, now)) return;
-  c->seq++;
-  append(c, fields, key, now, id);
-  atomic_fetch_add_explicit(&c->broker->published_total, 1, memory_order_relaxed);
+  if (refusal(c, now) == PUBLISH_OK) append(c, fields, key, next_position(c), now, id);
 }
 
 void channel_join(struct channel *c, struct span id, struct span meta, const struct sse_fields *fields,
@@ -338,7 +353,7 @@ void channel_leave(struct channel *c, struct span id, const struct sse_fields *f
 
 bool channel_is_finished(struct channel *c) {
   pthread_mutex_lock(&c->lock);
-  bool finished = c->finished;
+  bool finished = c->state == CHANNEL_FINISHED;
   pthread_mutex_unlock(&c->lock);
   return finished;
 }

@@ -37,7 +37,7 @@ struct subscriber {
   struct list link;
   struct outlet *outlet;
   const struct subscriber_ops *ops;
-  uint64_t last_seq; // of what it has; live events up to here are not for it
+  struct position last; // of what it has; live events up to here are not for it
 };
 
 // A channel's end at one worker. Made with the first subscriber there, freed with the channel.
@@ -53,6 +53,11 @@ struct outlet {
   bool posted, lost; // behind the lock
 };
 
+enum channel_state {
+  CHANNEL_LIVE,
+  CHANNEL_FINISHED // nothing follows
+};
+
 struct channel {
   struct map_node node;
   struct broker *broker;
@@ -63,29 +68,47 @@ struct channel {
   struct outlet *outlets;
   struct members members;
   size_t subscriber_count;
-  uint64_t seq, epoch;
+  struct position newest; // of its events
   double left_at;         // when the last subscriber went, or it was made
-  struct channel *source; // of a derived one, whose numbers it has; else NULL
-  bool finished, removed;
-  atomic_bool is_told; // that it was opened with other options than it has
+  struct channel *source; // of a derived one, whose positions its events have; else NULL
+  uint8_t state;          // enum channel_state
+  bool removed;           // behind the broker's lock
+  atomic_bool is_told;    // that it was opened with other options than it has
   char name[];
 };
 
 enum publish_result { PUBLISH_OK, PUBLISH_FULL, PUBLISH_FINISHED };
 
-// Encodes and publishes. The fields' id is replaced by the server's own, written to `id` (CHANNEL_ID_MAX
-// bytes). `key` tells events apart that conflate. `seq` 0: the next number; else that number, where it is a
-// later one. Any thread.
-enum { CHANNEL_ID_MAX = 48, CHANNEL_NAME_MAX = 255 };
+// Numbers, encodes and admits in one step. The fields' id is replaced by the server's own, written to `id`
+// (CHANNEL_ID_MAX bytes). `key` tells events apart that conflate. Any thread.
+enum { CHANNEL_ID_MAX = POSITION_TEXT_MAX, CHANNEL_NAME_MAX = 255 };
 enum publish_result channel_publish(struct channel *c, const struct sse_fields *fields, uint64_t key,
-                                    uint64_t seq, double now, char id[CHANNEL_ID_MAX]);
+                                    double now, char id[CHANNEL_ID_MAX]);
+
+// The same at a position that another gave, its source; nothing happens where the channel is there already.
+enum publish_result channel_publish_at(struct channel *c, const struct sse_fields *fields, uint64_t key,
+                                       struct position at, double now, char id[CHANNEL_ID_MAX]);
+
+// An event of the fields at that position, with one reference. `id`: CHANNEL_ID_MAX bytes. Any thread.
+struct event *channel_event(const struct sse_fields *fields, uint64_t key, struct position at,
+                            char id[CHANNEL_ID_MAX]);
+
+enum admit_result {
+  ADMIT_OK,
+  ADMIT_KNOWN, // the channel is there already, or has ended
+  ADMIT_JUMP   // it has not what comes directly before: that is to be admitted first
+};
+
+// Puts an event (borrowed) that was numbered elsewhere into history and before the subscribers. `before`: the
+// position of the event directly before it. Any thread.
+enum admit_result channel_admit(struct channel *c, struct event *e, struct position before, double now);
 
 // Publishes the last events of all, `fields` (may be NULL), and ends the channel. Any thread.
 enum publish_result channel_finish(struct channel *c, const struct sse_fields *fields, double now);
 
-// The number of the newest event; and moving it on where nothing was published. Any thread.
-uint64_t channel_seq(struct channel *c);
-void channel_skip(struct channel *c, uint64_t seq);
+// The position of the newest event; and moving it on where nothing was published. Any thread.
+struct position channel_newest(struct channel *c);
+void channel_skip(struct channel *c, struct position to);
 
 // What a new subscriber has missed and may have: `events` (references, to be dropped and freed by the
 // caller).
@@ -128,9 +151,9 @@ struct channel *channel_ref(struct channel *c);
 struct channel *channel_new(struct broker *b, struct span name, const struct channel_options *o,
                             uint64_t epoch, double now);
 
-// A channel outside the broker's names whose events have the numbers of the source's; those up to `dropped`
+// A channel outside the broker's names whose events have the positions of the source's; those up to `dropped`
 // it will never have.
-struct channel *channel_derive(struct channel *source, uint64_t dropped, double now);
+struct channel *channel_derive(struct channel *source, struct position dropped, double now);
 
 // For the broker: lets go of what is too old; true where nothing is left and nobody is there.
 bool channel_is_empty(struct channel *c, double now);

@@ -9,7 +9,7 @@ struct event *event_new(size_t len) {
   struct event *e = xmalloc(sizeof *e + len);
   atomic_init(&e->refs, 1);
   e->len = len, e->bare_at = 0;
-  e->seq = e->key = 0;
+  e->epoch = e->seq = e->key = 0;
   atomic_fetch_add_explicit(&alive, 1, memory_order_relaxed);
   return e;
 }

@@ -5,13 +5,14 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include "base/span.h"
+#include "event/position.h"
 
 struct event {
   atomic_uint refs;
-  uint32_t bare_at; // where they begin without the frame, for what frames otherwise or not at all
-  size_t len;       // of all bytes: framed as an HTTP/1.1 chunk
-  uint64_t seq;     // in its channel; 0: of none
-  uint64_t key;     // events of one key stand for one another (conflate)
+  uint32_t bare_at;    // where they begin without the frame, for what frames otherwise or not at all
+  size_t len;          // of all bytes: framed as an HTTP/1.1 chunk
+  uint64_t epoch, seq; // its position in its channel; 0: of none
+  uint64_t key;        // events of one key stand for one another (conflate)
   char bytes[];
 };
 
@@ -20,6 +21,10 @@ enum { EVENT_FRAME_END = 2 }; // bytes of a chunk's frame behind the bare ones
 // How many bytes there are without the frame. Any thread.
 static inline size_t event_bare_len(const struct event *e) {
   return e->bare_at ? e->len - e->bare_at - EVENT_FRAME_END : e->len;
+}
+
+static inline struct position event_position(const struct event *e) {
+  return (struct position){e->epoch, e->seq};
 }
 
 // An event with room for `len` bytes and one reference; bare is the whole until set. Any thread.

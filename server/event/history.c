@@ -16,7 +16,7 @@ static struct past *place(const struct history *h, size_t i) {
 static void drop_first(struct history *h) {
   struct past *p = place(h, 0);
   h->bytes -= p->event->len;
-  h->dropped = p->event->seq;
+  h->dropped = event_position(p->event);
   event_unref(p->event);
   h->first = (h->first + 1) & (h->cap - 1);
   h->count--;
@@ -43,10 +43,10 @@ long history_expire(struct history *h, double now) {
 
 long history_add(struct history *h, struct event *e, double now) {
   long before = (long)h->bytes;
-  if (!h->max) return h->dropped = e->seq, 0;
+  if (!h->max) return h->dropped = event_position(e), 0;
   history_expire(h, now);
   while (h->count >= h->max || (h->bytes_max && h->count && h->bytes + e->len > h->bytes_max)) drop_first(h);
-  if (h->bytes_max && e->len > h->bytes_max) return h->dropped = e->seq, (long)h->bytes - before;
+  if (h->bytes_max && e->len > h->bytes_max) return h->dropped = event_position(e), (long)h->bytes - before;
   if (h->count == h->cap) grow(h);
   *place(h, h->count++) = (struct past){.event = event_ref(e), .at = now};
   h->bytes += e->len;
@@ -57,13 +57,15 @@ struct event *history_at(const struct history *h, size_t i) {
   return place(h, i)->event;
 }
 
-long history_after(const struct history *h, uint64_t seq) {
+long history_after(const struct history *h, struct position p) {
   size_t low = 0, high = h->count;
-  if (seq < h->dropped) return -1;
   while (low < high) {
     size_t middle = (low + high) / 2;
-    if (history_at(h, middle)->seq > seq) high = middle;
+    if (position_is_after(event_position(history_at(h, middle)), p)) high = middle;
     else low = middle + 1;
   }
+  struct position before = low ? event_position(history_at(h, low - 1)) : h->dropped;
+  bool ends_epoch = low < h->count && history_at(h, low)->epoch != p.epoch;
+  if (before.epoch != p.epoch || before.seq > p.seq || (ends_epoch && before.seq != p.seq)) return -1;
   return (long)(h->count - low);
 }

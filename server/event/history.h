@@ -13,7 +13,7 @@ struct history {
   size_t max, bytes_max;    // 0: no history; 0: any number of bytes
   double ttl;               // seconds; 0: any age
   size_t bytes;
-  uint64_t dropped; // seq of the newest event that it has let go of
+  struct position dropped; // of the newest event that it has let go of, or never had
 };
 
 void history_init(struct history *h, size_t max, size_t bytes_max, double ttl);
@@ -28,5 +28,6 @@ long history_expire(struct history *h, double now);
 // The i-th oldest event, borrowed.
 struct event *history_at(const struct history *h, size_t i);
 
-// How many events are newer than `seq`, all of which it still holds; -1 where some of them are gone.
-long history_after(const struct history *h, uint64_t seq);
+// How many events are newer than the position, all of which it still holds; -1 where some of them are gone,
+// or where nothing has ever been at that position.
+long history_after(const struct history *h, struct position p);

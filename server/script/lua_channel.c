@@ -169,19 +169,31 @@ static bool is_too_large(lua_State *L, size_t len) {
   return len + CHANNEL_ID_MAX > vm_of(L)->settings->limits.event;
 }
 
-// channel:publish(event [, key [, seq]]): its id; nil and "full", "finished" or "too large".
+static struct position check_position(lua_State *L, int index) {
+  struct position p;
+  struct span id;
+  id.bytes = luaL_checklstring(L, index, &id.len);
+  luaL_argcheck(L, position_read(id, &p), index, "an event's id");
+  return p;
+}
+
+// channel:publish(event [, key [, at]]): its id; nil and "full", "finished" or "too large". `at`: the id of
+// the event from which it was derived.
 static int publish(lua_State *L) {
   struct channel *c = channel_check(L);
   struct sse_fields f;
   char digits[NUMBER_MAX], id[CHANNEL_ID_MAX] = "";
-  uint64_t seq = (uint64_t)luaL_optinteger(L, 4, 0);
+  bool is_derived = !lua_isnoneornil(L, 4);
+  struct position at = {0};
+  if (is_derived) at = check_position(L, 4);
   lua_settop(L, 3);
   make_key(L, 3);
   size_t len = event_fields(L, 2, &f, digits);
-  if (f.id.bytes && !seq) return refuse_id(L, "channel:publish");
+  if (f.id.bytes && !is_derived) return refuse_id(L, "channel:publish");
   if (is_too_large(L, len)) return push_failure(L, "too large");
   uint64_t key = key_of(L, 3, &f);
-  switch (channel_publish(c, &f, key, seq, now_of(L), id)) {
+  switch (is_derived ? channel_publish_at(c, &f, key, at, now_of(L), id)
+                     : channel_publish(c, &f, key, now_of(L), id)) {
   case PUBLISH_FULL: return push_failure(L, "full");
   case PUBLISH_FINISHED: return push_failure(L, "finished");
   default: lua_pushstring(L, id); return 1;
@@ -245,13 +257,16 @@ static int subscriber_count(lua_State *L) {
   return 1;
 }
 
-static int sequence(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)channel_seq(channel_check(L)));
+// channel:newest(): the id of its newest event.
+static int newest_id(lua_State *L) {
+  char id[CHANNEL_ID_MAX];
+  lua_pushlstring(L, id, position_write(channel_newest(channel_check(L)), id));
   return 1;
 }
 
+// channel:skip(id): nothing is derived of the source's event of that id.
 static int skip(lua_State *L) {
-  channel_skip(channel_check(L), (uint64_t)luaL_checkinteger(L, 2));
+  channel_skip(channel_check(L), check_position(L, 2));
   return 0;
 }
 
@@ -322,7 +337,7 @@ void channel_open(lua_State *L) {
                                              {"finish", finish},
                                              {"subscribe", channel_subscription},
                                              {"history", history},
-                                             {"seq", sequence},
+                                             {"newest", newest_id},
                                              {"count", subscriber_count},
                                              {"skip", skip},
                                              {"join", join},

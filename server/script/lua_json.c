@@ -25,7 +25,7 @@ enum { ENCODE_BUF = 1, ENCODE_DEPTH };                                          
 enum { DECODE_SLOT = 1, DECODE_DEPTH, DECODE_ARRAY, DECODE_OBJECT, DECODE_NULL }; // of decode
 
 // Where a document is in the text, counted as jansson does: from 1, columns in characters.
-struct position {
+struct json_place {
   int line, column;
 };
 
@@ -122,8 +122,8 @@ static bool push_value(lua_State *L, json_t *value, struct reading how) {
 }
 
 // Finds the bracket that opens one level too many, in a text that is well-formed up to there.
-static struct position find_too_deep(struct span text, size_t depth_max) {
-  struct position at = {.line = 1};
+static struct json_place find_too_deep(struct span text, size_t depth_max) {
+  struct json_place at = {.line = 1};
   bool in_string = false;
   for (size_t i = 0, depth = 0; i < text.len; i++) {
     char c = text.bytes[i];
@@ -139,7 +139,7 @@ static struct position find_too_deep(struct span text, size_t depth_max) {
 }
 
 static int fail_too_deep(lua_State *L, struct span text, size_t depth_max) {
-  struct position at = find_too_deep(text, depth_max);
+  struct json_place at = find_too_deep(text, depth_max);
   lua_settop(L, 1);
   lua_pushnil(L);
   lua_pushfstring(L, "line %d, column %d: nested deeper than %I levels", at.line, at.column,

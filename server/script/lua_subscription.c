@@ -181,7 +181,7 @@ static int derive_channel(lua_State *L) {
   const struct feed *f = feed_in(check_subscription(L, 2));
   if (!f) return raise_error(L, "the subscription is closed");
   const struct event *first = feed_peek(f);
-  uint64_t dropped = first ? first->seq - 1 : f->subscriber.last_seq;
+  struct position dropped = first ? (struct position){first->epoch, first->seq - 1} : f->subscriber.last;
   channel_put(L, box, channel_derive(source, dropped, vm_of(L)->loop->now));
   return 1;
 }

@@ -2,7 +2,8 @@
 // Publishes, subscribes, resumes, leaves, lets time pass and finishes at random, with subscribers at two
 // workers whose inboxes are emptied at random moments. What history holds is compared with a plain list.
 // Every subscriber must see each event once, in order and without a gap, from the first that it was promised;
-// or be told `reset`.
+// or be told `reset`. Or the events are numbered elsewhere, over several epochs, and admitted in any order:
+// only the one that follows may come in.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@ enum { WORKERS = 2, READERS = 8, PUBLISHED_MAX = 512 };
 struct reader {
   struct subscriber subscriber;
   bool is_on, is_finished;
-  uint64_t expects; // the number of the next event
+  size_t expects; // the place of the next event in the list
 };
 
 static struct manual_clock manual;
@@ -31,17 +32,19 @@ static struct channel *channel;
 static struct channel_options options;
 static bool is_finished;
 
-// The plain list: what was published, when, how long; from `oldest` on it is held.
+// The plain list: what was numbered, at [0] what was before. From `oldest` to `newest` the channel holds it;
+// what is behind was not admitted yet.
 static struct {
-  double at;
+  struct position at;
+  double published_at;
   size_t len;
-} published[PUBLISHED_MAX + 1];
-static uint64_t newest, oldest;
-static char epoch[CHANNEL_ID_MAX];
+} list[PUBLISHED_MAX + 1];
+static size_t numbered, newest, oldest;
+static bool is_numbered_elsewhere;
 
 static bool on_event(struct subscriber *s, struct event *e) {
   struct reader *r = container_of(s, struct reader, subscriber);
-  REQUIRE(r->is_on && !r->is_finished && e->seq == r->expects);
+  REQUIRE(r->is_on && !r->is_finished && position_equals(event_position(e), list[r->expects].at));
   r->expects++;
   return true;
 }
@@ -63,49 +66,81 @@ static double now(void) { return manual.now; }
 
 static void let_go(void) {
   size_t bytes = 0;
-  while (options.ttl > 0 && oldest <= newest && published[oldest].at + options.ttl <= now()) oldest++;
+  while (options.ttl > 0 && oldest <= newest && list[oldest].published_at + options.ttl <= now()) oldest++;
   while (newest + 1 - oldest > options.history) oldest++;
-  for (uint64_t i = oldest; i <= newest; i++) bytes += published[i].len;
+  for (size_t i = oldest; i <= newest; i++) bytes += list[i].len;
   for (; options.history_bytes && oldest <= newest && bytes > options.history_bytes; oldest++)
-    bytes -= published[oldest].len;
+    bytes -= list[oldest].len;
+}
+
+static struct sse_fields fields_of(size_t len) {
+  static const char text[256] = "x";
+  struct sse_fields f = SSE_NO_FIELDS;
+  f.data = (struct span){text, len};
+  return f;
+}
+
+static void add(struct event *e) {
+  list[++newest].len = e->len, list[newest].published_at = now();
+  let_go();
 }
 
 static void publish(size_t len) {
-  static const char text[256] = "x";
-  struct sse_fields f = SSE_NO_FIELDS;
+  struct sse_fields f = fields_of(len);
   char id[CHANNEL_ID_MAX] = "";
-  f.data = (struct span){text, len};
+  struct position at;
   if (newest >= PUBLISHED_MAX) return;
-  enum publish_result result = channel_publish(channel, &f, 0, 0, now(), id);
+  enum publish_result result = channel_publish(channel, &f, 0, now(), id);
   REQUIRE((result == PUBLISH_FINISHED) == is_finished);
   if (is_finished) return;
-  REQUIRE(result == PUBLISH_OK);
-  newest++;
-  unsigned long long number;
-  REQUIRE(sscanf(id, "%47[^-]-%llu", epoch, &number) == 2 && number == newest);
-  f.id = span_of(id);
-  struct event *e = sse_encode(&f, sse_length(&f));
-  published[newest].at = now(), published[newest].len = e->len;
+  REQUIRE(result == PUBLISH_OK && position_read(span_of(id), &at));
+  REQUIRE(at.epoch == list[0].at.epoch && at.seq == newest + 1);
+  list[++numbered].at = at;
+  struct event *e = channel_event(&f, 0, at, id);
+  add(e);
   event_unref(e);
-  let_go();
 }
 
-// Without an id: the newest `last`. With one, of the event `after` (which may never have been).
-static void subscribe(struct reader *r, size_t worker, bool has_id, uint64_t after, long last) {
+// One more than there was, in the same epoch or a later one; not admitted yet.
+static void number(size_t how) {
+  if (numbered >= PUBLISHED_MAX) return;
+  struct position at = list[numbered].at;
+  list[++numbered].at = how % 8 ? (struct position){at.epoch, at.seq + 1}
+                                : (struct position){at.epoch + how + 1, 1 + how % 16 / 8};
+  list[numbered].len = how;
+}
+
+// The i-th from the one that follows, or one that is there already.
+static void admit(size_t i) {
+  char id[CHANNEL_ID_MAX];
+  i = newest + i < 4 ? 1 : newest + i - 3;
+  if (i > numbered) return;
+  struct sse_fields f = fields_of(list[i].len % 256);
+  struct event *e = channel_event(&f, 0, list[i].at, id);
+  enum admit_result result = channel_admit(channel, e, list[i - 1].at, now());
+  REQUIRE(result == (is_finished || i <= newest ? ADMIT_KNOWN : i == newest + 1 ? ADMIT_OK : ADMIT_JUMP));
+  if (result == ADMIT_OK) add(e);
+  event_unref(e);
+}
+
+// Without an id: the newest `last`. With one, of the event `after`, or one that was never given.
+static void subscribe(struct reader *r, size_t worker, bool has_id, size_t after, bool is_wrong, long last) {
   struct replay replay;
-  char id[CHANNEL_ID_MAX + 24] = "";
+  char id[CHANNEL_ID_MAX] = "";
   if (r->is_on) return;
   let_go();
-  if (has_id) snprintf(id, sizeof id, "%s-%llu", *epoch ? epoch : "0", (unsigned long long)after);
+  struct position p = list[MIN(after, numbered)].at;
+  if (is_wrong || after > numbered) p.seq += PUBLISHED_MAX;
+  if (has_id) position_write(p, id);
   r->subscriber = (struct subscriber){.ops = &ops};
   channel_subscribe(channel, &inboxes[worker], &r->subscriber, span_of(id), last, now(), &replay);
-  uint64_t held = newest + 1 - oldest, count = last < 0 ? held : MIN((uint64_t)last, held);
-  bool is_known = *epoch && after <= newest && after + 1 >= oldest;
+  size_t held = newest + 1 - oldest, count = last < 0 ? held : MIN((size_t)last, held);
+  bool is_known = !is_wrong && after <= newest && after + 1 >= oldest;
   if (has_id) count = is_known ? newest - after : held;
   REQUIRE(replay.reset == (has_id && !is_known));
   REQUIRE(replay.count == count && replay.finished == is_finished);
   for (size_t i = 0; i < replay.count; i++) {
-    REQUIRE(replay.events[i]->seq == newest - count + 1 + i);
+    REQUIRE(position_equals(event_position(replay.events[i]), list[newest - count + 1 + i].at));
     event_unref(replay.events[i]);
   }
   free(replay.events);
@@ -123,7 +158,7 @@ static void check_history(void) {
   size_t count = channel_history(channel, -1, now(), &events);
   REQUIRE(count == newest + 1 - oldest);
   for (size_t i = 0; i < count; i++) {
-    REQUIRE(events[i]->seq == oldest + i);
+    REQUIRE(position_equals(event_position(events[i]), list[oldest + i].at));
     event_unref(events[i]);
   }
   free(events);
@@ -132,12 +167,17 @@ static void check_history(void) {
 static void act(uint8_t what, uint8_t how) {
   switch (what % 8) {
   case 0:
-  case 1: publish(how); break;
+  case 1:
+    if (!is_numbered_elsewhere) publish(how);
+    else if (what & 64) number(how);
+    else admit(what / 8 % 8);
+    break;
   case 2:
-    subscribe(&readers[how % READERS], what / 8 % WORKERS, false, 0, what >= 128 ? -1 : what / 16);
+    subscribe(&readers[how % READERS], what / 8 % WORKERS, false, 0, false, what >= 128 ? -1 : what / 16);
     break;
   case 3:
-    subscribe(&readers[how % READERS], what / 8 % WORKERS, true, newest + 4 - MIN(how / 8, newest + 4), 0);
+    subscribe(&readers[how % READERS], what / 8 % WORKERS, true, newest + 4 - MIN(how / 8u, newest + 4),
+              what >= 224, 0);
     break;
   case 4: leave(&readers[how % READERS]); break;
   case 5: loop_turn(&loops[how % WORKERS]); break;
@@ -158,8 +198,10 @@ static void begin(struct broker *b, uint8_t first, uint8_t second) {
   broker_init(b, (struct broker_limits){10, 1 << 30, 1 << 30});
   for (size_t i = 0; i < WORKERS; i++)
     loop_init(&loops[i], &manual.clock, false), inbox_init(&inboxes[i], &loops[i]);
-  newest = 0, oldest = 1, is_finished = false, *epoch = 0;
+  numbered = newest = 0, oldest = 1, is_finished = false;
+  is_numbered_elsewhere = second >= 128;
   channel = broker_open(b, SPAN("c"), &options, 0, 1e9, &created);
+  list[0].at = channel_newest(channel);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
