@@ -8,10 +8,11 @@ local BELOW = { -- the folders whose headers each may include, beside its own
   loop = { "base" },
   http = { "loop", "base" },
   event = { "loop", "base" },
-  serve = { "event", "http", "loop", "base" },
-  script = { "serve", "event", "http", "loop", "base" },
-  harness = { "script", "serve", "event", "http", "loop", "base" },
-  process = { "harness", "script", "serve", "event", "http", "loop", "base" },
+  store = { "event", "loop", "base" },
+  serve = { "store", "event", "http", "loop", "base" },
+  script = { "serve", "store", "event", "http", "loop", "base" },
+  harness = { "script", "serve", "store", "event", "http", "loop", "base" },
+  process = { "harness", "script", "serve", "store", "event", "http", "loop", "base" },
 }
 
 local SYSTEM = { -- headers of libraries, and the folders that may include them

@@ -60,7 +60,8 @@ return function(sse)
     return new(handle, options), created
   end
 
-  -- Publishes an event to all subscribers: its id; nil and "full", "finished" or "too large".
+  -- Publishes an event to all subscribers: its id; nil and "full", "finished" or "too large". Where the channel has a
+  -- store it waits for that: or nil, "unavailable"; where nothing can wait, true.
   function Channel:publish(event)
     local handle = check_self(self, "publish")
     return handle:publish(event, self.key and self.key(event))
@@ -88,16 +89,39 @@ return function(sse)
     return handle:subscribe(options.after, replay_count(options.replay))
   end
 
-  -- A stream of the events behind the id `after`; without one the newest `replay` ("all") and what comes.
-  function Channel:subscribe(options) return sse.subscription(subscription(check_self(self, "subscribe"), options)) end
+  local function stream_of(handle, options)
+    local sub, why = subscription(handle, options)
+    if not sub then return nil, why end
+    return sse.subscription(sub)
+  end
 
-  -- The newest n events, oldest first, as tables.
+  -- A stream of the events behind the id `after`; without one the newest `replay` ("all") and what comes. nil,
+  -- "unavailable" where the channel has a store that does not say where it is.
+  function Channel:subscribe(options) return stream_of(check_self(self, "subscribe"), options) end
+
+  -- What the store has of the newest n events and what has come since.
+  local function read_history(handle, n)
+    local sub, why = subscription(handle, { replay = n or "all" })
+    if not sub then return nil, why end
+    local _ <close> = at_end(function() sub:close() end)
+    local next_event, list = core.reader(sub), {}
+    while true do
+      local _, failure = core.replay(sub)
+      if failure then return nil, failure end
+      if core.waiting(sub) == 0 then return list end
+      list[#list + 1] = next_event()
+    end
+  end
+
+  -- The newest n events, oldest first, as tables. nil, "unavailable" where the channel has a store that does not answer.
   function Channel:history(n)
     local handle = check_self(self, "history")
     if n ~= nil and (math.type(n) ~= "integer" or n < 0) then
       core.raise("channel:history: expected a number of events, got " .. tostring(n))
     end
-    return handle:history(n or -1)
+    local list = handle:history(n or -1)
+    if list then return list end
+    return read_history(handle, n)
   end
 
   -- Subscribers on all workers.
@@ -110,12 +134,13 @@ return function(sse)
   function Channel:snapshot(fn)
     check_self(self, "snapshot")
     if type(fn) ~= "function" then core.raise("channel:snapshot: expected a function, got " .. type(fn)) end
-    local sub, value
+    local sub, value, why
     local _ <close> = at_end(function() if sub then sub:close() end end)
     for _ = 1, SNAPSHOT_TRIES do
       local newest = self.handle:newest()
       if sub then sub:close() end
-      sub = subscription(self.handle)
+      sub, why = subscription(self.handle)
+      if not sub then return nil, why end
       value = fn()
       if self.handle:newest() == newest then break end
     end
@@ -254,7 +279,9 @@ return function(sse)
 
   -- With the first subscriber. Nothing has begun where the task cannot start.
   local function start(self)
-    local past = self.source.handle:subscribe(nil, -1, FOLLOW_QUEUE)
+    local past, why = self.source.handle:subscribe(nil, -1, FOLLOW_QUEUE)
+    if not past then return nil, why end
+    if self.run then past:close() return true end -- begun while this waited
     local run = {
       subscription = past, next = core.reader(past), waiting = core.waiting(past), loaded = core.signal(),
       handle = core.derive_channel(self.source.handle, past),
@@ -266,14 +293,18 @@ return function(sse)
       error(err, 0)
     end
     self.run, following[self] = run, run
+    return true
   end
 
   -- Waits until what the source's history has is derived.
   function Derived:subscribe(options)
-    if not self.run then start(self) end
+    if not self.run then
+      local ok, why = start(self)
+      if not ok then return nil, why end
+    end
     local run = self.run
     while run.is_loading do run.loaded:wait(nil, "channel:subscribe") end
-    return sse.subscription(subscription(run.handle, options))
+    return stream_of(run.handle, options)
   end
 
   setmetatable(Derived, { __index = Channel })
@@ -339,7 +370,8 @@ return function(sse)
     local _ <close> = at_end(function()
       if not has_begun then drop(channel, task) end
     end)
-    local stream = channel:subscribe { after = options.after, replay = "all" }
+    local stream, why = channel:subscribe { after = options.after, replay = "all" }
+    if not stream then return nil, why end
     if created then
       task = core.background(produce, channel, fn)
       core.background(watch, channel, task, linger, ttl)

@@ -551,6 +551,11 @@ end
 -- A subscription that nothing transforms goes on in C, without this task.
 local function run_subscription(req, stream)
   if stream.first ~= nil then core.sender(req)(stream.first) end
+  if core.is_replaying(stream.subscription) then
+    local _ <close> = at_end(stream._close)
+    core.replay(stream.subscription, req)
+    return core.attach(req, stream.subscription)
+  end
   core.attach(req, stream.subscription)
 end
 

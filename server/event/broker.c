@@ -72,6 +72,7 @@ struct channel *broker_open(struct broker *b, struct span name, const struct cha
   *created = !c && b->channels.count < b->limits.channels;
   if (*created) {
     c = channel_new(b, name, o, (uint64_t)(wall * 1e6) + ++b->created, now);
+    if (b->store) channel_keep_in(c, b->store);
     map_insert(&b->channels, &c->node);
   }
   if (c) channel_ref(c);
@@ -98,8 +99,8 @@ struct broker_counters broker_counters(struct broker *b) {
   size_t channels = b->channels.count;
   pthread_mutex_unlock(&b->lock);
   return (struct broker_counters){.channels = channels,
-                                  .events = (size_t)atomic_load(&b->events),
-                                  .bytes = (size_t)atomic_load(&b->bytes),
+                                  .events = (size_t)atomic_load(&b->held.events),
+                                  .bytes = (size_t)atomic_load(&b->held.bytes),
                                   .full_total = atomic_load(&b->full_total),
                                   .published_total = atomic_load(&b->published_total),
                                   .lost_total = atomic_load(&b->lost_total)};

@@ -17,7 +17,8 @@ struct broker {
   pthread_mutex_t lock;
   struct map channels;
   struct broker_limits limits;
-  atomic_long bytes, events; // of histories
+  struct store *store; // of channels that are made from now on; NULL: their events are kept in memory only
+  struct history_total held;
   atomic_ulong full_total, published_total, lost_total;
   uint64_t created;
   size_t sweep_at;   // the bucket that is looked at next; 0: a round is over

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The lock of a channel is held for an encoding and a few pointers, never across a call into Lua or I/O, and
-// never together with another channel's but the source's of a derived one, which comes second. Only the
-// thread of its worker touches a list of subscribers, so that the fan-out itself runs unlocked.
+// never together with another channel's but the source's of a derived one, which comes second. A channel with
+// a store is numbered there; its history is a window of what the store has, in which subscribers go over from
+// reading the past to what comes.
 #include "event/channel.h"
 #include <stdlib.h>
 #include "base/mem.h"
 #include "event/broker.h"
 
-enum { PENDING_MAX = 65536 }; // events left for one worker; beyond, its subscribers lose them and are told
+enum { WINDOW_MIN = 256 }; // events in the history of a channel with a store
 
 struct channel *channel_new(struct broker *b, struct span name, const struct channel_options *o,
                             uint64_t epoch, double now) {
@@ -19,9 +20,16 @@ struct channel *channel_new(struct broker *b, struct span name, const struct cha
   atomic_init(&c->refs, 1);
   pthread_mutex_init(&c->lock, NULL);
   members_init(&c->members, epoch ^ (uintptr_t)c);
-  history_init(&c->history, o->history, o->history_bytes, o->ttl);
+  history_init(&c->history, o->history, o->history_bytes, o->ttl, &b->held);
   c->history.dropped = c->newest;
+  c->state = CHANNEL_LIVE;
   return c;
+}
+
+void channel_keep_in(struct channel *c, struct store *s) {
+  c->store = s, c->state = CHANNEL_LOADING;
+  c->newest = c->history.dropped = (struct position){0};
+  c->history.max = MAX(c->history.max, (size_t)WINDOW_MIN);
 }
 
 struct channel *channel_derive(struct channel *source, struct position dropped, double now) {
@@ -36,69 +44,18 @@ struct channel *channel_ref(struct channel *c) {
   return c;
 }
 
-// With the lock held.
-static void drop_pending(struct outlet *o) {
-  for (size_t i = 0; i < o->pending_count; i++) event_unref(o->pending[i]);
-  atomic_fetch_sub(&o->inbox->bytes, o->pending_bytes);
-  o->pending_count = o->pending_bytes = 0;
-}
-
 void channel_unref(struct channel *c) {
   if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1) return;
   while (c->outlets) {
     struct outlet *o = c->outlets;
     c->outlets = o->next; // empty: what waits in one holds the channel
-    free(o->pending);
-    free(o);
+    outlet_free(o);
   }
   members_deinit(&c->members);
-  atomic_fetch_sub(&c->broker->bytes, (long)c->history.bytes);
-  atomic_fetch_sub(&c->broker->events, (long)c->history.count);
   history_deinit(&c->history);
   pthread_mutex_destroy(&c->lock);
   channel_unref(c->source);
   free(c);
-}
-
-// What an outlet had when its worker came for it.
-struct delivery {
-  struct event **events;
-  size_t count;
-  bool lost, finished;
-};
-
-static void hand_out(struct subscriber *s, const struct delivery *d) {
-  if (d->lost) {
-    s->ops->on_lost(s);
-    return;
-  }
-  size_t i = 0;
-  while (i < d->count && !position_is_after(event_position(d->events[i]), s->last)) i++;
-  if (i < d->count) s->last = event_position(d->events[d->count - 1]);
-  for (; i < d->count; i++)
-    if (!s->ops->on_event(s, d->events[i])) return;
-  if (d->finished) s->ops->on_finish(s);
-}
-
-// Each is linked back before it is told, as it may go meanwhile, and others with it.
-static void hand_out_all(struct outlet *o, const struct delivery *d) {
-  struct list left;
-  list_init(&left);
-  list_splice(&left, &o->subscribers);
-  for (struct list *node; (node = list_shift(&left));) {
-    list_append(&o->subscribers, node);
-    hand_out(container_of(node, struct subscriber, link), d);
-  }
-}
-
-// With the lock held.
-static struct delivery take_pending(struct outlet *o) {
-  struct delivery d = {o->pending, o->pending_count, o->lost, o->channel->state == CHANNEL_FINISHED};
-  atomic_fetch_sub(&o->inbox->bytes, o->pending_bytes);
-  o->pending = NULL;
-  o->pending_count = o->pending_cap = o->pending_bytes = 0;
-  o->posted = o->lost = false;
-  return d;
 }
 
 // On the worker's thread: what has been left here since the last time, to each subscriber.
@@ -106,11 +63,9 @@ static void deliver(struct message *m) {
   struct outlet *o = container_of(m, struct outlet, message);
   struct channel *c = o->channel;
   pthread_mutex_lock(&c->lock);
-  struct delivery d = take_pending(o);
+  struct delivery d = outlet_take(o, c->state == CHANNEL_FINISHED);
   pthread_mutex_unlock(&c->lock);
-  hand_out_all(o, &d);
-  for (size_t i = 0; i < d.count; i++) event_unref(d.events[i]);
-  free(d.events);
+  outlet_hand_out(o, &d);
   channel_unref(c);
 }
 
@@ -121,27 +76,6 @@ static void post(struct outlet *o) {
   channel_ref(o->channel);
   list_init(&o->message.link);
   inbox_post(o->inbox, &o->message);
-}
-
-static bool is_outlet_full(const struct outlet *o, const struct event *e) {
-  size_t waiting = atomic_load_explicit(&o->inbox->bytes, memory_order_relaxed);
-  return o->pending_count >= PENDING_MAX || (waiting && waiting + e->len > o->channel->broker->limits.inbox);
-}
-
-static void leave_event(struct outlet *o, struct event *e) {
-  if (!o->lost && is_outlet_full(o, e)) {
-    drop_pending(o);
-    o->lost = true;
-    atomic_fetch_add(&o->channel->broker->lost_total, 1);
-  }
-  if (o->lost) return;
-  atomic_fetch_add_explicit(&o->inbox->bytes, e->len, memory_order_relaxed);
-  o->pending_bytes += e->len;
-  if (o->pending_count == o->pending_cap) {
-    o->pending_cap = o->pending_cap ? o->pending_cap * 2 : 8;
-    o->pending = xrealloc(o->pending, o->pending_cap * sizeof *o->pending);
-  }
-  o->pending[o->pending_count++] = event_ref(e);
 }
 
 struct event *channel_event(const struct sse_fields *fields, uint64_t key, struct position at,
@@ -155,14 +89,12 @@ struct event *channel_event(const struct sse_fields *fields, uint64_t key, struc
 
 // With the lock held: a later event into history and to the outlets. The only way into a channel.
 static void admit(struct channel *c, struct event *e, double now) {
-  long count = (long)c->history.count;
   c->newest = event_position(e);
-  atomic_fetch_add(&c->broker->bytes, history_add(&c->history, e, now));
-  atomic_fetch_add(&c->broker->events, (long)c->history.count - count);
+  history_add(&c->history, e, now);
   atomic_fetch_add_explicit(&c->broker->published_total, 1, memory_order_relaxed);
   for (struct outlet *o = c->outlets; o; o = o->next) {
     if (!o->subscriber_count) continue;
-    leave_event(o, e);
+    if (!outlet_leave(o, e, c->broker->limits.inbox)) atomic_fetch_add(&c->broker->lost_total, 1);
     post(o);
   }
 }
@@ -179,20 +111,13 @@ static struct position next_position(const struct channel *c) {
   return (struct position){c->newest.epoch, c->newest.seq + 1};
 }
 
-// With the lock held.
-static void expire(struct channel *c, double now) {
-  long count = (long)c->history.count;
-  atomic_fetch_add(&c->broker->bytes, history_expire(&c->history, now));
-  atomic_fetch_add(&c->broker->events, (long)c->history.count - count);
-}
-
 // With the lock held. An event that takes the place of an older one is never too much.
 static bool is_over_ceiling(struct channel *c, double now) {
   const struct history *h = &c->history;
   if (!h->max) return false;
-  expire(c, now);
+  history_expire(&c->history, now);
   size_t freed = h->count == h->max ? history_at(h, 0)->len : 0;
-  if ((size_t)atomic_load(&c->broker->bytes) < c->broker->limits.bytes + freed) return false;
+  if ((size_t)atomic_load(&c->broker->held.bytes) < c->broker->limits.bytes + freed) return false;
   atomic_fetch_add(&c->broker->full_total, 1);
   return true;
 }
@@ -221,14 +146,41 @@ enum publish_result channel_publish_at(struct channel *c, const struct sse_field
   return result;
 }
 
+// With the lock held: half of the room for history is left to channels that have no store to read from.
+static void relieve(struct channel *c) {
+  while (c->history.count && (size_t)atomic_load(&c->broker->held.bytes) > c->broker->limits.bytes / 2)
+    history_drop_first(&c->history);
+}
+
 enum admit_result channel_admit(struct channel *c, struct event *e, struct position before, double now) {
   enum admit_result result = ADMIT_OK;
   pthread_mutex_lock(&c->lock);
   if (c->state == CHANNEL_FINISHED || !position_is_after(event_position(e), c->newest)) result = ADMIT_KNOWN;
-  else if (!position_equals(before, c->newest)) result = ADMIT_JUMP;
-  else admit(c, e, now);
+  else if (c->state == CHANNEL_LOADING || !position_equals(before, c->newest)) result = ADMIT_JUMP;
+  else {
+    admit(c, e, now);
+    relieve(c);
+  }
   pthread_mutex_unlock(&c->lock);
   return result;
+}
+
+void channel_loaded(struct channel *c, struct position newest) {
+  pthread_mutex_lock(&c->lock);
+  if (c->state == CHANNEL_LOADING) c->newest = c->history.dropped = newest, c->state = CHANNEL_LIVE;
+  pthread_mutex_unlock(&c->lock);
+}
+
+void channel_break(struct channel *c, struct position to) {
+  pthread_mutex_lock(&c->lock);
+  history_clear(&c->history);
+  c->newest = c->history.dropped = to;
+  for (struct outlet *o = c->outlets; o; o = o->next) {
+    if (!o->subscriber_count) continue;
+    outlet_break(o);
+    post(o);
+  }
+  pthread_mutex_unlock(&c->lock);
 }
 
 void channel_skip(struct channel *c, struct position to) {
@@ -260,9 +212,8 @@ enum publish_result channel_finish(struct channel *c, const struct sse_fields *f
 static struct outlet *outlet_at(struct channel *c, struct inbox *inbox) {
   for (struct outlet *o = c->outlets; o; o = o->next)
     if (o->inbox == inbox) return o;
-  struct outlet *o = xcalloc(1, sizeof *o);
-  *o = (struct outlet){.message = {.deliver = deliver}, .channel = c, .inbox = inbox, .next = c->outlets};
-  list_init(&o->subscribers);
+  struct outlet *o = outlet_new(c, inbox, deliver);
+  o->next = c->outlets;
   return c->outlets = o;
 }
 
@@ -275,7 +226,8 @@ static struct event **collect(struct channel *c, size_t n) {
 }
 
 static size_t newest(const struct channel *c, long n) {
-  return n < 0 ? c->history.count : MIN((size_t)n, c->history.count);
+  size_t count = MIN(c->history.count, c->options.history);
+  return n < 0 ? count : MIN((size_t)n, count);
 }
 
 // With the lock held: how many events there are behind the id, which is read into *p; -1 where they are not
@@ -286,28 +238,47 @@ static long count_after(struct channel *c, struct span id, struct position *p) {
   return history_after(&c->history, *p);
 }
 
-// With the lock held: what is to be replayed. The position of the newest event that the subscriber then has:
-// where other workers' derived channels are ahead of this one, that may be one still to come.
-static struct position read_past(struct channel *c, struct span after, long last, struct replay *r) {
-  struct position p = c->newest;
-  long n = after.len ? count_after(c, after, &p) : (long)newest(c, last);
-  *r = (struct replay){.finished = c->state == CHANNEL_FINISHED, .reset = n < 0};
-  r->count = n < 0 ? c->history.count : (size_t)n;
-  r->events = collect(c, r->count);
-  return n >= 0 && position_is_after(p, c->newest) ? p : c->newest;
+// With the lock held: how many of the newest events are to be replayed; -1 where the store alone has them.
+static long count_last(const struct channel *c, long last) {
+  bool is_stored = c->store && (last == -1 || last > (long)newest(c, -1));
+  return is_stored ? -1 : (long)newest(c, last);
 }
 
-void channel_subscribe(struct channel *c, struct inbox *inbox, struct subscriber *s, struct span after,
-                       long last, double now, struct replay *r) {
-  pthread_mutex_lock(&c->lock);
-  expire(c, now);
-  s->last = read_past(c, after, last, r);
+// With the lock held: subscribes with the newest n events, of somebody who then has all up to `last`.
+static void enter(struct channel *c, struct inbox *inbox, struct subscriber *s, size_t n,
+                  struct position last, struct replay *r) {
+  *r = (struct replay){.events = collect(c, n), .count = n, .finished = c->state == CHANNEL_FINISHED};
+  s->last = position_is_after(last, c->newest) ? last : c->newest;
   struct outlet *o = s->outlet = outlet_at(c, inbox);
   list_init(&s->link);
   list_append(&o->subscribers, &s->link);
   o->subscriber_count++, c->subscriber_count++;
-  pthread_mutex_unlock(&c->lock);
   channel_ref(c);
+}
+
+// Where other workers' derived channels are ahead of this one, the newest event that the subscriber has may
+// be one still to come here.
+bool channel_subscribe(struct channel *c, struct inbox *inbox, struct subscriber *s, struct span after,
+                       long last, double now, struct replay *r) {
+  struct position p = {0};
+  pthread_mutex_lock(&c->lock);
+  history_expire(&c->history, now);
+  long n = after.len ? count_after(c, after, &p) : count_last(c, last);
+  bool is_here = n >= 0 || !c->store;
+  if (is_here) enter(c, inbox, s, n < 0 ? c->history.count : (size_t)n, n < 0 ? c->newest : p, r);
+  if (is_here) r->reset = n < 0;
+  pthread_mutex_unlock(&c->lock);
+  return is_here;
+}
+
+bool channel_follow(struct channel *c, struct inbox *inbox, struct subscriber *s, struct position from,
+                    double now, struct replay *r) {
+  pthread_mutex_lock(&c->lock);
+  history_expire(&c->history, now);
+  long n = position_is_after(from, c->newest) ? 0 : history_after(&c->history, from);
+  if (n >= 0) enter(c, inbox, s, (size_t)n, from, r);
+  pthread_mutex_unlock(&c->lock);
+  return n >= 0;
 }
 
 void channel_unsubscribe(struct subscriber *s) {
@@ -322,11 +293,11 @@ void channel_unsubscribe(struct subscriber *s) {
   channel_unref(c);
 }
 
-size_t channel_history(struct channel *c, long n, double now, struct event ***events) {
+long channel_history(struct channel *c, long n, double now, struct event ***events) {
   pthread_mutex_lock(&c->lock);
-  expire(c, now);
-  size_t count = newest(c, n);
-  *events = collect(c, count);
+  history_expire(&c->history, now);
+  long count = count_last(c, n);
+  *events = count < 0 ? NULL : collect(c, (size_t)count);
   pthread_mutex_unlock(&c->lock);
   return count;
 }
@@ -351,12 +322,15 @@ void channel_leave(struct channel *c, struct span id, const struct sse_fields *f
   pthread_mutex_unlock(&c->lock);
 }
 
-bool channel_is_finished(struct channel *c) {
+static bool has_state(struct channel *c, enum channel_state state) {
   pthread_mutex_lock(&c->lock);
-  bool finished = c->state == CHANNEL_FINISHED;
+  bool is_so = c->state == state;
   pthread_mutex_unlock(&c->lock);
-  return finished;
+  return is_so;
 }
+
+bool channel_is_finished(struct channel *c) { return has_state(c, CHANNEL_FINISHED); }
+bool channel_is_loading(struct channel *c) { return has_state(c, CHANNEL_LOADING); }
 
 double channel_lonely(struct channel *c, double now) {
   pthread_mutex_lock(&c->lock);
@@ -367,8 +341,8 @@ double channel_lonely(struct channel *c, double now) {
 
 bool channel_is_empty(struct channel *c, double now) {
   pthread_mutex_lock(&c->lock);
-  expire(c, now);
-  bool empty = !c->subscriber_count && !c->members.count && !c->history.count;
+  history_expire(&c->history, now);
+  bool empty = !c->subscriber_count && !c->members.count && (c->store || !c->history.count);
   pthread_mutex_unlock(&c->lock);
   return empty;
 }

@@ -9,13 +9,11 @@
 #include "base/map.h"
 #include "event/history.h"
 #include "event/members.h"
+#include "event/outlet.h"
 #include "event/sse.h"
-#include "loop/inbox.h"
 
 struct broker;
-struct channel;
-struct outlet;
-struct subscriber;
+struct store;
 
 enum on_full { ON_FULL_DISCONNECT, ON_FULL_DROP_OLDEST, ON_FULL_CONFLATE };
 
@@ -26,34 +24,8 @@ struct channel_options {
   enum on_full on_full;
 };
 
-// What a subscriber is told, on its worker's thread.
-struct subscriber_ops {
-  bool (*on_event)(struct subscriber *s, struct event *e); // borrowed; false: the subscriber is gone
-  void (*on_finish)(struct subscriber *s);                 // nothing follows
-  void (*on_lost)(struct subscriber *s);                   // events were dropped: its worker was too late
-};
-
-struct subscriber {
-  struct list link;
-  struct outlet *outlet;
-  const struct subscriber_ops *ops;
-  struct position last; // of what it has; live events up to here are not for it
-};
-
-// A channel's end at one worker. Made with the first subscriber there, freed with the channel.
-struct outlet {
-  struct message message;
-  struct channel *channel;
-  struct inbox *inbox; // of the worker
-  struct outlet *next;
-  struct list subscribers; // worker's thread only
-  size_t subscriber_count; // behind the lock
-  struct event **pending;  // behind the lock
-  size_t pending_count, pending_cap, pending_bytes;
-  bool posted, lost; // behind the lock
-};
-
 enum channel_state {
+  CHANNEL_LOADING, // its store has not said yet where it is: whoever subscribes or publishes waits
   CHANNEL_LIVE,
   CHANNEL_FINISHED // nothing follows
 };
@@ -70,6 +42,7 @@ struct channel {
   size_t subscriber_count;
   struct position newest; // of its events
   double left_at;         // when the last subscriber went, or it was made
+  struct store *store;    // numbers and keeps its events; NULL: it does so itself
   struct channel *source; // of a derived one, whose positions its events have; else NULL
   uint8_t state;          // enum channel_state
   bool removed;           // behind the broker's lock
@@ -119,16 +92,31 @@ struct replay {
   bool finished; // nothing will follow
 };
 
+// For stores: where a channel that was LOADING is. Any thread.
+void channel_loaded(struct channel *c, struct position newest);
+
+// For stores: what lies between its newest event and `to` cannot be had. History begins there, and
+// subscribers are told. Any thread.
+void channel_break(struct channel *c, struct position to);
+
 // Subscribes and reads history in one step: no event is lost or twice. `after` an id, or empty; then the
-// newest `last` events (-1: all there are). Worker thread of `inbox`.
-void channel_subscribe(struct channel *c, struct inbox *inbox, struct subscriber *s, struct span after,
+// newest `last` events (-1: all there are; REPLAY_HELD: all that history holds). False, and nothing done,
+// where the past is to be read from its store first. Worker thread of `inbox`.
+enum { REPLAY_HELD = -2 };
+bool channel_subscribe(struct channel *c, struct inbox *inbox, struct subscriber *s, struct span after,
                        long last, double now, struct replay *r);
+
+// The same behind an event up to which the past was read from the store; false where history no longer holds
+// all that has come since.
+bool channel_follow(struct channel *c, struct inbox *inbox, struct subscriber *s, struct position from,
+                    double now, struct replay *r);
 
 // Ends a subscription; harmless when done twice. Worker thread.
 void channel_unsubscribe(struct subscriber *s);
 
-// The newest n events (-1: all) as references in *events, which the caller drops and frees. Any thread.
-size_t channel_history(struct channel *c, long n, double now, struct event ***events);
+// The newest n events (-1: all) as references in *events, which the caller drops and frees; their number. -1
+// where its store alone has them. Any thread.
+long channel_history(struct channel *c, long n, double now, struct event ***events);
 
 // Adds or removes a member; where it is new, or was the last of that id, publishes `fields` in the same step,
 // so that these events have the order in which members came and went. Any thread.
@@ -137,8 +125,9 @@ void channel_join(struct channel *c, struct span id, struct span meta, const str
 void channel_leave(struct channel *c, struct span id, const struct sse_fields *fields, uint64_t key,
                    double now);
 
-// Whether it has ended. Any thread.
+// Whether it has ended; whether its store has not said yet where it is. Any thread.
 bool channel_is_finished(struct channel *c);
+bool channel_is_loading(struct channel *c);
 
 // Seconds since the last subscriber went; < 0 where there is one. Any thread.
 double channel_lonely(struct channel *c, double now);
@@ -151,6 +140,9 @@ struct channel *channel_ref(struct channel *c);
 struct channel *channel_new(struct broker *b, struct span name, const struct channel_options *o,
                             uint64_t epoch, double now);
 
+// For the broker: has a store number and keep its events; before anybody else has the channel.
+void channel_keep_in(struct channel *c, struct store *s);
+
 // A channel outside the broker's names whose events have the positions of the source's; those up to `dropped`
 // it will never have.
 struct channel *channel_derive(struct channel *source, struct position dropped, double now);
@@ -158,7 +150,7 @@ struct channel *channel_derive(struct channel *source, struct position dropped, 
 // For the broker: lets go of what is too old; true where nothing is left and nobody is there.
 bool channel_is_empty(struct channel *c, double now);
 
-// Subscribers on all workers. Any thread.
+// Subscribers on all workers, but for those who still read the past from a store. Any thread.
 size_t channel_subscribers(struct channel *c);
 
 // Appends each member's id and meta as NUL-terminated texts to `out`. Their number. Any thread.

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include "base/mem.h"
 
-void history_init(struct history *h, size_t max, size_t bytes_max, double ttl) {
-  *h = (struct history){.max = max, .bytes_max = bytes_max, .ttl = ttl};
+void history_init(struct history *h, size_t max, size_t bytes_max, double ttl, struct history_total *total) {
+  *h = (struct history){.total = total, .max = max, .bytes_max = bytes_max, .ttl = ttl};
 }
 
 static struct past *place(const struct history *h, size_t i) {
@@ -22,9 +22,10 @@ static void drop_first(struct history *h) {
   h->count--;
 }
 
-void history_deinit(struct history *h) {
-  while (h->count) drop_first(h);
-  free(h->ring);
+// Tells the total what has changed since there were so many.
+static void settle(const struct history *h, size_t bytes, size_t count) {
+  if (h->bytes != bytes) atomic_fetch_add(&h->total->bytes, (long)h->bytes - (long)bytes);
+  if (h->count != count) atomic_fetch_add(&h->total->events, (long)h->count - (long)count);
 }
 
 static void grow(struct history *h) {
@@ -35,22 +36,48 @@ static void grow(struct history *h) {
   h->ring = ring, h->cap = cap, h->first = 0;
 }
 
-long history_expire(struct history *h, double now) {
-  size_t before = h->bytes;
+static void expire(struct history *h, double now) {
   while (h->ttl > 0 && h->count && place(h, 0)->at + h->ttl <= now) drop_first(h);
-  return (long)h->bytes - (long)before;
 }
 
-long history_add(struct history *h, struct event *e, double now) {
-  long before = (long)h->bytes;
-  if (!h->max) return h->dropped = event_position(e), 0;
-  history_expire(h, now);
-  while (h->count >= h->max || (h->bytes_max && h->count && h->bytes + e->len > h->bytes_max)) drop_first(h);
-  if (h->bytes_max && e->len > h->bytes_max) return h->dropped = event_position(e), (long)h->bytes - before;
+void history_expire(struct history *h, double now) {
+  size_t bytes = h->bytes, count = h->count;
+  expire(h, now);
+  settle(h, bytes, count);
+}
+
+void history_drop_first(struct history *h) {
+  size_t bytes = h->bytes, count = h->count;
+  drop_first(h);
+  settle(h, bytes, count);
+}
+
+void history_clear(struct history *h) {
+  size_t bytes = h->bytes, count = h->count;
+  while (h->count) drop_first(h);
+  settle(h, bytes, count);
+}
+
+void history_deinit(struct history *h) {
+  history_clear(h);
+  free(h->ring);
+}
+
+static void append(struct history *h, struct event *e, double now) {
   if (h->count == h->cap) grow(h);
   *place(h, h->count++) = (struct past){.event = event_ref(e), .at = now};
   h->bytes += e->len;
-  return (long)h->bytes - before;
+}
+
+void history_add(struct history *h, struct event *e, double now) {
+  size_t bytes = h->bytes, count = h->count;
+  bool fits = h->max && (!h->bytes_max || e->len <= h->bytes_max);
+  expire(h, now);
+  while (h->count && (h->count >= h->max || (h->bytes_max && h->bytes + e->len > h->bytes_max)))
+    drop_first(h);
+  if (fits) append(h, e, now);
+  else h->dropped = event_position(e);
+  settle(h, bytes, count);
 }
 
 struct event *history_at(const struct history *h, size_t i) {

@@ -4,7 +4,13 @@
 #pragma once
 #include "event/event.h"
 
+// What all histories of a process hold.
+struct history_total {
+  atomic_long bytes, events;
+};
+
 struct history {
+  struct history_total *total;
   struct past {
     struct event *event;
     double at; // seconds of the monotonic clock
@@ -16,14 +22,16 @@ struct history {
   struct position dropped; // of the newest event that it has let go of, or never had
 };
 
-void history_init(struct history *h, size_t max, size_t bytes_max, double ttl);
+void history_init(struct history *h, size_t max, size_t bytes_max, double ttl, struct history_total *total);
 void history_deinit(struct history *h);
 
-// Takes a reference to the event and drops what is too much or too old. Returns the change in bytes.
-long history_add(struct history *h, struct event *e, double now);
+// Takes a reference to the event and drops what is too much or too old.
+void history_add(struct history *h, struct event *e, double now);
 
-// Drops what is too old. Returns the change in bytes.
-long history_expire(struct history *h, double now);
+// Drops what is too old; the oldest; all.
+void history_expire(struct history *h, double now);
+void history_drop_first(struct history *h);
+void history_clear(struct history *h);
 
 // The i-th oldest event, borrowed.
 struct event *history_at(const struct history *h, size_t i);

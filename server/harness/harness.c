@@ -13,6 +13,7 @@
 #include "harness/loop_probe.h"
 #include "harness/probe.h"
 #include "harness/rerun.h"
+#include "harness/test_store.h"
 #include "script/class.h"
 #include "script/generations.h"
 #include "script/lua_json.h"
@@ -34,6 +35,7 @@ struct harness {
   struct inbox inbox;
   struct broker *broker; // its own, or another server's
   struct broker own_broker;
+  struct test_store store;        // of own_broker, where it has one
   struct shared_registry *shared; // likewise
   struct shared_registry own_shared;
   struct harness *owner;         // of broker and dictionaries, where that is another server
@@ -157,8 +159,8 @@ static void share_with(lua_State *L, struct harness *h) {
   lua_setiuservalue(L, 2, 1);
 }
 
-// harness.new{ epoch =, worker =, watch =, with =, coverage =, dev =, inject =, settings = {...} }: a server
-// without an application.
+// harness.new{ epoch =, worker =, watch =, with =, coverage =, dev =, inject =, store =, settings = {...} }:
+// a server without an application.
 static int harness_new(lua_State *L) {
   char *error = NULL;
   lua_settop(L, 1);
@@ -173,6 +175,7 @@ static int harness_new(lua_State *L) {
   lua_settop(L, 2);
   h->settings.dev.on = option(L, "dev", 0) > 0, h->settings.dev.inject = option(L, "inject", 0) > 0;
   open_server(h, option(L, "epoch", 0));
+  if (option(L, "store", 0) > 0) test_store_init(&h->store, &h->own_broker, &h->clock.clock);
   h->is_traced = option(L, "coverage", 0) > 0;
   h->vm = new_vm(h, (int)option(L, "worker", 0), 1, (struct vm_faults){0}, &error);
   if (!h->vm) {
@@ -455,13 +458,24 @@ static int server_stats(lua_State *L) {
   // One event is the service's last chunk, one at most each state's keep-alive comment; a history keeps its
   // own.
   struct broker_counters channels = broker_counters(h->broker);
-  set(L, "events", (double)(event_count() - h->events_before - 1 - (long)comments) - (double)channels.events);
+  double kept = h->store.is_open ? (double)test_store_events(&h->store) : 0;
+  set(L, "events",
+      (double)(event_count() - h->events_before - 1 - (long)comments) - (double)channels.events - kept);
   set(L, "channels", (double)channels.channels);
+  set(L, "channel_bytes", (double)channels.bytes);
   set(L, "generations", (double)generations);
   set(L, "tasks", (double)tasks);
   set(L, "request_tasks", (double)request_tasks);
   set(L, "timers", (double)(h->loop.timers.count - own_timers));
   set(L, "refs", held_refs(h->vm) - h->refs_before);
+  return 1;
+}
+
+// server:store(): what its channels are kept in.
+static int server_store(lua_State *L) {
+  struct harness *h = check_server(L);
+  luaL_argcheck(L, h->store.is_open, 1, "made without a store");
+  test_store_push(L, 1, &h->store);
   return 1;
 }
 
@@ -487,6 +501,9 @@ static int server_close(lua_State *L) {
   metrics_remove_worker(&h->process->metrics, &h->service);
   connections_deinit(&h->service);
   service_deinit(&h->service);
+  struct test_store *store = h->owner ? &h->owner->store : &h->store;
+  if (store->is_open) test_store_refuse(store);
+  if (h->store.is_open) test_store_deinit(&h->store);
   gate_unref(&h->process->gate);
   inbox_deinit(&h->inbox);
   if (h->owner) h->owner->guests--;
@@ -539,6 +556,7 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
                                             {"now", server_now},
                                             {"drain", server_drain},
                                             {"stats", server_stats},
+                                            {"store", server_store},
                                             {"log", server_log},
                                             {"fail_allocation", server_fail_allocation},
                                             {"fail_task", server_fail_task},
@@ -546,6 +564,7 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
                                             {NULL, NULL}};
   class_new(L, SERVER, server_methods, server_close);
   client_open(L);
+  test_store_open(L);
   lua_newtable(L);
   lua_pushcfunction(L, harness_new);
   lua_setfield(L, -2, "new");

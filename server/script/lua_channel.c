@@ -6,10 +6,12 @@
 #include "base/mem.h"
 #include "event/broker.h"
 #include "event/event_text.h"
+#include "store/store.h"
 #include "script/class.h"
 #include "script/held.h"
 #include "script/lua_event.h"
 #include "script/lua_subscription.h"
+#include "script/task.h"
 #include "script/vm.h"
 
 static const char CHANNEL[] = "spate.channel";
@@ -177,8 +179,29 @@ static struct position check_position(lua_State *L, int index) {
   return p;
 }
 
-// channel:publish(event [, key [, at]]): its id; nil and "full", "finished" or "too large". `at`: the id of
-// the event from which it was derived.
+static int push_answer(lua_State *L, int status, lua_KContext context) {
+  const struct store_request *r = store_answered(L, context);
+  char id[CHANNEL_ID_MAX];
+  (void)status;
+  if (r->answer == STORE_UNAVAILABLE) return push_failure(L, "unavailable");
+  if (r->answer == STORE_ENDED) return push_failure(L, "finished");
+  if (r->what == STORE_APPEND) lua_pushlstring(L, id, position_write(r->at, id));
+  else lua_pushboolean(L, 1);
+  return 1;
+}
+
+// Of a channel with a store: waits until that has it. Where nothing can wait, it is only handed over: true.
+// store_push_asked has pushed to `index`.
+static int ask_store(lua_State *L, int index, struct channel *c, enum store_what what,
+                     const struct sse_fields *f, uint64_t key) {
+  if (task_can_wait(L)) return store_wait(L, index, c, what, f, key, push_answer);
+  store_hand_over(c, what, f, key, vm_of(L)->service->inbox);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+// channel:publish(event [, key [, at]]): its id; nil and "full", "finished", "too large" or "unavailable".
+// `at`: the id of the event from which it was derived.
 static int publish(lua_State *L) {
   struct channel *c = channel_check(L);
   struct sse_fields f;
@@ -188,10 +211,12 @@ static int publish(lua_State *L) {
   if (is_derived) at = check_position(L, 4);
   lua_settop(L, 3);
   make_key(L, 3);
+  if (c->store) store_push_asked(L);
   size_t len = event_fields(L, 2, &f, digits);
   if (f.id.bytes && !is_derived) return refuse_id(L, "channel:publish");
   if (is_too_large(L, len)) return push_failure(L, "too large");
   uint64_t key = key_of(L, 3, &f);
+  if (c->store) return ask_store(L, 4, c, STORE_APPEND, &f, key);
   switch (is_derived ? channel_publish_at(c, &f, key, at, now_of(L), id)
                      : channel_publish(c, &f, key, now_of(L), id)) {
   case PUBLISH_FULL: return push_failure(L, "full");
@@ -200,15 +225,18 @@ static int publish(lua_State *L) {
   }
 }
 
-// channel:finish([event]): true; nil and "finished" where it was, or "too large".
+// channel:finish([event]): true; nil and "finished" where it was, "too large" or "unavailable".
 static int finish(lua_State *L) {
   struct channel *c = channel_check(L);
   struct sse_fields f;
   char digits[NUMBER_MAX];
   bool has_event = !lua_isnoneornil(L, 2);
+  lua_settop(L, 2);
+  if (c->store) store_push_asked(L);
   size_t len = has_event ? event_fields(L, 2, &f, digits) : 0;
   if (has_event && f.id.bytes) return refuse_id(L, "channel:finish");
   if (is_too_large(L, len)) return push_failure(L, "too large");
+  if (c->store) return ask_store(L, 3, c, STORE_FINISH, has_event ? &f : NULL, 0);
   if (channel_finish(c, has_event ? &f : NULL, now_of(L)) != PUBLISH_OK) return push_failure(L, "finished");
   lua_pushboolean(L, 1);
   return 1;
@@ -231,7 +259,7 @@ static int collect_events(lua_State *L) {
   return 0;
 }
 
-// channel:history(n; -1: all): a list of events as tables, oldest first.
+// channel:history(n; -1: all): a list of events as tables, oldest first; nil where its store alone has them.
 static int history(lua_State *L) {
   struct channel *c = channel_check(L);
   struct event **events;
@@ -241,8 +269,9 @@ static int history(lua_State *L) {
   struct events_box *box = lua_newuserdatauv(L, sizeof *box, 0);
   *box = (struct events_box){0};
   luaL_setmetatable(L, "spate.events");
-  box->count = channel_history(c, n, now_of(L), &events);
-  box->events = events;
+  long count = channel_history(c, n, now_of(L), &events);
+  if (count < 0) return 0;
+  box->count = (size_t)count, box->events = events;
   for (size_t i = 0; i < box->count; i++) {
     event_push(L, event_text(box->events[i]));
     lua_rawseti(L, -3, (lua_Integer)i + 1);
@@ -282,7 +311,8 @@ static int join(lua_State *L) {
   if (is_too_large(L, event_fields(L, 3, &f, digits)))
     return raise_error(L, "channel:join: the member is too large");
   uint64_t key = key_of(L, 4, &f);
-  channel_join(c, id, meta, &f, key, now_of(L));
+  if (c->store) store_join(c, id, meta, &f, key, vm_of(L)->service->inbox);
+  else channel_join(c, id, meta, &f, key, now_of(L));
   return 0;
 }
 
@@ -294,7 +324,8 @@ static int leave(lua_State *L) {
   make_key(L, 4);
   event_fields(L, 3, &f, digits);
   uint64_t key = key_of(L, 4, &f);
-  channel_leave(c, id, &f, key, now_of(L));
+  if (c->store) store_leave(c, id, &f, key, vm_of(L)->service->inbox);
+  else channel_leave(c, id, &f, key, now_of(L));
   return 0;
 }
 
@@ -326,9 +357,11 @@ static int members(lua_State *L) {
   return 1;
 }
 
-// core.remove_channel(handle): out of the broker, whatever it holds.
+// core.remove_channel(handle): out of the broker and its store, whatever it holds.
 static int remove_channel(lua_State *L) {
-  broker_remove(vm_of(L)->service->broker, channel_check(L));
+  struct channel *c = channel_check(L);
+  if (c->store) store_hand_over(c, STORE_REMOVE, NULL, 0, vm_of(L)->service->inbox);
+  broker_remove(vm_of(L)->service->broker, c);
   return 0;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A subscription holds its feed until a stream takes that over, or a task reads it to its end.
+// A subscription holds its feed until a stream takes that over, or a task reads it to its end. What a
+// channel's store is asked for by a task, to subscribe or to publish, is waited for here.
 #include "script/lua_subscription.h"
 #include <lauxlib.h>
 #include <math.h>
@@ -15,6 +16,7 @@
 #include "serve/feed.h"
 
 static const char SUBSCRIPTION[] = "spate.subscription";
+static const char ASKED[] = "spate.asked";
 
 struct subscription {
   struct held held;
@@ -52,24 +54,81 @@ static struct held **check_subscription(lua_State *L, int index) {
   return luaL_checkudata(L, index, SUBSCRIPTION);
 }
 
-int channel_subscription(lua_State *L) {
-  struct channel *c = channel_check(L);
+// A request is held by a userdata on the waiting task's stack: a task that is cancelled lets go of it by
+// being collected, and an answer that comes afterwards finds an empty list and frees itself.
+struct asked {
+  struct held held;
+  struct store_request *request;
+};
+
+static void drop_asked(struct vm *vm, struct held *held) {
+  struct asked *a = container_of(held, struct asked, held);
+  (void)vm;
+  store_request_unref(a->request);
+  free(a);
+}
+
+// Not by way of what holds the request: that may be collected on another thread once its state has left this
+// one.
+static void wake_asker(struct job *j) {
+  struct store_request *r = container_of(j, struct store_request, job);
+  for (struct list *node; (node = list_shift(&r->waiters));)
+    task_wake(container_of(node, struct task, wait_link));
+}
+
+int store_wait(lua_State *L, int index, struct channel *c, enum store_what what,
+               const struct sse_fields *fields, uint64_t key, lua_KFunction k) {
+  struct vm *vm = vm_of(L);
+  struct held **box = lua_touserdata(L, index);
+  struct asked *a = xmalloc(sizeof *a);
+  a->request = store_request_new(c, what, fields, key, vm->service->inbox, wake_asker);
+  held_put(L, box, &a->held, drop_asked);
+  list_append(&a->request->waiters, &vm->current->wait_link);
+  store_ask(a->request);
+  return task_wait(L, vm->current, INFINITY, index, k);
+}
+
+const struct store_request *store_answered(lua_State *L, lua_KContext context) {
+  struct held **box = lua_touserdata(L, (int)context);
+  return container_of(*box, struct asked, held)->request;
+}
+
+void store_push_asked(lua_State *L) { held_push(L, ASKED, 0); }
+
+// Arguments as channel_subscription.
+static int subscribe(lua_State *L, struct channel *c) {
   struct span after = {0};
   if (!lua_isnoneornil(L, 2)) after.bytes = luaL_checklstring(L, 2, &after.len);
   long last = (long)luaL_checkinteger(L, 3);
   size_t queue = (size_t)luaL_optinteger(L, 4, 0);
   struct vm *vm = vm_of(L);
-  if (!vm->is_attached)
-    return raise_error(
-        L, "channel:subscribe: nothing can subscribe while the script is loaded; do it in a handler");
   struct held **box = held_push(L, SUBSCRIPTION, 0);
   struct subscription *s = xmalloc(sizeof *s);
-  *s = (struct subscription){.reader = {on_news}, .feed = feed_new(vm->service, c, after, last)};
+  *s = (struct subscription){.reader = {on_news},
+                             .feed = feed_new(vm->service, c, after, queue ? REPLAY_HELD : last)};
   waitlist_init(&s->waiting);
   held_put(L, box, &s->held, drop_subscription);
   list_append(&vm->feeds, &s->feed->held);
   if (queue) s->feed->queue_max = queue, s->feed->on_full = ON_FULL_DISCONNECT;
   return 1;
+}
+
+static int subscribe_loaded(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  if (store_answered(L, context)->answer == STORE_UNAVAILABLE) return push_failure(L, "unavailable");
+  return subscribe(L, channel_check(L));
+}
+
+int channel_subscription(lua_State *L) {
+  struct channel *c = channel_check(L);
+  if (!vm_of(L)->is_attached)
+    return raise_error(
+        L, "channel:subscribe: nothing can subscribe while the script is loaded; do it in a handler");
+  if (!channel_is_loading(c)) return subscribe(L, c);
+  lua_settop(L, 4);
+  task_check(L, "channel:subscribe");
+  store_push_asked(L);
+  return store_wait(L, 5, c, STORE_OPEN, NULL, 0, subscribe_loaded);
 }
 
 int channel_let_go(lua_State *L) {
@@ -109,7 +168,9 @@ void event_push(lua_State *L, struct span text) {
   }
 }
 
-static int raise_fell_behind(lua_State *L, const struct feed *f) {
+static int raise_incomplete(lua_State *L, const struct feed *f) {
+  if (f->state == FEED_CUT_OFF)
+    return raise_error(L, "channel:subscribe: the past cannot be read: its store is unavailable");
   return raise_slow(L,
                     "channel:subscribe: fell behind: more than %zu events wait (queue), or %zu bytes "
                     "(limits.subscriber)",
@@ -135,7 +196,7 @@ static int next_event(lua_State *L, int status, lua_KContext context) {
   }
   lua_settop(L, 0);
   if (!f) return 0;
-  if (f->state == FEED_LOST) return raise_fell_behind(L, f);
+  if (f->state == FEED_LOST || f->state == FEED_CUT_OFF) return raise_incomplete(L, f);
   struct task *t = task_check(L, "subscription");
   if (f->state == FEED_FINISHED && !t->cancelled) return 0;
   struct subscription *s = subscription_in(box);
@@ -186,6 +247,39 @@ static int derive_channel(lua_State *L) {
   return 1;
 }
 
+// core.replay(subscription [, req]): sends what its store has to the request's open stream, as that takes it,
+// until the subscription is live; without a request waits until it has an event, or is live. nil,
+// "unavailable" where the store does not answer.
+static int replay_on(lua_State *L, int status, lua_KContext context) {
+  struct held **box = check_subscription(L, 1);
+  bool has_request = !lua_isnoneornil(L, 2);
+  struct feed *f;
+  (void)status, (void)context;
+  while ((f = feed_in(box)) && f->state == FEED_REPLAYING) {
+    struct exchange *ex = has_request ? exchange_check(L, 2) : NULL;
+    if (has_request && (!ex || !ex->stream || ex->stream->state != STREAM_OPEN)) return 0;
+    if (ex && stream_is_full(ex->stream)) return exchange_wait(L, ex, "channel:subscribe", 0, replay_on);
+    if (!ex && f->count) return 0;
+    if (f->count) {
+      stream_send(ex->stream, feed_take(f));
+      continue;
+    }
+    struct task *t = task_check(L, "channel:subscribe");
+    feed_await(f, &subscription_in(box)->reader);
+    return task_wait_in(L, t, &subscription_in(box)->waiting, INFINITY, 0, replay_on);
+  }
+  return f && f->state == FEED_CUT_OFF ? push_failure(L, "unavailable") : 0;
+}
+
+static int replay(lua_State *L) { return replay_on(L, LUA_OK, 0); }
+
+// core.is_replaying(subscription)
+static int is_replaying(lua_State *L) {
+  const struct feed *f = feed_in(check_subscription(L, 1));
+  lua_pushboolean(L, f && f->state == FEED_REPLAYING);
+  return 1;
+}
+
 // core.attach(req, subscription): what comes goes to the request's open stream, without Lua, after its task
 // has ended.
 static int attach(lua_State *L) {
@@ -201,10 +295,13 @@ void subscription_open(lua_State *L) {
   static const luaL_Reg methods[] = {{"close", subscription_close}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"derive_channel", derive_channel},
                                        {"attach", attach},
+                                       {"replay", replay},
+                                       {"is_replaying", is_replaying},
                                        {"is_over", is_over},
                                        {"waiting", waiting},
                                        {"reader", reader},
                                        {NULL, NULL}};
+  class_new(L, ASKED, NULL, held_collect);
   class_new(L, SUBSCRIPTION, methods, held_collect);
   luaL_setfuncs(L, functions, 0);
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// What a script holds of a subscription.
+// What a script holds of a subscription, and of what it asks a channel's store for.
 #pragma once
 #include <lua.h>
 #include "base/span.h"
+#include "store/store.h"
 
 // channel:subscribe(after or nil, newest events wanted, -1: all [, queue]): a subscription, of a queue other
 // than the channel's.
@@ -14,6 +15,17 @@ int channel_let_go(lua_State *L);
 
 // Pushes an encoded event, whose text lies where collecting does not free it, as a table of its fields.
 void event_push(lua_State *L, struct span text);
+
+// Pushes what will hold a request: before the event is read, as it may raise and collect.
+void store_push_asked(lua_State *L);
+
+// Asks, and suspends the task, which can wait here, until the answer is there. What store_push_asked has
+// pushed lies at `index`. The last thing a C function does; `k` finds the request by its context.
+int store_wait(lua_State *L, int index, struct channel *c, enum store_what what,
+               const struct sse_fields *fields, uint64_t key, lua_KFunction k);
+
+// For that continuation: what was answered, borrowed. It is freed with what lies at that place of the stack.
+const struct store_request *store_answered(lua_State *L, lua_KContext context);
 
 // Puts the functions for subscriptions into the table on top of the stack.
 void subscription_open(lua_State *L);

@@ -309,6 +309,14 @@ static bool is_yieldable(lua_State *L, const struct task *t) {
   return lua_isyieldable(t->co) && lua_isyieldable(L);
 }
 
+// The coroutine that the task runs in, whose yield is the task's.
+static const lua_State *coroutine_of(const struct task *t) { return t->wrap ? t->wrap->co : t->co; }
+
+bool task_can_wait(lua_State *L) {
+  const struct task *t = vm_of(L)->current;
+  return t && !t->closing && L == coroutine_of(t) && is_yieldable(L, t);
+}
+
 struct task *task_check(lua_State *L, const char *what) {
   struct task *t = vm_of(L)->current;
   if (!t && vm_of(L)->router)
@@ -318,7 +326,7 @@ struct task *task_check(lua_State *L, const char *what) {
                 "%s: nothing can wait while the script is loaded; do it in a handler, a stream or sse.spawn",
                 what);
   if (t->closing) raise_error(L, "%s: cannot wait in __close while its task is being cancelled", what);
-  if (L != (t->wrap ? t->wrap->co : t->co))
+  if (L != coroutine_of(t))
     raise_error(L,
                 "%s: cannot wait inside a coroutine of your own: its resume would get the wait; use sse.wrap",
                 what);

@@ -101,6 +101,9 @@ bool task_run_queue(struct vm *vm);
 // The task that L runs in, able to wait here; raises at the user's line where `what` cannot wait, and why.
 struct task *task_check(lua_State *L, const char *what);
 
+// Whether task_check would let it.
+bool task_can_wait(lua_State *L);
+
 // Yields until the task is woken or the deadline (INFINITY: none) has passed; t->timed_out tells. The last
 // thing a C function does; `k` builds its results.
 int task_wait(lua_State *L, struct task *t, double deadline, lua_KContext context, lua_KFunction k);

@@ -215,7 +215,7 @@ void vm_attach(struct vm *vm) {
 void vm_detach(struct vm *vm, struct loop *loop) {
   task_cancel_all(vm);
   exchange_forget_closers(vm);
-  list_each (node, &vm->feeds) channel_unsubscribe(&container_of(node, struct feed, held)->subscriber);
+  list_each (node, &vm->feeds) feed_stop(container_of(node, struct feed, held));
   loop_hook_remove(vm->loop, &vm->hook);
   loop_disarm(vm->loop, &vm->gc_timer);
   loop_disarm(vm->loop, &vm->stop_timer);

@@ -4,6 +4,7 @@
 #include "serve/feed.h"
 #include <stdlib.h>
 #include "base/mem.h"
+#include "store/store.h"
 
 static struct feed *of(struct subscriber *s) { return container_of(s, struct feed, subscriber); }
 
@@ -18,7 +19,7 @@ static struct event **slot(const struct feed *f, size_t i) {
 }
 
 static void feed_grow(struct feed *f) {
-  size_t cap = f->cap ? f->cap * 2 : 4;
+  uint32_t cap = f->cap ? f->cap * 2 : 4;
   struct event **queue = xmalloc(cap * sizeof *queue);
   for (size_t i = 0; i < f->count; i++) queue[i] = *slot(f, i);
   free(f->queue);
@@ -35,7 +36,7 @@ struct event *feed_peek(const struct feed *f) {
   return f->count ? *slot(f, 0) : NULL;
 }
 
-struct event *feed_take(struct feed *f) {
+static struct event *shift(struct feed *f) {
   struct event *e = feed_peek(f);
   if (!e) return NULL;
   f->first = (f->first + 1) & (f->cap - 1);
@@ -99,7 +100,7 @@ static bool queue_event(struct feed *f, struct event *e) {
       lose(f);
       return false;
     }
-    event_unref(feed_take(f));
+    event_unref(shift(f));
     count_dropped(f);
   }
   push(f, event_ref(e));
@@ -169,11 +170,83 @@ static struct event *reset_event(void) {
   return sse_encode(&f, sse_length(&f));
 }
 
+// What is replayed waits beside what may come meanwhile. `events` are taken.
+static void push_past(struct feed *f, struct event **events, size_t count, bool is_gone) {
+  if (is_gone) push(f, reset_event());
+  for (size_t i = 0; i < count; i++) push(f, events[i]);
+  free(events);
+  f->beside = f->count, f->bytes_beside = f->queued_bytes;
+}
+
+static void begin_live(struct feed *f, const struct replay *r) {
+  push_past(f, r->events, r->count, r->reset);
+  f->state = r->finished ? FEED_FINISHED : FEED_QUEUED;
+}
+
+static void on_page(struct job *j);
+
+// Asks for what lies behind `at`, or for the newest `last`.
+static void ask_page(struct feed *f, struct channel *c, struct position at, long last) {
+  struct store_request *r = store_request_new(c, STORE_READ, NULL, 0, f->service->inbox, on_page);
+  r->at = at, r->last = last;
+  list_init(&f->subscriber.link);
+  list_append(&r->waiters, &f->subscriber.link);
+  f->state = FEED_REPLAYING, f->page = r;
+  store_ask(r);
+}
+
+// Behind a page: what history has since then, and live; or the next page, once a reader has taken this one.
+static void follow_page(struct feed *f) {
+  struct store_request *r = f->page;
+  struct replay live;
+  bool is_live =
+      channel_follow(r->channel, f->service->inbox, &f->subscriber, r->at, f->service->loop->now, &live);
+  if (!is_live && f->count) return;
+  if (!is_live) ask_page(f, r->channel, r->at, 0);
+  else f->stream = NULL, begin_live(f, &live);
+  store_request_unref(r);
+}
+
+static void on_page(struct job *j) {
+  struct store_request *r = container_of(j, struct store_request, job);
+  struct list *waiter = list_shift(&r->waiters);
+  if (!waiter) return;
+  struct feed *f = container_of(waiter, struct feed, subscriber.link);
+  if (r->answer == STORE_UNAVAILABLE) {
+    f->state = FEED_CUT_OFF, f->stream = NULL;
+    store_request_unref(r);
+  } else {
+    push_past(f, r->events, r->count, r->is_gone);
+    r->events = NULL, r->count = 0;
+    follow_page(f);
+  }
+  tell_reader(f);
+}
+
+// Whether its page is there and waits to be taken.
+static bool has_page(const struct feed *f) {
+  return f->state == FEED_REPLAYING && list_empty(&f->page->waiters);
+}
+
+struct event *feed_take(struct feed *f) {
+  struct event *e = shift(f);
+  if (!f->count && has_page(f)) follow_page(f);
+  return e;
+}
+
+void feed_stop(struct feed *f) {
+  channel_unsubscribe(&f->subscriber);
+  if (f->state != FEED_REPLAYING) return;
+  list_remove(&f->subscriber.link);
+  store_request_unref(f->page);
+  f->state = FEED_CUT_OFF, f->stream = NULL;
+}
+
 void feed_free(struct feed *f) {
   if (!f) return;
   tell_reader(f);
   list_remove(&f->held);
-  channel_unsubscribe(&f->subscriber);
+  feed_stop(f);
   for (struct event *e; (e = feed_take(f));) event_unref(e);
   free(f->queue);
   free(f);
@@ -186,16 +259,15 @@ static void free_source(struct stream_source *source) {
 struct feed *feed_new(struct service *service, struct channel *c, struct span after, long last) {
   struct feed *f = xcalloc(1, sizeof *f);
   struct replay r;
+  struct position at;
   f->service = service, f->subscriber.ops = &subscriber_ops;
   f->source.free = free_source;
   list_init(&f->held);
   f->queue_max = c->options.queue, f->on_full = (uint8_t)c->options.on_full;
-  channel_subscribe(c, service->inbox, &f->subscriber, after, last, service->loop->now, &r);
-  if (r.reset) push(f, reset_event());
-  for (size_t i = 0; i < r.count; i++) push(f, r.events[i]);
-  free(r.events);
-  f->beside = f->count, f->bytes_beside = f->queued_bytes;
-  f->state = r.finished ? FEED_FINISHED : FEED_QUEUED;
+  bool is_here = channel_subscribe(c, service->inbox, &f->subscriber, after, last, service->loop->now, &r);
+  if (!position_read(after, &at)) at = (struct position){0}; // where no event is
+  if (is_here) begin_live(f, &r);
+  else ask_page(f, c, at, after.len ? 0 : last);
   return f;
 }
 
@@ -212,6 +284,7 @@ void feed_attach(struct feed *f, struct stream *s) {
   f->queue = NULL, f->cap = f->first = 0;
   if (state == FEED_QUEUED) f->state = FEED_STREAMED;
   else if (state == FEED_FINISHED) stream_end(s, REASON_FINISHED, false);
+  else if (state == FEED_CUT_OFF) stream_end(s, REASON_ERROR, true);
   else stream_fall_behind(s);
 }
 

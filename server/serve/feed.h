@@ -6,10 +6,13 @@
 #include "serve/stream.h"
 
 enum feed_state {
-  FEED_QUEUED,   // events wait in its queue for a task that reads it, or for a stream
-  FEED_STREAMED, // they go into its stream
-  FEED_FINISHED, // its channel has ended: what waits is the rest
-  FEED_LOST      // it fell behind: what waits is incomplete
+  FEED_REPLAYING, // what it has missed is read from the channel's store, page by page; what comes waits in
+                  // history
+  FEED_QUEUED,    // events wait in its queue for a task that reads it, or for a stream
+  FEED_STREAMED,  // they go into its stream
+  FEED_FINISHED,  // its channel has ended: what waits is the rest
+  FEED_LOST,      // it fell behind: what waits is incomplete
+  FEED_CUT_OFF    // the store does not answer: likewise
 };
 
 // Who reads a feed's queue, for as long as it waits for news.
@@ -22,9 +25,12 @@ struct feed {
   struct list held;            // in its Lua state's list of what Lua reads
   struct subscriber subscriber;
   struct service *service;
-  struct stream *stream; // of FEED_STREAMED
+  union {
+    struct stream *stream;      // of FEED_STREAMED
+    struct store_request *page; // of FEED_REPLAYING: it waits for this, or has got it and waits for a reader
+  };
   struct event **queue;
-  size_t first, count, cap; // cap is a power of two
+  uint32_t first, count, cap; // cap is a power of two
   size_t queued_bytes;
   size_t queue_max;            // live events that may wait
   size_t beside, bytes_beside; // what may beside them: replayed, or come before their reader had its turn
@@ -41,8 +47,11 @@ struct feed *feed_new(struct service *service, struct channel *c, struct span af
 // stream.
 void feed_free(struct feed *f);
 
+// Subscribed to nothing from now on: nothing comes any more.
+void feed_stop(struct feed *f);
+
 // Sends what waits and all that follows into an open stream, which takes the feed; readers are told. The
-// stream is cut where the feed has fallen behind.
+// stream is cut where the feed has fallen behind. Not while it is FEED_REPLAYING.
 void feed_attach(struct feed *f, struct stream *s);
 
 // A reader has all there is and is told of what comes next. It lives until then, or until the feed is freed.

@@ -51,7 +51,7 @@ static bool on_event(struct subscriber *s, struct event *e) {
 
 static void on_finish(struct subscriber *s) {
   struct reader *r = container_of(s, struct reader, subscriber);
-  REQUIRE(is_finished && r->expects == newest + 1);
+  REQUIRE(is_finished && r->expects >= newest + 1); // or further, as who follows may be
   r->is_finished = true;
 }
 
@@ -147,6 +147,21 @@ static void subscribe(struct reader *r, size_t worker, bool has_id, size_t after
   r->is_on = true, r->is_finished = false, r->expects = newest + 1;
 }
 
+// As one that has read the past up to there, which others may have done further than is admitted here.
+static void follow(struct reader *r, size_t worker, size_t from) {
+  struct replay replay;
+  if (r->is_on || from > numbered) return;
+  let_go();
+  r->subscriber = (struct subscriber){.ops = &ops};
+  bool is_live = channel_follow(channel, &inboxes[worker], &r->subscriber, list[from].at, now(), &replay);
+  REQUIRE(is_live == (from + 1 >= oldest));
+  if (!is_live) return;
+  REQUIRE(replay.count == (from < newest ? newest - from : 0) && !replay.reset);
+  for (size_t i = 0; i < replay.count; i++) event_unref(replay.events[i]);
+  free(replay.events);
+  r->is_on = true, r->is_finished = false, r->expects = MAX(from, newest) + 1;
+}
+
 static void leave(struct reader *r) {
   if (r->is_on) channel_unsubscribe(&r->subscriber);
   r->is_on = false;
@@ -155,9 +170,9 @@ static void leave(struct reader *r) {
 static void check_history(void) {
   struct event **events;
   let_go();
-  size_t count = channel_history(channel, -1, now(), &events);
-  REQUIRE(count == newest + 1 - oldest);
-  for (size_t i = 0; i < count; i++) {
+  long count = channel_history(channel, -1, now(), &events);
+  REQUIRE(count == (long)(newest + 1 - oldest));
+  for (size_t i = 0; i < (size_t)count; i++) {
     REQUIRE(position_equals(event_position(events[i]), list[oldest + i].at));
     event_unref(events[i]);
   }
@@ -170,6 +185,8 @@ static void act(uint8_t what, uint8_t how) {
   case 1:
     if (!is_numbered_elsewhere) publish(how);
     else if (what & 64) number(how);
+    else if (what & 128)
+      follow(&readers[how % READERS], what / 8 % WORKERS, newest + 4 - MIN(how / 8u, newest + 4));
     else admit(what / 8 % 8);
     break;
   case 2:
@@ -214,7 +231,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {
   check_history();
   for (size_t i = 0; i < WORKERS; i++) loop_turn(&loops[i]);
   for (size_t i = 0; i < READERS; i++) {
-    if (readers[i].is_on && !readers[i].is_finished) REQUIRE(readers[i].expects == newest + 1);
+    if (readers[i].is_on && !readers[i].is_finished) REQUIRE(readers[i].expects >= newest + 1);
     leave(&readers[i]);
   }
   for (size_t i = 0; i < WORKERS; i++) inbox_deinit(&inboxes[i]), loop_deinit(&loops[i]);

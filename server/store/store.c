@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+// A request is held by who asks, for as long as that waits, and by its answer, until that has come home.
+// Either may be first: an answer that comes too late finds nobody in the list, and is freed.
+#include "store/store.h"
+#include <stdlib.h>
+#include "base/log.h"
+#include "base/mem.h"
+
+void store_request_unref(struct store_request *r) {
+  if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1) return;
+  for (size_t i = 0; i < r->count; i++) event_unref(r->events[i]);
+  free(r->events);
+  channel_unref(r->channel);
+  free(r);
+}
+
+static void free_answer(struct job *j) { store_request_unref(container_of(j, struct store_request, job)); }
+
+static size_t texts_length(const struct sse_fields *f) {
+  return f ? f->comment.len + f->event.len + f->data.len : 0;
+}
+
+static void copy_text(struct span *text, char **to) {
+  if (!text->bytes) return;
+  if (text->len) memcpy(*to, text->bytes, text->len);
+  text->bytes = *to;
+  *to += text->len;
+}
+
+struct store_request *store_request_new(struct channel *c, enum store_what what,
+                                        const struct sse_fields *fields, uint64_t key, struct inbox *home,
+                                        void (*on_done)(struct job *j)) {
+  struct store_request *r = xmalloc(sizeof *r + texts_length(fields) + 1);
+  char *texts = r->texts;
+  *r = (struct store_request){.channel = channel_ref(c),
+                              .what = what,
+                              .fields = fields ? *fields : SSE_NO_FIELDS,
+                              .key = key,
+                              .has_event = fields != NULL};
+  r->fields.id = (struct span){0};
+  copy_text(&r->fields.comment, &texts);
+  copy_text(&r->fields.event, &texts);
+  copy_text(&r->fields.data, &texts);
+  atomic_init(&r->refs, 2);
+  list_init(&r->waiters);
+  job_begin(&r->job, home, on_done, free_answer);
+  return r;
+}
+
+void store_ask(struct store_request *r) {
+  struct store *s = r->channel->store;
+  s->ops->take(s, r);
+}
+
+void store_answer(struct store_request *r, enum store_answer answer) {
+  r->answer = answer;
+  job_finish(&r->job);
+}
+
+static void log_failure(struct job *j) {
+  const struct store_request *r = container_of(j, struct store_request, job);
+  static const char *const what[] = {"opening", "publishing", "finishing", "reading", "removing"};
+  if (r->answer != STORE_OK)
+    log_message(LOG_WARN, "channel %s: %s it has failed where nothing could wait for that: %s",
+                r->channel->name, what[r->what], r->answer == STORE_ENDED ? "finished" : "unavailable");
+}
+
+void store_hand_over(struct channel *c, enum store_what what, const struct sse_fields *fields, uint64_t key,
+                     struct inbox *home) {
+  struct store_request *r = store_request_new(c, what, fields, key, home, log_failure);
+  store_ask(r);
+  store_request_unref(r);
+}
+
+// The store takes requests in the order in which the lock is had, so that events tell in order who came and
+// went.
+void store_join(struct channel *c, struct span id, struct span meta, const struct sse_fields *fields,
+                uint64_t key, struct inbox *home) {
+  pthread_mutex_lock(&c->lock);
+  if (members_join(&c->members, id, meta)) store_hand_over(c, STORE_APPEND, fields, key, home);
+  pthread_mutex_unlock(&c->lock);
+}
+
+void store_leave(struct channel *c, struct span id, const struct sse_fields *fields, uint64_t key,
+                 struct inbox *home) {
+  pthread_mutex_lock(&c->lock);
+  if (members_leave(&c->members, id)) store_hand_over(c, STORE_APPEND, fields, key, home);
+  pthread_mutex_unlock(&c->lock);
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// What a channel asks of the store that numbers its events and keeps them, where it does not do so itself. A
+// store takes requests, carries out those of one channel in the order of taking, and answers each later, from
+// any thread. Before the first answer for a channel it says where that is (channel_loaded). What it has
+// numbered and kept it admits (channel_admit), and what it has ended it finishes (channel_finish), before it
+// answers; so does what others have published there, in the same order. It bounds what it has taken and not
+// carried out, by number, bytes and time: beyond, it answers STORE_UNAVAILABLE.
+#pragma once
+#include "event/channel.h"
+#include "loop/job.h"
+
+enum store_what {
+  STORE_OPEN,   // only say where the channel is
+  STORE_APPEND, // number an event of the fields, and keep it
+  STORE_FINISH, // end the channel, behind such an event where it has_event
+  STORE_READ,   // give a page of the past
+  STORE_REMOVE  // forget the channel
+};
+
+enum store_answer {
+  STORE_OK,
+  STORE_ENDED,      // the channel had ended before
+  STORE_UNAVAILABLE // whether an event was kept is not known: it may still come
+};
+
+enum { STORE_PAGE_MAX = 256 }; // events
+
+// Its job's link is the store's until it answers.
+struct store_request {
+  struct job job;
+  atomic_uint refs;        // the asker's and the answer's: either may be done with it first
+  struct channel *channel; // a reference
+  enum store_what what;
+  enum store_answer answer;
+  struct sse_fields fields; // in `texts`
+  uint64_t key;
+  bool has_event;
+  long last;             // STORE_READ: begin with the newest so many, -1 with the first; 0: behind `at`
+  struct position at;    // answered: of the event that was appended, or of the last up to which was read
+  struct event **events; // the page
+  size_t count;
+  bool is_gone;        // of what was behind `at` some is not there: the page begins with the first
+  struct list waiters; // on_done's own: empty where they have left
+  char texts[];
+};
+
+struct store_ops {
+  // Takes a request; any thread, also with the channel's lock held. Never answers before it returns.
+  void (*take)(struct store *s, struct store_request *r);
+};
+
+struct store {
+  const struct store_ops *ops;
+};
+
+// A request with copies of the fields (NULL: without an event), whose answer on_done is told at home. It
+// holds a reference to the channel. Any thread.
+struct store_request *store_request_new(struct channel *c, enum store_what what,
+                                        const struct sse_fields *fields, uint64_t key, struct inbox *home,
+                                        void (*on_done)(struct job *j));
+
+// Drops the asker's reference. Any thread.
+void store_request_unref(struct store_request *r);
+
+// Hands it to the channel's store. Any thread.
+void store_ask(struct store_request *r);
+
+// Asks where nobody waits for the answer; what goes wrong is logged. Any thread.
+void store_hand_over(struct channel *c, enum store_what what, const struct sse_fields *fields, uint64_t key,
+                     struct inbox *home);
+
+// For stores: sends the answer home. Any thread.
+void store_answer(struct store_request *r, enum store_answer answer);
+
+// channel_join and channel_leave of a channel with a store. Any thread.
+void store_join(struct channel *c, struct span id, struct span meta, const struct sse_fields *fields,
+                uint64_t key, struct inbox *home);
+void store_leave(struct channel *c, struct span id, const struct sse_fields *fields, uint64_t key,
+                 struct inbox *home);
