@@ -17,6 +17,7 @@ struct outq {
   int fd;     // where `count` is 0
   uint64_t offset;
   bool is_share; // a part of a file is in it: others have their turn before the next
+  bool has_more; // there was no room for all that waits
 };
 
 enum transport_error { TRANSPORT_BROKEN = -1, TRANSPORT_FILE_SHORT = -2 }; // a file that ends before its part

@@ -289,11 +289,18 @@ static void settle_stream(struct conn *c, struct stream *s, bool waits) {
   else if (is_empty && s->state == STREAM_OPEN) rest(c);
 }
 
+// An open stream that has said all it had, as most have after each write.
+static bool is_settled(const struct conn *c, const struct stream *s) {
+  return s->state == STREAM_OPEN && !s->queue.count && !(s->blocked | s->full | s->is_short | c->has_ended);
+}
+
 // `waits`: what is left in the streams waits for the client.
 static void settle(struct conn *c, bool waits) {
   list_each (node, &c->streams) {
+    struct stream *s = container_of(node, struct stream, link);
+    if (is_settled(c, s)) continue;
+    settle_stream(c, s, waits);
     if (c->state != CONN_OPEN) return;
-    settle_stream(c, container_of(node, struct stream, link), waits);
   }
 }
 
@@ -319,7 +326,7 @@ static void on_left(struct conn *c, size_t len) {
 static bool send_ready(struct conn *c) {
   struct outq q;
   while (!c->in_flight) {
-    q.count = 0, q.len = 0, q.is_share = false;
+    q.count = 0, q.len = 0, q.is_share = q.has_more = false;
     c->proto->ops->fill(c->proto, &q);
     if (!q.len) return false;
     ssize_t n = c->transport->ops->send(c->transport, &q);
@@ -330,6 +337,7 @@ static bool send_ready(struct conn *c) {
     c->in_flight = q.len - (size_t)n;
     if (n) on_left(c, (size_t)n);
     if (q.is_share && !c->in_flight) return true;
+    if (!q.has_more) break;
   }
   return false;
 }

@@ -72,27 +72,28 @@ bool event_queue_conflate(struct event_queue *q, enum framing framing, const str
 }
 
 size_t event_queue_take(struct event_queue *q, enum framing framing, size_t max, struct outq *out) {
-  size_t skip = q->left + q->in_flight, before = out->len;
-  for (uint32_t i = 0; i < q->count && out->count < OUTQ_MAX && max; i++) {
+  size_t skip = q->left + q->in_flight, taken = 0;
+  uint32_t i = 0;
+  for (; i < q->count && out->count < OUTQ_MAX && taken < max; i++) {
     struct iovec v = slice_of(framing, q->events[i]);
     if (skip >= v.iov_len) {
       skip -= v.iov_len;
       continue;
     }
     v.iov_base = (char *)v.iov_base + skip;
-    v.iov_len = MIN(v.iov_len - skip, max);
-    skip = 0, max -= v.iov_len;
+    v.iov_len = MIN(v.iov_len - skip, max - taken);
+    skip = 0, taken += v.iov_len;
     out->iov[out->count++] = v;
-    out->len += v.iov_len;
   }
-  q->in_flight += out->len - before;
-  return out->len - before;
+  out->len += taken, q->in_flight += taken;
+  out->has_more |= i < q->count;
+  return taken;
 }
 
 // The array itself goes back with the last event of a burst.
 static void remove_front(struct event_queue *q, uint32_t n) {
   q->count -= n;
-  memmove(q->events, q->events + n, q->count * sizeof *q->events);
+  if (q->count) memmove(q->events, q->events + n, q->count * sizeof *q->events);
   if (q->count || q->events == q->few) return;
   free(q->events);
   q->events = q->few, q->cap = countof(q->few);

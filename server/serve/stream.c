@@ -167,6 +167,7 @@ size_t stream_take(struct stream *s, size_t max, struct outq *out) {
   size_t before = out->len;
   if (s->file && !s->queue.count && !s->is_short) take_file(s, out);
   if (s->queue.count) event_queue_take(&s->queue, s->framing, max, out);
+  out->has_more |= s->file != NULL;
   return out->len - before;
 }
 
