@@ -68,6 +68,19 @@ static int client_window(lua_State *L) {
   return 0;
 }
 
+// client:step(bytes): so many leave the server at a time; client:late(): none does so at once.
+static int client_step(lua_State *L) {
+  check_client(L)->peer.step = (size_t)luaL_checkinteger(L, 2);
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int client_late(lua_State *L) {
+  check_client(L)->peer.is_late = true;
+  lua_settop(L, 1);
+  return 1;
+}
+
 // client:address(text): where it seems to come from.
 static int client_address(lua_State *L) {
   struct client *c = check_client(L);
@@ -117,10 +130,12 @@ static int client_collect(lua_State *L) {
 }
 
 void client_open(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"send", client_send},     {"take", client_take},       {"finish", client_finish},
-      {"leave", client_leave},   {"reset", client_reset},     {"window", client_window},
-      {"pieces", client_pieces}, {"state", client_state},     {"writes", client_writes},
-      {"reason", client_reason}, {"address", client_address}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"send", client_send},       {"take", client_take},
+                                     {"finish", client_finish},   {"leave", client_leave},
+                                     {"reset", client_reset},     {"window", client_window},
+                                     {"pieces", client_pieces},   {"state", client_state},
+                                     {"writes", client_writes},   {"reason", client_reason},
+                                     {"address", client_address}, {"step", client_step},
+                                     {"late", client_late},       {NULL, NULL}};
   class_new(L, CLIENT, methods, client_collect);
 }

@@ -11,6 +11,7 @@
 #include "event/shared.h"
 #include "harness/client.h"
 #include "harness/loop_probe.h"
+#include "harness/mux.h"
 #include "harness/probe.h"
 #include "harness/rerun.h"
 #include "harness/test_store.h"
@@ -75,7 +76,13 @@ static void on_end(struct stream *stream, int reason) {
   container_of(peer, struct client, peer)->reason = close_reason_name((enum close_reason)reason);
 }
 
-static const struct service_ops service_ops = {.on_request = on_request, .on_end = on_end};
+static struct proto *new_proto(struct transport *t, const struct proto_sink *sink,
+                               const struct proto_limits *limits) {
+  return t->protocol && !strcmp(t->protocol, "mux") ? mux_new(sink, limits) : NULL;
+}
+
+static const struct service_ops service_ops = {
+    .on_request = on_request, .on_end = on_end, .new_proto = new_proto};
 
 static void on_line(lua_State *L, lua_Debug *ar) {
   coverage_count(&container_of(vm_of(L)->service, struct harness, service)->coverage, L, ar);
@@ -320,11 +327,12 @@ static int server_stand_in(lua_State *L) {
   return swap(L, h);
 }
 
-// server:connect([address]): a client.
+// server:connect([address [, protocol]]): a client, of HTTP/1, or of "mux" (harness/mux.h).
 static int server_connect(lua_State *L) {
   struct harness *h = check_server(L);
   const char *address = luaL_optstring(L, 2, "127.0.0.1");
   struct client *c = client_push(L, address);
+  if (!lua_isnoneornil(L, 3)) c->peer.transport.protocol = "mux";
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
   list_append(&h->clients, &c->link);

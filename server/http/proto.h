@@ -19,7 +19,8 @@ struct proto_sink {
   void (*on_body)(struct stream *s, struct span bytes);
   void (*on_body_end)(struct stream *s);                            // also where the request has no body
   void (*on_refused)(struct proto *p, int status, const char *why); // answer with status, then close
-  void (*on_reset)(struct stream *s);                               // the client wants no more of it
+  void (*on_reset)(struct stream *s); // the client wants no more of it; it is not to be mentioned again
+  void (*on_room)(struct proto *p);   // something may leave that could not before
 
   // Adds at most `max` bytes of what waits in a stream to `q`; they stay as they are until on_left, or until
   // the stream is freed. How many.

@@ -50,7 +50,8 @@ struct transport {
   const struct transport_sink *sink; // set by its user, as is
   void *owner;
   struct address peer;
-  bool takes_files; // else only memory
+  const char *protocol; // that both sides have agreed to speak, as ALPN names it; NULL: nothing was said
+  bool takes_files;     // else only memory
 };
 
 // A transport over a connected, non-blocking socket; takes `fd`. Sink and owner are for its user to set.

@@ -60,11 +60,14 @@ static void on_refused(struct proto *p, int status, const char *why) {
 
 static void on_reset(struct stream *s) { s->is_reset = true; }
 
+static void on_room(struct proto *p) { touch(p->owner); }
+
 static const struct proto_sink proto_sink = {.on_request = on_request,
                                              .on_body = on_body,
                                              .on_body_end = on_body_end,
                                              .on_refused = on_refused,
                                              .on_reset = on_reset,
+                                             .on_room = on_room,
                                              .take = stream_take,
                                              .on_left = stream_left};
 
@@ -153,16 +156,21 @@ static bool send_refusal(struct conn *c, int status, const char *why) {
   q.iov[0] = (struct iovec){c->in.bytes, c->in.len}, q.len = c->in.len;
   ssize_t n = c->transport->ops->send(c->transport, &q);
   if (n >= 0) c->in_flight = q.len - (size_t)n;
-  c->state = CONN_REFUSED;
   return n >= 0 && !c->in_flight;
 }
 
-// Answers bytes that are no request. A client that does not take that in LINGER_SECONDS goes without.
+// A client that does not take what is said last in LINGER_SECONDS goes without.
+static void await_end(struct conn *c) {
+  c->state = CONN_LEAVING;
+  set_deadline(c, c->carrier.service->loop->now + LINGER_SECONDS);
+}
+
+// Answers bytes that are no request.
 static void refuse(struct conn *c, int status, const char *why) {
   counter_add(&c->carrier.service->counters.refused_total, 1);
   access_refused(&c->carrier, status, why);
   if (send_refusal(c, status, why)) linger(c);
-  else if (c->in_flight) set_deadline(c, c->carrier.service->loop->now + LINGER_SECONDS);
+  else if (c->in_flight) await_end(c);
   else conn_close(c, REASON_ERROR, false);
 }
 
@@ -246,15 +254,63 @@ static void advance(struct conn *c, struct span bytes) {
   want_read(c);
 }
 
+static struct stream *stream_of_file(const struct conn *c) {
+  list_each (node, &c->streams)
+    if (container_of(node, struct stream, link)->file) return container_of(node, struct stream, link);
+  return NULL;
+}
+
+static void on_error(struct transport *t, enum transport_error why) {
+  struct conn *c = t->owner;
+  struct stream *s = why == TRANSPORT_FILE_SHORT ? stream_of_file(c) : NULL;
+  if (s) access_file_short(s);
+  conn_close(c, s ? REASON_ERROR : REASON_CLIENT_CLOSED, s != NULL);
+}
+
+static void on_left(struct conn *c, size_t len) {
+  c->still_turns = 0;
+  c->proto->ops->on_sent(c->proto, len);
+}
+
+// Hands the transport all that it takes at once; true where others have their turn before the next.
+static bool send_ready(struct conn *c) {
+  struct outq q;
+  while (!c->in_flight) {
+    q.count = 0, q.len = 0, q.is_share = q.has_more = false;
+    c->proto->ops->fill(c->proto, &q);
+    if (!q.len) return false;
+    ssize_t n = c->transport->ops->send(c->transport, &q);
+    if (n < 0) {
+      on_error(c->transport, (enum transport_error)n);
+      return false;
+    }
+    c->in_flight = q.len - (size_t)n;
+    if (n) on_left(c, (size_t)n);
+    if (q.is_share && !c->in_flight) return true;
+    if (!q.has_more) break;
+  }
+  return false;
+}
+
+// Ends our side once what the protocol says last has left.
+static void leave(struct conn *c) {
+  send_ready(c);
+  if (c->state == CONN_CLOSED) return;
+  if (!c->in_flight) linger(c);
+  else await_end(c);
+}
+
 // What follows once all a stream had has left.
 static void finish_stream(struct conn *c, struct stream *s) {
   bool cut = s->cut, reset = cut && s->framing == FRAMING_CLOSE;
   bool goes_on = c->proto->ops->finish(c->proto, s, cut ? ENDING_CUT : ENDING_CLEAN);
   if (c->reading == s) c->reading = NULL;
   stream_free(s, (enum close_reason)s->reason);
-  if (!list_empty(&c->streams)) touch(c);
-  else if (cut && !goes_on) conn_close(c, REASON_ERROR, reset);
-  else if (!goes_on || !can_carry_more(c)) linger(c);
+  c->phase = PROTO_BODY; // whatever the protocol is in now has its time from here
+  touch(c);              // the protocol may have said that it ends
+  if (!list_empty(&c->streams)) return;
+  if (cut && !goes_on) conn_close(c, REASON_ERROR, reset);
+  else if (!goes_on || !can_carry_more(c)) leave(c);
   else advance(c, SPAN(""));
 }
 
@@ -304,44 +360,6 @@ static void settle(struct conn *c, bool waits) {
   }
 }
 
-static struct stream *stream_of_file(const struct conn *c) {
-  list_each (node, &c->streams)
-    if (container_of(node, struct stream, link)->file) return container_of(node, struct stream, link);
-  return NULL;
-}
-
-static void on_error(struct transport *t, enum transport_error why) {
-  struct conn *c = t->owner;
-  struct stream *s = why == TRANSPORT_FILE_SHORT ? stream_of_file(c) : NULL;
-  if (s) access_file_short(s);
-  conn_close(c, s ? REASON_ERROR : REASON_CLIENT_CLOSED, s != NULL);
-}
-
-static void on_left(struct conn *c, size_t len) {
-  c->still_turns = 0;
-  c->proto->ops->on_sent(c->proto, len);
-}
-
-// Hands the transport all that it takes at once; true where others have their turn before the next.
-static bool send_ready(struct conn *c) {
-  struct outq q;
-  while (!c->in_flight) {
-    q.count = 0, q.len = 0, q.is_share = q.has_more = false;
-    c->proto->ops->fill(c->proto, &q);
-    if (!q.len) return false;
-    ssize_t n = c->transport->ops->send(c->transport, &q);
-    if (n < 0) {
-      on_error(c->transport, (enum transport_error)n);
-      return false;
-    }
-    c->in_flight = q.len - (size_t)n;
-    if (n) on_left(c, (size_t)n);
-    if (q.is_share && !c->in_flight) return true;
-    if (!q.has_more) break;
-  }
-  return false;
-}
-
 bool conn_flush(struct conn *c) {
   list_remove(&c->dirty);
   if (c->state != CONN_OPEN || c->in_flight) return c->state != CONN_CLOSED;
@@ -354,7 +372,7 @@ bool conn_flush(struct conn *c) {
 static void on_sent(struct transport *t, size_t len) {
   struct conn *c = t->owner;
   c->in_flight -= len;
-  if (c->state == CONN_REFUSED && !c->in_flight) linger(c);
+  if (c->state == CONN_LEAVING && !c->in_flight) linger(c);
   if (c->state != CONN_OPEN) return;
   on_left(c, len);
   if (c->in_flight) settle(c, true);
@@ -390,8 +408,9 @@ static void on_open(struct transport *t) {
   struct conn *c = t->owner;
   struct service *s = c->carrier.service;
   c->state = CONN_OPEN;
-  c->carrier.peer = t->peer, c->carrier.takes_files = t->takes_files;
+  c->carrier.peer = t->peer;
   c->proto = s->ops->new_proto ? s->ops->new_proto(t, &proto_sink, &s->limits) : NULL;
+  c->carrier.takes_files = t->takes_files && !c->proto; // as they are; others put them into frames
   if (!c->proto) c->proto = http1_new(&proto_sink, &s->limits);
   c->proto->owner = c;
   t->ops->want_read(t, LOOP_SCRATCH_LEN);

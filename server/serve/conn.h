@@ -10,7 +10,7 @@
 enum conn_state {
   CONN_OPENING,   // the transport does not carry bytes yet: there is no protocol
   CONN_OPEN,      // it has one
-  CONN_REFUSED,   // the answer to what was no request is on its way
+  CONN_LEAVING,   // what is said last, such as the answer to what was no request, is on its way
   CONN_LINGERING, // our side has ended: what still comes is dropped, until the client ends or time is up
   CONN_CLOSED     // it has no transport, protocol and streams any more, and is freed at the end of the turn
 };

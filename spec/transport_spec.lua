@@ -1,0 +1,102 @@
+-- SPDX-License-Identifier: MIT
+-- What a transport has been given is its own until it has left: whether that is at once, later, or a byte at a time,
+-- the client gets the same.
+local helper = require "spec.helper"
+
+local FOLDER = os.tmpname() .. ".d"
+
+local APP = ([[
+app:get("/text", function() return ("0123456789"):rep(50) end)
+app:get("/events", function()
+  return sse.reply(sse.from { "one", "two", { event = "x", data = ("y"):rep(3000) }, "four" })
+end)
+app:get("/function", function()
+  return sse.reply(function(send) for i = 1, 30 do send(("z"):rep(i * 10)) end end)
+end)
+app:get("/raw", function()
+  return reply.stream(function(write) for i = 1, 20 do write(("%%d,"):format(i)) end end, { type = "text/csv" })
+end)
+app:get("/fails", function() return sse.reply(function(send) send "a" error "broken" end) end)
+app:static("/files", %q)
+]]):format(FOLDER)
+
+local FILE = {}
+for i = 1, 20000 do FILE[i] = ("line %d\n"):format(i) end
+FILE = table.concat(FILE)
+
+local REQUESTS = {
+  "GET /text HTTP/1.1\r\nHost: localhost\r\n\r\n",
+  "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n",
+  "GET /function HTTP/1.0\r\n\r\n",
+  "GET /raw HTTP/1.1\r\nHost: localhost\r\n\r\n",
+  "GET /fails HTTP/1.1\r\nHost: localhost\r\n\r\n",
+  "GET /files/data.txt HTTP/1.1\r\nHost: localhost\r\n\r\n",
+  "GET /files/data.txt HTTP/1.1\r\nHost: localhost\r\nRange: bytes=5-300,1000-1500,70000-80000\r\n\r\n",
+  "GET /text HTTP/1.1\r\nHost: localhost\r\n\r\nGET /events HTTP/1.1\r\nHost: localhost\r\n\r\nGET /raw HTTP/1.1\r\nHost: localhost\r\n\r\n",
+  "nonsense\r\n\r\n",
+  "GET /text HTTP/1.1\r\n\r\n",
+}
+
+-- All that the client of a request gets, and how its connection is left. Boundaries of ranges are random.
+local function transcript(request, prepare)
+  local server = helper.serve(APP)
+  local client = server:connect()
+  prepare(client)
+  local res = server:send(request, client)
+  for _ = 1, 40 do server:turn() end
+  local bytes, state = res:raw(), client:state()
+  client:finish()
+  server:close()
+  local boundary = bytes:match "boundary=(%x+)"
+  return boundary and bytes:gsub(boundary, "BOUNDARY") or bytes, state
+end
+
+describe("a transport", function()
+  setup(function()
+    os.execute("mkdir -p " .. FOLDER)
+    local f <close> = assert(io.open(FOLDER .. "/data.txt", "w"))
+    f:write(FILE)
+  end)
+
+  teardown(function() os.execute("rm -rf " .. FOLDER) end)
+
+  for i, request in ipairs(REQUESTS) do
+    for how, prepare in pairs {
+      ["by which all leaves late"] = function(client) client:late() end,
+      ["by which 7 bytes leave at a time"] = function(client) client:step(#FILE > 0 and i < 6 and 7 or 4001) end,
+      ["by which few leave at a time, and late"] = function(client) client:late():step(i < 6 and 13 or 5003) end,
+    } do
+      it(("%s carries the same: %d"):format(how, i), function()
+        local wanted, wanted_state = transcript(request, function() end)
+        local got, state = transcript(request, prepare)
+        assert.equal(#wanted, #got)
+        assert.is_true(wanted == got)
+        assert.equal(wanted_state, state)
+      end)
+    end
+  end
+
+  it("by which one byte leaves at a time carries a short answer whole", function()
+    local wanted = transcript(REQUESTS[2], function() end)
+    local got = transcript(REQUESTS[2], function(client) client:step(1):late() end)
+    assert.is_true(wanted == got)
+  end)
+
+  it("that is broken with something in flight ends its stream, and frees what was in flight", function()
+    for _, how in ipairs { "reset", "leave", "finish" } do
+      local server = helper.serve [[
+        app:get("/", function(req)
+          req:on_close(function(reason) why = reason end)
+          return sse.reply(function(send) while true do send(("x"):rep(1000)) end end)
+        end)
+        app:get("/why", function() return tostring(why) end)]]
+      local client = server:connect():late():step(100)
+      server:send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", client)
+      client[how](client)
+      client:window(how == "finish" and 0 or nil)
+      server:advance(40)
+      assert.is_truthy((server:get("/why"):body()):find(how == "finish" and "slow_consumer" or "client_closed", 1, true))
+      server:close()
+    end
+  end)
+end)
