@@ -178,9 +178,10 @@ static void append_time(struct buf *b, double wall, bool is_utc) {
   } known[2];
   time_t second = (time_t)wall - (wall < (double)(time_t)wall);
   if (!known[is_utc].len || known[is_utc].second != second) {
-    struct tm tm;
+    struct tm tm = {0}; // as it stays where the year is beyond what fits
     char *at = known[is_utc].text;
-    if (!(is_utc ? gmtime_r : localtime_r)(&second, &tm)) tm = (struct tm){0};
+    if (is_utc) gmtime_r(&second, &tm);
+    else localtime_r(&second, &tm);
     if (is_utc) at += strftime(at, sizeof "2026-01-01T" + 4, "%Y-%m-%dT", &tm);
     known[is_utc].len = (size_t)(put_clock(at, &tm) - known[is_utc].text), known[is_utc].second = second;
   }

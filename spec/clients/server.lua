@@ -82,7 +82,7 @@ end)
 local function example(name) return dofile(ROOT .. "/examples/" .. name .. ".lua") end
 for _, name in ipairs { "openai", "anthropic", "ui_messages", "mcp" } do app:mount("/" .. name, example(name)) end
 app:group("/cut/tools", function(req, next)
-  if req:json().method == "tools/call" then return cut { json = { jsonrpc = "2.0", method = "notifications/message" } } end
+  if req.method == "POST" and req:json().method == "tools/call" then return cut { json = { jsonrpc = "2.0", method = "notifications/message" } } end
   return next()
 end, function(g) g:mount("/", example "mcp") end)
 
