@@ -156,13 +156,13 @@ local function rest()
     state = stats()
     if state.streams == 0 and state.generations == WORKERS and state.channels <= 1 and state.shared_bytes < 8192 then break end
   end
-  local least = math.huge -- a connection of ours may just be going
+  local least = { connections = math.huge, descriptors = math.huge } -- one of those that asked may just be going
   for _ = 1, 10 do
     socket.sleep(0.2)
     state = stats()
-    least = math.min(least, state.descriptors)
+    for name, most in pairs(least) do least[name] = math.min(most, state[name]) end
   end
-  state.descriptors = least
+  for name, number in pairs(least) do state[name] = number end
   return state
 end
 
