@@ -30,7 +30,7 @@ local CALLS = { -- names, and the files that may use them: the doors into Lua
 }
 
 -- Folders that may still have a circle, and of how many files.
-local CIRCLES = { script = 25 }
+local CIRCLES = { script = 19 }
 
 local found = 0
 
@@ -192,7 +192,7 @@ for from, list in pairs(calls) do
   end
 end
 print("folder   files  lines  circles  files in them")
-for _, folder in ipairs { "base", "loop", "http", "event", "serve", "script", "harness", "process" } do
+for _, folder in ipairs { "base", "loop", "http", "event", "store", "serve", "script", "harness", "process" } do
   local circles, in_circles = check_circles(folder, calls)
   print(("%-8s %5d %6d %8d %6d"):format(folder, files[folder], lines[folder], #circles, in_circles))
   for _, circle in ipairs(circles) do

@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include "base/folders.h"
 #include "script/class.h"
-#include "script/vm.h"
+#include "script/raise.h"
 
 static const char WATCH[] = "spate.harness.watch";
 

@@ -14,11 +14,12 @@
 #include "http/loopback.h"
 #include "loop/sock.h"
 #include "loop/transport.h"
-#include "script/lua_file.h"
+#include "script/raise.h"
 #include "script/task.h"
 #include "script/vm.h"
 #include "serve/connections.h"
 #include "serve/error_reply.h"
+#include "serve/files.h"
 #include "serve/form.h"
 
 enum { ERROR_EVENT_MAX = 4096 };

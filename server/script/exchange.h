@@ -19,7 +19,7 @@ struct exchange {
   struct task *task;        // that answers; NULL once it has ended
   struct held held;         // by the userdata, from when that is made until it is collected
   struct waitlist waiting;  // for the body or for room to send
-  struct list files;        // opened for the answer, those that may still be open
+  struct list files;        // listed files, opened for the answer
   struct list closing_link; // in vm.closing, until the task of its on_close functions starts
   int anchor;               // registry reference to the userdata while on_close functions wait in it
   enum close_reason reason; // once gone

@@ -4,13 +4,14 @@
 // began by itself has shutdown.grace to end after them. What it streams without Lua does not hold it. How
 // long streams of old code may go on is counted per generation, since they may outlive their state; beyond
 // reload.generations the oldest end early, so that frequent reloads do not add up.
-#include "serve/connections.h"
 #include "script/generations.h"
 #include <stdlib.h>
 #include "base/mem.h"
 #include "script/exchange.h"
+#include "script/raise.h"
 #include "script/task.h"
 #include "script/vm.h"
+#include "serve/connections.h"
 
 // One that is no longer current, until its streams have been told to end.
 struct aging {

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/utf8.h"
-#include "script/vm.h"
+#include "script/raise.h"
 
 enum {
   JSON_LEN_MAX =

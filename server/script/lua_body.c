@@ -5,6 +5,7 @@
 #include "script/lua_body.h"
 #include <lauxlib.h>
 #include "script/exchange.h"
+#include "script/raise.h"
 #include "script/request_values.h"
 #include "script/task.h"
 #include "script/vm.h"

@@ -6,28 +6,17 @@
 #include "base/mem.h"
 #include "event/broker.h"
 #include "event/event_text.h"
-#include "store/store.h"
+#include "script/channel_handle.h"
 #include "script/class.h"
 #include "script/held.h"
 #include "script/lua_event.h"
 #include "script/lua_subscription.h"
+#include "script/raise.h"
 #include "script/task.h"
 #include "script/vm.h"
+#include "store/store.h"
 
-static const char CHANNEL[] = "spate.channel";
 static const double COLLECT_SECONDS = 1;
-
-struct channel_handle {
-  struct held held;
-  struct channel *channel;
-};
-
-struct channel *channel_check(lua_State *L) {
-  struct held *h = *(struct held **)luaL_checkudata(L, 1, CHANNEL);
-  if (!h)
-    raise_error(L, "the channel has been collected: a finalizer may run after those of what it refers to");
-  return container_of(h, struct channel_handle, held)->channel;
-}
 
 static double now_of(lua_State *L) { return vm_of(L)->loop->now; }
 
@@ -41,23 +30,6 @@ static struct span check_name(lua_State *L, int index, const char *what) {
     if ((unsigned char)s.bytes[i] < 0x20 || s.bytes[i] == 0x7f)
       raise_error(L, "%s: must not contain control characters", what);
   return s;
-}
-
-struct held **channel_push_handle(lua_State *L) {
-  return held_push(L, CHANNEL, 0);
-}
-
-static void drop_handle(struct vm *vm, struct held *held) {
-  struct channel_handle *h = container_of(held, struct channel_handle, held);
-  (void)vm;
-  channel_unref(h->channel);
-  free(h);
-}
-
-void channel_put(lua_State *L, struct held **box, struct channel *c) {
-  struct channel_handle *h = xmalloc(sizeof *h);
-  h->channel = c;
-  held_put(L, box, &h->held, drop_handle);
 }
 
 static double number_field(lua_State *L, const char *name) {
@@ -384,7 +356,7 @@ void channel_open(lua_State *L) {
                                        {"find_channel", find_channel},
                                        {"remove_channel", remove_channel},
                                        {NULL, NULL}};
-  class_new(L, CHANNEL, channel_methods, held_collect);
+  class_new(L, CHANNEL_META, channel_methods, held_collect);
   class_new(L, "spate.events", NULL, collect_events);
   luaL_setfuncs(L, functions, 0);
   subscription_open(L);

@@ -12,7 +12,7 @@
 #include "base/util.h"
 #include "script/class.h"
 #include "script/jws.h"
-#include "script/vm.h"
+#include "script/raise.h"
 
 enum { DECODE_MAX = 1 << 20, TOKEN_MAX = 8 << 10 };
 

@@ -5,11 +5,14 @@
 #include "script/lua_event.h"
 #include <lauxlib.h>
 #include <math.h>
+#include <stdlib.h>
 #include "base/nearest.h"
+#include "event/event_text.h"
 #include "event/sse.h"
 #include "script/class.h"
 #include "script/json_encode.h"
 #include "script/lua_report.h"
+#include "script/raise.h"
 #include "script/vm.h"
 
 enum { UV_COMMENT = 1, UV_EVENT, UV_ID, UV_DATA, UV_COUNT = UV_DATA };
@@ -178,6 +181,32 @@ struct event *event_of_value(lua_State *L, int index) {
   struct event *e = sse_encode(&f, len);
   lua_settop(L, top);
   return e;
+}
+
+// Pushes the lines of data, which come last in an event, as one text.
+static void push_lines(lua_State *L, struct event_text_reader *r, struct span line) {
+  luaL_Buffer text;
+  struct span name;
+  luaL_buffinitsize(L, &text, line.len + r->rest.len);
+  luaL_addlstring(&text, line.bytes, line.len);
+  while (event_text_next(r, &name, &line)) {
+    luaL_addchar(&text, '\n');
+    luaL_addlstring(&text, line.bytes, line.len);
+  }
+  luaL_pushresult(&text);
+}
+
+void event_push(lua_State *L, struct span text) {
+  struct event_text_reader r = {text};
+  struct span name, value;
+  lua_createtable(L, 0, 3);
+  while (event_text_next(&r, &name, &value)) {
+    lua_pushlstring(L, name.bytes, name.len);
+    if (span_equal(name, SPAN("data"))) push_lines(L, &r, value);
+    else if (span_equal(name, SPAN("retry"))) lua_pushnumber(L, strtod(value.bytes, NULL) / 1e3);
+    else lua_pushlstring(L, value.bytes, value.len);
+    lua_settable(L, -3);
+  }
 }
 
 int lua_event_new(lua_State *L) {

@@ -13,6 +13,9 @@ struct event *event_of_value(lua_State *L, int index);
 enum { NUMBER_MAX = 32 };
 size_t event_fields(lua_State *L, int index, struct sse_fields *f, char digits[NUMBER_MAX]);
 
+// Pushes an encoded event, whose text lies where collecting does not free it, as a table of its fields.
+void event_push(lua_State *L, struct span text);
+
 // sse.event([name]): a new builder.
 int lua_event_new(lua_State *L);
 

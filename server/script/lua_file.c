@@ -10,45 +10,40 @@
 #include "script/class.h"
 #include "script/exchange.h"
 #include "script/held.h"
-#include "script/lua_stream.h"
+#include "script/lua_fields.h"
+#include "script/raise.h"
 #include "script/task.h"
 #include "script/vm.h"
 #include "serve/files.h"
 
 static const char FILE_META[] = "spate.file", ROOT_META[] = "spate.root";
 
-struct open_file {
+struct file_handle {
   struct held held;
-  struct list link; // in the files of the exchange that it was opened for
-  struct file file;
+  struct listed_file listed; // by the exchange that it was opened for
 };
 
-void files_close(struct list *files) {
-  for (struct list *node; (node = list_shift(files));)
-    file_close(&container_of(node, struct open_file, link)->file);
-}
-
 static void drop_file(struct vm *vm, struct held *held) {
-  struct open_file *f = container_of(held, struct open_file, held);
+  struct file_handle *f = container_of(held, struct file_handle, held);
   (void)vm;
-  list_remove(&f->link);
-  file_close(&f->file);
+  list_remove(&f->listed.link);
+  file_close(&f->listed.file);
   free(f);
 }
 
-static struct open_file *push_open_file(lua_State *L) {
+static struct listed_file *push_closed_file(lua_State *L) {
   struct held **box = held_push(L, FILE_META, 1);
-  struct open_file *f = xmalloc(sizeof *f);
-  *f = (struct open_file){.file = {.fd = -1}};
-  list_init(&f->link);
+  struct file_handle *f = xmalloc(sizeof *f);
+  *f = (struct file_handle){.listed.file.fd = -1};
+  list_init(&f->listed.link);
   held_put(L, box, &f->held, drop_file);
-  return f;
+  return &f->listed;
 }
 
-static struct open_file *check_file(lua_State *L, int index) {
+static struct listed_file *check_file(lua_State *L, int index) {
   struct held *h = *(struct held **)luaL_checkudata(L, index, FILE_META);
   if (!h) raise_error(L, "the file has been collected: a finalizer may run after those of what it refers to");
-  return container_of(h, struct open_file, held);
+  return &container_of(h, struct file_handle, held)->listed;
 }
 
 static int collect_root(lua_State *L) {
@@ -81,7 +76,7 @@ static int open_file(lua_State *L) {
   const int *root = lua_isnoneornil(L, 2) ? NULL : luaL_checkudata(L, 2, ROOT_META);
   bool is_named = root ? file_path_is_public(path, lua_toboolean(L, 3)) : !memchr(path.bytes, 0, path.len);
   if (!is_named) return push_error(L, FILE_MISSING);
-  struct open_file *f = push_open_file(L);
+  struct listed_file *f = push_closed_file(L);
   if (root) lua_pushvalue(L, 2), lua_setiuservalue(L, -2, 1);
   enum file_error error = file_open(&f->file, root ? *root : -1, path.len ? path.bytes : ".");
   if (error) return push_error(L, error);
@@ -95,7 +90,7 @@ static int answer_file(lua_State *L) {
   int status = (int)luaL_checkinteger(L, 2);
   struct span type = {0};
   type.bytes = luaL_optlstring(L, 3, NULL, &type.len);
-  struct open_file *f = check_file(L, 4);
+  struct listed_file *f = check_file(L, 4);
   size_t n = read_fields(L, 5, fields);
   bool is_open = f->file.fd >= 0;
   list_remove(&f->link);

@@ -3,7 +3,6 @@
 // in time, to the end of its answer; one that no answer takes is closed with the request.
 #pragma once
 #include <lua.h>
-#include "base/list.h"
 
 // Sets in the table on top:
 // core.open_root(dir): a folder to serve from; or nil and why not.
@@ -11,6 +10,3 @@
 // "busy". core.answer_file(req, status, type, file [, fields]): answers with it; false where it has been sent
 // already.
 void file_functions_open(lua_State *L);
-
-// Closes the files of an exchange that nobody has taken.
-void files_close(struct list *files);

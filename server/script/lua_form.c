@@ -7,6 +7,7 @@
 #include "http/query.h"
 #include "script/exchange.h"
 #include "script/lua_body.h"
+#include "script/raise.h"
 #include "script/vm.h"
 #include "serve/form.h"
 

@@ -4,9 +4,10 @@
 // the log.
 #include "script/lua_globals.h"
 #include <lauxlib.h>
-#include "script/coroutine.h"
+#include "script/lua_coroutine.h"
 #include "script/lua_log.h"
 #include "script/lua_time.h"
+#include "script/raise.h"
 #include "script/source.h"
 #include "script/vm.h"
 
@@ -46,46 +47,13 @@ static int dofile_text(lua_State *L) {
   return dofile_done(L, LUA_OK, 0);
 }
 
-// The user's handler, unless the task's time is up: a handler that loops would otherwise outlive the stop.
-int xpcall_handler(lua_State *L) {
-  if (vm_of(L)->expired) return 1;
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-  return lua_gettop(L);
-}
-
-static int xpcall_done(lua_State *L, int status, lua_KContext extra) {
-  bool ok = status == LUA_OK || status == LUA_YIELD;
-  if (!ok) {
-    lua_pushboolean(L, 0);
-    lua_pushvalue(L, -2);
-    return 2;
-  }
-  return lua_gettop(L) - (int)extra;
-}
-
-// xpcall(f, handler, ...)
-static int lua_xpcall(lua_State *L) {
-  int n = lua_gettop(L);
-  luaL_checktype(L, 2, LUA_TFUNCTION);
-  lua_pushvalue(L, 2);
-  lua_pushcclosure(L, xpcall_handler, 1);
-  lua_replace(L, 2);
-  lua_pushboolean(L, 1);
-  lua_pushvalue(L, 1);
-  lua_rotate(L, 3, 2);
-  int status = vm_protect(L, n - 2, 2, 2, xpcall_done);
-  return xpcall_done(L, status, 2);
-}
-
 void globals_open(lua_State *L) {
   lua_getglobal(L, "load");
   lua_pushcclosure(L, load_text, 1);
   lua_setglobal(L, "load");
   lua_register(L, "loadfile", loadfile_text);
   lua_register(L, "dofile", dofile_text);
-  lua_register(L, "xpcall", lua_xpcall);
+  lua_register(L, "xpcall", vm_xpcall);
   lua_register(L, "print", lua_print);
   lua_getglobal(L, "os");
   lua_pushcfunction(L, exit_refused);

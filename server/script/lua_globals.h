@@ -5,6 +5,3 @@
 
 // Replaces them in a state with Lua's libraries.
 void globals_open(lua_State *L);
-
-// What xpcall calls in place of the user's handler, with that as its upvalue.
-int xpcall_handler(lua_State *L);

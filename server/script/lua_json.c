@@ -16,7 +16,7 @@
 #include "base/util.h"
 #include "script/class.h"
 #include "script/json_encode.h"
-#include "script/vm.h"
+#include "script/raise.h"
 
 static const char DOCUMENT[] = "spate.json.document";
 

@@ -2,6 +2,7 @@
 #include "script/lua_log.h"
 #include <lauxlib.h>
 #include "base/log.h"
+#include "script/raise.h"
 #include "script/vm.h"
 
 // Checks before the line is begun: what is read in write_fields cannot raise.

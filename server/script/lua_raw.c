@@ -4,9 +4,9 @@
 #include "script/lua_raw.h"
 #include <lauxlib.h>
 #include "script/exchange.h"
-#include "script/lua_stream.h"
+#include "script/lua_fields.h"
+#include "script/raise.h"
 #include "script/task.h"
-#include "script/vm.h"
 
 enum { SLICE_MAX = 64 << 10 };
 

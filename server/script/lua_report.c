@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "script/exchange.h"
+#include "script/raise.h"
 #include "script/task.h"
 #include "script/vm.h"
 

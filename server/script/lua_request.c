@@ -7,6 +7,7 @@
 #include "http/redact.h"
 #include "script/exchange.h"
 #include "script/lua_body.h"
+#include "script/raise.h"
 #include "script/request_values.h"
 #include "script/task.h"
 #include "script/vm.h"

@@ -2,6 +2,7 @@
 #include "script/lua_router.h"
 #include <lauxlib.h>
 #include "script/class.h"
+#include "script/raise.h"
 #include "script/vm.h"
 
 static const char META[] = "spate.router";

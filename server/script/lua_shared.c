@@ -11,6 +11,7 @@
 #include "event/shared.h"
 #include "script/class.h"
 #include "script/held.h"
+#include "script/raise.h"
 #include "script/vm.h"
 
 enum { SCRATCH_KEPT = 64 << 10 };

@@ -7,12 +7,6 @@
 // coroutine.yield(event) in a stream function: sends its one argument.
 int stream_yield(lua_State *L, struct exchange *ex);
 
-enum { FIELDS_MAX = 64 };
-
-// The flat list at `index` as fields, whose texts stay in the list. Their number, which leaves room for one
-// more. Raises.
-size_t read_fields(lua_State *L, int index, struct field fields[FIELDS_MAX]);
-
 // core.answer(req, status, type, body [, fields]): the whole response; `fields` is a flat list of names and
 // values.
 int core_answer(lua_State *L);
@@ -35,6 +29,3 @@ int core_pump(lua_State *L);
 
 // core.detach(req): the stream stays open when its task ends.
 int core_detach(lua_State *L);
-
-// core.check_field(name, value): raises at the user's line where a header cannot be sent so.
-int core_check_field(lua_State *L);

@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include "base/mem.h"
 #include "event/event_text.h"
+#include "script/channel_handle.h"
 #include "script/class.h"
 #include "script/exchange.h"
 #include "script/held.h"
-#include "script/lua_channel.h"
+#include "script/lua_event.h"
+#include "script/raise.h"
 #include "script/task.h"
 #include "script/vm.h"
 #include "serve/feed.h"
@@ -140,32 +142,6 @@ int channel_let_go(lua_State *L) {
     if (s->outlet && s->outlet->channel == c) channel_unsubscribe(s);
   }
   return 0;
-}
-
-// Pushes the lines of data, which come last in an event, as one text.
-static void push_lines(lua_State *L, struct event_text_reader *r, struct span line) {
-  luaL_Buffer text;
-  struct span name;
-  luaL_buffinitsize(L, &text, line.len + r->rest.len);
-  luaL_addlstring(&text, line.bytes, line.len);
-  while (event_text_next(r, &name, &line)) {
-    luaL_addchar(&text, '\n');
-    luaL_addlstring(&text, line.bytes, line.len);
-  }
-  luaL_pushresult(&text);
-}
-
-void event_push(lua_State *L, struct span text) {
-  struct event_text_reader r = {text};
-  struct span name, value;
-  lua_createtable(L, 0, 3);
-  while (event_text_next(&r, &name, &value)) {
-    lua_pushlstring(L, name.bytes, name.len);
-    if (span_equal(name, SPAN("data"))) push_lines(L, &r, value);
-    else if (span_equal(name, SPAN("retry"))) lua_pushnumber(L, strtod(value.bytes, NULL) / 1e3);
-    else lua_pushlstring(L, value.bytes, value.len);
-    lua_settable(L, -3);
-  }
 }
 
 static int raise_incomplete(lua_State *L, const struct feed *f) {

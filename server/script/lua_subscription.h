@@ -2,7 +2,6 @@
 // What a script holds of a subscription, and of what it asks a channel's store for.
 #pragma once
 #include <lua.h>
-#include "base/span.h"
 #include "store/store.h"
 
 // channel:subscribe(after or nil, newest events wanted, -1: all [, queue]): a subscription, of a queue other
@@ -12,9 +11,6 @@ int channel_subscription(lua_State *L);
 // channel:let_go(): ends those subscriptions that a state has left which was replaced and has no request:
 // nobody reads them any more.
 int channel_let_go(lua_State *L);
-
-// Pushes an encoded event, whose text lies where collecting does not free it, as a table of its fields.
-void event_push(lua_State *L, struct span text);
 
 // Pushes what will hold a request: before the event is read, as it may raise and collect.
 void store_push_asked(lua_State *L);

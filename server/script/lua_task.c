@@ -4,8 +4,9 @@
 #include "script/lua_task.h"
 #include <lauxlib.h>
 #include <math.h>
-#include "script/coroutine.h"
+#include "script/lua_coroutine.h"
 #include "script/lua_report.h"
+#include "script/raise.h"
 #include "script/task.h"
 #include "script/vm.h"
 

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include "base/util.h"
-#include "script/lua_globals.h"
+#include "script/vm.h"
 
 // Those that a wait can cross.
 static bool is_crossed(const char *name) {
@@ -51,7 +51,7 @@ const char *push_obstacle(lua_State *L) {
     lua_getinfo(L, "Snf", &ar);
     if (ar.name && !strcmp(ar.name, "__gc")) return lua_pushliteral(L, "__gc");
     if (*ar.what == 'C') {
-      if (lua_tocfunction(L, -1) == xpcall_handler) return lua_pushliteral(L, "an xpcall handler");
+      if (lua_tocfunction(L, -1) == vm_xpcall_handler) return lua_pushliteral(L, "an xpcall handler");
       const char *name = find_name(L);
       if (name && !is_crossed(name)) return name;
     }

@@ -12,6 +12,7 @@
 #include "script/exchange.h"
 #include "script/lua_report.h"
 #include "script/obstacle.h"
+#include "script/raise.h"
 #include "script/vm.h"
 
 enum { TASKS_PER_CLOCK_READ = 64 };

@@ -3,7 +3,6 @@
 // the process, and so nearly everything that touches the state runs as a C function under vm_pcall or in a
 // task.
 #include "script/vm.h"
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/escape.h"
@@ -81,8 +80,36 @@ int vm_pcall(struct vm *vm, int nargs, int nresults) {
   return status;
 }
 
-int vm_protect(lua_State *L, int nargs, int handler, lua_KContext context, lua_KFunction k) {
-  return lua_pcallk(L, nargs, LUA_MULTRET, handler, context, k);
+// The user's handler, unless the task's time is up: a handler that loops would otherwise outlive the stop.
+int vm_xpcall_handler(lua_State *L) {
+  if (vm_of(L)->expired) return 1;
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+static int xpcall_done(lua_State *L, int status, lua_KContext extra) {
+  bool ok = status == LUA_OK || status == LUA_YIELD;
+  if (!ok) {
+    lua_pushboolean(L, 0);
+    lua_pushvalue(L, -2);
+    return 2;
+  }
+  return lua_gettop(L) - (int)extra;
+}
+
+int vm_xpcall(lua_State *L) {
+  int n = lua_gettop(L);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_pushvalue(L, 2);
+  lua_pushcclosure(L, vm_xpcall_handler, 1);
+  lua_replace(L, 2);
+  lua_pushboolean(L, 1);
+  lua_pushvalue(L, 1);
+  lua_rotate(L, 3, 2);
+  int status = lua_pcallk(L, n - 2, LUA_MULTRET, 2, 2, xpcall_done);
+  return xpcall_done(L, status, 2);
 }
 
 char *vm_take_message(lua_State *L) {
@@ -336,98 +363,4 @@ void vm_unref(struct vm *vm, int ref) {
   if (ref == LUA_NOREF || ref == LUA_REFNIL) return;
   luaL_unref(vm->L, LUA_REGISTRYINDEX, ref);
   vm->refs--;
-}
-
-bool user_position(lua_State *L, lua_Debug *ar) {
-  for (int level = 1; lua_getstack(L, level, ar); level++) {
-    lua_getinfo(L, "Sl", ar);
-    if (is_user_function(ar)) return true;
-  }
-  return false;
-}
-
-// Pushes "file:line: " of where a stream's values come from, a text or the function that makes them: a C
-// function that handles them with nobody above it has the stream as its second value.
-static void push_source(lua_State *L) {
-  lua_Debug ar;
-  int kind = LUA_TNONE;
-  if (lua_istable(L, 2)) {
-    lua_pushliteral(L, "where");
-    kind = lua_rawget(L, 2);
-    if (kind != LUA_TSTRING && kind != LUA_TFUNCTION) lua_pop(L, 1);
-  }
-  if (kind == LUA_TFUNCTION && lua_getinfo(L, ">S", &ar))
-    lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.linedefined);
-  else if (kind == LUA_TSTRING) lua_pushliteral(L, ": "), lua_concat(L, 2);
-  else lua_pushliteral(L, "");
-}
-
-// Puts the user's "file:line: " before the text on top of the stack.
-static void add_position(lua_State *L) {
-  lua_Debug ar;
-  luaL_checkstack(L, 5, NULL);
-  if (user_position(L, &ar)) lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
-  else push_source(L);
-  lua_insert(L, -2);
-  lua_concat(L, 2);
-}
-
-int raise_top(lua_State *L) {
-  add_position(L);
-  return lua_error(L);
-}
-
-static void push_message(lua_State *L, const char *format, va_list args) {
-  char message[512];
-  vsnprintf(message, sizeof message, format, args);
-  luaL_checkstack(L, 5, NULL);
-  lua_pushstring(L, message);
-  add_position(L);
-}
-
-int raise_error(lua_State *L, const char *format, ...) {
-  va_list args;
-  va_start(args, format);
-  push_message(L, format, args);
-  va_end(args);
-  return lua_error(L);
-}
-
-static int slow_error_text(lua_State *L) {
-  lua_getiuservalue(L, 1, 1);
-  return 1;
-}
-
-int raise_slow(lua_State *L, const char *format, ...) {
-  va_list args;
-  lua_newuserdatauv(L, 0, 1);
-  if (luaL_newmetatable(L, "spate.slow_error")) {
-    lua_pushcfunction(L, slow_error_text);
-    lua_setfield(L, -2, "__tostring");
-    vm_of(L)->slow_errors = lua_topointer(L, -1);
-  }
-  lua_setmetatable(L, -2);
-  va_start(args, format);
-  push_message(L, format, args);
-  va_end(args);
-  lua_setiuservalue(L, -2, 1);
-  return lua_error(L);
-}
-
-bool is_slow_error(lua_State *L) {
-  const void *meta = NULL;
-  if (lua_type(L, -1) != LUA_TUSERDATA || !lua_getmetatable(L, -1)) return false;
-  meta = lua_topointer(L, -1);
-  lua_pop(L, 1);
-  return meta == vm_of(L)->slow_errors;
-}
-
-int raise_type(lua_State *L, int index, const char *what, const char *expected) {
-  return raise_error(L, "%s: expected %s, got %s", what, expected, luaL_typename(L, index));
-}
-
-int push_failure(lua_State *L, const char *why) {
-  lua_pushnil(L);
-  lua_pushstring(L, why);
-  return 2;
 }

@@ -177,32 +177,6 @@ static inline void vm_reset_hook(const struct vm *vm, lua_State *L) {
   lua_sethook(L, vm->trace, vm->trace ? LUA_MASKLINE : 0, 0);
 }
 
-// True for a function that a user wrote, of which "Sl" is known.
-static inline bool is_user_function(const lua_Debug *ar) {
-  return ar->currentline >= 0 && strncmp(ar->source, "=spate", 6) != 0;
-}
-
-// The nearest function on the stack that a user wrote; false where there is none.
-bool user_position(lua_State *L, lua_Debug *ar);
-
-// Raises an error at the user's line: the nearest function on the stack that is not the library's own.
-int raise_error(lua_State *L, const char *format, ...) PRINTF_LIKE(2, 3);
-
-// The same with the text on top of the stack, however long and whatever is in it.
-int raise_top(lua_State *L);
-
-// Raises the same as a value that tells: what the task reads has gone on without it. Where nothing catches
-// that, the client of a request's task is cut as any slow one.
-int raise_slow(lua_State *L, const char *format, ...) PRINTF_LIKE(2, 3);
-
-// Whether the value on top is such an error. Without allocation: outside of protection as well.
-bool is_slow_error(lua_State *L);
-
-// Raises "bad argument" of this kind at the user's line: what was expected, what came.
-int raise_type(lua_State *L, int index, const char *what, const char *expected);
-
-// Pushes nil and why: what a call returns where the outside world has failed. 2.
-int push_failure(lua_State *L, const char *why);
-
-// lua_pcallk, for xpcall of our own: call from a C function in a coroutine.
-int vm_protect(lua_State *L, int nargs, int handler, lua_KContext context, lua_KFunction k);
+// xpcall(f, handler, ...) for scripts, and what Lua calls in place of their handlers.
+int vm_xpcall(lua_State *L);
+int vm_xpcall_handler(lua_State *L);

@@ -83,6 +83,11 @@ void file_close(struct file *f) {
   f->fd = -1, f->path = NULL;
 }
 
+void files_close(struct list *files) {
+  for (struct list *node; (node = list_shift(files));)
+    file_close(&container_of(node, struct listed_file, link)->file);
+}
+
 bool file_path_is_public(struct span path, bool dotfiles) {
   if (memchr(path.bytes, '\\', path.len) || memchr(path.bytes, 0, path.len)) return false;
   while (path.len) {

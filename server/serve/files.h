@@ -4,6 +4,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
+#include "base/list.h"
 #include "base/span.h"
 #include "http/request.h"
 
@@ -26,6 +27,12 @@ struct file {
   long nanoseconds;
 };
 
+// One in a list of those that have been opened for an answer.
+struct listed_file {
+  struct list link;
+  struct file file;
+};
+
 // Opens a folder for what lies beneath it. A descriptor, or -1 with errno.
 int file_root_open(const char *path);
 
@@ -35,6 +42,9 @@ enum file_error file_open(struct file *f, int root, const char *path);
 
 // Harmless where it is closed already.
 void file_close(struct file *f);
+
+// Empties a list of listed files and closes them.
+void files_close(struct list *files);
 
 // False for a path that no client may name: with an empty segment before its end, a dot segment, a backslash;
 // and, unless `dotfiles`, with a segment that begins with a dot.
