@@ -19,7 +19,7 @@
 #include "script/generations.h"
 #include "script/lua_json.h"
 #include "script/lua_settings.h"
-#include "script/vm.h"
+#include "script/app.h"
 #include "script/watchdog.h"
 #include "serve/connections.h"
 #include "serve/conn.h"
@@ -64,7 +64,7 @@ static void on_request(struct service *s, struct stream *stream) {
 
 static void on_spent(struct generations *g, struct vm *vm) {
   (void)g;
-  vm_free(vm);
+  app_free(vm);
 }
 
 static void on_started(struct generations *g, char *error) {
@@ -96,7 +96,7 @@ static struct vm *new_vm(struct harness *h, int worker, unsigned generation, str
                              .worker = worker,
                              .generation = generation,
                              .faults = faults};
-  struct vm *vm = vm_new(&config, error);
+  struct vm *vm = app_new(&config, error);
   if (!vm) return NULL;
   vm->trace = h->is_traced ? on_line : NULL;
   vm_reset_hook(vm, vm->L);
@@ -272,7 +272,7 @@ static int swap(lua_State *L, struct harness *h) {
 static int server_load(lua_State *L) {
   struct harness *h = check_server(L);
   char *error = NULL;
-  if (vm_load(h->vm, luaL_checkstring(L, 2), &error) < 0) return push_error(L, error);
+  if (app_load(h->vm, luaL_checkstring(L, 2), &error) < 0) return push_error(L, error);
   int results = start(L, h);
   return results > 1 ? results : swap(L, h);
 }
@@ -285,9 +285,9 @@ static int server_build(lua_State *L) {
   char *error = NULL;
   struct vm_faults faults = {(size_t)luaL_optinteger(L, 3, 0),
                              (size_t)luaL_optinteger(L, 4, lua_isnoneornil(L, 3) ? 0 : 2)};
-  if (h->built) vm_free(h->built);
+  if (h->built) app_free(h->built);
   h->built = new_vm(h, h->vm->worker, h->vm->generation + 1, faults, &error);
-  if (h->built && vm_load(h->built, path, &error) < 0) vm_free(h->built), h->built = NULL;
+  if (h->built && app_load(h->built, path, &error) < 0) app_free(h->built), h->built = NULL;
   atomic_fetch_add(h->built ? &h->process->reloads_total : &h->process->reloads_failed_total, 1);
   if (!h->built) return push_error(L, error);
   lua_pushboolean(L, 1);
@@ -322,7 +322,7 @@ static int server_abandon(lua_State *L) {
 // server:stand_in(text): what answers where the application does not load.
 static int server_stand_in(lua_State *L) {
   struct harness *h = check_server(L);
-  if (vm_load_stand_in(h->vm, luaL_checkstring(L, 2)) < 0) return push_error(L, xstrdup("out of memory"));
+  if (app_load_stand_in(h->vm, luaL_checkstring(L, 2)) < 0) return push_error(L, xstrdup("out of memory"));
   generations_start(&h->generations, h->vm);
   return swap(L, h);
 }
@@ -503,8 +503,8 @@ static int server_close(lua_State *L) {
   h->is_open = false;
   connections_close(&h->service);
   if (h->is_watched && !--watched) watchdog_stop();
-  if (h->vm && !h->vm->is_attached) vm_free(h->vm);
-  if (h->built) vm_free(h->built);
+  if (h->vm && !h->vm->is_attached) app_free(h->vm);
+  if (h->built) app_free(h->built);
   generations_deinit(&h->generations);
   metrics_remove_worker(&h->process->metrics, &h->service);
   connections_deinit(&h->service);

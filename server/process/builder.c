@@ -7,7 +7,7 @@
 #include <time.h>
 #include "base/mem.h"
 #include "process/thread.h"
-#include "script/vm.h"
+#include "script/app.h"
 #include "script/watchdog.h"
 
 struct builder {
@@ -27,20 +27,20 @@ static struct vm *new_vm(struct builder *builder, const struct build *b, size_t 
                              .settings = b->settings,
                              .worker = (int)worker,
                              .generation = b->generation};
-  return vm_new(&config, error);
+  return app_new(&config, error);
 }
 
 static struct vm *load_stand_in(struct builder *builder, const struct build *b, size_t worker) {
   char *error = NULL;
   struct vm *vm = new_vm(builder, b, worker, &error);
-  if (vm) vm_load_stand_in(vm, b->error), watchdog_forget(vm);
+  if (vm) app_load_stand_in(vm, b->error), watchdog_forget(vm);
   free(error);
   return vm;
 }
 
 static struct vm *load(struct builder *builder, struct build *b, size_t worker) {
   struct vm *vm = new_vm(builder, b, worker, &b->error);
-  if (vm && vm_load(vm, b->app, &b->error) < 0) vm_free(vm), vm = NULL;
+  if (vm && app_load(vm, b->app, &b->error) < 0) app_free(vm), vm = NULL;
   if (vm) watchdog_forget(vm);
   return vm;
 }
@@ -52,7 +52,7 @@ static void load_all(struct builder *builder, struct build *b) {
     builder->loop.now = clock_now(clock_system());
     if (!(b->vms[loaded] = load(builder, b, loaded))) break;
   }
-  for (size_t i = 0; loaded < b->count && i < loaded; i++) vm_free(b->vms[i]), b->vms[i] = NULL;
+  for (size_t i = 0; loaded < b->count && i < loaded; i++) app_free(b->vms[i]), b->vms[i] = NULL;
 }
 
 static void build(struct builder *builder, struct build *b) {
@@ -81,7 +81,7 @@ static void *builder_main(void *arg) {
     }
     pthread_mutex_unlock(&builder->lock);
     builder->loop.now = clock_now(clock_system());
-    if (spent) vm_free(container_of(spent, struct vm, link));
+    if (spent) app_free(container_of(spent, struct vm, link));
     if (b) build(builder, b);
     pthread_mutex_lock(&builder->lock);
   }

@@ -18,7 +18,7 @@ struct build {
   struct service **services; // of the workers
   struct vm **vms;           // as many; all NULL where it failed
   size_t count;
-  char *error;      // why, as vm_load says it; NULL where it did not. Set before: only that is to be shown
+  char *error;      // why, as app_load says it; NULL where it did not. Set before: only that is to be shown
   bool shows_error; // in place of an application that does not load the states show why
   double seconds;
   size_t routes; // of the application

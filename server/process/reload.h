@@ -17,7 +17,7 @@ struct reload {
   bool is_building, again;
   struct list starting;    // of workers that have not told yet how their start ended
   bool has_failed;         // at one of them
-  char *error;             // why, as vm_load says it
+  char *error;             // why, as app_load says it
   struct sources *sources; // to be noted; NULL: nobody watches
   void (*on_done)(struct reload *r, const char *error); // of attempt r->attempts; NULL: it is served
 };

@@ -12,7 +12,7 @@
 #include "process/builder.h"
 #include "process/thread.h"
 #include "script/generations.h"
-#include "script/vm.h"
+#include "script/app.h"
 #include "script/watchdog.h"
 #include "serve/connections.h"
 #include "serve/gate.h"
@@ -92,7 +92,7 @@ static void free_failure(struct failure *f) {
 
 static void on_failure(struct message *m) {
   struct failure *f = container_of(m, struct failure, message);
-  if (f->worker->generations.current) vm_show_failure(f->worker->generations.current, f->report);
+  if (f->worker->generations.current) app_show_failure(f->worker->generations.current, f->report);
   free_failure(f);
 }
 

@@ -54,12 +54,26 @@ static void on_closers_end(struct task *t, int status) {
   release(t->exchange);
 }
 
+// "GET /path"
+static void add_request(const struct task *t, struct log_line *line) {
+  const struct request *r = t->exchange ? t->exchange->request : NULL;
+  struct buf text = {0};
+  if (!r) return;
+  buf_append(&text, r->method_name.bytes, r->method_name.len);
+  buf_append_byte(&text, ' ');
+  buf_append(&text, r->path.bytes, r->path.len);
+  log_field(line, SPAN("request"), buf_span(&text));
+  buf_deinit(&text);
+}
+
+static const struct task_ops closers_ops = {.on_end = on_closers_end, .add_fields = add_request};
+
 static int run_closers(lua_State *L) {
   struct exchange *ex = lua_touserdata(L, 1);
   lua_rawgeti(L, LUA_REGISTRYINDEX, ex->vm->closers_ref);
   lua_rawgeti(L, LUA_REGISTRYINDEX, ex->anchor);
   lua_pushstring(L, close_reason_name(ex->reason));
-  task_follow(L, 2, on_closers_end)->exchange = ex;
+  task_follow(L, 2, &closers_ops)->exchange = ex;
   return 0;
 }
 
@@ -169,6 +183,16 @@ static void on_task_end(struct task *t, int status) {
   release(ex);
 }
 
+static bool cut_slow(struct task *t) {
+  struct exchange *ex = t->exchange;
+  if (!ex || !ex->stream || ex->stream->state != STREAM_OPEN) return false;
+  stream_fall_behind(ex->stream);
+  return true;
+}
+
+static const struct task_ops answer_ops = {
+    .on_end = on_task_end, .on_behind = cut_slow, .add_fields = add_request};
+
 static void drop_exchange(struct vm *vm, struct held *h) {
   struct exchange *ex = container_of(h, struct exchange, held);
   (void)vm;
@@ -184,7 +208,7 @@ void exchange_push(lua_State *L, struct exchange *ex) {
 int core_go_on(lua_State *L) {
   struct exchange *ex = exchange_check(L, 1);
   lua_remove(L, 1);
-  struct task *t = task_follow(L, lua_gettop(L) - 1, on_task_end);
+  struct task *t = task_follow(L, lua_gettop(L) - 1, &answer_ops);
   t->must_start = true; // what it has to close is closed by itself
   t->exchange = ex;
   if (ex->task) ex->task->exchange = NULL;
@@ -246,7 +270,7 @@ void exchange_begin(struct vm *vm, struct stream *s) {
   waitlist_init(&ex->waiting);
   list_init(&ex->files);
   list_init(&ex->closing_link);
-  ex->task = task_start(vm, answer, ex, on_task_end);
+  ex->task = task_start(vm, answer, ex, &answer_ops);
   if (!ex->task) {
     free(ex);
     error_reply(s, 503, "out of memory");

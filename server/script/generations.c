@@ -7,6 +7,7 @@
 #include "script/generations.h"
 #include <stdlib.h>
 #include "base/mem.h"
+#include "script/app.h"
 #include "script/exchange.h"
 #include "script/raise.h"
 #include "script/task.h"
@@ -48,7 +49,7 @@ static void age(struct generations *g, unsigned number) {
 }
 
 static void retire(struct generations *g, struct vm *vm) {
-  vm_retire(vm);
+  app_retire(vm);
   exchange_let_go_all(vm);
   if (g->service->settings->dev.on) connections_leave_generation(g->service, vm->generation);
   else age(g, vm->generation);
@@ -56,7 +57,7 @@ static void retire(struct generations *g, struct vm *vm) {
 
 static void hand_over(struct generations *g, struct vm *vm) {
   list_remove(&vm->link);
-  vm_detach(vm, g->spent_loop);
+  app_detach(vm, g->spent_loop);
   g->on_spent(g, vm);
 }
 
@@ -92,7 +93,7 @@ static bool has_work(struct loop_hook *h) {
   list_each (node, &g->vms) {
     struct vm *vm = container_of(node, struct vm, link);
     any |= vm_is_spent(vm);
-    vm_wind_up(vm);
+    app_wind_up(vm);
   }
   return any;
 }
@@ -130,9 +131,9 @@ void generations_init(struct generations *g, struct service *service, struct loo
 
 void generations_start(struct generations *g, struct vm *vm) {
   g->starting = vm, g->is_told = false;
-  vm_attach(vm);
+  app_attach(vm);
   list_append(&g->vms, &vm->link);
-  vm_start(vm);
+  app_start(vm);
   loop_arm(g->service->loop, &g->patience, g->service->loop->now + g->service->settings->timeouts.start);
 }
 
@@ -143,7 +144,7 @@ void generations_commit(struct generations *g) {
   g->current = vm, g->starting = NULL;
   atomic_store(&g->service->process->generation, vm->generation);
   if (old) retire(g, old);
-  vm_begin(vm);
+  app_begin(vm);
 }
 
 void generations_abandon(struct generations *g) {
@@ -157,7 +158,7 @@ void generations_abandon(struct generations *g) {
 void generations_begin(struct generations *g, struct stream *stream) { exchange_begin(g->current, stream); }
 
 void generations_stop(struct generations *g) {
-  if (g->current) vm_stop(g->current);
+  if (g->current) app_stop(g->current);
 }
 
 bool generations_are_stopping(const struct generations *g) {

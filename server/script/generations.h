@@ -18,7 +18,7 @@ struct generations {
   struct list aging; // generations whose streams have a time to end
   size_t aging_count;
   struct loop_hook hook;
-  void (*on_spent)(struct generations *g, struct vm *vm); // takes a detached state, for vm_free
+  void (*on_spent)(struct generations *g, struct vm *vm); // takes a detached state, for app_free
   void (*on_started)(struct generations *g, char *error); // takes why not; NULL: it may be served
   struct loop *spent_loop;                                // whose time a detached state has
 };

@@ -7,7 +7,7 @@
 #include "event/broker.h"
 #include "event/shared.h"
 #include "loop/inbox.h"
-#include "script/vm.h"
+#include "script/app.h"
 #include "script/watchdog.h"
 #include "serve/service.h"
 
@@ -67,7 +67,7 @@ char *inspect(const char *module, const char *path, char **error) {
   struct vm_config config = {
       .service = &b.service, .loop = &b.loop, .settings = &b.settings, .worker = 0, .generation = 1};
   watchdog_start(&b.settings);
-  struct vm *vm = vm_new(&config, error);
+  struct vm *vm = app_new(&config, error);
   if (vm) {
     lua_pushcfunction(vm->L, look);
     lua_pushstring(vm->L, module);
@@ -76,7 +76,7 @@ char *inspect(const char *module, const char *path, char **error) {
     const char *result = lua_tostring(vm->L, -1);
     *(ok ? &text : error) = xstrdup(result ? result : "an error value that is no text");
     lua_pop(vm->L, 1);
-    vm_free(vm);
+    app_free(vm);
   }
   watchdog_stop();
   bench_deinit(&b);

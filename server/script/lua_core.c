@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
+// What the library in Lua is built on, spate.core: the functions of all bindings in one table, and those
+// small ones that belong to no other. Scripts do not see it; its form may change with the library.
 #include "script/lua_core.h"
 #include <lauxlib.h>
 #include <lualib.h>
 #include <sys/random.h>
-#include "base/mem.h"
 #include "http/http1.h"
 #include "script/exchange.h"
 #include "script/lua_channel.h"
@@ -24,7 +25,6 @@
 #include "script/lua_task.h"
 #include "script/raise.h"
 #include "script/source.h"
-#include "script/task.h"
 #include "script/vm.h"
 
 static int core_random_bytes(lua_State *L) {
@@ -187,80 +187,4 @@ void core_open(lua_State *L, struct vm *vm) {
   lua_getglobal(L, "require");
   lua_pushliteral(L, "spate.app");
   lua_call(L, 1, 0);
-}
-
-int core_stand_in(lua_State *L) {
-  const char *report = lua_touserdata(L, 1);
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "spate.dev");
-  lua_call(L, 1, 1);
-  lua_getfield(L, -1, "stand_in");
-  lua_pushstring(L, report);
-  lua_call(L, 1, 0);
-  return 0;
-}
-
-int core_show_failure(lua_State *L) {
-  const char *report = lua_touserdata(L, 1);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  if (lua_getfield(L, -1, "spate.live") != LUA_TTABLE) return 0; // no pages that could show it
-  lua_getfield(L, -1, "failed");
-  lua_pushstring(L, report);
-  lua_call(L, 1, 0);
-  return 0;
-}
-
-// core.folder: where the application's file lies; what it names by a relative path lies there as well.
-static void set_folder(lua_State *L, const char *path) {
-  const char *slash = strrchr(path, '/');
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_getfield(L, -1, "spate.core");
-  lua_pushlstring(L, slash ? path : "./", slash ? (size_t)(slash - path) + 1 : 2);
-  lua_setfield(L, -2, "folder");
-  lua_pop(L, 2);
-}
-
-int core_load(lua_State *L) {
-  const char *path = lua_touserdata(L, 1);
-  lua_pushstring(L, path);
-  lua_replace(L, 1);
-  require_from_folder_of(L, path);
-  set_folder(L, path);
-  if (source_load(L, path) != LUA_OK) return lua_error(L);
-  lua_call(L, 0, 1);
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "spate.app");
-  lua_call(L, 1, 1);
-  lua_getfield(L, -1, "install");
-  lua_pushvalue(L, -3);
-  lua_pushvalue(L, 1);
-  lua_call(L, 2, 0);
-  return 0;
-}
-
-static void on_starter_end(struct task *t, int status) {
-  struct vm *vm = t->vm;
-  vm->starters_running--;
-  if (status != LUA_OK && vm->is_starting)
-    vm_fail_start(vm, xstrdup("an on_start function has failed, and its error cannot be shown"));
-}
-
-static void on_stopper_end(struct task *t, int status) {
-  (void)status;
-  if (!--t->vm->listed_running) loop_disarm(t->vm->loop, &t->vm->stop_timer);
-}
-
-int core_spawn_listed(lua_State *L) {
-  struct vm *vm = vm_of(L);
-  bool starts = lua_tointeger(L, 1) == vm->starters_ref, ends = lua_tointeger(L, 1) == vm->stoppers_ref;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, (int)lua_tointeger(L, 1));
-  lua_Integer n = lua_istable(L, -1) ? (lua_Integer)lua_rawlen(L, -1) : 0;
-  for (lua_Integer i = 1; i <= n; i++) {
-    lua_rawgeti(L, 2, i);
-    struct task *t =
-        ends ? task_follow(L, 0, on_stopper_end) : task_spawn(L, 0, starts ? on_starter_end : NULL);
-    t->is_bound = !ends, t->is_starter = starts, t->is_stopper = ends;
-    vm->listed_running += ends, vm->starters_running += starts;
-  }
-  return 0;
 }

@@ -7,9 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include "base/log.h"
-#include "script/exchange.h"
 #include "script/raise.h"
-#include "script/task.h"
 #include "script/vm.h"
 
 // A traceback has the functions of the first and of the last levels; between them a recursion repeats itself.
@@ -71,8 +69,7 @@ int core_traceback(lua_State *L) {
   return 1;
 }
 
-// Calls a function of spate.report with the `nargs` values on top.
-static void call_report(lua_State *L, const char *name, int nargs) {
+void report_call(lua_State *L, const char *name, int nargs) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_getfield(L, -1, "spate.report");
   lua_getfield(L, -1, name);
@@ -85,42 +82,8 @@ int report_loading(lua_State *L) {
   const char *message = lua_touserdata(L, 1), *path = lua_touserdata(L, 2);
   lua_pushstring(L, message);
   lua_pushstring(L, path);
-  call_report(L, "of_loading", 2);
+  report_call(L, "of_loading", 2);
   return 1;
-}
-
-// Pushes "GET /path".
-static struct span push_request(lua_State *L, const struct request *r) {
-  struct span text, method = r->method_name;
-  lua_pushlstring(L, method.bytes, method.len);
-  lua_pushliteral(L, " ");
-  lua_pushlstring(L, r->path.bytes, r->path.len);
-  lua_concat(L, 3);
-  text.bytes = lua_tolstring(L, -1, &text.len);
-  return text;
-}
-
-int report_task(lua_State *L) {
-  const struct task *t = lua_touserdata(L, 1);
-  const struct exchange *ex = t->exchange;
-  struct log_line line;
-  struct span text, request = {0};
-  text.bytes = luaL_tolstring(L, 2, &text.len);
-  push_traceback(L, t->co, text, 0);
-  if (task_decides_start(t)) {
-    lua_pushstring(L, t->vm->app);
-    call_report(L, "of_loading", 2);
-    vm_fail_start(t->vm, vm_take_message(L));
-    return 0;
-  }
-  call_report(L, "logged", 1);
-  text.bytes = luaL_checklstring(L, -1, &text.len);
-  if (ex && ex->request) request = push_request(L, ex->request);
-  if (!log_is_on(LOG_ERROR)) return 0;
-  log_begin(&line, LOG_ERROR, clock_wall(t->vm->loop->clock), text);
-  if (request.bytes) log_field(&line, SPAN("request"), request);
-  log_end(&line);
-  return 0;
 }
 
 const char *push_place(lua_State *L) {

@@ -11,11 +11,12 @@ const char *push_place(lua_State *L);
 // Pushes the message, and after it those functions on the stack of `co` that a user wrote, from `level` on.
 void push_traceback(lua_State *L, lua_State *co, struct span message, int level);
 
-// C functions for vm_pcall: report_loading(message, path), both light userdata, returns the finished
-// text of what loading the script has raised; report_task(task, a light userdata; error) logs what has ended
-// it.
+// Calls a function of spate.report with the `nargs` values on top, which its result takes the place of.
+void report_call(lua_State *L, const char *name, int nargs);
+
+// C function for vm_pcall: report_loading(message, path), both light userdata, returns the finished text of
+// what loading the script has raised.
 int report_loading(lua_State *L);
-int report_task(lua_State *L);
 
 // In spate dev: says in the log, once per place, that so many seconds may have been meant as milliseconds.
 void advise_seconds(lua_State *L, const char *what, double seconds);

@@ -4,12 +4,12 @@
 // results are built by the continuation that task_wait was given, inside protection. Coroutines are used
 // again when they end well.
 #include "script/task.h"
+#include <lauxlib.h>
 #include <math.h>
 #include <stdlib.h>
 #include "base/log.h"
 #include "base/mem.h"
 #include "script/coroutine.h"
-#include "script/exchange.h"
 #include "script/lua_report.h"
 #include "script/obstacle.h"
 #include "script/raise.h"
@@ -76,7 +76,7 @@ static lua_State *take_coroutine(lua_State *L, int *ref) {
   return new_coroutine(L, ref);
 }
 
-struct task *task_follow(lua_State *L, int nargs, void (*on_end)(struct task *t, int status)) {
+struct task *task_follow(lua_State *L, int nargs, const struct task_ops *ops) {
   struct vm *vm = vm_of(L);
   int ref;
   if (vm->is_closing) raise_error(L, "no task can start: its application has ended");
@@ -86,18 +86,18 @@ struct task *task_follow(lua_State *L, int nargs, void (*on_end)(struct task *t,
     raise_error(L, "too many arguments");
   }
   struct task *t = adopt(L, co, ref);
-  t->on_end = on_end, t->nargs = (uint8_t)nargs;
+  t->ops = ops, t->nargs = (uint8_t)nargs;
   t->of_app = !vm->current || vm->current->of_app;
   lua_xmove(L, co, nargs + 1);
   enqueue(t);
   return t;
 }
 
-struct task *task_spawn(lua_State *L, int nargs, void (*on_end)(struct task *t, int status)) {
+struct task *task_spawn(lua_State *L, int nargs, const struct task_ops *ops) {
   struct vm *vm = vm_of(L);
   if (vm->gauges.tasks >= vm->settings->limits.tasks || vm_fault(&vm->task_faults))
     raise_error(L, "more than %zu tasks at a time (limits.tasks)", vm->settings->limits.tasks);
-  return task_follow(L, nargs, on_end);
+  return task_follow(L, nargs, ops);
 }
 
 void task_hold(struct task *t, lua_State *L, int index) {
@@ -119,8 +119,7 @@ static int add_coroutine(lua_State *L) {
   return 1;
 }
 
-struct task *task_start(struct vm *vm, lua_CFunction fn, void *arg,
-                        void (*on_end)(struct task *t, int status)) {
+struct task *task_start(struct vm *vm, lua_CFunction fn, void *arg, const struct task_ops *ops) {
   if (!vm->pooled) {
     lua_pushcfunction(vm->L, add_coroutine);
     bool ok = vm_pcall(vm, 0, 1) == LUA_OK;
@@ -131,7 +130,7 @@ struct task *task_start(struct vm *vm, lua_CFunction fn, void *arg,
   int ref;
   lua_State *co = take_coroutine(vm->L, &ref);
   struct task *t = adopt(vm->L, co, ref);
-  t->on_end = on_end, t->nargs = 1;
+  t->ops = ops, t->nargs = 1;
   lua_pushcfunction(co, fn);
   lua_pushlightuserdata(co, arg);
   enqueue(t);
@@ -154,7 +153,7 @@ static void end(struct task *t, int status) {
   list_remove(&t->wait_link);
   list_remove(&t->all_link);
   loop_disarm(vm->loop, &t->timer);
-  if (t->on_end) t->on_end(t, status);
+  if (t->ops && t->ops->on_end) t->ops->on_end(t, status);
   counter_add(&vm->gauges.tasks, -1);
   vm->holding_count -= t->holds_state;
   if (status == LUA_OK && vm->pooled < COROUTINE_POOL_MAX) {
@@ -164,12 +163,36 @@ static void end(struct task *t, int status) {
   free(t);
 }
 
-bool task_decides_start(const struct task *t) { return t->is_starter && t->vm->is_starting; }
+// True for an on_start function on which it depends whether its state is served: its error is not logged but
+// told.
+static bool decides_start(const struct task *t) { return t->is_starter && t->vm->is_starting; }
+
+// report_error(task, a light userdata; error)
+static int report_error(lua_State *L) {
+  const struct task *t = lua_touserdata(L, 1);
+  struct log_line line;
+  struct span text;
+  text.bytes = luaL_tolstring(L, 2, &text.len);
+  push_traceback(L, t->co, text, 0);
+  if (decides_start(t)) {
+    lua_pushstring(L, t->vm->app);
+    report_call(L, "of_loading", 2);
+    vm_fail_start(t->vm, vm_take_message(L));
+    return 0;
+  }
+  report_call(L, "logged", 1);
+  text.bytes = luaL_checklstring(L, -1, &text.len);
+  if (!log_is_on(LOG_ERROR)) return 0;
+  log_begin(&line, LOG_ERROR, clock_wall(t->vm->loop->clock), text);
+  if (t->ops && t->ops->add_fields) t->ops->add_fields(t, &line);
+  log_end(&line);
+  return 0;
+}
 
 // Logs the error on top of the task's stack with a traceback.
 static void report(struct task *t) {
   struct vm *vm = t->vm;
-  lua_pushcfunction(vm->L, report_task);
+  lua_pushcfunction(vm->L, report_error);
   lua_pushlightuserdata(vm->L, t);
   lua_pushvalue(t->co, -1);
   lua_xmove(t->co, vm->L, 1);
@@ -206,23 +229,20 @@ static void on_stopped(struct task *t) {
   struct vm *vm = t->vm;
   char *why = xasprintf("%s: stopped after %g s of CPU time without waiting (limits.burst)", vm->expired_at,
                         vm->settings->limits.burst);
-  if (task_decides_start(t)) vm_fail_start(vm, why);
+  if (decides_start(t)) vm_fail_start(vm, why);
   else log_message(LOG_ERROR, "%s", why), free(why);
   t->stopped = true;
   unwind(t, false);
   end(t, LUA_ERRRUN);
 }
 
-// What a slow client's task fails with is the client's doing: its stream is cut, and no error is logged.
-static bool cut_slow(struct task *t) {
-  struct exchange *ex = t->exchange;
-  if (!ex || !ex->stream || ex->stream->state != STREAM_OPEN || !is_slow_error(t->co)) return false;
-  stream_fall_behind(ex->stream);
-  return true;
+// What a slow client's task fails with is the client's doing.
+static bool is_behind(struct task *t) {
+  return t->ops && t->ops->on_behind && is_slow_error(t->co) && t->ops->on_behind(t);
 }
 
 static void on_error(struct task *t, int status) {
-  if (!cut_slow(t)) report(t);
+  if (!is_behind(t)) report(t);
   unwind(t, false);
   t->vm->is_starved |= status == LUA_ERRMEM;
   end(t, status);

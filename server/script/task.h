@@ -10,6 +10,7 @@
 struct vm;
 struct task;
 struct exchange;
+struct log_line;
 
 enum task_state { TASK_READY, TASK_RUNNING, TASK_WAITING };
 
@@ -28,6 +29,17 @@ struct waitlist {
 struct task_handle {
   struct task *task;      // NULL once it has ended
   struct waitlist *ended; // woken then, in its user value; or NULL
+};
+
+// What the one who has begun a task wants to know of it. Each may be NULL.
+struct task_ops {
+  // LUA_OK, LUA_YIELD: cancelled, or an error, its message on t->co.
+  void (*on_end)(struct task *t, int status);
+  // An error has ended it since it is behind what it reads. True where its client has been cut for that: the
+  // error is not logged.
+  bool (*on_behind)(struct task *t);
+  // Adds to the line of the log that says which error has ended it. Does not raise.
+  void (*add_fields)(const struct task *t, struct log_line *line);
 };
 
 struct task {
@@ -52,21 +64,19 @@ struct task {
   struct wrap *wrap;          // the innermost that runs
   struct exchange *exchange;  // of a request's task
   struct task_handle *handle; // a script's, or NULL
-  void (*on_end)(struct task *t,
-                 int status); // LUA_OK, LUA_YIELD: cancelled, or an error, its message on t->co
+  const struct task_ops *ops; // of whoever has begun it, or NULL
 };
 
 // A task for the function under `nargs` arguments on top of L, which are popped. Call inside protection:
 // raises on lack of memory or above limits.tasks.
-struct task *task_spawn(lua_State *L, int nargs, void (*on_end)(struct task *t, int status));
+struct task *task_spawn(lua_State *L, int nargs, const struct task_ops *ops);
 
 // The same for one that goes on with what another began, or cleans up behind it: limits.tasks, which has let
 // the first in, does not refuse it.
-struct task *task_follow(lua_State *L, int nargs, void (*on_end)(struct task *t, int status));
+struct task *task_follow(lua_State *L, int nargs, const struct task_ops *ops);
 
 // A task for a C function that gets a light userdata; call outside of Lua. NULL on lack of memory.
-struct task *task_start(struct vm *vm, lua_CFunction fn, void *arg,
-                        void (*on_end)(struct task *t, int status));
+struct task *task_start(struct vm *vm, lua_CFunction fn, void *arg, const struct task_ops *ops);
 
 // Has the handle at `index` of L belong to a task that was spawned just now, and live as long.
 void task_hold(struct task *t, lua_State *L, int index);
@@ -90,10 +100,6 @@ void task_cancel_holding(struct vm *vm);
 // Cancels all tasks of a state, which end in their turn; or ends them at once, for the state's end.
 void task_cancel_each(struct vm *vm);
 void task_cancel_all(struct vm *vm);
-
-// True for an on_start function on which it depends whether its state is served: its error is not logged but
-// told.
-bool task_decides_start(const struct task *t);
 
 // Runs the tasks that were ready at the start of the turn. True: there are more.
 bool task_run_queue(struct vm *vm);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The Lua state: its memory limit, its libraries, the protected call. An error outside protection would end
+// The Lua state: its memory limit, its collector, the protected call. An error outside protection would end
 // the process, and so nearly everything that touches the state runs as a C function under vm_pcall or in a
 // task.
 #include "script/vm.h"
@@ -9,12 +9,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "script/held.h"
-#include "script/exchange.h"
-#include "script/lua_core.h"
 #include "script/lua_report.h"
-#include "script/task.h"
 #include "script/watchdog.h"
-#include "serve/feed.h"
 
 // A small state may double before it is collected again; a large one, of thousands of streams, should not.
 enum { GC_PAUSE_SMALL = 160, GC_PAUSE_LARGE = 130, GC_SMALL = 2 << 20, GC_STEP_KB = 64 };
@@ -133,12 +129,6 @@ static void on_gc_timer(struct timer *t) {
   else loop_arm(vm->loop, &vm->gc_timer, vm->loop->now + 0.01);
 }
 
-// The collector works while scripts allocate; when they stop, this goes on with what they left behind.
-static void watch_garbage(struct vm *vm) {
-  if (vm->gauges.lua_bytes > vm->gc_base + vm->gc_base / 16 + (64 << 10) && !timer_is_armed(&vm->gc_timer))
-    loop_arm(vm->loop, &vm->gc_timer, vm->loop->now + GC_IDLE_SECONDS);
-}
-
 static void tune_collector(struct vm *vm) {
   bool is_large = vm->gauges.lua_bytes > GC_SMALL;
   if (is_large == vm->is_large) return;
@@ -146,50 +136,11 @@ static void tune_collector(struct vm *vm) {
   lua_gc(vm->L, LUA_GCINC, is_large ? GC_PAUSE_LARGE : GC_PAUSE_SMALL, 200, 0);
 }
 
-static bool on_turn(struct loop_hook *h) {
-  struct vm *vm = container_of(h, struct vm, hook);
-  exchange_start_closers(vm);
-  bool more = task_run_queue(vm);
+// The collector works while scripts allocate; when they stop, a timer goes on with what they left behind.
+void vm_watch_garbage(struct vm *vm) {
   tune_collector(vm);
-  watch_garbage(vm);
-  return more;
-}
-
-// What tasks have ended, or later hooks woken, by making room in a queue or by handing up a request.
-static bool has_ready_tasks(struct loop_hook *h) {
-  const struct vm *vm = container_of(h, struct vm, hook);
-  return !list_empty(&vm->run_queue) || !list_empty(&vm->closing);
-}
-
-// True where nobody waits any more for what a state still does.
-static bool is_left(const struct vm *vm) { return vm_has_no_requests(vm) && !vm->holding_count; }
-
-// No stop of old code lasts longer than one of the server.
-static void on_stop_timer(struct timer *t) {
-  struct vm *vm = container_of(t, struct vm, stop_timer);
-  if (vm->listed_running) {
-    log_message(LOG_WARN, "on_stop functions of generation %u do not end: ending them", vm->generation);
-    task_cancel_stoppers(vm);
-  } else if (is_left(vm)) {
-    log_message(LOG_WARN, "tasks or on_close functions of generation %u do not end: ending them",
-                vm->generation);
-    task_cancel_each(vm);
-  }
-}
-
-static void arm_stop_timer(struct vm *vm) {
-  loop_arm(vm->loop, &vm->stop_timer, vm->loop->now + vm->settings->shutdown.grace);
-}
-
-void vm_wind_up(struct vm *vm) {
-  if (is_left(vm) && vm->gauges.tasks && !timer_is_armed(&vm->stop_timer)) arm_stop_timer(vm);
-}
-
-static int open_libraries(lua_State *L) {
-  struct vm *vm = lua_touserdata(L, 1);
-  lua_gc(L, LUA_GCINC, GC_PAUSE_SMALL, 200, 0);
-  core_open(L, vm);
-  return 0;
+  if (vm->gauges.lua_bytes > vm->gc_base + vm->gc_base / 16 + (64 << 10) && !timer_is_armed(&vm->gc_timer))
+    loop_arm(vm->loop, &vm->gc_timer, vm->loop->now + GC_IDLE_SECONDS);
 }
 
 struct vm *vm_new(const struct vm_config *config, char **error) {
@@ -199,8 +150,6 @@ struct vm *vm_new(const struct vm_config *config, char **error) {
   vm->answer_ref = vm->closers_ref = vm->starters_ref = vm->beginnings_ref = vm->stoppers_ref =
       vm->retire_ref = LUA_NOREF;
   vm->gc_timer = (struct timer){.on_fire = on_gc_timer};
-  vm->stop_timer = (struct timer){.on_fire = on_stop_timer};
-  vm->hook = (struct loop_hook){.run = on_turn, .is_ready = has_ready_tasks};
   list_init(&vm->link);
   list_init(&vm->gauges.link);
   list_init(&vm->run_queue);
@@ -220,38 +169,11 @@ struct vm *vm_new(const struct vm_config *config, char **error) {
   lua_atpanic(vm->L, panic);
   lua_setwarnf(vm->L, on_warning, vm);
   *(struct vm **)lua_getextraspace(vm->L) = vm;
-  lua_pushcfunction(vm->L, open_libraries);
-  lua_pushlightuserdata(vm->L, vm);
-  if (vm_pcall(vm, 1, 0) != LUA_OK) {
-    *error = vm_take_message(vm->L);
-    vm_free(vm);
-    return NULL;
-  }
+  lua_gc(vm->L, LUA_GCINC, GC_PAUSE_SMALL, 200, 0);
   return vm;
 }
 
-void vm_attach(struct vm *vm) {
-  struct service *service = vm->service;
-  vm->loop = service->loop, vm->is_attached = true;
-  // Before the service's own hook, which flushes: what a task sends goes out in the same turn.
-  loop_hook_remove(vm->loop, &service->flush_hook);
-  loop_hook_add(vm->loop, &vm->hook);
-  loop_hook_add(vm->loop, &service->flush_hook);
-}
-
-void vm_detach(struct vm *vm, struct loop *loop) {
-  task_cancel_all(vm);
-  exchange_forget_closers(vm);
-  list_each (node, &vm->feeds) feed_stop(container_of(node, struct feed, held));
-  loop_hook_remove(vm->loop, &vm->hook);
-  loop_disarm(vm->loop, &vm->gc_timer);
-  loop_disarm(vm->loop, &vm->stop_timer);
-  watchdog_forget(vm);
-  vm->loop = loop, vm->is_attached = false;
-}
-
 void vm_free(struct vm *vm) {
-  task_cancel_all(vm);
   vm->is_closing = true;
   vm_enter(vm, vm->L); // finalizers are watched as well
   lua_close(vm->L);
@@ -267,90 +189,9 @@ void vm_free(struct vm *vm) {
   free(vm);
 }
 
-// The message on top of the stack as the text that a person reads; pops it.
-static char *take_report(struct vm *vm, const char *path) {
-  char *message = vm_take_message(vm->L);
-  lua_pushcfunction(vm->L, report_loading);
-  lua_pushlightuserdata(vm->L, message);
-  lua_pushlightuserdata(vm->L, (void *)path);
-  if (vm_pcall(vm, 2, 1) != LUA_OK) { // no memory left to make one in
-    lua_pop(vm->L, 1);
-    return message;
-  }
-  free(message);
-  return vm_take_message(vm->L);
-}
-
-int vm_load(struct vm *vm, const char *path, char **error) {
-  vm->app = xstrdup(path);
-  lua_pushcfunction(vm->L, core_load);
-  lua_pushlightuserdata(vm->L, (void *)path);
-  if (vm_pcall(vm, 1, 0) == LUA_OK) return 0;
-  *error = take_report(vm, path);
-  return -1;
-}
-
-int vm_load_stand_in(struct vm *vm, const char *report) {
-  lua_pushcfunction(vm->L, core_stand_in);
-  lua_pushlightuserdata(vm->L, (void *)report);
-  if (vm_pcall(vm, 1, 0) == LUA_OK) return 0;
-  lua_pop(vm->L, 1);
-  return -1;
-}
-
-static void log_error(char *message) {
-  if (message) log_message(LOG_ERROR, "%s", message);
-  free(message);
-}
-
-// NULL, or why not all of these functions have become tasks (the caller frees it).
-static char *spawn_listed(struct vm *vm, int ref) {
-  lua_pushcfunction(vm->L, core_spawn_listed);
-  lua_pushinteger(vm->L, ref);
-  return vm_pcall(vm, 1, 0) == LUA_OK ? NULL : vm_take_message(vm->L);
-}
-
 void vm_fail_start(struct vm *vm, char *why) {
   if (vm->start_error) free(why);
   else vm->start_error = why;
-}
-
-void vm_start(struct vm *vm) {
-  vm->is_starting = true;
-  vm_fail_start(vm, spawn_listed(vm, vm->starters_ref));
-}
-
-void vm_begin(struct vm *vm) {
-  vm->is_starting = false;
-  log_error(spawn_listed(vm, vm->beginnings_ref));
-}
-
-void vm_show_failure(struct vm *vm, const char *report) {
-  lua_pushcfunction(vm->L, core_show_failure);
-  lua_pushlightuserdata(vm->L, (void *)(uintptr_t)report);
-  if (vm_pcall(vm, 1, 0) != LUA_OK) log_error(vm_take_message(vm->L));
-}
-
-void vm_stop(struct vm *vm) { log_error(spawn_listed(vm, vm->stoppers_ref)); }
-
-// What the library has to do for those who still read what it made.
-static int spawn_retirement(lua_State *L) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, vm_of(L)->retire_ref);
-  struct task *t = task_follow(L, 0, NULL);
-  task_hold_state(t);
-  t->of_app = true;
-  return 0;
-}
-
-void vm_retire(struct vm *vm) {
-  task_cancel_bound(vm);
-  vm_stop(vm);
-  vm->is_retired = true;
-  if (vm->listed_running) arm_stop_timer(vm);
-  lua_pushcfunction(vm->L, spawn_retirement);
-  if (vm_pcall(vm, 0, 0) == LUA_OK) return;
-  log_error(vm_take_message(vm->L));
-  task_cancel_holding(vm); // which nothing would end
 }
 
 int vm_ref(lua_State *L) {

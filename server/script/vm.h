@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One Lua state of one generation, with the application loaded in it. It is built off the loops, attached to
-// the one of its worker, and closed off the loops again: one thread at a time. Lua is entered by two doors
-// only: vm_pcall here and task_resume in task.c.
+// One Lua state of one generation, and the protected call: Lua is entered by two doors only, vm_pcall here
+// and task_resume in task.c. One thread at a time. What it loads and runs is app.h's.
 #pragma once
 #include <lauxlib.h>
 #include <lua.h>
@@ -88,23 +87,12 @@ struct vm_config {
   struct vm_faults faults;
 };
 
-// A state with the library in it. NULL with a reason in `error` (the caller frees it). What `config` points
-// to outlives it. Any thread.
+// A state with nothing in it. NULL with a reason in `error` (the caller frees it). What `config` points to
+// outlives it. Any thread.
 struct vm *vm_new(const struct vm_config *config, char **error);
 
-// Hooks its tasks to the service's loop, whose thread has it from now on.
-void vm_attach(struct vm *vm);
-
-// Cancels every task (their <close> variables run), ends its subscriptions and gives it the time of `loop`
-// again: any thread may free it then.
-void vm_detach(struct vm *vm, struct loop *loop);
-
-// Frees the state; it is detached, or never was attached.
+// Closes a state that no task is left in, and drops what its userdata still hold.
 void vm_free(struct vm *vm);
-
-// Ends what was started with the application: its tasks are cancelled, its on_stop functions begin. Requests
-// go elsewhere from now on.
-void vm_retire(struct vm *vm);
 
 // True once a retired state answers no request any more, but for their on_close functions.
 static inline bool vm_has_no_requests(const struct vm *vm) {
@@ -115,10 +103,6 @@ static inline bool vm_has_no_requests(const struct vm *vm) {
 static inline bool vm_is_spent(const struct vm *vm) {
   return vm->is_retired && !vm->gauges.tasks && !vm->exchange_count;
 }
-
-// Gives what a retired state has begun beside its streams, and on_close functions, a last time once the
-// streams are over. Call once per turn.
-void vm_wind_up(struct vm *vm);
 
 // The state's owner, from any of its threads. The lowest bit marks the coroutine of a task, which only the
 // run queue may resume; new coroutines start without it.
@@ -136,17 +120,6 @@ int vm_pcall(struct vm *vm, int nargs, int nresults);
 // Pops it.
 char *vm_take_message(lua_State *L);
 
-// Loads and runs an application's file and installs the app that it returns. 0, or -1 with a report in *error
-// (the caller frees it): `file:line: what`, then the lines of the file around it, a hint, a traceback.
-int vm_load(struct vm *vm, const char *path, char **error);
-
-// Installs an app that answers every request with this report, in place of one that does not load. 0, or -1
-// where memory is short.
-int vm_load_stand_in(struct vm *vm, const char *report);
-
-// Begins the on_start functions as tasks. Whether the state may be served is known once vm_has_started.
-void vm_start(struct vm *vm);
-
 // True once all on_start functions have ended well, or vm->start_error says why the state is not to be
 // served.
 static inline bool vm_has_started(const struct vm *vm) { return vm->start_error || !vm->starters_running; }
@@ -154,18 +127,12 @@ static inline bool vm_has_started(const struct vm *vm) { return vm->start_error 
 // Notes why it is not to be served (takes it), unless that is known.
 void vm_fail_start(struct vm *vm, char *why);
 
-// It is served from now on: begins what runs beside requests, sse.every.
-void vm_begin(struct vm *vm);
-
-// In spate dev: tells the pages that are open why newer code is not served.
-void vm_show_failure(struct vm *vm, const char *report);
-
-// Begins on_stop functions as tasks.
-void vm_stop(struct vm *vm);
-
 // Takes a reference to the value on top of L's stack and pops it; gives one back. Raises on lack of memory.
 int vm_ref(lua_State *L);
 void vm_unref(struct vm *vm, int ref);
+
+// Call once per turn: sets the collector's pace, and has it go on where scripts have come to rest.
+void vm_watch_garbage(struct vm *vm);
 
 // Bracket whatever runs Lua, so that the watchdog can tell one entry from the next. Returns the outer one's
 // coroutine, to hand back.
