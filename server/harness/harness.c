@@ -331,6 +331,7 @@ static int server_stand_in(lua_State *L) {
 static int server_connect(lua_State *L) {
   struct harness *h = check_server(L);
   const char *address = luaL_optstring(L, 2, "127.0.0.1");
+  lua_settop(L, 3);
   struct client *c = client_push(L, address);
   if (!lua_isnoneornil(L, 3)) c->peer.transport.protocol = "mux";
   lua_pushvalue(L, 1);
