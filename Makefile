@@ -1,14 +1,16 @@
 # Builds into build/; nothing is written elsewhere but by `make install`.
-#   make run      installs what is needed, builds, serves examples/ticks.lua
-#   make test     installs what is needed, builds, runs every spec
-#   make clients  installs the npm packages that some specs run; make test does so where there are node and npm
+#   make run      installs what building needs, builds, serves examples/ticks.lua
+#   make test     installs what specs need, builds, runs every spec
 #   make deps     installs what all of these need: asan e2e tsan lint format format-check layers fuzz fuzz-lua valgrind
-#                 faults soak soak-tsan bench
-#   make install  PREFIX=/usr/local DESTDIR=: the program, the Lua library, and the harness for specs
+#                 faults soak soak-tsan bench; these install nothing, and name what is missing
+#   make clients  installs the npm packages that some specs run; make test does so where there are node and npm
+#   make install  PREFIX=/usr/local DESTDIR=: the program, and what specs need to run by plain busted
 VERSION := 0.1.0
 CC      ?= cc
 PREFIX  ?= /usr/local
 DESTDIR ?=
+# What `spate version` says of the source; "none" where that is not in git.
+COMMIT  ?= $(or $(shell [ -e .git ] && git -c safe.directory='$(CURDIR)' describe --always --dirty --exclude='*' --abbrev=12 2>/dev/null),none)
 BUILD   ?= build
 LUA     := lua5.4
 JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
@@ -17,27 +19,30 @@ MINUTES ?= 10
 ADDRESS ?= 127.0.0.1:8080
 
 PKGS     := lua5.4 jansson libcrypto
-WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Werror
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes
 CPPFLAGS += -D_GNU_SOURCE -DSPATE_VERSION='"$(VERSION)"' -Iserver
 CFLAGS   ?= -O2 -g
 # Hidden: a C module with a function of the same name as one of ours would otherwise get ours.
-ALL_CFLAGS = -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden -pthread $(shell pkg-config --cflags $(PKGS)) $(CFLAGS) $(SANITIZE)
+ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(WERROR) -fPIC -fvisibility=hidden -pthread $(shell pkg-config --cflags $(PKGS)) $(CFLAGS) $(SANITIZE)
 # Lua is linked in whole: calls into a shared library cost a twentieth of the server's time, and modules in C that a
 # script requires find its functions in the program.
 STATIC_LUA := -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive
 LDLIBS   = $(shell pkg-config --libs $(PKGS)) -lev -lm -pthread
 
-# llhttp is a library from Debian 13 on; before, Debian ships its sources.
+# llhttp is a library from Debian 13 on; before, Debian ships its sources with a module for Node, whose files .ci/install
+# unpacks without Node.
 ifeq ($(shell pkg-config --exists libllhttp 2>/dev/null && echo yes),yes)
 LDLIBS += $(shell pkg-config --libs libllhttp)
 else
 LLHTTP := llhttp api http
-CPPFLAGS += -isystem /usr/share/include/llhttp -DLLHTTP_STRICT_MODE=1
+LLHTTP_SHARE := $(if $(wildcard /usr/share/llhttp/llhttp.c),,build/deps)/usr/share
+CPPFLAGS += -isystem $(LLHTTP_SHARE)/include/llhttp -DLLHTTP_STRICT_MODE=1
 endif
 
 SOURCES := $(wildcard server/*/*.c)
 MODULES := $(wildcard lua/spate/*.lua lua/spate/*/*.lua)
 TEXTS   := $(wildcard lua/templates/*) $(patsubst %,examples/%.lua,ticks chat tokens htmx)
+INSTALLED := spate/init.lua spate/test.lua $(patsubst %,spate/test/%.lua,app assertions channel match request response session)
 ARGPARSE := /usr/share/lua/5.4/argparse.lua
 OBJECTS := $(SOURCES:server/%.c=$(BUILD)/%.o) $(LLHTTP:%=$(BUILD)/llhttp/%.o) $(BUILD)/embedded.o
 PROGRAM := $(OBJECTS)
@@ -46,11 +51,12 @@ LIBRARY := $(filter-out $(BUILD)/harness/%,$(HARNESS))
 FUZZERS := $(patsubst spec/fuzz/%.c,$(BUILD)/%,$(wildcard spec/fuzz/*.c))
 C_FILES := $(sort $(wildcard server/*/*.[ch] spec/*.[ch] spec/*/*.[ch]))
 
-NEEDS_BUILD := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libev-dev libjansson-dev libssl-dev lua-argparse 'libllhttp-dev|node-llhttp'
+NEEDS_BUILD := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libev-dev libjansson-dev libssl-dev lua-argparse 'libllhttp-dev|@node-llhttp'
 NEEDS_TEST  := $(NEEDS_BUILD) lua-busted lua-socket lua-sec lua-check openssl curl
 NEEDS_CLIENTS := nodejs npm
 NEEDS_LINT  := clang cppcheck lua-check
 NEEDS_FUZZ  := $(NEEDS_BUILD) clang 'libclang-rt-dev|libclang-rt-14-dev'
+CHECK       = @.ci/install --check
 BUSTED      = $(LUA) /usr/bin/busted -o spec/summary.lua -p _spec
 MAKE_IN     = $(MAKE) --no-print-directory -j$(JOBS)
 
@@ -73,7 +79,15 @@ $(BUILD)/%.o: server/%.c Makefile
 	@echo CC $@
 	@$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/llhttp/%.o: /usr/share/llhttp/%.c
+# Made anew where the commit is another.
+$(BUILD)/commit: always
+	@mkdir -p $(@D)
+	@echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' > $@
+
+$(BUILD)/script/lua_cli.o: $(BUILD)/commit
+$(BUILD)/script/lua_cli.o: CPPFLAGS += -DSPATE_COMMIT='"$(COMMIT)"'
+
+$(BUILD)/llhttp/%.o: $(LLHTTP_SHARE)/llhttp/%.c
 	@mkdir -p $(@D)
 	@echo CC $@
 	@$(CC) $(CPPFLAGS) -std=gnu11 -fPIC -fvisibility=hidden -O2 -g $(SANITIZE) -c -o $@ $<
@@ -99,27 +113,26 @@ run:
 
 deps:
 	@.ci/install $(NEEDS_TEST) $(NEEDS_LINT) $(NEEDS_FUZZ) clang-format valgrind strace
+	@{ command -v node && command -v npm; } >/dev/null || .ci/install $(NEEDS_CLIENTS)
 
 test:
 	@.ci/install $(NEEDS_TEST)
 	@$(MAKE_IN) all
-	@.ci/clients >/dev/null 2>&1 || true # the specs that need them say so
+	@.ci/clients || true # the specs that need them are skipped
 	@BUILD=$(BUILD) $(BUSTED) spec
 
 e2e:
-	@.ci/install $(NEEDS_TEST)
+	$(CHECK) $(NEEDS_TEST)
 	@$(MAKE_IN) all
-	@.ci/clients >/dev/null 2>&1 || true
 	@BUILD=$(BUILD) $(LUA) /usr/bin/busted -o spec/summary.lua -p '^e2e_.*_spec' spec
 
 clients:
-	@{ command -v node && command -v npm; } >/dev/null || .ci/install $(NEEDS_CLIENTS)
 	@.ci/clients
 
 # lua5.4 has no sanitizer in it, so the library comes first in every process; leaks are looked for where the
 # program ends by itself.
 asan:
-	@.ci/install $(NEEDS_TEST)
+	$(CHECK) $(NEEDS_TEST)
 	@$(MAKE_IN) all BUILD=build/asan CC=gcc CFLAGS="-O1 -g" SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
 	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
 	  BUILD=build/asan $(BUSTED) spec
@@ -127,7 +140,7 @@ asan:
 # Only the program is sanitized: the specs drive it from outside. The sanitizer delivers a signal at the next call that
 # it knows, and a loop in Lua makes none, so the watchdog is left out.
 tsan:
-	@.ci/install $(NEEDS_TEST)
+	$(CHECK) $(NEEDS_TEST)
 	@$(MAKE_IN) all
 	@$(MAKE_IN) build/tsan/spate build/tsan/shared_stress build/tsan/job_stress BUILD=build/tsan CC=gcc CFLAGS="-O1 -g" SANITIZE=-fsanitize=thread
 	@export TSAN_OPTIONS="halt_on_error=1 exitcode=66"; build/tsan/shared_stress && build/tsan/job_stress && \
@@ -140,28 +153,28 @@ $(BUILD)/%_stress: spec/%_stress.c $(LIBRARY)
 	@$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 lint:
-	@.ci/install $(NEEDS_BUILD) $(NEEDS_LINT)
-	@$(MAKE_IN) all BUILD=build/gcc CC=gcc
-	@$(MAKE_IN) all BUILD=build/clang CC=clang
+	$(CHECK) $(NEEDS_BUILD) $(NEEDS_LINT)
+	@$(MAKE_IN) all BUILD=build/gcc CC=gcc WERROR=-Werror
+	@$(MAKE_IN) all BUILD=build/clang CC=clang WERROR=-Werror
 	@luacheck --quiet lua examples spec server
 	@cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 --inline-suppr \
 	  --suppressions-list=.cppcheck --suppress=missingIncludeSystem -D_GNU_SOURCE -Iserver -j$(JOBS) server
 
 format:
-	@.ci/install clang-format
+	$(CHECK) clang-format
 	@clang-format -i $(C_FILES)
 
 format-check:
-	@.ci/install clang-format
+	$(CHECK) clang-format
 	@clang-format --dry-run -Werror $(C_FILES)
 
 layers:
-	@.ci/install $(NEEDS_BUILD)
+	$(CHECK) $(NEEDS_BUILD)
 	@$(MAKE_IN) all
 	@BUILD=$(BUILD) $(LUA) spec/layers.lua
 
 fuzz:
-	@.ci/install $(NEEDS_FUZZ)
+	$(CHECK) $(NEEDS_FUZZ)
 	@$(MAKE_IN) fuzzers BUILD=build/fuzz CC=clang CFLAGS="-O1 -g" SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined"
 	@for f in $(notdir $(FUZZERS)); do \
 	  echo "== $$f, $(SECONDS) s"; mkdir -p build/fuzz/corpus/$$f; \
@@ -171,7 +184,7 @@ fuzz:
 
 # The Lua API by random scripts; SEED=n runs one of them again.
 fuzz-lua:
-	@.ci/install $(NEEDS_TEST)
+	$(CHECK) $(NEEDS_TEST)
 	@$(MAKE_IN) all BUILD=build/asan CC=gcc CFLAGS="-O1 -g" SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
 	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=1:leak_check_at_exit=0:handle_abort=1 UBSAN_OPTIONS=print_stacktrace=1 \
@@ -186,7 +199,7 @@ $(FUZZERS): $(BUILD)/%: spec/fuzz/%.c $(LIBRARY)
 
 # The program under memcheck, and specs of the harness. Leaks are looked for in the program only: busted keeps what it has.
 valgrind:
-	@.ci/install $(NEEDS_TEST) valgrind
+	$(CHECK) $(NEEDS_TEST) valgrind
 	@$(MAKE_IN) all
 	@SPATE=spec/valgrind.sh BUILD=$(BUILD) $(BUSTED) spec/e2e_shared_spec.lua
 	@SPATE=spec/valgrind.sh BUILD=$(BUILD) $(BUSTED) --filter="comes with" --filter-out=page spec/e2e_reload_spec.lua
@@ -194,34 +207,40 @@ valgrind:
 
 # System calls that fail; FULL=1 for all of them.
 faults:
-	@.ci/install $(NEEDS_TEST) strace
+	$(CHECK) $(NEEDS_TEST) strace
 	@$(MAKE_IN) all
 	@BUILD=$(BUILD) $(LUA) /usr/bin/busted -o spec/summary.lua -p _sweep spec
 
 # Streams that come and go for MINUTES, and reloads: nothing may have grown at the end.
 soak:
-	@.ci/install $(NEEDS_TEST)
+	$(CHECK) $(NEEDS_TEST)
 	@$(MAKE_IN) all
 	@BUILD=$(BUILD) MINUTES=$(MINUTES) $(LUA) spec/soak.lua
 
 soak-tsan:
-	@.ci/install $(NEEDS_TEST)
+	$(CHECK) $(NEEDS_TEST)
 	@$(MAKE_IN) build/tsan/spate BUILD=build/tsan CC=gcc CFLAGS="-O1 -g" SANITIZE=-fsanitize=thread
 	@TSAN_OPTIONS="halt_on_error=1 exitcode=66 memory_limit_mb=2000" SPATE=build/tsan/spate STREAMS=200 MINUTES=$(MINUTES) $(LUA) spec/soak.lua
 
-bench: all
+bench:
+	$(CHECK) $(NEEDS_BUILD)
+	@$(MAKE_IN) all
 	@spec/bench/run
 	@spec/bench/reload
 
-# After this stock busted finds spate.test and what it stands on.
-install: all
+# The library is inside the program. Beside it lies what plain busted requires: spate.test, and the module with the
+# library inside that it stands on; and spate/init.lua, which says to who runs a script by plain Lua what to do.
+install:
+	$(CHECK) $(NEEDS_BUILD)
+	@$(MAKE_IN) all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/lua/5.4/spate
 	install -m 755 $(BUILD)/spate $(DESTDIR)$(PREFIX)/bin/spate
-	for m in $(MODULES:lua/%=%); do install -D -m 644 lua/$$m $(DESTDIR)$(PREFIX)/share/lua/5.4/$$m || exit 1; done
+	for m in $(INSTALLED); do install -D -m 644 lua/$$m $(DESTDIR)$(PREFIX)/share/lua/5.4/$$m || exit 1; done
 	install -m 644 $(SPATE_HARNESS) $(DESTDIR)$(PREFIX)/lib/lua/5.4/spate/harness.so
 
 clean:
-	rm -rf build
+	@mkdir -p build
+	find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +
 
-.PHONY: all run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers fuzz-lua valgrind faults soak \
+.PHONY: all always run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers fuzz-lua valgrind faults soak \
         soak-tsan bench install clean

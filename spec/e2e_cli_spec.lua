@@ -24,10 +24,22 @@ describe("the command line", function()
 
   after_each(process.leave)
 
-  it("prints the version", function()
+  it("prints the version, the commit and the libraries' versions", function()
     local code, out = run { "version" }
     assert.equal(0, code)
-    assert.matches("^spate %d+%.%d+%.%d+\n$", out)
+    local version, commit = out:match "^spate (%d+%.%d+%.%d+) %(commit (%w[%w-]*)%)\n"
+    assert.matches("\nLua 5%.4%.%d+, libev 4%.%d+, llhttp %d+%.%d+%.%d+, jansson 2%.%d[%d.]*, OpenSSL 3%.%d+%.%d+%l*\n$", out)
+    code, out = run { "version", "--json" }
+    assert.equal(0, code)
+    local found = json.decode(out)
+    assert.same({ version, commit }, { found.version, found.commit or "none" })
+    assert.matches("^5%.4%.", found.libraries.Lua)
+  end)
+
+  it("is built with no commit where its source is not in git", function()
+    local command = "cd %s && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s -f %s/Makefile --eval='shown: ; @echo $(COMMIT)' shown 2>&1"
+    local pipe <close> = assert(io.popen(command:format(directory, process.ROOT)))
+    assert.equal("none\n", pipe:read "a")
   end)
 
   for _, case in ipairs {

@@ -527,14 +527,15 @@ end)
     end)
   end)
 
-  it("is installed so that stock lua5.4 and busted find library and harness", function()
+  it("is installed so that stock lua5.4 and busted find harness and spate.test", function()
     local target = directory .. "/root"
     shell("env -u LD_PRELOAD -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s install BUILD=%s DESTDIR=%s PREFIX=/usr >%s/make 2>&1", BUILD,
       target, directory)
     local paths = ("LUA_PATH='%s/usr/share/lua/5.4/?.lua;%s/usr/share/lua/5.4/?/init.lua;;' LUA_CPATH='%s/usr/lib/lua/5.4/?.so;;'"):format(
       target, target, target)
     shell("cd / && %s lua5.4 -e 'assert(require(\"spate.harness\").new)'", paths)
-    shell("cd / && %s lua5.4 -e 'assert(package.searchpath(\"spate.sse\", package.path):find(\"%s\", 1, true))'", paths, target)
+    shell("cd / && %s lua5.4 -e 'assert(not package.searchpath(\"spate.sse\", package.path))'", paths) -- it is inside the program
+    shell("cd / && %s lua5.4 -e 'assert(select(2, pcall(require, \"spate\")):find \"run .spate dev app.lua.\")'", paths)
     write_file(directory .. "/app.lua", PRELUDE .. HELLO .. "return app")
     write_file(directory .. "/some_spec.lua", ([[
 it("serves", function()
@@ -549,7 +550,16 @@ it("serves", function()
 end)
 ]]):format(directory))
     shell("cd %s && %s lua5.4 /usr/bin/busted -o TAP some_spec.lua >/dev/null", directory, paths)
-    write_file(directory .. "/app.lua", PRELUDE .. HELLO .. "return app")
+    write_file(directory .. "/other_spec.lua", [[
+local t = require "spate.test"
+it("serves", function()
+  local res = t.load("app.lua"):get "/"
+  assert.status(200, res)
+  assert.is_nil(res:events()[1])
+  assert.same({}, t.channel("c"):history(1))
+end)
+]])
+    shell("cd %s && %s lua5.4 /usr/bin/busted -o TAP other_spec.lua >/dev/null", directory, paths)
     local version <close> = assert(io.popen(target .. "/usr/bin/spate --version"))
     assert.matches("^spate %d", version:read("a"))
   end)

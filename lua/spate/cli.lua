@@ -75,7 +75,7 @@ local COMMANDS = {
   { "completion", "Print a script that completes commands and options.", function(command)
     command:argument("shell", "The shell."):choices { "bash", "zsh", "fish" }
   end },
-  { "version", "Print the version." },
+  { "version", "Print the version, the commit, and the libraries' versions.", add_json },
 }
 
 local function build(version)

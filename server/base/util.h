@@ -7,4 +7,6 @@
 #define countof(array)                   (sizeof(array) / sizeof((array)[0]))
 #define MIN(a, b)                        ((a) < (b) ? (a) : (b))
 #define MAX(a, b)                        ((a) > (b) ? (a) : (b))
+#define LITERAL(x)                       #x
+#define LITERAL_OF(macro)                LITERAL(macro)
 #define PRINTF_LIKE(format_index, first) __attribute__((format(printf, format_index, first)))

@@ -133,6 +133,11 @@ static struct refusal judge_line(struct span head, struct span *method, int *min
   return ACCEPTED;
 }
 
+const char *head_library_version(void) {
+  return LITERAL_OF(LLHTTP_VERSION_MAJOR) "." LITERAL_OF(LLHTTP_VERSION_MINOR) "." LITERAL_OF(
+      LLHTTP_VERSION_PATCH);
+}
+
 struct refusal head_parse(struct span head, size_t field_count, struct request **out) {
   struct span method = {0};
   int minor = 0;

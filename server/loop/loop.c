@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "base/mem.h"
+#include "base/util.h"
 
 struct poll {
   struct loop *loop;
@@ -142,6 +143,10 @@ void loop_run(struct loop *l) {
 
 void loop_stop(struct loop *l) {
   if (l->ev) ev_break(l->ev, EVBREAK_ALL);
+}
+
+const char *loop_library_version(void) {
+  return LITERAL_OF(EV_VERSION_MAJOR) "." LITERAL_OF(EV_VERSION_MINOR);
 }
 
 void loop_wake(struct loop *l) {

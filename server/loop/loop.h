@@ -40,6 +40,9 @@ void loop_prepare_process(void);
 int loop_init(struct loop *l, const struct clock *clock, bool with_poll);
 void loop_deinit(struct loop *l);
 
+// The version of the library below it, static.
+const char *loop_library_version(void);
+
 // Runs until loop_stop is called (on its own thread).
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l);

@@ -2,9 +2,11 @@
 // The command line is taken apart by a Lua module in a state of its own, which ends before the server starts.
 // Commands other than serve and dev are run there as well: modules of their own, with the C functions below.
 #include "script/lua_cli.h"
+#include <jansson.h>
 #include <lauxlib.h>
 #include <limits.h>
 #include <lualib.h>
+#include <openssl/crypto.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -15,7 +17,9 @@
 #include "base/mem.h"
 #include "base/nearest.h"
 #include "base/util.h"
+#include "http/head.h"
 #include "loop/control.h"
+#include "loop/loop.h"
 #include "script/inspect.h"
 #include "script/lua_require.h"
 #include "script/lua_json.h"
@@ -181,6 +185,27 @@ static int real_path(lua_State *L) {
   return 1;
 }
 
+// Pushes what the program is made of: a list of { name =, version = }. Where a library is shared and can
+// tell, it is the version that runs.
+static void push_libraries(lua_State *L) {
+  const struct {
+    const char *name, *version;
+  } libraries[] = {{"Lua", LUA_VERSION_MAJOR "." LUA_VERSION_MINOR "." LUA_VERSION_RELEASE},
+                   {"libev", loop_library_version()},
+                   {"llhttp", head_library_version()},
+                   {"jansson", jansson_version_str()},
+                   {"OpenSSL", OpenSSL_version(OPENSSL_VERSION_STRING)}};
+  lua_createtable(L, countof(libraries), 0);
+  for (size_t i = 0; i < countof(libraries); i++) {
+    lua_createtable(L, 0, 2);
+    lua_pushstring(L, libraries[i].name);
+    lua_setfield(L, -2, "name");
+    lua_pushstring(L, libraries[i].version);
+    lua_setfield(L, -2, "version");
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+}
+
 // Pushes the table of C functions for the command line's modules.
 static void push_native(lua_State *L, struct options *o) {
   static const luaL_Reg functions[] = {
@@ -194,6 +219,10 @@ static void push_native(lua_State *L, struct options *o) {
   lua_setfield(L, -2, "take_settings");
   lua_pushliteral(L, SPATE_VERSION);
   lua_setfield(L, -2, "version");
+  lua_pushliteral(L, SPATE_COMMIT);
+  lua_setfield(L, -2, "commit");
+  push_libraries(L);
+  lua_setfield(L, -2, "libraries");
 }
 
 // The message on top of the stack as the text that a person reads, in its place.
