@@ -44,6 +44,37 @@ end
 local directory -- of this spec
 local processes = {}
 
+-- The environment in which a library of this source, in C, stands before libc and what else is preloaded.
+function process.preload(name, source)
+  process.write_file(("%s/%s.c"):format(directory, name), source)
+  process.shell("cd %s && env -u LD_PRELOAD cc -shared -fPIC -o %s.so %s.c -ldl", directory, name, name)
+  return ("LD_PRELOAD='%s %s/%s.so'"):format(os.getenv "LD_PRELOAD" or "", directory, name)
+end
+
+local TURNS = [[
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+static int log;
+__attribute__((constructor)) static void begin(void) { log = open(getenv("TURNS"), O_WRONLY | O_APPEND | O_CLOEXEC); }
+int epoll_wait(int epoll, struct epoll_event *list, int count, int ms) {
+  static int (*next)(int, struct epoll_event *, int, int);
+  if (!next) next = (int (*)(int, struct epoll_event *, int, int))dlsym(RTLD_NEXT, "epoll_wait");
+  if (write(log, "x", 1) < 0) abort();
+  return next(epoll, list, count, ms);
+}
+]]
+
+-- For a program that is started with this environment: how many turns its loops have made, by the other value.
+function process.count_turns()
+  local turns = directory .. "/turns"
+  process.write_file(turns, "")
+  return process.preload("count_turns", TURNS) .. " TURNS=" .. turns, function() return #process.read_file(turns) end
+end
+
 local Process = {}
 Process.__index = Process
 
@@ -73,16 +104,18 @@ function Process:stdout() return process.read_file(self.out) end
 
 function Process:stderr() return process.read_file(self.err) end
 
-function Process:has_ended()
-  local f <close> = io.open(("/proc/%d/stat"):format(self.pid))
-  return not f or f:read("a"):match("%) (%a)") == "Z"
+-- Returns once `text` has been printed to stderr.
+function Process:says(text)
+  return process.eventually(("%q in the log"):format(text), function() return self:stderr():find(text, 1, true) end)
 end
 
--- Seconds of CPU time so far.
-function Process:cpu()
-  local user, system = process.read_file(("/proc/%d/stat"):format(self.pid)):match("%)" .. (" %S+"):rep(11) .. " (%d+) (%d+)")
-  return (user + system) / 100
+-- The letter that the kernel has for what it does, such as T where it is stopped; nil where it is gone.
+function Process:state()
+  local f <close> = io.open(("/proc/%d/stat"):format(self.pid))
+  return f and f:read("a"):match("%) (%a)")
 end
+
+function Process:has_ended() return (self:state() or "Z") == "Z" end
 
 -- How many it has open.
 function Process:descriptors()
@@ -113,6 +146,13 @@ function Process:connect(bytes, host)
 end
 
 function Process:ask(target) return process.ask(self.port, target) end
+
+-- Returns once a new stream of `target` has had as many events: time has passed for the server as well.
+function Process:ticks(target, events)
+  local stream = self:ask(target)
+  process.read_until(stream, ("data: %d\n"):format(events))
+  stream:close()
+end
 
 -- Status and body of one request; the connection may be refused before the request is read.
 function Process:get(target, host)

@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Two files are saved, and loading fails at the first: the second is not news for ever.
 local process = require "spec.process"
-local socket = require "socket"
 
 describe("a save that does not load", function()
   local directory
@@ -15,12 +14,13 @@ describe("a save that does not load", function()
     local server = process.serve([[
       require "first" require "second"
       app:get("/", function() return "loaded" end)
+      app:get("/ticks", function() return sse.reply(sse.interval(0.05)) end)
     ]], { command = "dev" })
     local function failures() return select(2, server:stderr():gsub("not reloaded", "")) end
     save("second.lua", "return 2")
     save("first.lua", "return +")
     process.eventually("the error", function() return failures() > 0 end)
-    socket.sleep(1)
+    server:ticks("/ticks", 20)
     assert(failures() <= 2, failures()) -- the saves may be seen one by one
     save("first.lua", "return 3")
     process.eventually("a reload", function() return server:stderr():find("reloaded: generation 2", 1, true) end)

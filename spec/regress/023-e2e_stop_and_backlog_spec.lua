@@ -3,7 +3,6 @@
 -- yet, since closing a listening socket resets what waits in its backlog, and where it has not read them yet.
 local helper = require "spec.helper"
 local process = require "spec.process"
-local socket = require "socket"
 
 describe("a stop", function()
   it("reads what idle connections have sent before it closes them", function()
@@ -22,15 +21,17 @@ describe("a stop", function()
   end)
 
   it("answers those that wait to be accepted", function()
-    process.enter()
+    local go = process.enter() .. "/go"
+    process.shell("mkfifo %s", go)
     finally(process.leave)
     local server = process.serve [[
 app:get("/", function() return "here" end)
-app:get("/busy", function() os.execute "sleep 0.7" return "done" end)]]
+app:get("/busy", function() os.execute "echo busy >&2; cat go" return "done" end)]]
     local busy, waiting = server:ask "/busy", {}
-    socket.sleep(0.1)
+    server:says "busy"
     for i = 1, 300 do waiting[i] = server:ask "/" end
     server:kill "TERM"
+    process.write_file(go, "")
     local answered = 0
     for _, client in ipairs(waiting) do
       local text = client:receive "*a"

@@ -28,18 +28,16 @@ local APP = [[
 app:get("/", function() return "x" end)
 app:get("/loop", function() return "LOOP HERE" end)
 app:get("/wait", function() return "WAIT HERE" end)
+app:get("/second", function() return sse.reply(sse.interval(1)) end)
 ]]
 
 describe("a turn of a worker's loop", function()
-  local server, directory
+  local server
 
   before_each(function()
-    directory = process.enter()
-    process.write_file(directory .. "/loop.c", LIBRARY)
-    process.shell("cc -shared -fPIC -o %s/loop.so %s/loop.c", directory, directory)
-    local preloaded = os.getenv "LD_PRELOAD"
+    process.enter()
     server = process.serve(APP, { arguments = { "-l", "127.0.0.1:0", "-w", "2" }, settings = "{ limits = { burst = 0.1, hang = 0.4 } }",
-      environment = "LD_PRELOAD=" .. (preloaded and preloaded .. ":" or "") .. directory .. "/loop.so" })
+      environment = process.preload("loop", LIBRARY) })
   end)
   after_each(process.leave)
 
@@ -61,11 +59,11 @@ describe("a turn of a worker's loop", function()
   it("is not taken for one where the process was stopped or is idle", function()
     for _ = 1, 2 do
       server:kill "STOP"
-      socket.sleep(1)
+      socket.sleep(1) -- for longer than limits.hang
       server:kill "CONT"
       assert.equal(200, (server:get "/"))
     end
-    socket.sleep(1)
+    server:ticks("/second", 1)
     assert.equal(200, (server:get "/"))
     assert.is_nil(server:stderr():find("one turn", 1, true))
     server:stop()

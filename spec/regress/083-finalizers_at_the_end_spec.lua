@@ -7,7 +7,7 @@ describe("finalizers that use channels and dictionaries", function()
   after_each(process.leave)
 
   local APP = [[
-    local seconds = 0.1
+    local seconds = 0.02 -- of CPU time; the stop gives them a second
     local channel, shared = sse.channel, spate.shared
     local function finalizer()
       local started = os.clock()
