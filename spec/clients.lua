@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Runs the clients of spec/clients in Node, and reads what they have seen. Makefile: clients installs them.
+local assert = require "luassert"
 local helper = require "spec.helper"
 local process = require "spec.process"
 
@@ -16,6 +17,33 @@ function clients.are_installed(file)
   if content "node_modules/.installed" == content "package-lock.json" then return true end
   io.stderr:write(file, ": skipped, as its clients are not installed: make clients\n")
   return false
+end
+
+-- What /events of server.lua sends, where the first connection is cut behind the third.
+clients.EVENTS = {
+  { data = "plain" },
+  { event = "note", data = "two\nlines" },
+  { event = "größe", data = "ünï → 漢字 🎈" },
+  { event = "note", data = "  blanks, a colon: and\n\n an empty line\n" },
+  { data = "a\u{FEFF}mark, a\u{2028}separator" },
+  { data = "" },
+}
+
+-- Starts server.lua. options: those of process.serve, and `run`, which its numbers name.
+function clients.serve(events, options)
+  options = options or {}
+  options.environment = ("ROOT=%s RUN=%s EVENTS=%s"):format(process.quote(process.ROOT), options.run or "1",
+    process.quote(helper.json.encode(events)))
+  return process.serve(clients.FOLDER .. "/server.lua", options)
+end
+
+-- Who listened to /events came three times, behind these ids, and waited each time for as long as it was told.
+function clients.came_back(server, who, second, third)
+  local _, text = server:get("/asked/" .. who)
+  local asked = helper.json.decode(text)
+  assert.same({ 3, nil, second, third }, { #asked, asked[1].after, asked[2].after, asked[3].after })
+  assert.is_true(asked[2].at - asked[1].ended > 3.9, text)
+  assert.is_true(asked[3].at - asked[2].ended > 0.09, text)
 end
 
 -- The major version of Node.

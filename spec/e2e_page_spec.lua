@@ -1,18 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- Event streams as a page in a real browser has them: EventSource, cookies, other origins, restarts, reloads of the page.
 local browser = require "spec.browser"
+local clients = require "spec.clients"
 local helper = require "spec.helper"
 local process = require "spec.process"
 
 local json = helper.json
-
-local EVENTS = { -- the first connection is cut behind the third
-  { data = "\u{FEFF}mark, a\u{2028}separator" },
-  { event = "note", data = "two\nlines" },
-  { event = "größe", data = "ünï → 漢字 🎈" },
-  { event = "note", data = "  blanks, a colon: and\n\n an empty line\n" },
-  { data = "" },
-}
+local EVENTS = { { data = "\u{FEFF}mark" }, table.unpack(clients.EVENTS, 2) }
 
 -- Listens to arguments[0], with cookies for others where arguments[1]; what comes is in `seen`, its failures in `failed`.
 local LISTEN = [[
@@ -62,12 +56,7 @@ describe("a page in a browser", function()
   end)
 
   -- The server of the npm clients, and a tab with a page of it.
-  local function serve(options)
-    options = options or {}
-    options.environment = ("ROOT=%s RUN=%s EVENTS=%s"):format(process.quote(process.ROOT), options.run or "1",
-      process.quote(json.encode(EVENTS)))
-    server = process.serve(process.ROOT .. "/spec/clients/server.lua", options)
-  end
+  local function serve(options) server = clients.serve(EVENTS, options) end
 
   local function url(path, host) return ("http://%s:%d%s"):format(host or "127.0.0.1", server.port, path) end
 
@@ -88,11 +77,7 @@ describe("a page in a browser", function()
     for i, event in ipairs(EVENTS) do expected[i] = { event.event or "message", i .. "-é漢", event.data } end
     assert.same(expected, tab:run "return seen")
     assert.same({ 0, 0, 2 }, tab:run "return failed") -- a cut, an end, the 204
-    local asked = json.decode((select(2, server:get "/asked/page")))
-    assert.same({ nil, "3-é漢", "5-é漢" }, { asked[1].after, asked[2].after, asked[3].after })
-    local waits = { asked[2].at - asked[1].ended, asked[3].at - asked[2].ended }
-    assert.is_true(math.min(waits[1], waits[2]) > 0.09)
-    assert.is_true(math.min(waits[1], waits[2]) < 2.5) -- 3 s, had it not been told
+    clients.came_back(server, "page", "3-é漢", "6-é漢")
   end)
 
   it("goes on with nothing lost and nothing twice over a reload, a stop and another start", function()

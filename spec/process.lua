@@ -82,6 +82,7 @@ Process.__index = Process
 -- environment ("A=b C=d"), before (shell commands, such as "ulimit -n 64").
 function process.spawn(arguments, options)
   options = options or {}
+  if options.before then collectgarbage() end -- sockets that earlier specs have dropped are inherited, and count for a limit
   local n = #processes + 1
   local self = setmetatable({ out = directory .. "/out" .. n, err = options.stderr or directory .. "/err" .. n }, Process)
   -- Leaks are looked for where a sanitizer is built in, however it was for this process.

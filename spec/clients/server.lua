@@ -4,7 +4,8 @@ local spate, sse, json = require "spate", require "spate.sse", require "spate.js
 local app, reply = spate.app(), spate.reply
 
 local ROOT = spate.env "ROOT"
-local CUT = 3 -- the event after which the first connection is cut
+local CUT = 3   -- the event after which the first connection is cut
+local RETRY = 4 -- seconds; of itself no client waits for that long
 local EVENTS = json.decode(spate.env "EVENTS")
 local GENERATION = spate.env("RUN", "1") .. "." .. spate.shared("loads"):incr "count"
 local flags, asked = spate.shared "flags", {}
@@ -29,7 +30,7 @@ app:get("/events/:who", function(req)
   local seen, mark = tonumber((req.last_event_id or "0"):match "^%d+"), req.query.mark or ""
   if seen >= #EVENTS then return reply.status(204) end
   return sse.reply(function(send)
-    send { retry = 0.1 }
+    send { retry = seen == 0 and RETRY or 0.1 }
     for i = seen + 1, #EVENTS do
       send { id = i .. mark, event = EVENTS[i].event, data = EVENTS[i].data }
       if i == CUT then

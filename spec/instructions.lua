@@ -1,0 +1,55 @@
+-- SPDX-License-Identifier: MIT
+-- What work costs, in instructions as callgrind counts them, which a busy machine does not change: each case is done for
+-- n and for 2n, in a process of its own, and the difference by n has a limit. What is not of the order of its size exceeds
+-- any. `make valgrind` runs these.
+local process = require "spec.process"
+
+local HARNESS = [[
+package.path = "./lua/?.lua;./lua/?/init.lua;" .. package.path
+package.cpath = ("./%s/lib/?.so;"):format(os.getenv "BUILD" or "build") .. package.cpath
+local t = require "spate.test"
+local path = os.tmpname()
+local function load(source)
+  local f <close> = assert(io.open(path, "w"))
+  f:write('local spate, sse = require "spate", require "spate.sse"\nlocal app = spate.app()\n', source, "\nreturn app")
+  f:close()
+  local app = t.load(path)
+  os.remove(path)
+  return app
+end
+]]
+
+local CASES = {
+  { "a request of spate.test", n = 100, limit = 400000, HARNESS .. [[
+    local app = load 'app:get("/:n", function(req) return { n = req.params.n } end)'
+    for i = 1, N do assert(app:get("/" .. i):json().n == tostring(i)) end]] },
+  { "a keep-alive of spate.test's time", n = 2000, limit = 40000, HARNESS .. [[
+    local app = load 'app:get("/", function() return sse.reply(sse.never()) end)'
+    local res = app:get "/"
+    t.advance(15 * N)
+    assert(#res:comments() == N)]] },
+  { "a line of an event in a channel's history", n = 100000, limit = 1200, HARNESS .. [[
+    local app = load(('local N = %d\n'):format(N) .. [=[
+      app:get("/", function()
+        local ch = sse.channel("a", { history = 1 })
+        ch:publish(("\n"):rep(N))
+        return tostring(select(2, ch:history()[1].data:gsub("\n", "\n")))
+      end)]=])
+    assert(app:get("/"):body() == tostring(N))]] },
+}
+
+local function instructions(code, n)
+  local run <close> = assert(io.popen(("BUILD=%s valgrind --tool=callgrind --callgrind-out-file=/dev/null lua5.4 -e %s 2>&1"):format(
+    process.BUILD, process.quote(("local N = %d\n%s"):format(n, code)))))
+  local text = run:read "a"
+  return tonumber(text:match "Collected : (%d+)") or error(text, 0), assert(run:close(), text)
+end
+
+describe("no more instructions than expected take", function()
+  for _, case in ipairs(CASES) do
+    it(case[1], function()
+      local each = (instructions(case[2], 2 * case.n) - instructions(case[2], case.n)) // case.n
+      assert.is_true(each > 0 and each < case.limit, ("%d instructions each, expected less than %d"):format(each, case.limit))
+    end)
+  end
+end)
