@@ -14,6 +14,7 @@ describe("channel:snapshot", function()
       function add(n) total = total + n ch:publish(tostring(n)) end
       function snap() calls = calls + 1 return { event = "total", data = tostring(total) } end
       app:get("/s", function(req) return sse.reply(ch:snapshot(snap)) end)
+      app:get("/few", function() return sse.reply(few:snapshot(snap)) end)
       app:get("/map", function(req)
         return sse.reply(ch:snapshot(snap):map(function(e) return e.data .. "!" end)) end)]])
   end)
@@ -48,17 +49,37 @@ describe("channel:snapshot", function()
     assert.equal(2, run "return calls")
   end)
 
-  it("loses nothing where events never stop coming", function()
-    run [[function _G.snap() calls = calls + 1 local seen = total sse.sleep(1) return tostring(seen) end]]
-    local res = server:get "/s"
-    for _ = 1, 8 do
-      server:advance(0.5)
-      run "add(1)"
+  describe("where events never stop coming", function()
+    -- 40 numbers, ten while the function waits: what a client has of them, and the client.
+    local function count_to_40(queue)
+      run(([[_G.few = sse.channel("few", { queue = %d })
+        function _G.snap() calls = calls + 1 local seen = total sse.sleep(1) return tostring(seen) end]]):format(queue))
+      local res = server:get "/few"
+      for _ = 1, 40 do
+        server:advance(0.1)
+        run "total = total + 1 few:publish(tostring(total))"
+      end
+      assert.equal(3, run "return calls")
+      local data = res:data()
+      for i = 2, #data do assert.equal(tonumber(data[1]) + i - 1, tonumber(data[i])) end -- none is left out
+      return tonumber(data[#data]), res.client
     end
-    local data, sum = res:data(), 0
-    for _, n in ipairs(data) do sum = sum + tonumber(n) end
-    assert.is_true(sum >= 8)
-    assert.is_true(run "return calls" <= 3)
+
+    it("loses nothing that its queue holds", function()
+      local last, client = count_to_40(16)
+      assert.equal(40, last)
+      assert.equal("open", client:state())
+    end)
+
+    it("is cut where its queue does not hold them, so that its client comes back for another", function()
+      local last, client = count_to_40(4)
+      assert.is_true(last < 40)
+      assert.equal("closed", client:state())
+      local again = server:get "/few"
+      server:advance(1)
+      run "total = total + 1 few:publish(tostring(total))"
+      assert.same({ "40", "41" }, again:data())
+    end)
   end)
 
   it("is what a finished channel still has to say", function()
