@@ -43,6 +43,7 @@ static void on_stop_timer(struct timer *t) {
   } else if (is_left(vm)) {
     log_message(LOG_WARN, "tasks or on_close functions of generation %u do not end: ending them",
                 vm->generation);
+    vm->is_closing = true; // or what ends could start others, and they as well
     task_cancel_each(vm);
   }
 }

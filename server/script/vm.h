@@ -74,7 +74,7 @@ struct vm {
   bool is_large;         // its heap, for the collector's pace
   struct timer gc_timer;
   double collect_from; // when the collector may look for channels again, where there are too many
-  bool is_closing;     // only finalizers run any more
+  bool is_closing;     // nothing can start any more: tasks are ended, finalizers run
   lua_Hook trace;      // sees each line that runs, where it is set before an application is loaded
 };
 
