@@ -4,6 +4,7 @@ local at_end = require "spate.at_end"
 local check = require "spate.check"
 local core = require "spate.core"
 local json = require "spate.json"
+local report = require "spate.report"
 
 local Channel = { __name = "channel" }
 Channel.__index = Channel
@@ -11,6 +12,8 @@ Channel.__index = Channel
 local ON_FULL = { disconnect = 0, drop_oldest = 1, conflate = 2 }
 local OPTIONS = { "history", "history_bytes", "ttl", "queue", "on_full", "key" }
 local DEFAULT_TTL = 3600
+
+local function traceback(err) return core.traceback(tostring(err)) end
 
 return function(sse)
   local function number(options, name, default, least)
@@ -193,14 +196,14 @@ return function(sse)
   local function log_left_out(self, why)
     local info = debug.getinfo(self.fn, "S")
     core.log.error(("channel:derive: an event is left out by the function at %s:%d: %s"):format(info.short_src,
-      info.linedefined, tostring(why)))
+      info.linedefined, report.logged(why)))
   end
 
   -- Publishes what fn makes of an event under the event's own id. One that it fails on, or makes no event of, is
   -- left out.
   local function derive_event(self, run, event)
     run.id = event.id -- fn may change the event
-    local ok, err = xpcall(publish_mapped, debug.traceback, self.fn, run.handle, event, run.id)
+    local ok, err = xpcall(publish_mapped, traceback, self.fn, run.handle, event, run.id)
     if not ok then log_left_out(self, err) end
   end
 
@@ -354,9 +357,9 @@ return function(sse)
       local id, why = channel:publish(event)
       return id and true, why
     end
-    local ok, err = xpcall(fn, debug.traceback, send)
+    local ok, err = xpcall(fn, traceback, send)
     has_failed = not ok
-    if has_failed then core.log.error(tostring(err)) end
+    if has_failed then core.log.error(report.logged(err)) end
   end
 
   function sse.resumable(key, fn, options)
