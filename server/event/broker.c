@@ -40,27 +40,37 @@ static bool is_idle(struct channel *c, double now) {
 struct sweep {
   struct broker *broker;
   double now;
+  size_t gone;
 };
 
 static void sweep_channel(struct map_node *node, void *arg) {
   struct sweep *s = arg;
-  if (is_idle(channel_of(node), s->now)) take_out(s->broker, channel_of(node));
+  if (!is_idle(channel_of(node), s->now)) return;
+  take_out(s->broker, channel_of(node));
+  s->gone++;
+}
+
+// With the lock held: from this bucket on. Where the next share begins; 0 behind the last.
+static size_t sweep_share(struct sweep *s, size_t from) {
+  return map_each_of(&s->broker->channels, from, SWEEP_BUCKETS, sweep_channel, s);
 }
 
 // With the lock held: a share of a round, or the beginning of the next.
 static void sweep_some(struct broker *b, double now) {
   if (!b->sweep_at && now < b->swept_from + SWEEP_SECONDS) return;
   if (!b->sweep_at) b->swept_from = now;
-  b->sweep_at = map_each_of(&b->channels, b->sweep_at, SWEEP_BUCKETS, sweep_channel, &(struct sweep){b, now});
+  b->sweep_at = sweep_share(&(struct sweep){b, now, 0}, b->sweep_at);
 }
 
 size_t broker_sweep(struct broker *b, double now) {
-  pthread_mutex_lock(&b->lock);
-  size_t before = b->channels.count;
-  map_each(&b->channels, sweep_channel, &(struct sweep){b, now});
-  size_t gone = before - b->channels.count;
-  pthread_mutex_unlock(&b->lock);
-  return gone;
+  struct sweep s = {b, now, 0};
+  size_t at = 0;
+  do {
+    pthread_mutex_lock(&b->lock);
+    at = sweep_share(&s, at);
+    pthread_mutex_unlock(&b->lock);
+  } while (at);
+  return s.gone;
 }
 
 struct channel *broker_open(struct broker *b, struct span name, const struct channel_options *o, double now,

@@ -43,7 +43,7 @@ struct channel *broker_find(struct broker *b, struct span name);
 // Takes a channel out, whatever it holds.
 void broker_remove(struct broker *b, struct channel *c);
 
-// Looks at all channels at once, which takes long where there are many. How many it has let go of.
+// Looks at all channels, in shares, which takes long where there are many. How many it has let go of.
 size_t broker_sweep(struct broker *b, double now);
 
 struct broker_counters broker_counters(struct broker *b);

@@ -18,7 +18,7 @@ struct counters {
   uint64_t streams_open, streams_total;   // event streams
   uint64_t requests_total, refused_total; // refused: not HTTP as it should be
   uint64_t events_total, bytes_total;     // handed to clients
-  uint64_t slow_total;                    // connections cut because the client took no byte
+  uint64_t slow_total;                    // clients cut because they took too little, or fell behind
   uint64_t dropped_total;                 // events that a slow subscriber did not get
 };
 
