@@ -85,7 +85,6 @@ static int client_late(lua_State *L) {
 static int client_address(lua_State *L) {
   struct client *c = check_client(L);
   set_address(c, luaL_checkstring(L, 2));
-  if (!list_empty(&c->link)) conn_of_client(c)->carrier.peer = c->peer.transport.peer;
   lua_settop(L, 1);
   return 1;
 }

@@ -78,7 +78,7 @@ static void on_end(struct stream *stream, int reason) {
 
 static struct proto *new_proto(struct transport *t, const struct proto_sink *sink,
                                const struct proto_limits *limits) {
-  return t->protocol && !strcmp(t->protocol, "mux") ? mux_new(sink, limits) : NULL;
+  return t->protocol == PROTOCOL_MUX ? mux_new(sink, limits) : NULL;
 }
 
 static const struct service_ops service_ops = {
@@ -333,7 +333,7 @@ static int server_connect(lua_State *L) {
   const char *address = luaL_optstring(L, 2, "127.0.0.1");
   lua_settop(L, 3);
   struct client *c = client_push(L, address);
-  if (!lua_isnoneornil(L, 3)) c->peer.transport.protocol = "mux";
+  if (!lua_isnoneornil(L, 3)) c->peer.transport.protocol = PROTOCOL_MUX;
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
   list_append(&h->clients, &c->link);

@@ -22,6 +22,8 @@ struct outq {
 
 enum transport_error { TRANSPORT_BROKEN = -1, TRANSPORT_FILE_SHORT = -2 }; // a file that ends before its part
 
+enum protocol { PROTOCOL_HTTP1, PROTOCOL_MUX }; // the latter is of the harness
+
 struct transport;
 
 // Upward. Any of them may close the transport.
@@ -50,8 +52,8 @@ struct transport {
   const struct transport_sink *sink; // set by its user, as is
   void *owner;
   struct address peer;
-  const char *protocol; // that both sides have agreed to speak, as ALPN names it; NULL: nothing was said
-  bool takes_files;     // else only memory
+  uint8_t protocol; // enum protocol that both sides have agreed to speak
+  bool takes_files; // else only memory
 };
 
 // A transport over a connected, non-blocking socket; takes `fd`. Sink and owner are for its user to set.

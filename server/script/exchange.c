@@ -137,7 +137,7 @@ static void let_go(struct exchange *ex) {
 bool exchange_shows_errors(const struct exchange *ex) {
   const struct stream *s = ex->stream;
   if (!ex->vm->settings->dev.on || !s || !s->request) return false;
-  return s->carrier->peer.family == ADDRESS_UNIX ||
+  return s->carrier->peer->family == ADDRESS_UNIX ||
          (host_is_loopback(s->request->host) && host_is_loopback(forwarded_host(s->request)));
 }
 

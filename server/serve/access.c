@@ -8,7 +8,7 @@
 
 static size_t client_address(const struct carrier *c, const struct request *r, char out[ADDRESS_TEXT_MAX]) {
   size_t len = r ? forwarded_address(r, &c->service->settings->trusted_proxies, out) : 0;
-  return len ? len : address_text(&c->peer, out);
+  return len ? len : address_text(c->peer, out);
 }
 
 size_t access_client(const struct stream *s, char out[ADDRESS_TEXT_MAX]) {

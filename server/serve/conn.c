@@ -25,7 +25,6 @@ static struct stream *on_request(struct proto *p, struct request *r) {
   struct conn *c = p->owner;
   struct stream *s = stream_new(&c->carrier, r);
   list_append(&c->streams, &s->link);
-  c->reading = s;
   c->requests++, c->body_gained = 0;
   return s;
 }
@@ -47,15 +46,13 @@ static void on_body(struct stream *s, struct span bytes) {
 }
 
 static void on_body_end(struct stream *s) {
-  struct conn *c = conn_of(s->carrier);
-  if (c->reading == s) c->reading = NULL;
   s->body_done = true;
   if (s->ops) s->ops->on_body(s);
 }
 
 static void on_refused(struct proto *p, int status, const char *why) {
   struct conn *c = p->owner;
-  c->refused = (uint16_t)status, c->refusal = why;
+  c->carrier.service->refusal = (struct refusal){status, why};
 }
 
 static void on_reset(struct stream *s) { s->is_reset = true; }
@@ -83,6 +80,12 @@ static bool is_body_due(const struct stream *s) {
   return is_asked_for && stream_body_room(s);
 }
 
+// Whose request's body has not come to its end; NULL: none's.
+static struct stream *stream_reading(const struct conn *c) {
+  struct stream *s = list_empty(&c->streams) ? NULL : container_of(c->streams.prev, struct stream, link);
+  return s && !s->body_done ? s : NULL;
+}
+
 // Bytes may have moved the protocol on. A head has its time from its first byte, however many follow; a body
 // has some between any two reads and some in all.
 static void watch(struct conn *c) {
@@ -93,7 +96,8 @@ static void watch(struct conn *c) {
   c->phase = (uint8_t)phase;
   if (phase == PROTO_BODY) {
     if (!same) allow_body_time(c);
-    bool waits = c->reading && is_body_due(c->reading);
+    const struct stream *reading = stream_reading(c);
+    bool waits = reading && is_body_due(reading);
     set_deadline(c, waits ? MIN(now + set->timeouts.body, c->body_deadline) : INFINITY);
   } else if (!same) set_deadline(c, now + (phase == PROTO_HEAD ? set->timeouts.head : set->timeouts.idle));
 }
@@ -101,7 +105,8 @@ static void watch(struct conn *c) {
 // How many bytes may be read now: of a body as many as are wanted, behind it some of what is pipelined.
 static size_t read_room(const struct conn *c) {
   if (c->has_ended) return 0;
-  if (c->reading) return MIN(stream_body_room(c->reading), (size_t)LOOP_SCRATCH_LEN);
+  const struct stream *reading = stream_reading(c);
+  if (reading) return MIN(stream_body_room(reading), (size_t)LOOP_SCRATCH_LEN);
   bool is_much = c->in.len >= c->carrier.service->settings->limits.head && !list_empty(&c->streams);
   return is_much ? 0 : LOOP_SCRATCH_LEN;
 }
@@ -126,11 +131,11 @@ void conn_close(struct conn *c, enum close_reason reason, bool reset) {
   list_remove(&c->dirty);
   list_append(&service->closed, &c->link);
   loop_disarm(service->loop, &c->timer);
+  close_streams(c, reason); // before their peer is gone; nothing is sent any more
   c->transport->ops->close(c->transport, reset);
   if (c->proto) c->proto->ops->free(c->proto);
-  close_streams(c, reason);
   counter_add(&service->counters.connections_open, -1);
-  gate_leave(&service->process->gate, &c->pass);
+  gate_leave(&service->process->gate, (enum gate_stay)c->stay, c->gate_address);
   buf_deinit(&c->in);
 }
 
@@ -186,11 +191,10 @@ void conn_turn_away(struct conn *c, const char *why, bool may_linger) {
   conn_close(c, REASON_ERROR, false);
 }
 
-static void refuse_pending(struct conn *c) {
-  int status = c->refused;
-  c->refused = 0;
-  if (c->reading) stream_refuse_body(c->reading, status, c->refusal);
-  else refuse(c, status, c->refusal);
+static void refuse_request(struct conn *c, struct refusal refusal) {
+  struct stream *reading = stream_reading(c);
+  if (reading) stream_refuse_body(reading, refusal.status, refusal.why);
+  else refuse(c, refusal.status, refusal.why);
 }
 
 // Hands up what requests have come. Who answers at once only queues.
@@ -207,7 +211,7 @@ static void announce(struct conn *c) {
 static bool feed(struct conn *c, struct span *bytes) {
   size_t taken = c->proto->ops->feed(c->proto, bytes->bytes, bytes->len);
   bytes->bytes += taken, bytes->len -= taken;
-  if (c->refused) return false;
+  if (c->carrier.service->refusal.status) return false;
   announce(c);
   return taken && bytes->len;
 }
@@ -219,7 +223,7 @@ static struct span skip_line_ends(struct span bytes) {
 }
 
 static bool has_event_stream(const struct conn *c) {
-  return !c->reading && !list_empty(&c->streams) &&
+  return !stream_reading(c) && !list_empty(&c->streams) &&
          container_of(c->streams.prev, struct stream, link)->is_sse;
 }
 
@@ -237,15 +241,18 @@ static void advance(struct conn *c, struct span bytes) {
     buf_append_span(&c->in, bytes);
     bytes = buf_span(&c->in);
   } else if (has_event_stream(c)) bytes = skip_line_ends(bytes);
+  struct refusal *refusal = &c->carrier.service->refusal, refused;
+  *refusal = ACCEPTED;
   while (feed(c, &bytes)) continue;
+  refused = *refusal;
   if (c->in.len) buf_consume(&c->in, c->in.len - bytes.len);
   else buf_append_span(&c->in, bytes);
   if (!c->in.len) buf_deinit(&c->in);
-  if (c->refused) {
-    refuse_pending(c);
+  if (refused.status) {
+    refuse_request(c, refused);
     return;
   }
-  if (c->has_ended && (c->reading || list_empty(&c->streams))) { // the rest will not come
+  if (c->has_ended && (stream_reading(c) || list_empty(&c->streams))) { // the rest will not come
     conn_close(c, REASON_CLIENT_CLOSED, false);
     return;
   }
@@ -304,7 +311,6 @@ static void leave(struct conn *c) {
 static void finish_stream(struct conn *c, struct stream *s) {
   bool cut = s->cut, reset = cut && s->framing == FRAMING_CLOSE;
   bool goes_on = c->proto->ops->finish(c->proto, s, cut ? ENDING_CUT : ENDING_CLEAN);
-  if (c->reading == s) c->reading = NULL;
   stream_free(s, (enum close_reason)s->reason);
   c->phase = PROTO_BODY; // whatever the protocol is in now has its time from here
   touch(c);              // the protocol may have said that it ends
@@ -328,7 +334,6 @@ static void give_up(struct carrier *carrier, struct stream *s, enum close_reason
     conn_close(c, reason, reason != REASON_CLIENT_CLOSED);
     return;
   }
-  if (c->reading == s) c->reading = NULL;
   stream_free(s, reason);
   touch(c);
 }
@@ -387,7 +392,8 @@ static void on_bytes(struct transport *t, struct span bytes) {
 // The client has ended its side: whoever has sent a whole request may still want its answer.
 static void on_end(struct transport *t) {
   struct conn *c = t->owner;
-  bool is_incomplete = c->reading && c->reading->state != STREAM_ENDED;
+  const struct stream *reading = stream_reading(c);
+  bool is_incomplete = reading && reading->state != STREAM_ENDED;
   c->has_ended = true;
   if (c->state != CONN_OPEN || is_incomplete || list_empty(&c->streams)) {
     conn_close(c, REASON_CLIENT_CLOSED, false);
@@ -408,9 +414,7 @@ static void on_open(struct transport *t) {
   struct conn *c = t->owner;
   struct service *s = c->carrier.service;
   c->state = CONN_OPEN;
-  c->carrier.peer = t->peer;
   c->proto = s->ops->new_proto ? s->ops->new_proto(t, &proto_sink, &s->limits) : NULL;
-  c->carrier.takes_files = t->takes_files && !c->proto; // as they are; others put them into frames
   if (!c->proto) c->proto = http1_new(&proto_sink, &s->limits);
   c->proto->owner = c;
   t->ops->want_read(t, LOOP_SCRATCH_LEN);
@@ -460,6 +464,12 @@ static bool carrier_limit_body(struct carrier *c, struct stream *s, uint64_t max
   return p->ops->limit_body(p, s, max);
 }
 
+// Protocols but HTTP/1 put all into frames of their own.
+static bool carrier_takes_files(struct carrier *c) {
+  const struct transport *t = conn_of(c)->transport;
+  return t->takes_files && t->protocol == PROTOCOL_HTTP1;
+}
+
 static const struct carrier_ops carrier_ops = {.touch = carrier_touch,
                                                .flush = carrier_flush,
                                                .answer = carrier_answer,
@@ -468,16 +478,15 @@ static const struct carrier_ops carrier_ops = {.touch = carrier_touch,
                                                .read_on = carrier_read_on,
                                                .body_asked = carrier_body_asked,
                                                .limit_body = carrier_limit_body,
+                                               .takes_files = carrier_takes_files,
                                                .give_up = give_up};
 
 static void on_deadline(struct conn *c) {
-  struct stream *s = c->reading;
+  struct stream *s = stream_reading(c);
   bool late_head = c->state == CONN_OPEN && c->proto->ops->phase(c->proto) == PROTO_HEAD;
   bool late_body = s && is_body_due(s) && s->state == STREAM_WAITING;
-  if (late_head || late_body) {
-    c->refused = 408, c->refusal = "the request took too long to arrive";
-    refuse_pending(c);
-  } else if (list_empty(&c->streams)) conn_close(c, REASON_TIMEOUT, false);
+  if (late_head || late_body) refuse_request(c, REFUSED(408, "the request took too long to arrive"));
+  else if (list_empty(&c->streams)) conn_close(c, REASON_TIMEOUT, false);
 }
 
 static void on_timer(struct timer *t) {
@@ -487,11 +496,13 @@ static void on_timer(struct timer *t) {
   else if (c->deadline < INFINITY) loop_arm(c->carrier.service->loop, &c->timer, c->deadline);
 }
 
-struct conn *conn_open(struct service *s, struct transport *t, struct gate_pass pass) {
+struct conn *conn_open(struct service *s, struct transport *t, enum gate_stay stay,
+                       struct gate_address *gate_address) {
   struct conn *c = xmalloc(sizeof *c);
-  *c = (struct conn){.carrier = {.ops = &carrier_ops, .service = s, .peer = t->peer},
+  *c = (struct conn){.carrier = {.ops = &carrier_ops, .service = s, .peer = &t->peer},
                      .transport = t,
-                     .pass = pass,
+                     .stay = (uint8_t)stay,
+                     .gate_address = gate_address,
                      .timer = {.on_fire = on_timer}};
   t->sink = &transport_sink, t->owner = c;
   list_init(&c->link);

@@ -22,28 +22,29 @@ struct conn {
   struct transport *transport;
   struct proto *proto;
   struct list streams;
-  struct stream *reading; // whose request's body has not come to its end
-  struct buf in;          // bytes that the protocol has not taken yet; once refused, the answer
-  size_t in_flight;       // bytes that the transport has and that have not left
+  struct buf in;    // bytes that the protocol has not taken yet; once refused, the answer
+  size_t in_flight; // bytes that the transport has and that have not left
   struct timer timer;
   double deadline;      // of the present phase; the timer may fire earlier and is then armed anew
   double body_deadline; // for the whole body
   uint8_t state;        // enum conn_state
   uint8_t phase;        // enum proto_phase that the deadline is for
+  uint8_t stay;         // enum gate_stay
   bool has_ended;       // the client has ended its side
   uint8_t still_turns;  // for which a client that has ended its side was given nothing
-  uint16_t refused;     // status to answer bytes that are no request with
   uint32_t requests;    // so far
   uint32_t body_gained; // bytes of the body since its time was counted from
-  struct gate_pass pass;
-  const char *refusal;
+  struct gate_address *gate_address;
 };
+
+_Static_assert(sizeof(struct conn) <= 184, "kept by every stream");
 
 static inline struct conn *conn_of(struct carrier *c) { return container_of(c, struct conn, carrier); }
 
 // Takes a transport into service, and what it holds of the gate. A connection lasts until the end of the turn
 // in which it is closed.
-struct conn *conn_open(struct service *s, struct transport *t, struct gate_pass pass);
+struct conn *conn_open(struct service *s, struct transport *t, enum gate_stay stay,
+                       struct gate_address *gate_address);
 
 // Answers 503 before anything is read, and closes: at once, or when the client has had time to read that.
 void conn_turn_away(struct conn *c, const char *why, bool linger);

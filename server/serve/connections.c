@@ -59,19 +59,22 @@ static void note_refused(struct service *s, const char *why) {
 }
 
 void connections_accept(struct service *s, struct transport *t) {
-  struct gate_pass pass = {0};
+  struct gate_address *address;
   bool is_proxy = trusted_has(&s->settings->trusted_proxies, &t->peer);
-  const char *why = gate_enter(&s->process->gate, is_proxy ? NULL : &t->peer, &pass);
-  struct conn *c = conn_open(s, t, pass);
-  if (!why) return;
+  const char *why = gate_enter(&s->process->gate, is_proxy ? NULL : &t->peer, &address);
+  if (!why) {
+    conn_open(s, t, GATE_INSIDE, address);
+    return;
+  }
+  bool may_linger = gate_may_linger(&s->process->gate);
   counter_add(&s->counters.connections_refused_total, 1);
   note_refused(s, why);
-  conn_turn_away(c, why, gate_may_linger(&s->process->gate, &c->pass));
+  conn_turn_away(conn_open(s, t, may_linger ? GATE_TURNED_AWAY : GATE_OUTSIDE, NULL), why, may_linger);
 }
 
 void connections_turn_away(struct service *s, struct transport *t) {
   counter_add(&s->counters.connections_refused_total, 1);
-  conn_turn_away(conn_open(s, t, (struct gate_pass){0}), "too many connections", false);
+  conn_turn_away(conn_open(s, t, GATE_OUTSIDE, NULL), "too many connections", false);
 }
 
 static void leave_soon(struct service *s, struct stream *stream, enum close_reason reason) {

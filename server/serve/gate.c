@@ -59,14 +59,15 @@ static struct gate_address *address_of(struct gate *g, const struct address *pee
   return a;
 }
 
-const char *gate_enter(struct gate *g, const struct address *peer, struct gate_pass *pass) {
+const char *gate_enter(struct gate *g, const struct address *peer, struct gate_address **address) {
   const char *why = NULL;
+  *address = NULL;
   pthread_mutex_lock(&g->lock);
   struct gate_address *a = peer && g->open < g->connections_max ? address_of(g, peer) : NULL;
   if (g->open >= g->connections_max) why = "too many connections";
   else if (a && a->count >= g->per_address_max) why = "too many connections from one address";
   else {
-    *pass = (struct gate_pass){.is_inside = true, .address = a};
+    *address = a;
     g->open++;
     if (a) a->count++;
   }
@@ -74,24 +75,23 @@ const char *gate_enter(struct gate *g, const struct address *peer, struct gate_p
   return why;
 }
 
-bool gate_may_linger(struct gate *g, struct gate_pass *pass) {
+bool gate_may_linger(struct gate *g) {
   pthread_mutex_lock(&g->lock);
-  pass->is_turned_away = g->turned_away < TURNED_AWAY_MAX;
-  g->turned_away += pass->is_turned_away;
+  bool may = g->turned_away < TURNED_AWAY_MAX;
+  g->turned_away += may;
   pthread_mutex_unlock(&g->lock);
-  return pass->is_turned_away;
+  return may;
 }
 
-void gate_leave(struct gate *g, struct gate_pass *pass) {
-  struct gate_address *a = pass->address;
+void gate_leave(struct gate *g, enum gate_stay stay, struct gate_address *a) {
+  if (stay == GATE_OUTSIDE) return;
   pthread_mutex_lock(&g->lock);
-  g->open -= pass->is_inside;
-  g->turned_away -= pass->is_turned_away;
+  g->open -= stay == GATE_INSIDE;
+  g->turned_away -= stay == GATE_TURNED_AWAY;
   bool is_last = a && !--a->count;
   if (is_last) map_remove(&g->by_address, &a->node);
   pthread_mutex_unlock(&g->lock);
   if (is_last) free(a);
-  *pass = (struct gate_pass){0};
 }
 
 bool gate_should_log(struct gate *g, double now, uint64_t *count) {

@@ -7,6 +7,7 @@
 #include "base/settings.h"
 #include "event/event.h"
 #include "http/proto.h"
+#include "http/refusal.h"
 #include "loop/loop.h"
 #include "serve/gate.h"
 #include "serve/metrics.h"
@@ -58,8 +59,9 @@ struct service {
   unsigned left_generation; // the newest whose streams have been told to end
   char date[32];
   long date_second;
-  unsigned seed;   // of the jitter
-  struct buf head; // where responses' heads are put together
+  unsigned seed;          // of the jitter
+  struct refusal refusal; // what a protocol has just refused
+  struct buf head;        // where responses' heads are put together
 };
 
 // Makes the service ready, as yet without connections.

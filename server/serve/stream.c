@@ -65,7 +65,7 @@ static void send_retry(struct stream *s) {
 static void leave(struct stream *s) {
   bool is_whole = s->framing == FRAMING_LENGTH && !s->length_left;
   if (s->is_sse) send_retry(s);
-  end_and_tell(s, s->leave_reason, !s->is_sse && !is_whole);
+  end_and_tell(s, (enum close_reason)s->reason, !s->is_sse && !is_whole);
 }
 
 static void send_comment(struct stream *s) {
@@ -93,7 +93,7 @@ static void on_timer(struct timer *t) {
 }
 
 static void mark_proxied(const struct carrier *c, struct request *r) {
-  r->from_proxy = trusted_has(&c->service->settings->trusted_proxies, &c->peer);
+  r->from_proxy = trusted_has(&c->service->settings->trusted_proxies, c->peer);
 }
 
 struct stream *stream_new(struct carrier *c, struct request *r) {
@@ -156,7 +156,7 @@ bool stream_conflate(struct stream *s, const struct event *e) {
 
 // What is next of a file: as a part that the transport sends by itself, or as an event like any other.
 static void take_file(struct stream *s, struct outq *out) {
-  bool as_part = s->carrier->takes_files && !out->count && s->framing == FRAMING_LENGTH;
+  bool as_part = s->carrier->ops->takes_files(s->carrier) && !out->count && s->framing == FRAMING_LENGTH;
   struct event *e = NULL;
   if (as_part ? file_body_take(s->file, out) : (e = file_body_event(s->file)) != NULL) out->is_share = true;
   else if (!file_body_in_flight(s->file)) s->is_short = true;
@@ -231,7 +231,7 @@ void stream_leave(struct stream *s, double after, enum close_reason reason) {
   if (s->state != STREAM_OPEN) return;
   double at = MIN(stream_service(s)->loop->now + after, end_of(s));
   if (s->leaving) at = MIN(at, s->timer.deadline); // who asks again does not put it off
-  s->leaving = true, s->leave_reason = (uint8_t)reason;
+  s->leaving = true, s->reason = (uint8_t)reason;
   loop_arm(stream_service(s)->loop, &s->timer, at);
 }
 

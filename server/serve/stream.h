@@ -25,6 +25,7 @@ struct carrier_ops {
   void (*read_on)(struct carrier *c, struct stream *s);    // more of the body may come than before
   void (*body_asked)(struct carrier *c, struct stream *s); // the same, and the client's time for it counts
   bool (*limit_body)(struct carrier *c, struct stream *s, uint64_t max); // false: more has been announced
+  bool (*takes_files)(struct carrier *c);                                // as they are; else only memory
   // Ends the stream at once, and frees it; where the protocol has no other way, the connection with it.
   void (*give_up)(struct carrier *c, struct stream *s, enum close_reason reason);
 };
@@ -32,8 +33,7 @@ struct carrier_ops {
 struct carrier {
   const struct carrier_ops *ops;
   struct service *service;
-  struct address peer;
-  bool takes_files; // else only memory
+  const struct address *peer;
 };
 
 // How its user reads the request's body.
@@ -70,20 +70,19 @@ struct stream {
   void *owner;                  // the user's
   struct stream_source *source; // NULL: none
   struct event_queue queue;
-  struct file_body *file; // what is left of the answer behind the queue; NULL: nothing
-  uint8_t state, framing; // enum stream_state, enum framing
-  bool is_announced;      // to the layer above
-  bool is_sse, body_done, cut, full, leaving;
-  bool blocked;    // some of what waits did not leave when it could have
-  bool is_short;   // the file has less than was announced
-  bool is_reset;   // the client wants no more of it
-  uint8_t reading; // enum body_reading
+  struct file_body *file;          // what is left of the answer behind the queue; NULL: nothing
+  uint8_t state, framing, reading; // enum stream_state, enum framing, enum body_reading
+  uint8_t reason;                  // why it ended, or is to end
   uint16_t status;
-  uint8_t reason;        // why it ended, once ENDED
-  uint8_t leave_reason;  // why it is to end
-  unsigned generation;   // of the code that answered
-  float keep_alive;      // seconds between comments; 0: none
-  float lifetime;        // seconds from opened_at; 0: no time is set
+  bool is_announced : 1; // to the layer above
+  bool is_sse : 1, body_done : 1, cut : 1, full : 1, leaving : 1;
+  bool blocked : 1;    // some of what waits did not leave when it could have
+  bool is_short : 1;   // the file has less than was announced
+  bool is_reset : 1;   // the client wants no more of it
+  unsigned generation; // of the code that answered
+  float keep_alive;    // seconds between comments; 0: none
+  float lifetime;      // seconds from opened_at; 0: no time is set
+  uint32_t events_out;
   struct event *comment; // what keeps it alive
   struct timer timer;    // keep-alive, stall, drain
   double opened_at, last_sent;
@@ -92,8 +91,9 @@ struct stream {
   struct buf body;                  // what has come of it and is not taken
   uint64_t length_left;             // of an open answer with FRAMING_LENGTH
   uint64_t bytes_out;
-  uint32_t events_out;
 };
+
+_Static_assert(sizeof(struct stream) <= 248, "kept by every stream");
 
 static inline struct service *stream_service(const struct stream *s) { return s->carrier->service; }
 

@@ -19,7 +19,7 @@ static void send_head(struct stream *s, struct response *head, struct span body)
   s->status = (uint16_t)head->status, s->framing = (uint8_t)head->framing;
   if (!out->len && !body.len) return;
   struct event *e = event_new(out->len + body.len);
-  memcpy(e->bytes, out->bytes, out->len);
+  if (out->len) memcpy(e->bytes, out->bytes, out->len);
   if (body.len) memcpy(e->bytes + out->len, body.bytes, body.len);
   stream_enqueue(s, e);
 }
