@@ -91,8 +91,9 @@ function process.spawn(arguments, options)
   for i, argument in ipairs(arguments) do list[i] = process.quote(argument) end
   process.write_file(self.out, "")
   if not options.stderr then process.write_file(self.err, "") end
-  self.pipe = assert(io.popen(("echo $$; ulimit -c 0; %s; cd %s && %sexec %s %s >%s 2>%s </dev/null %s"):format(
-    options.before or ":", process.quote(options.dir or directory), env, process.quote(SPATE), table.concat(list, " "), self.out, self.err,
+  -- The shell redirects before what may leave it few descriptors: it keeps those that a command replaces.
+  self.pipe = assert(io.popen(("echo $$; exec >%s 2>%s </dev/null; ulimit -c 0; %s; cd %s && %sexec %s %s %s"):format(
+    self.out, self.err, options.before or ":", process.quote(options.dir or directory), env, process.quote(SPATE), table.concat(list, " "),
     options.redirect or "")))
   self.pid = assert(tonumber(self.pipe:read("l")))
   processes[n] = self
