@@ -448,14 +448,14 @@ end
 
 -- A stream of a channel's subscription, after the value `first` where there is one.
 function sse.subscription(subscription, first)
-  local next_event, pending = core.reader(subscription), first
+  local next_event, s = core.reader(subscription), nil
   local function next()
-    if pending == nil then return next_event() end
-    local value = pending
-    pending = nil
+    if s.first == nil then return next_event() end
+    local value = s.first
+    s.first = nil
     return value
   end
-  local s = new(first == nil and next_event or next, function() subscription:close() end)
+  s = new(first == nil and next_event or next, function() subscription:close() end)
   s.subscription, s.first = subscription, first
   return s
 end
