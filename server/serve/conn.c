@@ -179,13 +179,15 @@ static void refuse(struct conn *c, int status, const char *why) {
   else conn_close(c, REASON_ERROR, false);
 }
 
-// What has come already is read first: a close with unread bytes would reset the connection.
+// What has come already is read first, and dropped: a close with unread bytes would reset the connection.
 void conn_turn_away(struct conn *c, const char *why, bool may_linger) {
   bool is_told = c->proto && send_refusal(c, 503, why);
   if (is_told && may_linger) {
     linger(c);
     return;
   }
+  c->state =
+      CONN_LINGERING; // no request of these bytes is served after this answer, nor closes what is used here
   c->transport->ops->read_now(c->transport);
   c->transport->ops->end(c->transport);
   conn_close(c, REASON_ERROR, false);
