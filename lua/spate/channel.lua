@@ -229,11 +229,16 @@ return function(sse)
 
   local follow
 
-  local is_retired, is_ending = false, false
+  local is_ending = false
 
-  -- A task of its own after a reload: a derived channel goes on for those who read it already.
+  -- A task of its own after a reload: a derived channel goes on for those who read it already. Where it fails, which it
+  -- does for lack of memory, none goes on.
   function core.retire()
-    is_retired, is_ending = true, true
+    local _ <close> = at_end(function()
+      is_ending = false
+      for _, run in pairs(following) do run.task:cancel() end
+    end)
+    is_ending = true
     while next(following) do
       for derived, run in pairs(following) do
         run.handle:let_go()
@@ -244,11 +249,10 @@ return function(sse)
       end
       sse.sleep(1)
     end
-    is_ending = false
   end
 
   local function start_task(self, run)
-    if is_retired and not is_ending then core.background(core.retire) end
+    if core.is_retired() and not is_ending then core.background(core.retire) end
     run.task = core.background(follow, self, run)
   end
 

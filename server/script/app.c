@@ -238,10 +238,17 @@ void app_show_failure(struct vm *vm, const char *report) {
 
 void app_stop(struct vm *vm) { log_error(spawn_listed(vm, vm->stoppers_ref)); }
 
+// What fails for lack of memory leaves what nothing would end.
+static void on_retirement_end(struct task *t, int status) {
+  if (status != LUA_OK) task_cancel_holding(t->vm);
+}
+
+static const struct task_ops retirement_ops = {.on_end = on_retirement_end};
+
 // What the library has to do for those who still read what it made.
 static int spawn_retirement(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, vm_of(L)->retire_ref);
-  struct task *t = task_follow(L, 0, NULL);
+  struct task *t = task_follow(L, 0, &retirement_ops);
   task_hold_state(t);
   t->of_app = true;
   return 0;

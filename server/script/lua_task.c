@@ -140,6 +140,12 @@ static int lua_has_ended(lua_State *L) {
   return 1;
 }
 
+// core.is_retired(): whether requests no longer go to this state.
+static int lua_is_retired(lua_State *L) {
+  lua_pushboolean(L, vm_of(L)->is_retired);
+  return 1;
+}
+
 // core.was_stopped(): in a __close, whether it runs as the task's time was up (limits.burst).
 static int lua_was_stopped(lua_State *L) {
   const struct task *t = vm_of(L)->current;
@@ -191,6 +197,7 @@ void task_open(lua_State *L) {
                                        {"notify", lua_notify},
                                        {"has_ended", lua_has_ended},
                                        {"was_stopped", lua_was_stopped},
+                                       {"is_retired", lua_is_retired},
                                        {NULL, NULL}};
   luaL_newmetatable(L, HANDLE);
   luaL_newmetatable(L, SIGNAL);
