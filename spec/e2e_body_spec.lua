@@ -1,16 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- Uploads and downloads through the real program by curl: what arrives, and what it costs.
-local socket = require "socket"
+local process = require "spec.process"
 
-local BUILD = os.getenv("BUILD") or "build"
-local SPATE = os.getenv("SPATE") or BUILD .. "/spate"
 local MB = 1 << 20
 local IS_SANITIZED = os.getenv "ASAN_OPTIONS" ~= nil
 local GROWTH_MAX = (IS_SANITIZED and 60 or 10) * MB -- a sanitizer keeps what is freed for a while
 
 local APP = [[
-local spate, sse = require "spate", require "spate.sse"
-local app, reply = spate.app(), spate.reply
 app:put("/count", function(req)
   local bytes, sum = 0, 0
   for piece in req:chunks(math.huge) do bytes, sum = bytes + #piece, (sum + piece:byte() * #piece) % 1000003 end
@@ -29,44 +25,28 @@ app:get("/down/:mb[%d]", function(req)
   end)
 end)
 app:get("/", function() return "here" end)
-return app
 ]]
 
-local function read(path)
-  local f <close> = assert(io.open(path, "rb"))
-  return f:read "a"
-end
-
-local function write(path, text)
-  local f <close> = assert(io.open(path, "wb"))
-  assert(f:write(text))
-end
+local read, write = process.read_file, process.write_file
 
 describe("bodies end to end", function()
-  local dir, pid, pipe, url
+  local dir, server, url
 
   setup(function()
-    dir = os.tmpname()
-    os.remove(dir)
-    assert(os.execute("mkdir " .. dir))
-    write(dir .. "/app.lua", APP)
-    local env = IS_SANITIZED and "ASAN_OPTIONS=detect_leaks=1:quarantine_size_mb=1 " or ""
-    pipe = assert(io.popen(("echo $$; " .. env .. "TMPDIR=%s exec %s serve %s/app.lua -l 127.0.0.1:0 2>%s/err"):format(dir, SPATE, dir, dir)))
-    pid = assert(tonumber(pipe:read "l"))
-    url = assert(pipe:read("l"):match "http://[%d.:]+")
+    dir = process.enter()
+    local environment = "TMPDIR=" .. dir .. (IS_SANITIZED and " ASAN_OPTIONS=detect_leaks=1:quarantine_size_mb=1" or "")
+    server = process.serve(APP, { environment = environment })
+    url = server.addresses[1]
   end)
 
   teardown(function()
-    os.execute("kill -TERM " .. pid)
-    local _, _, code = pipe:close()
-    local log = read(dir .. "/err")
-    os.execute("rm -r " .. dir)
-    assert.equal(0, code, log)
+    server:stop()
+    process.leave()
   end)
 
   -- Resident memory of the server in bytes: the highest so far, and now.
   local function resident()
-    local status = read(("/proc/%d/status"):format(pid))
+    local status = read(("/proc/%d/status"):format(server.pid))
     return tonumber(status:match "VmHWM:%s*(%d+)") * 1024, tonumber(status:match "VmRSS:%s*(%d+)") * 1024
   end
 
@@ -127,14 +107,11 @@ describe("bodies end to end", function()
   end)
 
   it("leaves no file and no descriptor behind", function()
-    local deadline = socket.gettime() + 10
-    local function links()
-      local p <close> = assert(io.popen(("ls -l /proc/%d/fd"):format(pid)))
-      return select(2, p:read "a":gsub("%(deleted%)", ""))
-    end
-    while links() > 0 and socket.gettime() < deadline do socket.sleep(0.05) end
-    assert.equal(0, links())
+    process.eventually("its files to be closed", function()
+      local list <close> = assert(io.popen(("ls -l /proc/%d/fd"):format(server.pid)))
+      return not list:read("a"):find("(deleted)", 1, true)
+    end)
     local names = io.popen("ls " .. dir):read "a"
-    assert.equal("1\n2mb\napp.lua\nbig.bin\nerr\nsaved\nsmall.bin\n", names)
+    assert.equal("1\n2mb\napp.lua\nbig.bin\nerr1\nout1\nsaved\nsmall.bin\nspate\n", names)
   end)
 end)

@@ -79,22 +79,23 @@ local Process = {}
 Process.__index = Process
 
 -- Starts `build/spate ARGUMENTS`. options: dir, stderr (a path), redirect (appended to the command),
--- environment ("A=b C=d"), before (shell commands, such as "ulimit -n 64").
+-- environment ("A=b C=d"), before (shell commands, such as "ulimit -n 64"), wrapper (a command that executes it).
 function process.spawn(arguments, options)
   options = options or {}
   if options.before then collectgarbage() end -- sockets that earlier specs have dropped are inherited, and count for a limit
   local n = #processes + 1
   local self = setmetatable({ out = directory .. "/out" .. n, err = options.stderr or directory .. "/err" .. n }, Process)
   -- Leaks are looked for where a sanitizer is built in, however it was for this process.
-  local env = (options.environment or "") .. " XDG_RUNTIME_DIR=" .. directory .. (os.getenv("ASAN_OPTIONS") and " ASAN_OPTIONS=detect_leaks=1 " or " ")
+  local leaks = os.getenv "ASAN_OPTIONS" and "ASAN_OPTIONS=detect_leaks=1 " or ""
+  local env = ("XDG_RUNTIME_DIR=%s %s%s "):format(directory, leaks, options.environment or "")
   local list = {}
   for i, argument in ipairs(arguments) do list[i] = process.quote(argument) end
   process.write_file(self.out, "")
   if not options.stderr then process.write_file(self.err, "") end
   -- The shell redirects before what may leave it few descriptors: it keeps those that a command replaces.
-  self.pipe = assert(io.popen(("echo $$; exec >%s 2>%s </dev/null; ulimit -c 0; %s; cd %s && %sexec %s %s %s"):format(
-    self.out, self.err, options.before or ":", process.quote(options.dir or directory), env, process.quote(SPATE), table.concat(list, " "),
-    options.redirect or "")))
+  self.pipe = assert(io.popen(("echo $$; exec >%s 2>%s </dev/null; ulimit -c 0; %s; cd %s && %sexec %s %s %s %s"):format(
+    self.out, self.err, options.before or ":", process.quote(options.dir or directory), env, options.wrapper or "",
+    process.quote(SPATE), table.concat(list, " "), options.redirect or "")))
   self.pid = assert(tonumber(self.pipe:read("l")))
   processes[n] = self
   return self
