@@ -6,14 +6,6 @@ local responses_of = require "spec.responses"
 local socket = require "socket"
 local vectors = require "spec.vectors.http1"
 
-local APP = [[
-app:get("/", function(req) return reply.text "here" end)
-app:post("/", function(req)
-  local body, err = req:body()
-  if not body then return reply.error(500, err) end
-  return reply.text(body)
-end)
-]]
 local AT_ONCE = 100           -- connections
 local BYTES_ONE_BY_ONE = 1000 -- of a vector; the rest follows in pieces
 local PIECE = 64 << 10
@@ -69,24 +61,23 @@ local function expected(vector)
 end
 
 function Dialogue:has_answer()
-  local statuses = statuses_of(self:text(), self.vector.bytes:find "^HEAD ")
+  local statuses = statuses_of(self:text(), self.vector.is_head)
   return statuses and #without_100(statuses) >= #expected(self.vector)
 end
 
 -- The answers are those of the vector, and the connection is closed, or carries another request.
 function Dialogue:check()
   local v = self.vector
-  local statuses, list = statuses_of(self:text(), v.bytes:find "^HEAD ")
+  local statuses, list = statuses_of(self:text(), v.is_head)
   assert(statuses, ("%s: %s"):format(v.name, list))
   assert.same(expected(v), without_100(statuses), v.name)
   if v.body then assert.equal(v.body, list[statuses[1] == 100 and 2 or 1].body, v.name) end
-  local is_unread = v.bytes:find "^GET [^\r\n]+\r\nHost: a\r\nContent%-Length"
   self.client:settimeout(process.SECONDS)
   if v.close then
     local rest, err, partial = self.client:receive("*a")
     assert.equal("", rest or partial, v.name)
     assert(err ~= "timeout", v.name)
-  elseif not is_unread then
+  elseif not v.is_unread then
     assert(self.client:send(PROBE), v.name)
     local bytes = self.client:receive("*a")
     assert(bytes and bytes:find "^HTTP/1%.1 200 OK.*here$", v.name .. ": the connection is of no use any more")
@@ -122,7 +113,7 @@ describe("the program answers every vector", function()
     it(name, function()
       process.enter()
       finally(process.leave)
-      local server = process.serve(APP, { settings = "{ log = { access = false } }" })
+      local server = process.serve(vectors.APP, { settings = "{ log = { access = false } }" })
       local descriptors = server:descriptors_at_rest()
       for from = 1, #vectors, AT_ONCE do run(server, from, math.min(#vectors, from + AT_ONCE - 1), by_byte) end
       process.eventually("the connections to end", function() return server:descriptors() <= descriptors end)

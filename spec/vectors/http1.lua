@@ -308,4 +308,20 @@ add("LF behind the last size", chunked "0\n\r\n", 400)
 add("CR and another byte behind the last chunk", chunked "0\r\n\rX", 400)
 add("smuggled request behind the last chunk", chunked("0\r\n" .. get()), 400)
 
+-- What they are sent to.
+vectors.APP = [[
+app:get("/", function(req) return reply.text "here" end)
+app:post("/", function(req)
+  local body, err = req:body()
+  if not body then return reply.error(500, err) end
+  return reply.text(body)
+end)
+]]
+
+for _, v in ipairs(vectors) do
+  v.is_head = v.bytes:find "^HEAD " ~= nil
+  -- A body that the handler does not ask for and that may still be on its way ends the connection.
+  v.is_unread = v.bytes:find "^GET [^\r\n]+\r\nHost: a\r\nContent%-Length" ~= nil
+end
+
 return vectors
