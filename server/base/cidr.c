@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: MIT
 // The family is compared as well, or ::/0 would hold every IPv4 address.
 #include "base/cidr.h"
+#include "base/digits.h"
 
 bool cidr_parse(struct span text, struct cidr *out) {
   struct span rest = text, base = span_split(&rest, '/');
   if (!address_parse(base, &out->address)) return false;
   bool is_v4 = out->address.family == ADDRESS_V4, is_alone = base.len == text.len;
   if (is_v4 && memchr(base.bytes, ':', base.len)) return false; // whose bits would these be?
-  unsigned bits = 0, max = is_v4 ? 32 : 128;
-  for (size_t i = 0; i < rest.len; i++) {
-    if (rest.bytes[i] < '0' || rest.bytes[i] > '9' || i > 2) return false;
-    bits = bits * 10 + (unsigned)(rest.bytes[i] - '0');
-  }
-  if (is_alone) bits = max;
-  else if (!rest.len) return false;
-  if (bits > max) return false;
+  uint64_t max = is_v4 ? 32 : 128, bits = max;
+  if (!is_alone && (rest.len > 3 || !decimal_read(rest, max, &bits))) return false;
   out->bits = (uint8_t)(bits + 128 - max);
   address_mask(&out->address, out->bits);
   return true;

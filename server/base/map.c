@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
+// A hash table of nodes that their owners embed: it allocates its buckets only, and grows before it is
+// crowded.
 #include "base/map.h"
 #include <stdlib.h>
+#include <sys/random.h>
 #include "base/mem.h"
 
 static void sip_round(uint64_t v[4]) {
@@ -28,6 +31,12 @@ uint64_t hash_bytes(struct span s, uint64_t seed) {
   v[2] ^= 0xff;
   for (int i = 0; i < 3; i++) sip_round(v);
   return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+uint64_t map_seed(const void *place) {
+  uint64_t seed;
+  bool is_random = getrandom(&seed, sizeof seed, GRND_NONBLOCK) == sizeof seed;
+  return is_random ? seed : (uintptr_t)place;
 }
 
 void map_init(struct map *m, uint64_t seed) { *m = (struct map){.seed = seed}; }

@@ -19,6 +19,9 @@ struct map {
 
 // An empty map.
 void map_init(struct map *m, uint64_t seed);
+
+// A seed that nobody can guess, from the kernel; where that has none yet, `place` is one.
+uint64_t map_seed(const void *place);
 void map_deinit(struct map *m);
 
 // The node of this name, borrowed; NULL where there is none.

@@ -12,7 +12,7 @@ static struct channel *channel_of(struct map_node *node) { return container_of(n
 void broker_init(struct broker *b, struct broker_limits limits) {
   *b = (struct broker){.limits = limits};
   pthread_mutex_init(&b->lock, NULL);
-  map_init(&b->channels, (uint64_t)(uintptr_t)b ^ (uint64_t)(clock_now(clock_system()) * 1e9));
+  map_init(&b->channels, map_seed(b));
 }
 
 // With the lock held.

@@ -6,7 +6,6 @@
 #include "event/shared.h"
 #include <math.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include "base/mem.h"
 #include "loop/timer.h"
 
@@ -353,7 +352,7 @@ void shared_unref(struct shared *d, double now) {
 void shared_registry_init(struct shared_registry *r, size_t limit) {
   *r = (struct shared_registry){.limit = limit};
   pthread_mutex_init(&r->lock, NULL);
-  if (getrandom(&r->seed, sizeof r->seed, 0) != sizeof r->seed) r->seed = (uintptr_t)r;
+  r->seed = map_seed(r);
   map_init(&r->dictionaries, r->seed);
 }
 

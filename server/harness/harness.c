@@ -10,19 +10,17 @@
 #include "event/broker.h"
 #include "event/shared.h"
 #include "harness/client.h"
-#include "harness/loop_probe.h"
 #include "harness/mux.h"
 #include "harness/probe.h"
-#include "harness/rerun.h"
 #include "harness/test_store.h"
+#include "script/app.h"
+#include "script/bindings.h"
 #include "script/class.h"
 #include "script/generations.h"
-#include "script/lua_json.h"
 #include "script/lua_settings.h"
-#include "script/app.h"
 #include "script/watchdog.h"
-#include "serve/connections.h"
 #include "serve/conn.h"
+#include "serve/connections.h"
 
 enum { TURNS_MAX = 1000 };
 
@@ -148,7 +146,8 @@ static void open_server(struct harness *h, double epoch) {
   metrics_add_worker(&h->process->metrics, &h->service);
   generations_init(&h->generations, &h->service, &h->loop, on_spent, on_started);
   coverage_init(&h->coverage);
-  gate_ref(&h->process->gate, h->settings.limits.connections, h->settings.limits.connections_per_address);
+  admission_ref(&h->process->admission, h->settings.limits.connections,
+                h->settings.limits.connections_per_address);
   log_capture(on_log, h);
   log_configure((enum log_level)h->settings.log.level, (enum log_format)h->settings.log.format);
   h->is_open = true;
@@ -513,7 +512,7 @@ static int server_close(lua_State *L) {
   struct test_store *store = h->owner ? &h->owner->store : &h->store;
   if (store->is_open) test_store_refuse(store);
   if (h->store.is_open) test_store_deinit(&h->store);
-  gate_unref(&h->process->gate);
+  admission_unref(&h->process->admission);
   inbox_deinit(&h->inbox);
   if (h->owner) h->owner->guests--;
   else broker_deinit(h->broker), shared_registry_deinit(h->shared), metrics_deinit(&h->process->metrics);

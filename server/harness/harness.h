@@ -6,3 +6,11 @@ struct lua_State;
 
 // require "spate.harness"
 __attribute__((visibility("default"))) int luaopen_spate_harness(struct lua_State *L);
+
+// Adds to the module on top of the stack `watch` and `execute`, for what running specs again after a save
+// takes: word of the save, and a process for the run.
+void rerun_open(struct lua_State *L);
+
+// Adds `loop`, which makes a loop that polls, for what a server in memory does without: watches, and what
+// comes from other threads.
+void loop_probe_open(struct lua_State *L);

@@ -2,7 +2,7 @@
 // One loop of libev's with a clock that stands until it is moved, and one watch over the near end of a pair
 // of sockets. A turn polls without sleeping and says what the watch was told. A descriptor that is closed
 // behind the loop's back stands for one that the kernel refuses to watch.
-#include "harness/loop_probe.h"
+#include "harness/harness.h"
 #include <lauxlib.h>
 #include <pthread.h>
 #include <stdlib.h>

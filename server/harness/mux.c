@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/mem.h"
-#include "http/guard.h"
+#include "http/head_guard.h"
 #include "http/head.h"
 #include "loop/transport.h"
 
@@ -42,10 +42,10 @@ static struct mux_stream *mux_stream_of(struct mux *m, const struct stream *s) {
 
 static struct request *make_request(struct mux *m, const char *path) {
   struct buf text = {0};
-  struct guard guard = {0};
+  struct head_guard guard = {0};
   struct request *r = NULL;
   buf_printf(&text, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
-  guard_scan(&guard, text.bytes, text.len, m->limits);
+  head_guard_scan(&guard, text.bytes, text.len, m->limits);
   if (guard.state == GUARD_DONE) head_parse(buf_span(&text), guard.fields, &r);
   buf_deinit(&text);
   return r;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "harness/rerun.h"
+#include "harness/harness.h"
 #include <errno.h>
 #include <poll.h>
 #include <spawn.h>

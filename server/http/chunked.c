@@ -4,20 +4,15 @@
 // every idle connection keeps. Extensions are checked and passed over. The outcome depends on the bytes
 // alone, not on where they were split.
 #include "http/chunked.h"
+#include "base/digits.h"
 #include "base/util.h"
-#include "http/guard.h"
+#include "http/head_guard.h"
 
 enum { DIGITS_MAX = 16 };
 
 static struct refusal enter(struct chunked *c, bool expected, enum chunked_state state) {
   c->state = (uint8_t)state;
   return expected ? ACCEPTED : REFUSED(400, "bad chunk");
-}
-
-static int hex_digit(unsigned char byte) {
-  if (byte >= '0' && byte <= '9') return byte - '0';
-  unsigned char lower = byte | 0x20;
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 // The size is complete.
@@ -30,7 +25,7 @@ static struct refusal end_size(struct chunked *c, unsigned char byte) {
 }
 
 static struct refusal step_size(struct chunked *c, unsigned char byte) {
-  int digit = hex_digit(byte);
+  int digit = hex_value((char)byte);
   if (digit < 0) return end_size(c, byte);
   if (++c->digits > DIGITS_MAX) return REFUSED(400, "bad chunk size");
   c->size = c->size << 4 | (unsigned)digit;

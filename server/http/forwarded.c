@@ -2,7 +2,7 @@
 // Each proxy adds the address that it saw to the end of X-Forwarded-For; what stands to the left of the first
 // stranger, from the right, is that stranger's invention. One entry that is no address spoils all of it.
 #include "http/forwarded.h"
-#include "http/head_check.h"
+#include "http/authority.h"
 
 // Takes the part behind the last comma off the end of `rest`; `*more` tells whether there was one.
 static struct span split_last(struct span *rest, bool *more) {

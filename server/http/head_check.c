@@ -3,7 +3,9 @@
 // refused: one Host, one length, `chunked` and nothing else, a target in a form that its method allows.
 // Connection is read here because llhttp misses some spellings of it. Nothing is assumed of the bytes beyond
 // what the guard grants.
-#include "http/head_check.h"
+#include "base/digits.h"
+#include "http/authority.h"
+#include "http/head.h"
 
 struct summary {
   unsigned hosts, lengths, codings;
@@ -28,44 +30,6 @@ static void note_field(struct summary *s, const struct field *f) {
     if (span_equal_nocase(f->value, SPAN("100-continue"))) s->expect_continue = true;
     else s->expect_other = true;
   }
-}
-
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-static bool is_hex(char c) { return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f'); }
-
-// ":80", ":" or nothing, behind a host.
-static bool is_port(struct span s) {
-  unsigned port = 0;
-  if (s.len > 6 || (s.len && s.bytes[0] != ':')) return false;
-  for (size_t i = 1; i < s.len; i++) {
-    if (!is_digit(s.bytes[i])) return false;
-    port = port * 10 + (unsigned)(s.bytes[i] - '0');
-  }
-  return port <= 65535;
-}
-
-// "[::1]" and what follows. Whether the address is one does not matter here, only where it ends.
-static bool is_literal_authority(struct span s) {
-  size_t i = 1;
-  while (i < s.len && (is_hex(s.bytes[i]) || s.bytes[i] == ':' || s.bytes[i] == '.')) i++;
-  return i > 2 && i < s.len && s.bytes[i] == ']' && is_port((struct span){s.bytes + i + 1, s.len - i - 1});
-}
-
-// RFC 3986 3.2.2 without the comma, which is the sign of two Host fields joined into one.
-static bool is_host_byte(char c) {
-  return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || (c && strchr("-._~!$&'()*+;=", c));
-}
-
-bool is_authority(struct span s) {
-  if (s.len && s.bytes[0] == '[') return is_literal_authority(s);
-  size_t i = 0;
-  while (i < s.len && s.bytes[i] != ':') {
-    if (s.bytes[i] == '%' && s.len - i > 2 && is_hex(s.bytes[i + 1]) && is_hex(s.bytes[i + 2])) i += 3;
-    else if (is_host_byte(s.bytes[i])) i++;
-    else return false;
-  }
-  return i > 0 && is_port((struct span){s.bytes + i, s.len - i});
 }
 
 static struct refusal check_host(struct request *r, const struct summary *s) {
@@ -113,14 +77,9 @@ static struct refusal check_target(struct request *r) {
 }
 
 static struct refusal check_length(struct request *r, const struct summary *s) {
-  uint64_t length = 0;
-  if (s->lengths > 1 || !s->length.len) return REFUSED(400, "bad Content-Length");
-  for (size_t i = 0; i < s->length.len; i++) {
-    if (!is_digit(s->length.bytes[i])) return REFUSED(400, "bad Content-Length");
-    if (__builtin_mul_overflow(length, 10, &length) ||
-        __builtin_add_overflow(length, (uint64_t)(s->length.bytes[i] - '0'), &length))
-      return REFUSED(400, "bad Content-Length");
-  }
+  uint64_t length;
+  if (s->lengths > 1 || !decimal_read(s->length, UINT64_MAX, &length))
+    return REFUSED(400, "bad Content-Length");
   r->body = BODY_LENGTH;
   r->content_length = length;
   return ACCEPTED;

@@ -5,11 +5,11 @@
 // waits in the connection's buffer until it is complete, and a body passes through.
 #include "http/http1.h"
 #include <stdlib.h>
+#include "http/http1.h"
 #include "base/mem.h"
 #include "http/chunked.h"
-#include "http/guard.h"
 #include "http/head.h"
-#include "http/http1_write.h"
+#include "http/head_guard.h"
 
 enum http1_state { HTTP1_HEAD, HTTP1_LENGTH, HTTP1_CHUNKED, HTTP1_TRAILER, HTTP1_DONE };
 
@@ -21,9 +21,9 @@ struct http1 {
   uint8_t minor;         // the request's
   bool keeps_alive;      // what the answer's head has said
   union {
-    struct guard guard;     // in HTTP1_HEAD and HTTP1_TRAILER
-    uint64_t left;          // of the body, in HTTP1_LENGTH
-    struct chunked chunked; // in HTTP1_CHUNKED
+    struct head_guard guard; // in HTTP1_HEAD and HTTP1_TRAILER
+    uint64_t left;           // of the body, in HTTP1_LENGTH
+    struct chunked chunked;  // in HTTP1_CHUNKED
   };
 };
 
@@ -51,9 +51,9 @@ static void begin_body(struct http1 *h, enum body_kind kind, uint64_t length) {
 
 // Consumes the head once it is complete, before that only the empty lines in front of it.
 static size_t feed_head(struct http1 *h, const char *bytes, size_t len) {
-  struct guard *g = &h->guard;
+  struct head_guard *g = &h->guard;
   struct request *request = NULL;
-  struct refusal refusal = guard_scan(g, bytes, len, h->limits);
+  struct refusal refusal = head_guard_scan(g, bytes, len, h->limits);
   size_t lead = g->lead_len, scanned = g->scanned;
   if (!refusal.status && g->state != GUARD_DONE) {
     g->scanned -= lead, g->lead_len = 0;
@@ -87,7 +87,7 @@ static size_t feed_chunked(struct http1 *h, const char *bytes, size_t len) {
   if (refusal.status) refuse(h, refusal);
   else if (h->chunked.state == CHUNKED_DONE) {
     h->state = HTTP1_TRAILER;
-    h->guard = (struct guard){.state = GUARD_FIELD};
+    h->guard = (struct head_guard){.state = GUARD_FIELD};
   }
   return taken;
 }
@@ -106,7 +106,7 @@ static bool has_framing(struct span trailer) {
 // Consumes the trailer section once it is complete. Its fields are dropped (RFC 9112 7.1.2): none of them may
 // change what the head has said.
 static size_t feed_trailer(struct http1 *h, const char *bytes, size_t len) {
-  struct refusal refusal = guard_scan(&h->guard, bytes, len, h->limits);
+  struct refusal refusal = head_guard_scan(&h->guard, bytes, len, h->limits);
   size_t scanned = h->guard.scanned;
   bool is_complete = !refusal.status && h->guard.state == GUARD_DONE;
   if (refusal.status == 431) refusal.why = "too many trailer fields";
@@ -189,7 +189,7 @@ static bool http1_finish(struct proto *p, struct stream *s, enum ending ending) 
   h->stream = NULL;
   if (!goes_on) return false;
   h->state = HTTP1_HEAD;
-  h->guard = (struct guard){0};
+  h->guard = (struct head_guard){0};
   return true;
 }
 

@@ -2,7 +2,6 @@
 // Response heads. One reservation, then copies: this runs for every response. The framing fields come from
 // here alone, so that what is said of a body and what is sent cannot part ways; the caller's fields must hold
 // none of them, nor line ends.
-#include "http/http1_write.h"
 #include "http/http1.h"
 
 enum { LENGTH_DIGITS_MAX = 20 };

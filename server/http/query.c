@@ -3,12 +3,7 @@
 // handed out points into the caller's bytes, and each call takes at least one byte off or says that it is the
 // end. What a decoded byte may be is the caller's to judge: a query may well carry NUL or a line end.
 #include "http/query.h"
-
-static int hex_value(char digit) {
-  if (digit >= '0' && digit <= '9') return digit - '0';
-  char lower = digit | 0x20;
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
+#include "base/digits.h"
 
 // The byte that the escape at `at` stands for, or -1.
 static int escape_value(const char *at, size_t left) {

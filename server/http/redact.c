@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: MIT
+// A name is decoded before it is compared, so that no escape in it hides a secret; what cannot be decoded is
+// compared with nothing.
 #include "http/redact.h"
 #include "http/query.h"
 
 // The name as the application will read it.
+bool short_names_have(const struct short_names *names, struct span name) {
+  for (unsigned i = 0; i < names->count; i++)
+    if (span_equal_nocase(span_of(names->list[i]), name)) return true;
+  return false;
+}
+
 static bool is_secret(const struct short_names *names, struct span name) {
   char decoded[SHORT_NAME_MAX * 3];
   if (name.len >= sizeof decoded) return false; // longer than any of ours, encoded as it may be

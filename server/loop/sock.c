@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include "base/digits.h"
 #include "base/log.h"
 
 enum {
@@ -94,9 +95,8 @@ static int listen_at(const struct addrinfo *ai, const char *address, bool share,
 }
 
 static bool is_port(const char *text) {
-  char *end;
-  long port = strtol(text, &end, 10);
-  return end != text && !*end && port >= 0 && port <= 65535 && text[0] != '-' && text[0] != '+';
+  uint64_t port;
+  return decimal_read(span_of(text), 65535, &port);
 }
 
 static int listen_tcp(const char *address, bool share, char error[SOCK_ERROR_MAX]) {

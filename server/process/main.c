@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
+#include <stdio.h>
 #include "harness/harness.h"
-#include "process/report.h"
 #include "process/server.h"
 
 int main(int argc, char **argv) {
   struct options o;
   int code = options_read(&o, argc, argv, luaopen_spate_harness);
-  if (o.error) report_error(o.error);
+  if (o.error) fprintf(stderr, "spate: %s\n", o.error);
   if (code < 0) code = server_run(&o);
   options_deinit(&o);
   return code;

@@ -16,10 +16,9 @@
 #include "event/shared.h"
 #include "loop/signals.h"
 #include "loop/sock.h"
-#include "process/control.h"
+#include "process/control_server.h"
 #include "process/listening.h"
 #include "process/reload.h"
-#include "process/report.h"
 #include "process/source_watch.h"
 #include "process/turns.h"
 #include "process/worker.h"
@@ -44,7 +43,7 @@ struct server {
   struct signals signals;
   struct builder *builder;
   struct reload reload;
-  struct control control;
+  struct control_server control;
   struct source_watch watch; // where the application is developed
   struct turns turns;
   struct timer grace;
@@ -94,7 +93,7 @@ static void on_saved(struct source_watch *w) {
 static void on_loaded(struct reload *r, const char *error) {
   struct server *s = container_of(r, struct server, reload);
   if (is_watched(s)) source_watch_update(&s->watch);
-  if (error) report_error(error);
+  if (error) fprintf(stderr, "spate: %s\n", error);
   if (s->state == SERVER_LOADING) {
     if (!r->generation) quit(s, EXIT_APP);
     else begin_serving(s);
@@ -105,7 +104,7 @@ static void on_loaded(struct reload *r, const char *error) {
   atomic_fetch_add(error ? &s->process.reloads_failed_total : &s->process.reloads_total, 1);
   if (error) log_message(LOG_ERROR, "not reloaded: generation %u goes on", r->generation);
   else log_message(LOG_INFO, "reloaded: generation %u, in %.0f ms", r->generation, r->build.seconds * 1e3);
-  control_reloaded(&s->control, r->attempts, error);
+  control_server_reloaded(&s->control, r->attempts, error);
 }
 
 static void drain(struct server *s, const char *why) {
@@ -135,7 +134,7 @@ static void die_of(struct server *s, int number) {
   listening_remove_files(&s->listening);
   sigemptyset(&set);
   sigaddset(&set, number);
-  control_close(&s->control);
+  control_server_close(&s->control);
   signal(number, SIG_DFL);
   raise(number);
   pthread_sigmask(SIG_UNBLOCK, &set, NULL);
@@ -162,18 +161,18 @@ static void on_worker_ended(struct worker_owner *owner) {
   if (++s->workers_ended == s->workers_started) loop_stop(&s->loop);
 }
 
-static unsigned control_reload(struct control *c) {
+static unsigned control_reload(struct control_server *c) {
   struct server *s = container_of(c, struct server, control);
   return s->state <= SERVER_SERVING ? reload_begin(&s->reload) : 0;
 }
 
-static void control_stop(struct control *c) {
+static void control_stop(struct control_server *c) {
   struct server *s = container_of(c, struct server, control);
   if (s->state == SERVER_SERVING) drain(s, "spate stop");
   else if (s->state == SERVER_LOADING) die_of(s, SIGTERM);
 }
 
-static void control_status(struct control *c, struct buf *out) {
+static void control_status(struct control_server *c, struct buf *out) {
   struct server *s = container_of(c, struct server, control);
   bool serves = s->state <= SERVER_SERVING;
   char path[4096];
@@ -188,7 +187,7 @@ static void control_status(struct control *c, struct buf *out) {
     buf_printf(out, "%s %llu\n", m->name, (unsigned long long)metric_value(m, &f));
 }
 
-static const struct control_ops control_ops = {
+static const struct control_server_ops control_server_ops = {
     .reload = control_reload, .stop = control_stop, .status = control_status};
 
 // A descriptor that the caller closed would be given to a socket, and the log written to it.
@@ -232,7 +231,7 @@ static bool start_workers(struct server *s) {
 }
 
 static void run(struct server *s) {
-  control_open(&s->control, &s->loop, &control_ops);
+  control_server_open(&s->control, &s->loop, &control_server_ops);
   reload_init(&s->reload, s->builder, &s->inbox, &s->options->settings, s->options->app, s->workers,
               s->worker_count);
   turns_watch(&s->turns, &s->loop, &s->options->settings, s->workers, s->worker_count);
@@ -240,7 +239,7 @@ static void run(struct server *s) {
   s->reload.sources = s->process.sources;
   reload_begin(&s->reload);
   loop_run(&s->loop);
-  control_close(&s->control);
+  control_server_close(&s->control);
 }
 
 // Ends the process where scripts do not end by themselves.

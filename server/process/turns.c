@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/settings.h"
 #include "base/util.h"
 #include "loop/loop.h"
 #include "process/worker.h"
+#include "serve/settings.h"
 
 enum { LOOKS_PER_HANG = 2 };
 static const double LOOK_MIN_SECONDS = 0.05;

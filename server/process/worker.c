@@ -11,11 +11,11 @@
 #include "loop/transport.h"
 #include "process/builder.h"
 #include "process/thread.h"
-#include "script/generations.h"
 #include "script/app.h"
+#include "script/generations.h"
 #include "script/watchdog.h"
+#include "serve/admission.h"
 #include "serve/connections.h"
-#include "serve/gate.h"
 
 enum worker_state { WORKER_STARTING, WORKER_READY, WORKER_FAILED, WORKER_ENDING };
 
@@ -252,8 +252,8 @@ static bool wait_ready(struct worker *w) {
 struct worker *worker_new(const struct worker_config *config) {
   struct worker *w = xcalloc(1, sizeof *w);
   w->config = *config;
-  gate_ref(&config->process->gate, config->settings->limits.connections,
-           config->settings->limits.connections_per_address);
+  admission_ref(&config->process->admission, config->settings->limits.connections,
+                config->settings->limits.connections_per_address);
   w->accepting = xcalloc(config->listener_count + 1, sizeof *w->accepting);
   w->ended = (struct message){.deliver = on_ended};
   list_init(&w->ended.link);
@@ -262,7 +262,7 @@ struct worker *worker_new(const struct worker_config *config) {
   bool has_thread = thread_start(&w->thread, worker_main, w) == 0;
   if (has_thread && wait_ready(w)) return w;
   if (has_thread) pthread_join(w->thread, NULL);
-  gate_unref(&config->process->gate);
+  admission_unref(&config->process->admission);
   free(w->accepting);
   free(w);
   return NULL;
@@ -306,7 +306,7 @@ void worker_quit(struct worker *w) { tell(w, quit, NULL); }
 void worker_join(struct worker *w) { pthread_join(w->thread, NULL); }
 
 void worker_free(struct worker *w) {
-  gate_unref(&w->config.process->gate);
+  admission_unref(&w->config.process->admission);
   pthread_mutex_destroy(&w->lock);
   pthread_cond_destroy(&w->changed);
   free(w->accepting);

@@ -4,9 +4,9 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include "base/settings.h"
 #include "loop/job.h"
 #include "serve/service.h"
+#include "serve/settings.h"
 
 struct broker;
 struct builder;

@@ -6,7 +6,7 @@
 #include <lauxlib.h>
 #include "script/exchange.h"
 #include "script/raise.h"
-#include "script/request_values.h"
+#include "script/request_getters.h"
 #include "script/task.h"
 #include "script/vm.h"
 

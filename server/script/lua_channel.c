@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A channel's handle holds a reference to it. What users see around this is lua/spate/channel.lua.
-#include "script/lua_channel.h"
+#include "script/bindings.h"
 #include <lauxlib.h>
 #include <stdlib.h>
 #include "base/mem.h"

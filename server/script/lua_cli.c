@@ -18,11 +18,11 @@
 #include "base/nearest.h"
 #include "base/util.h"
 #include "http/head.h"
-#include "loop/control.h"
+#include "loop/control_client.h"
 #include "loop/loop.h"
+#include "script/bindings.h"
 #include "script/inspect.h"
 #include "script/lua_require.h"
-#include "script/lua_json.h"
 #include "script/lua_settings.h"
 #include "script/vm.h"
 

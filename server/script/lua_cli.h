@@ -3,7 +3,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
-#include "base/settings.h"
+#include "serve/settings.h"
 
 struct options {
   char *error;   // what is wrong, where the program is to end

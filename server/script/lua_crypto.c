@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Thin functions over OpenSSL's libcrypto; what is to be believed is decided in Lua. Decoding is
 // strict: a text stands for bytes only where those bytes are written as just that text.
-#include "script/lua_crypto.h"
+#include "script/bindings.h"
 #include <jansson.h>
 #include <lauxlib.h>
 #include <openssl/crypto.h>

@@ -3,7 +3,7 @@
 // the line where the script names it, not where it is sent.
 #include "script/lua_fields.h"
 #include <lauxlib.h>
-#include "http/guard.h"
+#include "http/head_guard.h"
 #include "script/raise.h"
 
 static const char *field_refusal(struct span name, struct span value) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "script/lua_file.h"
+#include "script/bindings.h"
 #include <errno.h>
 #include <lauxlib.h>
 #include <stdlib.h>

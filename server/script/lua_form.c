@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The form belongs to the exchange, and goes with it: a file that a script holds is a number, which finds
 // nothing any more once the request is over. So no descriptor waits for the collector.
-#include "script/lua_form.h"
+#include "script/bindings.h"
 #include <errno.h>
 #include <lauxlib.h>
 #include "http/query.h"

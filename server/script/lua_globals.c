@@ -2,11 +2,9 @@
 // Scripts are trusted: only what would hurt the server by mistake is changed. os.exit would end everybody's
 // streams, os.setlocale the reading of numbers, and a damaged binary chunk the process. print goes through
 // the log.
-#include "script/lua_globals.h"
+#include "script/bindings.h"
 #include <lauxlib.h>
 #include "script/lua_coroutine.h"
-#include "script/lua_log.h"
-#include "script/lua_time.h"
 #include "script/raise.h"
 #include "script/source.h"
 #include "script/vm.h"

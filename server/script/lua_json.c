@@ -5,7 +5,7 @@
 // Invariant: what is allocated outside the Lua state hangs on a userdata with a finalizer before any call
 // that may raise, so an error frees it at the latest with the next collection. jansson parses; its limits
 // (2048 levels, integers of 64 bits, finite floats, no NUL in keys) are errors of decode.
-#include "script/lua_json.h"
+#include "script/bindings.h"
 #include <jansson.h>
 #include <lauxlib.h>
 #include <limits.h>

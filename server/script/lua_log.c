@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "script/lua_log.h"
+#include "script/bindings.h"
 #include <lauxlib.h>
 #include "base/log.h"
 #include "script/raise.h"

@@ -8,7 +8,7 @@
 #include "script/exchange.h"
 #include "script/lua_body.h"
 #include "script/raise.h"
-#include "script/request_values.h"
+#include "script/request_getters.h"
 #include "script/task.h"
 #include "script/vm.h"
 
@@ -185,7 +185,7 @@ void request_open(lua_State *L) {
                                      {"on_close", request_on_close},
                                      {"close_after", request_close_after},
                                      {NULL, NULL}};
-  request_values_open(L);
+  request_getters_open(L);
   request_box_meta(L);
   luaL_newlib(L, methods);
   fill_index(L);

@@ -7,7 +7,6 @@
 #include <string.h>
 #include "base/log.h"
 #include "base/nearest.h"
-#include "script/settings_lists.h"
 #include "base/util.h"
 
 // What types and stacks bear: counters have 32 bits, the kernel takes an int of bytes, sums of sizes have 64
@@ -123,6 +122,52 @@ static void read_size(lua_State *L, const struct row *r, size_t *into) {
   *into = (size_t)n;
 }
 
+// The number of strings in the list on top of the stack.
+static int check_list(lua_State *L, const char *setting, int max) {
+  if (!lua_istable(L, -1))
+    luaL_error(L, "%s: expected a list of strings, got %s", setting, luaL_typename(L, -1));
+  lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
+  if (n > max) luaL_error(L, "%s: expected at most %d entries", setting, max);
+  return (int)n;
+}
+
+// Entry `i` of that list, pushed.
+static struct span push_entry(lua_State *L, const char *setting, int i) {
+  struct span s = {0};
+  if (lua_rawgeti(L, -1, i) != LUA_TSTRING)
+    luaL_error(L, "%s[%d]: expected a string, got %s", setting, i, luaL_typename(L, -1));
+  s.bytes = lua_tolstring(L, -1, &s.len);
+  return s;
+}
+
+// log.redact: names of query parameters.
+static void read_names(lua_State *L, const char *setting, struct short_names *into) {
+  int n = check_list(L, setting, SHORT_NAMES_MAX);
+  *into = (struct short_names){0};
+  for (int i = 1; i <= n; i++) {
+    struct span name = push_entry(L, setting, i);
+    if (!name.len || name.len >= SHORT_NAME_MAX || memchr(name.bytes, 0, name.len))
+      luaL_error(L, "%s[%d]: expected a name of 1 to %d bytes", setting, i, SHORT_NAME_MAX - 1);
+    memcpy(into->list[into->count++], name.bytes, name.len);
+    lua_pop(L, 1);
+  }
+}
+
+// trusted_proxies: addresses, networks, "unix".
+static void read_trusted(lua_State *L, struct trusted *into) {
+  int n = check_list(L, "trusted_proxies", TRUSTED_MAX);
+  *into = (struct trusted){0};
+  for (int i = 1; i <= n; i++) {
+    struct span text = push_entry(L, "trusted_proxies", i);
+    if (span_equal(text, SPAN("unix"))) into->unix_sockets = true;
+    else if (!cidr_parse(text, &into->networks[into->count++]))
+      luaL_error(
+          L, "trusted_proxies[%d]: expected an address, a network such as 10.0.0.0/8, or \"unix\", got '%s'",
+          i, text.bytes);
+    lua_pop(L, 1);
+  }
+}
+
 static void read_seconds(lua_State *L, const struct row *r, double *into) {
   double n = lua_tonumber(L, -1);
   bool is_number = lua_type(L, -1) == LUA_TNUMBER;
@@ -158,7 +203,7 @@ static void read_value(lua_State *L, const struct row *r, struct settings *s) {
     if (format_of(text) < 0) bad_value(L, r, "\"text\", \"json\" or \"pretty\"");
     *(int *)into = format_of(text);
     break;
-  case KIND_NAMES: settings_read_names(L, "log.redact", into); break;
+  case KIND_NAMES: read_names(L, "log.redact", into); break;
   }
 }
 
@@ -205,7 +250,7 @@ void settings_read(lua_State *L, int table, struct settings *s) {
                                       "log",    "listen",   "workers",    "trusted_proxies"};
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     bool found = key_is(L, "listen") || key_is(L, "workers");
-    if (key_is(L, "trusted_proxies")) found = true, settings_read_trusted(L, &s->trusted_proxies);
+    if (key_is(L, "trusted_proxies")) found = true, read_trusted(L, &s->trusted_proxies);
     for (size_t i = 0; i < countof(groups) && !found; i++) found = read_group(L, groups[i], s);
     if (!found) unknown_key(L, "", known, countof(known));
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Settings as Lua tables.
 #pragma once
-#include "base/settings.h"
+#include "serve/settings.h"
 
 struct lua_State;
 

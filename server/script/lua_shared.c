@@ -2,7 +2,7 @@
 // Arguments are checked before the dictionary is touched, and what it says is copied out of it before a value
 // is pushed: no call into Lua ever happens under a lock. Within a state a dictionary has one handle at a
 // time.
-#include "script/lua_shared.h"
+#include "script/bindings.h"
 #include <lauxlib.h>
 #include <math.h>
 #include <stdlib.h>

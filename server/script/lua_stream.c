@@ -6,7 +6,7 @@
 #include <math.h>
 #include "base/mem.h"
 #include "event/sse.h"
-#include "http/accept.h"
+#include "http/negotiation.h"
 #include "script/lua_event.h"
 #include "script/lua_fields.h"
 #include "script/lua_raw.h"

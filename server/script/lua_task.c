@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Time, tasks and signals for scripts. A signal is what everything else that waits is made of: tasks wait in
 // it, whoever has news wakes them, and they look for themselves.
-#include "script/lua_task.h"
+#include "script/bindings.h"
 #include <lauxlib.h>
 #include <math.h>
 #include "script/lua_coroutine.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Lua asks the machine for the time; a spec has a clock of its own. With a time given, both functions are
 // Lua's.
-#include "script/lua_time.h"
+#include "script/bindings.h"
 #include <math.h>
 #include "base/clock.h"
 #include "script/vm.h"

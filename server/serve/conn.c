@@ -135,7 +135,7 @@ void conn_close(struct conn *c, enum close_reason reason, bool reset) {
   c->transport->ops->close(c->transport, reset);
   if (c->proto) c->proto->ops->free(c->proto);
   counter_add(&service->counters.connections_open, -1);
-  gate_leave(&service->process->gate, (enum gate_stay)c->stay, c->gate_address);
+  admission_leave(&service->process->admission, (enum admission_stay)c->stay, c->admission_address);
   buf_deinit(&c->in);
 }
 
@@ -498,13 +498,13 @@ static void on_timer(struct timer *t) {
   else if (c->deadline < INFINITY) loop_arm(c->carrier.service->loop, &c->timer, c->deadline);
 }
 
-struct conn *conn_open(struct service *s, struct transport *t, enum gate_stay stay,
-                       struct gate_address *gate_address) {
+struct conn *conn_open(struct service *s, struct transport *t, enum admission_stay stay,
+                       struct admission_address *admission_address) {
   struct conn *c = xmalloc(sizeof *c);
   *c = (struct conn){.carrier = {.ops = &carrier_ops, .service = s, .peer = &t->peer},
                      .transport = t,
                      .stay = (uint8_t)stay,
-                     .gate_address = gate_address,
+                     .admission_address = admission_address,
                      .timer = {.on_fire = on_timer}};
   t->sink = &transport_sink, t->owner = c;
   list_init(&c->link);

@@ -4,7 +4,7 @@
 #include "base/buf.h"
 #include "loop/timer.h"
 #include "loop/transport.h"
-#include "serve/gate.h"
+#include "serve/admission.h"
 #include "serve/stream.h"
 
 enum conn_state {
@@ -29,22 +29,22 @@ struct conn {
   double body_deadline; // for the whole body
   uint8_t state;        // enum conn_state
   uint8_t phase;        // enum proto_phase that the deadline is for
-  uint8_t stay;         // enum gate_stay
+  uint8_t stay;         // enum admission_stay
   bool has_ended;       // the client has ended its side
   uint8_t still_turns;  // for which a client that has ended its side was given nothing
   uint32_t requests;    // so far
   uint32_t body_gained; // bytes of the body since its time was counted from
-  struct gate_address *gate_address;
+  struct admission_address *admission_address;
 };
 
 _Static_assert(sizeof(struct conn) <= 184, "kept by every stream");
 
 static inline struct conn *conn_of(struct carrier *c) { return container_of(c, struct conn, carrier); }
 
-// Takes a transport into service, and what it holds of the gate. A connection lasts until the end of the turn
-// in which it is closed.
-struct conn *conn_open(struct service *s, struct transport *t, enum gate_stay stay,
-                       struct gate_address *gate_address);
+// Takes a transport into service, and what it holds of the admission. A connection lasts until the end of the
+// turn in which it is closed.
+struct conn *conn_open(struct service *s, struct transport *t, enum admission_stay stay,
+                       struct admission_address *admission_address);
 
 // Answers 503 before anything is read, and closes: at once, or when the client has had time to read that.
 void conn_turn_away(struct conn *c, const char *why, bool linger);

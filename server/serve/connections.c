@@ -54,27 +54,28 @@ void connections_deinit(struct service *s) {
 
 static void note_refused(struct service *s, const char *why) {
   uint64_t count;
-  if (gate_should_log(&s->process->gate, s->loop->now, &count))
+  if (admission_should_log(&s->process->admission, s->loop->now, &count))
     log_message(LOG_WARN, "%s: %llu refused", why, (unsigned long long)count);
 }
 
 void connections_accept(struct service *s, struct transport *t) {
-  struct gate_address *address;
+  struct admission_address *address;
   bool is_proxy = trusted_has(&s->settings->trusted_proxies, &t->peer);
-  const char *why = gate_enter(&s->process->gate, is_proxy ? NULL : &t->peer, &address);
+  const char *why = admission_enter(&s->process->admission, is_proxy ? NULL : &t->peer, &address);
   if (!why) {
-    conn_open(s, t, GATE_INSIDE, address);
+    conn_open(s, t, ADMISSION_INSIDE, address);
     return;
   }
-  bool may_linger = gate_may_linger(&s->process->gate);
+  bool may_linger = admission_may_linger(&s->process->admission);
   counter_add(&s->counters.connections_refused_total, 1);
   note_refused(s, why);
-  conn_turn_away(conn_open(s, t, may_linger ? GATE_TURNED_AWAY : GATE_OUTSIDE, NULL), why, may_linger);
+  conn_turn_away(conn_open(s, t, may_linger ? ADMISSION_TURNED_AWAY : ADMISSION_OUTSIDE, NULL), why,
+                 may_linger);
 }
 
 void connections_turn_away(struct service *s, struct transport *t) {
   counter_add(&s->counters.connections_refused_total, 1);
-  conn_turn_away(conn_open(s, t, GATE_OUTSIDE, NULL), "too many connections", false);
+  conn_turn_away(conn_open(s, t, ADMISSION_OUTSIDE, NULL), "too many connections", false);
 }
 
 static void leave_soon(struct service *s, struct stream *stream, enum close_reason reason) {

@@ -2,7 +2,7 @@
 // Text, or where Accept prefers it {"error":{"status":404,"message":"..."}}, the same that reply.error of
 // the Lua library makes.
 #include "serve/error_reply.h"
-#include "http/accept.h"
+#include "http/negotiation.h"
 
 #define RETRY_AFTER "5" // seconds
 

@@ -11,9 +11,9 @@
 #include <unistd.h>
 #include "base/mem.h"
 #include "http/conditional.h"
-#include "http/encoding.h"
 #include "http/http1.h"
 #include "http/mime.h"
+#include "http/negotiation.h"
 #include "serve/file_body.h"
 #include "serve/stream.h"
 

@@ -2,8 +2,8 @@
 // A form with files (multipart/form-data) on its way in: fields stay in memory, files are spooled, all within
 // limits. Worker thread.
 #pragma once
-#include "base/settings.h"
 #include "http/multipart.h"
+#include "serve/settings.h"
 #include "serve/spool.h"
 
 struct form_part {

@@ -4,13 +4,13 @@
 #pragma once
 #include <stdatomic.h>
 #include <stdint.h>
-#include "base/settings.h"
 #include "event/event.h"
 #include "http/proto.h"
 #include "http/refusal.h"
 #include "loop/loop.h"
-#include "serve/gate.h"
+#include "serve/admission.h"
 #include "serve/metrics.h"
+#include "serve/settings.h"
 
 struct broker;
 struct shared_registry;
@@ -29,9 +29,9 @@ struct service_ops {
                              const struct proto_limits *limits);
 };
 
-// What the worker's process knows; written by its main thread, but for the gate.
+// What the worker's process knows; written by its main thread, but for the admission.
 struct process_state {
-  struct gate gate;
+  struct admission admission;
   struct metrics metrics;
   atomic_uint generation; // that is served; written by workers, as they begin to
   atomic_ulong reloads_total, reloads_failed_total;

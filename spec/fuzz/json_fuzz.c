@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "script/lua_json.h"
+#include "script/bindings.h"
 
 enum { DEPTH_MAX = 40, ENCODE = 1, DECODE, FIRST, TEXT, AGAIN };
 

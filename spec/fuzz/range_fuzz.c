@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "http/conditional.h"
-#include "http/encoding.h"
+#include "http/negotiation.h"
 #include "http/range.h"
 #include "serve/file_body.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Few clients, each with one line to say. Answers are small enough for a socket's buffer; one that does not
 // take its own at once goes without.
-#include "process/control.h"
+#include "process/control_server.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@ enum { CLIENTS_MAX = 64, QUESTION_MAX = 32 };
 
 struct control_client {
   struct list link;
-  struct control *control;
+  struct control_server *control;
   struct watch watch;
   char question[QUESTION_MAX];
   size_t len;
@@ -52,7 +52,7 @@ static void answer_status(struct control_client *k) {
 }
 
 static void act(struct control_client *k) {
-  struct control *c = k->control;
+  struct control_server *c = k->control;
   if (!strcmp(k->question, "reload")) {
     k->waits_for = c->ops->reload(c);
     if (!k->waits_for) answer(k, false, "the server is stopping\n", 23);
@@ -81,7 +81,7 @@ static void on_ready(struct watch *w, unsigned events) {
 }
 
 // The oldest that has not asked anything makes room: nobody keeps the others out by saying nothing.
-static void make_room(struct control *c) {
+static void make_room(struct control_server *c) {
   list_each (node, &c->clients) {
     struct control_client *k = container_of(node, struct control_client, link);
     if (k->waits_for) continue;
@@ -91,7 +91,7 @@ static void make_room(struct control *c) {
 }
 
 static void on_accept(struct listener *l, int fd) {
-  struct control *c = container_of(l, struct control, listener);
+  struct control_server *c = container_of(l, struct control_server, listener);
   if (c->client_count >= CLIENTS_MAX) make_room(c);
   if (c->client_count >= CLIENTS_MAX) {
     close(fd);
@@ -105,9 +105,9 @@ static void on_accept(struct listener *l, int fd) {
   watch_start(&k->watch, c->loop, fd, WATCH_READ);
 }
 
-void control_open(struct control *c, struct loop *loop, const struct control_ops *ops) {
+void control_server_open(struct control_server *c, struct loop *loop, const struct control_server_ops *ops) {
   char address[CONTROL_PATH_MAX + 8], error[SOCK_ERROR_MAX];
-  *c = (struct control){.ops = ops, .loop = loop, .fd = -1, .listener = {.on_accept = on_accept}};
+  *c = (struct control_server){.ops = ops, .loop = loop, .fd = -1, .listener = {.on_accept = on_accept}};
   list_init(&c->clients);
   if (!control_path(getpid(), true, c->path)) {
     log_message(LOG_DEBUG,
@@ -121,7 +121,7 @@ void control_open(struct control *c, struct loop *loop, const struct control_ops
   else chmod(c->path, 0600), listener_start(&c->listener, loop, c->fd);
 }
 
-void control_reloaded(struct control *c, unsigned number, const char *error) {
+void control_server_reloaded(struct control_server *c, unsigned number, const char *error) {
   list_each (node, &c->clients) {
     struct control_client *k = container_of(node, struct control_client, link);
     if (k->waits_for && k->waits_for <= number)
@@ -129,7 +129,7 @@ void control_reloaded(struct control *c, unsigned number, const char *error) {
   }
 }
 
-void control_close(struct control *c) {
+void control_server_close(struct control_server *c) {
   while (!list_empty(&c->clients)) free_client(container_of(c->clients.next, struct control_client, link));
   if (c->fd < 0) return;
   listener_stop(&c->listener);

@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "base/settings.h"
+// The defaults. What a configuration file or the command line says is read over them (script/lua_settings).
+#include "serve/settings.h"
 #include "base/log.h"
-
-bool short_names_have(const struct short_names *names, struct span name) {
-  for (unsigned i = 0; i < names->count; i++)
-    if (span_equal_nocase(span_of(names->list[i]), name)) return true;
-  return false;
-}
 
 struct settings settings_default(void) {
   return (struct settings){

@@ -4,7 +4,7 @@
 // come: feeding a head byte by byte costs no more than feeding it whole, and the outcome depends on the bytes
 // alone, never on where they were split. It knows the shape of a line and no meaning: whether a method, a
 // version or a Host is served is decided behind the parser.
-#include "http/guard.h"
+#include "http/head_guard.h"
 #include "base/util.h"
 #include "http/request.h"
 
@@ -48,38 +48,39 @@ bool is_tchar(unsigned char byte) { return is(byte, NAME); }
 
 bool is_value_byte(unsigned char byte) { return is(byte, VALUE); }
 
-static struct refusal enter(struct guard *g, enum guard_state state) {
+static struct refusal enter(struct head_guard *g, enum head_guard_state state) {
   g->state = (uint8_t)state;
   g->run = 0;
   return ACCEPTED;
 }
 
-static struct refusal enter_on(struct guard *g, bool expected, enum guard_state state) {
+static struct refusal enter_on(struct head_guard *g, bool expected, enum head_guard_state state) {
   return expected ? enter(g, state) : REFUSED(400, "bad line end");
 }
 
-static struct refusal step_lead(struct guard *g, unsigned char byte) {
+static struct refusal step_lead(struct head_guard *g, unsigned char byte) {
   if (byte != '\n') return REFUSED(400, "bad line end");
   if (++g->lead > LEAD_MAX) return REFUSED(400, "empty lines before the request");
   g->lead_len += 2;
   return enter(g, GUARD_START);
 }
 
-static struct refusal step_method(struct guard *g, unsigned char byte) {
+static struct refusal step_method(struct head_guard *g, unsigned char byte) {
   g->state = GUARD_METHOD;
   if (byte == ' ' && g->run) return enter(g, GUARD_TARGET);
   if (!is(byte, NAME)) return REFUSED(400, "bad method");
   return ++g->run > METHOD_NAME_MAX ? REFUSED(501, "unknown method") : ACCEPTED;
 }
 
-static struct refusal step_target(struct guard *g, unsigned char byte, const struct proto_limits *limits) {
+static struct refusal step_target(struct head_guard *g, unsigned char byte,
+                                  const struct proto_limits *limits) {
   if (byte == ' ' && g->run) return enter(g, GUARD_VERSION);
   if (!is(byte, TARGET)) return REFUSED(400, "bad request target");
   return ++g->run > limits->target ? REFUSED(414, "request target too long") : ACCEPTED;
 }
 
 // Matches "HTTP/d.d" and the CR behind it.
-static struct refusal step_version(struct guard *g, unsigned char byte) {
+static struct refusal step_version(struct head_guard *g, unsigned char byte) {
   static const char shape[] = "HTTP/0.0\r";
   char expected = shape[g->run++];
   bool matches = expected == '0' ? byte >= '0' && byte <= '9' : byte == (unsigned char)expected;
@@ -87,7 +88,8 @@ static struct refusal step_version(struct guard *g, unsigned char byte) {
   return expected == '\r' ? enter(g, GUARD_LINE_LF) : ACCEPTED;
 }
 
-static struct refusal step_field(struct guard *g, unsigned char byte, const struct proto_limits *limits) {
+static struct refusal step_field(struct head_guard *g, unsigned char byte,
+                                 const struct proto_limits *limits) {
   if (byte == '\r') return enter(g, GUARD_END_LF);
   if (byte == ' ' || byte == '\t') return REFUSED(400, "folded field");
   if (!is(byte, NAME)) return REFUSED(400, "bad field name");
@@ -95,8 +97,8 @@ static struct refusal step_field(struct guard *g, unsigned char byte, const stru
   return enter(g, GUARD_NAME);
 }
 
-static struct refusal step(struct guard *g, unsigned char byte, const struct proto_limits *limits) {
-  switch ((enum guard_state)g->state) {
+static struct refusal step(struct head_guard *g, unsigned char byte, const struct proto_limits *limits) {
+  switch ((enum head_guard_state)g->state) {
   case GUARD_START: return byte == '\r' ? enter(g, GUARD_LEAD_LF) : step_method(g, byte);
   case GUARD_LEAD_LF: return step_lead(g, byte);
   case GUARD_METHOD: return step_method(g, byte);
@@ -118,14 +120,15 @@ static struct refusal step(struct guard *g, unsigned char byte, const struct pro
 }
 
 // Most bytes of a head are in names and values: passes over them without a step for each.
-static size_t skip_run(const struct guard *g, const char *bytes, size_t at, size_t stop) {
+static size_t skip_run(const struct head_guard *g, const char *bytes, size_t at, size_t stop) {
   if (g->state != GUARD_VALUE && g->state != GUARD_NAME) return at;
   int class = g->state == GUARD_VALUE ? VALUE : NAME;
   while (at < stop && is((unsigned char)bytes[at], class)) at++;
   return at;
 }
 
-struct refusal guard_scan(struct guard *g, const char *bytes, size_t len, const struct proto_limits *limits) {
+struct refusal head_guard_scan(struct head_guard *g, const char *bytes, size_t len,
+                               const struct proto_limits *limits) {
   struct refusal refusal = ACCEPTED;
   size_t at = g->scanned;
   while (at < len && g->state != GUARD_DONE && !refusal.status) {

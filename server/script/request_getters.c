@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What `req.name` reads of a request, pushed on Lua's stack: each value on its own, none of them kept here.
-#include "script/request_values.h"
+#include "script/request_getters.h"
 #include <lauxlib.h>
 #include <sys/random.h>
 #include "http/forwarded.h"
@@ -230,7 +230,7 @@ const struct getter getters[GETTER_COUNT] = {
     {.name = "cookies", .push = push_cookies, .keeps = true, .is_open = true},
     {.name = "ctx", .push = push_new_table, .keeps = true, .is_open = true, .always = true}};
 
-void request_values_open(lua_State *L) {
+void request_getters_open(lua_State *L) {
   luaL_newmetatable(L, "spate.headers");
   lua_pushcfunction(L, header_missing);
   lua_setfield(L, -2, "__index");

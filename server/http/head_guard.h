@@ -7,7 +7,7 @@
 #include "http/proto.h"
 #include "http/refusal.h"
 
-enum guard_state {
+enum head_guard_state {
   GUARD_START,
   GUARD_LEAD_LF,
   GUARD_METHOD,
@@ -23,11 +23,11 @@ enum guard_state {
 };
 
 // Zeroed, it waits for a first byte; in GUARD_FIELD for a trailer section.
-struct guard {
+struct head_guard {
   size_t scanned;   // bytes of the input that are known already
   uint32_t fields;  // so far
   uint32_t run;     // length so far of the method, the target or the version
-  uint8_t state;    // enum guard_state
+  uint8_t state;    // enum head_guard_state
   uint8_t lead;     // empty lines before the request, all in all
   uint8_t lead_len; // their bytes at the front of the input
 };
@@ -39,4 +39,5 @@ bool is_value_byte(unsigned char byte);
 
 // Scans on through `bytes`, which begin with what was scanned before. GUARD_DONE: the head lies between
 // `lead_len` and `scanned`. Worker thread.
-struct refusal guard_scan(struct guard *g, const char *bytes, size_t len, const struct proto_limits *limits);
+struct refusal head_guard_scan(struct head_guard *g, const char *bytes, size_t len,
+                               const struct proto_limits *limits);

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The Accept-Encoding field (RFC 9110 12.5.3): in which coding the client would have it.
+// What a client would rather have: which type of an answer of the server's own (Accept, RFC 9110 12.5.1), and
+// in which coding (Accept-Encoding, 12.5.3).
 #pragma once
 #include "http/request.h"
+
+// True where Accept puts application/json before text/plain: a higher quality, or the same and named rather
+// than matched by a wildcard, or named first.
+bool accept_prefers_json(const struct request *r);
 
 enum encoding { ENCODING_IDENTITY, ENCODING_BR, ENCODING_GZIP, ENCODING_COUNT };
 

@@ -4,17 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "base/cidr.h"
-
-enum { SHORT_NAME_MAX = 32, SHORT_NAMES_MAX = 32 };
-
-// A short list of names.
-struct short_names {
-  unsigned count;
-  char list[SHORT_NAMES_MAX][SHORT_NAME_MAX];
-};
-
-// In any case of their letters.
-bool short_names_have(const struct short_names *names, struct span name);
+#include "http/redact.h"
 
 struct settings {
   struct {

@@ -24,4 +24,4 @@ void push_span(lua_State *L, struct span s);
 void push_decoded(lua_State *L, struct span in);
 
 // Registers what the values need.
-void request_values_open(lua_State *L);
+void request_getters_open(lua_State *L);

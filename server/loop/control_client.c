@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "loop/control.h"
+#include "loop/control_client.h"
 #include <dirent.h>
 #include <errno.h>
 #include <math.h>

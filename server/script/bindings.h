@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// The ways into those bindings that have no other: each fills a table, and is called once for a state.
+#pragma once
+#include <lua.h>
+#include <stddef.h>
+
+// lua_globals.c: Lua's own functions where the server needs others in their place.
+// Replaces them in a state with Lua's libraries.
+void globals_open(lua_State *L);
+
+// lua_time.c: os.time and os.date by the loop's clock, so that they agree with everything else that knows the
+// time. Replaces both in the table `os` on top of the stack.
+void time_open(lua_State *L);
+
+// lua_log.c: spate.log and print.
+// Pushes the table {debug, info, warn, error}, each (message [, fields]).
+void log_open(lua_State *L);
+
+// print, through the log's writer: a terminal that stands still does not hold the server up.
+int lua_print(lua_State *L);
+
+// lua_json.c: the table `json`.
+// Pushes the module's table. `depth_max` limits the nesting both ways.
+void json_open(lua_State *L, size_t depth_max);
+
+// lua_task.c: waiting and spawning as the library sees them.
+// Adds sleep, sleep_until, now, wall, spawn, cancel, wrap, signal to the table on top of the stack.
+void task_open(lua_State *L);
+
+// lua_channel.c: channels for the library.
+// Puts the functions for channels and subscriptions into the table on top of the stack and registers their
+// metatables.
+void channel_open(lua_State *L);
+
+// lua_form.c: what req:form() is made of.
+// Puts the functions for forms into the table on top of the stack.
+void form_open(lua_State *L);
+
+// lua_file.c: files for the library. Each is open from the moment a reply is made of it, so that a missing
+// one is known in time, to the end of its answer; one that no answer takes is closed with the request.
+// Sets in the table on top of the stack:
+//   open_root(dir)      a folder to serve from; or nil and why not
+//   open_file(path [, root [, dotfiles]])
+//                       a file; or nil and "missing", "directory", "forbidden" or "busy"
+//   answer_file(req, status, type, file [, fields])
+//                       answers with it; false where it has been sent already
+//   file_text(file, max)
+//                       its content; nil where that is longer or it was sent already
+void file_functions_open(lua_State *L);
+
+// lua_shared.c: spate.shared(name), the process's dictionaries.
+// Puts `shared` into the table on top of the stack.
+void lua_shared_open(lua_State *L);
+
+// lua_crypto.c: what the library's middleware needs of cryptography.
+// Adds to the table on top of the stack:
+//   hmac(key, text)         HMAC-SHA256, 32 bytes
+//   equal(a, b)             whether two strings are the same, in a time that does not tell where they differ
+//   base64url(bytes), base64url_decode(text), base64_decode(text)
+//                           RFC 4648; nil for what is not exactly that
+//   jwt_key(alg, text)      a key for tokens; nil and what makes the text useless as one
+//   jwt_verify(key, token)  whether the token (RFC 7519) is signed so
+//   network(address)        an IPv6 address's first 64 bits, which one client has to itself; others as they
+//   are
+void crypto_open(lua_State *L);
