@@ -50,20 +50,20 @@ static struct map_node **bucket_of(const struct map *m, uint64_t hash) {
   return &m->buckets[(hash >> 20) & (m->size - 1)];
 }
 
-static void push(struct map *m, struct map_node *node) {
+static void bucket_push(struct map *m, struct map_node *node) {
   struct map_node **bucket = bucket_of(m, node->hash);
   node->next = *bucket;
   *bucket = node;
 }
 
-static void grow(struct map *m) {
+static void map_grow(struct map *m) {
   struct map old = *m;
   m->size = old.size ? old.size * 2 : 16;
   m->buckets = xcalloc(m->size, sizeof *m->buckets);
   for (size_t i = 0; i < old.size; i++)
     for (struct map_node *node = old.buckets[i], *next; node; node = next) {
       next = node->next;
-      push(m, node);
+      bucket_push(m, node);
     }
   free(old.buckets);
 }
@@ -77,9 +77,9 @@ struct map_node *map_find(const struct map *m, struct span name) {
 }
 
 void map_insert(struct map *m, struct map_node *node) {
-  if (m->count >= m->size) grow(m);
+  if (m->count >= m->size) map_grow(m);
   node->hash = hash_bytes(node->name, m->seed);
-  push(m, node);
+  bucket_push(m, node);
   m->count++;
 }
 

@@ -32,13 +32,13 @@ void sources_init(struct sources *s) {
   map_init(&s->files, SEED);
 }
 
-static void drop(struct map_node *node, void *sources) {
+static void source_drop(struct map_node *node, void *sources) {
   map_remove(&((struct sources *)sources)->files, node);
   free(source_of(node));
 }
 
 void sources_deinit(struct sources *s) {
-  map_each(&s->files, drop, s);
+  map_each(&s->files, source_drop, s);
   map_deinit(&s->files);
   pthread_mutex_destroy(&s->lock);
 }
@@ -49,7 +49,7 @@ void sources_begin(struct sources *s) {
   pthread_mutex_unlock(&s->lock);
 }
 
-static void add(struct sources *s, const char *path, uint64_t hash, bool is_folder) {
+static void source_add(struct sources *s, const char *path, uint64_t hash, bool is_folder) {
   pthread_mutex_lock(&s->lock);
   struct map_node *node = map_find(&s->files, span_of(path));
   if (!node) {
@@ -110,7 +110,7 @@ static uint64_t hash_path(const char *path, bool is_folder) {
 }
 
 static void drop_old(struct map_node *node, void *sources) {
-  if (source_of(node)->round != ((struct sources *)sources)->round) drop(node, sources);
+  if (source_of(node)->round != ((struct sources *)sources)->round) source_drop(node, sources);
 }
 
 static void renew_old(struct map_node *node, void *sources) {
@@ -126,15 +126,15 @@ void sources_end(struct sources *s, bool is_loaded) {
 }
 
 void sources_add(struct sources *s, const char *path, struct span content) {
-  add(s, path, hash_content(content), false);
+  source_add(s, path, hash_content(content), false);
 }
 
-void sources_add_missing(struct sources *s, const char *path) { add(s, path, MISSING, false); }
+void sources_add_missing(struct sources *s, const char *path) { source_add(s, path, MISSING, false); }
 
 void sources_add_path(struct sources *s, const char *path) {
   struct stat st;
   bool is_folder = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-  add(s, path, hash_path(path, is_folder), is_folder);
+  source_add(s, path, hash_path(path, is_folder), is_folder);
 }
 
 static void compare(struct map_node *node, void *changed) {

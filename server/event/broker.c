@@ -16,14 +16,14 @@ void broker_init(struct broker *b, struct broker_limits limits) {
 }
 
 // With the lock held.
-static void take_out(struct broker *b, struct channel *c) {
+static void broker_take_out(struct broker *b, struct channel *c) {
   if (c->removed) return;
   c->removed = true;
   map_remove(&b->channels, &c->node);
   channel_unref(c);
 }
 
-static void take_out_node(struct map_node *node, void *b) { take_out(b, channel_of(node)); }
+static void take_out_node(struct map_node *node, void *b) { broker_take_out(b, channel_of(node)); }
 
 void broker_deinit(struct broker *b) {
   map_each(&b->channels, take_out_node, b);
@@ -46,7 +46,7 @@ struct sweep {
 static void sweep_channel(struct map_node *node, void *arg) {
   struct sweep *s = arg;
   if (!is_idle(channel_of(node), s->now)) return;
-  take_out(s->broker, channel_of(node));
+  broker_take_out(s->broker, channel_of(node));
   s->gone++;
 }
 
@@ -100,7 +100,7 @@ struct channel *broker_find(struct broker *b, struct span name) {
 
 void broker_remove(struct broker *b, struct channel *c) {
   pthread_mutex_lock(&b->lock);
-  take_out(b, c);
+  broker_take_out(b, c);
   pthread_mutex_unlock(&b->lock);
 }
 

@@ -218,7 +218,7 @@ static struct outlet *outlet_at(struct channel *c, struct inbox *inbox) {
 }
 
 // With the lock held: references to the newest n events.
-static struct event **collect(struct channel *c, size_t n) {
+static struct event **history_collect(struct channel *c, size_t n) {
   if (!n) return NULL;
   struct event **events = xmalloc(n * sizeof *events);
   for (size_t i = 0; i < n; i++) events[i] = event_ref(history_at(&c->history, c->history.count - n + i));
@@ -245,9 +245,9 @@ static long count_last(const struct channel *c, long last) {
 }
 
 // With the lock held: subscribes with the newest n events, of somebody who then has all up to `last`.
-static void enter(struct channel *c, struct inbox *inbox, struct subscriber *s, size_t n,
-                  struct position last, struct replay *r) {
-  *r = (struct replay){.events = collect(c, n), .count = n, .finished = c->state == CHANNEL_FINISHED};
+static void channel_enter(struct channel *c, struct inbox *inbox, struct subscriber *s, size_t n,
+                          struct position last, struct replay *r) {
+  *r = (struct replay){.events = history_collect(c, n), .count = n, .finished = c->state == CHANNEL_FINISHED};
   s->last = position_is_after(last, c->newest) ? last : c->newest;
   struct outlet *o = s->outlet = outlet_at(c, inbox);
   list_init(&s->link);
@@ -265,7 +265,7 @@ bool channel_subscribe(struct channel *c, struct inbox *inbox, struct subscriber
   history_expire(&c->history, now);
   long n = after.len ? count_after(c, after, &p) : count_last(c, last);
   bool is_here = n >= 0 || !c->store;
-  if (is_here) enter(c, inbox, s, n < 0 ? c->history.count : (size_t)n, n < 0 ? c->newest : p, r);
+  if (is_here) channel_enter(c, inbox, s, n < 0 ? c->history.count : (size_t)n, n < 0 ? c->newest : p, r);
   if (is_here) r->reset = n < 0;
   pthread_mutex_unlock(&c->lock);
   return is_here;
@@ -276,7 +276,7 @@ bool channel_follow(struct channel *c, struct inbox *inbox, struct subscriber *s
   pthread_mutex_lock(&c->lock);
   history_expire(&c->history, now);
   long n = position_is_after(from, c->newest) ? 0 : history_after(&c->history, from);
-  if (n >= 0) enter(c, inbox, s, (size_t)n, from, r);
+  if (n >= 0) channel_enter(c, inbox, s, (size_t)n, from, r);
   pthread_mutex_unlock(&c->lock);
   return n >= 0;
 }
@@ -297,13 +297,13 @@ long channel_history(struct channel *c, long n, double now, struct event ***even
   pthread_mutex_lock(&c->lock);
   history_expire(&c->history, now);
   long count = count_last(c, n);
-  *events = count < 0 ? NULL : collect(c, (size_t)count);
+  *events = count < 0 ? NULL : history_collect(c, (size_t)count);
   pthread_mutex_unlock(&c->lock);
   return count;
 }
 
 // With the lock held: an event that says who came or went.
-static void tell(struct channel *c, const struct sse_fields *fields, uint64_t key, double now) {
+static void channel_tell(struct channel *c, const struct sse_fields *fields, uint64_t key, double now) {
   char id[CHANNEL_ID_MAX];
   if (refusal(c, now) == PUBLISH_OK) append(c, fields, key, next_position(c), now, id);
 }
@@ -311,14 +311,14 @@ static void tell(struct channel *c, const struct sse_fields *fields, uint64_t ke
 void channel_join(struct channel *c, struct span id, struct span meta, const struct sse_fields *fields,
                   uint64_t key, double now) {
   pthread_mutex_lock(&c->lock);
-  if (members_join(&c->members, id, meta)) tell(c, fields, key, now);
+  if (members_join(&c->members, id, meta)) channel_tell(c, fields, key, now);
   pthread_mutex_unlock(&c->lock);
 }
 
 void channel_leave(struct channel *c, struct span id, const struct sse_fields *fields, uint64_t key,
                    double now) {
   pthread_mutex_lock(&c->lock);
-  if (members_leave(&c->members, id)) tell(c, fields, key, now);
+  if (members_leave(&c->members, id)) channel_tell(c, fields, key, now);
   pthread_mutex_unlock(&c->lock);
 }
 

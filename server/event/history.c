@@ -28,7 +28,7 @@ static void settle(const struct history *h, size_t bytes, size_t count) {
   if (h->count != count) atomic_fetch_add(&h->total->events, (long)h->count - (long)count);
 }
 
-static void grow(struct history *h) {
+static void history_grow(struct history *h) {
   size_t cap = h->cap ? h->cap * 2 : 4;
   struct past *ring = xmalloc(cap * sizeof *ring);
   for (size_t i = 0; i < h->count; i++) ring[i] = *place(h, i);
@@ -64,7 +64,7 @@ void history_deinit(struct history *h) {
 }
 
 static void append(struct history *h, struct event *e, double now) {
-  if (h->count == h->cap) grow(h);
+  if (h->count == h->cap) history_grow(h);
   *place(h, h->count++) = (struct past){.event = event_ref(e), .at = now};
   h->bytes += e->len;
 }

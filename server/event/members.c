@@ -19,7 +19,7 @@ void members_init(struct members *m, uint64_t seed) {
   list_init(&m->in_order);
 }
 
-static void drop(struct members *m, struct member *member) {
+static void member_drop(struct members *m, struct member *member) {
   map_remove(&m->by_id, &member->node);
   list_remove(&member->link);
   m->count--;
@@ -27,16 +27,16 @@ static void drop(struct members *m, struct member *member) {
 }
 
 void members_deinit(struct members *m) {
-  while (m->count) drop(m, member_of(m->in_order.next));
+  while (m->count) member_drop(m, member_of(m->in_order.next));
   map_deinit(&m->by_id);
 }
 
-static struct member *find(const struct members *m, struct span id) {
+static struct member *member_find(const struct members *m, struct span id) {
   struct map_node *node = map_find(&m->by_id, id);
   return node ? container_of(node, struct member, node) : NULL;
 }
 
-static struct member *add(struct members *m, struct span id, struct span meta) {
+static struct member *member_add(struct members *m, struct span id, struct span meta) {
   struct member *member = xcalloc(1, sizeof *member + id.len + 1 + meta.len + 1);
   memcpy(member->texts, id.bytes, id.len);
   memcpy(member->texts + id.len + 1, meta.bytes, meta.len);
@@ -48,15 +48,15 @@ static struct member *add(struct members *m, struct span id, struct span meta) {
 }
 
 bool members_join(struct members *m, struct span id, struct span meta) {
-  struct member *old = find(m, id), *member = old ? old : add(m, id, meta);
+  struct member *old = member_find(m, id), *member = old ? old : member_add(m, id, meta);
   member->count++;
   return !old;
 }
 
 bool members_leave(struct members *m, struct span id) {
-  struct member *member = find(m, id);
+  struct member *member = member_find(m, id);
   if (!member || --member->count) return false;
-  drop(m, member);
+  member_drop(m, member);
   return true;
 }
 

@@ -80,7 +80,7 @@ static void free_text(struct shared_value *v) {
   if (v->type == SHARED_STRING) free((char *)v->string.bytes);
 }
 
-static void take_out(struct shared *d, struct entry *e) {
+static void entry_take_out(struct shared *d, struct entry *e) {
   map_remove(&d->entries, &e->node);
   timer_disarm(&d->expiries, &e->expiry);
   release(d, entry_cost(e->node.name.len) + shared_value_len(&e->value));
@@ -91,22 +91,22 @@ static void take_out(struct shared *d, struct entry *e) {
 static size_t purge(struct shared *d, double now, size_t max) {
   size_t n = 0;
   for (; n < max && timer_next(&d->expiries) <= now; n++)
-    take_out(d, container_of(timer_first(&d->expiries), struct entry, expiry));
+    entry_take_out(d, container_of(timer_first(&d->expiries), struct entry, expiry));
   return n;
 }
 
 // One step begins: takes the lock.
-static void enter(struct shared *d, double now) {
+static void dictionary_enter(struct shared *d, double now) {
   pthread_mutex_lock(&d->lock);
   purge(d, now, PURGE_STEP);
 }
 
-static void leave(struct shared *d) { pthread_mutex_unlock(&d->lock); }
+static void dictionary_leave(struct shared *d) { pthread_mutex_unlock(&d->lock); }
 
-static struct entry *find(struct shared *d, struct span key, double now) {
+static struct entry *entry_find(struct shared *d, struct span key, double now) {
   struct map_node *node = map_find(&d->entries, key);
   if (!node || !is_expired(entry_of(node), now)) return node ? entry_of(node) : NULL;
-  take_out(d, entry_of(node));
+  entry_take_out(d, entry_of(node));
   return NULL;
 }
 
@@ -133,7 +133,7 @@ static void set_ttl(struct shared *d, struct entry *e, double ttl, double now) {
 static enum shared_result store(struct shared *d, struct entry *e, struct update *u,
                                 const struct shared_value *v, double ttl) {
   if (v->type == SHARED_NIL) {
-    if (e) take_out(d, e);
+    if (e) entry_take_out(d, e);
     return SHARED_OK;
   }
   size_t before = e ? shared_value_len(&e->value) : 0,
@@ -163,7 +163,7 @@ static enum shared_result increment(struct shared *d, struct entry *e, struct up
 
 static enum shared_result update_once(struct shared *d, struct update *u) {
   static const struct shared_value nil;
-  struct entry *e = find(d, u->key, u->now);
+  struct entry *e = entry_find(d, u->key, u->now);
   switch (u->verb) {
   case VERB_INCR: return increment(d, e, u);
   case VERB_ADD:
@@ -207,7 +207,7 @@ static void make_room_in(struct map_node *node, void *arg) {
 }
 
 // Takes out expired values until `len` bytes are free. With the registry's lock held.
-static bool make_room(struct shared_registry *r, size_t len, double now) {
+static bool shared_make_room(struct shared_registry *r, size_t len, double now) {
   if (len > r->limit) return false;
   if (!has_room(r, len)) map_each(&r->dictionaries, make_room_in, &(struct room){len, now});
   return has_room(r, len);
@@ -215,12 +215,12 @@ static bool make_room(struct shared_registry *r, size_t len, double now) {
 
 static enum shared_result update(struct shared *d, struct update *u) {
   for (bool again = false;; again = true) {
-    enter(d, u->now);
+    dictionary_enter(d, u->now);
     enum shared_result result = update_once(d, u);
-    leave(d);
+    dictionary_leave(d);
     if (result != SHARED_FULL || again) return result;
     pthread_mutex_lock(&d->registry->lock);
-    bool has = make_room(d->registry, u->need, u->now);
+    bool has = shared_make_room(d->registry, u->need, u->now);
     pthread_mutex_unlock(&d->registry->lock);
     if (!has) return result;
   }
@@ -252,20 +252,20 @@ enum shared_result shared_incr(struct shared *d, struct span key, struct shared_
 
 bool shared_get(struct shared *d, struct span key, double now, struct shared_value *v, struct buf *into) {
   size_t at = into->len;
-  enter(d, now);
-  struct entry *e = find(d, key, now);
+  dictionary_enter(d, now);
+  struct entry *e = entry_find(d, key, now);
   *v = e ? e->value : (struct shared_value){.type = SHARED_NIL};
   if (v->type == SHARED_STRING) buf_append_span(into, v->string);
-  leave(d);
+  dictionary_leave(d);
   if (v->type == SHARED_STRING) v->string.bytes = v->string.len ? into->bytes + at : "";
   return v->type != SHARED_NIL;
 }
 
 bool shared_delete(struct shared *d, struct span key, double now) {
-  enter(d, now);
-  struct entry *e = find(d, key, now);
-  if (e) take_out(d, e);
-  leave(d);
+  dictionary_enter(d, now);
+  struct entry *e = entry_find(d, key, now);
+  if (e) entry_take_out(d, e);
+  dictionary_leave(d);
   return e != NULL;
 }
 
@@ -287,9 +287,9 @@ static void list_key(struct map_node *node, void *arg) {
 
 size_t shared_keys(struct shared *d, struct span prefix, double now, struct buf *into) {
   struct listing l = {.prefix = prefix, .now = now, .into = into};
-  enter(d, now);
+  dictionary_enter(d, now);
   map_each(&d->entries, list_key, &l);
-  leave(d);
+  dictionary_leave(d);
   return l.count;
 }
 
@@ -305,14 +305,14 @@ static void enter_purged(struct shared *d, double now) {
 size_t shared_count(struct shared *d, double now) {
   enter_purged(d, now);
   size_t count = d->entries.count;
-  leave(d);
+  dictionary_leave(d);
   return count;
 }
 
 size_t shared_bytes(struct shared *d, double now) {
   enter_purged(d, now);
   size_t bytes = d->bytes;
-  leave(d);
+  dictionary_leave(d);
   return bytes;
 }
 
@@ -336,7 +336,7 @@ struct shared *shared_open(struct shared_registry *r, struct span name, double n
   pthread_mutex_lock(&r->lock);
   struct map_node *node = map_find(&r->dictionaries, name);
   struct shared *d = node ? shared_of(node) : NULL;
-  if (!d && make_room(r, cost, now) && reserve(r, cost)) d = new_dictionary(r, name);
+  if (!d && shared_make_room(r, cost, now) && reserve(r, cost)) d = new_dictionary(r, name);
   if (d) d->refs++;
   pthread_mutex_unlock(&r->lock);
   return d;
@@ -356,7 +356,7 @@ void shared_registry_init(struct shared_registry *r, size_t limit) {
   map_init(&r->dictionaries, r->seed);
 }
 
-static void drop_entry(struct map_node *node, void *d) { take_out(d, entry_of(node)); }
+static void drop_entry(struct map_node *node, void *d) { entry_take_out(d, entry_of(node)); }
 
 static void drop_dictionary(struct map_node *node, void *arg) {
   struct shared *d = shared_of(node);

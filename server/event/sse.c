@@ -11,15 +11,17 @@ struct line_reader {
   bool done;
 };
 
-static const char *find(const char *from, const char *end, char byte) {
+static const char *line_end_find(const char *from, const char *end, char byte) {
   const char *at = from < end ? memchr(from, byte, (size_t)(end - from)) : NULL;
   return at ? at : end;
 }
 
 static struct line_reader lines_of(struct span text) {
   const char *end = text.bytes + text.len;
-  return (struct line_reader){
-      .at = text.bytes, .end = end, .cr = find(text.bytes, end, '\r'), .lf = find(text.bytes, end, '\n')};
+  return (struct line_reader){.at = text.bytes,
+                              .end = end,
+                              .cr = line_end_find(text.bytes, end, '\r'),
+                              .lf = line_end_find(text.bytes, end, '\n')};
 }
 
 // The next line without its end; text without a line break is one line, also where it is empty.
@@ -31,8 +33,8 @@ static bool next_line(struct line_reader *r, struct span *line) {
   if (r->done) return true;
   bool is_crlf = stop == r->cr && stop + 1 == r->lf && r->lf < r->end;
   r->at = stop + (is_crlf ? 2 : 1);
-  if (r->cr < r->at) r->cr = find(r->at, r->end, '\r');
-  if (r->lf < r->at) r->lf = find(r->at, r->end, '\n');
+  if (r->cr < r->at) r->cr = line_end_find(r->at, r->end, '\r');
+  if (r->lf < r->at) r->lf = line_end_find(r->at, r->end, '\n');
   return true;
 }
 
@@ -74,7 +76,7 @@ size_t sse_length(const struct sse_fields *f) {
   return len;
 }
 
-static char *put(char *out, struct span prefix, struct span value) {
+static char *line_put(char *out, struct span prefix, struct span value) {
   memcpy(out, prefix.bytes, prefix.len);
   out += prefix.len;
   if (value.len) memcpy(out, value.bytes, value.len);
@@ -85,8 +87,9 @@ static char *put(char *out, struct span prefix, struct span value) {
 
 static char *put_data(char *out, struct span data) {
   struct span line;
-  if (!has_break(data)) return put(out, SPAN("data: "), data);
-  for (struct line_reader r = lines_of(data); next_line(&r, &line);) out = put(out, SPAN("data: "), line);
+  if (!has_break(data)) return line_put(out, SPAN("data: "), data);
+  for (struct line_reader r = lines_of(data); next_line(&r, &line);)
+    out = line_put(out, SPAN("data: "), line);
   return out;
 }
 
@@ -94,10 +97,11 @@ struct event *sse_encode(const struct sse_fields *f, size_t len) {
   char *out, digits[24];
   struct event *e = event_new_framed(len, &out);
   if (f->comment.bytes)
-    out = f->comment.len ? put(out, SPAN(": "), f->comment) : put(out, SPAN(":"), SPAN(""));
-  if (f->event.bytes) out = put(out, SPAN("event: "), f->event);
-  if (f->id.bytes) out = put(out, SPAN("id: "), f->id);
-  if (f->retry_ms >= 0) out = put(out, SPAN("retry: "), (struct span){digits, decimal(f->retry_ms, digits)});
+    out = f->comment.len ? line_put(out, SPAN(": "), f->comment) : line_put(out, SPAN(":"), SPAN(""));
+  if (f->event.bytes) out = line_put(out, SPAN("event: "), f->event);
+  if (f->id.bytes) out = line_put(out, SPAN("id: "), f->id);
+  if (f->retry_ms >= 0)
+    out = line_put(out, SPAN("retry: "), (struct span){digits, decimal(f->retry_ms, digits)});
   if (f->data.bytes) out = put_data(out, f->data);
   *out = '\n';
   return e;

@@ -15,7 +15,7 @@ static void put_result(lua_State *L, struct buf *out) {
   buf_append(out, text, len);
 }
 
-static int run(lua_State *L) {
+static int probe_call(lua_State *L) {
   struct work *w = lua_touserdata(L, 1);
   if (luaL_loadbufferx(L, w->code.bytes, w->code.len, "=spate.test", "t") != LUA_OK) return lua_error(L);
   lua_call(L, 0, 1);
@@ -25,7 +25,7 @@ static int run(lua_State *L) {
 
 bool probe_run(struct vm *vm, struct span code, struct buf *out) {
   struct work w = {code, out};
-  lua_pushcfunction(vm->L, run);
+  lua_pushcfunction(vm->L, probe_call);
   lua_pushlightuserdata(vm->L, &w);
   if (vm_pcall(vm, 1, 0) == LUA_OK) return true;
   const char *message = lua_type(vm->L, -1) == LUA_TSTRING ? lua_tostring(vm->L, -1) : "no message";

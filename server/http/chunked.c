@@ -10,7 +10,7 @@
 
 enum { DIGITS_MAX = 16 };
 
-static struct refusal enter(struct chunked *c, bool expected, enum chunked_state state) {
+static struct refusal chunked_enter(struct chunked *c, bool expected, enum chunked_state state) {
   c->state = (uint8_t)state;
   return expected ? ACCEPTED : REFUSED(400, "bad chunk");
 }
@@ -21,7 +21,7 @@ static struct refusal end_size(struct chunked *c, unsigned char byte) {
   if (c->size > c->body_left) return REFUSED(413, "request body too large");
   c->body_left -= c->size;
   c->digits = 0;
-  return enter(c, true, byte == ';' ? CHUNKED_EXTENSION : CHUNKED_SIZE_LF);
+  return chunked_enter(c, true, byte == ';' ? CHUNKED_EXTENSION : CHUNKED_SIZE_LF);
 }
 
 static struct refusal step_size(struct chunked *c, unsigned char byte) {
@@ -60,14 +60,14 @@ static int extension_next(enum chunked_state state, unsigned char byte) {
 
 static struct refusal step_extension(struct chunked *c, unsigned char byte, size_t max) {
   bool may_end = c->state == CHUNKED_NAME || c->state == CHUNKED_VALUE || c->state == CHUNKED_QUOTE_END;
-  if (byte == '\r' && may_end) return enter(c, true, CHUNKED_SIZE_LF);
+  if (byte == '\r' && may_end) return chunked_enter(c, true, CHUNKED_SIZE_LF);
   int next = is_value_byte(byte) ? extension_next(c->state, byte) : -1;
   if (next < 0) return REFUSED(400, "bad chunk extension");
   c->state = (uint8_t)next;
   return ++c->extension_len > max ? REFUSED(413, "chunk extensions too long") : ACCEPTED;
 }
 
-static struct refusal step(struct chunked *c, unsigned char byte, const struct proto_limits *limits) {
+static struct refusal chunked_step(struct chunked *c, unsigned char byte, const struct proto_limits *limits) {
   switch ((enum chunked_state)c->state) {
   case CHUNKED_SIZE: return step_size(c, byte);
   case CHUNKED_EXTENSION:
@@ -79,9 +79,9 @@ static struct refusal step(struct chunked *c, unsigned char byte, const struct p
   case CHUNKED_ESCAPED:
   case CHUNKED_QUOTE_END:
   case CHUNKED_VALUE_BLANK: return step_extension(c, byte, limits->chunk_extensions);
-  case CHUNKED_SIZE_LF: return enter(c, byte == '\n', c->size ? CHUNKED_DATA : CHUNKED_DONE);
-  case CHUNKED_DATA_CR: return enter(c, byte == '\r', CHUNKED_DATA_LF);
-  case CHUNKED_DATA_LF: return enter(c, byte == '\n', CHUNKED_SIZE);
+  case CHUNKED_SIZE_LF: return chunked_enter(c, byte == '\n', c->size ? CHUNKED_DATA : CHUNKED_DONE);
+  case CHUNKED_DATA_CR: return chunked_enter(c, byte == '\r', CHUNKED_DATA_LF);
+  case CHUNKED_DATA_LF: return chunked_enter(c, byte == '\n', CHUNKED_SIZE);
   case CHUNKED_DATA:
   case CHUNKED_DONE: break;
   }
@@ -106,7 +106,7 @@ size_t chunked_take(struct chunked *c, struct span in, const struct proto_limits
       if (!c->size) c->state = CHUNKED_DATA_CR;
       return taken + data->len;
     }
-    *refusal = step(c, (unsigned char)in.bytes[taken], limits);
+    *refusal = chunked_step(c, (unsigned char)in.bytes[taken], limits);
     if (refusal->status) break;
     taken++;
   }

@@ -16,14 +16,14 @@ struct collector {
   bool in_value, complete;
 };
 
-static void grow(struct span *s, const char *at, size_t len) {
+static void head_grow(struct span *s, const char *at, size_t len) {
   if (!s->len) s->bytes = at;
   s->len = (size_t)(at + len - s->bytes);
 }
 
 static int on_url(llhttp_t *parser, const char *at, size_t len) {
   struct collector *c = parser->data;
-  grow(&c->request->target, at, len);
+  head_grow(&c->request->target, at, len);
   return 0;
 }
 
@@ -36,7 +36,7 @@ static int on_field(llhttp_t *parser, const char *at, size_t len) {
     c->in_value = false;
   }
   struct field *field = &r->fields[r->field_count - 1];
-  grow(&field->name, at, len);
+  head_grow(&field->name, at, len);
   field->value.bytes = at + len;
   return 0;
 }
@@ -49,7 +49,7 @@ static int on_field_complete(llhttp_t *parser) {
 
 static int on_value(llhttp_t *parser, const char *at, size_t len) {
   struct collector *c = parser->data;
-  grow(&c->request->fields[c->request->field_count - 1].value, at, len);
+  head_grow(&c->request->fields[c->request->field_count - 1].value, at, len);
   return 0;
 }
 

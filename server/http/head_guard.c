@@ -48,33 +48,33 @@ bool is_tchar(unsigned char byte) { return is(byte, NAME); }
 
 bool is_value_byte(unsigned char byte) { return is(byte, VALUE); }
 
-static struct refusal enter(struct head_guard *g, enum head_guard_state state) {
+static struct refusal guard_enter(struct head_guard *g, enum head_guard_state state) {
   g->state = (uint8_t)state;
   g->run = 0;
   return ACCEPTED;
 }
 
 static struct refusal enter_on(struct head_guard *g, bool expected, enum head_guard_state state) {
-  return expected ? enter(g, state) : REFUSED(400, "bad line end");
+  return expected ? guard_enter(g, state) : REFUSED(400, "bad line end");
 }
 
 static struct refusal step_lead(struct head_guard *g, unsigned char byte) {
   if (byte != '\n') return REFUSED(400, "bad line end");
   if (++g->lead > LEAD_MAX) return REFUSED(400, "empty lines before the request");
   g->lead_len += 2;
-  return enter(g, GUARD_START);
+  return guard_enter(g, GUARD_START);
 }
 
 static struct refusal step_method(struct head_guard *g, unsigned char byte) {
   g->state = GUARD_METHOD;
-  if (byte == ' ' && g->run) return enter(g, GUARD_TARGET);
+  if (byte == ' ' && g->run) return guard_enter(g, GUARD_TARGET);
   if (!is(byte, NAME)) return REFUSED(400, "bad method");
   return ++g->run > METHOD_NAME_MAX ? REFUSED(501, "unknown method") : ACCEPTED;
 }
 
 static struct refusal step_target(struct head_guard *g, unsigned char byte,
                                   const struct proto_limits *limits) {
-  if (byte == ' ' && g->run) return enter(g, GUARD_VERSION);
+  if (byte == ' ' && g->run) return guard_enter(g, GUARD_VERSION);
   if (!is(byte, TARGET)) return REFUSED(400, "bad request target");
   return ++g->run > limits->target ? REFUSED(414, "request target too long") : ACCEPTED;
 }
@@ -85,21 +85,22 @@ static struct refusal step_version(struct head_guard *g, unsigned char byte) {
   char expected = shape[g->run++];
   bool matches = expected == '0' ? byte >= '0' && byte <= '9' : byte == (unsigned char)expected;
   if (!matches) return REFUSED(400, "bad HTTP version");
-  return expected == '\r' ? enter(g, GUARD_LINE_LF) : ACCEPTED;
+  return expected == '\r' ? guard_enter(g, GUARD_LINE_LF) : ACCEPTED;
 }
 
 static struct refusal step_field(struct head_guard *g, unsigned char byte,
                                  const struct proto_limits *limits) {
-  if (byte == '\r') return enter(g, GUARD_END_LF);
+  if (byte == '\r') return guard_enter(g, GUARD_END_LF);
   if (byte == ' ' || byte == '\t') return REFUSED(400, "folded field");
   if (!is(byte, NAME)) return REFUSED(400, "bad field name");
   if (++g->fields > limits->fields) return REFUSED(431, "too many fields");
-  return enter(g, GUARD_NAME);
+  return guard_enter(g, GUARD_NAME);
 }
 
-static struct refusal step(struct head_guard *g, unsigned char byte, const struct proto_limits *limits) {
+static struct refusal guard_step(struct head_guard *g, unsigned char byte,
+                                 const struct proto_limits *limits) {
   switch ((enum head_guard_state)g->state) {
-  case GUARD_START: return byte == '\r' ? enter(g, GUARD_LEAD_LF) : step_method(g, byte);
+  case GUARD_START: return byte == '\r' ? guard_enter(g, GUARD_LEAD_LF) : step_method(g, byte);
   case GUARD_LEAD_LF: return step_lead(g, byte);
   case GUARD_METHOD: return step_method(g, byte);
   case GUARD_TARGET: return step_target(g, byte, limits);
@@ -107,10 +108,10 @@ static struct refusal step(struct head_guard *g, unsigned char byte, const struc
   case GUARD_LINE_LF: return enter_on(g, byte == '\n', GUARD_FIELD);
   case GUARD_FIELD: return step_field(g, byte, limits);
   case GUARD_NAME:
-    if (byte == ':') return enter(g, GUARD_VALUE);
+    if (byte == ':') return guard_enter(g, GUARD_VALUE);
     return is(byte, NAME) ? ACCEPTED : REFUSED(400, "bad field name");
   case GUARD_VALUE:
-    if (byte == '\r') return enter(g, GUARD_VALUE_LF);
+    if (byte == '\r') return guard_enter(g, GUARD_VALUE_LF);
     return is(byte, VALUE) ? ACCEPTED : REFUSED(400, "bad field value");
   case GUARD_VALUE_LF: return enter_on(g, byte == '\n', GUARD_FIELD);
   case GUARD_END_LF: return enter_on(g, byte == '\n', GUARD_DONE);
@@ -133,7 +134,7 @@ struct refusal head_guard_scan(struct head_guard *g, const char *bytes, size_t l
   size_t at = g->scanned;
   while (at < len && g->state != GUARD_DONE && !refusal.status) {
     if (at - g->lead_len >= limits->head) return REFUSED(431, "request head too large");
-    refusal = step(g, (unsigned char)bytes[at++], limits);
+    refusal = guard_step(g, (unsigned char)bytes[at++], limits);
     at = skip_run(g, bytes, at, MIN(len, limits->head + g->lead_len));
   }
   g->scanned = at;

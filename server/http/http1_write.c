@@ -74,22 +74,22 @@ const char *status_phrase(int status) {
   return phrases[group][rest] ? phrases[group][rest] : "";
 }
 
-static char *put(char *at, struct span s) {
+static char *text_put(char *at, struct span s) {
   if (s.len) memcpy(at, s.bytes, s.len);
   return at + s.len;
 }
 
 static char *put_field(char *at, struct span name, struct span value) {
-  at = put(put(at, name), SPAN(": "));
-  return put(put(at, value), SPAN("\r\n"));
+  at = text_put(text_put(at, name), SPAN(": "));
+  return text_put(text_put(at, value), SPAN("\r\n"));
 }
 
 static char *put_status_line(char *at, int status, struct span phrase) {
   char code[] = {(char)('0' + status / 100 % 10), (char)('0' + status / 10 % 10), (char)('0' + status % 10),
                  ' '};
-  at = put(at, SPAN("HTTP/1.1 "));
-  at = put(put(at, (struct span){code, sizeof code}), phrase);
-  return put(at, SPAN("\r\n"));
+  at = text_put(at, SPAN("HTTP/1.1 "));
+  at = text_put(text_put(at, (struct span){code, sizeof code}), phrase);
+  return text_put(at, SPAN("\r\n"));
 }
 
 static char *put_length(char *at, uint64_t length) {
@@ -103,7 +103,7 @@ static char *put_length(char *at, uint64_t length) {
 static char *put_framing(char *at, const struct response *r) {
   if (r->status < 200 || r->status == 204 || r->status == 304) return at;
   if (r->status == 205) return put_length(at, 0);
-  if (r->framing == FRAMING_CHUNKED) return put(at, SPAN("Transfer-Encoding: chunked\r\n"));
+  if (r->framing == FRAMING_CHUNKED) return text_put(at, SPAN("Transfer-Encoding: chunked\r\n"));
   bool said = r->framing == FRAMING_LENGTH || (r->framing == FRAMING_NONE && r->has_length);
   return said ? put_length(at, r->content_length) : at;
 }
@@ -111,8 +111,8 @@ static char *put_framing(char *at, const struct response *r) {
 static char *put_connection(char *at, const struct response *r, int minor) {
   bool keep_alive = r->keep_alive && r->framing != FRAMING_CLOSE;
   if (r->status < 200) return at;
-  if (keep_alive && minor == 0) return put(at, SPAN("Connection: keep-alive\r\n"));
-  return !keep_alive && minor >= 1 ? put(at, SPAN("Connection: close\r\n")) : at;
+  if (keep_alive && minor == 0) return text_put(at, SPAN("Connection: keep-alive\r\n"));
+  return !keep_alive && minor >= 1 ? text_put(at, SPAN("Connection: close\r\n")) : at;
 }
 
 // Room for all that put_framing and put_connection may add, the status line, Date and the last line end.
@@ -133,6 +133,6 @@ void http1_write_head(const struct response *r, int minor, struct buf *out) {
   for (size_t i = 0; i < r->field_count; i++) at = put_field(at, r->fields[i].name, r->fields[i].value);
   at = put_framing(at, r);
   at = put_connection(at, r, minor);
-  at = put(at, SPAN("\r\n"));
+  at = text_put(at, SPAN("\r\n"));
   out->len = (size_t)(at - out->bytes);
 }

@@ -178,13 +178,13 @@ static const char *step_head(struct multipart *m, char c) {
   return ends ? end_head(m) : NULL;
 }
 
-static const char *step(struct multipart *m, char c) {
+static const char *multipart_step(struct multipart *m, char c) {
   bool is_blank = c == ' ' || c == '\t';
   switch ((enum state)m->state) {
   case DELIMITER:
     if (c == '-') return m->state = DASH, NULL;
     m->state = PADDING;
-    return step(m, c);
+    return multipart_step(m, c);
   case DASH: return m->state = EPILOGUE, c == '-' ? NULL : "a boundary with something behind it";
   case PADDING:
     if (c == '\r') m->state = PADDING_LF;
@@ -204,7 +204,7 @@ const char *multipart_feed(struct multipart *m, struct span bytes) {
       scan(m, &bytes);
       continue;
     }
-    const char *why = step(m, *bytes.bytes);
+    const char *why = multipart_step(m, *bytes.bytes);
     if (why) return why;
     bytes.bytes++, bytes.len--;
   }

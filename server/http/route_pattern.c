@@ -21,7 +21,7 @@ struct reader {
 };
 
 // Writes `"the pattern": the reason`; returns -1.
-PRINTF_LIKE(2, 3) static int refuse(const struct reader *r, const char *format, ...) {
+PRINTF_LIKE(2, 3) static int pattern_refuse(const struct reader *r, const char *format, ...) {
   struct span text = r->pattern->text;
   int quoted = (int)MIN(text.len, QUOTED_MAX);
   int len = snprintf(r->error, ROUTER_ERROR_MAX, "\"%.*s%s\": ", quoted, text.bytes,
@@ -96,14 +96,15 @@ static int set_read(struct reader *r, struct pattern_segment *segment) {
   bool negated = inside < r->end && *inside == '^';
   inside += negated;
   const char *stop = set_end(inside, r->end);
-  if (!stop) return refuse(r, "the set lacks its ']'");
+  if (!stop) return pattern_refuse(r, "the set lacks its ']'");
   segment->set = set_compile(inside, stop);
   if (negated)
     for (size_t i = 0; i < countof(segment->set.bits); i++) segment->set.bits[i] ^= UINT64_MAX;
-  if (set_is_empty(&segment->set)) return refuse(r, "the set has no character");
+  if (set_is_empty(&segment->set)) return pattern_refuse(r, "the set has no character");
   segment->kind = SEGMENT_SET;
   r->at = stop + 1;
-  if (r->at < r->end && *r->at != '/') return refuse(r, "nothing may stand between a set and the next '/'");
+  if (r->at < r->end && *r->at != '/')
+    return pattern_refuse(r, "nothing may stand between a set and the next '/'");
   return 0;
 }
 
@@ -129,14 +130,15 @@ static bool has_param(const struct route_pattern *p, struct span name) {
 
 static int name_check(const struct reader *r, struct span name) {
   int shown = (int)MIN(name.len, 40);
-  if (!name.len) return refuse(r, "a parameter lacks its name");
+  if (!name.len) return pattern_refuse(r, "a parameter lacks its name");
   if (!is_identifier(name))
-    return refuse(r, "the parameter name \"%.*s\" is not a Lua identifier", shown, name.bytes);
+    return pattern_refuse(r, "the parameter name \"%.*s\" is not a Lua identifier", shown, name.bytes);
   if (is_reserved(name))
-    return refuse(r, "the parameter name \"%.*s\" is a reserved word of Lua", shown, name.bytes);
-  if (has_param(r->pattern, name)) return refuse(r, "two parameters are named \"%.*s\"", shown, name.bytes);
+    return pattern_refuse(r, "the parameter name \"%.*s\" is a reserved word of Lua", shown, name.bytes);
+  if (has_param(r->pattern, name))
+    return pattern_refuse(r, "two parameters are named \"%.*s\"", shown, name.bytes);
   if (r->pattern->param_count == ROUTE_PARAMS_MAX)
-    return refuse(r, "more than %d parameters", ROUTE_PARAMS_MAX);
+    return pattern_refuse(r, "more than %d parameters", ROUTE_PARAMS_MAX);
   return 0;
 }
 
@@ -154,15 +156,16 @@ static int param_read(struct reader *r, struct pattern_segment *segment) {
   if (name_check(r, name) < 0) return -1;
   r->pattern->param_count++;
   if (r->at == r->end) return 0;
-  if (rest) return refuse(r, "*%.*s must be the last segment", (int)MIN(name.len, 40), name.bytes);
+  if (rest) return pattern_refuse(r, "*%.*s must be the last segment", (int)MIN(name.len, 40), name.bytes);
   return *r->at == '[' ? set_read(r, segment) : 0;
 }
 
 static int literal_read(struct reader *r, struct pattern_segment *segment) {
   struct span text = word_read(r, '/');
   *segment = (struct pattern_segment){.kind = SEGMENT_LITERAL, .text = text};
-  if (!text.len && r->at < r->end) return refuse(r, "an empty segment may only be the last");
-  if (!route_text_is_valid(text)) return refuse(r, "no path has a segment with a NUL, or \".\" or \"..\"");
+  if (!text.len && r->at < r->end) return pattern_refuse(r, "an empty segment may only be the last");
+  if (!route_text_is_valid(text))
+    return pattern_refuse(r, "no path has a segment with a NUL, or \".\" or \"..\"");
   return 0;
 }
 
@@ -171,10 +174,11 @@ int route_pattern_read(struct route_pattern *p, struct span text, char error[ROU
   struct reader r = {.at = text.bytes, .end = text.bytes + text.len, .pattern = p, .error = error};
   p->text = text;
   p->count = p->param_count = 0;
-  if (r.at == r.end || *r.at != '/') return refuse(&r, "a path begins with '/'");
+  if (r.at == r.end || *r.at != '/') return pattern_refuse(&r, "a path begins with '/'");
   while (r.at < r.end) {
     r.at++; // the '/'
-    if (p->count == ROUTE_SEGMENTS_MAX) return refuse(&r, "more than %d segments", ROUTE_SEGMENTS_MAX);
+    if (p->count == ROUTE_SEGMENTS_MAX)
+      return pattern_refuse(&r, "more than %d segments", ROUTE_SEGMENTS_MAX);
     struct pattern_segment *segment = &p->segments[p->count];
     bool is_param = r.at < r.end && (*r.at == ':' || *r.at == '*');
     if ((is_param ? param_read : literal_read)(&r, segment) < 0) return -1;

@@ -14,7 +14,7 @@ void inbox_deliver(struct inbox *b) {
   }
 }
 
-static bool drain(struct loop_hook *h) {
+static bool inbox_drain(struct loop_hook *h) {
   inbox_deliver(container_of(h, struct inbox, hook));
   return false;
 }
@@ -28,7 +28,7 @@ static bool has_messages(struct loop_hook *h) {
 }
 
 void inbox_init(struct inbox *b, struct loop *l) {
-  *b = (struct inbox){.loop = l, .hook = {.run = drain, .is_ready = has_messages}};
+  *b = (struct inbox){.loop = l, .hook = {.run = inbox_drain, .is_ready = has_messages}};
   pthread_mutex_init(&b->lock, NULL);
   list_init(&b->messages);
   loop_hook_add(l, &b->hook);

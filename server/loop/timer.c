@@ -30,17 +30,17 @@ static bool is_before(const struct timer_heap *h, const struct timer_slot *a, co
   return h->entries[a->id].order < h->entries[b->id].order;
 }
 
-static void put(struct timer_heap *h, size_t at, struct timer_slot slot) {
+static void heap_put(struct timer_heap *h, size_t at, struct timer_slot slot) {
   h->slots[at] = slot;
   h->entries[slot.id].place = (uint32_t)at;
 }
 
 static void sift_up(struct timer_heap *h, size_t at, struct timer_slot slot) {
   while (at && is_before(h, &slot, &h->slots[(at - 1) / 4])) {
-    put(h, at, h->slots[(at - 1) / 4]);
+    heap_put(h, at, h->slots[(at - 1) / 4]);
     at = (at - 1) / 4;
   }
-  put(h, at, slot);
+  heap_put(h, at, slot);
 }
 
 static void sift_down(struct timer_heap *h, size_t at, struct timer_slot slot) {
@@ -50,10 +50,10 @@ static void sift_down(struct timer_heap *h, size_t at, struct timer_slot slot) {
     for (size_t i = child + 1; i < child + 4 && i < h->count; i++)
       if (is_before(h, &h->slots[i], &h->slots[least])) least = i;
     if (!is_before(h, &h->slots[least], &slot)) break;
-    put(h, at, h->slots[least]);
+    heap_put(h, at, h->slots[least]);
     at = least;
   }
-  put(h, at, slot);
+  heap_put(h, at, slot);
 }
 
 static void sift(struct timer_heap *h, size_t at, struct timer_slot slot) {
@@ -61,7 +61,7 @@ static void sift(struct timer_heap *h, size_t at, struct timer_slot slot) {
   else sift_down(h, at, slot);
 }
 
-static void grow(struct timer_heap *h) {
+static void heap_grow(struct timer_heap *h) {
   size_t cap = h->cap ? h->cap * 2 : 64;
   h->slots = xrealloc(h->slots, cap * sizeof *h->slots);
   h->entries = xrealloc(h->entries, (cap + 1) * sizeof *h->entries); // id 0 is none
@@ -80,7 +80,7 @@ void timer_arm(struct timer_heap *h, struct timer *t, double deadline) {
     sift(h, h->entries[t->id].place, slot);
     return;
   }
-  if (h->count == h->cap) grow(h);
+  if (h->count == h->cap) heap_grow(h);
   t->id = slot.id = h->free_id;
   h->free_id = h->entries[t->id].place;
   h->entries[t->id].timer = t, h->entries[t->id].order = h->armed_ever++;

@@ -2,12 +2,14 @@
 #include "loop/transport_memory.h"
 #include <stdint.h>
 
-static struct memory_peer *of(struct transport *t) { return container_of(t, struct memory_peer, transport); }
+static struct memory_peer *memory_of(struct transport *t) {
+  return container_of(t, struct memory_peer, transport);
+}
 
 static bool is_broken(const struct memory_peer *p) { return p->client_reset || p->client_left; }
 
 // Moves what may leave now; its number of bytes.
-static size_t leave(struct memory_peer *p) {
+static size_t memory_leave(struct memory_peer *p) {
   const struct outq *q = &p->flight;
   size_t at = p->flight_at, sent = 0, room = MIN(p->window, p->step);
   for (int i = 0; i < q->count && sent < room; i++) {
@@ -27,19 +29,19 @@ static size_t leave(struct memory_peer *p) {
 }
 
 static ssize_t memory_send(struct transport *t, const struct outq *q) {
-  struct memory_peer *p = of(t);
+  struct memory_peer *p = memory_of(t);
   if (is_broken(p)) return TRANSPORT_BROKEN;
   p->flight.count = q->count, p->flight.len = q->len, p->flight_at = 0;
   memcpy(p->flight.iov, q->iov, (size_t)q->count * sizeof *q->iov);
-  return p->is_late ? 0 : (ssize_t)leave(p);
+  return p->is_late ? 0 : (ssize_t)memory_leave(p);
 }
 
 static void memory_open(struct transport *t) { t->sink->on_open(t); }
 
-static void memory_want_read(struct transport *t, size_t len) { of(t)->read_len = len; }
+static void memory_want_read(struct transport *t, size_t len) { memory_of(t)->read_len = len; }
 
 static bool memory_read_now(struct transport *t) {
-  struct memory_peer *p = of(t);
+  struct memory_peer *p = memory_of(t);
   if (!p->to_server.len) return false;
   struct buf bytes = p->to_server;
   p->to_server = (struct buf){0};
@@ -48,10 +50,10 @@ static bool memory_read_now(struct transport *t) {
   return true;
 }
 
-static void memory_end(struct transport *t) { of(t)->server_ended = true; }
+static void memory_end(struct transport *t) { memory_of(t)->server_ended = true; }
 
 static void memory_close(struct transport *t, bool reset) {
-  struct memory_peer *p = of(t);
+  struct memory_peer *p = memory_of(t);
   p->server_closed = true, p->server_reset = reset;
   p->read_len = p->flight.len = 0;
 }
@@ -92,7 +94,7 @@ static bool send_on(struct memory_peer *p) {
     p->transport.sink->on_error(&p->transport, TRANSPORT_BROKEN);
     return true;
   }
-  size_t sent = leave(p);
+  size_t sent = memory_leave(p);
   if (sent) p->transport.sink->on_sent(&p->transport, sent);
   return sent > 0;
 }

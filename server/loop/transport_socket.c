@@ -36,7 +36,7 @@ struct socket_transport {
   bool sends_files;
 };
 
-static struct socket_transport *of(struct transport *t) {
+static struct socket_transport *socket_of(struct transport *t) {
   return container_of(t, struct socket_transport, transport);
 }
 
@@ -107,7 +107,7 @@ static struct flight *flight_new(const struct outq *q, size_t sent) {
 }
 
 static ssize_t socket_send(struct transport *t, const struct outq *q) {
-  struct socket_transport *s = of(t);
+  struct socket_transport *s = socket_of(t);
   ssize_t n = q->count ? send_memory(s->watch.fd, q->iov, q->count) : send_file(s, q->fd, q->offset, q->len);
   if (n < 0 || (size_t)n == q->len) return n;
   s->flight = flight_new(q, (size_t)n);
@@ -133,8 +133,8 @@ static void on_writable(struct socket_transport *s) {
 }
 
 static bool socket_read_now(struct transport *t) {
-  struct loop *l = of(t)->watch.loop;
-  ssize_t n = recv(of(t)->watch.fd, l->scratch, LOOP_SCRATCH_LEN, 0);
+  struct loop *l = socket_of(t)->watch.loop;
+  ssize_t n = recv(socket_of(t)->watch.fd, l->scratch, LOOP_SCRATCH_LEN, 0);
   if (n <= 0) return false;
   t->sink->on_bytes(t, (struct span){l->scratch, (size_t)n});
   return true;
@@ -160,14 +160,14 @@ static void on_ready(struct watch *w, unsigned events) {
 static void socket_open(struct transport *t) { t->sink->on_open(t); }
 
 static void socket_want_read(struct transport *t, size_t len) {
-  of(t)->read_len = (uint32_t)MIN(len, (size_t)LOOP_SCRATCH_LEN);
-  watch_socket(of(t));
+  socket_of(t)->read_len = (uint32_t)MIN(len, (size_t)LOOP_SCRATCH_LEN);
+  watch_socket(socket_of(t));
 }
 
-static void socket_end(struct transport *t) { shutdown(of(t)->watch.fd, SHUT_WR); }
+static void socket_end(struct transport *t) { shutdown(socket_of(t)->watch.fd, SHUT_WR); }
 
 static void socket_close(struct transport *t, bool reset) {
-  struct socket_transport *s = of(t);
+  struct socket_transport *s = socket_of(t);
   int fd = s->watch.fd;
   watch_stop(&s->watch);
   if (reset) setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
@@ -178,7 +178,7 @@ static void socket_close(struct transport *t, bool reset) {
 
 static void socket_bound(struct transport *t, size_t bytes) {
   int limit = (int)MIN(bytes, (size_t)INT32_MAX / 2);
-  setsockopt(of(t)->watch.fd, SOL_SOCKET, SO_SNDBUF, &limit, sizeof limit);
+  setsockopt(socket_of(t)->watch.fd, SOL_SOCKET, SO_SNDBUF, &limit, sizeof limit);
 }
 
 static const struct transport_ops socket_ops = {.open = socket_open,

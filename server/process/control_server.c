@@ -81,7 +81,7 @@ static void on_ready(struct watch *w, unsigned events) {
 }
 
 // The oldest that has not asked anything makes room: nobody keeps the others out by saying nothing.
-static void make_room(struct control_server *c) {
+static void clients_make_room(struct control_server *c) {
   list_each (node, &c->clients) {
     struct control_client *k = container_of(node, struct control_client, link);
     if (k->waits_for) continue;
@@ -92,7 +92,7 @@ static void make_room(struct control_server *c) {
 
 static void on_accept(struct listener *l, int fd) {
   struct control_server *c = container_of(l, struct control_server, listener);
-  if (c->client_count >= CLIENTS_MAX) make_room(c);
+  if (c->client_count >= CLIENTS_MAX) clients_make_room(c);
   if (c->client_count >= CLIENTS_MAX) {
     close(fd);
     return;

@@ -107,7 +107,7 @@ static void on_loaded(struct reload *r, const char *error) {
   control_server_reloaded(&s->control, r->attempts, error);
 }
 
-static void drain(struct server *s, const char *why) {
+static void server_drain(struct server *s, const char *why) {
   log_message(LOG_INFO, "stopping: %s", why);
   s->state = SERVER_DRAINING, s->code = EXIT_OK;
   listening_remove_files(&s->listening);
@@ -143,7 +143,7 @@ static void die_of(struct server *s, int number) {
 static void on_stop_signal(struct server *s, int number) {
   bool is_interrupt = number == SIGINT;
   if (s->state == SERVER_LOADING) die_of(s, number);
-  else if (s->state == SERVER_SERVING) drain(s, is_interrupt ? "SIGINT" : "SIGTERM");
+  else if (s->state == SERVER_SERVING) server_drain(s, is_interrupt ? "SIGINT" : "SIGTERM");
   else {
     s->code = is_interrupt ? EXIT_INTERRUPT : EXIT_OK;
     loop_stop(&s->loop);
@@ -168,7 +168,7 @@ static unsigned control_reload(struct control_server *c) {
 
 static void control_stop(struct control_server *c) {
   struct server *s = container_of(c, struct server, control);
-  if (s->state == SERVER_SERVING) drain(s, "spate stop");
+  if (s->state == SERVER_SERVING) server_drain(s, "spate stop");
   else if (s->state == SERVER_LOADING) die_of(s, SIGTERM);
 }
 
@@ -230,7 +230,7 @@ static bool start_workers(struct server *s) {
   return s->workers_started == s->worker_count;
 }
 
-static void run(struct server *s) {
+static void server_loop(struct server *s) {
   control_server_open(&s->control, &s->loop, &control_server_ops);
   reload_init(&s->reload, s->builder, &s->inbox, &s->options->settings, s->options->app, s->workers,
               s->worker_count);
@@ -325,7 +325,7 @@ int server_run(const struct options *o) {
   }
   if (s.code < 0) {
     log_start(STDERR_FILENO, (enum log_level)o->settings.log.level, (enum log_format)o->settings.log.format);
-    if (start_workers(&s)) run(&s);
+    if (start_workers(&s)) server_loop(&s);
     else {
       fprintf(stderr,
               "spate: no threads, or no descriptors, for %zu workers: raise `ulimit -u` or `ulimit -n`\n",

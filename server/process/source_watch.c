@@ -9,13 +9,13 @@
 
 static const double QUIET_SECONDS = 0.05, LONG_SECONDS = 2, POLL_SECONDS = 2;
 
-static void look(struct source_watch *w) {
+static void source_look(struct source_watch *w) {
   w->first_at = -1;
   loop_disarm(w->loop, &w->quiet);
   if (sources_have_changed(&w->sources)) w->on_change(w);
 }
 
-static void on_quiet(struct timer *t) { look(container_of(t, struct source_watch, quiet)); }
+static void on_quiet(struct timer *t) { source_look(container_of(t, struct source_watch, quiet)); }
 
 static void note_change(struct source_watch *w) {
   double now = w->loop->now;

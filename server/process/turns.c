@@ -43,7 +43,7 @@ static void check_wait(const struct turns *t, size_t worker, const struct turn *
       worker, hang);
 }
 
-static void look(const struct turns *t, size_t worker) {
+static void turns_look(const struct turns *t, size_t worker) {
   struct turn *seen = &t->seen[worker];
   double cpu;
   unsigned long number = worker_turn(t->workers[worker], &cpu);
@@ -63,7 +63,7 @@ static void arm(struct turns *t) {
 
 static void on_timer(struct timer *timer) {
   struct turns *t = container_of(timer, struct turns, timer);
-  for (size_t i = 0; i < t->count; i++) look(t, i);
+  for (size_t i = 0; i < t->count; i++) turns_look(t, i);
   arm(t);
 }
 

@@ -77,7 +77,7 @@ static bool post(struct worker *w, struct message *m) {
 }
 
 // The same with an order.
-static bool tell(struct worker *w, void (*act)(struct worker *w, struct start *s), struct start *s) {
+static bool worker_tell(struct worker *w, void (*act)(struct worker *w, struct start *s), struct start *s) {
   struct order *o = xmalloc(sizeof *o);
   *o = (struct order){.message = {.deliver = on_order}, .worker = w, .start = s, .act = act};
   bool alive = post(w, &o->message);
@@ -273,14 +273,14 @@ struct service *worker_service(struct worker *w) {
 }
 
 void worker_start(struct worker *w, struct start *s) {
-  if (tell(w, begin_start, s)) return;
+  if (worker_tell(w, begin_start, s)) return;
   builder_close(w->config.builder, s->vm);
   job_finish(&s->job);
 }
 
-void worker_commit(struct worker *w) { tell(w, commit, NULL); }
+void worker_commit(struct worker *w) { worker_tell(w, commit, NULL); }
 
-void worker_abandon(struct worker *w) { tell(w, abandon, NULL); }
+void worker_abandon(struct worker *w) { worker_tell(w, abandon, NULL); }
 
 void worker_show_failure(struct worker *w, const char *report) {
   struct failure *f = xmalloc(sizeof *f);
@@ -297,11 +297,11 @@ unsigned long worker_turn(struct worker *w, double *cpu) {
   return runs ? turn : 0;
 }
 
-void worker_serve(struct worker *w) { tell(w, serve, NULL); }
+void worker_serve(struct worker *w) { worker_tell(w, serve, NULL); }
 
-void worker_drain(struct worker *w) { tell(w, drain, NULL); }
+void worker_drain(struct worker *w) { worker_tell(w, drain, NULL); }
 
-void worker_quit(struct worker *w) { tell(w, quit, NULL); }
+void worker_quit(struct worker *w) { worker_tell(w, quit, NULL); }
 
 void worker_join(struct worker *w) { pthread_join(w->thread, NULL); }
 

@@ -61,7 +61,7 @@ static void hand_over(struct generations *g, struct vm *vm) {
   g->on_spent(g, vm);
 }
 
-static void tell(struct generations *g, char *error) {
+static void generations_tell(struct generations *g, char *error) {
   g->is_told = true;
   loop_disarm(g->service->loop, &g->patience);
   g->on_started(g, error);
@@ -76,7 +76,7 @@ static bool tell_and_hand_over(struct loop_hook *h) {
   if (has_news(g)) {
     char *error = g->starting->start_error;
     g->starting->start_error = NULL;
-    tell(g, error);
+    generations_tell(g, error);
   }
   list_each (node, &g->vms) {
     struct vm *vm = container_of(node, struct vm, link);
@@ -150,7 +150,7 @@ void generations_commit(struct generations *g) {
 void generations_abandon(struct generations *g) {
   struct vm *vm = g->starting;
   if (!vm) return;
-  if (!g->is_told) tell(g, NULL);
+  if (!g->is_told) generations_tell(g, NULL);
   g->starting = NULL;
   hand_over(g, vm);
 }

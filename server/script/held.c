@@ -16,7 +16,7 @@ void held_put(lua_State *L, struct held **box, struct held *h, void (*drop)(stru
   *box = h;
 }
 
-static void drop(struct vm *vm, struct held *h) {
+static void held_drop(struct vm *vm, struct held *h) {
   list_remove(&h->link);
   h->drop(vm, h);
 }
@@ -24,10 +24,10 @@ static void drop(struct vm *vm, struct held *h) {
 int held_collect(lua_State *L) {
   struct held **box = lua_touserdata(L, 1), *h = *box;
   *box = NULL;
-  if (h) drop(vm_of(L), h);
+  if (h) held_drop(vm_of(L), h);
   return 0;
 }
 
 void held_drop_all(struct vm *vm) {
-  while (!list_empty(&vm->held)) drop(vm, container_of(vm->held.next, struct held, link));
+  while (!list_empty(&vm->held)) held_drop(vm, container_of(vm->held.next, struct held, link));
 }

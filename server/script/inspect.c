@@ -50,7 +50,7 @@ static void bench_deinit(struct bench *b) {
 }
 
 // look(module, path): what the module's function returns, a text.
-static int look(lua_State *L) {
+static int inspect_look(lua_State *L) {
   lua_getglobal(L, "require");
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
@@ -69,7 +69,7 @@ char *inspect(const char *module, const char *path, char **error) {
   watchdog_start(&b.settings);
   struct vm *vm = app_new(&config, error);
   if (vm) {
-    lua_pushcfunction(vm->L, look);
+    lua_pushcfunction(vm->L, inspect_look);
     lua_pushstring(vm->L, module);
     lua_pushstring(vm->L, path);
     bool ok = vm_pcall(vm, 2, 1) == LUA_OK;

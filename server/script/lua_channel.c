@@ -49,7 +49,7 @@ static struct channel_options read_options(lua_State *L) {
 
 // True where the collector and a sweep have made room. Where there was next to none, it is not tried again
 // for a while: both take long, and all channels may be in use.
-static bool make_room(lua_State *L) {
+static bool channels_make_room(lua_State *L) {
   struct vm *vm = vm_of(L);
   double now = vm->loop->now;
   if (now < vm->collect_from) return false;
@@ -98,7 +98,7 @@ static int open_channel(lua_State *L) {
   bool created;
   int handle = lua_gettop(L);
   struct channel *c = open_named(vm, name, &o, &created);
-  if (!c && make_room(L)) c = open_named(vm, name, &o, &created);
+  if (!c && channels_make_room(L)) c = open_named(vm, name, &o, &created);
   if (!c) {
     atomic_fetch_add(&vm->service->broker->full_total, 1);
     return push_failure(L, "full");
@@ -288,7 +288,7 @@ static int join(lua_State *L) {
   return 0;
 }
 
-static int leave(lua_State *L) {
+static int channel_leave_member(lua_State *L) {
   struct channel *c = channel_check(L);
   struct span id = check_name(L, 2, "channel:leave");
   struct sse_fields f;
@@ -346,7 +346,7 @@ void channel_open(lua_State *L) {
                                              {"count", subscriber_count},
                                              {"skip", skip},
                                              {"join", join},
-                                             {"leave", leave},
+                                             {"leave", channel_leave_member},
                                              {"lonely", lonely},
                                              {"let_go", channel_let_go},
                                              {"is_finished", is_finished},

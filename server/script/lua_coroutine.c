@@ -133,7 +133,7 @@ static int lua_co_yield(lua_State *L) {
   return raise_error(L, "coroutine.yield: a spawned task has nobody to yield to");
 }
 
-static int step(lua_State *L, int status, lua_KContext context) {
+static int generator_step(lua_State *L, int status, lua_KContext context) {
   (void)status, (void)context;
   lua_State *co = lua_tothread(L, lua_upvalueindex(1));
   struct task *t = vm_of(L)->current;
@@ -145,7 +145,7 @@ static int step(lua_State *L, int status, lua_KContext context) {
   if (passes) t->wrap = &w;
   int nresults, result = co_resume(co, L, 0, &nresults);
   if (passes) t->wrap = w.outer;
-  if (result == LUA_YIELD && passes && t->waiting) return lua_yieldk(L, 0, 0, step);
+  if (result == LUA_YIELD && passes && t->waiting) return lua_yieldk(L, 0, 0, generator_step);
   if (result == LUA_YIELD) {
     luaL_checkstack(L, nresults, "too many values");
     lua_xmove(co, L, nresults);
@@ -157,7 +157,7 @@ static int step(lua_State *L, int status, lua_KContext context) {
   return lua_error(L);
 }
 
-static int first_step(lua_State *L) { return step(L, LUA_OK, 0); }
+static int generator_first_step(lua_State *L) { return generator_step(L, LUA_OK, 0); }
 
 int lua_wrap(lua_State *L) {
   if (lua_isfunction(L, 1)) {
@@ -170,7 +170,7 @@ int lua_wrap(lua_State *L) {
     lua_pushvalue(L, 1);
   } else return raise_type(L, 1, "sse.wrap", "a function or a coroutine");
   lua_pushvalue(L, -1);
-  lua_pushcclosure(L, first_step, 1);
+  lua_pushcclosure(L, generator_first_step, 1);
   lua_insert(L, -2);
   return 2;
 }

@@ -82,7 +82,7 @@ static struct span json_of(lua_State *L, int index) {
   return buf_span(&vm->scratch);
 }
 
-static void refuse(lua_State *L, const struct sse_fields *f) {
+static void check_fields(lua_State *L, const struct sse_fields *f) {
   const char *why = sse_refusal(f);
   if (why) raise_error(L, "%s", why);
 }
@@ -167,7 +167,7 @@ size_t event_fields(lua_State *L, int index, struct sse_fields *f, char digits[N
   if (whole_number(L, index, &n)) f->data = integer_text(n, digits);
   else {
     read_value(L, lua_absindex(L, index), f);
-    refuse(L, f);
+    check_fields(L, f);
   }
   return sse_length(f);
 }
@@ -218,7 +218,7 @@ int lua_event_new(lua_State *L) {
   lua_pushvalue(L, 1);
   struct sse_fields f = SSE_NO_FIELDS;
   f.event = text_of(L, lua_gettop(L), "event");
-  refuse(L, &f);
+  check_fields(L, &f);
   lua_setiuservalue(L, -2, UV_EVENT);
   return 1;
 }
@@ -232,7 +232,7 @@ static int set_text(lua_State *L, int which, const char *name) {
   else if (which == UV_EVENT) f.event = text;
   else if (which == UV_ID) f.id = text;
   else f.data = text;
-  refuse(L, &f);
+  check_fields(L, &f);
   lua_setiuservalue(L, 1, which);
   return 1;
 }

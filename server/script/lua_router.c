@@ -88,7 +88,7 @@ void lua_router_pattern(lua_State *L, int route) {
   lua_remove(L, -2);
 }
 
-static int collect(lua_State *L) {
+static int router_collect(lua_State *L) {
   router_free(check_router(L));
   return 0;
 }
@@ -99,5 +99,5 @@ void router_open(lua_State *L) {
                                      {"methods", list_methods},
                                      {"find", find_route},
                                      {NULL, NULL}};
-  class_new(L, META, methods, collect);
+  class_new(L, META, methods, router_collect);
 }

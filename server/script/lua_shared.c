@@ -154,7 +154,7 @@ static int set(lua_State *L) {
 }
 
 // dictionary:add(key, value [, { ttl = }]): true; false where the key has a value; nil, "full".
-static int add(lua_State *L) {
+static int entry_add(lua_State *L) {
   struct shared *d = check_shared(L, "add");
   struct span key = check_key(L, 2, "add");
   struct shared_value v = check_value(L, 3, "add", false);
@@ -247,7 +247,7 @@ static int to_string(lua_State *L) {
   return 1;
 }
 
-static void drop(struct vm *vm, struct held *held) {
+static void handle_drop(struct vm *vm, struct held *held) {
   struct handle *h = container_of(held, struct handle, held);
   shared_unref(h->dictionary, clock_now(vm->loop->clock));
   free(h);
@@ -277,7 +277,7 @@ static int open_shared(lua_State *L) {
                        vm->settings->limits.shared);
   struct handle *h = xmalloc(sizeof *h);
   h->dictionary = d;
-  held_put(L, box, &h->held, drop);
+  held_put(L, box, &h->held, handle_drop);
   lua_pushvalue(L, 1);
   lua_pushvalue(L, -2);
   lua_rawset(L, lua_upvalueindex(1));
@@ -285,8 +285,8 @@ static int open_shared(lua_State *L) {
 }
 
 static void new_metatables(lua_State *L) {
-  static const luaL_Reg methods[] = {{"get", get},       {"set", set},   {"add", add},     {"incr", incr},
-                                     {"cas", cas},       {"keys", keys}, {"count", count}, {"bytes", bytes},
+  static const luaL_Reg methods[] = {{"get", get},       {"set", set},   {"add", entry_add}, {"incr", incr},
+                                     {"cas", cas},       {"keys", keys}, {"count", count},   {"bytes", bytes},
                                      {"delete", delete}, {NULL, NULL}};
   class_new(L, META, methods, held_collect);
   luaL_getmetatable(L, META);

@@ -201,13 +201,13 @@ static void report(struct task *t) {
   lua_pop(vm->L, 1);
 }
 
-static int collect(lua_State *L) {
+static int collect_garbage(lua_State *L) {
   lua_gc(L, LUA_GCCOLLECT);
   return 0;
 }
 
 static void collect_all(struct vm *vm) {
-  lua_pushcfunction(vm->L, collect);
+  lua_pushcfunction(vm->L, collect_garbage);
   if (vm_pcall(vm, 0, 0) != LUA_OK) lua_pop(vm->L, 1);
 }
 
@@ -271,7 +271,7 @@ void task_cancel(struct task *t) {
   if (t->state == TASK_WAITING) enqueue(t);
 }
 
-static void run(struct task *t) {
+static void task_step(struct task *t) {
   if (t->cancelled && !t->must_start) on_cancelled(t);
   else task_resume(t);
 }
@@ -316,7 +316,7 @@ bool task_run_queue(struct vm *vm) {
   double until = clock_now(vm->loop->clock) + TURN_SECONDS;
   for (int n = 1; !list_empty(&now); n++) {
     if (n % TASKS_PER_CLOCK_READ == 0 && clock_now(vm->loop->clock) > until) break;
-    run(container_of(list_shift(&now), struct task, run_link));
+    task_step(container_of(list_shift(&now), struct task, run_link));
   }
   list_splice(&now, &vm->run_queue); // those left over come first
   list_splice(&vm->run_queue, &now);

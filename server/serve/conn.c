@@ -171,7 +171,7 @@ static void await_end(struct conn *c) {
 }
 
 // Answers bytes that are no request.
-static void refuse(struct conn *c, int status, const char *why) {
+static void conn_refuse(struct conn *c, int status, const char *why) {
   counter_add(&c->carrier.service->counters.refused_total, 1);
   access_refused(&c->carrier, status, why);
   if (send_refusal(c, status, why)) linger(c);
@@ -196,7 +196,7 @@ void conn_turn_away(struct conn *c, const char *why, bool may_linger) {
 static void refuse_request(struct conn *c, struct refusal refusal) {
   struct stream *reading = stream_reading(c);
   if (reading) stream_refuse_body(reading, refusal.status, refusal.why);
-  else refuse(c, refusal.status, refusal.why);
+  else conn_refuse(c, refusal.status, refusal.why);
 }
 
 // Hands up what requests have come. Who answers at once only queues.
@@ -302,7 +302,7 @@ static bool send_ready(struct conn *c) {
 }
 
 // Ends our side once what the protocol says last has left.
-static void leave(struct conn *c) {
+static void conn_leave(struct conn *c) {
   send_ready(c);
   if (c->state == CONN_CLOSED) return;
   if (!c->in_flight) linger(c);
@@ -318,7 +318,7 @@ static void finish_stream(struct conn *c, struct stream *s) {
   touch(c);              // the protocol may have said that it ends
   if (!list_empty(&c->streams)) return;
   if (cut && !goes_on) conn_close(c, REASON_ERROR, reset);
-  else if (!goes_on || !can_carry_more(c)) leave(c);
+  else if (!goes_on || !can_carry_more(c)) conn_leave(c);
   else advance(c, SPAN(""));
 }
 

@@ -46,7 +46,7 @@ size_t event_queue_waiting(const struct event_queue *q, enum framing framing) {
   return q->count - first_whole(q, framing);
 }
 
-static void take_out(struct event_queue *q, enum framing framing, uint32_t at) {
+static void queue_take_out(struct event_queue *q, enum framing framing, uint32_t at) {
   q->bytes -= slice_of(framing, q->events[at]).iov_len;
   event_unref(q->events[at]);
   q->count--;
@@ -56,7 +56,7 @@ static void take_out(struct event_queue *q, enum framing framing, uint32_t at) {
 bool event_queue_drop_oldest(struct event_queue *q, enum framing framing) {
   for (uint32_t i = first_whole(q, framing); i < q->count; i++) {
     if (!q->events[i]->seq) continue; // the head, a comment
-    take_out(q, framing, i);
+    queue_take_out(q, framing, i);
     return true;
   }
   return false;
@@ -65,7 +65,7 @@ bool event_queue_drop_oldest(struct event_queue *q, enum framing framing) {
 bool event_queue_conflate(struct event_queue *q, enum framing framing, const struct event *e) {
   for (uint32_t i = q->count, first = first_whole(q, framing); i-- > first;) {
     if (!q->events[i]->seq || q->events[i]->key != e->key) continue;
-    take_out(q, framing, i);
+    queue_take_out(q, framing, i);
     return true;
   }
   return false;

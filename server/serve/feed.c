@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "store/store.h"
 
-static struct feed *of(struct subscriber *s) { return container_of(s, struct feed, subscriber); }
+static struct feed *feed_of(struct subscriber *s) { return container_of(s, struct feed, subscriber); }
 
 static void tell_reader(struct feed *f) {
   struct feed_reader *r = f->reader;
@@ -26,7 +26,7 @@ static void feed_grow(struct feed *f) {
   f->queue = queue, f->cap = cap, f->first = 0;
 }
 
-static void push(struct feed *f, struct event *e) {
+static void feed_push(struct feed *f, struct event *e) {
   if (f->count == f->cap) feed_grow(f);
   *slot(f, f->count++) = e;
   f->queued_bytes += e->len;
@@ -52,7 +52,7 @@ void feed_await(struct feed *f, struct feed_reader *reader) {
   f->is_awaited = true;
 }
 
-static void take_out(struct feed *f, size_t at) {
+static void feed_take_out(struct feed *f, size_t at) {
   f->queued_bytes -= (*slot(f, at))->len;
   event_unref(*slot(f, at));
   for (f->count--; at < f->count; at++) *slot(f, at) = *slot(f, at + 1);
@@ -64,7 +64,7 @@ static void take_out(struct feed *f, size_t at) {
 static bool conflate_queued(struct feed *f, const struct event *e) {
   for (size_t i = f->count; i-- > 0;) {
     if (!(*slot(f, i))->seq || (*slot(f, i))->key != e->key) continue;
-    take_out(f, i);
+    feed_take_out(f, i);
     return true;
   }
   return false;
@@ -103,7 +103,7 @@ static bool queue_event(struct feed *f, struct event *e) {
     event_unref(shift(f));
     count_dropped(f);
   }
-  push(f, event_ref(e));
+  feed_push(f, event_ref(e));
   tell_reader(f);
   return true;
 }
@@ -119,7 +119,7 @@ static bool is_stream_full(const struct feed *f, const struct event *e) {
 
 // Room in a stream whose queue is full: by writing, else by the policy. False where the stream is gone for
 // it.
-static bool make_room(struct feed *f, const struct event *e) {
+static bool feed_make_room(struct feed *f, const struct event *e) {
   struct stream *s = f->stream;
   if (!s->blocked && !stream_flush(s)) return false;
   while (is_stream_full(f, e)) {
@@ -137,18 +137,18 @@ static bool stream_event(struct feed *f, struct event *e) {
   struct stream *s = f->stream;
   if (!s->queue.count) f->beside = f->bytes_beside = 0;
   if (f->on_full == ON_FULL_CONFLATE && s->blocked && stream_conflate(s, e)) count_dropped(f);
-  if (is_stream_full(f, e) && !make_room(f, e)) return false;
+  if (is_stream_full(f, e) && !feed_make_room(f, e)) return false;
   stream_send(s, event_ref(e));
   return true;
 }
 
 static bool on_event(struct subscriber *sub, struct event *e) {
-  struct feed *f = of(sub);
+  struct feed *f = feed_of(sub);
   return f->state == FEED_STREAMED ? stream_event(f, e) : queue_event(f, e);
 }
 
 static void on_finish(struct subscriber *sub) {
-  struct feed *f = of(sub);
+  struct feed *f = feed_of(sub);
   bool is_streamed = f->state == FEED_STREAMED;
   f->state = FEED_FINISHED;
   if (is_streamed) stream_end(f->stream, REASON_FINISHED, false);
@@ -156,7 +156,7 @@ static void on_finish(struct subscriber *sub) {
 }
 
 static void on_lost(struct subscriber *sub) {
-  struct feed *f = of(sub);
+  struct feed *f = feed_of(sub);
   if (f->state == FEED_STREAMED) stream_give_up(f->stream);
   else lose(f);
 }
@@ -172,8 +172,8 @@ static struct event *reset_event(void) {
 
 // What is replayed waits beside what may come meanwhile. `events` are taken.
 static void push_past(struct feed *f, struct event **events, size_t count, bool is_gone) {
-  if (is_gone) push(f, reset_event());
-  for (size_t i = 0; i < count; i++) push(f, events[i]);
+  if (is_gone) feed_push(f, reset_event());
+  for (size_t i = 0; i < count; i++) feed_push(f, events[i]);
   free(events);
   f->beside = f->count, f->bytes_beside = f->queued_bytes;
 }

@@ -119,7 +119,7 @@ static struct span given(const struct answer *a, struct span name) {
   return (struct span){0};
 }
 
-static void add(struct answer *a, struct span name, struct span value) {
+static void answer_add(struct answer *a, struct span name, struct span value) {
   if (value.len) a->fields[a->count++] = (struct field){name, value};
 }
 
@@ -157,10 +157,10 @@ static void set_validators(struct answer *a) {
   size_t len = etag_write(a->etag, f->size, f->modified, f->nanoseconds, f->inode);
   a->validators.etag = tag.bytes ? tag : (struct span){a->etag, len};
   a->validators.modified = f->modified >= 0 && f->modified <= wall_seconds(a) ? f->modified : -1;
-  if (!tag.bytes) add(a, SPAN("ETag"), a->validators.etag);
+  if (!tag.bytes) answer_add(a, SPAN("ETag"), a->validators.etag);
   if (a->validators.modified < 0 || given(a, SPAN("last-modified")).bytes) return;
   len = http_date_write(a->modified, f->modified);
-  add(a, SPAN("Last-Modified"), (struct span){a->modified, len});
+  answer_add(a, SPAN("Last-Modified"), (struct span){a->modified, len});
 }
 
 static void send_nothing(struct answer *a, int status) {
@@ -177,7 +177,7 @@ static void send_refusal(struct answer *a, int status) {
         !span_equal_nocase(a->fields[i].name, SPAN("content-disposition")))
       a->fields[kept++] = a->fields[i];
   a->count = kept;
-  add(a, SPAN("Content-Type"), SPAN("text/plain; charset=utf-8"));
+  answer_add(a, SPAN("Content-Type"), SPAN("text/plain; charset=utf-8"));
   int len = snprintf(text, sizeof text, "%s\n", status_phrase(status));
   file_close(a->file);
   stream_reply(a->stream, status, a->fields, a->count, (struct span){text, (size_t)len});
@@ -193,9 +193,9 @@ static void send_body(struct answer *a, int status, const struct byte_range *ran
 }
 
 static void send_whole(struct answer *a, int status) {
-  add(a, SPAN("Content-Type"), a->type);
-  if (a->coding) add(a, SPAN("Content-Encoding"), span_of(a->coding));
-  else add(a, SPAN("Accept-Ranges"), SPAN("bytes"));
+  answer_add(a, SPAN("Content-Type"), a->type);
+  if (a->coding) answer_add(a, SPAN("Content-Encoding"), span_of(a->coding));
+  else answer_add(a, SPAN("Accept-Ranges"), SPAN("bytes"));
   send_body(a, status, &(struct byte_range){0, a->file->size}, 1, SPAN(""));
 }
 
@@ -205,8 +205,8 @@ static void send_ranges(struct answer *a, const struct byte_range *ranges, size_
   if (count == 1) {
     int len = snprintf(text, sizeof text, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, ranges->first,
                        ranges->first + ranges->len - 1, a->file->size);
-    add(a, SPAN("Content-Type"), a->type);
-    add(a, SPAN("Content-Range"), (struct span){text, (size_t)len});
+    answer_add(a, SPAN("Content-Type"), a->type);
+    answer_add(a, SPAN("Content-Range"), (struct span){text, (size_t)len});
     send_body(a, 206, ranges, 1, SPAN(""));
     return;
   }
@@ -214,7 +214,7 @@ static void send_ranges(struct answer *a, const struct byte_range *ranges, size_
       snprintf(boundary, sizeof boundary, "%08x%08x", (unsigned)(service_random(service) * 0xffffffff),
                (unsigned)(service_random(service) * 0xffffffff));
   int len = snprintf(text, sizeof text, "multipart/byteranges; boundary=%s", boundary);
-  add(a, SPAN("Content-Type"), (struct span){text, (size_t)len});
+  answer_add(a, SPAN("Content-Type"), (struct span){text, (size_t)len});
   send_body(a, 206, ranges, count, (struct span){boundary, (size_t)boundary_len});
 }
 
@@ -227,7 +227,7 @@ static void send_satisfiable(struct answer *a, struct span range) {
   case RANGE_PARTS: send_ranges(a, ranges, count); break;
   case RANGE_UNSATISFIABLE: {
     int len = snprintf(text, sizeof text, "bytes */%" PRIu64, a->file->size);
-    add(a, SPAN("Content-Range"), (struct span){text, (size_t)len});
+    answer_add(a, SPAN("Content-Range"), (struct span){text, (size_t)len});
     send_refusal(a, 416);
   }
   }
@@ -254,7 +254,7 @@ void file_answer(struct file *f, struct stream *s, int status, struct span type,
   for (size_t i = 0; i < count; i++) all[a.count++] = fields[i];
   choose_coding(&a);
   set_validators(&a);
-  if (a.varies) add(&a, SPAN("Vary"), SPAN("Accept-Encoding"));
+  if (a.varies) answer_add(&a, SPAN("Vary"), SPAN("Accept-Encoding"));
   bool is_read = s->request->method == METHOD_GET || s->request->method == METHOD_HEAD;
   if (status == 200 && is_read) answer_conditions(&a);
   else if (status == 204 || status == 205 || status == 304) send_nothing(&a, status);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include "base/mem.h"
 
-static struct form *of(void *owner) { return owner; }
+static struct form *form_of(void *owner) { return owner; }
 
 static bool is_failed(const struct form *f) { return f->error || f->is_large; }
 
@@ -15,7 +15,7 @@ static char *copy(struct form *f, struct span s) {
 }
 
 static void on_part(void *owner, const struct multipart_part *part) {
-  struct form *f = of(owner);
+  struct form *f = form_of(owner);
   if (is_failed(f)) return;
   if (f->part_count == f->settings->limits.parts) {
     f->error = "too many parts";
@@ -34,7 +34,7 @@ static void on_part(void *owner, const struct multipart_part *part) {
 }
 
 static void on_data(void *owner, struct span bytes) {
-  struct form *f = of(owner);
+  struct form *f = form_of(owner);
   if (is_failed(f)) return;
   struct form_part *part = &f->parts[f->part_count - 1];
   if (!part->is_file) {

@@ -55,7 +55,7 @@ static void link_in(struct metrics *m, struct list *all, struct list *node) {
   pthread_mutex_unlock(&m->lock);
 }
 
-static void add(struct counters *sum, const struct counters *c) {
+static void figures_add(struct counters *sum, const struct counters *c) {
   uint64_t *to = (uint64_t *)(void *)sum;
   const uint64_t *from = (const uint64_t *)(const void *)c;
   for (size_t i = 0; i < sizeof *c / sizeof *from; i++) to[i] += __atomic_load_n(from + i, __ATOMIC_RELAXED);
@@ -66,7 +66,7 @@ void metrics_add_worker(struct metrics *m, struct service *s) { link_in(m, &m->w
 void metrics_remove_worker(struct metrics *m, struct service *s) {
   pthread_mutex_lock(&m->lock);
   list_remove(&s->counted);
-  add(&m->past, &s->counters);
+  figures_add(&m->past, &s->counters);
   pthread_mutex_unlock(&m->lock);
 }
 
@@ -88,7 +88,8 @@ static bool is_first(const struct metrics *m, const struct state_gauges *g) {
 static void sum(struct metrics *m, struct figures *f) {
   pthread_mutex_lock(&m->lock);
   f->counters = m->past;
-  list_each (node, &m->workers) add(&f->counters, &container_of(node, struct service, counted)->counters);
+  list_each (node, &m->workers)
+    figures_add(&f->counters, &container_of(node, struct service, counted)->counters);
   list_each (node, &m->states) {
     const struct state_gauges *g = container_of(node, struct state_gauges, link);
     f->generations += is_first(m, g);
