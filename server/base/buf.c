@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Doubles when it is full, so that appending costs the same however large it gets. Memory that is not there
+// ends the process (mem.h): what may grow in a buffer is limited before.
 #include "base/buf.h"
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Nearly all text is plain: runs of it are found by a table and copied whole, and only what is left is looked
+// at as UTF-8.
 #include "base/escape.h"
 #include "base/utf8.h"
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// A path is watched at each of the links that it leads over, since a deployment often moves one of those. How
+// deep, and how many, is bounded: what is beyond is not watched, and a save there goes unnoticed.
 #include "base/folders.h"
 #include <dirent.h>
 #include <stdint.h>

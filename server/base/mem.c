@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// There is one answer to a lack of memory, so that no caller has a way of its own that nobody has ever tried.
 #include "base/mem.h"
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The edit distance is quadratic, so longer names are not compared at all.
 #include "base/nearest.h"
 #include <string.h>
 #include "base/util.h"

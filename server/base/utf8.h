@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// What is UTF-8 (RFC 3629): no byte of it is decoded, only its sequences are told from what is none.
 #pragma once
 #include <stddef.h>
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// An event in a channel is framed for HTTP/1.1's chunks once: `bare_at` is where the bytes without the frame
+// begin. All that are alive are counted, for specs.
 #include "event/event.h"
 #include <stdlib.h>
 #include "base/mem.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// A member is one allocation with its two texts behind it, in a table by its id and in a list by its age.
 #include "event/members.h"
 #include <stdlib.h>
 #include "base/mem.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Equality and addition as Lua has them, without Lua: a dictionary is changed under a lock, where no state
+// may be entered.
 #include "event/shared_value.h"
 #include <math.h>
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// The methods of a client: what it sends and what has come. Nothing moves before the server's next turn, so a
+// spec says itself in which order things happen.
 #include "harness/client.h"
 #include <string.h>
 #include "script/class.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Running specs again after a save: folders are watched by a descriptor that a poll waits for, and each run
+// is a process of its own, so that nothing is left over from the one before.
 #include "harness/harness.h"
 #include <errno.h>
 #include <poll.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// A folder that others could write to is not trusted, for whoever owns a socket there is asked to reload and
+// to stop. Sockets of processes that are gone are removed by whoever lists them.
 #include "loop/control_client.h"
 #include <dirent.h>
 #include <errno.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// A signalfd: what a signal begins runs between two turns of the loop, where anything may be called.
 #include "loop/signals.h"
 #include <sys/signalfd.h>
 #include <unistd.h>

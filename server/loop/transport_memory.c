@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// The harness's transport. What was sent stays in flight until the peer's window lets it leave, in steps as
+// small as a spec likes, so that whoever sends meets every place at which a socket could stop.
 #include "loop/transport_memory.h"
 #include <stdint.h>
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The program's way in: a command has ended once its options are read, or it serves.
 #include <stdio.h>
 #include "harness/harness.h"
 #include "process/server.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// A thread's stack is otherwise what `ulimit -s` says, which may be too little for coroutines that close one
+// another 200 deep.
 #include "process/thread.h"
 
 enum { STACK_SIZE = 8 << 20 };

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// A metatable's methods lie in a table of their own, so that none of its metamethods can be called by name.
 #include "script/class.h"
 #include "base/buf.h"
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// The userdata holds a pointer, never the thing: what a finalizer has dropped is NULL for those that run
+// after it.
 #include "script/held.h"
 #include "script/vm.h"
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// A file's handle, and the folders that files are served from. The descriptor is closed with the answer or
+// with the request, not when the collector finds the handle.
 #include "script/bindings.h"
 #include <errno.h>
 #include <lauxlib.h>

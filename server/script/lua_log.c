@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Everything is checked and made a string before a line is begun, which is written whole or not at all:
+// between begin and end of a line nothing may raise.
 #include "script/bindings.h"
 #include <lauxlib.h>
 #include "base/log.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Two searchers: the modules inside the program come first, then files, the application's folder before
+// package.path. The text of a module that is not found names the one that was probably meant.
 #include "script/lua_require.h"
 #include <lauxlib.h>
 #include <string.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// The userdata owns the router. The one in use is kept in the registry, since requests are matched by it
+// without Lua.
 #include "script/lua_router.h"
 #include <lauxlib.h>
 #include "script/class.h"

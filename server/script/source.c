@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// A file is read whole and loaded from memory, so that what was loaded and what was noted of it are the same
+// bytes.
 #include "script/source.h"
 #include <lauxlib.h>
 #include <stdio.h>

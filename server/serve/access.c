@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// A line is made only where it will be written. Secrets in the target are left out before it gets there.
 #include "serve/access.h"
 #include "base/log.h"
 #include "base/mem.h"

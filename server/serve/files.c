@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// What was opened is what is sent: size, time and ETag are those of the descriptor, whatever happens to the
+// path meanwhile. A root is left neither by ".." nor by links (openat2).
 #include "serve/files.h"
 #include <errno.h>
 #include <fcntl.h>

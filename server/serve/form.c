@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// The parser hands over parts and their bytes; the first thing that is wrong is kept, and nothing of what
+// follows is.
 #include "serve/form.h"
 #include <errno.h>
 #include <stdio.h>

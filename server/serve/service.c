@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// What is the same for all answers of a second, such as their date, is made once a second.
 #include "serve/service.h"
 #include <stdlib.h>
 #include <time.h>
