@@ -15,7 +15,7 @@ bool cidr_parse(struct span text, struct cidr *out) {
   return true;
 }
 
-bool cidr_contains(const struct cidr *network, const struct address *a) {
+static bool cidr_contains(const struct cidr *network, const struct address *a) {
   struct address masked = *a;
   address_mask(&masked, network->bits);
   return a->family == network->address.family &&

@@ -20,6 +20,4 @@ struct trusted {
 // Reads "10.0.0.0/8", "2001:db8::/32" or an address alone.
 bool cidr_parse(struct span text, struct cidr *out);
 
-bool cidr_contains(const struct cidr *network, const struct address *a);
-
 bool trusted_has(const struct trusted *t, const struct address *a);

@@ -58,7 +58,8 @@ static int take_parameter(struct span *rest, struct span *name, struct span *val
   return 1;
 }
 
-struct span media_type(struct span content_type) {
+// The media type of a Content-Type field, without its parameters, as it stands there.
+static struct span media_type(struct span content_type) {
   return span_trim(span_split(&content_type, ';'));
 }
 

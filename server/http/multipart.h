@@ -33,9 +33,6 @@ struct multipart {
   char head[MULTIPART_HEAD_MAX];
 };
 
-// The media type of a Content-Type field, without its parameters, as it stands there.
-struct span media_type(struct span content_type);
-
 // Waits for the first part. False where the Content-Type field names no boundary that can be one.
 bool multipart_init(struct multipart *m, struct span content_type, const struct multipart_sink *sink,
                     void *owner);

@@ -200,7 +200,8 @@ static void drop_exchange(struct vm *vm, struct held *h) {
   release(ex);
 }
 
-void exchange_push(lua_State *L, struct exchange *ex) {
+// Pushes the userdata of an exchange; call in its task.
+static void exchange_push(lua_State *L, struct exchange *ex) {
   struct held **box = held_push(L, "spate.request", 1);
   held_put(L, box, &ex->held, drop_exchange);
 }

@@ -53,9 +53,6 @@ struct exchange *exchange_open(lua_State *L, int index);
 // Registers the metatable of requests, and leaves its `methods` table on the stack.
 void request_open(lua_State *L);
 
-// Pushes the userdata of an exchange; call in its task.
-void exchange_push(lua_State *L, struct exchange *ex);
-
 // Suspends the calling task until the exchange wakes its waiters.
 int exchange_wait(lua_State *L, struct exchange *ex, const char *what, lua_KContext context, lua_KFunction k);
 

@@ -75,8 +75,8 @@ static int take_settings(lua_State *L) {
   lua_getfield(L, 2, "dev");
   lua_getfield(L, 2, "inject");
   o->listen_is_configured = lua_toboolean(L, -3);
-  o->dev = o->settings.dev.on = lua_toboolean(L, -2);
-  o->inject = o->settings.dev.inject = lua_toboolean(L, -1);
+  o->settings.dev.on = lua_toboolean(L, -2);
+  o->settings.dev.inject = lua_toboolean(L, -1);
   return 0;
 }
 

@@ -11,7 +11,6 @@ struct options {
   char **listen; // addresses as sock_listen takes them
   size_t listen_count;
   bool listen_is_configured; // by the settings file, not by -l
-  bool dev, inject;          // spate dev; without --no-inject
   int workers;
   struct settings settings;
 };

@@ -32,7 +32,8 @@ void stream_watch(struct stream *s) {
     loop_arm(stream_service(s)->loop, &s->timer, at);
 }
 
-void stream_touch(struct stream *s) {
+// Has it written at the end of this turn.
+static void stream_touch(struct stream *s) {
   if (!s->blocked) s->carrier->ops->touch(s->carrier);
 }
 

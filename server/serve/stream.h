@@ -136,9 +136,6 @@ void stream_leave(struct stream *s, double after, enum close_reason reason);
 // stream; an answer that is none goes out in full.
 void stream_end_at(struct stream *s, double deadline);
 
-// Has it written at the end of this turn.
-void stream_touch(struct stream *s);
-
 // Writes what is queued. False where the stream is gone afterwards.
 bool stream_flush(struct stream *s);
 
@@ -177,9 +174,6 @@ void stream_write(struct stream *s, struct span bytes);
 // waits for it (RFC 9110 10.1.1). False where the body is refused, by 413 above `max` bytes, by 415 where it
 // is encoded; then, as when it grows too large later, the user is told by on_gone.
 bool stream_want_body(struct stream *s, enum body_reading how, uint64_t max);
-
-// Sends the interim 100.
-void stream_continue(struct stream *s);
 
 // What is there of the body has been taken: more may come.
 void stream_body_taken(struct stream *s);

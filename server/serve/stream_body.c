@@ -39,7 +39,8 @@ void stream_refuse_body(struct stream *s, int status, const char *why) {
   else error_reply(s, status, why);
 }
 
-void stream_continue(struct stream *s) {
+// Sends the interim 100.
+static void stream_continue(struct stream *s) {
   struct buf *out = &stream_service(s)->head;
   buf_reset(out, 4096);
   s->carrier->ops->interim(s->carrier, s, 100, out);
