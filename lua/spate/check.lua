@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Arguments of public functions: each raises at the user's line and says what was expected.
 local core = require "spate.core"
-local nearest = require "spate.nearest"
 
 local LONG = 600 -- seconds: above it, in spate dev, milliseconds may be meant
 
@@ -29,7 +28,7 @@ local function options(given, what, names)
   for _, name in ipairs(names) do is_known[name] = true end
   for name in pairs(given) do
     if not is_known[name] then
-      local close = nearest.of(tostring(name), names)
+      local close = core.nearest(tostring(name), names)
       core.raise(("%s: unknown option '%s'; %s"):format(what, tostring(name),
         close and ("did you mean '%s'?"):format(close) or "it has " .. table.concat(names, ", ")))
     end

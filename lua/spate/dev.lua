@@ -2,7 +2,6 @@
 -- spate dev: what a request shows that failed or found nothing, what answers while the script does not load, and a
 -- warning for globals. Nothing of this is loaded by spate serve.
 local core = require "spate.core"
-local nearest = require "spate.nearest"
 local reply = require "spate.reply"
 local report = require "spate.report"
 
@@ -79,7 +78,7 @@ local function by_distance(routes, path)
   local list = {}
   for i, route in ipairs(routes) do
     if not route.is_own then
-      list[#list + 1] = { name = route.method .. " " .. route.path, where = route.where, d = nearest.distance(path, route.path), i = i }
+      list[#list + 1] = { name = route.method .. " " .. route.path, where = route.where, d = core.distance(path, route.path), i = i }
     end
   end
   table.sort(list, function(a, b) return a.d < b.d or a.d == b.d and a.i < b.i end)

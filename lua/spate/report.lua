@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- An error as a person reads it: the message, the lines of the file around it, a hint, and those functions of the
 -- traceback that a user wrote. Needs no other module at load, so that whichever state failed can make one.
-local nearest = require "spate.nearest"
 
 -- Taken while they are Lua's own: a script may put others in their place.
 local open, searchpath, loaded = io.open, package.searchpath, package.loaded
@@ -52,7 +51,8 @@ end
 
 local function name_hint(kind, otherwise)
   return function(message)
-    local close = nearest.of(message:match("%(" .. kind .. " '([^']*)'") or "", names_of(kind))
+    local core = loaded["spate.core"] -- not in a state that only reads the command line
+    local close = core and core.nearest(message:match("%(" .. kind .. " '([^']*)'") or "", names_of(kind))
     return close and ("did you mean '%s'?"):format(close) or otherwise
   end
 end

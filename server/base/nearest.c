@@ -4,13 +4,13 @@
 #include <string.h>
 #include "base/util.h"
 
-enum { NAME_MAX_LEN = 40 };
+enum { NAME_MAX_LEN = 100 };
 
-// Levenshtein distance of two short names, by one row.
-static size_t distance(const char *a, const char *b) {
-  size_t row[NAME_MAX_LEN + 1], len = strlen(b);
+// By one row of the table.
+size_t edit_distance(const char *a, const char *b) {
+  size_t row[NAME_MAX_LEN + 1], rows = strnlen(a, NAME_MAX_LEN), len = strnlen(b, NAME_MAX_LEN);
   for (size_t j = 0; j <= len; j++) row[j] = j;
-  for (size_t i = 1; a[i - 1]; i++) {
+  for (size_t i = 1; i <= rows; i++) {
     size_t diagonal = row[0];
     row[0] = i;
     for (size_t j = 1; j <= len; j++) {
@@ -29,7 +29,7 @@ const char *nearest(const char *name, const char *const *names, size_t count) {
   if (len > NAME_MAX_LEN) return NULL;
   for (size_t i = 0; i < count; i++) {
     if (strlen(names[i]) > NAME_MAX_LEN) continue;
-    size_t d = distance(name, names[i]);
+    size_t d = edit_distance(name, names[i]);
     if (d < least) least = d, best = names[i];
   }
   return best;

@@ -59,9 +59,7 @@ static int take_parameter(struct span *rest, struct span *name, struct span *val
 }
 
 // The media type of a Content-Type field, without its parameters, as it stands there.
-static struct span media_type(struct span content_type) {
-  return span_trim(span_split(&content_type, ';'));
-}
+static struct span media_type(struct span content_type) { return span_trim(span_split(&content_type, ';')); }
 
 // The text behind the media type.
 static struct span parameters_of(struct span field) {

@@ -15,18 +15,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/mem.h"
-#include "base/nearest.h"
 #include "base/util.h"
 #include "http/head.h"
 #include "loop/control_client.h"
 #include "loop/loop.h"
 #include "script/bindings.h"
 #include "script/inspect.h"
+#include "script/lua_report.h"
 #include "script/lua_require.h"
 #include "script/lua_settings.h"
 #include "script/vm.h"
-
-enum { NAMES_MAX = 64 };
 
 // The addresses of the table at `table`.
 static void read_listen(lua_State *L, int table, struct options *o) {
@@ -86,19 +84,6 @@ static int check_settings(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   settings_read(L, 1, &s);
   return 0;
-}
-
-// native.nearest(name, list): the name in the list that is closest, or nil.
-static int nearest_of(lua_State *L) {
-  const char *names[NAMES_MAX];
-  size_t n = MIN((size_t)lua_rawlen(L, 2), countof(names));
-  luaL_checkstack(L, NAMES_MAX + 1, NULL);
-  for (size_t i = 0; i < n; i++) {
-    lua_rawgeti(L, 2, (lua_Integer)i + 1);
-    names[i] = luaL_checkstring(L, -1);
-  }
-  lua_pushstring(L, nearest(luaL_checkstring(L, 1), names, n));
-  return 1;
 }
 
 // native.embedded(name): the text of a file that is inside the program, or nil.
@@ -209,7 +194,7 @@ static void push_libraries(lua_State *L) {
 // Pushes the table of C functions for the command line's modules.
 static void push_native(lua_State *L, struct options *o) {
   static const luaL_Reg functions[] = {
-      {"check_settings", check_settings},     {"nearest", nearest_of},   {"embedded", embedded_text},
+      {"check_settings", check_settings},     {"nearest", core_nearest}, {"embedded", embedded_text},
       {"make_directory", make_directory},     {"inspect", inspect_app},  {"is_terminal", is_terminal},
       {"end_by_interrupt", end_by_interrupt}, {"servers", list_servers}, {"ask", ask_server},
       {"wait_for_end", wait_for_end},         {"real_path", real_path},  {NULL, NULL}};

@@ -132,6 +132,8 @@ static void open_core(lua_State *L, struct vm *vm) {
                                        {"where", core_where},
                                        {"watch", core_watch},
                                        {"traceback", core_traceback},
+                                       {"nearest", core_nearest},
+                                       {"distance", core_distance},
                                        {"advise_seconds", core_advise_seconds},
                                        {"router", lua_router_new},
                                        {"use_router", lua_router_use},

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include "base/log.h"
+#include "base/nearest.h"
 #include "script/raise.h"
 #include "script/vm.h"
 
@@ -129,4 +130,23 @@ void advise_seconds(lua_State *L, const char *what, double seconds) {
 int core_advise_seconds(lua_State *L) {
   advise_seconds(L, luaL_checkstring(L, 1), luaL_checknumber(L, 2));
   return 0;
+}
+
+int core_nearest(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  size_t count = lua_rawlen(L, 2);
+  const char **names = lua_newuserdatauv(L, (count + 1) * sizeof *names, 0);
+  for (size_t i = 0; i < count; i++) {
+    if (lua_rawgeti(L, 2, (lua_Integer)i + 1) != LUA_TSTRING) return luaL_argerror(L, 2, "a list of strings");
+    names[i] = lua_tostring(L, -1); // which the table keeps
+    lua_pop(L, 1);
+  }
+  lua_pushstring(L, nearest(name, names, count));
+  return 1;
+}
+
+int core_distance(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)edit_distance(luaL_checkstring(L, 1), luaL_checkstring(L, 2)));
+  return 1;
 }

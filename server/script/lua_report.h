@@ -21,6 +21,11 @@ int report_loading(lua_State *L);
 // In spate dev: says in the log, once per place, that so many seconds may have been meant as milliseconds.
 void advise_seconds(lua_State *L, const char *what, double seconds);
 
+// core.nearest(name, names): the one in the list that is closest to a misspelt one, or nil.
+// core.distance(a, b): how far two texts are apart.
+int core_nearest(lua_State *L);
+int core_distance(lua_State *L);
+
 // core.traceback(message), core.advise_seconds(what, seconds)
 int core_traceback(lua_State *L);
 int core_advise_seconds(lua_State *L);
