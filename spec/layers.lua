@@ -185,7 +185,15 @@ for from, list in pairs(calls) do
   end
 end
 print("folder   files  lines  circles  files in them")
-for _, folder in ipairs { "base", "loop", "http", "event", "store", "serve", "script", "harness", "process" } do
+local folders = {}
+for folder in pairs(files) do
+  folders[#folders + 1] = folder
+end
+table.sort(folders, function(a, b) -- the lowest first
+  local x, y = #(BELOW[a] or {}), #(BELOW[b] or {})
+  return x < y or (x == y and a < b)
+end)
+for _, folder in ipairs(folders) do
   local circles, in_circles = check_circles(folder, calls)
   print(("%-8s %5d %6d %8d %6d"):format(folder, files[folder], lines[folder], #circles, in_circles))
   for _, circle in ipairs(circles) do
