@@ -100,8 +100,8 @@ static void admit(struct channel *c, struct event *e, double now) {
 }
 
 // With the lock held: an event of the fields, at that position.
-static void append(struct channel *c, const struct sse_fields *fields, uint64_t key, struct position at,
-                   double now, char id[CHANNEL_ID_MAX]) {
+static void channel_append(struct channel *c, const struct sse_fields *fields, uint64_t key,
+                           struct position at, double now, char id[CHANNEL_ID_MAX]) {
   struct event *e = channel_event(fields, key, at, id);
   admit(c, e, now);
   event_unref(e);
@@ -132,7 +132,7 @@ enum publish_result channel_publish(struct channel *c, const struct sse_fields *
                                     double now, char id[CHANNEL_ID_MAX]) {
   pthread_mutex_lock(&c->lock);
   enum publish_result result = refusal(c, now);
-  if (result == PUBLISH_OK) append(c, fields, key, next_position(c), now, id);
+  if (result == PUBLISH_OK) channel_append(c, fields, key, next_position(c), now, id);
   pthread_mutex_unlock(&c->lock);
   return result;
 }
@@ -141,7 +141,7 @@ enum publish_result channel_publish_at(struct channel *c, const struct sse_field
                                        struct position at, double now, char id[CHANNEL_ID_MAX]) {
   pthread_mutex_lock(&c->lock);
   enum publish_result result = refusal(c, now);
-  if (result == PUBLISH_OK && position_is_after(at, c->newest)) append(c, fields, key, at, now, id);
+  if (result == PUBLISH_OK && position_is_after(at, c->newest)) channel_append(c, fields, key, at, now, id);
   pthread_mutex_unlock(&c->lock);
   return result;
 }
@@ -200,7 +200,7 @@ enum publish_result channel_finish(struct channel *c, const struct sse_fields *f
   char id[CHANNEL_ID_MAX];
   pthread_mutex_lock(&c->lock);
   bool was_finished = c->state == CHANNEL_FINISHED;
-  if (!was_finished && fields) append(c, fields, 0, next_position(c), now, id);
+  if (!was_finished && fields) channel_append(c, fields, 0, next_position(c), now, id);
   c->state = CHANNEL_FINISHED;
   for (struct outlet *o = c->outlets; o && !was_finished; o = o->next)
     if (o->subscriber_count) post(o);
@@ -305,7 +305,7 @@ long channel_history(struct channel *c, long n, double now, struct event ***even
 // With the lock held: an event that says who came or went.
 static void channel_tell(struct channel *c, const struct sse_fields *fields, uint64_t key, double now) {
   char id[CHANNEL_ID_MAX];
-  if (refusal(c, now) == PUBLISH_OK) append(c, fields, key, next_position(c), now, id);
+  if (refusal(c, now) == PUBLISH_OK) channel_append(c, fields, key, next_position(c), now, id);
 }
 
 void channel_join(struct channel *c, struct span id, struct span meta, const struct sse_fields *fields,

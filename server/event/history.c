@@ -23,7 +23,7 @@ static void drop_first(struct history *h) {
 }
 
 // Tells the total what has changed since there were so many.
-static void settle(const struct history *h, size_t bytes, size_t count) {
+static void history_settle(const struct history *h, size_t bytes, size_t count) {
   if (h->bytes != bytes) atomic_fetch_add(&h->total->bytes, (long)h->bytes - (long)bytes);
   if (h->count != count) atomic_fetch_add(&h->total->events, (long)h->count - (long)count);
 }
@@ -43,19 +43,19 @@ static void expire(struct history *h, double now) {
 void history_expire(struct history *h, double now) {
   size_t bytes = h->bytes, count = h->count;
   expire(h, now);
-  settle(h, bytes, count);
+  history_settle(h, bytes, count);
 }
 
 void history_drop_first(struct history *h) {
   size_t bytes = h->bytes, count = h->count;
   drop_first(h);
-  settle(h, bytes, count);
+  history_settle(h, bytes, count);
 }
 
 void history_clear(struct history *h) {
   size_t bytes = h->bytes, count = h->count;
   while (h->count) drop_first(h);
-  settle(h, bytes, count);
+  history_settle(h, bytes, count);
 }
 
 void history_deinit(struct history *h) {
@@ -63,7 +63,7 @@ void history_deinit(struct history *h) {
   free(h->ring);
 }
 
-static void append(struct history *h, struct event *e, double now) {
+static void history_append(struct history *h, struct event *e, double now) {
   if (h->count == h->cap) history_grow(h);
   *place(h, h->count++) = (struct past){.event = event_ref(e), .at = now};
   h->bytes += e->len;
@@ -75,9 +75,9 @@ void history_add(struct history *h, struct event *e, double now) {
   expire(h, now);
   while (h->count && (h->count >= h->max || (h->bytes_max && h->bytes + e->len > h->bytes_max)))
     drop_first(h);
-  if (fits) append(h, e, now);
+  if (fits) history_append(h, e, now);
   else h->dropped = event_position(e);
-  settle(h, bytes, count);
+  history_settle(h, bytes, count);
 }
 
 struct event *history_at(const struct history *h, size_t i) {

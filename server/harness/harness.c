@@ -222,7 +222,7 @@ static bool poll_clients(struct harness *h) {
 
 // Turns until nothing is left to do now; a producer that never waits is left after TURNS_MAX. What is logged
 // belongs to the server that runs.
-static int settle(struct harness *h) {
+static int harness_settle(struct harness *h) {
   int turns = 0;
   bool more = true;
   log_capture(on_log, h);
@@ -247,7 +247,7 @@ static int push_error(lua_State *L, char *error) {
 // Starts the newest state, as far as it comes without time going by: true, or nil and why it is given up.
 static int start(lua_State *L, struct harness *h) {
   generations_start(&h->generations, h->vm);
-  settle(h);
+  harness_settle(h);
   if (h->start_error) {
     char *error = h->start_error;
     h->start_error = NULL, h->vm = h->generations.current;
@@ -261,7 +261,7 @@ static int start(lua_State *L, struct harness *h) {
 // Requests go to the state that has started from now on; its on_start functions that wait go on.
 static int swap(lua_State *L, struct harness *h) {
   generations_commit(&h->generations);
-  settle(h);
+  harness_settle(h);
   h->refs_before = held_refs(h->vm);
   lua_pushboolean(L, 1);
   return 1;
@@ -342,7 +342,7 @@ static int server_connect(lua_State *L) {
 
 // server:turn(): runs until nothing is left to do at this moment; how many turns that took.
 static int server_turn(lua_State *L) {
-  lua_pushinteger(L, settle(check_server(L)));
+  lua_pushinteger(L, harness_settle(check_server(L)));
   return 1;
 }
 
@@ -357,13 +357,13 @@ static int server_step(lua_State *L) {
 
 static int advance_to(struct harness *h, double target) {
   double next;
-  settle(h);
+  harness_settle(h);
   while ((next = timer_next(&h->loop.timers)) <= target) {
     h->clock.now = MAX(next, h->clock.now);
-    settle(h);
+    harness_settle(h);
   }
   h->clock.now = MAX(target, h->clock.now);
-  settle(h);
+  harness_settle(h);
   return 0;
 }
 
@@ -417,9 +417,9 @@ static int server_coverage(lua_State *L) {
 // server:jump(seconds): moves time at once, so that every deadline passed over is met late.
 static int server_jump(lua_State *L) {
   struct harness *h = check_server(L);
-  settle(h);
+  harness_settle(h);
   h->clock.now += luaL_checknumber(L, 2);
-  settle(h);
+  harness_settle(h);
   return 0;
 }
 
@@ -433,7 +433,7 @@ static int server_drain(lua_State *L) {
   struct harness *h = check_server(L);
   generations_stop(&h->generations);
   connections_drain(&h->service);
-  settle(h);
+  harness_settle(h);
   return 0;
 }
 

@@ -89,7 +89,7 @@ static enum admit_result admit(struct test_store *t, const struct kept *k, size_
   return result;
 }
 
-static enum store_answer append(struct test_store *t, struct kept *k, struct store_request *r) {
+static enum store_answer kept_append(struct test_store *t, struct kept *k, struct store_request *r) {
   if (k->is_finished) return STORE_ENDED;
   if (r->has_event) {
     keep(k, &r->fields, r->key);
@@ -123,7 +123,7 @@ static enum store_answer carry_out(struct test_store *t, struct store_request *r
   if (k->is_finished) channel_finish(r->channel, NULL, clock_now(t->clock));
   switch (r->what) {
   case STORE_APPEND:
-  case STORE_FINISH: return append(t, k, r);
+  case STORE_FINISH: return kept_append(t, k, r);
   case STORE_READ: return read_page(k, r);
   case STORE_REMOVE: k->trimmed = k->count; return STORE_OK;
   default: return STORE_OK;

@@ -73,13 +73,13 @@ struct reading {
   bool keeps_null; // of members; else they are left out
 };
 
-static bool push_value(lua_State *L, json_t *value, struct reading how);
+static bool json_push_value(lua_State *L, json_t *value, struct reading how);
 
 static bool push_array(lua_State *L, json_t *array, struct reading how) {
   size_t len = json_array_size(array);
   lua_createtable(L, (int)MIN(len, INT_MAX), 0);
   for (size_t i = 0; i < len; i++) {
-    if (!push_value(L, json_array_get(array, i), how)) return false;
+    if (!json_push_value(L, json_array_get(array, i), how)) return false;
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   lua_pushvalue(L, lua_upvalueindex(DECODE_ARRAY));
@@ -93,7 +93,7 @@ static bool push_object(lua_State *L, json_t *object, struct reading how) {
     json_t *value = json_object_iter_value(it);
     if (json_is_null(value) && !how.keeps_null) continue;
     lua_pushlstring(L, json_object_iter_key(it), json_object_iter_key_len(it));
-    if (!push_value(L, value, how)) return false;
+    if (!json_push_value(L, value, how)) return false;
     lua_rawset(L, -3);
   }
   lua_pushvalue(L, lua_upvalueindex(DECODE_OBJECT));
@@ -103,7 +103,7 @@ static bool push_object(lua_State *L, json_t *object, struct reading how) {
 
 // Pushes what `value` is in Lua; false, with an undefined number of values pushed, where it is nested too
 // deep.
-static bool push_value(lua_State *L, json_t *value, struct reading how) {
+static bool json_push_value(lua_State *L, json_t *value, struct reading how) {
   json_type type = json_typeof(value);
   if (type == JSON_OBJECT || type == JSON_ARRAY) {
     if (!how.depth_left) return false;
@@ -190,7 +190,7 @@ static int json_decode(lua_State *L) {
   if (!*slot && json_error_code(&error) == json_error_stack_overflow)
     return fail_too_deep(L, text, depth_max);
   if (!*slot) return fail_decode(L, text, &error);
-  bool is_done = push_value(L, *slot, (struct reading){depth_max, keeps_null});
+  bool is_done = json_push_value(L, *slot, (struct reading){depth_max, keeps_null});
   json_decref(*slot);
   *slot = NULL;
   return is_done ? 1 : fail_too_deep(L, text, depth_max);

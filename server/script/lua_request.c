@@ -22,7 +22,7 @@ static void push_own_table(lua_State *L) {
 }
 
 // What is no longer known is nil, and the tables are empty.
-static void push_value(lua_State *L, const struct getter *g, struct exchange *ex) {
+static void getter_push(lua_State *L, const struct getter *g, struct exchange *ex) {
   if (g->always || (ex && ex->request)) g->push(L, ex);
   else if (g->is_open) lua_newtable(L);
   else lua_pushnil(L);
@@ -33,7 +33,7 @@ static int get_kept(lua_State *L, const struct getter *g, struct exchange *ex) {
   lua_pushvalue(L, 2);
   if (lua_rawget(L, -2) != LUA_TNIL) return 1;
   lua_pop(L, 1);
-  push_value(L, g, ex);
+  getter_push(L, g, ex);
   lua_pushvalue(L, 2);
   lua_pushvalue(L, -2);
   lua_rawset(L, -4);
@@ -49,7 +49,7 @@ static int request_index(lua_State *L) {
   if (type == LUA_TNUMBER) {
     const struct getter *g = &getters[lua_tointeger(L, -1)];
     if (g->keeps) return get_kept(L, g, ex);
-    push_value(L, g, ex);
+    getter_push(L, g, ex);
     return 1;
   }
   if (lua_getiuservalue(L, 1, 1) != LUA_TTABLE) return lua_pushnil(L), 1;

@@ -120,7 +120,7 @@ static int push_result(lua_State *L, enum shared_result result) {
   return 1;
 }
 
-static void push_value(lua_State *L, const struct shared_value *v) {
+static void shared_value_push(lua_State *L, const struct shared_value *v) {
   switch (v->type) {
   case SHARED_NIL: lua_pushnil(L); break;
   case SHARED_STRING: lua_pushlstring(L, v->string.bytes, v->string.len); break;
@@ -138,7 +138,7 @@ static int get(lua_State *L) {
   struct shared_value v;
   buf_reset(scratch, SCRATCH_KEPT);
   shared_get(d, key, time_now(L), &v, scratch);
-  push_value(L, &v);
+  shared_value_push(L, &v);
   if (v.type == SHARED_STRING && v.string.len > SCRATCH_KEPT) buf_reset(scratch, SCRATCH_KEPT);
   return 1;
 }
@@ -189,7 +189,7 @@ static int incr(lua_State *L) {
   case SHARED_NOT_NUMBER:
     return raise_error(L, "shared:incr: '%s' holds a %s, not a number", key.bytes, type_name(v.type));
   case SHARED_NAN: return raise_error(L, "shared:incr: the sum for '%s' is not a number (nan)", key.bytes);
-  default: push_value(L, &v); return 1;
+  default: shared_value_push(L, &v); return 1;
   }
 }
 

@@ -358,7 +358,7 @@ static bool is_settled(const struct conn *c, const struct stream *s) {
 }
 
 // `waits`: what is left in the streams waits for the client.
-static void settle(struct conn *c, bool waits) {
+static void conn_settle(struct conn *c, bool waits) {
   list_each (node, &c->streams) {
     struct stream *s = container_of(node, struct stream, link);
     if (is_settled(c, s)) continue;
@@ -372,7 +372,7 @@ bool conn_flush(struct conn *c) {
   if (c->state != CONN_OPEN || c->in_flight) return c->state != CONN_CLOSED;
   bool shares = send_ready(c);
   if (shares) touch(c);
-  if (c->state == CONN_OPEN) settle(c, !shares);
+  if (c->state == CONN_OPEN) conn_settle(c, !shares);
   return c->state != CONN_CLOSED;
 }
 
@@ -382,7 +382,7 @@ static void on_sent(struct transport *t, size_t len) {
   if (c->state == CONN_LEAVING && !c->in_flight) linger(c);
   if (c->state != CONN_OPEN) return;
   on_left(c, len);
-  if (c->in_flight) settle(c, true);
+  if (c->in_flight) conn_settle(c, true);
   else conn_flush(c);
 }
 
