@@ -2,7 +2,6 @@
 // Both families are kept in sixteen bytes, so that there is one comparison.
 #include "base/address.h"
 #include <arpa/inet.h>
-#include "base/util.h"
 
 static const unsigned char MAPPED[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 

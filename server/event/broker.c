@@ -2,7 +2,6 @@
 // The broker's lock comes before a channel's, and is held for a look-up only. A channel is freed by its last
 // reference; the broker gives up its own where nobody else has one and nothing would be lost.
 #include "event/broker.h"
-#include "base/mem.h"
 
 static const double SWEEP_SECONDS = 1;
 enum { SWEEP_BUCKETS = 512 }; // at a time: under the lock, a twentieth of a millisecond

@@ -6,7 +6,6 @@
 #include "http/router.h"
 #include <stdlib.h>
 #include "base/mem.h"
-#include "base/util.h"
 #include "http/route_path.h"
 #include "http/route_pattern.h"
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
-#include "base/log.h"
 #include "base/mem.h"
 #include "loop/sock.h"
 #include "loop/transport.h"

@@ -12,8 +12,6 @@
 #include "event/sse.h"
 #include "http/authority.h"
 #include "http/forwarded.h"
-#include "loop/sock.h"
-#include "loop/transport.h"
 #include "script/raise.h"
 #include "script/task.h"
 #include "script/vm.h"

@@ -3,7 +3,6 @@
 #include "script/bindings.h"
 #include <lauxlib.h>
 #include <stdlib.h>
-#include "base/mem.h"
 #include "event/broker.h"
 #include "event/event_text.h"
 #include "script/channel_handle.h"

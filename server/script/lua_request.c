@@ -2,7 +2,6 @@
 // `req`: read what a client sent. What a getter keeps (params, query, headers, cookies, ctx) is in a table
 // that is the userdata's one user value, with whatever fields a script sets itself.
 #include <lauxlib.h>
-#include "base/mem.h"
 #include "http/query.h"
 #include "http/redact.h"
 #include "script/exchange.h"

@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
-#include "base/log.h"
 #include "base/nearest.h"
 #include "base/util.h"
 

@@ -4,7 +4,6 @@
 #include "script/lua_stream.h"
 #include <lauxlib.h>
 #include <math.h>
-#include "base/mem.h"
 #include "event/sse.h"
 #include "http/negotiation.h"
 #include "script/lua_event.h"

@@ -5,7 +5,6 @@
 #include <lua.h>
 #include "base/list.h"
 #include "loop/timer.h"
-#include "serve/stream.h"
 
 struct vm;
 struct task;
