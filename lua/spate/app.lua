@@ -11,6 +11,8 @@ local static = require "spate.static"
 local METHODS = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" } -- that have a function of their name
 local METHOD_NAME_MAX = 24
 local JSON_OPTIONS = { "null" }
+local is_common = {}
+for _, method in ipairs(METHODS) do is_common[method] = true end
 local NO_METHODS = { -- that the server refuses by itself
   CONNECT = "it asks for a tunnel, and this is no proxy", TRACE = "it would show a page what its browser keeps from it",
 }
@@ -114,6 +116,9 @@ function App:on(method, ...)
     core.raise(('app:on: expected a method such as "PROPFIND", got %s'):format(type(method) == "string" and ("%q"):format(method) or type(method)))
   end
   if NO_METHODS[method] then core.raise(("app:on(%q): refused always: %s"):format(method, NO_METHODS[method])) end
+  if is_common[method:upper()] and method ~= method:upper() then -- they differ by case (RFC 9110 9.1)
+    core.raise(("app:on(%q): no client sends that; write %q"):format(method, method:upper()))
+  end
   return register(self, { method }, "on", ...)
 end
 

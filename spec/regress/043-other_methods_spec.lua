@@ -79,3 +79,10 @@ app:on("PROPFIND", "/", function() return "found" end)]]
     assert.equal(200, server:request("PROPFIND", "/", { headers = { Origin = "https://a.example" } }):status())
   end)
 end)
+
+describe("app:on with a common method", function()
+  it("is refused in lower case, which no client sends", function()
+    local err = helper.load_error [[app:on("get", "/", function() return "never" end)]]
+    assert.is_truthy(err:find('app:on("get"): no client sends that; write "GET"', 1, true), err)
+  end)
+end)
