@@ -146,7 +146,7 @@ struct refusal head_parse(struct span head, size_t field_count, struct request *
   if (refusal.status) return refusal;
   struct request *r = request_new(head, field_count);
   int known = method_of(method);
-  r->method = known < 0 ? METHOD_OTHER : (enum method)known, r->minor = minor;
+  r->method = (uint8_t)(known < 0 ? METHOD_OTHER : known), r->minor = (uint8_t)minor;
   r->method_name = (struct span){r->bytes, method.len};
   adapt(r->bytes, head.len, minor);
   refusal = run_parser(r, head.len, field_count);

@@ -23,7 +23,7 @@ struct proto_sink {
   void (*on_room)(struct proto *p);   // something may leave that could not before
 
   // Adds at most `max` bytes of what waits in a stream to `q`; they stay as they are until on_left, or until
-  // the stream is freed. How many.
+  // the stream has finished: a protocol that goes on behind that has copied them. How many.
   size_t (*take)(struct stream *s, size_t max, struct outq *q);
   void (*on_left)(struct stream *s, size_t len); // so many of the bytes taken are gone
 };

@@ -27,21 +27,19 @@ struct field {
 
 struct request {
   unsigned borrowers; // that keep it beside its owner
-  enum method method;
-  struct span method_name; // as it came
-  int minor;               // HTTP/1.minor
-  bool keep_alive;         // the client's wish by version and Connection (RFC 9112 9.3)
+  uint32_t field_count;
+  uint8_t method, body, minor; // enum method, enum body_kind, of HTTP/1.minor
+  bool keep_alive;             // the client's wish by version and Connection (RFC 9112 9.3)
   bool expect_continue;
-  bool from_proxy; // whose word about the client is believed
-  enum body_kind body;
+  bool from_proxy;         // whose word about the client is believed
+  struct span method_name; // as it came
   uint64_t content_length; // of BODY_LENGTH
   struct span target;      // as it came
   struct span path;        // of the target, still percent-encoded, begins with '/'; "*" of OPTIONS *
   struct span query;       // behind the '?', still encoded, may be empty
   struct span host;        // the authority of an absolute target, else the Host field; empty in HTTP/1.0
-  size_t field_count;
-  struct field *fields; // in the order of arrival
-  char bytes[];         // the head; the fields' array lies behind it
+  struct field *fields;    // in the order of arrival
+  char bytes[];            // the head; the fields' array lies behind it
 };
 
 // "GET" and so on of one that is known, static.

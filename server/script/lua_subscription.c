@@ -111,7 +111,7 @@ static int subscribe(lua_State *L, struct channel *c) {
   waitlist_init(&s->waiting);
   held_put(L, box, &s->held, drop_subscription);
   list_append(&vm->feeds, &s->feed->held);
-  if (queue) s->feed->queue_max = queue, s->feed->on_full = ON_FULL_DISCONNECT;
+  if (queue) feed_set_queue(s->feed, queue), s->feed->on_full = ON_FULL_DISCONNECT;
   return 1;
 }
 
@@ -148,7 +148,7 @@ static int raise_incomplete(lua_State *L, const struct feed *f) {
   if (f->state == FEED_CUT_OFF)
     return raise_error(L, "channel:subscribe: the past cannot be read: its store is unavailable");
   return raise_slow(L,
-                    "channel:subscribe: fell behind: more than %zu events wait (queue), or %zu bytes "
+                    "channel:subscribe: fell behind: more than %u events wait (queue), or %zu bytes "
                     "(limits.subscriber)",
                     f->queue_max, f->service->settings->limits.subscriber);
 }

@@ -18,7 +18,7 @@ static const double LINGER_SECONDS = 2;
 enum { STILL_TURNS_MAX = 16 }; // in which one task may wake another that sends, and so on
 
 static void touch(struct conn *c) {
-  if (!c->in_flight && list_empty(&c->dirty)) list_append(&c->carrier.service->dirty, &c->dirty);
+  if (list_empty(&c->dirty)) list_append(&c->carrier.service->dirty, &c->dirty);
 }
 
 static struct stream *on_request(struct proto *p, struct request *r) {
@@ -170,11 +170,12 @@ static void await_end(struct conn *c) {
   set_deadline(c, c->carrier.service->loop->now + LINGER_SECONDS);
 }
 
-// Answers bytes that are no request.
+// Answers bytes that are no request; not in the middle of what is on its way.
 static void conn_refuse(struct conn *c, int status, const char *why) {
   counter_add(&c->carrier.service->counters.refused_total, 1);
   access_refused(&c->carrier, status, why);
-  if (send_refusal(c, status, why)) linger(c);
+  if (c->in_flight || !list_empty(&c->streams)) conn_close(c, REASON_ERROR, true);
+  else if (send_refusal(c, status, why)) linger(c);
   else if (c->in_flight) await_end(c);
   else conn_close(c, REASON_ERROR, false);
 }
@@ -218,23 +219,16 @@ static bool feed(struct conn *c, struct span *bytes) {
   return taken && bytes->len;
 }
 
-// Line ends in front of what a client says under an event stream are no part of a request, however many.
+// Line ends in front of what a client says under an event stream of HTTP/1 are no part of a request, however
+// many.
 static struct span skip_line_ends(struct span bytes) {
   while (bytes.len && (bytes.bytes[0] == '\r' || bytes.bytes[0] == '\n')) bytes.bytes++, bytes.len--;
   return bytes;
 }
 
 static bool has_event_stream(const struct conn *c) {
-  return !stream_reading(c) && !list_empty(&c->streams) &&
+  return c->transport->protocol == PROTOCOL_HTTP1 && !stream_reading(c) && !list_empty(&c->streams) &&
          container_of(c->streams.prev, struct stream, link)->is_sse;
-}
-
-// Ends what the client wants no more of.
-static void end_reset_streams(struct conn *c) {
-  list_each (node, &c->streams) {
-    struct stream *s = container_of(node, struct stream, link);
-    if (s->is_reset) stream_free(s, REASON_CLIENT_CLOSED);
-  }
 }
 
 // Works on `bytes`, which follow what c->in held before and are not in it; keeps what is left over.
@@ -258,7 +252,6 @@ static void advance(struct conn *c, struct span bytes) {
     conn_close(c, REASON_CLIENT_CLOSED, false);
     return;
   }
-  end_reset_streams(c);
   watch(c);
   want_read(c);
 }
@@ -309,23 +302,47 @@ static void conn_leave(struct conn *c) {
   else await_end(c);
 }
 
+// What follows where a stream has gone and the connection has not.
+static void go_on(struct conn *c, bool can) {
+  c->phase = PROTO_BODY; // whatever the protocol is in now has its time from here
+  touch(c);              // the protocol may have said that it ended
+  if (!list_empty(&c->streams)) return;
+  if (can && can_carry_more(c)) advance(c, SPAN(""));
+  else conn_leave(c);
+}
+
+// Ends what the client wants no more of.
+static void end_reset_streams(struct conn *c) {
+  bool any = false;
+  list_each (node, &c->streams) {
+    struct stream *s = container_of(node, struct stream, link);
+    if (!s->is_reset) continue;
+    stream_free(s, REASON_CLIENT_CLOSED);
+    any = true;
+  }
+  if (any) go_on(c, true);
+}
+
 // What follows once all a stream had has left.
 static void finish_stream(struct conn *c, struct stream *s) {
   bool cut = s->cut, reset = cut && s->framing == FRAMING_CLOSE;
   bool goes_on = c->proto->ops->finish(c->proto, s, cut ? ENDING_CUT : ENDING_CLEAN);
   stream_free(s, (enum close_reason)s->reason);
-  c->phase = PROTO_BODY; // whatever the protocol is in now has its time from here
-  touch(c);              // the protocol may have said that it ends
-  if (!list_empty(&c->streams)) return;
   if (cut && !goes_on) conn_close(c, REASON_ERROR, reset);
-  else if (!goes_on || !can_carry_more(c)) conn_leave(c);
-  else advance(c, SPAN(""));
+  else go_on(c, goes_on);
 }
 
-// An open stream has nothing to write. Where its client has ended its side that is the end, unless whoever
-// produces is about to go on.
-static void rest(struct conn *c) {
-  if (!c->has_ended) return;
+// Whether nothing is to come but what producers may still make.
+static bool is_still(const struct conn *c) {
+  list_each (node, &c->streams) {
+    const struct stream *s = container_of(node, struct stream, link);
+    if (s->state != STREAM_OPEN || s->queue.count) return false;
+  }
+  return !list_empty(&c->streams);
+}
+
+// The client has ended its side and has all there is: that is the end, unless a producer is about to go on.
+static void end_still(struct conn *c) {
   if (++c->still_turns <= STILL_TURNS_MAX) touch(c);
   else conn_close(c, REASON_CLIENT_CLOSED, false);
 }
@@ -337,7 +354,7 @@ static void give_up(struct carrier *carrier, struct stream *s, enum close_reason
     return;
   }
   stream_free(s, reason);
-  touch(c);
+  go_on(c, true);
 }
 
 static void cut_short(struct conn *c, struct stream *s) {
@@ -349,30 +366,31 @@ static void settle_stream(struct conn *c, struct stream *s, bool waits) {
   bool is_empty = stream_settle(s, waits);
   if (s->is_short) cut_short(c, s);
   else if (is_empty && s->state == STREAM_ENDED) finish_stream(c, s);
-  else if (is_empty && s->state == STREAM_OPEN) rest(c);
 }
 
 // An open stream that has said all it had, as most have after each write.
-static bool is_settled(const struct conn *c, const struct stream *s) {
-  return s->state == STREAM_OPEN && !s->queue.count && !(s->blocked | s->full | s->is_short | c->has_ended);
+static bool is_settled(const struct stream *s) {
+  return s->state == STREAM_OPEN && !s->queue.count && !(s->blocked | s->full | s->is_short);
 }
 
 // `waits`: what is left in the streams waits for the client.
 static void conn_settle(struct conn *c, bool waits) {
   list_each (node, &c->streams) {
     struct stream *s = container_of(node, struct stream, link);
-    if (is_settled(c, s)) continue;
+    if (is_settled(s)) continue;
     settle_stream(c, s, waits);
     if (c->state != CONN_OPEN) return;
   }
+  if (c->has_ended && is_still(c)) end_still(c);
 }
 
 bool conn_flush(struct conn *c) {
   list_remove(&c->dirty);
-  if (c->state != CONN_OPEN || c->in_flight) return c->state != CONN_CLOSED;
+  if (c->state != CONN_OPEN) return c->state != CONN_CLOSED;
   bool shares = send_ready(c);
   if (shares) touch(c);
   if (c->state == CONN_OPEN) conn_settle(c, !shares);
+  if (c->carrier.service->draining && list_empty(&c->dirty)) conn_close_idle(c);
   return c->state != CONN_CLOSED;
 }
 
@@ -388,7 +406,9 @@ static void on_sent(struct transport *t, size_t len) {
 
 static void on_bytes(struct transport *t, struct span bytes) {
   struct conn *c = t->owner;
-  if (c->state == CONN_OPEN) advance(c, bytes);
+  if (c->state != CONN_OPEN) return;
+  advance(c, bytes);
+  if (c->state == CONN_OPEN) end_reset_streams(c);
 }
 
 // The client has ended its side: whoever has sent a whole request may still want its answer.
@@ -397,6 +417,10 @@ static void on_end(struct transport *t) {
   const struct stream *reading = stream_reading(c);
   bool is_incomplete = reading && reading->state != STREAM_ENDED;
   c->has_ended = true;
+  if (c->state == CONN_LEAVING) { // what is said last may still be wanted
+    t->ops->want_read(t, 0);
+    return;
+  }
   if (c->state != CONN_OPEN || is_incomplete || list_empty(&c->streams)) {
     conn_close(c, REASON_CLIENT_CLOSED, false);
     return;
@@ -407,7 +431,7 @@ static void on_end(struct transport *t) {
 
 void conn_close_idle(struct conn *c) {
   if (c->state == CONN_OPENING) conn_close(c, REASON_SHUTDOWN, false);
-  if (c->state != CONN_OPEN || !list_empty(&c->streams)) return;
+  if (c->state != CONN_OPEN || !list_empty(&c->streams) || c->in_flight || !list_empty(&c->dirty)) return;
   if (c->proto->ops->phase(c->proto) != PROTO_IDLE) return;
   if (!c->transport->ops->read_now(c->transport)) conn_close(c, REASON_SHUTDOWN, false);
 }

@@ -78,10 +78,12 @@ static void lose(struct feed *f) {
 
 static void count_dropped(struct feed *f) { counter_add(&f->service->counters.dropped_total, 1); }
 
+void feed_set_queue(struct feed *f, size_t max) { f->queue_max = (uint32_t)MIN(max, (size_t)UINT32_MAX); }
+
 // Whether an event is too many beside `count` of so many bytes.
 static bool is_over(const struct feed *f, size_t count, size_t bytes, const struct event *e) {
   size_t bytes_max = f->service->settings->limits.subscriber;
-  return count >= f->queue_max + f->beside || (count && bytes + e->len > bytes_max + f->bytes_beside);
+  return count >= (size_t)f->queue_max + f->beside || (count && bytes + e->len > bytes_max + f->bytes_beside);
 }
 
 // A reader that had all when a burst began is given its turn before what comes counts.
@@ -252,18 +254,24 @@ void feed_free(struct feed *f) {
   free(f);
 }
 
+static void stop_source(struct stream_source *source) {
+  feed_stop(container_of(source, struct feed, source));
+}
+
 static void free_source(struct stream_source *source) {
   feed_free(container_of(source, struct feed, source));
 }
+
+static const struct stream_source_ops source_ops = {.stop = stop_source, .free = free_source};
 
 struct feed *feed_new(struct service *service, struct channel *c, struct span after, long last) {
   struct feed *f = xcalloc(1, sizeof *f);
   struct replay r;
   struct position at;
   f->service = service, f->subscriber.ops = &subscriber_ops;
-  f->source.free = free_source;
+  f->source.ops = &source_ops;
   list_init(&f->held);
-  f->queue_max = c->options.queue, f->on_full = (uint8_t)c->options.on_full;
+  feed_set_queue(f, c->options.queue), f->on_full = (uint8_t)c->options.on_full;
   bool is_here = channel_subscribe(c, service->inbox, &f->subscriber, after, last, service->loop->now, &r);
   if (!position_read(after, &at)) at = (struct position){0}; // where no event is
   if (is_here) begin_live(f, &r);
@@ -276,7 +284,7 @@ void feed_attach(struct feed *f, struct stream *s) {
   tell_reader(f);
   list_remove(&f->held);
   f->stream = s, s->source = &f->source;
-  size_t beside = f->beside + s->queue.count; // the head is not the channel's either
+  uint32_t beside = f->beside + s->queue.count; // the head is not the channel's either
   size_t bytes_beside = f->bytes_beside + s->queue.bytes;
   for (struct event *e; (e = feed_take(f));) stream_send(s, e);
   f->beside = beside, f->bytes_beside = bytes_beside;

@@ -31,13 +31,14 @@ struct feed {
   };
   struct event **queue;
   uint32_t first, count, cap; // cap is a power of two
+  uint32_t queue_max;         // live events that may wait
+  uint32_t beside;            // that may beside them: replayed, or come before their reader had its turn
+  uint8_t on_full;            // enum on_full
+  uint8_t state;              // enum feed_state
+  bool is_awaited;            // a reader had all and has not run since
   size_t queued_bytes;
-  size_t queue_max;            // live events that may wait
-  size_t beside, bytes_beside; // what may beside them: replayed, or come before their reader had its turn
-  uint8_t on_full;             // enum on_full
-  uint8_t state;               // enum feed_state
-  bool is_awaited;             // a reader had all and has not run since
-  struct feed_reader *reader;  // told of the next news, once; NULL: nobody waits
+  size_t bytes_beside;        // of those beside
+  struct feed_reader *reader; // told of the next news, once; NULL: nobody waits
 };
 
 // Subscribes; what is to be replayed waits in the queue already.
@@ -56,6 +57,9 @@ void feed_attach(struct feed *f, struct stream *s);
 
 // A reader has all there is and is told of what comes next. It lives until then, or until the feed is freed.
 void feed_await(struct feed *f, struct feed_reader *reader);
+
+// How many live events may wait.
+void feed_set_queue(struct feed *f, size_t max);
 
 // The next event: borrowed, or as a reference for the caller; NULL where none waits.
 struct event *feed_peek(const struct feed *f);

@@ -116,7 +116,7 @@ void stream_free(struct stream *s, enum close_reason reason) {
   access_closed(s, reason);
   if (service->ops->on_end) service->ops->on_end(s, reason);
   if (s->ops) s->ops->on_gone(s, reason);
-  if (s->source) s->source->free(s->source);
+  if (s->source) s->source->ops->free(s->source);
   file_body_free(s->file);
   event_queue_deinit(&s->queue);
   event_unref(s->comment);
@@ -224,6 +224,7 @@ void stream_end(struct stream *s, enum close_reason reason, bool cut) {
   if (s->state != STREAM_OPEN) return;
   cut |= s->framing == FRAMING_LENGTH && s->length_left; // what was announced will not come
   s->state = STREAM_ENDED, s->reason = (uint8_t)reason, s->cut = cut;
+  if (s->source) s->source->ops->stop(s->source);
   if (s->framing == FRAMING_CHUNKED && !cut) stream_enqueue(s, event_ref(stream_service(s)->last_chunk));
   stream_touch(s);
 }

@@ -13,6 +13,7 @@
 struct carrier;
 struct file_body;
 struct stream;
+struct stream_source;
 
 // What a connection does for its streams.
 struct carrier_ops {
@@ -52,8 +53,13 @@ struct stream_ops {
 };
 
 // Something that a stream is served from, and that goes with it.
-struct stream_source {
+struct stream_source_ops {
+  void (*stop)(struct stream_source *source); // the stream has ended: it takes nothing more
   void (*free)(struct stream_source *source);
+};
+
+struct stream_source {
+  const struct stream_source_ops *ops;
 };
 
 enum stream_state {

@@ -108,6 +108,7 @@ void stream_reply_file(struct stream *s, int status, const struct field *fields,
   s->state = STREAM_ENDED, s->reason = REASON_FINISHED;
   if (!is_head && file_body_left(body)) s->file = body;
   else file_body_free(body);
+  stop_reading(s);
 }
 
 void stream_open(struct stream *s, int status, const struct field *fields, size_t count, bool is_sse) {
