@@ -69,8 +69,8 @@ function Server:log() return self.core:log() end
 function Server:stats() return self.core:stats() end
 
 -- A client, from `address` (127.0.0.1).
-function Server:connect(address, protocol)
-  local client = self.core:connect(address, protocol)
+function Server:connect(address, how)
+  local client = self.core:connect(address, how)
   self.clients[#self.clients + 1] = client
   return client
 end

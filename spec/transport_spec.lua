@@ -99,4 +99,47 @@ describe("a transport", function()
       server:close()
     end
   end)
+
+  describe("that carries no bytes at first", function()
+    local server
+
+    local function serve(settings) server = helper.serve([[app:get("/", function() return "hello" end)]], { settings = settings }) end
+
+    local REQUEST = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+    after_each(function() server:close() end)
+
+    it("has no protocol before it opens, and then answers what has come", function()
+      serve()
+      local client = server:connect(nil, "closed")
+      local res = server:send(REQUEST, client)
+      server:advance(1)
+      assert.equal("", res:raw())
+      client:open()
+      server:turn()
+      assert.equal("hello", (res:body()))
+    end)
+
+    it("is given up where that takes longer than timeouts.head", function()
+      serve { timeouts = { head = 5 } }
+      local client = server:connect(nil, "closed")
+      server:advance(4)
+      assert.equal("open", client:state())
+      server:advance(2)
+      assert.equal("closed", client:state())
+    end)
+
+    it("is closed where the server stops, where its client vanishes, and where it is one too many", function()
+      serve { limits = { connections = 2 } }
+      local gone = server:connect(nil, "closed")
+      gone:reset()
+      server:turn()
+      assert.equal("closed", gone:state())
+      local clients = { server:connect(nil, "closed"), server:connect(nil, "closed"), server:connect(nil, "closed") }
+      assert.equal("closed", clients[3]:state())
+      server.core:drain()
+      assert.equal("closed", clients[1]:state())
+      assert.equal("closed", clients[2]:state())
+    end)
+  end)
 end)

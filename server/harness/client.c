@@ -83,6 +83,13 @@ static int client_late(lua_State *L) {
   return 1;
 }
 
+// client:open(): the connection that server:connect has left closed carries bytes from now on.
+static int client_open_now(lua_State *L) {
+  memory_peer_open(&check_client(L)->peer);
+  lua_settop(L, 1);
+  return 1;
+}
+
 // client:unread(): bytes that it has sent and the server has not read.
 static int client_unread(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)check_client(L)->peer.to_server.len);
@@ -137,11 +144,13 @@ static int client_collect(lua_State *L) {
 }
 
 void client_open(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"send", client_send},     {"take", client_take},       {"finish", client_finish},
-      {"leave", client_leave},   {"reset", client_reset},     {"window", client_window},
-      {"pieces", client_pieces}, {"state", client_state},     {"writes", client_writes},
-      {"reason", client_reason}, {"address", client_address}, {"unread", client_unread},
-      {"step", client_step},     {"late", client_late},       {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"send", client_send},       {"take", client_take},
+                                     {"finish", client_finish},   {"leave", client_leave},
+                                     {"reset", client_reset},     {"window", client_window},
+                                     {"pieces", client_pieces},   {"state", client_state},
+                                     {"writes", client_writes},   {"reason", client_reason},
+                                     {"address", client_address}, {"unread", client_unread},
+                                     {"open", client_open_now},   {"step", client_step},
+                                     {"late", client_late},       {NULL, NULL}};
   class_new(L, CLIENT, methods, client_collect);
 }

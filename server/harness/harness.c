@@ -326,13 +326,16 @@ static int server_stand_in(lua_State *L) {
   return swap(L, h);
 }
 
-// server:connect([address [, protocol]]): a client, of HTTP/1, or of "mux" (harness/mux.h).
+// server:connect([address [, how]]): a client of HTTP/1; where `how` is "mux" of that (harness/mux.h), where
+// it is "closed" one whose connection carries no bytes before client:open().
 static int server_connect(lua_State *L) {
   struct harness *h = check_server(L);
   const char *address = luaL_optstring(L, 2, "127.0.0.1");
   lua_settop(L, 3);
   struct client *c = client_push(L, address);
-  if (!lua_isnoneornil(L, 3)) c->peer.transport.protocol = PROTOCOL_MUX;
+  const char *how = luaL_optstring(L, 3, "");
+  if (!strcmp(how, "mux")) c->peer.transport.protocol = PROTOCOL_MUX;
+  c->peer.is_closed = !strcmp(how, "closed");
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
   list_append(&h->clients, &c->link);

@@ -38,7 +38,9 @@ static ssize_t memory_send(struct transport *t, const struct outq *q) {
   return p->is_late ? 0 : (ssize_t)memory_leave(p);
 }
 
-static void memory_open(struct transport *t) { t->sink->on_open(t); }
+static void memory_open(struct transport *t) {
+  if (!memory_of(t)->is_closed) t->sink->on_open(t);
+}
 
 static void memory_want_read(struct transport *t, size_t len) { memory_of(t)->read_len = len; }
 
@@ -69,6 +71,12 @@ static const struct transport_ops memory_ops = {.open = memory_open,
                                                 .end = memory_end,
                                                 .close = memory_close,
                                                 .bound = memory_bound};
+
+void memory_peer_open(struct memory_peer *p) {
+  if (!p->is_closed || p->server_closed) return;
+  p->is_closed = false;
+  p->transport.sink->on_open(&p->transport);
+}
 
 void memory_peer_init(struct memory_peer *p) {
   *p = (struct memory_peer){
@@ -102,6 +110,10 @@ static bool send_on(struct memory_peer *p) {
 }
 
 bool memory_peer_poll(struct memory_peer *p) {
+  if (p->is_closed && p->client_reset && !p->server_closed) {
+    p->transport.sink->on_error(&p->transport, TRANSPORT_BROKEN);
+    return true;
+  }
   bool is_readable = p->to_server.len || p->client_ended || p->client_reset;
   if (p->read_len && is_readable) read_some(p);
   else return p->flight.len && send_on(p);

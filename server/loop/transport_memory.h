@@ -12,6 +12,7 @@ struct memory_peer {
   size_t piece;                                 // at most so many bytes per read of the server
   size_t step;                                  // at most so many bytes leave at a time
   bool is_late;                                 // nothing leaves at once, all is told of by on_sent
+  bool is_closed;                               // it does not carry bytes yet
   size_t writes;                                // of the server that took bytes
   bool client_ended, client_left, client_reset; // its side; both sides, so that it takes nothing; by a cut
   bool server_ended, server_closed, server_reset;
@@ -24,6 +25,9 @@ struct memory_peer {
 // memory_peer_deinit.
 void memory_peer_init(struct memory_peer *p);
 void memory_peer_deinit(struct memory_peer *p);
+
+// Ends what opening waits for, as the end of a handshake does.
+void memory_peer_open(struct memory_peer *p);
 
 // Makes the upward calls that are due. True where there was one.
 bool memory_peer_poll(struct memory_peer *p);
