@@ -6,7 +6,6 @@
 // parser that sees another number of fields than the guard did is not believed.
 #include "http/head.h"
 #include <llhttp.h>
-#include "http/head.h"
 #include "base/mem.h"
 #include "base/util.h"
 

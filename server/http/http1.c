@@ -5,7 +5,6 @@
 // waits in the connection's buffer until it is complete, and a body passes through.
 #include "http/http1.h"
 #include <stdlib.h>
-#include "http/http1.h"
 #include "base/mem.h"
 #include "http/chunked.h"
 #include "http/head.h"

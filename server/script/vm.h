@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // One Lua state of one generation, and the protected call: Lua is entered by two doors only, vm_pcall here
-// and task_resume in task.c. One thread at a time. What it loads and runs is app.h's.
+// and co_resume in coroutine.c. One thread at a time. What it loads and runs is app.h's.
 #pragma once
 #include <lauxlib.h>
 #include <lua.h>
