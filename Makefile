@@ -18,7 +18,7 @@ SECONDS ?= 60
 MINUTES ?= 10
 ADDRESS ?= 127.0.0.1:8080
 
-PKGS     := lua5.4 jansson libcrypto
+PKGS     := lua5.4 jansson libcrypto libcurl
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes
 CPPFLAGS += -D_GNU_SOURCE -DSPATE_VERSION='"$(VERSION)"' -Iserver
 CFLAGS   ?= -O2 -g
@@ -51,8 +51,8 @@ LIBRARY := $(filter-out $(BUILD)/harness/%,$(HARNESS))
 FUZZERS := $(patsubst spec/fuzz/%.c,$(BUILD)/%,$(wildcard spec/fuzz/*.c))
 C_FILES := $(sort $(wildcard server/*/*.[ch] spec/*.[ch] spec/*/*.[ch]))
 
-NEEDS_BUILD := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libev-dev libjansson-dev libssl-dev lua-argparse 'libllhttp-dev|@node-llhttp'
-NEEDS_TEST  := $(NEEDS_BUILD) lua-busted lua-socket lua-sec lua-check openssl curl
+NEEDS_BUILD := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libev-dev libjansson-dev libssl-dev libcurl4-openssl-dev lua-argparse 'libllhttp-dev|@node-llhttp'
+NEEDS_TEST  := $(NEEDS_BUILD) lua-busted lua-socket lua-sec lua-check openssl curl nginx
 NEEDS_CLIENTS := nodejs npm
 NEEDS_LINT  := clang cppcheck lua-check
 NEEDS_FUZZ  := $(NEEDS_BUILD) clang 'libclang-rt-dev|libclang-rt-14-dev'
