@@ -10,14 +10,16 @@ local BELOW = { -- the folders whose headers each may include, beside its own
   event = { "loop", "base" },
   store = { "event", "loop", "base" },
   serve = { "store", "event", "http", "loop", "base" },
-  script = { "serve", "store", "event", "http", "loop", "base" },
-  harness = { "script", "serve", "store", "event", "http", "loop", "base" },
-  process = { "harness", "script", "serve", "store", "event", "http", "loop", "base" },
+  client = { "serve", "store", "event", "http", "loop", "base" },
+  script = { "client", "serve", "store", "event", "http", "loop", "base" },
+  harness = { "script", "client", "serve", "store", "event", "http", "loop", "base" },
+  process = { "harness", "script", "client", "serve", "store", "event", "http", "loop", "base" },
 }
 
 local SYSTEM = { -- headers of libraries, and the folders that may include them
   ["lua.h"] = "script harness", ["lauxlib.h"] = "script harness", ["lualib.h"] = "script harness",
   ["ev.h"] = "loop", ["llhttp.h"] = "http", ["jansson.h"] = "script",
+  ["curl/curl.h"] = "client",
 }
 
 local HIDDEN = { ["ev.h"] = true } -- those that no header includes
