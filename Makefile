@@ -70,6 +70,14 @@ $(SPATE_HARNESS): $(HARNESS)
 	@echo LD $@
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -o $@ $^ $(filter-out -llua%,$(LDLIBS))
 
+# What spec/altered_build.lua goes by.
+harness-commands:
+	$(info compile: $(CC) $(CPPFLAGS) $(ALL_CFLAGS))
+	$(info link: $(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared)
+	$(info objects: $(HARNESS))
+	$(info libs: $(filter-out -llua%,$(LDLIBS)))
+	@:
+
 $(BUILD)/spate: $(PROGRAM)
 	@echo LD $@
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(STATIC_LUA) $(filter-out -llua%,$(LDLIBS)) -ldl -Wl,-E
@@ -244,5 +252,5 @@ clean:
 	@mkdir -p build
 	find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +
 
-.PHONY: all always run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers fuzz-lua valgrind faults soak \
+.PHONY: all always harness-commands run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers fuzz-lua valgrind faults soak \
         soak-tsan bench install clean
