@@ -150,8 +150,8 @@ asan:
 tsan:
 	$(CHECK) $(NEEDS_TEST)
 	@$(MAKE_IN) all
-	@$(MAKE_IN) build/tsan/spate build/tsan/shared_stress build/tsan/job_stress BUILD=build/tsan CC=gcc CFLAGS="-O1 -g" SANITIZE=-fsanitize=thread
-	@export TSAN_OPTIONS="halt_on_error=1 exitcode=66"; build/tsan/shared_stress && build/tsan/job_stress && \
+	@$(MAKE_IN) build/tsan/spate build/tsan/shared_stress build/tsan/job_stress build/tsan/pool_stress BUILD=build/tsan CC=gcc CFLAGS="-O1 -g" SANITIZE=-fsanitize=thread
+	@export TSAN_OPTIONS="halt_on_error=1 exitcode=66"; build/tsan/shared_stress && build/tsan/job_stress && build/tsan/pool_stress && \
 	  BUILD=$(BUILD) SPATE=build/tsan/spate DELIVERY_SUBSCRIBERS=100 $(BUSTED) \
 	  --filter-out="the script has a loop" --filter-out="a C call that never returns" \
 	  spec/e2e_spec.lua spec/e2e_shared_spec.lua spec/e2e_delivery_spec.lua

@@ -143,6 +143,7 @@ static void open_server(struct harness *h, double epoch) {
   h->service.broker = h->broker;
   h->service.shared = h->shared;
   h->service.process = h->process;
+  service_open_pools(&h->service, false);
   metrics_add_worker(&h->process->metrics, &h->service);
   generations_init(&h->generations, &h->service, &h->loop, on_spent, on_started);
   coverage_init(&h->coverage);
@@ -509,6 +510,7 @@ static int server_close(lua_State *L) {
   if (h->vm && !h->vm->is_attached) app_free(h->vm);
   if (h->built) app_free(h->built);
   generations_deinit(&h->generations);
+  service_close_pools(&h->service);
   metrics_remove_worker(&h->process->metrics, &h->service);
   connections_deinit(&h->service);
   service_deinit(&h->service);
@@ -588,5 +590,6 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   lua_setfield(L, -2, "json");
   rerun_open(L);
   loop_probe_open(L);
+  pool_probe_open(L);
   return 1;
 }

@@ -14,3 +14,6 @@ void rerun_open(struct lua_State *L);
 // Adds `loop`, which makes a loop that polls, for what a server in memory does without: watches, and what
 // comes from other threads.
 void loop_probe_open(struct lua_State *L);
+
+// Adds `pool`, which makes a pool of threads, and a loop that their work comes home to.
+void pool_probe_open(struct lua_State *L);

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "script/task.h"
 
-struct work {
+struct code_run {
   struct span code;
   struct buf *out;
 };
@@ -18,7 +18,7 @@ static void put_result(lua_State *L, struct buf *out) {
 }
 
 static int probe_call(lua_State *L) {
-  struct work *w = lua_touserdata(L, 1);
+  struct code_run *w = lua_touserdata(L, 1);
   if (luaL_loadbufferx(L, w->code.bytes, w->code.len, "=spate.test", "t") != LUA_OK) return lua_error(L);
   lua_call(L, 0, 1);
   put_result(L, w->out);
@@ -26,7 +26,7 @@ static int probe_call(lua_State *L) {
 }
 
 bool probe_run(struct vm *vm, struct span code, struct buf *out) {
-  struct work w = {code, out};
+  struct code_run w = {code, out};
   lua_pushcfunction(vm->L, probe_call);
   lua_pushlightuserdata(vm->L, &w);
   if (vm_pcall(vm, 1, 0) == LUA_OK) return true;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include "base/mem.h"
-#include "process/thread.h"
+#include "base/thread.h"
 #include "script/app.h"
 #include "script/watchdog.h"
 

@@ -6,10 +6,10 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/mem.h"
+#include "base/thread.h"
 #include "loop/sock.h"
 #include "loop/transport.h"
 #include "process/builder.h"
-#include "process/thread.h"
 #include "script/app.h"
 #include "script/generations.h"
 #include "script/watchdog.h"
@@ -209,6 +209,7 @@ static void init(struct worker *w) {
   w->service.broker = w->config.broker;
   w->service.shared = w->config.shared;
   w->service.process = w->config.process;
+  service_open_pools(&w->service, true);
   metrics_add_worker(&w->config.process->metrics, &w->service);
   generations_init(&w->generations, &w->service, builder_loop(w->config.builder), on_spent, on_started);
 }
@@ -228,6 +229,7 @@ static void *worker_main(void *arg) {
   stop_listening(w);
   connections_close(&w->service);
   generations_deinit(&w->generations);
+  service_close_pools(&w->service);
   if (w->starting) finish_start(w, NULL);
   watchdog_stop();
   inbox_post(w->config.owner->inbox, &w->ended);

@@ -4,6 +4,15 @@
 #include <stdlib.h>
 #include <time.h>
 
+static const double IDLE_SECONDS = 30;
+
+// Names and files are waited for, hashes use a processor and 16 MB each.
+static const struct pool_limits pool_limits[WORK_KINDS] = {
+    [WORK_NAMES] = {.threads = 4, .queued = 1000},
+    [WORK_FILES] = {.threads = 4, .queued = 1000},
+    [WORK_HASHES] = {.threads = 2, .queued = 100},
+};
+
 void service_init(struct service *s, struct loop *loop, const struct settings *settings,
                   const struct service_ops *ops) {
   *s = (struct service){.loop = loop,
@@ -22,6 +31,19 @@ void service_init(struct service *s, struct loop *loop, const struct settings *s
   list_init(&s->late);
   list_init(&s->closed);
   list_init(&s->flush_hook.link);
+}
+
+void service_open_pools(struct service *s, bool with_threads) {
+  for (size_t i = 0; i < WORK_KINDS; i++) {
+    struct pool_limits limits = pool_limits[i];
+    limits.idle = IDLE_SECONDS;
+    if (!with_threads) limits.threads = 0;
+    pool_init(&s->pools[i], s->inbox, limits);
+  }
+}
+
+void service_close_pools(struct service *s) {
+  for (size_t i = 0; i < WORK_KINDS; i++) pool_deinit(&s->pools[i]);
 }
 
 void service_deinit(struct service *s) {

@@ -8,6 +8,7 @@
 #include "http/proto.h"
 #include "http/refusal.h"
 #include "loop/loop.h"
+#include "loop/pool.h"
 #include "serve/admission.h"
 #include "serve/metrics.h"
 #include "serve/settings.h"
@@ -38,6 +39,9 @@ struct process_state {
   struct sources *sources; // where the application's files are watched; else NULL
 };
 
+// What would hold up the loop. Each kind has a pool of threads of its own.
+enum work_kind { WORK_NAMES, WORK_FILES, WORK_HASHES, WORK_KINDS };
+
 struct service {
   struct loop *loop;
   const struct settings *settings;
@@ -46,6 +50,7 @@ struct service {
   struct broker *broker;          // the process's channels
   struct shared_registry *shared; // the process's dictionaries
   struct process_state *process;
+  struct pool pools[WORK_KINDS];
   struct proto_limits limits;
   struct list conns;
   struct list dirty;  // connections with something to write
@@ -67,6 +72,13 @@ struct service {
 // Makes the service ready, as yet without connections.
 void service_init(struct service *s, struct loop *loop, const struct settings *settings,
                   const struct service_ops *ops);
+
+// Makes its pools ready, once its inbox is set. Without threads the loop's own does their work, in a later
+// turn.
+void service_open_pools(struct service *s, bool with_threads);
+
+// Ends them: waits for the work that runs. The service's thread, once no task is left to wait for any.
+void service_close_pools(struct service *s);
 
 // Frees what it holds; its connections are closed.
 void service_deinit(struct service *s);

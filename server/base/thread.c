@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A thread's stack is otherwise what `ulimit -s` says, which may be too little for coroutines that close one
 // another 200 deep.
-#include "process/thread.h"
+#include "base/thread.h"
 
 enum { STACK_SIZE = 8 << 20 };
 

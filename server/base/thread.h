@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Threads that run Lua.
+// Threads, whose stacks are large enough for Lua.
 #pragma once
 #include <pthread.h>
 
