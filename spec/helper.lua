@@ -64,6 +64,17 @@ end
 
 function Server:turn() return self.core:turn() end
 
+-- Waits, in real time, until `probe` is true, and returns what it said; the server's clock stands meanwhile.
+function Server:wait(probe, seconds)
+  local deadline = harness.seconds() + (seconds or 10)
+  while true do
+    local value = probe()
+    if value then return value end
+    if harness.seconds() > deadline then error("waited in vain", 2) end
+    self.core:wait(0.01)
+  end
+end
+
 function Server:log() return self.core:log() end
 
 function Server:stats() return self.core:stats() end

@@ -181,6 +181,55 @@ describe("spate.test", function()
     end)
   end)
 
+  describe("a wait", function()
+    it("takes real time for what comes from outside, while the clock stands", function()
+      local app = load [[
+        app:get("/", function(req)
+          local path = req.query.path
+          os.execute("(sleep 0.05; echo done > " .. path .. ") &")
+          local before = sse.now()
+          req:on_close(function() os.remove(path) end)
+          return sse.reply(function(send)
+            send { json = sse.now() == before }
+            sse.sleep(1)
+            send "slept"
+          end)
+        end)]]
+      local path = os.tmpname()
+      os.remove(path)
+      local res = app:get("/?path=" .. path)
+      assert.equal("done", t.wait(function()
+        local f <close> = io.open(path)
+        return f and f:read("l")
+      end))
+      assert.events(res, { "true" })
+      t.advance(1)
+      assert.events(res, { "true", "slept" })
+      res:close()
+    end)
+
+    it("in vain is an error at the user's line, as is one without a function or seconds", function()
+      load 'app:get("/", function() return "x" end)'
+      local times = 0
+      assert.matches("test_lib_spec.lua:%d+: t.wait: waited for 0.03 seconds in vain", failure(function()
+        t.wait(function() times = times + 1 end, 0.03)
+      end))
+      assert.is_true(times >= 2 and times < 10, times)
+      assert.matches("test_lib_spec.lua:%d+: t.wait: expected a function, got nil", failure(function() t.wait() end))
+      assert.matches("test_lib_spec.lua:%d+: t.wait: expected seconds, got string", failure(function() t.wait(print, "1") end))
+      assert.matches("test_lib_spec.lua:%d+: mine", failure(function() t.wait(function() error "mine" end) end))
+    end)
+
+    it("goes on in all workers", function()
+      local app = load([[app:get("/", function()
+        local n = 0
+        return sse.reply(function(send) while n < 3 do n = n + 1 send(n) sse.sleep(0) end end)
+      end)]], { workers = 2 })
+      local res = { app:get "/", app:get "/" }
+      assert.is_true(t.wait(function() return res[1].close_reason and res[2].close_reason and true end))
+    end)
+  end)
+
   describe("time", function()
     it("is one: os.time, os.date, sse.now, sleeps", function()
       local app = load([[app:get("/", function()

@@ -32,6 +32,18 @@ function t.advance(seconds)
   application.advance(seconds)
 end
 
+-- Waits, in real time, until `fn` returns a true value, which is returned, for what no virtual time can bring: programs
+-- that run, files that change, other threads. The applications go on meanwhile, their clocks stand. An error where it
+-- takes longer than `seconds` (5).
+function t.wait(fn, seconds)
+  if type(fn) ~= "function" then error("t.wait: expected a function, got " .. type(fn), 2) end
+  seconds = seconds or 5
+  if type(seconds) ~= "number" then error("t.wait: expected seconds, got " .. type(seconds), 2) end
+  local value = application.wait(fn, seconds)
+  if not value then error(("t.wait: waited for %g seconds in vain"):format(seconds), 2) end
+  return value
+end
+
 -- Days from 1970-01-01 to a day of the Gregorian calendar.
 local function days(year, month, day)
   if month <= 2 then year, month = year - 1, month + 12 end

@@ -820,6 +820,14 @@ function t.load(path, options) end
 ---@param seconds number
 function t.advance(seconds) end
 
+---Waits, in real time, until `fn` returns a true value, and returns it; the applications go on, their clocks stand. For
+---programs that run, files that change, other threads. An error where it takes longer than `seconds` (5).
+---@generic T
+---@param fn fun(): T
+---@param seconds? number
+---@return T
+function t.wait(fn, seconds) end
+
 ---What `os.time` and `os.date` show from now on.
 ---@param time string|number "2026-01-01T00:00:00Z", or seconds since 1970
 function t.at(time) end

@@ -4,6 +4,7 @@
 // in the server.
 #include "harness/harness.h"
 #include <lauxlib.h>
+#include <signal.h>
 #include <stdlib.h>
 #include "base/log.h"
 #include "base/mem.h"
@@ -122,9 +123,7 @@ static double option(lua_State *L, const char *name, double otherwise) {
   return value;
 }
 
-static void open_server(struct harness *h, double epoch) {
-  manual_clock_init(&h->clock, epoch);
-  loop_init(&h->loop, &h->clock.clock, false);
+static void open_server(struct harness *h) {
   if (!h->broker) {
     h->broker = &h->own_broker;
     broker_init(h->broker,
@@ -181,7 +180,13 @@ static int harness_new(lua_State *L) {
   share_with(L, h);
   lua_settop(L, 2);
   h->settings.dev.on = option(L, "dev", 0) > 0, h->settings.dev.inject = option(L, "inject", 0) > 0;
-  open_server(h, option(L, "epoch", 0));
+  manual_clock_init(&h->clock, option(L, "epoch", 0));
+  bool has_loop = loop_init(&h->loop, &h->clock.clock, true) == 0;
+  if (!has_loop) {
+    if (h->owner) h->owner->guests--;
+    return luaL_error(L, "no descriptors for an event loop: raise `ulimit -n`");
+  }
+  open_server(h);
   if (option(L, "store", 0) > 0) test_store_init(&h->store, &h->own_broker, &h->clock.clock);
   h->is_traced = option(L, "coverage", 0) > 0;
   h->vm = new_vm(h, (int)option(L, "worker", 0), 1, (struct vm_faults){0}, &error);
@@ -193,22 +198,6 @@ static int harness_new(lua_State *L) {
   h->is_watched = option(L, "watch", 0) > 0;
   if (h->is_watched && !watched++) watchdog_start(&h->settings);
   return 1;
-}
-
-// harness.events(): how many are alive in this process.
-static int harness_events(lua_State *L) {
-  lua_pushinteger(L, event_count());
-  return 1;
-}
-
-// harness.event_lengths(n): of one with n bytes in a frame, all and those without it.
-static int harness_event_lengths(lua_State *L) {
-  char *bare;
-  struct event *e = event_new_framed((size_t)luaL_checkinteger(L, 1), &bare);
-  lua_pushinteger(L, (lua_Integer)e->len);
-  lua_pushinteger(L, (lua_Integer)event_bare_len(e));
-  event_unref(e);
-  return 2;
 }
 
 static bool poll_clients(struct harness *h) {
@@ -379,6 +368,17 @@ static int server_advance(lua_State *L) {
 
 // server:advance_to(time), of server:now().
 static int server_advance_to(lua_State *L) { return advance_to(check_server(L), luaL_checknumber(L, 2)); }
+
+// server:wait(seconds): what comes from descriptors and other threads within so many seconds, of the
+// machine's clock, and what it sets off; the server's own clock stands.
+static int server_wait(lua_State *L) {
+  struct harness *h = check_server(L);
+  double seconds = luaL_checknumber(L, 2);
+  log_capture(on_log, h);
+  loop_poll(&h->loop, seconds);
+  harness_settle(h);
+  return 0;
+}
 
 // server:next(): when its next timer is due.
 static int server_next(lua_State *L) {
@@ -560,6 +560,7 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
                                             {"step", server_step},
                                             {"jump", server_jump},
                                             {"advance", server_advance},
+                                            {"wait", server_wait},
                                             {"next", server_next},
                                             {"advance_to", server_advance_to},
                                             {"set_wall", server_set_wall},
@@ -581,15 +582,12 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   lua_newtable(L);
   lua_pushcfunction(L, harness_new);
   lua_setfield(L, -2, "new");
-  lua_pushcfunction(L, harness_events);
-  lua_setfield(L, -2, "events");
-  lua_pushcfunction(L, harness_event_lengths);
-  lua_setfield(L, -2, "event_lengths");
   probe_open(L);
   json_open(L, settings_default().limits.json_depth);
   lua_setfield(L, -2, "json");
   rerun_open(L);
   loop_probe_open(L);
   pool_probe_open(L);
+  signal(SIGPIPE, SIG_IGN); // as the server does: a program that does not read is no end of who writes to it
   return 1;
 }

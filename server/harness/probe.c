@@ -3,7 +3,9 @@
 // function ever takes two states.
 #include "harness/probe.h"
 #include <stdlib.h>
+#include "base/clock.h"
 #include "base/mem.h"
+#include "event/event.h"
 #include "script/task.h"
 
 struct code_run {
@@ -126,9 +128,31 @@ static int leaks(lua_State *L) {
   return 1;
 }
 
+// harness.events(): how many are alive in this process.
+static int count_events(lua_State *L) {
+  lua_pushinteger(L, event_count());
+  return 1;
+}
+
+// harness.seconds(): of the machine's clock, which never goes back.
+static int real_seconds(lua_State *L) {
+  lua_pushnumber(L, clock_now(clock_system()));
+  return 1;
+}
+
+// harness.event_lengths(n): of one with n bytes in a frame, all and those without it.
+static int event_lengths(lua_State *L) {
+  char *bare;
+  struct event *e = event_new_framed((size_t)luaL_checkinteger(L, 1), &bare);
+  lua_pushinteger(L, (lua_Integer)e->len);
+  lua_pushinteger(L, (lua_Integer)event_bare_len(e));
+  event_unref(e);
+  return 2;
+}
+
 void probe_open(lua_State *L) {
-  lua_pushcfunction(L, allocated);
-  lua_setfield(L, -2, "allocated");
-  lua_pushcfunction(L, leaks);
-  lua_setfield(L, -2, "leaks");
+  static const luaL_Reg functions[] = {{"events", count_events},  {"event_lengths", event_lengths},
+                                       {"seconds", real_seconds}, {"allocated", allocated},
+                                       {"leaks", leaks},          {NULL, NULL}};
+  luaL_setfuncs(L, functions, 0);
 }

@@ -141,6 +141,18 @@ void loop_run(struct loop *l) {
   count_turn(l);
 }
 
+void loop_poll(struct loop *l, double seconds) {
+  struct ev_timer patience;
+  ev_timer_init(&patience, on_alarm, 0, 0);
+  ev_now_update(l->ev);
+  ev_timer_set(&patience, seconds, 0);
+  ev_timer_start(l->ev, &patience);
+  count_turn(l);
+  ev_run(l->ev, EVRUN_ONCE);
+  count_turn(l);
+  ev_timer_stop(l->ev, &patience);
+}
+
 void loop_stop(struct loop *l) {
   if (l->ev) ev_break(l->ev, EVBREAK_ALL);
 }

@@ -50,6 +50,10 @@ void loop_stop(struct loop *l);
 // Has a turn come soon, as one that sleeps does not know of what another thread has left for it. Any thread.
 void loop_wake(struct loop *l);
 
+// One turn, and what the descriptors and other threads have for the loop within so many seconds of the
+// machine's clock, whatever its own clock shows; less where something comes. For specs.
+void loop_poll(struct loop *l, double seconds);
+
 // One turn without polling: reads the clock, fires what is due, runs the hooks. True: there is more to do.
 bool loop_turn(struct loop *l);
 

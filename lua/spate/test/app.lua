@@ -121,6 +121,22 @@ local function advance(seconds)
   for _, app in ipairs(session.apps) do app:advance(seconds) end
 end
 
+local SLICE = 0.01 -- seconds that a wait sleeps before it asks again, all workers together
+
+-- Runs all applications in real time, while their clocks stand, until fn() is true or the seconds are over; what it said.
+local function wait(fn, seconds)
+  local deadline = harness.seconds() + seconds
+  while true do
+    local value = fn()
+    if value or harness.seconds() >= deadline then return value end
+    local cores = {}
+    for _, app in ipairs(session.apps) do table.move(app.cores, 1, #app.cores, #cores + 1, cores) end
+    if #cores == 0 then return nil end
+    for _, core in ipairs(cores) do core:wait(SLICE / #cores) end
+    for _, app in ipairs(session.apps) do app:settle() end
+  end
+end
+
 function App.advance_all(_, seconds) advance(seconds) end
 
 function App:set_wall(seconds)
@@ -268,4 +284,4 @@ function App:close()
   session.tell(left, is_error, 3)
 end
 
-return { new = new, advance = advance, check_workers = check_workers }
+return { new = new, advance = advance, wait = wait, check_workers = check_workers }
