@@ -20,4 +20,8 @@ struct trusted {
 // Reads "10.0.0.0/8", "2001:db8::/32" or an address alone.
 bool cidr_parse(struct span text, struct cidr *out);
 
+// True for what is not the public's: addresses of this machine, of its link and of private networks, reserved
+// ones and multicast, also where one of IPv6 stands for such a one of IPv4.
+bool address_is_private(const struct address *a);
+
 bool trusted_has(const struct trusted *t, const struct address *a);

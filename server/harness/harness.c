@@ -13,6 +13,7 @@
 #include "harness/client.h"
 #include "harness/mux.h"
 #include "harness/probe.h"
+#include "harness/stub_fetcher.h"
 #include "harness/test_store.h"
 #include "script/app.h"
 #include "script/bindings.h"
@@ -33,6 +34,7 @@ struct harness {
   struct settings settings;
   struct service service;
   struct inbox inbox;
+  struct stub_fetcher fetcher;
   struct broker *broker; // its own, or another server's
   struct broker own_broker;
   struct test_store store;        // of own_broker, where it has one
@@ -143,6 +145,7 @@ static void open_server(struct harness *h) {
   h->service.shared = h->shared;
   h->service.process = h->process;
   service_open_pools(&h->service, false);
+  stub_fetcher_init(&h->fetcher, &h->service);
   metrics_add_worker(&h->process->metrics, &h->service);
   generations_init(&h->generations, &h->service, &h->loop, on_spent, on_started);
   coverage_init(&h->coverage);
@@ -513,6 +516,7 @@ static int server_close(lua_State *L) {
   service_close_pools(&h->service);
   metrics_remove_worker(&h->process->metrics, &h->service);
   connections_deinit(&h->service);
+  stub_fetcher_deinit(&h->fetcher);
   service_deinit(&h->service);
   struct test_store *store = h->owner ? &h->owner->store : &h->store;
   if (store->is_open) test_store_refuse(store);

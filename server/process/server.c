@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/mem.h"
+#include "client/http_client.h"
 #include "event/broker.h"
 #include "event/shared.h"
 #include "loop/signals.h"
@@ -317,6 +318,7 @@ int server_run(const struct options *o) {
   raise_descriptor_limit();
   if (!has_descriptors(o)) return EXIT_LISTEN;
   loop_prepare_process();
+  http_client_prepare_process();
   block_signals(&set);
   if (init(&s, o, &set)) s.code = listening_open(&s.listening, o);
   else {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "base/mem.h"
 #include "base/thread.h"
+#include "client/http_client.h"
 #include "loop/sock.h"
 #include "loop/transport.h"
 #include "process/builder.h"
@@ -210,6 +211,7 @@ static void init(struct worker *w) {
   w->service.shared = w->config.shared;
   w->service.process = w->config.process;
   service_open_pools(&w->service, true);
+  w->service.fetcher = http_client_new(&w->service);
   metrics_add_worker(&w->config.process->metrics, &w->service);
   generations_init(&w->generations, &w->service, builder_loop(w->config.builder), on_spent, on_started);
 }
@@ -235,6 +237,7 @@ static void *worker_main(void *arg) {
   inbox_post(w->config.owner->inbox, &w->ended);
   metrics_remove_worker(&w->config.process->metrics, &w->service);
   connections_deinit(&w->service);
+  http_client_free(w->service.fetcher);
   service_deinit(&w->service);
   inbox_deinit(&w->inbox);
   loop_deinit(&w->loop);

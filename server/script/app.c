@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include "base/log.h"
 #include "base/mem.h"
+#include "client/fetch.h"
 #include "script/exchange.h"
 #include "script/lua_core.h"
 #include "script/lua_report.h"
@@ -77,9 +78,12 @@ struct vm *app_new(const struct vm_config *config, char **error) {
 void app_attach(struct vm *vm) {
   struct service *service = vm->service;
   vm->loop = service->loop, vm->is_attached = true;
-  // Before the service's own hook, which flushes: what a task sends goes out in the same turn.
+  // Before the hooks that act on what tasks have asked for, and before that which flushes: it all happens in
+  // one turn.
+  loop_hook_remove(vm->loop, &service->fetcher->hook);
   loop_hook_remove(vm->loop, &service->flush_hook);
   loop_hook_add(vm->loop, &vm->hook);
+  loop_hook_add(vm->loop, &service->fetcher->hook);
   loop_hook_add(vm->loop, &service->flush_hook);
 }
 

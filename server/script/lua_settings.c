@@ -60,6 +60,11 @@ static const struct row {
     ROW(limits, tasks, KIND_COUNT),
     ROW(limits, channels, KIND_COUNT),
     ROW(limits, channel_bytes, KIND_BYTES),
+    ROW(limits, http_requests, KIND_COUNT),
+    ROW(limits, http_window, KIND_INT_BYTES),
+    ROW(limits, http_head, KIND_INT_BYTES),
+    ROW(limits, http_fields, KIND_COUNT),
+    ROW(limits, http_body, KIND_BYTES),
     ROW(limits, burst, KIND_SECONDS),
     ROW(limits, hang, KIND_SECONDS),
     ROW(timeouts, head, KIND_SECONDS),
@@ -68,6 +73,9 @@ static const struct row {
     ROW(timeouts, body_total, KIND_SECONDS),
     ROW(timeouts, send, KIND_SECONDS),
     ROW(timeouts, start, KIND_SECONDS),
+    ROW(timeouts, http_connect, KIND_SECONDS),
+    ROW(timeouts, http_idle, KIND_SECONDS),
+    ROW(http, private, KIND_BOOLEAN),
     ROW(keep_alive, interval, KIND_SECONDS),
     ROW(shutdown, grace, KIND_SECONDS),
     ROW(shutdown, window, KIND_SECONDS),
@@ -244,9 +252,10 @@ static bool read_group(lua_State *L, const char *group, struct settings *s) {
 }
 
 void settings_read(lua_State *L, int table, struct settings *s) {
-  static const char *const groups[] = {"limits", "timeouts", "keep_alive", "shutdown", "reload", "log"};
-  static const char *const known[] = {"limits", "timeouts", "keep_alive", "shutdown",       "reload",
-                                      "log",    "listen",   "workers",    "trusted_proxies"};
+  static const char *const groups[] = {"limits", "timeouts", "keep_alive", "shutdown",
+                                       "reload", "log",      "http"};
+  static const char *const known[] = {"limits", "timeouts", "keep_alive", "shutdown", "reload",
+                                      "log",    "http",     "listen",     "workers",  "trusted_proxies"};
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     bool found = key_is(L, "listen") || key_is(L, "workers");
     if (key_is(L, "trusted_proxies")) found = true, read_trusted(L, &s->trusted_proxies);

@@ -20,6 +20,8 @@ struct counters {
   uint64_t events_total, bytes_total;     // handed to clients
   uint64_t slow_total;                    // clients cut because they took too little, or fell behind
   uint64_t dropped_total;                 // events that a slow subscriber did not get
+  uint64_t http_requests_open, http_requests_total, http_errors_total; // to other servers
+  uint64_t http_bytes_in_total, http_bytes_out_total;                  // of their bodies
 };
 
 // Of one Lua state, whose thread alone writes, by counter_add; any thread may read.

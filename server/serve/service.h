@@ -14,6 +14,7 @@
 #include "serve/settings.h"
 
 struct broker;
+struct fetcher;
 struct shared_registry;
 struct sources;
 struct inbox;
@@ -51,6 +52,7 @@ struct service {
   struct shared_registry *shared; // the process's dictionaries
   struct process_state *process;
   struct pool pools[WORK_KINDS];
+  struct fetcher *fetcher; // of requests to other servers
   struct proto_limits limits;
   struct list conns;
   struct list dirty;  // connections with something to write

@@ -35,14 +35,21 @@ struct settings {
     double hang;          // CPU seconds after which a task that cannot be stopped ends the process
     size_t channels;      // channels of the process
     size_t channel_bytes; // their histories together
+    size_t http_requests; // to other servers, of one worker at a time
+    size_t http_window;   // bytes of an answer that wait to be read; its sender waits then
+    size_t http_head;     // bytes of an answer's head
+    size_t http_fields;   // number of its fields
+    size_t http_body;     // bytes of an answer that is collected, unless a script says how many
   } limits;
   struct {
-    double head;       // from the first byte of a request to the end of its head -> 408
-    double idle;       // of a kept-alive connection between two requests
-    double body;       // between two reads of a body
-    double body_total; // for the whole body -> 408
-    double send;       // without the client taking a byte
-    double start;      // for on_start functions to end
+    double head;         // from the first byte of a request to the end of its head -> 408
+    double idle;         // of a kept-alive connection between two requests
+    double body;         // between two reads of a body
+    double body_total;   // for the whole body -> 408
+    double send;         // without the client taking a byte
+    double start;        // for on_start functions to end
+    double http_connect; // to another server: name, connection and TLS
+    double http_idle;    // without a byte from it, or taken by it
   } timeouts;
   struct {
     double interval; // between the comments of an idle stream
@@ -56,6 +63,9 @@ struct settings {
     double max_age;     // of streams that code before a reload has opened
     size_t generations; // reloads after which they end earlier
   } reload;
+  struct {
+    bool private; // whether scripts may connect to addresses of private networks and of this machine
+  } http;
   struct {
     bool on, inject; // spate dev; pages get a script that reloads them
   } dev;

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT
+// libcurl's multi handle on the loop: it says which descriptors and which time it waits for, and is told of
+// them. It may not be called from within its own callbacks, and these run the users' functions; so whoever
+// leaves or goes on there is linked, and seen to when the call has returned. A connection carries one answer
+// at a time, of HTTP/2 as well: one that nobody reads then holds up nobody else, and what libcurl keeps for
+// it stays small.
+#include "client/http_client.h"
+#include <stdlib.h>
+#include <unistd.h>
+#include "base/mem.h"
+#include "client/transfer.h"
+#include "loop/watch.h"
+#include "serve/service.h"
+
+enum { CONNECTIONS_KEPT = 128 };
+
+struct http_client {
+  struct fetcher fetcher;
+  CURLM *multi;
+  struct loop *loop;
+  struct timer timer;   // libcurl's
+  bool is_due;          // it wants to be called at once
+  unsigned in_curl;     // calls into libcurl that have not returned
+  struct list waiting;  // transfers to begin, or to end by what is known already
+  struct list going_on; // those that were paused, or starved
+  struct list doomed;   // those to be freed
+  struct list running;
+  const char *bundle;
+};
+
+struct client_socket {
+  struct watch watch;
+  struct http_client *client;
+};
+
+static struct http_client *client_of(const struct transfer *t) {
+  return container_of(t->fetch.fetcher, struct http_client, fetcher);
+}
+
+static struct transfer *transfer_of(struct list *node) { return container_of(node, struct transfer, link); }
+
+static void move(struct transfer *t, struct list *to) {
+  list_remove(&t->link);
+  list_append(to, &t->link);
+}
+
+// Out of libcurl; a connection whose answer is not complete is closed, also one of HTTP/2.
+static void leave_multi(struct transfer *t, bool is_complete) {
+  struct http_client *c = client_of(t);
+  if (t->state != TRANSFER_RUNNING) return;
+  if (!is_complete) curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 1L);
+  c->in_curl++;
+  curl_multi_remove_handle(c->multi, t->easy);
+  c->in_curl--;
+  t->state = TRANSFER_WAITING;
+}
+
+static void end_transfer(struct transfer *t, enum fetch_error error, const char *message) {
+  struct http_client *c = client_of(t);
+  leave_multi(t, !error);
+  loop_disarm(c->loop, &t->timer);
+  list_remove(&t->link);
+  t->state = TRANSFER_ENDED;
+  fetch_tell_end(&t->fetch, error, message);
+}
+
+static void on_timeout(struct timer *timer) {
+  struct transfer *t = container_of(timer, struct transfer, timer);
+  struct http_client *c = client_of(t);
+  const char *what;
+  double deadline = transfer_deadline(t, &what);
+  if (deadline > c->loop->now) loop_arm(c->loop, &t->timer, MIN(deadline, c->loop->now + 3600));
+  else end_transfer(t, FETCH_TIMEOUT, what);
+}
+
+static void begin(struct transfer *t) {
+  struct http_client *c = client_of(t);
+  if (t->error) {
+    end_transfer(t, t->error, "not a URL of http or https");
+    return;
+  }
+  transfer_prepare(t, c->bundle);
+  move(t, &c->running);
+  t->state = TRANSFER_RUNNING;
+  c->in_curl++;
+  curl_multi_add_handle(c->multi, t->easy);
+  c->in_curl--;
+  loop_arm(c->loop, &t->timer, c->loop->now);
+}
+
+static void go_to_next(struct transfer *t) {
+  enum fetch_error error = hop_follow(&t->hop, t->fetch.status, fetch_field(&t->fetch, SPAN("location")));
+  leave_multi(t, true);
+  if (error) end_transfer(t, error, "no way to follow the redirect");
+  else t->state = TRANSFER_WAITING, move(t, &client_of(t)->waiting);
+}
+
+static void complete(struct transfer *t, CURLcode result) {
+  enum fetch_error error = transfer_error(t, result);
+  if (t->is_redirect && !t->error) go_to_next(t);
+  else end_transfer(t, error, *t->text ? t->text : curl_easy_strerror(result));
+}
+
+static void free_doomed(struct http_client *c) {
+  for (struct list *node; (node = list_shift(&c->doomed));) {
+    struct transfer *t = transfer_of(node);
+    leave_multi(t, false);
+    loop_disarm(c->loop, &t->timer);
+    transfer_free(t);
+  }
+}
+
+// What has become of the transfers in the call that has returned.
+static void settle(struct http_client *c) {
+  int left;
+  free_doomed(c);
+  for (CURLMsg *m; (m = curl_multi_info_read(c->multi, &left));) {
+    char *owner = NULL;
+    CURLcode result = m->data.result; // the message does not outlast the handle's removal
+    curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &owner);
+    if (owner) complete((struct transfer *)(void *)owner, result);
+  }
+}
+
+static void act(struct http_client *c, curl_socket_t fd, int events) {
+  int running;
+  c->in_curl++;
+  curl_multi_socket_action(c->multi, fd, events, &running);
+  c->in_curl--;
+  settle(c);
+}
+
+static void on_ready(struct watch *w, unsigned events) {
+  struct http_client *c = container_of(w, struct client_socket, watch)->client;
+  int fd = watch_fd(w); // the watch may go within the call
+  act(c, fd, (events & WATCH_READ ? CURL_CSELECT_IN : 0) | (events & WATCH_WRITE ? CURL_CSELECT_OUT : 0));
+}
+
+// What libcurl calls IN and OUT has the numbers of what a watch calls so.
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known) {
+  struct http_client *c = arg;
+  struct client_socket *s = known;
+  (void)easy;
+  if (what == CURL_POLL_REMOVE) {
+    if (s) watch_stop(&s->watch), free(s);
+    curl_multi_assign(c->multi, fd, NULL);
+    return 0;
+  }
+  if (!s) {
+    s = xcalloc(1, sizeof *s);
+    s->client = c, s->watch.on_ready = on_ready;
+    watch_start(&s->watch, c->loop, fd, 0);
+    curl_multi_assign(c->multi, fd, s);
+  }
+  watch_set(&s->watch, (unsigned)what & (CURL_POLL_IN | CURL_POLL_OUT));
+  return 0;
+}
+
+static void on_timer(struct timer *timer) {
+  act(container_of(timer, struct http_client, timer), CURL_SOCKET_TIMEOUT, 0);
+}
+
+static int on_time(CURLM *multi, long ms, void *arg) {
+  struct http_client *c = arg;
+  (void)multi;
+  c->is_due = ms == 0;
+  if (ms <= 0) loop_disarm(c->loop, &c->timer);
+  else loop_arm(c->loop, &c->timer, clock_now(c->loop->clock) + (double)ms / 1000);
+  return 0;
+}
+
+static bool has_work(struct loop_hook *h) {
+  const struct http_client *c = container_of(h, struct http_client, fetcher.hook);
+  return c->is_due || !list_empty(&c->waiting) || !list_empty(&c->going_on) || !list_empty(&c->doomed);
+}
+
+static void go_on_all(struct http_client *c) {
+  struct list now;
+  list_init(&now);
+  list_splice(&now, &c->going_on);
+  for (struct list *node; (node = list_shift(&now));) {
+    struct transfer *t = transfer_of(node);
+    list_append(&c->running, &t->link);
+    c->in_curl++;
+    transfer_go_on(t);
+    c->in_curl--;
+  }
+}
+
+static bool run(struct loop_hook *h) {
+  struct http_client *c = container_of(h, struct http_client, fetcher.hook);
+  for (struct list *node; (node = list_shift(&c->waiting));) begin(transfer_of(node));
+  go_on_all(c);
+  settle(c);
+  if (c->is_due) c->is_due = false, act(c, CURL_SOCKET_TIMEOUT, 0);
+  return has_work(h);
+}
+
+static struct fetch *open_fetch(struct fetcher *r, const struct fetch_request *request) {
+  struct http_client *c = container_of(r, struct http_client, fetcher);
+  struct transfer *t = transfer_new(r, request);
+  t->timer.on_fire = on_timeout;
+  list_append(&c->waiting, &t->link);
+  return &t->fetch;
+}
+
+static void go_on_soon(struct fetch *f) {
+  struct transfer *t = container_of(f, struct transfer, fetch);
+  loop_arm(client_of(t)->loop, &t->timer, client_of(t)->loop->now);
+  t->active_at = client_of(t)->loop->now;
+  if (t->state == TRANSFER_RUNNING && (t->is_held || t->is_starved)) move(t, &client_of(t)->going_on);
+}
+
+static void free_fetch(struct fetch *f) {
+  struct transfer *t = container_of(f, struct transfer, fetch);
+  struct http_client *c = client_of(t);
+  t->is_doomed = true;
+  move(t, &c->doomed);
+  if (!c->in_curl) free_doomed(c);
+}
+
+static const struct fetcher_ops ops = {
+    .open = open_fetch, .resume = go_on_soon, .send = go_on_soon, .free = free_fetch};
+
+// The file of certificates: where the environment says, else where systems have it.
+static const char *find_bundle(void) {
+  static const char *const files[] = {"/etc/ssl/certs/ca-certificates.crt",
+                                      "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"};
+  const char *named = getenv("SSL_CERT_FILE");
+  if (named && *named) return named;
+  for (size_t i = 0; i < countof(files); i++)
+    if (access(files[i], R_OK) == 0) return files[i];
+  return files[0];
+}
+
+void http_client_prepare_process(void) { curl_global_init(CURL_GLOBAL_DEFAULT); }
+
+struct fetcher *http_client_new(struct service *s) {
+  struct http_client *c = xcalloc(1, sizeof *c);
+  c->fetcher = (struct fetcher){.ops = &ops, .service = s, .hook = {.run = run, .is_ready = has_work}};
+  c->loop = s->loop, c->bundle = find_bundle(), c->timer.on_fire = on_timer;
+  list_init(&c->fetcher.hook.link);
+  list_init(&c->waiting);
+  list_init(&c->going_on);
+  list_init(&c->doomed);
+  list_init(&c->running);
+  c->multi = curl_multi_init();
+  if (!c->multi) abort();
+  curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+  curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
+  curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_time);
+  curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
+  curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
+  curl_multi_setopt(c->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+  return &c->fetcher;
+}
+
+void http_client_free(struct fetcher *r) {
+  struct http_client *c = container_of(r, struct http_client, fetcher);
+  loop_hook_remove(c->loop, &r->hook);
+  c->in_curl++;
+  curl_multi_cleanup(c->multi);
+  c->in_curl--;
+  loop_disarm(c->loop, &c->timer);
+  free(c);
+}

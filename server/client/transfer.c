@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: MIT
+// The callbacks of an easy handle, and its options. A callback that finds that the transfer is to end notes
+// why and returns what makes libcurl give up; the client, which has called libcurl, sees to the rest behind
+// it. Bodies are given by a callback in any case: libcurl then cannot repeat a request that it has sent in
+// part, which for a POST nobody may do silently.
+#include "client/transfer.h"
+#include <fcntl.h>
+#include <math.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "base/cidr.h"
+#include "base/mem.h"
+#include "serve/service.h"
+
+enum { BUFFER_LEN = 16 << 10, DISCARD_MAX = 64 << 10 };
+
+static const struct settings *settings_of(const struct transfer *t) {
+  return t->fetch.fetcher->service->settings;
+}
+
+static double now(const struct transfer *t) { return t->fetch.fetcher->service->loop->now; }
+
+static bool give_up(struct transfer *t, enum fetch_error error) {
+  if (!t->error) t->error = error;
+  return false;
+}
+
+static bool refuses_private(const struct transfer *t) {
+  return t->hop.refuses_private || !settings_of(t)->http.private;
+}
+
+// The end of the head: of an interim answer, of a redirect that is followed, or of the answer.
+static bool end_head(struct transfer *t) {
+  struct fetch *f = &t->fetch;
+  if (f->status < 200 || f->state != FETCH_ASKED) return true;
+  fetch_place_fields(f);
+  t->is_redirect =
+      t->hop.redirects_are_followed && hop_is_redirect(f->status, fetch_field(f, SPAN("location")));
+  if (!t->is_redirect) fetch_tell_head(f);
+  return !t->is_doomed;
+}
+
+static size_t on_header(char *bytes, size_t one, size_t n, void *arg) {
+  struct transfer *t = arg;
+  struct span line = {bytes, n};
+  (void)one;
+  t->active_at = now(t);
+  while (line.len && (line.bytes[line.len - 1] == '\n' || line.bytes[line.len - 1] == '\r')) line.len--;
+  bool is_trailer = t->fetch.state != FETCH_ASKED || t->is_redirect;
+  bool ok = is_trailer ||
+            (line.len ? fetch_head_line(&t->fetch, line) || give_up(t, FETCH_TOO_LARGE) : end_head(t));
+  return ok ? n : 0;
+}
+
+static size_t on_bytes(char *bytes, size_t one, size_t n, void *arg) {
+  struct transfer *t = arg;
+  (void)one;
+  t->active_at = now(t);
+  if (t->is_redirect) return (t->discarded += n) > DISCARD_MAX ? 0 : n;
+  if (t->fetch.is_paused) {
+    t->is_held = true;
+    return CURL_WRITEFUNC_PAUSE;
+  }
+  fetch_tell_body(&t->fetch, (struct span){bytes, n});
+  return t->is_doomed ? 0 : n;
+}
+
+static size_t on_wanted(char *into, size_t one, size_t max, void *arg) {
+  struct transfer *t = arg;
+  struct fetch *f = &t->fetch;
+  size_t n = one * max;
+  t->active_at = now(t);
+  if (t->hop.body_kind == FETCH_BODY_WHOLE) {
+    n = MIN(n, t->hop.body.len - t->body_at);
+    if (n) memcpy(into, t->hop.body.bytes + t->body_at, n);
+    t->body_at += n;
+    fetch_count_sent(f, n);
+    return n;
+  }
+  n = fetch_take_upload(f, into, n);
+  t->is_starved = !n && !f->upload_ended;
+  if (!f->upload.len && !f->upload_ended) fetch_tell_room(f);
+  if (t->is_doomed) return CURL_READFUNC_ABORT;
+  return t->is_starved ? CURL_READFUNC_PAUSE : n;
+}
+
+static int on_rewind(void *arg, curl_off_t offset, int origin) {
+  struct transfer *t = arg;
+  if (origin != SEEK_SET || offset < 0 || (size_t)offset > t->hop.body.len) return CURL_SEEKFUNC_FAIL;
+  t->body_at = (size_t)offset;
+  return CURL_SEEKFUNC_OK;
+}
+
+static bool sockaddr_is_private(const struct sockaddr *to) {
+  bool is_v4 = to->sa_family == AF_INET;
+  const void *bytes = is_v4 ? (const void *)&((const struct sockaddr_in *)(const void *)to)->sin_addr
+                            : (const void *)&((const struct sockaddr_in6 *)(const void *)to)->sin6_addr;
+  if (!is_v4 && to->sa_family != AF_INET6) return true;
+  struct address a = address_of_bytes(bytes, is_v4 ? 4 : 16);
+  return address_is_private(&a);
+}
+
+// Each address is asked for here after its name has been resolved; libcurl's own call would let programs that
+// are started inherit the descriptor.
+static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to) {
+  struct transfer *t = arg;
+  (void)purpose;
+  if (refuses_private(t) && to->family != AF_UNIX && sockaddr_is_private(&to->addr)) {
+    give_up(t, FETCH_PRIVATE);
+    return CURL_SOCKET_BAD;
+  }
+  return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
+// Before the request is sent, on a connection that was kept as well: whoever opened that may have been
+// allowed to.
+static int on_connected(void *arg, char *address, char *local, int port, int local_port) {
+  struct transfer *t = arg;
+  struct address peer;
+  (void)local, (void)port, (void)local_port;
+  t->has_connected = true, t->active_at = now(t);
+  bool is_private = refuses_private(t) && !t->hop.unix_path &&
+                    (!address_parse(span_of(address), &peer) || address_is_private(&peer));
+  if (is_private) give_up(t, FETCH_PRIVATE);
+  return is_private ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
+#define SET(t, option, value) (void)curl_easy_setopt((t)->easy, CURLOPT_##option, value)
+
+static void set_limits(struct transfer *t) {
+  SET(t, NOSIGNAL, 1L);
+  SET(t, QUICK_EXIT, 1L); // no thread that looks up a name is waited for
+  SET(t, PROTOCOLS_STR, "http,https");
+  SET(t, REDIR_PROTOCOLS_STR, "http,https");
+  SET(t, FOLLOWLOCATION, 0L);
+  SET(t, BUFFERSIZE, (long)BUFFER_LEN);
+  SET(t, UPLOAD_BUFFERSIZE, (long)BUFFER_LEN);
+  SET(t, CONNECTTIMEOUT_MS, 0x7fffffffL); // the client's own timer is earlier
+  SET(t, SUPPRESS_CONNECT_HEADERS, 1L);
+  SET(t, USERAGENT, "spate/" SPATE_VERSION);
+  SET(t, HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+  SET(t, ERRORBUFFER, t->text);
+  SET(t, PRIVATE, t);
+}
+
+static void set_callbacks(struct transfer *t) {
+  SET(t, HEADERFUNCTION, on_header);
+  SET(t, HEADERDATA, t);
+  SET(t, WRITEFUNCTION, on_bytes);
+  SET(t, WRITEDATA, t);
+  SET(t, READFUNCTION, on_wanted);
+  SET(t, READDATA, t);
+  SET(t, OPENSOCKETFUNCTION, on_socket);
+  SET(t, OPENSOCKETDATA, t);
+  SET(t, PREREQFUNCTION, on_connected);
+  SET(t, PREREQDATA, t);
+}
+
+// The store of trusted certificates is shared by all connections only where no folder of them is set: else
+// each has its own, of nearly a megabyte.
+static void set_tls(struct transfer *t, const char *bundle) {
+  const struct hop *h = &t->hop;
+  SET(t, CAPATH, NULL);
+  SET(t, CAINFO, h->ca ? h->ca : bundle);
+  SET(t, SSLCERT, h->cert);
+  SET(t, SSLKEY, h->key);
+  SET(t, SSL_VERIFYPEER, h->is_unverified ? 0L : 1L);
+  SET(t, SSL_VERIFYHOST, h->is_unverified ? 0L : 2L);
+}
+
+static bool is_any_of(const char *method, const char *const *methods) {
+  for (; *methods; methods++)
+    if (!strcmp(method, *methods)) return true;
+  return false;
+}
+
+// A request that must not be made twice goes over a connection of its own where libcurl would repeat it
+// without having been asked: that is, where it has no body to be asked for.
+static void set_method(struct transfer *t) {
+  static const char *const with_body[] = {"POST", "PUT", "PATCH", NULL}, *const once[] = {"POST", "PATCH",
+                                                                                          NULL};
+  const struct hop *h = &t->hop;
+  bool has_body = h->body_kind != FETCH_BODY_NONE, is_once = is_any_of(h->method, once);
+  SET(t, NOBODY, strcmp(h->method, "HEAD") ? 0L : 1L);
+  SET(t, UPLOAD, has_body || is_any_of(h->method, with_body) ? 1L : 0L);
+  if (!has_body && !is_any_of(h->method, with_body) && strcmp(h->method, "HEAD") != 0) SET(t, HTTPGET, 1L);
+  SET(t, CUSTOMREQUEST, h->method);
+  SET(t, INFILESIZE_LARGE,
+      (curl_off_t)(h->body_kind == FETCH_BODY_PIECES ? h->body_length : (int64_t)h->body.len));
+  SET(t, FRESH_CONNECT, is_once && !h->body.len && h->body_kind != FETCH_BODY_PIECES ? 1L : 0L);
+  SET(t, SEEKFUNCTION, is_once || h->body_kind == FETCH_BODY_PIECES ? NULL : on_rewind);
+  SET(t, SEEKDATA, t);
+}
+
+void transfer_prepare(struct transfer *t, const char *bundle) {
+  const struct hop *h = &t->hop;
+  char *url = NULL;
+  curl_easy_reset(t->easy);
+  t->is_redirect = t->has_connected = t->is_starved = t->is_held = false;
+  t->discarded = t->body_at = 0, t->text[0] = 0;
+  t->began_at = t->active_at = now(t);
+  if (curl_url_get(h->url, CURLUPART_URL, &url, 0) == CURLUE_OK) SET(t, URL, url);
+  curl_free(url);
+  set_limits(t);
+  set_callbacks(t);
+  set_tls(t, bundle);
+  set_method(t);
+  SET(t, HTTPHEADER, h->fields);
+  SET(t, UNIX_SOCKET_PATH, h->unix_path);
+  if (refuses_private(t)) SET(t, PROXY, ""); // which would resolve names as it likes
+  if (!h->user) return;
+  SET(t, HTTPAUTH, (long)CURLAUTH_BASIC);
+  SET(t, USERNAME, h->user);
+  SET(t, PASSWORD, h->password ? h->password : "");
+}
+
+enum fetch_error transfer_error(struct transfer *t, CURLcode result) {
+  if (t->error) return t->error;
+  switch (result) {
+  case CURLE_OK: return FETCH_OK;
+  case CURLE_URL_MALFORMAT:
+  case CURLE_UNSUPPORTED_PROTOCOL: return FETCH_URL;
+  case CURLE_COULDNT_RESOLVE_HOST:
+  case CURLE_COULDNT_RESOLVE_PROXY: return FETCH_NAME;
+  case CURLE_COULDNT_CONNECT: return FETCH_REFUSED;
+  case CURLE_OPERATION_TIMEDOUT: return FETCH_TIMEOUT;
+  case CURLE_SSL_CONNECT_ERROR:
+  case CURLE_PEER_FAILED_VERIFICATION:
+  case CURLE_SSL_CERTPROBLEM:
+  case CURLE_SSL_CIPHER:
+  case CURLE_SSL_CACERT_BADFILE:
+  case CURLE_SSL_ISSUER_ERROR:
+  case CURLE_SSL_INVALIDCERTSTATUS: return FETCH_TLS;
+  case CURLE_WEIRD_SERVER_REPLY: return FETCH_PROTOCOL;
+  default: return FETCH_CLOSED;
+  }
+}
+
+void transfer_go_on(struct transfer *t) {
+  t->is_held &= t->fetch.is_paused;
+  t->is_starved &= !t->fetch.upload.len && !t->fetch.upload_ended;
+  curl_easy_pause(t->easy, (t->is_held ? CURLPAUSE_RECV : 0) | (t->is_starved ? CURLPAUSE_SEND : 0));
+}
+
+double transfer_deadline(const struct transfer *t, const char **what) {
+  const struct settings *s = settings_of(t);
+  double idle = t->hop.idle > 0 ? t->hop.idle : s->timeouts.http_idle;
+  double connect = t->hop.connect > 0 ? t->hop.connect : s->timeouts.http_connect;
+  double total = t->hop.total > 0 ? t->asked_at + t->hop.total : INFINITY;
+  double phase = t->has_connected ? t->active_at + idle : t->began_at + connect;
+  *what = t->has_connected ? "nothing came or went for too long" : "no connection in time";
+  if (t->has_connected && t->fetch.is_paused) phase = INFINITY; // it is we who wait
+  if (total <= phase) *what = "not complete in time";
+  return MIN(total, phase);
+}
+
+struct transfer *transfer_new(struct fetcher *r, const struct fetch_request *request) {
+  struct transfer *t = xcalloc(1, sizeof *t);
+  fetch_init(&t->fetch, r);
+  list_init(&t->link);
+  t->error = hop_init(&t->hop, request);
+  t->easy = curl_easy_init();
+  if (!t->easy) abort();
+  t->asked_at = t->began_at = t->active_at = now(t);
+  return t;
+}
+
+void transfer_free(struct transfer *t) {
+  curl_easy_cleanup(t->easy);
+  hop_deinit(&t->hop);
+  list_remove(&t->link);
+  fetch_deinit(&t->fetch);
+  free(t);
+}
