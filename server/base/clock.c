@@ -15,12 +15,17 @@ static double system_now(const struct clock *c) {
   return read_clock(CLOCK_MONOTONIC);
 }
 
+static double system_coarse(const struct clock *c) {
+  (void)c;
+  return read_clock(CLOCK_MONOTONIC_COARSE);
+}
+
 static double system_wall(const struct clock *c) {
   (void)c;
   return read_clock(CLOCK_REALTIME);
 }
 
-static const struct clock_ops system_ops = {.now = system_now, .wall = system_wall};
+static const struct clock_ops system_ops = {.now = system_now, .coarse = system_coarse, .wall = system_wall};
 static const struct clock system_clock = {.ops = &system_ops};
 
 const struct clock *clock_system(void) { return &system_clock; }
@@ -32,7 +37,7 @@ static double manual_wall(const struct clock *c) {
   return m->epoch + m->now;
 }
 
-static const struct clock_ops manual_ops = {.now = manual_now, .wall = manual_wall};
+static const struct clock_ops manual_ops = {.now = manual_now, .coarse = manual_now, .wall = manual_wall};
 
 void manual_clock_init(struct manual_clock *m, double epoch) {
   *m = (struct manual_clock){.clock = {.ops = &manual_ops}, .epoch = epoch};

@@ -5,8 +5,9 @@
 struct clock;
 
 struct clock_ops {
-  double (*now)(const struct clock *c);  // monotonic seconds
-  double (*wall)(const struct clock *c); // seconds since 1970-01-01T00:00:00Z
+  double (*now)(const struct clock *c);    // monotonic seconds
+  double (*coarse)(const struct clock *c); // the same as of the kernel's last tick: some ms behind
+  double (*wall)(const struct clock *c);   // seconds since 1970-01-01T00:00:00Z
 };
 
 struct clock {
@@ -25,4 +26,5 @@ const struct clock *clock_system(void);
 void manual_clock_init(struct manual_clock *m, double epoch);
 
 static inline double clock_now(const struct clock *c) { return c->ops->now(c); }
+static inline double clock_coarse(const struct clock *c) { return c->ops->coarse(c); }
 static inline double clock_wall(const struct clock *c) { return c->ops->wall(c); }

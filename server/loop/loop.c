@@ -36,7 +36,7 @@ static void arm_alarm(struct poll *p) {
   ev_timer_stop(ev, &p->alarm);
   if (isinf(next)) return;
   ev_now_update(ev); // the turn may have taken long, and libev counts from its cached time
-  ev_timer_set(&p->alarm, MAX(next - clock_now(l->clock), 0), 0);
+  ev_timer_set(&p->alarm, MAX(next - l->now, 0), 0);
   ev_timer_start(ev, &p->alarm);
 }
 
@@ -52,7 +52,7 @@ static void on_before_sleep(struct ev_loop *ev, struct ev_prepare *w, int events
 static void on_after_sleep(struct ev_loop *ev, struct ev_check *w, int events) {
   (void)ev, (void)events;
   struct loop *l = container_of(w, struct poll, after_sleep)->loop;
-  l->now = clock_now(l->clock);
+  l->began = l->now = clock_now(l->clock);
   count_turn(l);
 }
 
@@ -136,6 +136,7 @@ void loop_deinit(struct loop *l) {
 }
 
 void loop_run(struct loop *l) {
+  l->began = clock_now(l->clock);
   count_turn(l);
   ev_run(l->ev, 0);
   count_turn(l);
@@ -165,9 +166,16 @@ void loop_wake(struct loop *l) {
   if (l->ev) ev_async_send(l->ev, &l->poll->wake);
 }
 
+static void end_turn(struct loop *l) {
+  l->now = clock_now(l->clock);
+  struct turn_limit *limit = l->turn_limit;
+  if (limit && l->now - l->began > limit->seconds) limit->on_exceeded(limit, l->now - l->began);
+}
+
 bool loop_turn(struct loop *l) {
   bool more = false;
   l->now = clock_now(l->clock);
+  if (!l->poll) l->began = l->now;
   timer_run(&l->timers, l->now);
   for (struct list *node = l->hooks.next; node != &l->hooks; node = l->next_hook) {
     struct loop_hook *h = container_of(node, struct loop_hook, link);
@@ -178,6 +186,7 @@ bool loop_turn(struct loop *l) {
     struct loop_hook *h = container_of(node, struct loop_hook, link);
     more |= h->is_ready && h->is_ready(h);
   }
+  end_turn(l);
   return more;
 }
 

@@ -13,11 +13,19 @@ struct poll;
 
 enum { LOOP_SCRATCH_LEN = 64 << 10 };
 
+// Told of each turn that took longer than so many seconds, at its end.
+struct turn_limit {
+  double seconds;
+  void (*on_exceeded)(struct turn_limit *limit, double took);
+};
+
 struct loop {
   struct ev_loop *ev; // for the files of loop/ that include ev.h; NULL under a manual clock
   struct poll *poll;  // with what wakes it and puts it to sleep
   const struct clock *clock;
-  double now;    // of this turn, seconds of the clock
+  double now;                    // of this turn, seconds of the clock; loop_time moves it on
+  double began;                  // when this turn did
+  struct turn_limit *turn_limit; // NULL: nobody asks
   char *scratch; // LOOP_SCRATCH_LEN bytes for what does not outlast a call, such as what a socket reads
   struct timer_heap timers;
   struct list hooks, *next_hook; // next_hook: of the turn that is running
@@ -61,6 +69,14 @@ bool loop_turn(struct loop *l);
 static inline unsigned long loop_running_turn(struct loop *l) {
   unsigned long turn = atomic_load_explicit(&l->turn, memory_order_relaxed);
   return turn & 1 ? turn : 0;
+}
+
+// The time now. It stands through a turn, but for what has held it up: past a tick of the kernel's it moves
+// on. So a look costs a fifth of what the exact clock does, and what blocks for less than some ms goes
+// unnoticed. The loop's thread.
+static inline double loop_time(struct loop *l) {
+  if (clock_coarse(l->clock) > l->now) l->now = clock_now(l->clock);
+  return l->now;
 }
 
 void loop_hook_add(struct loop *l, struct loop_hook *h);

@@ -61,7 +61,7 @@ static int next_tick(lua_State *L) {
   struct task *t = task_check(L, "sse.interval");
   double period = lua_tonumber(L, lua_upvalueindex(TICKER_PERIOD)),
          due = lua_tonumber(L, lua_upvalueindex(TICKER_DUE));
-  if (due < 0) due = t->vm->loop->now + period;
+  if (due < 0) due = loop_time(t->vm->loop) + period;
   lua_settop(L, 0);
   lua_pushnumber(L, due + period);
   lua_replace(L, lua_upvalueindex(TICKER_DUE));
@@ -80,7 +80,7 @@ static int lua_ticker(lua_State *L) {
 }
 
 static int lua_now(lua_State *L) {
-  lua_pushnumber(L, vm_of(L)->loop->now);
+  lua_pushnumber(L, loop_time(vm_of(L)->loop));
   return 1;
 }
 
@@ -172,7 +172,7 @@ static int signal_wait(lua_State *L) {
   double seconds = lua_isnoneornil(L, 2) ? INFINITY : check_seconds(L, 2, "wait");
   struct task *t = task_check(L, luaL_optstring(L, 3, "wait"));
   lua_settop(L, 1); // keeps the signal alive while tasks are linked in it
-  double deadline = seconds < INFINITY ? t->vm->loop->now + seconds : INFINITY;
+  double deadline = seconds < INFINITY ? loop_time(t->vm->loop) + seconds : INFINITY;
   return task_wait_in(L, t, signal, deadline, 0, signalled);
 }
 

@@ -15,8 +15,8 @@
 #include "script/raise.h"
 #include "script/vm.h"
 
-enum { TASKS_PER_CLOCK_READ = 64 };
-static const double TURN_SECONDS = 0.01; // of tasks, before descriptors get their turn again
+static const double TURN_SECONDS = 0.01;    // of tasks, before descriptors get their turn again
+static const double BLOCKED_SECONDS = 0.01; // of one task: a sleep no longer makes up for it
 
 static void enqueue(struct task *t) {
   t->state = TASK_READY;
@@ -256,7 +256,7 @@ static void on_cancelled(struct task *t) {
 static void task_resume(struct task *t) {
   struct vm *vm = t->vm;
   int nresults = 0, nargs = t->nargs;
-  vm->current = t;
+  vm->current = t, vm->slice_began = vm->loop->now;
   t->state = TASK_RUNNING, t->waiting = false, t->nargs = 0, t->must_start = false;
   int status = co_resume(t->co, vm->L, nargs, &nresults);
   vm->current = NULL;
@@ -313,10 +313,10 @@ bool task_run_queue(struct vm *vm) {
   struct list now;
   list_init(&now);
   list_splice(&now, &vm->run_queue);
-  double until = clock_now(vm->loop->clock) + TURN_SECONDS;
-  for (int n = 1; !list_empty(&now); n++) {
-    if (n % TASKS_PER_CLOCK_READ == 0 && clock_now(vm->loop->clock) > until) break;
+  double until = loop_time(vm->loop) + TURN_SECONDS;
+  while (!list_empty(&now) && vm->loop->now <= until) {
     task_step(container_of(list_shift(&now), struct task, run_link));
+    loop_time(vm->loop); // what follows is to know that this one has blocked
   }
   list_splice(&now, &vm->run_queue); // those left over come first
   list_splice(&vm->run_queue, &now);
@@ -372,6 +372,7 @@ int task_wait_in(lua_State *L, struct task *t, struct waitlist *w, double deadli
 }
 
 double task_time(const struct task *t, double seconds) {
-  double now = t->vm->loop->now;
-  return t->woken_at >= 0 ? MAX(t->woken_at, now - seconds) : now;
+  double now = loop_time(t->vm->loop);
+  bool has_blocked = now - t->vm->slice_began > BLOCKED_SECONDS;
+  return t->woken_at >= 0 && !has_blocked ? MAX(t->woken_at, now - seconds) : now;
 }

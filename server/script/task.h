@@ -123,5 +123,5 @@ static inline void waitlist_init(struct waitlist *w) { list_init(&w->tasks); }
 void waitlist_wake_all(struct waitlist *w);
 
 // The time that a sleep of the task counts from: when it should have woken, while that is less than `seconds`
-// ago, so that a loop of sleeps keeps its rate.
+// ago, so that a loop of sleeps keeps its rate; now, where the task has blocked the worker since.
 double task_time(const struct task *t, double seconds);

@@ -64,7 +64,8 @@ void access_closed(const struct stream *s, enum close_reason reason) {
   if (!begin(&l, s->carrier, s->request, s->is_sse ? "close" : "request")) return;
   add_request(&l, s);
   log_number(&l, SPAN("bytes"), (double)s->bytes_out);
-  log_number(&l, SPAN("ms"), (double)(long)((stream_service(s)->loop->now - s->opened_at) * 1e3));
+  log_number(&l, SPAN("ms"),
+             (double)(long)((clock_now(stream_service(s)->loop->clock) - s->opened_at) * 1e3));
   if (s->is_sse) log_number(&l, SPAN("events"), (double)s->events_out);
   if (s->is_sse || reason != REASON_FINISHED)
     log_field(&l, SPAN("reason"), span_of(close_reason_name(reason)));
