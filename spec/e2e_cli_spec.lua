@@ -154,12 +154,14 @@ app:get("/a", function() sse.sleep(5000) end)
 app:get("/:id[%w]", function() end)
 app:get("/:n[%d]", function() end)
 app:post("nowhere", function() end)
-app:get("/b")]]
+app:get("/b")
+app:get("/c", function() return io.popen("date"):read "a" end)]]
       assert.same({ {
         "app.lua:5: module 'gone.away' not found", "app.lua:7: writes the global 'counter' inside a function",
         "app.lua:8: GET /a is defined already at app.lua:7", "app.lua:8: sse.sleep 5000: durations are seconds",
         "app.lua:10: GET /:n[%d] is never reached: /:id[%w] at app.lua:9 takes all of its paths",
         [[app.lua:11: "nowhere": a path begins with '/']], [[app.lua:12: app:get("/b"): expected a handler function]],
+        "app.lua:13: io.popen holds the worker, and everybody it serves, until it returns",
         "broken.lua:1: unexpected symbol near '='", "deeper.lua:2: unexpected symbol near <eof>",
       }, 1 }, { problems() })
     end)

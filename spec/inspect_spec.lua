@@ -2,6 +2,7 @@
 -- What spate check reads in a source and in a table of routes.
 local helper = require "spec.helper"
 package.path = "./lua/?.lua;" .. package.path
+local blocking = require "spate.inspect.blocking"
 local durations = require "spate.inspect.durations"
 local globals = require "spate.inspect.globals"
 local lexer = require "spate.inspect.lexer"
@@ -78,6 +79,42 @@ describe("durations", function()
     ["nothing in comments and strings"] = { "-- sse.sleep(5000)\nlocal s = 'sse.sleep(5000)'", {} },
   } do
     it("that are too long: " .. name, function() assert.same(case[2], found(case[1])) end)
+  end
+end)
+
+describe("calls that block", function()
+  local function found(source)
+    local list = {}
+    for i, each in ipairs(blocking(lexer(source))) do list[i] = ("%d:%s %s"):format(each.line, each.what, each.hint:match "^[%w_.]+") end
+    return list
+  end
+
+  for name, case in pairs {
+    ["a program in a handler"] = { "app:get('/', function()\n os.execute 'x'\n return io.popen('y'):read 'a' end)",
+      { "2:os.execute spate.process", "3:io.popen spate.process" } },
+    ["requests by LuaSocket and LuaSec"] = { [[local http, https = require "socket.http", require("ssl.https")
+      local function f() return http.request "http://x", https.request { url = "https://x" } end]],
+      { "2:http.request spate.http", "2:https.request spate.http" } },
+    ["a module that is named at the call"] = { "function f()\n return require('socket.http').request(x), require 'socket'.sleep(1) end",
+      { "2:socket.http.request spate.http", "2:socket.sleep sse.sleep" } },
+    ["sleeps"] = { "local socket = require 'socket'\nlocal u = require 'posix.unistd'\nlocal function f() socket.sleep(1) u.sleep(2) os.sleep(3) end",
+      { "3:socket.sleep sse.sleep", "3:u.sleep sse.sleep", "3:os.sleep sse.sleep" } },
+    ["sockets"] = { "local socket = require 'socket'\nreturn function() return socket.connect('x', 1), socket.select(a) end",
+      { "2:socket.connect sse.wait_fd", "2:socket.select sse.wait_fd" } },
+    ["a local name of the function"] = { "local run, open = os.execute, io.popen\nlocal function f() run 'x' open('y') end",
+      { "2:run spate.process", "2:open spate.process" } },
+    ["in blocks of a function"] = { "local function f()\n for i = 1, 2 do if i then repeat os.execute 'x' until i end end\n while a do io.popen 'y' end\nend",
+      { "2:os.execute spate.process", "3:io.popen spate.process" } },
+    ["after a function that has ended, in one around it"] = { "local function f() local function g() end\n os.execute 'x' end", { "2:os.execute spate.process" } },
+    ["not while the script is loaded"] = { "os.execute 'x'\nlocal f = function() end\nif x then io.popen 'y' end", {} },
+    ["not at the start and the end"] = { "app:on_start(function() if x then os.execute 'x' end end)\napp:on_stop(function() io.popen 'x' end)", {} },
+    ["but after them"] = { "app:on_start(function() os.execute 'x' end)\napp:get('/', function() os.execute 'y' end)", { "2:os.execute spate.process" } },
+    ["not what is only named"] = { "local function f() local e = os.execute return e end", {} },
+    ["not fields and methods of others"] = { "local function f() self.os.execute(1) x:popen(2) sse.sleep(1) job.sleep(2) end", {} },
+    ["not those of a table of the file's own"] = { "local os = { execute = f }\nlocal http = fake\nlocal function g() os.execute(1) http.request(2) end", {} },
+    ["not in comments and strings"] = { "local function f() -- os.execute 'x'\n return 'os.execute(1)' end", {} },
+  } do
+    it("are found: " .. name, function() assert.same(case[2], found(case[1])) end)
   end
 end)
 

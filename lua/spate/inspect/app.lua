@@ -2,6 +2,7 @@
 -- Looks at an application in a state that serves nobody: reads its files, then loads it, going on after what would end a
 -- start. Returns a function that makes JSON of a path: { problems = [...], routes = [...], loads = true or false }.
 local app_module = require "spate.app"
+local blocking = require "spate.inspect.blocking"
 local core = require "spate.core"
 local durations = require "spate.inspect.durations"
 local globals = require "spate.inspect.globals"
@@ -94,6 +95,9 @@ function Look:read(path)
   for _, each in ipairs(durations(tokens)) do
     self:problem(path, each.line, ("%s %s: durations are seconds"):format(each.what, each.number),
       ("%s s are %.0f minutes; write a product, as in 60 * 60, where that is meant"):format(each.number, tonumber(each.number) / 60))
+  end
+  for _, each in ipairs(blocking(tokens)) do
+    self:problem(path, each.line, ("%s holds the worker, and everybody it serves, until it returns"):format(each.what), each.hint)
   end
   each_require(tokens, function(name, line)
     local file = own_file(name)
