@@ -19,6 +19,7 @@
 #include "script/bindings.h"
 #include "script/class.h"
 #include "script/generations.h"
+#include "script/long_turns.h"
 #include "script/lua_settings.h"
 #include "script/watchdog.h"
 #include "serve/conn.h"
@@ -45,6 +46,7 @@ struct harness {
   struct process_state *process; // likewise
   struct process_state own_process;
   struct generations generations;
+  struct long_turns long_turns;
   struct vm *vm;     // the newest, loaded or not; NULL where it did not start
   struct vm *built;  // one that is loaded, and not served by yet
   char *start_error; // of the state that starts
@@ -52,7 +54,7 @@ struct harness {
   struct buf log;
   long events_before;
   int refs_before;
-  bool is_open, is_watched, is_traced;
+  bool is_open, is_watched, is_traced, blocks;
   struct buf answer; // of probe_run
   struct coverage coverage;
 };
@@ -89,6 +91,15 @@ static void on_line(lua_State *L, lua_Debug *ar) {
   coverage_count(&container_of(vm_of(L)->service, struct harness, service)->coverage, L, ar);
 }
 
+// block(seconds [, is_unseen]): stands for a call that holds the worker for so long, and is looked at
+// meanwhile.
+static int app_block(lua_State *L) {
+  struct harness *h = container_of(vm_of(L)->service, struct harness, service);
+  h->clock.now += luaL_checknumber(L, 1);
+  if (!lua_toboolean(L, 2)) watchdog_look();
+  return 0;
+}
+
 static struct vm *new_vm(struct harness *h, int worker, unsigned generation, struct vm_faults faults,
                          char **error) {
   struct vm_config config = {.service = &h->service,
@@ -100,6 +111,7 @@ static struct vm *new_vm(struct harness *h, int worker, unsigned generation, str
   struct vm *vm = app_new(&config, error);
   if (!vm) return NULL;
   vm->trace = h->is_traced ? on_line : NULL;
+  if (h->blocks) lua_register(vm->L, "block", app_block);
   vm_reset_hook(vm, vm->L);
   return vm;
 }
@@ -125,7 +137,7 @@ static double option(lua_State *L, const char *name, double otherwise) {
   return value;
 }
 
-static void open_server(struct harness *h) {
+static void open_server(struct harness *h, int worker) {
   if (!h->broker) {
     h->broker = &h->own_broker;
     broker_init(h->broker,
@@ -146,6 +158,7 @@ static void open_server(struct harness *h) {
   h->service.process = h->process;
   service_open_pools(&h->service, false);
   stub_fetcher_init(&h->fetcher, &h->service);
+  long_turns_watch(&h->long_turns, &h->service, worker);
   metrics_add_worker(&h->process->metrics, &h->service);
   generations_init(&h->generations, &h->service, &h->loop, on_spent, on_started);
   coverage_init(&h->coverage);
@@ -168,8 +181,8 @@ static void share_with(lua_State *L, struct harness *h) {
   lua_setiuservalue(L, 2, 1);
 }
 
-// harness.new{ epoch =, worker =, watch =, with =, coverage =, dev =, inject =, store =, settings = {...} }:
-// a server without an application.
+// harness.new{ epoch =, worker =, watch =, with =, coverage =, dev =, inject =, store =, blocks =, settings =
+// {...} }: a server without an application; `blocks` gives it the function block(seconds).
 static int harness_new(lua_State *L) {
   char *error = NULL;
   lua_settop(L, 1);
@@ -189,7 +202,8 @@ static int harness_new(lua_State *L) {
     if (h->owner) h->owner->guests--;
     return luaL_error(L, "no descriptors for an event loop: raise `ulimit -n`");
   }
-  open_server(h);
+  open_server(h, (int)option(L, "worker", 0));
+  h->blocks = option(L, "blocks", 0) > 0;
   if (option(L, "store", 0) > 0) test_store_init(&h->store, &h->own_broker, &h->clock.clock);
   h->is_traced = option(L, "coverage", 0) > 0;
   h->vm = new_vm(h, (int)option(L, "worker", 0), 1, (struct vm_faults){0}, &error);

@@ -40,10 +40,33 @@ static void arm_alarm(struct poll *p) {
   ev_timer_start(ev, &p->alarm);
 }
 
+static void end_turn(struct loop *l) {
+  l->now = clock_now(l->clock);
+  struct turn_limit *limit = l->turn_limit;
+  if (limit && l->now - l->began > limit->seconds) limit->on_exceeded(limit, l->now - l->began);
+}
+
+static bool run_turn(struct loop *l) {
+  bool more = false;
+  l->now = clock_now(l->clock);
+  timer_run(&l->timers, l->now);
+  for (struct list *node = l->hooks.next; node != &l->hooks; node = l->next_hook) {
+    struct loop_hook *h = container_of(node, struct loop_hook, link);
+    l->next_hook = node->next;
+    more |= h->run(h);
+  }
+  list_each (node, &l->hooks) {
+    struct loop_hook *h = container_of(node, struct loop_hook, link);
+    more |= h->is_ready && h->is_ready(h);
+  }
+  end_turn(l);
+  return more;
+}
+
 static void on_before_sleep(struct ev_loop *ev, struct ev_prepare *w, int events) {
   (void)events;
   struct poll *p = container_of(w, struct poll, before_sleep);
-  if (loop_turn(p->loop)) ev_idle_start(ev, &p->busy);
+  if (run_turn(p->loop)) ev_idle_start(ev, &p->busy);
   else ev_idle_stop(ev, &p->busy);
   arm_alarm(p);
   count_turn(p->loop);
@@ -148,6 +171,7 @@ void loop_poll(struct loop *l, double seconds) {
   ev_now_update(l->ev);
   ev_timer_set(&patience, seconds, 0);
   ev_timer_start(l->ev, &patience);
+  l->began = clock_now(l->clock);
   count_turn(l);
   ev_run(l->ev, EVRUN_ONCE);
   count_turn(l);
@@ -166,28 +190,9 @@ void loop_wake(struct loop *l) {
   if (l->ev) ev_async_send(l->ev, &l->poll->wake);
 }
 
-static void end_turn(struct loop *l) {
-  l->now = clock_now(l->clock);
-  struct turn_limit *limit = l->turn_limit;
-  if (limit && l->now - l->began > limit->seconds) limit->on_exceeded(limit, l->now - l->began);
-}
-
 bool loop_turn(struct loop *l) {
-  bool more = false;
-  l->now = clock_now(l->clock);
-  if (!l->poll) l->began = l->now;
-  timer_run(&l->timers, l->now);
-  for (struct list *node = l->hooks.next; node != &l->hooks; node = l->next_hook) {
-    struct loop_hook *h = container_of(node, struct loop_hook, link);
-    l->next_hook = node->next;
-    more |= h->run(h);
-  }
-  list_each (node, &l->hooks) {
-    struct loop_hook *h = container_of(node, struct loop_hook, link);
-    more |= h->is_ready && h->is_ready(h);
-  }
-  end_turn(l);
-  return more;
+  l->began = clock_now(l->clock);
+  return run_turn(l);
 }
 
 void loop_hook_add(struct loop *l, struct loop_hook *h) {

@@ -217,7 +217,8 @@ static void raise_descriptor_limit(void) {
 static bool start_workers(struct server *s) {
   s->builder = builder_new(&s->options->settings);
   for (size_t i = 0; i < s->worker_count && s->builder; i++) {
-    struct worker_config config = {.settings = &s->options->settings,
+    struct worker_config config = {.number = (int)i,
+                                   .settings = &s->options->settings,
                                    .broker = &s->broker,
                                    .shared = &s->shared,
                                    .process = &s->process,

@@ -13,6 +13,7 @@
 #include "process/builder.h"
 #include "script/app.h"
 #include "script/generations.h"
+#include "script/long_turns.h"
 #include "script/watchdog.h"
 #include "serve/admission.h"
 #include "serve/connections.h"
@@ -29,6 +30,9 @@ struct worker {
   struct inbox inbox;
   struct service service;
   struct generations generations;
+  struct long_turns long_turns;
+  struct loop_hook watched_hook;
+  atomic_bool is_watched; // from outside, while it is at work
   struct start *starting; // NULL: none
   struct accepting {
     struct listener listener;
@@ -197,12 +201,23 @@ static void quit(struct worker *w, struct start *s) {
   loop_stop(&w->loop);
 }
 
+// The first hook of a turn, before any script runs.
+static bool ask_for_watch(struct loop_hook *h) {
+  struct worker *w = container_of(h, struct worker, watched_hook);
+  if (atomic_load(&w->is_watched)) return false;
+  atomic_store(&w->is_watched, true);
+  loop_wake(w->config.owner->inbox->loop);
+  return false;
+}
+
 static void on_ended(struct message *m) {
   struct worker *w = container_of(m, struct worker, ended);
   w->config.owner->on_ended(w->config.owner);
 }
 
 static void init(struct worker *w) {
+  w->watched_hook = (struct loop_hook){.run = ask_for_watch};
+  loop_hook_add(&w->loop, &w->watched_hook);
   inbox_init(&w->inbox, &w->loop);
   service_init(&w->service, &w->loop, w->config.settings, &service_ops);
   connections_init(&w->service);
@@ -212,6 +227,7 @@ static void init(struct worker *w) {
   w->service.process = w->config.process;
   service_open_pools(&w->service, true);
   w->service.fetcher = http_client_new(&w->service);
+  long_turns_watch(&w->long_turns, &w->service, w->config.number);
   metrics_add_worker(&w->config.process->metrics, &w->service);
   generations_init(&w->generations, &w->service, builder_loop(w->config.builder), on_spent, on_started);
 }
@@ -299,6 +315,14 @@ unsigned long worker_turn(struct worker *w, double *cpu) {
   bool runs = turn && pthread_getcpuclockid(w->thread, &clock) == 0 && clock_gettime(clock, &t) == 0;
   *cpu = (double)t.tv_sec + (double)t.tv_nsec / 1e9;
   return runs ? turn : 0;
+}
+
+bool worker_is_watched(struct worker *w) { return atomic_load(&w->is_watched); }
+
+void worker_leave_unwatched(struct worker *w) { atomic_store(&w->is_watched, false); }
+
+void worker_look(struct worker *w) {
+  if (long_turns_would_tell(&w->long_turns)) watchdog_look_at(w->thread);
 }
 
 void worker_serve(struct worker *w) { worker_tell(w, serve, NULL); }

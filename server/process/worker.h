@@ -29,6 +29,7 @@ struct start {
 };
 
 struct worker_config {
+  int number; // from 0
   const struct settings *settings;
   struct broker *broker;          // the process's channels
   struct shared_registry *shared; // the process's dictionaries
@@ -62,6 +63,16 @@ void worker_show_failure(struct worker *w, const char *report);
 // The turn that its loop is in and the CPU time of its thread so far; 0: the loop sleeps, or has ended. Main
 // thread.
 unsigned long worker_turn(struct worker *w, double *cpu);
+
+// Whether it has been at work, and woken the main thread's loop for that, since it was left unwatched. Any
+// thread.
+bool worker_is_watched(struct worker *w);
+
+// Nobody watches it until it asks for that. Main thread.
+void worker_leave_unwatched(struct worker *w);
+
+// Has the line noted that its present turn is in, where it will be told of. Main thread.
+void worker_look(struct worker *w);
 
 // Has it stop listening and end once its connections have, or end at once. Main thread.
 void worker_drain(struct worker *w);

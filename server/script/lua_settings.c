@@ -66,6 +66,7 @@ static const struct row {
     ROW(limits, http_fields, KIND_COUNT),
     ROW(limits, http_body, KIND_BYTES),
     ROW(limits, burst, KIND_SECONDS),
+    ROW(limits, turn, KIND_SECONDS),
     ROW(limits, hang, KIND_SECONDS),
     ROW(timeouts, head, KIND_SECONDS),
     ROW(timeouts, idle, KIND_SECONDS),

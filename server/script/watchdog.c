@@ -4,6 +4,11 @@
 // one of the signal before and plants a hook on the running coroutine (lua_sethook is safe there). The hook
 // yields, which no pcall can catch; where it cannot yield it raises and stays. What no hook can reach, a long
 // C call or a finalizer, ends the process at the second deadline: its supervisor restarts it.
+//
+// A call that blocks uses no CPU time. Who watches the turns from outside sends the same signal by hand, and
+// a hook then notes the line at the first moment when Lua may be asked for it: the call's return, of which
+// Lua still knows where it was made, or else the next instruction. Nothing of the state is read in the
+// handler.
 #include "script/watchdog.h"
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "script/raise.h"
 #include "script/vm.h"
 
 enum { TICKS_PER_BURST = 4, INSTRUCTIONS = 100, FRAMES = 20 };
@@ -24,7 +30,35 @@ static __thread struct {
   unsigned long slice;
   const struct vm *seen; // whose slice that is
   unsigned ticks;        // seen in it
+  char held_at[200];     // the place that was noted last
+  double held_turn;      // and when the turn of its loop began
 } watch;
+
+// A return, or an instruction: the line is noted, and the hook has done its work.
+static void on_looked_at(lua_State *L, lua_Debug *ar) {
+  struct vm *vm = vm_of(L);
+  lua_Debug at;
+  const char *called = NULL;
+  vm_reset_hook(vm, L);
+  watch.held_turn = vm->loop->began, *watch.held_at = 0;
+  if (ar->event == LUA_HOOKRET && lua_getinfo(L, "Sn", ar) && *ar->what == 'C') called = ar->name;
+  bool found = lua_getstack(L, 0, &at) && lua_getinfo(L, "Sl", &at) && is_user_function(&at);
+  if (!found && !user_position(L, &at)) return;
+  snprintf(watch.held_at, sizeof watch.held_at, "%s:%d%s%s%s", at.short_src, at.currentline,
+           called ? ", in a call of '" : "", called ? called : "", called ? "'" : "");
+}
+
+void watchdog_look(void) {
+  lua_State *running = watch.vm ? watch.vm->running : NULL;
+  if (running && lua_gethook(running) == watch.vm->trace)
+    lua_sethook(running, on_looked_at, LUA_MASKRET | LUA_MASKCOUNT, 1);
+}
+
+void watchdog_look_at(pthread_t thread) { pthread_kill(thread, SIGVTALRM); }
+
+const char *watchdog_place(const struct loop *loop) {
+  return watch.held_turn == loop->began ? watch.held_at : "";
+}
 
 static void on_expired(lua_State *L, lua_Debug *ar) {
   struct vm *vm = vm_of(L);
@@ -50,7 +84,8 @@ void watchdog_plant(lua_State *L) {
 }
 
 void watchdog_clear(lua_State *L) {
-  if (lua_gethook(L) == on_expired) vm_reset_hook(vm_of(L), L);
+  lua_Hook hook = lua_gethook(L);
+  if (hook == on_expired || hook == on_looked_at) vm_reset_hook(vm_of(L), L);
 }
 
 // In a signal handler: lua_getinfo only reads here, and the process ends either way.
@@ -68,8 +103,7 @@ static void abort_process(lua_State *L) {
   abort();
 }
 
-static void on_tick(int signal_number) {
-  (void)signal_number;
+static void on_tick(void) {
   struct vm *vm = watch.vm;
   if (!vm) return;
   lua_State *running = vm->running;
@@ -83,8 +117,15 @@ static void on_tick(int signal_number) {
     abort_process(running);
 }
 
+// Of the timer, or by watchdog_look_at.
+static void on_signal(int number, siginfo_t *info, void *context) {
+  (void)number, (void)context;
+  if (info->si_code == SI_TIMER) on_tick();
+  else watchdog_look();
+}
+
 void watchdog_start(const struct settings *settings) {
-  struct sigaction action = {.sa_handler = on_tick, .sa_flags = SA_RESTART};
+  struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_RESTART | SA_SIGINFO};
   struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGVTALRM};
   double tick = MAX(settings->limits.burst / TICKS_PER_BURST, TICK_MIN);
   struct timespec every = {.tv_sec = (time_t)tick, .tv_nsec = (long)((tick - (double)(time_t)tick) * 1e9)};

@@ -36,6 +36,8 @@ const struct metric metrics_table[] = {
     COUNTER("http_errors_total", counters.http_errors_total, "Those that failed, or were one too many."),
     COUNTER("http_bytes_in_total", counters.http_bytes_in_total, "Bytes of other servers' answers."),
     COUNTER("http_bytes_out_total", counters.http_bytes_out_total, "Bytes of bodies sent to other servers."),
+    COUNTER("long_turns_total", counters.long_turns_total,
+            "Turns of a worker's loop that took longer than limits.turn."),
     GAUGE("channels", channels, "Channels."),
     GAUGE("channel_bytes", channel_bytes, "Bytes of the channels' histories."),
     COUNTER("published_total", published_total, "Events published to channels."),

@@ -22,6 +22,7 @@ struct counters {
   uint64_t dropped_total;                 // events that a slow subscriber did not get
   uint64_t http_requests_open, http_requests_total, http_errors_total; // to other servers
   uint64_t http_bytes_in_total, http_bytes_out_total;                  // of their bodies
+  uint64_t long_turns_total;                                           // that took longer than limits.turn
 };
 
 // Of one Lua state, whose thread alone writes, by counter_add; any thread may read.

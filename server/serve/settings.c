@@ -35,6 +35,7 @@ struct settings settings_default(void) {
                  .http_fields = 200,
                  .http_body = 16 << 20,
                  .burst = 0.5,
+                 .turn = 0.1,
                  .hang = 10},
       .timeouts = {.head = 10,
                    .idle = 15,

@@ -32,6 +32,7 @@ struct settings {
     size_t json_depth;    // nesting of JSON, both ways
     size_t tasks;         // spawned tasks of one worker
     double burst;         // CPU seconds that a task may use between two waits
+    double turn;          // seconds of a loop's turn above which it is told
     double hang;          // CPU seconds after which a task that cannot be stopped ends the process
     size_t channels;      // channels of the process
     size_t channel_bytes; // their histories together
