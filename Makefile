@@ -27,7 +27,7 @@ ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(WERROR) -fPIC -fvisibility=hidden -pthread
 # Lua is linked in whole: calls into a shared library cost a twentieth of the server's time, and modules in C that a
 # script requires find its functions in the program.
 STATIC_LUA := -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive
-LDLIBS   = $(shell pkg-config --libs $(PKGS)) -lev -lm -pthread
+LDLIBS   = $(shell pkg-config --libs $(PKGS)) -lev -lm -lcrypt -pthread
 
 # llhttp is a library from Debian 13 on; before, Debian ships its sources with a module for Node, whose files .ci/install
 # unpacks without Node.
@@ -51,7 +51,7 @@ LIBRARY := $(filter-out $(BUILD)/harness/%,$(HARNESS))
 FUZZERS := $(patsubst spec/fuzz/%.c,$(BUILD)/%,$(wildcard spec/fuzz/*.c))
 C_FILES := $(sort $(wildcard server/*/*.[ch] spec/*.[ch] spec/*/*.[ch]))
 
-NEEDS_BUILD := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libev-dev libjansson-dev libssl-dev libcurl4-openssl-dev lua-argparse 'libllhttp-dev|@node-llhttp'
+NEEDS_BUILD := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libev-dev libjansson-dev libssl-dev libcrypt-dev libcurl4-openssl-dev lua-argparse 'libllhttp-dev|@node-llhttp'
 NEEDS_TEST  := $(NEEDS_BUILD) lua-busted lua-socket lua-sec lua-check openssl curl nginx
 NEEDS_CLIENTS := nodejs npm
 NEEDS_LINT  := clang cppcheck lua-check

@@ -1,8 +1,11 @@
 -- spate serve examples/login.lua, then open http://127.0.0.1:8080 and log in as ann with the password "secret"
 local spate, sse, json = require "spate", require "spate.sse", require "spate.json"
-local app, reply = spate.app(), spate.reply
+local app, reply, password = spate.app(), spate.reply, spate.crypto.password
 
-local PASSWORDS = { ann = "secret", bob = "hunter2" }
+local HASHES = { -- made by `spate password`
+  ann = "$y$j9T$gvU8fQ2uKz0eVn4S.B1bq/$74KkJy8N2GdIGOvFcc55kXpOd8jlmyDliDdVOwcPSp0",
+  bob = "$y$j9T$t0mYk7bR4cJ.uQx5WzE3n/$tnesrhziYsg/IlUlZlBBknPU00TKU4cS6/ghwsACC/2",
+}
 
 -- Without a secret of its own every start signs everybody out.
 local secret = spate.env("SESSION_SECRET") or spate.uuid() .. spate.uuid()
@@ -15,19 +18,11 @@ local function signed_in(req, next)
   return next()
 end
 
--- user=ann&password=secret, as a form sends it
-local function fields_of(body)
-  local fields = {}
-  for name, value in body:gmatch "([^&=]+)=([^&]*)" do
-    fields[name] = value:gsub("+", " "):gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end)
-  end
-  return fields
-end
-
 app:post("/login", spate.rate_limit { rate = 5, per = 60 }, function(req)
-  local form = fields_of(req:body(1000) or "")
-  local expected = PASSWORDS[form.user]
-  if not expected or not spate.equal(form.password or "", expected) then return reply.error(403, "wrong name or password") end
+  local form = req:form() or {}
+  local right, message, code = password.verify(form.password or "", HASHES[form.user or ""])
+  if code == "busy" then return reply.error(503, message) end
+  if not right then return reply.error(403, "wrong name or password") end
   req.session = { user = form.user }
   return reply.redirect "/"
 end)

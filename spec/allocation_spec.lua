@@ -70,6 +70,10 @@ app:get("/guarded", spate.rate_limit { rate = 1000, per = 1 }, spate.session { s
   req.session = { user = req.ctx.user, n = (req.session and req.session.n or 0) + 1 }
   return reply.redirect "/plain"
 end)
+app:get("/password", function()
+  local hash = spate.crypto.password.hash("x", { cost = 1 })
+  return { spate.crypto.password.verify("x", hash) }
+end)
 app:get("/error", function() error { code = 1 } end)
 app:get("/late", function() return sse.reply(function(send) send "one" error "late" end) end)
 ]]
@@ -80,6 +84,8 @@ local function finish_stream(server, res) server:advance(2) res:close() end
 local SCENARIOS = {
   plain = function(server) server:get "/plain" end,
   missing = function(server) server:get "/nowhere" server:put "/plain" server:options "/plain" end,
+  password = function(server) server:get "/password" server:turn() end,
+  ["password, and nobody waits"] = function(server) server:get("/password"):close() server:turn() end,
   json = function(server)
     server:post("/json?a=1&a=2", { json = { a = { 1, 2.5, "x" }, b = {} }, headers = { Cookie = "c=1; d=2", ["X-A"] = "b" } })
     server:post("/json", { body = "{" })

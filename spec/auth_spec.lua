@@ -24,6 +24,35 @@ describe("spate.basic_auth", function()
     assert.same({ user = "Zoë" }, get("Basic Wm/DqzpwOnc="):json())      -- Zoë:p:w
   end)
 
+  it("knows a password by its hash", function()
+    serve [[hashes = { ann = "$y$j75$saltsalt$0gBD67sgmJgRX3RZ6wHHO7sHimQEWGCWN85o4Twogh2" }]]
+    assert.equal(401, server:get("/"):status())
+    assert.same({ user = "ann" }, get("Basic YW5uOnNlY3JldA=="):json())
+    assert.equal(401, get("Basic YW5uOnNlY3JldHM="):status()) -- ann:secrets
+    assert.equal(401, get("Basic Ym9iOnNlY3JldA=="):status()) -- bob:secret
+    assert.equal(401, get("Basic Ym9iOg=="):status())         -- bob:
+    assert.same({ user = "ann" }, get("Basic YW5uOnNlY3JldA=="):json())
+    assert.equal("4", (server.core:run [[return tostring(require("spate").stats().work_total)]])) -- the last was known again
+  end)
+
+  it("answers 503 where too many passwords wait to be hashed", function()
+    serve [[hashes = { ann = "$y$j75$saltsalt$0gBD67sgmJgRX3RZ6wHHO7sHimQEWGCWN85o4Twogh2" }]]
+    local all = {}
+    for i = 1, 101 do
+      all[i] = server:connect()
+      all[i]:send "GET / HTTP/1.1\r\nHost: spec\r\nAuthorization: Basic YW5uOnNlY3JldA==\r\n\r\n"
+    end
+    server:turn()
+    assert.matches("^HTTP/1.1 503 ", all[101]:take())
+    assert.matches('{"user":"ann"}', all[100]:take(), 1, true)
+  end)
+
+  it("says whose hash is none, in the log", function()
+    serve [[hashes = { ann = "secret" }]]
+    assert.equal(500, get("Basic YW5uOnNlY3JldA=="):status())
+    assert.matches("spate.basic_auth: hashes.ann: password.verify: the hash is none that password.hash makes", server:log(), 1, true)
+  end)
+
   it("refuses everything else", function()
     serve [[users = { ann = "secret" }, realm = "backstage"]]
     for _, field in ipairs {
@@ -98,9 +127,10 @@ end)
 describe("the options of basic_auth", function()
   it("are checked at load", function()
     for options, why in pairs {
-      ["{}"] = "expected one of users and check", ["{ users = {}, check = print }"] = "expected one of users and check",
+      ["{}"] = "expected one of users, hashes and check", ["{ users = {}, check = print }"] = "expected one of users, hashes and check",
       ["{ users = { 'a' } }"] = "expected names without ':' as keys", ["{ users = { ['a:b'] = 'x' } }"] = "expected names without ':' as keys",
-      ["{ users = { a = '' } }"] = "users.a: expected a password", ["{ check = 1 }"] = "check: expected a function, got number",
+      ["{ users = { a = '' } }"] = "users.a: expected a password", ["{ hashes = { a = '' } }"] = "hashes.a: expected a hash",
+      ["{ hashes = 'x' }"] = "hashes: expected a table of names and hashes, got string", ["{ users = 'x' }"] = "a table of names and passwords", ["{ check = 1 }"] = "check: expected a function, got number",
       ["{ check = print, realm = 'a\"b' }"] = "realm must not contain quotes",
     } do
       local err = helper.load_error("\nspate.basic_auth(" .. options .. ")")

@@ -36,6 +36,22 @@ describe("the command line", function()
     assert.matches("^5%.4%.", found.libraries.Lua)
   end)
 
+  it("prints the hash of a password that it reads", function()
+    local function hash(input, ...)
+      write_file(directory .. "/input", input)
+      local code, out, err = run({ "password", ... }, { redirect = "<input" })
+      return code == 0 and out or err
+    end
+    local made = hash("secret\n", "--cost", "1")
+    assert.matches("^%$y%$j75%$[./%w]+%$[./%w]+\n$", made)
+    assert.is_true(hash("secret\n", "--cost", "1") ~= made)
+    assert.matches("^%$y%$j9T%$", hash "secret")
+    assert.equal("spate: no password\n", hash "\n")
+    assert.equal("spate: a password has at most 511 bytes, and no NUL\n", hash(("x"):rep(512)))
+    assert.equal("spate: --cost: expected 1 to 11, got 12\n", hash("x", "--cost", "12"))
+    assert.matches("^spate: %-%-cost: expected a number, got x\n", hash("x", "--cost", "x"))
+  end)
+
   it("is built with no commit where its source is not in git", function()
     local command = "cd %s && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s -f %s/Makefile --eval='shown: ; @echo $(COMMIT)' shown 2>&1"
     local pipe <close> = assert(io.popen(command:format(directory, process.ROOT)))

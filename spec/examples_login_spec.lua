@@ -38,6 +38,13 @@ describe("examples/login.lua", function()
     assert.equal("12", res:header "Retry-After")
   end)
 
+  it("keeps no password, and takes as long for a name that nobody has", function()
+    local f <close> = assert(io.open "examples/login.lua")
+    assert.is_nil(f:read("a"):find("hunter2", 1, true))
+    assert.equal(403, login("eve", "secret"):status())
+    assert.equal("1", (server.core:run [[return tostring(require("spate").stats().work_total)]]))
+  end)
+
   it("refuses other sites' forms", function()
     local res = server:post("/login", { body = "user=ann&password=secret", headers = { Origin = "https://evil.example" } })
     assert.equal(403, res:status())

@@ -13,7 +13,7 @@ local ES256 = "eyJhbGciOiJFUzI1NiJ9." .. PAYLOAD .. ".DtEhU3ljbEg8L38VWAfUAqOyKA
 
 local KEYS = [[
 local core = require "spate.core"
-local HS = core.base64url_decode "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"
+local HS = core.base64_decode("AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow", true)
 local RS = "-----BEGIN PUBLIC KEY-----\n"
   .. "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAofgWCuLjybRlzo0tZWJj\nNiuSfb4p4fAkd/wWJcyQoTbji9k0l8W26mPddxHmfHQp+Vaw+4qPCJrcS2mJPMEz\n"
   .. "P1Pt0Bm4d4QlL+yRT+SFd2lZS+pCgNMsD1W/YpRPEwOWvG6b32690r2jZ47soMZo\n9wGzjb/7OMg0LOL+bSf63kpaSHSXndS5z5rexMdbBYUsLA9e+KXBdQOS+UTo7WTB\n"
@@ -29,8 +29,8 @@ local K1, K2 = ("1"):rep(32), ("2"):rep(32)
 local ROUTES = [[
 app:post("/sign", function(req)
   local head, payload = req:body():match "^(.-)\n(.*)$"
-  local input = core.base64url(head) .. "." .. core.base64url(payload)
-  return input .. "." .. core.base64url(core.hmac(({ HS = HS, RS = RS, ES = ES, K1 = K1, K2 = K2 })[req.query.key or "HS"], input))
+  local input = core.base64(head, true) .. "." .. core.base64(payload, true)
+  return input .. "." .. core.base64(core.hmac("sha256", ({ HS = HS, RS = RS, ES = ES, K1 = K1, K2 = K2 })[req.query.key or "HS"], input), true)
 end)
 local auth = spate.jwt { %s }
 app:get("/", auth, function(req) return req.ctx.claims end)

@@ -69,6 +69,10 @@ local COMMANDS = {
     command:option("--since", "Begin after the event with this id."):argname("ID")
     add_json(command)
   end },
+  { "password", "Ask for a password, or read it from stdin, and print its hash.", function(command)
+    command:option("--cost", "1 to 11: each step doubles the time that it takes to guess, and to check."):argname("N")
+      :convert(function(text) return math.tointeger(tonumber(text)) or nil, "--cost: expected a number, got " .. text end)
+  end },
   { "types", "Print definitions of the API for editors (LuaCATS).", function(command)
     command:flag("--luarc", "Write them to .spate/types.lua, and a .luarc.json that names it.")
   end },

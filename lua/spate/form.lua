@@ -83,7 +83,7 @@ function File:save(path)
   check_self(self, "save")
   if type(path) ~= "string" then core.raise("file:save: expected a path, got " .. type(path)) end
   if path:find("\0", 1, true) then return nil, "the path holds a NUL", EINVAL end
-  local temporary = ("%s.%s.part"):format(path, (core.random_bytes(8):gsub(".", function(c) return ("%02x"):format(c:byte()) end)))
+  local temporary = ("%s.%s.part"):format(path, core.hex(core.random(8)))
   local out <close>, err, code = io.open(temporary, "wb")
   if not out then return nil, err, code end
   local _unfinished <close> = setmetatable({}, { __close = function() os.remove(temporary) end })

@@ -32,9 +32,9 @@ end
 
 -- A random UUID, version 4 (RFC 9562).
 function spate.uuid()
-  local b = { core.random_bytes(16):byte(1, 16) }
+  local b = { core.random(16):byte(1, 16) }
   b[7], b[9] = b[7] & 0x0f | 0x40, b[9] & 0x3f | 0x80
-  local hex = ("%02x"):rep(16):format(table.unpack(b))
+  local hex = core.hex(string.char(table.unpack(b)))
   return (hex:gsub("^(%x%x%x%x%x%x%x%x)(%x%x%x%x)(%x%x%x%x)(%x%x%x%x)", "%1-%2-%3-%4-"))
 end
 
@@ -45,14 +45,15 @@ function spate.escape(text) return (tostring(text):gsub("[&<>\"']", entities)) e
 
 core.public(spate, "abort", "env")
 
--- What is loaded when it is first used: the name, and the module that it is in.
+-- What is loaded when it is first used: the name, and the module that it is in, or that it is.
 local LATER = {
   cors = "cors", allow_origins = "origins", allow_hosts = "hosts", rate_limit = "rate_limit", basic_auth = "basic_auth",
-  session = "session", jwt = "jwt", sign = "sign", verify = "sign", equal = "sign",
+  session = "session", jwt = "jwt", sign = "sign", verify = "sign", equal = "sign", crypto = "crypto",
 }
 
 return setmetatable(spate, { __index = function(_, name)
   if not LATER[name] then return nil end
-  spate[name] = require("spate." .. LATER[name])[name]
+  local module = require("spate." .. LATER[name])
+  spate[name] = module[name] or module
   return spate[name]
 end })

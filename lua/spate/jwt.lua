@@ -71,7 +71,7 @@ local function settings_of(options)
 end
 
 local function decoded(part)
-  local text = core.base64url_decode(part)
+  local text = core.base64_decode(part, true)
   local value = text and json.decode(text)
   return type(value) == "table" and value or nil
 end

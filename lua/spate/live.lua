@@ -14,7 +14,7 @@ local live = { path = PATH }
 -- Numbers begin anew with each process, so what tells processes apart goes before.
 local function generation_id()
   local run = core.shared "spate.live"
-  run:add("id", ("%02x"):rep(8):format(core.random_bytes(8):byte(1, -1)))
+  run:add("id", core.hex(core.random(8)))
   return ("%s-%d"):format(run:get "id", core.generation)
 end
 

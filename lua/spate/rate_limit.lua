@@ -20,7 +20,7 @@ local function compose(count, ...)
     parts[i] = #part .. ":" .. part
   end
   local key = table.concat(parts)
-  return #key <= KEY_MAX and key or "#" .. core.base64url(core.hmac("spate.rate_limit", key))
+  return #key <= KEY_MAX and key or "#" .. core.base64(core.hmac("sha256", "spate.rate_limit", key), true)
 end
 
 local function key_of(count, first, ...)

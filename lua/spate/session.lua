@@ -21,12 +21,12 @@ local function open(s, value)
   if not payload or not sign.is_mac(mac, s.secrets, PURPOSE, s.cookie, payload, expires) then return nil end
   local at = math.tointeger(tonumber(expires))
   if not at or core.wall() >= at then return nil end
-  return core.base64url_decode(payload)
+  return core.base64_decode(payload, true)
 end
 
 local function seal(s, text)
   if #text > COOKIE_MAX then error(TOO_LARGE:format(#text, COOKIE_MAX), 0) end
-  local payload, expires = core.base64url(text), tostring(math.floor(core.wall()) + s.max_age)
+  local payload, expires = core.base64(text, true), tostring(math.floor(core.wall()) + s.max_age)
   local value = ("%s.%s.%s"):format(payload, expires, sign.mac(s.secrets[1], PURPOSE, s.cookie, payload, expires))
   if #s.cookie + 1 + #value > COOKIE_MAX then
     error(TOO_LARGE:format(#text, COOKIE_MAX), 0)

@@ -23,7 +23,7 @@ function sign.mac(secret, ...)
     local part = select(i, ...)
     parts[i] = #part .. ":" .. part
   end
-  return core.base64url(core.hmac(secret, table.concat(parts)))
+  return core.base64(core.hmac("sha256", secret, table.concat(parts)), true)
 end
 
 -- Whether it is the signature of these parts by one of the secrets.

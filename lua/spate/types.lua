@@ -8,6 +8,7 @@
 ---@field worker integer this worker's number, from 0
 ---@field reply spate.reply
 ---@field log spate.log
+---@field crypto spate.crypto
 local spate = {}
 
 ---A new application.
@@ -80,8 +81,14 @@ function spate.cors(options) end
 ---@return spate.middleware
 function spate.rate_limit(options) end
 
+---@class spate.BasicAuthOptions
+---@field hashes? table<string, string> of `crypto.password.hash`, by name; or
+---@field users? table<string, string> the passwords; or
+---@field check? fun(user: string, password: string, req: spate.Request): boolean?
+---@field realm? string
+
 ---Middleware: user and password; the user is in `req.ctx.user`.
----@param options { users?: table<string, string>, check?: (fun(user: string, password: string, req: spate.Request): boolean), realm?: string }
+---@param options spate.BasicAuthOptions
 ---@return spate.middleware
 function spate.basic_auth(options) end
 
@@ -134,6 +141,75 @@ function spate.verify(signed, secret) end
 ---@param b string
 ---@return boolean
 function spate.equal(a, b) end
+
+---@class spate.crypto
+local crypto = {}
+
+---@alias spate.HashName "md5"|"sha1"|"sha224"|"sha256"|"sha384"|"sha512"|"sha3-256"|"sha3-512"|"blake2s256"|"blake2b512"
+---@alias spate.BytesForm "hex"|"raw"|"base64"|"base64url"
+
+---@param name spate.HashName
+---@param text string
+---@param form? spate.BytesForm hex unless given
+---@return string
+function crypto.hash(name, text, form) end
+
+---@param name spate.HashName
+---@param key string
+---@param text string
+---@param form? spate.BytesForm hex unless given
+---@return string
+function crypto.hmac(name, key, text, form) end
+
+---Bytes that nobody can guess.
+---@param n integer
+---@return string
+function crypto.random(n) end
+
+---@param bytes string
+---@param options? { url?: boolean, pad?: boolean } padded unless for URLs
+---@return string
+function crypto.base64(bytes, options) end
+
+---@param text string
+---@param options? { url?: boolean, pad?: boolean }
+---@return string? bytes
+---@return string? message
+function crypto.base64_decode(text, options) end
+
+---@param bytes string
+---@return string
+function crypto.hex(bytes) end
+
+---@param text string
+---@return string? bytes
+---@return string? message
+function crypto.hex_decode(text) end
+
+---Compares in a time that does not tell where they differ.
+---@param a string
+---@param b string
+---@return boolean
+function crypto.equal(a, b) end
+
+---@class spate.crypto.password
+crypto.password = {}
+
+---Waits while a thread hashes.
+---@param password string
+---@param options? { cost?: integer }
+---@return string? hash
+---@return string? message
+---@return "busy"|"refused"|nil code
+function crypto.password.hash(password, options) end
+
+---Waits while a thread compares. Without a hash, false after the same time.
+---@param password string
+---@param hash? string
+---@return boolean? ok
+---@return string? message
+---@return "busy"|"hash"|nil code
+function crypto.password.verify(password, hash) end
 
 ---@alias spate.answer string|table|spate.Reply
 ---@alias spate.handler fun(req: spate.Request): spate.answer

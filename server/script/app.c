@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "client/fetch.h"
 #include "script/exchange.h"
+#include "script/held.h"
 #include "script/lua_core.h"
 #include "script/lua_report.h"
 #include "script/lua_require.h"
@@ -90,6 +91,7 @@ void app_attach(struct vm *vm) {
 void app_detach(struct vm *vm, struct loop *loop) {
   task_cancel_all(vm);
   exchange_forget_closers(vm);
+  held_leave_loop(vm);
   list_each (node, &vm->feeds) feed_stop(container_of(node, struct feed, held));
   loop_hook_remove(vm->loop, &vm->hook);
   loop_disarm(vm->loop, &vm->gc_timer);

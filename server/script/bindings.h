@@ -52,14 +52,20 @@ void file_functions_open(lua_State *L);
 // Puts `shared` into the table on top of the stack.
 void lua_shared_open(lua_State *L);
 
-// lua_crypto.c: what the library's middleware needs of cryptography.
+// lua_crypto.c: what spate.crypto and the library's middleware need of cryptography.
 // Adds to the table on top of the stack:
-//   hmac(key, text)         HMAC-SHA256, 32 bytes
+//   hash(name, text)        the digest, of md5, sha1, sha256, ...
+//   hmac(name, key, text)   HMAC with that digest
+//   random(n)               so many random bytes
 //   equal(a, b)             whether two strings are the same, in a time that does not tell where they differ
-//   base64url(bytes), base64url_decode(text), base64_decode(text)
+//   base64(bytes, url, padded), base64_decode(text, url, padded), hex(bytes), hex_decode(text)
 //                           RFC 4648; nil for what is not exactly that
 //   jwt_key(alg, text)      a key for tokens; nil and what makes the text useless as one
 //   jwt_verify(key, token)  whether the token (RFC 7519) is signed so
 //   network(address)        an IPv6 address's first 64 bits, which one client has to itself; others as they
 //   are
 void crypto_open(lua_State *L);
+
+// lua_password.c: hashes of passwords, and what makes calls wait for threads.
+// Adds password_hash and password_verify to the table on top of the stack.
+void password_open(lua_State *L);

@@ -12,7 +12,7 @@ struct held **held_push(lua_State *L, const char *metatable, int uservalues) {
 }
 
 void held_put(lua_State *L, struct held **box, struct held *h, void (*drop)(struct vm *vm, struct held *h)) {
-  h->drop = drop;
+  h->drop = drop, h->box = NULL;
   list_init(&h->link);
   list_append(&vm_of(L)->held, &h->link);
   *box = h;
@@ -28,6 +28,15 @@ int held_collect(lua_State *L) {
   *box = NULL;
   if (h) held_drop(vm_of(L), h);
   return 0;
+}
+
+void held_leave_loop(struct vm *vm) {
+  list_each (node, &vm->held) {
+    struct held *h = container_of(node, struct held, link);
+    if (!h->box) continue;
+    *h->box = NULL;
+    held_drop(vm, h);
+  }
 }
 
 void held_drop_all(struct vm *vm) {

@@ -11,6 +11,7 @@ struct vm;
 struct held {
   struct list link; // in its state's list while a userdata has it
   void (*drop)(struct vm *vm, struct held *h);
+  struct held **box; // of what is dropped as soon as its state leaves the loop; else NULL
 };
 
 // Pushes a userdata with this metatable that holds nothing yet.
@@ -18,6 +19,9 @@ struct held **held_push(lua_State *L, const char *metatable, int uservalues);
 
 // Puts `h` into the userdata, from which `drop` gets it back. Never raises.
 void held_put(lua_State *L, struct held **box, struct held *h, void (*drop)(struct vm *vm, struct held *h));
+
+// Drops what the loop's thread alone may drop, while the state has it. The boxes are empty then.
+void held_leave_loop(struct vm *vm);
 
 // The finalizer of such metatables.
 int held_collect(lua_State *L);

@@ -24,6 +24,7 @@
 #include "script/lua_report.h"
 #include "script/lua_require.h"
 #include "script/lua_settings.h"
+#include "script/password.h"
 #include "script/vm.h"
 
 // The addresses of the table at `table`.
@@ -98,6 +99,25 @@ static int embedded_text(lua_State *L) {
 static int make_directory(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   return luaL_fileresult(L, mkdir(path, 0777) == 0, path);
+}
+
+// native.ask_password(prompt): what is typed at the terminal, unseen; nil where there is none.
+static int ask_password(lua_State *L) {
+  char *password = getpass(luaL_checkstring(L, 1));
+  lua_pushstring(L, password);
+  if (password) OPENSSL_cleanse(password, strlen(password));
+  return 1;
+}
+
+// native.password_hash(password [, cost]): nil where it is refused.
+static int hash_password(lua_State *L) {
+  char hash[PASSWORD_HASH_LEN];
+  struct span password;
+  password.bytes = luaL_checklstring(L, 1, &password.len);
+  bool ok =
+      password_can_be(password) && password_hash(password.bytes, (unsigned)luaL_optinteger(L, 2, 0), hash);
+  lua_pushstring(L, ok ? hash : NULL);
+  return 1;
 }
 
 // native.is_terminal(fd)
@@ -193,11 +213,20 @@ static void push_libraries(lua_State *L) {
 
 // Pushes the table of C functions for the command line's modules.
 static void push_native(lua_State *L, struct options *o) {
-  static const luaL_Reg functions[] = {
-      {"check_settings", check_settings},     {"nearest", core_nearest}, {"embedded", embedded_text},
-      {"make_directory", make_directory},     {"inspect", inspect_app},  {"is_terminal", is_terminal},
-      {"end_by_interrupt", end_by_interrupt}, {"servers", list_servers}, {"ask", ask_server},
-      {"wait_for_end", wait_for_end},         {"real_path", real_path},  {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"check_settings", check_settings},
+                                       {"nearest", core_nearest},
+                                       {"embedded", embedded_text},
+                                       {"make_directory", make_directory},
+                                       {"inspect", inspect_app},
+                                       {"is_terminal", is_terminal},
+                                       {"end_by_interrupt", end_by_interrupt},
+                                       {"servers", list_servers},
+                                       {"ask", ask_server},
+                                       {"wait_for_end", wait_for_end},
+                                       {"real_path", real_path},
+                                       {"ask_password", ask_password},
+                                       {"password_hash", hash_password},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
   lua_pushlightuserdata(L, o);
   lua_pushcclosure(L, take_settings, 1);

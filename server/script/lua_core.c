@@ -4,7 +4,6 @@
 #include "script/lua_core.h"
 #include <lauxlib.h>
 #include <lualib.h>
-#include <sys/random.h>
 #include "http/http1.h"
 #include "script/bindings.h"
 #include "script/exchange.h"
@@ -18,15 +17,6 @@
 #include "script/raise.h"
 #include "script/source.h"
 #include "script/vm.h"
-
-static int core_random_bytes(lua_State *L) {
-  char bytes[64];
-  lua_Integer n = luaL_checkinteger(L, 1);
-  luaL_argcheck(L, n > 0 && n <= (lua_Integer)sizeof bytes, 1, "1 to 64");
-  if (getrandom(bytes, (size_t)n, 0) != n) return raise_error(L, "the kernel has no random bytes");
-  lua_pushlstring(L, bytes, (size_t)n);
-  return 1;
-}
 
 // core.stats(): what the process serves now and has served.
 static int core_stats(lua_State *L) {
@@ -122,7 +112,6 @@ static void open_core(lua_State *L, struct vm *vm) {
                                        {"event", lua_event_new},
                                        {"check_field", core_check_field},
                                        {"closers", request_closers},
-                                       {"random_bytes", core_random_bytes},
                                        {"stats", core_stats},
                                        {"is_redacted", core_is_redacted},
                                        {"raise", core_raise},
@@ -145,6 +134,7 @@ static void open_core(lua_State *L, struct vm *vm) {
   form_open(L);
   lua_shared_open(L);
   crypto_open(L);
+  password_open(L);
   router_open(L);
   request_open(L);
   lua_setfield(L, -2, "request_methods");

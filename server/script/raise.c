@@ -100,3 +100,9 @@ int push_failure(lua_State *L, const char *why) {
   lua_pushstring(L, why);
   return 2;
 }
+
+int push_failure_code(lua_State *L, const char *why, const char *code) {
+  push_failure(L, why);
+  lua_pushstring(L, code);
+  return 3;
+}

@@ -32,3 +32,6 @@ int raise_type(lua_State *L, int index, const char *what, const char *expected);
 
 // Pushes nil and why: what a call returns where the outside world has failed. 2.
 int push_failure(lua_State *L, const char *why);
+
+// The same with a short word for programs behind the message. 3.
+int push_failure_code(lua_State *L, const char *why, const char *code);

@@ -8,8 +8,8 @@ local core = require "spate.core"
 local KEY = ("k"):rep(32)
 app:post("/sign", function(req)
   local head, payload = req:body():match "^(.-)\n(.*)$"
-  local input = core.base64url(head) .. "." .. core.base64url(payload)
-  return input .. "." .. core.base64url(core.hmac(KEY, input))
+  local input = core.base64(head, true) .. "." .. core.base64(payload, true)
+  return input .. "." .. core.base64(core.hmac("sha256", KEY, input), true)
 end)
 app:get("/", spate.jwt { key = KEY, alg = "HS256", issuer = "joe", audience = "web" %s }, function() return "yours" end)
 ]]

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+// An errand is the task's until it is under way; then whoever comes last frees it: the task, which lets go of
+// the box that holds it, or the work, when it comes home.
+#include "script/errand.h"
+#include <math.h>
+#include "script/class.h"
+#include "script/raise.h"
+#include "script/vm.h"
+
+static const char ERRAND[] = "spate.errand";
+
+static struct errand *errand_of(struct job *j) { return container_of(j, struct errand, work.job); }
+
+static void run(struct work *w) {
+  struct errand *e = container_of(w, struct errand, work);
+  e->ops->run(e);
+}
+
+static void on_done(struct job *j) {
+  struct errand *e = errand_of(j);
+  e->state = ERRAND_DONE;
+  waitlist_wake_all(&e->waiter);
+}
+
+static void on_home(struct job *j) {
+  struct errand *e = errand_of(j);
+  if (e->state == ERRAND_LEFT) e->ops->free(e);
+}
+
+static void drop(struct vm *vm, struct held *h) {
+  struct errand *e = container_of(h, struct errand, held);
+  (void)vm;
+  if (e->state != ERRAND_UNDER_WAY) {
+    e->ops->free(e);
+    return;
+  }
+  e->state = ERRAND_LEFT;
+  pool_abandon(&e->work);
+}
+
+struct held **errand_push(lua_State *L) {
+  struct held **box = held_push(L, ERRAND, 0);
+  lua_toclose(L, -1);
+  return box;
+}
+
+void errand_put(lua_State *L, struct held **box, struct errand *e, const struct errand_ops *ops) {
+  e->ops = ops, e->state = ERRAND_HELD;
+  waitlist_init(&e->waiter);
+  held_put(L, box, &e->held, drop);
+  e->held.box = box; // goes with the loop
+}
+
+static int done(lua_State *L, int status, lua_KContext index) {
+  (void)status;
+  struct errand *e = container_of(*(struct held **)lua_touserdata(L, (int)index), struct errand, held);
+  if (e->state == ERRAND_DONE) return e->ops->push(L, e);
+  return task_wait_in(L, vm_of(L)->current, &e->waiter, INFINITY, index, done);
+}
+
+int errand_wait(lua_State *L, struct task *t, int index, enum work_kind kind, const char *what) {
+  struct service *s = t->vm->service;
+  struct errand *e = container_of(*(struct held **)lua_touserdata(L, index), struct errand, held);
+  e->work.run = run;
+  job_begin(&e->work.job, s->inbox, on_done, on_home);
+  if (!pool_submit(&s->pools[kind], &e->work)) {
+    counter_add(&s->counters.work_busy_total, 1);
+    return push_failure_code(L, lua_pushfstring(L, "%s: too much waits for a thread already", what), "busy");
+  }
+  counter_add(&s->counters.work_total, 1);
+  e->state = ERRAND_UNDER_WAY;
+  return task_wait_in(L, t, &e->waiter, INFINITY, index, done);
+}
+
+void errand_open(lua_State *L) {
+  class_new(L, ERRAND, NULL, held_collect);
+  luaL_getmetatable(L, ERRAND);
+  lua_pushcfunction(L, held_collect);
+  lua_setfield(L, -2, "__close");
+  lua_pop(L, 1);
+}
