@@ -1,7 +1,7 @@
 # Builds into build/; nothing is written elsewhere but by `make install`.
 #   make run      installs what building needs, builds, serves examples/ticks.lua
 #   make test     installs what specs need, builds, runs every spec
-#   make deps     installs what all of these need: asan e2e tsan lint format format-check layers fuzz fuzz-lua valgrind
+#   make deps     installs what all of these need: asan e2e tsan lint format format-check layers fuzz fuzz-lua simulate valgrind
 #                 faults soak soak-tsan bench; these install nothing, and name what is missing
 #   make clients  installs the npm packages that some specs run; make test does so where there are node and npm
 #   make install  PREFIX=/usr/local DESTDIR=: the program, and what specs need to run by plain busted
@@ -198,6 +198,22 @@ fuzz-lua:
 	  ASAN_OPTIONS=detect_leaks=1:leak_check_at_exit=0:handle_abort=1 UBSAN_OPTIONS=print_stacktrace=1 \
 	  BUILD=build/asan SECONDS=$(SECONDS) SEED=$(SEED) $(LUA) spec/fuzz/api.lua
 
+# The whole server under random schedules of faults, in virtual time, against a model: SEED=n one of them again, SEEDS=1000
+# of the date's, SECONDS=60 at most, HOURS=1 a long one with CLIENTS=200.
+SIMULATE = SEED=$(SEED) SEEDS=$(SEEDS) HOURS=$(HOURS) CLIENTS=$(CLIENTS) SECONDS=$(if $(filter file,$(origin SECONDS)),,$(SECONDS)) \
+  $(LUA) spec/simulate.lua
+
+simulate:
+	$(CHECK) $(NEEDS_TEST)
+	@$(MAKE_IN) all
+	@BUILD=$(BUILD) $(SIMULATE)
+
+simulate-asan:
+	$(CHECK) $(NEEDS_TEST)
+	@$(MAKE_IN) all BUILD=build/asan CC=gcc CFLAGS="-O1 -g" SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
+	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	  ASAN_OPTIONS=detect_leaks=1:leak_check_at_exit=0:handle_abort=1 UBSAN_OPTIONS=print_stacktrace=1 BUILD=build/asan $(SIMULATE)
+
 fuzzers: $(FUZZERS)
 
 $(FUZZERS): $(BUILD)/%: spec/fuzz/%.c $(LIBRARY)
@@ -252,5 +268,5 @@ clean:
 	@mkdir -p build
 	find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +
 
-.PHONY: all always harness-commands run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers fuzz-lua valgrind faults soak \
+.PHONY: all always harness-commands run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers fuzz-lua simulate simulate-asan valgrind faults soak \
         soak-tsan bench install clean

@@ -20,7 +20,7 @@ static struct conn *conn_of_client(struct client *c) { return c->peer.transport.
 
 struct client *client_push(lua_State *L, const char *address) {
   struct client *c = lua_newuserdatauv(L, sizeof *c, 1);
-  c->reason = NULL;
+  c->reason = NULL, c->tag = 0;
   memory_peer_init(&c->peer);
   set_address(c, address);
   list_init(&c->link);
@@ -90,6 +90,13 @@ static int client_open_now(lua_State *L) {
   return 1;
 }
 
+// client:tag(number): what server:heard names it by.
+static int client_tag(lua_State *L) {
+  check_client(L)->tag = luaL_checkinteger(L, 2);
+  lua_settop(L, 1);
+  return 1;
+}
+
 // client:unread(): bytes that it has sent and the server has not read.
 static int client_unread(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)check_client(L)->peer.to_server.len);
@@ -144,13 +151,22 @@ static int client_collect(lua_State *L) {
 }
 
 void client_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"send", client_send},       {"take", client_take},
-                                     {"finish", client_finish},   {"leave", client_leave},
-                                     {"reset", client_reset},     {"window", client_window},
-                                     {"pieces", client_pieces},   {"state", client_state},
-                                     {"writes", client_writes},   {"reason", client_reason},
-                                     {"address", client_address}, {"unread", client_unread},
-                                     {"open", client_open_now},   {"step", client_step},
-                                     {"late", client_late},       {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"send", client_send},
+                                     {"take", client_take},
+                                     {"finish", client_finish},
+                                     {"leave", client_leave},
+                                     {"reset", client_reset},
+                                     {"window", client_window},
+                                     {"pieces", client_pieces},
+                                     {"state", client_state},
+                                     {"writes", client_writes},
+                                     {"reason", client_reason},
+                                     {"address", client_address},
+                                     {"unread", client_unread},
+                                     {"open", client_open_now},
+                                     {"step", client_step},
+                                     {"late", client_late},
+                                     {"tag", client_tag},
+                                     {NULL, NULL}};
   class_new(L, CLIENT, methods, client_collect);
 }

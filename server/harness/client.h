@@ -9,6 +9,7 @@ struct client {
   struct list link; // in its server's
   struct memory_peer peer;
   const char *reason; // why its last stream has ended; NULL: none has
+  lua_Integer tag;    // by which server:heard names it
 };
 
 // Registers the metatable of clients.

@@ -51,6 +51,7 @@ struct harness {
   struct vm *built;  // one that is loaded, and not served by yet
   char *start_error; // of the state that starts
   struct list clients;
+  struct list over; // clients whose connection the server has closed, and who have not been told of
   struct buf log;
   long events_before;
   int refs_before;
@@ -189,6 +190,7 @@ static int harness_new(lua_State *L) {
   struct harness *h = lua_newuserdatauv(L, sizeof *h, 1);
   *h = (struct harness){.settings = settings_default()};
   list_init(&h->clients);
+  list_init(&h->over);
   luaL_setmetatable(L, SERVER);
   if (lua_istable(L, 1) && lua_getfield(L, 1, "settings") == LUA_TTABLE)
     settings_read(L, lua_gettop(L), &h->settings);
@@ -222,7 +224,9 @@ static bool poll_clients(struct harness *h) {
   list_each (node, &h->clients) {
     struct memory_peer *peer = &container_of(node, struct client, link)->peer;
     any |= memory_peer_poll(peer);
-    if (peer->server_closed) list_remove(node);
+    if (!peer->server_closed) continue;
+    list_remove(node);
+    list_append(&h->over, node);
   }
   return any;
 }
@@ -363,6 +367,59 @@ static int server_step(lua_State *L) {
   more |= loop_turn(&h->loop);
   lua_pushboolean(L, more);
   return 1;
+}
+
+// server:slice(): one turn, and what it has made clients ask for; whether there may be more to do. Several
+// servers take turns by it.
+static int server_slice(lua_State *L) {
+  struct harness *h = check_server(L);
+  log_capture(on_log, h);
+  bool more = poll_clients(h);
+  more |= loop_turn(&h->loop);
+  lua_pushboolean(L, more || poll_clients(h));
+  return 1;
+}
+
+// server:has_mail(): whether others have left something for it that waits for its next turn.
+static int server_has_mail(lua_State *L) {
+  bool any = false;
+  list_each (node, &check_server(L)->loop.hooks) {
+    struct loop_hook *hook = container_of(node, struct loop_hook, link);
+    any |= hook->is_ready && hook->is_ready(hook);
+  }
+  lua_pushboolean(L, any);
+  return 1;
+}
+
+// server:set_clock(time): moves time there, and runs nothing.
+static int server_set_clock(lua_State *L) {
+  struct harness *h = check_server(L);
+  h->clock.now = MAX(luaL_checknumber(L, 2), h->clock.now);
+  return 0;
+}
+
+static void put_tag(lua_State *L, lua_Integer *n, const struct list *node) {
+  lua_pushinteger(L, container_of(node, struct client, link)->tag);
+  lua_rawseti(L, 2, ++*n);
+}
+
+// server:heard(list): puts the tags of those clients into it that something has come for, or whose connection
+// was closed since the last call. How many.
+static int server_heard(lua_State *L) {
+  struct harness *h = check_server(L);
+  lua_Integer n = 0;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  list_each (node, &h->clients)
+    if (container_of(node, struct client, link)->peer.to_client.len) put_tag(L, &n, node);
+  for (struct list *node; (node = list_shift(&h->over));) put_tag(L, &n, node);
+  lua_pushinteger(L, n);
+  return 1;
+}
+
+// server:stress(on): whether each object that the newest state makes costs it a full collection first.
+static int server_stress(lua_State *L) {
+  check_server(L)->vm->is_stressed = lua_toboolean(L, 2);
+  return 0;
 }
 
 static int advance_to(struct harness *h, double target) {
@@ -522,6 +579,7 @@ static int server_close(lua_State *L) {
   if (!h->is_open) return 0;
   luaL_argcheck(L, !h->guests, 1, "close the servers first that share with it");
   h->is_open = false;
+  log_capture(on_log, h);
   connections_close(&h->service);
   if (h->is_watched && !--watched) watchdog_stop();
   if (h->vm && !h->vm->is_attached) app_free(h->vm);
@@ -545,7 +603,7 @@ static int server_close(lua_State *L) {
   buf_deinit(&h->log);
   buf_deinit(&h->answer);
   coverage_deinit(&h->coverage);
-  while (list_shift(&h->clients)) continue;
+  while (list_shift(&h->clients) || list_shift(&h->over)) continue;
   return 1;
 }
 
@@ -576,6 +634,11 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
                                             {"connect", server_connect},
                                             {"turn", server_turn},
                                             {"step", server_step},
+                                            {"slice", server_slice},
+                                            {"has_mail", server_has_mail},
+                                            {"set_clock", server_set_clock},
+                                            {"heard", server_heard},
+                                            {"stress", server_stress},
                                             {"jump", server_jump},
                                             {"advance", server_advance},
                                             {"wait", server_wait},

@@ -2,6 +2,8 @@
 // Code of a spec runs in the application's state, and its lines are counted there; only bytes cross, since no
 // function ever takes two states.
 #include "harness/probe.h"
+#include <dirent.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/mem.h"
@@ -115,10 +117,21 @@ void coverage_push(struct coverage *c, lua_State *L) {
 int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
 size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
 
-// harness.allocated(): bytes that this process has allocated; 0 without the address sanitizer.
+// harness.allocated(): bytes that this process has allocated.
 static int allocated(lua_State *L) {
   bool is_there = __sanitizer_get_current_allocated_bytes;
-  lua_pushinteger(L, is_there ? (lua_Integer)__sanitizer_get_current_allocated_bytes() : 0);
+  lua_pushinteger(L,
+                  (lua_Integer)(is_there ? __sanitizer_get_current_allocated_bytes() : mallinfo2().uordblks));
+  return 1;
+}
+
+// harness.descriptors(): how many this process has open.
+static int descriptors(lua_State *L) {
+  lua_Integer n = 0;
+  DIR *dir = opendir("/proc/self/fd");
+  while (dir && readdir(dir)) n++;
+  if (dir) closedir(dir);
+  lua_pushinteger(L, n);
   return 1;
 }
 
@@ -150,9 +163,22 @@ static int event_lengths(lua_State *L) {
   return 2;
 }
 
+// harness.hash(bytes, number): a number that both make.
+static int hash(lua_State *L) {
+  struct span bytes;
+  bytes.bytes = luaL_checklstring(L, 1, &bytes.len);
+  lua_pushinteger(L, (lua_Integer)hash_bytes(bytes, (uint64_t)luaL_checkinteger(L, 2)));
+  return 1;
+}
+
 void probe_open(lua_State *L) {
-  static const luaL_Reg functions[] = {{"events", count_events},  {"event_lengths", event_lengths},
-                                       {"seconds", real_seconds}, {"allocated", allocated},
-                                       {"leaks", leaks},          {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"events", count_events},
+                                       {"event_lengths", event_lengths},
+                                       {"seconds", real_seconds},
+                                       {"allocated", allocated},
+                                       {"leaks", leaks},
+                                       {"descriptors", descriptors},
+                                       {"hash", hash},
+                                       {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
 }

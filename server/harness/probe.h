@@ -28,6 +28,6 @@ void coverage_count(struct coverage *c, lua_State *L, lua_Debug *ar);
 // Pushes { [path] = { [line] = times } }.
 void coverage_push(struct coverage *c, lua_State *L);
 
-// Adds to the module on top of the stack what this process has: events, seconds of the machine's clock, and
-// what the address sanitizer knows of its memory.
+// Adds to the module on top of the stack what this process has: events, seconds of the machine's clock,
+// memory, descriptors; and a hash.
 void probe_open(lua_State *L);

@@ -16,9 +16,18 @@
 enum { GC_PAUSE_SMALL = 160, GC_PAUSE_LARGE = 130, GC_SMALL = 2 << 20, GC_STEP_KB = 64 };
 static const double GC_IDLE_SECONDS = 0.5;
 
+// Lua collects all garbage and tries once more. Only where it makes an object: the library's buffers do not.
+static bool refuse_once(struct vm *vm, size_t type) {
+  if (!vm->is_stressed || type < LUA_TSTRING) return false;
+  vm->has_refused = !vm->has_refused;
+  return vm->has_refused;
+}
+
 static void *allocate(void *owner, void *old, size_t old_size, size_t size) {
   struct vm *vm = owner;
+  size_t type = old ? 0 : old_size;
   if (!old) old_size = 0; // it is a type tag then
+  if (size && refuse_once(vm, type)) return NULL;
   if (!size) {
     free(old);
     counter_add(&vm->gauges.lua_bytes, -(int64_t)old_size);

@@ -39,7 +39,8 @@ struct vm {
   unsigned generation; // from 1
   char *app;           // path of the application's file, once it is loaded
   bool is_attached, is_retired;
-  unsigned close_depth; // coroutines that close one another
+  bool is_stressed, has_refused; // for specs: a full collection goes before each object that is made
+  unsigned close_depth;          // coroutines that close one another
   struct vm_faults faults, task_faults;
   struct router *router;       // the application's; NULL until it is installed
   int answer_ref, closers_ref; // the library's functions that answer a request, that run on_close

@@ -1,0 +1,141 @@
+-- SPDX-License-Identifier: MIT
+-- `make simulate [SEED=n] [SEEDS=1000] [HOURS=1]`: whole days of faults, each decided by a number. Without SEED the seeds
+-- that ever failed (simulate/seeds.lua) come first, then SEEDS of the date. One that fails is printed: what the model
+-- expected, and the shortest schedule that still fails, as a spec. A worker process runs them; what it dies of is told
+-- by another.
+--   BUILD=build lua5.4 spec/simulate.lua            by SEED, SEEDS, SECONDS, HOURS, CLIENTS of the environment
+--   BUILD=build lua5.4 spec/simulate.lua digest N   the digest of a seed's run: the same in each process
+-- Exits with 1 at the first failure.
+package.path = "./?.lua;" .. package.path
+local plan = require "spec.simulate.plan"
+local print_plan = require "spec.simulate.print"
+
+local BUILD = os.getenv "BUILD" or "build"
+local HANG_SECONDS = 120 -- of one seed
+local NAME = ("%s/simulate.%s"):format(BUILD, os.getenv "NAME" or "0")
+local AT, OUTPUT, CANDIDATE = NAME .. ".at", NAME .. ".out", NAME .. ".lua"
+local REDUCE_SECONDS = 90
+
+local function number(name) return math.tointeger(tonumber(os.getenv(name) or "")) end
+
+local HOURS, CLIENTS = tonumber(os.getenv "HOURS" or ""), number "CLIENTS" or 200
+
+local function write(path, text)
+  local f <close> = assert(io.open(path, "w"))
+  f:write(text)
+end
+
+local function read(path)
+  local f <close> = io.open(path)
+  return f and f:read "a" or ""
+end
+
+local function program(seed)
+  if HOURS then return plan.of_hours(seed, HOURS, CLIENTS) end
+  return plan.of_seed(seed)
+end
+
+-- glibc counts what it keeps at hand for threads as allocated; without that the count is exact.
+local EXACT = "GLIBC_TUNABLES=glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0"
+
+-- Bytes outside of this program's own Lua state, but for what lies between its objects.
+local function c_bytes(harness)
+  for _ = 1, 2 do collectgarbage() end
+  return harness.allocated() - collectgarbage "count" * 1024
+end
+
+-- Bytes that each run of a program loses: what has only grown once is no loss.
+local function lost_bytes(run, harness, p)
+  local lost, before = math.huge, nil
+  for _ = 1, 8 do
+    run(p)
+    local after = c_bytes(harness)
+    lost = math.min(lost, before and after - before or lost)
+    if lost <= 0 then break end
+    before = after
+  end
+  return lost
+end
+
+-- The worker: one seed after the other.
+local function work(first, count, deadline)
+  local run, harness = require "spec.simulate.run", require "spec.helper".harness
+  local seconds, requests, ran, most, fds = 0, 0, 0, 0, nil
+  for seed = first, first + count - 1 do
+    if os.time() >= deadline then break end
+    write(AT, tostring(seed))
+    local p = program(seed)
+    local result = run(p)
+    seconds, requests, ran = seconds + result.seconds, requests + result.requests, ran + 1
+    fds = fds or harness.descriptors()
+    if harness.descriptors() ~= fds then error(("FAIL: %d descriptors are left open"):format(harness.descriptors() - fds), 0) end
+    if not HOURS and c_bytes(harness) > most then
+      local lost = lost_bytes(run, harness, p)
+      if lost > 0 then error(("FAIL: %d bytes are lost"):format(lost), 0) end
+      most = c_bytes(harness)
+    end
+  end
+  print(("%d seeds, %.1f hours of virtual time, %d requests, %.1f s of CPU"):format(ran, seconds / 3600, requests, os.clock()))
+end
+
+-- Runs a worker; true, or nil and its output.
+local function start(seconds, ...)
+  local command = ("%s timeout -s ABRT %d lua5.4 spec/simulate.lua %s > %s 2>&1"):format(EXACT, seconds + HANG_SECONDS, table.concat({ ... }, " "), OUTPUT)
+  if os.execute(command) then return true end
+  return nil, read(OUTPUT)
+end
+
+local function save(p) write(CANDIDATE, "return " .. print_plan.program(p)) end
+
+-- What went wrong without its numbers, so that a shorter schedule can be compared.
+local function kind_of(output)
+  local expected = output:match "expected: ([^\n]*)"
+  local text = expected or output:match "SUMMARY: ([^\n]*)" or output:match "(%S*Assertion[^\n]*)" or output:match "(spate: [^\n]*)" or output:match "[^\n]*" or ""
+  return (text:gsub("0x%x+", "0x"):gsub("%d[%d.]*", "N"):gsub("/tmp/lua_%w+", "app"))
+end
+
+local function tell(seed, output)
+  print(output:sub(1, 8000))
+  local p, kind, until_time = program(seed), kind_of(output), os.time() + REDUCE_SECONDS
+  local last = output
+  require "spec.simulate.reduce"(p, function()
+    if os.time() >= until_time then return false end
+    save(p)
+    local ok, said = start(10, "file", CANDIDATE)
+    local is_same = not ok and kind_of(said) == kind
+    if is_same then last = said end
+    return is_same
+  end)
+  print(print_plan.spec(p, (last:match "at [%d.]+ s: [^\n]*\n[^\n]*" or kind)))
+  print(("seed %d fails: %s\nmake simulate SEED=%d%s runs it again"):format(seed, kind, seed, HOURS and (" HOURS=%g"):format(HOURS) or ""))
+end
+
+local function run_seeds(first, count, seconds)
+  local ok, output = start(seconds, "work", first, count, os.time() + seconds)
+  io.write(ok and read(OUTPUT) or "")
+  if ok then return true end
+  tell(math.tointeger(read(AT):match "%d+"), output)
+  return false
+end
+
+local function all()
+  local seed, seeds, seconds = number "SEED", number "SEEDS", number "SECONDS"
+  if seed then return run_seeds(seed, seeds or 1, seconds or 3600) end
+  if not HOURS then
+    for _, failed in ipairs(require "spec.simulate.seeds") do
+      if not run_seeds(failed, 1, 60) then return false end
+    end
+  end
+  local first = math.tointeger(tonumber(os.date "%Y%m%d0000"))
+  print(("seeds from %d"):format(first))
+  return run_seeds(first, seeds or (HOURS and 1 or seconds and 1 << 30 or 1000), seconds or 3600)
+end
+
+local MODES = {
+  work = function(first, count, deadline) work(math.tointeger(first), math.tointeger(count), tonumber(deadline)) return true end,
+  file = function(path) require "spec.simulate.run"(assert(loadfile(path))()) return true end,
+  digest = function(seed) print(("%016x"):format(require "spec.simulate.run"(program(math.tointeger(seed))).digest)) return true end,
+}
+
+local mode = arg[1] and assert(MODES[arg[1]], "unknown: " .. arg[1]) or all
+os.exit(mode(table.unpack(arg, 2)) == true, true)

@@ -1,0 +1,143 @@
+-- SPDX-License-Identifier: MIT
+-- A program from a seed: settings, applications and steps, all plain data, so that it can be printed, cut down and run
+-- again. Nothing in it depends on what happens when it runs.
+local pipeline = require "spec.simulate.pipeline"
+local new_rng = require "spec.simulate.rng"
+
+local plan = {}
+
+local function channel(r)
+  return {
+    history = r:pick { 0, 1, 3, 10, 50 }, ttl = r:pick { 0, 2, 30, 3600 }, queue = r:pick { 1, 2, 5, 256, 256 },
+    on_full = r:pick { "disconnect", "disconnect", "drop_oldest", "conflate" }, history_bytes = r:chance(15) and r:pick { 60, 200 } or nil,
+  }
+end
+
+local ROUTES = {
+  { 5, function(r)
+    return { kind = "pipeline", pipeline = pipeline.random(r), beside = r:chance(20) and pipeline.random(r) or nil,
+      keep_alive = not r:chance(10) and nil }
+  end },
+  { 6, function(r, n) return { kind = "channel", channel = r:int(1, n), replay = r:pick { 0, 0, 1, 5, "all" }, is_mapped = r:chance(30) } end },
+  { 3, function(r, n)
+    return { kind = "publish", method = "POST", channel = r:int(1, n), count = r:pick { 1, 1, 2, 12 }, pad = r:pick { 0, 0, 10, 3000 } }
+  end },
+  { 1, function() return { kind = "text" } end },
+  { 1, function(r) return { kind = "late", delay = r:pick { 0.1, 1, 3 } } end },
+  { 1, function(r, n) return { kind = "task", method = "POST", channel = r:int(1, n), delay = r:pick { 0.1, 2, 7 } } end },
+  { 1, function(r) return { kind = "closing", delay = r:pick { 0, 0.5, 2 }, pipeline = pipeline.random(r) } end },
+  { 1, function() return { kind = "counter", method = "POST" } end },
+}
+
+local function route(r, i, channels)
+  local it = r:weighed(ROUTES)(r, #channels)
+  it.method, it.path = it.method or "GET", "/r" .. i
+  return it
+end
+
+local function application(r, version, channels, options)
+  local app = { version = version, channels = channels, routes = {}, every = {} }
+  for i = 1, options.routes do app.routes[i] = route(r, i, channels) end
+  for i = 1, #channels do -- each can be heard and filled
+    app.routes[#app.routes + 1] = { kind = "channel", method = "GET", path = "/c" .. i, channel = i, replay = r:pick { 0, 5 }, is_mapped = false }
+    app.routes[#app.routes + 1] = { kind = "publish", method = "POST", path = "/p" .. i, channel = i, count = 1, pad = 0 }
+  end
+  for _ = 1, r:int(0, 2) do app.every[#app.every + 1] = { period = r:pick(options.periods), channel = r:int(1, #channels) } end
+  return app
+end
+
+local function settings(r)
+  local s = {
+    limits = { burst = 20, hang = 30 },
+    timeouts = { head = 3, idle = 5, body = 2, send = r:pick { 2, 10, 30 } },
+    keep_alive = { interval = r:pick { 1, 4, 15 } },
+    shutdown = { grace = 2, window = 1 },
+    reload = { max_age = r:pick { 1, 10, 100 }, generations = r:int(1, 3) },
+    log = { access = r:chance(20), level = "info" },
+  }
+  if r:chance(30) then s.limits.queue_high, s.limits.queue_low = r:pick { 1, 100, 2000 }, 1 end
+  if r:chance(30) then s.limits.queue_events = r:int(1, 4) end
+  if r:chance(15) then s.limits.requests = r:int(1, 4) end
+  return s
+end
+
+-- Steps by weight. `a`: { r, apps, clients, workers, seconds }.
+local function request(a)
+  local app = a.r:pick(a.apps)
+  local it = a.r:pick(app.routes)
+  return { method = it.method, path = it.path, resumes = it.kind == "channel" and a.r:chance(40) or nil }
+end
+
+local STEPS = {
+  { 30, function(a)
+    local r = a.r
+    local step = { "request", client = r:int(1, a.clients), worker = r:int(1, a.workers), request(a) }
+    if r:chance(10) then for _ = 1, r:int(1, 3) do step[#step + 1] = request(a) end end -- pipelined
+    if r:chance(15) then step.pieces = r:pick { 1, 7, 100 } end
+    if r:chance(15) then step.step = r:pick { 1, 7, 100 } end
+    if r:chance(15) then step.late = true end
+    if r:chance(10) then step.window = r:pick { 0, 100, 500 } end
+    if r:chance(30) then step.keeps = true end
+    return step
+  end },
+  { 6, function(a) return { "window", client = a.r:int(1, a.clients), bytes = a.r:pick { 0, 1, 100, 3000 } } end },
+  { 5, function(a) return { "window", client = a.r:int(1, a.clients) } end },
+  { 4, function(a) return { "reset", client = a.r:int(1, a.clients) } end },
+  { 3, function(a) return { "leave", client = a.r:int(1, a.clients) } end },
+  { 2, function(a) return { "finish", client = a.r:int(1, a.clients) } end },
+  { 25, function(a) return { "advance", a.r:pick(a.seconds) } end },
+  { 1, function(a) return { "jump", a.r:pick(a.seconds) } end },
+  { 3, function(a) return { "collect", worker = a.r:int(1, a.workers) } end },
+  { 2, function(a) return { "reload", app = a.r:int(1, #a.apps) } end },
+}
+
+local function steps(a, count)
+  local list = {}
+  for i = 1, count do
+    list[i] = a.r:weighed(STEPS)(a)
+    list[i].order = a.r:int(1, 1 << 30) -- whose turn it is while this step runs
+  end
+  return list
+end
+
+-- The short program of a seed.
+function plan.of_seed(seed)
+  local r = new_rng(seed)
+  local p = { seed = seed, workers = r:weighed { { 4, 1 }, { 4, 2 }, { 2, 3 } }, settings = settings(r), apps = {} }
+  local channels = {}
+  for i = 1, r:int(1, 3) do channels[i] = channel(r) end
+  for version = 1, r:int(1, 2) do p.apps[version] = application(r, version, channels, { routes = r:int(2, 6), periods = { 0.5, 1, 3 } }) end
+  p.mode = r:weighed { { 5, "incremental" }, { 2, "generational" }, { 1, "eager" } }
+  local a = { r = r, apps = p.apps, clients = r:int(2, 8), workers = p.workers, seconds = { 0.1, 0.3, 0.5, 1, 1, 2, 5, 16, 40 } }
+  p.steps = steps(a, r:int(10, 50))
+  return p
+end
+
+local function stream_request(a, client)
+  local app = a.apps[1]
+  local it
+  repeat it = a.r:pick(app.routes) until it.kind == "channel" or it.kind == "pipeline"
+  return { "request", client = client, worker = a.r:int(1, a.workers), order = a.r:int(1, 1 << 30), { method = it.method, path = it.path } }
+end
+
+-- One of so many hours, with that many clients who mostly listen.
+function plan.of_hours(seed, hours, clients)
+  local r = new_rng(seed)
+  local p = { seed = seed, workers = r:int(2, 3), settings = settings(r), apps = {}, mode = "incremental", steps = {}, horizon = hours * 3600 + 200 }
+  local channels = {}
+  for i = 1, 4 do channels[i] = channel(r) end
+  for version = 1, 2 do p.apps[version] = application(r, version, channels, { routes = 8, periods = { 15, 30, 60 } }) end
+  local a = { r = r, apps = p.apps, clients = clients, workers = p.workers, seconds = { 1, 2, 5, 5, 10 } }
+  p.settings.keep_alive.interval = 15
+  p.settings.limits.queue_high, p.settings.limits.queue_events = nil, nil
+  for client = 1, clients do p.steps[client] = stream_request(a, client) end
+  local now = 0
+  while now < hours * 3600 do
+    local step = steps(a, 1)[1]
+    if step[1] == "advance" or step[1] == "jump" then now = now + step[2] end
+    p.steps[#p.steps + 1] = step
+  end
+  return p
+end
+
+return plan

@@ -1,0 +1,58 @@
+-- SPDX-License-Identifier: MIT
+-- The simulator itself: a seed is a run, to the byte; and what it says of one that fails.
+local plan = require "spec.simulate.plan"
+local print_plan = require "spec.simulate.print"
+local reduce = require "spec.simulate.reduce"
+local run = require "spec.simulate.run"
+
+local function digest_in_a_process(seed)
+  local pipe <close> = assert(io.popen(("lua5.4 spec/simulate.lua digest %d"):format(seed)))
+  return pipe:read "l"
+end
+
+describe("the simulator", function()
+  it("gives the same run for the same seed, in each process", function()
+    for _, seed in ipairs { 5, 77, 100 } do
+      local here = ("%016x"):format(run(plan.of_seed(seed)).digest)
+      assert.equal(here, digest_in_a_process(seed))
+      assert.equal(here, ("%016x"):format(run(plan.of_seed(seed)).digest))
+    end
+  end)
+
+  it("gives other runs for other seeds", function()
+    assert.not_equal(run(plan.of_seed(1)).digest, run(plan.of_seed(2)).digest)
+  end)
+
+  it("prints a program that runs the same", function()
+    local p = plan.of_seed(7)
+    local printed = assert(load("return " .. print_plan.program(p)))()
+    assert.equal(run(p).digest, run(printed).digest)
+  end)
+
+  it("cuts a failing schedule down to the steps that matter", function()
+    local p = plan.of_seed(9)
+    local function fails()
+      local resets = 0
+      for _, step in ipairs(p.steps) do resets = resets + (step[1] == "window" and 1 or 0) end
+      return resets >= 1
+    end
+    assert.is_true(fails())
+    reduce(p, fails)
+    assert.equal(1, #p.steps)
+    assert.equal("window", p.steps[1][1])
+  end)
+
+  it("fails where a client sees what it must not", function()
+    local p = plan.of_seed(1)
+    p.apps = { { version = 1, channels = { {} }, every = {}, routes = { { kind = "text", method = "GET", path = "/x" } } } }
+    p.steps = { { "request", { method = "GET", path = "/x" }, client = 1, worker = 1 } }
+    run(p)
+    local application = require "spec.simulate.application"
+    package.loaded["spec.simulate.application"] = function(app) return (application(app):gsub('"text "', '"test "')) end
+    package.loaded["spec.simulate.run"] = nil
+    local ok, why = pcall(require "spec.simulate.run", p)
+    package.loaded["spec.simulate.application"], package.loaded["spec.simulate.run"] = application, run
+    assert.is_false(ok)
+    assert.matches("expected: a string alone is the answer", why, 1, true)
+  end)
+end)
