@@ -105,7 +105,7 @@ end
 
 function Model.on_body() end
 
-function Model:on_bytes(client, _, now)
+function Model.on_bytes(_, client, _, now)
   client.before_at, client.heard_at = client.last_at, now
 end
 
