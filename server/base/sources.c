@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/buf.h"
+#include "base/lock.h"
 #include "base/mem.h"
 #include "base/util.h"
 
@@ -28,7 +29,7 @@ static struct source *source_of(struct map_node *node) { return container_of(nod
 
 void sources_init(struct sources *s) {
   *s = (struct sources){.round = 1};
-  pthread_mutex_init(&s->lock, NULL);
+  lock_init(&s->lock);
   map_init(&s->files, SEED);
 }
 
@@ -40,17 +41,17 @@ static void source_drop(struct map_node *node, void *sources) {
 void sources_deinit(struct sources *s) {
   map_each(&s->files, source_drop, s);
   map_deinit(&s->files);
-  pthread_mutex_destroy(&s->lock);
+  lock_deinit(&s->lock);
 }
 
 void sources_begin(struct sources *s) {
-  pthread_mutex_lock(&s->lock);
+  lock_take(&s->lock);
   s->round++;
-  pthread_mutex_unlock(&s->lock);
+  lock_release(&s->lock);
 }
 
 static void source_add(struct sources *s, const char *path, uint64_t hash, bool is_folder) {
-  pthread_mutex_lock(&s->lock);
+  lock_take(&s->lock);
   struct map_node *node = map_find(&s->files, span_of(path));
   if (!node) {
     struct source *added = xcalloc(1, sizeof *added + strlen(path) + 1);
@@ -60,7 +61,7 @@ static void source_add(struct sources *s, const char *path, uint64_t hash, bool 
   }
   struct source *source = source_of(node);
   source->hash = hash, source->round = s->round, source->is_folder = is_folder;
-  pthread_mutex_unlock(&s->lock);
+  lock_release(&s->lock);
 }
 
 // 0 is kept for what is not there.
@@ -120,9 +121,9 @@ static void renew_old(struct map_node *node, void *sources) {
 }
 
 void sources_end(struct sources *s, bool is_loaded) {
-  pthread_mutex_lock(&s->lock);
+  lock_take(&s->lock);
   map_each(&s->files, is_loaded ? drop_old : renew_old, s);
-  pthread_mutex_unlock(&s->lock);
+  lock_release(&s->lock);
 }
 
 void sources_add(struct sources *s, const char *path, struct span content) {
@@ -144,9 +145,9 @@ static void compare(struct map_node *node, void *changed) {
 
 bool sources_have_changed(struct sources *s) {
   bool changed = false;
-  pthread_mutex_lock(&s->lock);
+  lock_take(&s->lock);
   map_each(&s->files, compare, &changed);
-  pthread_mutex_unlock(&s->lock);
+  lock_release(&s->lock);
   return changed;
 }
 
@@ -161,14 +162,14 @@ static void visit_source(struct map_node *node, void *arg) {
 }
 
 void sources_each(struct sources *s, void (*fn)(const char *path, bool is_folder, void *arg), void *arg) {
-  pthread_mutex_lock(&s->lock);
+  lock_take(&s->lock);
   map_each(&s->files, visit_source, &(struct visit){fn, arg});
-  pthread_mutex_unlock(&s->lock);
+  lock_release(&s->lock);
 }
 
 size_t sources_count(struct sources *s) {
-  pthread_mutex_lock(&s->lock);
+  lock_take(&s->lock);
   size_t count = s->files.count;
-  pthread_mutex_unlock(&s->lock);
+  lock_release(&s->lock);
   return count;
 }

@@ -2,6 +2,7 @@
 // The broker's lock comes before a channel's, and is held for a look-up only. A channel is freed by its last
 // reference; the broker gives up its own where nobody else has one and nothing would be lost.
 #include "event/broker.h"
+#include "base/lock.h"
 
 static const double SWEEP_SECONDS = 1;
 enum { SWEEP_BUCKETS = 512 }; // at a time: under the lock, a twentieth of a millisecond
@@ -10,7 +11,7 @@ static struct channel *channel_of(struct map_node *node) { return container_of(n
 
 void broker_init(struct broker *b, struct broker_limits limits) {
   *b = (struct broker){.limits = limits};
-  pthread_mutex_init(&b->lock, NULL);
+  lock_init(&b->lock);
   map_init(&b->channels, map_seed(b));
 }
 
@@ -27,7 +28,7 @@ static void take_out_node(struct map_node *node, void *b) { broker_take_out(b, c
 void broker_deinit(struct broker *b) {
   map_each(&b->channels, take_out_node, b);
   map_deinit(&b->channels);
-  pthread_mutex_destroy(&b->lock);
+  lock_deinit(&b->lock);
 }
 
 // With the broker's lock held, under which alone references are given out.
@@ -65,16 +66,16 @@ size_t broker_sweep(struct broker *b, double now) {
   struct sweep s = {b, now, 0};
   size_t at = 0;
   do {
-    pthread_mutex_lock(&b->lock);
+    lock_take(&b->lock);
     at = sweep_share(&s, at);
-    pthread_mutex_unlock(&b->lock);
+    lock_release(&b->lock);
   } while (at);
   return s.gone;
 }
 
 struct channel *broker_open(struct broker *b, struct span name, const struct channel_options *o, double now,
                             double wall, bool *created) {
-  pthread_mutex_lock(&b->lock);
+  lock_take(&b->lock);
   sweep_some(b, now);
   struct map_node *node = map_find(&b->channels, name);
   struct channel *c = node ? channel_of(node) : NULL;
@@ -85,28 +86,28 @@ struct channel *broker_open(struct broker *b, struct span name, const struct cha
     map_insert(&b->channels, &c->node);
   }
   if (c) channel_ref(c);
-  pthread_mutex_unlock(&b->lock);
+  lock_release(&b->lock);
   return c;
 }
 
 struct channel *broker_find(struct broker *b, struct span name) {
-  pthread_mutex_lock(&b->lock);
+  lock_take(&b->lock);
   struct map_node *node = map_find(&b->channels, name);
   struct channel *c = node ? channel_ref(channel_of(node)) : NULL;
-  pthread_mutex_unlock(&b->lock);
+  lock_release(&b->lock);
   return c;
 }
 
 void broker_remove(struct broker *b, struct channel *c) {
-  pthread_mutex_lock(&b->lock);
+  lock_take(&b->lock);
   broker_take_out(b, c);
-  pthread_mutex_unlock(&b->lock);
+  lock_release(&b->lock);
 }
 
 struct broker_counters broker_counters(struct broker *b) {
-  pthread_mutex_lock(&b->lock);
+  lock_take(&b->lock);
   size_t channels = b->channels.count;
-  pthread_mutex_unlock(&b->lock);
+  lock_release(&b->lock);
   return (struct broker_counters){.channels = channels,
                                   .events = (size_t)atomic_load(&b->held.events),
                                   .bytes = (size_t)atomic_load(&b->held.bytes),

@@ -5,6 +5,7 @@
 // reading the past to what comes.
 #include "event/channel.h"
 #include <stdlib.h>
+#include "base/lock.h"
 #include "base/mem.h"
 #include "event/broker.h"
 
@@ -18,7 +19,7 @@ struct channel *channel_new(struct broker *b, struct span name, const struct cha
   c->broker = b, c->options = *o, c->left_at = now;
   c->newest = (struct position){epoch, 0};
   atomic_init(&c->refs, 1);
-  pthread_mutex_init(&c->lock, NULL);
+  lock_init(&c->lock);
   members_init(&c->members, epoch ^ (uintptr_t)c);
   history_init(&c->history, o->history, o->history_bytes, o->ttl, &b->held);
   c->history.dropped = c->newest;
@@ -53,7 +54,7 @@ void channel_unref(struct channel *c) {
   }
   members_deinit(&c->members);
   history_deinit(&c->history);
-  pthread_mutex_destroy(&c->lock);
+  lock_deinit(&c->lock);
   channel_unref(c->source);
   free(c);
 }
@@ -62,9 +63,9 @@ void channel_unref(struct channel *c) {
 static void deliver(struct message *m) {
   struct outlet *o = container_of(m, struct outlet, message);
   struct channel *c = o->channel;
-  pthread_mutex_lock(&c->lock);
+  lock_take(&c->lock);
   struct delivery d = outlet_take(o, c->state == CHANNEL_FINISHED);
-  pthread_mutex_unlock(&c->lock);
+  lock_release(&c->lock);
   outlet_hand_out(o, &d);
   channel_unref(c);
 }
@@ -130,19 +131,19 @@ static enum publish_result refusal(struct channel *c, double now) {
 
 enum publish_result channel_publish(struct channel *c, const struct sse_fields *fields, uint64_t key,
                                     double now, char id[CHANNEL_ID_MAX]) {
-  pthread_mutex_lock(&c->lock);
+  lock_take(&c->lock);
   enum publish_result result = refusal(c, now);
   if (result == PUBLISH_OK) channel_append(c, fields, key, next_position(c), now, id);
-  pthread_mutex_unlock(&c->lock);
+  lock_release(&c->lock);
   return result;
 }
 
 enum publish_result channel_publish_at(struct channel *c, const struct sse_fields *fields, uint64_t key,
                                        struct position at, double now, char id[CHANNEL_ID_MAX]) {
-  pthread_mutex_lock(&c->lock);
+  lock_take(&c->lock);
   enum publish_result result = refusal(c, now);
   if (result == PUBLISH_OK && position_is_after(at, c->newest)) channel_append(c, fields, key, at, now, id);
-  pthread_mutex_unlock(&c->lock);
+  lock_release(&c->lock);
   return result;
 }
 
@@ -154,25 +155,25 @@ static void relieve(struct channel *c) {
 
 enum admit_result channel_admit(struct channel *c, struct event *e, struct position before, double now) {
   enum admit_result result = ADMIT_OK;
-  pthread_mutex_lock(&c->lock);
+  lock_take(&c->lock);
   if (c->state == CHANNEL_FINISHED || !position_is_after(event_position(e), c->newest)) result = ADMIT_KNOWN;
   else if (c->state == CHANNEL_LOADING || !position_equals(before, c->newest)) result = ADMIT_JUMP;
   else {
     admit(c, e, now);
     relieve(c);
   }
-  pthread_mutex_unlock(&c->lock);
+  lock_release(&c->lock);
   return result;
 }
 
 void channel_loaded(struct channel *c, struct position newest) {
-  pthread_mutex_lock(&c->lock);
+  lock_take(&c->lock);
   if (c->state == CHANNEL_LOADING) c->newest = c->history.dropped = newest, c->state = CHANNEL_LIVE;
-  pthread_mutex_unlock(&c->lock);
+  lock_release(&c->lock);
 }
 
 void channel_break(struct channel *c, struct position to) {
-  pthread_mutex_lock(&c->lock);
+  lock_take(&c->lock);
   history_clear(&c->history);
   c->newest = c->history.dropped = to;
   for (struct outlet *o = c->outlets; o; o = o->next) {
@@ -180,31 +181,31 @@ void channel_break(struct channel *c, struct position to) {
     outlet_break(o);
     post(o);
   }
-  pthread_mutex_unlock(&c->lock);
+  lock_release(&c->lock);
 }
 
 void channel_skip(struct channel *c, struct position to) {
-  pthread_mutex_lock(&c->lock);
+  lock_take(&c->lock);
   if (position_is_after(to, c->newest)) c->newest = to;
-  pthread_mutex_unlock(&c->lock);
+  lock_release(&c->lock);
 }
 
 struct position channel_newest(struct channel *c) {
-  pthread_mutex_lock(&c->lock);
+  lock_take(&c->lock);
   struct position newest = c->newest;
-  pthread_mutex_unlock(&c->lock);
+  lock_release(&c->lock);
   return newest;
 }
 
 enum publish_result channel_finish(struct channel *c, const struct sse_fields *fields, double now) {
   char id[CHANNEL_ID_MAX];
-  pthread_mutex_lock(&c->lock);
+  lock_take(&c->lock);
   bool was_finished = c->state == CHANNEL_FINISHED;
   if (!was_finished && fields) channel_append(c, fields, 0, next_position(c), now, id);
   c->state = CHANNEL_FINISHED;
   for (struct outlet *o = c->outlets; o && !was_finished; o = o->next)
     if (o->subscriber_count) post(o);
-  pthread_mutex_unlock(&c->lock);
+  lock_release(&c->lock);
   return was_finished ? PUBLISH_FINISHED : PUBLISH_OK;
 }
 
@@ -261,23 +262,23 @@ static void channel_enter(struct channel *c, struct inbox *inbox, struct subscri
 bool channel_subscribe(struct channel *c, struct inbox *inbox, struct subscriber *s, struct span after,
                        long last, double now, struct replay *r) {
   struct position p = {0};
-  pthread_mutex_lock(&c->lock);
+  lock_take(&c->lock);
   history_expire(&c->history, now);
   long n = after.len ? count_after(c, after, &p) : count_last(c, last);
   bool is_here = n >= 0 || !c->store;
   if (is_here) channel_enter(c, inbox, s, n < 0 ? c->history.count : (size_t)n, n < 0 ? c->newest : p, r);
   if (is_here) r->reset = n < 0;
-  pthread_mutex_unlock(&c->lock);
+  lock_release(&c->lock);
   return is_here;
 }
 
 bool channel_follow(struct channel *c, struct inbox *inbox, struct subscriber *s, struct position from,
                     double now, struct replay *r) {
-  pthread_mutex_lock(&c->lock);
+  lock_take(&c->lock);
   history_expire(&c->history, now);
   long n = position_is_after(from, c->newest) ? 0 : history_after(&c->history, from);
   if (n >= 0) channel_enter(c, inbox, s, (size_t)n, from, r);
-  pthread_mutex_unlock(&c->lock);
+  lock_release(&c->lock);
   return n >= 0;
 }
 
@@ -285,20 +286,20 @@ void channel_unsubscribe(struct subscriber *s) {
   if (!s->outlet) return;
   struct channel *c = s->outlet->channel;
   list_remove(&s->link);
-  pthread_mutex_lock(&c->lock);
+  lock_take(&c->lock);
   s->outlet->subscriber_count--, c->subscriber_count--;
   c->left_at = s->outlet->inbox->loop->now;
-  pthread_mutex_unlock(&c->lock);
+  lock_release(&c->lock);
   s->outlet = NULL;
   channel_unref(c);
 }
 
 long channel_history(struct channel *c, long n, double now, struct event ***events) {
-  pthread_mutex_lock(&c->lock);
+  lock_take(&c->lock);
   history_expire(&c->history, now);
   long count = count_last(c, n);
   *events = count < 0 ? NULL : history_collect(c, (size_t)count);
-  pthread_mutex_unlock(&c->lock);
+  lock_release(&c->lock);
   return count;
 }
 
@@ -310,22 +311,22 @@ static void channel_tell(struct channel *c, const struct sse_fields *fields, uin
 
 void channel_join(struct channel *c, struct span id, struct span meta, const struct sse_fields *fields,
                   uint64_t key, double now) {
-  pthread_mutex_lock(&c->lock);
+  lock_take(&c->lock);
   if (members_join(&c->members, id, meta)) channel_tell(c, fields, key, now);
-  pthread_mutex_unlock(&c->lock);
+  lock_release(&c->lock);
 }
 
 void channel_leave(struct channel *c, struct span id, const struct sse_fields *fields, uint64_t key,
                    double now) {
-  pthread_mutex_lock(&c->lock);
+  lock_take(&c->lock);
   if (members_leave(&c->members, id)) channel_tell(c, fields, key, now);
-  pthread_mutex_unlock(&c->lock);
+  lock_release(&c->lock);
 }
 
 static bool has_state(struct channel *c, enum channel_state state) {
-  pthread_mutex_lock(&c->lock);
+  lock_take(&c->lock);
   bool is_so = c->state == state;
-  pthread_mutex_unlock(&c->lock);
+  lock_release(&c->lock);
   return is_so;
 }
 
@@ -333,31 +334,31 @@ bool channel_is_finished(struct channel *c) { return has_state(c, CHANNEL_FINISH
 bool channel_is_loading(struct channel *c) { return has_state(c, CHANNEL_LOADING); }
 
 double channel_lonely(struct channel *c, double now) {
-  pthread_mutex_lock(&c->lock);
+  lock_take(&c->lock);
   double seconds = c->subscriber_count ? -1 : MAX(now - c->left_at, 0.0);
-  pthread_mutex_unlock(&c->lock);
+  lock_release(&c->lock);
   return seconds;
 }
 
 bool channel_is_empty(struct channel *c, double now) {
-  pthread_mutex_lock(&c->lock);
+  lock_take(&c->lock);
   history_expire(&c->history, now);
   bool empty = !c->subscriber_count && !c->members.count && (c->store || !c->history.count);
-  pthread_mutex_unlock(&c->lock);
+  lock_release(&c->lock);
   return empty;
 }
 
 size_t channel_subscribers(struct channel *c) {
-  pthread_mutex_lock(&c->lock);
+  lock_take(&c->lock);
   size_t count = c->subscriber_count;
-  pthread_mutex_unlock(&c->lock);
+  lock_release(&c->lock);
   return count;
 }
 
 size_t channel_members(struct channel *c, struct buf *out) {
-  pthread_mutex_lock(&c->lock);
+  lock_take(&c->lock);
   members_list(&c->members, out);
   size_t count = c->members.count;
-  pthread_mutex_unlock(&c->lock);
+  lock_release(&c->lock);
   return count;
 }

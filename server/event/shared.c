@@ -6,6 +6,7 @@
 #include "event/shared.h"
 #include <math.h>
 #include <stdlib.h>
+#include "base/lock.h"
 #include "base/mem.h"
 #include "loop/timer.h"
 
@@ -97,11 +98,11 @@ static size_t purge(struct shared *d, double now, size_t max) {
 
 // One step begins: takes the lock.
 static void dictionary_enter(struct shared *d, double now) {
-  pthread_mutex_lock(&d->lock);
+  lock_take(&d->lock);
   purge(d, now, PURGE_STEP);
 }
 
-static void dictionary_leave(struct shared *d) { pthread_mutex_unlock(&d->lock); }
+static void dictionary_leave(struct shared *d) { lock_release(&d->lock); }
 
 static struct entry *entry_find(struct shared *d, struct span key, double now) {
   struct map_node *node = map_find(&d->entries, key);
@@ -183,7 +184,7 @@ static void free_dictionary(struct shared *d) {
   atomic_fetch_sub(&d->registry->bytes, dictionary_cost(d->node.name.len));
   map_deinit(&d->entries);
   timer_heap_deinit(&d->expiries);
-  pthread_mutex_destroy(&d->lock);
+  lock_deinit(&d->lock);
   free(d);
 }
 
@@ -198,10 +199,10 @@ static void make_room_in(struct map_node *node, void *arg) {
   size_t purged = PURGE_BATCH;
   bool is_empty = false;
   while (purged == PURGE_BATCH && !has_room(d->registry, room->len)) {
-    pthread_mutex_lock(&d->lock);
+    lock_take(&d->lock);
     purged = purge(d, room->now, PURGE_BATCH);
     is_empty = !d->entries.count;
-    pthread_mutex_unlock(&d->lock);
+    lock_release(&d->lock);
   }
   if (!d->refs && is_empty) free_dictionary(d);
 }
@@ -219,9 +220,9 @@ static enum shared_result update(struct shared *d, struct update *u) {
     enum shared_result result = update_once(d, u);
     dictionary_leave(d);
     if (result != SHARED_FULL || again) return result;
-    pthread_mutex_lock(&d->registry->lock);
+    lock_take(&d->registry->lock);
     bool has = shared_make_room(d->registry, u->need, u->now);
-    pthread_mutex_unlock(&d->registry->lock);
+    lock_release(&d->registry->lock);
     if (!has) return result;
   }
 }
@@ -295,10 +296,10 @@ size_t shared_keys(struct shared *d, struct span prefix, double now, struct buf 
 
 // Takes the lock once no expired value is left.
 static void enter_purged(struct shared *d, double now) {
-  pthread_mutex_lock(&d->lock);
+  lock_take(&d->lock);
   while (purge(d, now, PURGE_BATCH) == PURGE_BATCH) {
-    pthread_mutex_unlock(&d->lock); // a chance for others
-    pthread_mutex_lock(&d->lock);
+    lock_release(&d->lock); // a chance for others
+    lock_take(&d->lock);
   }
 }
 
@@ -323,7 +324,7 @@ struct span shared_name(const struct shared *d) {
 static struct shared *new_dictionary(struct shared_registry *r, struct span name) {
   struct shared *d = xcalloc(1, sizeof *d + name.len);
   d->registry = r;
-  pthread_mutex_init(&d->lock, NULL);
+  lock_init(&d->lock);
   map_init(&d->entries, r->seed);
   memcpy(d->name, name.bytes, name.len);
   d->node.name = (struct span){d->name, name.len};
@@ -333,25 +334,25 @@ static struct shared *new_dictionary(struct shared_registry *r, struct span name
 
 struct shared *shared_open(struct shared_registry *r, struct span name, double now) {
   size_t cost = dictionary_cost(name.len);
-  pthread_mutex_lock(&r->lock);
+  lock_take(&r->lock);
   struct map_node *node = map_find(&r->dictionaries, name);
   struct shared *d = node ? shared_of(node) : NULL;
   if (!d && shared_make_room(r, cost, now) && reserve(r, cost)) d = new_dictionary(r, name);
   if (d) d->refs++;
-  pthread_mutex_unlock(&r->lock);
+  lock_release(&r->lock);
   return d;
 }
 
 void shared_unref(struct shared *d, double now) {
   struct shared_registry *r = d->registry;
-  pthread_mutex_lock(&r->lock);
+  lock_take(&r->lock);
   if (!--d->refs && !shared_count(d, now)) free_dictionary(d);
-  pthread_mutex_unlock(&r->lock);
+  lock_release(&r->lock);
 }
 
 void shared_registry_init(struct shared_registry *r, size_t limit) {
   *r = (struct shared_registry){.limit = limit};
-  pthread_mutex_init(&r->lock, NULL);
+  lock_init(&r->lock);
   r->seed = map_seed(r);
   map_init(&r->dictionaries, r->seed);
 }
@@ -368,7 +369,7 @@ static void drop_dictionary(struct map_node *node, void *arg) {
 void shared_registry_deinit(struct shared_registry *r) {
   map_each(&r->dictionaries, drop_dictionary, NULL);
   map_deinit(&r->dictionaries);
-  pthread_mutex_destroy(&r->lock);
+  lock_deinit(&r->lock);
 }
 
 size_t shared_registry_bytes(struct shared_registry *r) { return atomic_load(&r->bytes); }

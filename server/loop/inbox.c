@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // A mutex and a list. The list is swapped out whole, so a poster waits for two pointer writes at most.
 #include "loop/inbox.h"
+#include "base/lock.h"
 
 void inbox_deliver(struct inbox *b) {
   struct list arrived;
   list_init(&arrived);
-  pthread_mutex_lock(&b->lock);
+  lock_take(&b->lock);
   list_splice(&arrived, &b->messages);
-  pthread_mutex_unlock(&b->lock);
+  lock_release(&b->lock);
   for (struct list *node; (node = list_shift(&arrived));) {
     struct message *m = container_of(node, struct message, link);
     m->deliver(m);
@@ -21,15 +22,15 @@ static bool inbox_drain(struct loop_hook *h) {
 
 static bool has_messages(struct loop_hook *h) {
   struct inbox *b = container_of(h, struct inbox, hook);
-  pthread_mutex_lock(&b->lock);
+  lock_take(&b->lock);
   bool any = !list_empty(&b->messages);
-  pthread_mutex_unlock(&b->lock);
+  lock_release(&b->lock);
   return any;
 }
 
 void inbox_init(struct inbox *b, struct loop *l) {
   *b = (struct inbox){.loop = l, .hook = {.run = inbox_drain, .is_ready = has_messages}};
-  pthread_mutex_init(&b->lock, NULL);
+  lock_init(&b->lock);
   list_init(&b->messages);
   loop_hook_add(l, &b->hook);
 }
@@ -37,12 +38,12 @@ void inbox_init(struct inbox *b, struct loop *l) {
 void inbox_deinit(struct inbox *b) {
   inbox_deliver(b);
   loop_hook_remove(b->loop, &b->hook);
-  pthread_mutex_destroy(&b->lock);
+  lock_deinit(&b->lock);
 }
 
 void inbox_post(struct inbox *b, struct message *m) {
-  pthread_mutex_lock(&b->lock);
+  lock_take(&b->lock);
   list_append(&b->messages, &m->link);
-  pthread_mutex_unlock(&b->lock);
+  lock_release(&b->lock);
   loop_wake(b->loop);
 }

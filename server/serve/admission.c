@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/lock.h"
 #include "base/mem.h"
 #include "base/util.h"
 #include "loop/sock.h"
@@ -33,14 +34,14 @@ void admission_ref(struct admission *g, size_t connections_max, size_t per_addre
                           .connections_max = connections_max ? connections_max : default_connections(),
                           .per_address_max = per_address_max,
                           .logged_at = -INFINITY};
-  pthread_mutex_init(&g->lock, NULL);
+  lock_init(&g->lock);
   map_init(&g->by_address, map_seed(g));
 }
 
 void admission_unref(struct admission *g) {
   if (--g->users) return;
   map_deinit(&g->by_address);
-  pthread_mutex_destroy(&g->lock);
+  lock_deinit(&g->lock);
 }
 
 static struct admission_address *address_of(struct admission *g, const struct address *peer) {
@@ -60,7 +61,7 @@ const char *admission_enter(struct admission *g, const struct address *peer,
                             struct admission_address **address) {
   const char *why = NULL;
   *address = NULL;
-  pthread_mutex_lock(&g->lock);
+  lock_take(&g->lock);
   struct admission_address *a = peer && g->open < g->connections_max ? address_of(g, peer) : NULL;
   if (g->open >= g->connections_max) why = "too many connections";
   else if (a && a->count >= g->per_address_max) why = "too many connections from one address";
@@ -69,34 +70,34 @@ const char *admission_enter(struct admission *g, const struct address *peer,
     g->open++;
     if (a) a->count++;
   }
-  pthread_mutex_unlock(&g->lock);
+  lock_release(&g->lock);
   return why;
 }
 
 bool admission_may_linger(struct admission *g) {
-  pthread_mutex_lock(&g->lock);
+  lock_take(&g->lock);
   bool may = g->turned_away < TURNED_AWAY_MAX;
   g->turned_away += may;
-  pthread_mutex_unlock(&g->lock);
+  lock_release(&g->lock);
   return may;
 }
 
 void admission_leave(struct admission *g, enum admission_stay stay, struct admission_address *a) {
   if (stay == ADMISSION_OUTSIDE) return;
-  pthread_mutex_lock(&g->lock);
+  lock_take(&g->lock);
   g->open -= stay == ADMISSION_INSIDE;
   g->turned_away -= stay == ADMISSION_TURNED_AWAY;
   bool is_last = a && !--a->count;
   if (is_last) map_remove(&g->by_address, &a->node);
-  pthread_mutex_unlock(&g->lock);
+  lock_release(&g->lock);
   if (is_last) free(a);
 }
 
 bool admission_should_log(struct admission *g, double now, uint64_t *count) {
-  pthread_mutex_lock(&g->lock);
+  lock_take(&g->lock);
   g->unlogged++;
   bool due = now - g->logged_at >= LOG_EVERY;
   if (due) *count = g->unlogged, g->unlogged = 0, g->logged_at = now;
-  pthread_mutex_unlock(&g->lock);
+  lock_release(&g->lock);
   return due;
 }

@@ -3,6 +3,7 @@
 // that were right within the last moment, each by itself.
 #include "serve/metrics.h"
 #include <stddef.h>
+#include "base/lock.h"
 #include "base/util.h"
 #include "event/broker.h"
 #include "event/shared.h"
@@ -53,17 +54,17 @@ const struct metric metrics_table[] = {
     {0}};
 
 void metrics_init(struct metrics *m) {
-  pthread_mutex_init(&m->lock, NULL);
+  lock_init(&m->lock);
   list_init(&m->workers);
   list_init(&m->states);
 }
 
-void metrics_deinit(struct metrics *m) { pthread_mutex_destroy(&m->lock); }
+void metrics_deinit(struct metrics *m) { lock_deinit(&m->lock); }
 
 static void link_in(struct metrics *m, struct list *all, struct list *node) {
-  pthread_mutex_lock(&m->lock);
+  lock_take(&m->lock);
   list_append(all, node);
-  pthread_mutex_unlock(&m->lock);
+  lock_release(&m->lock);
 }
 
 static void figures_add(struct counters *sum, const struct counters *c) {
@@ -75,18 +76,18 @@ static void figures_add(struct counters *sum, const struct counters *c) {
 void metrics_add_worker(struct metrics *m, struct service *s) { link_in(m, &m->workers, &s->counted); }
 
 void metrics_remove_worker(struct metrics *m, struct service *s) {
-  pthread_mutex_lock(&m->lock);
+  lock_take(&m->lock);
   list_remove(&s->counted);
   figures_add(&m->past, &s->counters);
-  pthread_mutex_unlock(&m->lock);
+  lock_release(&m->lock);
 }
 
 void metrics_add_state(struct metrics *m, struct state_gauges *g) { link_in(m, &m->states, &g->link); }
 
 void metrics_remove_state(struct metrics *m, struct state_gauges *g) {
-  pthread_mutex_lock(&m->lock);
+  lock_take(&m->lock);
   list_remove(&g->link);
-  pthread_mutex_unlock(&m->lock);
+  lock_release(&m->lock);
 }
 
 // True for the first of the states of its generation.
@@ -97,7 +98,7 @@ static bool is_first(const struct metrics *m, const struct state_gauges *g) {
 }
 
 static void sum(struct metrics *m, struct figures *f) {
-  pthread_mutex_lock(&m->lock);
+  lock_take(&m->lock);
   f->counters = m->past;
   list_each (node, &m->workers)
     figures_add(&f->counters, &container_of(node, struct service, counted)->counters);
@@ -107,7 +108,7 @@ static void sum(struct metrics *m, struct figures *f) {
     f->tasks += __atomic_load_n(&g->tasks, __ATOMIC_RELAXED);
     f->lua_bytes += __atomic_load_n(&g->lua_bytes, __ATOMIC_RELAXED);
   }
-  pthread_mutex_unlock(&m->lock);
+  lock_release(&m->lock);
 }
 
 struct figures metrics_read(struct process_state *p, struct broker *b, struct shared_registry *r) {

@@ -3,6 +3,7 @@
 // Either may be first: an answer that comes too late finds nobody in the list, and is freed.
 #include "store/store.h"
 #include <stdlib.h>
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -76,14 +77,14 @@ void store_hand_over(struct channel *c, enum store_what what, const struct sse_f
 // went.
 void store_join(struct channel *c, struct span id, struct span meta, const struct sse_fields *fields,
                 uint64_t key, struct inbox *home) {
-  pthread_mutex_lock(&c->lock);
+  lock_take(&c->lock);
   if (members_join(&c->members, id, meta)) store_hand_over(c, STORE_APPEND, fields, key, home);
-  pthread_mutex_unlock(&c->lock);
+  lock_release(&c->lock);
 }
 
 void store_leave(struct channel *c, struct span id, const struct sse_fields *fields, uint64_t key,
                  struct inbox *home) {
-  pthread_mutex_lock(&c->lock);
+  lock_take(&c->lock);
   if (members_leave(&c->members, id)) store_hand_over(c, STORE_APPEND, fields, key, home);
-  pthread_mutex_unlock(&c->lock);
+  lock_release(&c->lock);
 }
