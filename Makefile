@@ -1,7 +1,7 @@
 # Builds into build/; nothing is written elsewhere but by `make install`.
 #   make run      installs what building needs, builds, serves examples/ticks.lua
 #   make test     installs what specs need, builds, runs every spec
-#   make deps     installs what all of these need: asan e2e tsan lint format format-check layers fuzz fuzz-lua simulate valgrind
+#   make deps     installs what all of these need: asan e2e tsan lint format format-check layers fuzz fuzz-lua mutants simulate valgrind
 #                 faults soak soak-tsan bench; these install nothing, and name what is missing
 #   make clients  installs the npm packages that some specs run; make test does so where there are node and npm
 #   make install  PREFIX=/usr/local DESTDIR=: the program, and what specs need to run by plain busted
@@ -16,6 +16,8 @@ LUA     := lua5.4
 JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
 SECONDS ?= 60
 MINUTES ?= 10
+FOLDER  ?= event
+COUNT   ?= 200
 ADDRESS ?= 127.0.0.1:8080
 
 PKGS     := lua5.4 jansson libcrypto libcurl
@@ -214,6 +216,12 @@ simulate-asan:
 	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=1:leak_check_at_exit=0:handle_abort=1 UBSAN_OPTIONS=print_stacktrace=1 BUILD=build/asan $(SIMULATE)
 
+# Small changes of the core that no spec in memory sees. FOLDER of server/ or a file in it, COUNT of changes, SEED; AGAIN=1
+# for those only that were left the time before.
+mutants:
+	$(CHECK) $(NEEDS_TEST)
+	@FOLDER=$(FOLDER) COUNT=$(COUNT) SEED=$(SEED) AGAIN=$(AGAIN) nice -n 15 $(LUA) spec/mutants.lua
+
 fuzzers: $(FUZZERS)
 
 $(FUZZERS): $(BUILD)/%: spec/fuzz/%.c $(LIBRARY)
@@ -268,5 +276,5 @@ clean:
 	@mkdir -p build
 	find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +
 
-.PHONY: all always harness-commands run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers fuzz-lua simulate simulate-asan valgrind faults soak \
+.PHONY: all always harness-commands run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers fuzz-lua mutants simulate simulate-asan valgrind faults soak \
         soak-tsan bench install clean

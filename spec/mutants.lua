@@ -1,0 +1,210 @@
+-- SPDX-License-Identifier: MIT
+-- make mutants: small changes of the core, one at a time, each built and run against the specs in memory that enter its
+-- line. What no spec sees is printed: there a spec is missing, or the code is dead, or the change is one that nobody could
+-- see (mutants/equivalent.lua). FOLDER (or a file of server/), COUNT (or "all"), SEED; AGAIN=1 takes the survivors of the
+-- run before.
+local altered = require "spec.altered_build"
+local changes = require "spec.mutants.changes"
+local coverage = require "spec.mutants.coverage"
+
+local BASE, DIR, SURVIVORS = "build/mutants/base", "build/mutants/one", "build/mutants/survivors"
+-- Seconds, by what the traced harness took: of specs that one process runs, and of those that a change is shown to, the
+-- quick ones first. A few lines are entered by thousands of specs.
+local CHUNK, BUDGET = 1, tonumber(os.getenv "BUDGET") or 10
+local FLAGS = "-w -g0 -O1 -ffile-prefix-map=" .. DIR .. "/src=server"
+local FOLDER, SEED = os.getenv "FOLDER" or "event", tonumber(os.getenv "SEED") or 1
+local COUNT, AGAIN = os.getenv "COUNT" or "200", os.getenv "AGAIN" == "1"
+
+local function say(...)
+  io.stdout:write(table.concat({ ... }, " "), "\n")
+  io.stdout:flush()
+end
+
+local function key_of(mutant) return table.concat({ mutant.path, mutant.what, mutant.text }, "\t") end
+
+-- All mutants of a folder or a file, in the order of the sources.
+local function all_mutants()
+  local list, texts = {}, {}
+  local pattern = FOLDER:find("%.c$") and "server/" .. FOLDER or ("server/%s/*.c"):format((FOLDER:gsub("/$", "")))
+  for path in altered.run("ls " .. pattern):gmatch("server/(%S+)") do
+    texts[path] = altered.read("server/" .. path)
+    for _, mutant in ipairs(changes.list(texts[path])) do
+      mutant.path = path
+      list[#list + 1] = mutant
+    end
+  end
+  return list, texts
+end
+
+local function shuffled(list)
+  math.randomseed(SEED)
+  local copy = table.move(list, 1, #list, 1, {})
+  for i = #copy, 2, -1 do
+    local k = math.random(i)
+    copy[i], copy[k] = copy[k], copy[i]
+  end
+  return copy
+end
+
+local function survivors_of_before(list)
+  local wanted, chosen = {}, {}
+  for line in io.lines(SURVIVORS) do wanted[line] = true end
+  for _, mutant in ipairs(list) do
+    if wanted[key_of(mutant)] then chosen[#chosen + 1] = mutant end
+  end
+  return chosen
+end
+
+local function read_equivalents(list)
+  local keys, known = {}, {}
+  for _, one in ipairs(require "spec.mutants.equivalent") do keys[table.concat(one, "\t", 1, 3)] = one[4] end
+  for _, mutant in ipairs(list) do known[key_of(mutant)] = true end
+  for key in pairs(keys) do
+    if key:sub(1, #FOLDER) == FOLDER and not known[key] then say("no longer there, of mutants/equivalent.lua:", key) end
+  end
+  return keys
+end
+
+local killers = {} -- C file -> spec file -> how many of its mutants that has killed
+
+-- Files of specs with the names of those to run, those first that are likely to see it, in chunks of some seconds.
+local function plan(mutant, specs)
+  local files, of = {}, {}
+  local stem, left = mutant.path:match("([^/]+)%.c$"), BUDGET
+  table.sort(specs, function(a, b) return a.seconds < b.seconds end)
+  for _, spec in ipairs(specs) do
+    left = left - spec.seconds
+    if left < 0 and #files > 0 then break end
+    if not of[spec.file] then
+      of[spec.file] = { path = spec.file, seconds = 0, names = {} }
+      files[#files + 1] = of[spec.file]
+    end
+    local file = of[spec.file]
+    file.seconds = file.seconds + spec.seconds
+    file.names[#file.names + 1] = spec.name
+  end
+  local kills = killers[mutant.path] or {}
+  local function rank(file) return (kills[file.path] or 0) * 10 + (file.path:find(stem, 1, true) and 5 or 0) - file.seconds end
+  table.sort(files, function(a, b)
+    local first, second = rank(a), rank(b)
+    if first == second then return a.path < b.path end
+    return first > second
+  end)
+  local chunks = {}
+  for _, file in ipairs(files) do
+    local chunk = chunks[#chunks]
+    if not chunk or chunk.seconds + file.seconds > CHUNK then
+      chunk = { files = {}, names = {}, seconds = 0 }
+      chunks[#chunks + 1] = chunk
+    end
+    chunk.files[#chunk.files + 1] = file.path
+    table.move(file.names, 1, #file.names, #chunk.names + 1, chunk.names)
+    chunk.seconds = chunk.seconds + file.seconds
+  end
+  return chunks
+end
+
+-- Who sees it: the name of a spec, "timeout" or "crash", and in which file; nil where nobody does.
+local function run_chunk(chunk)
+  altered.write(DIR .. "/only", table.concat(chunk.names, "\n") .. "\n")
+  local cpu = math.ceil(2 + 3 * chunk.seconds)
+  local command = coverage.busted(DIR, ("MUTANTS_ONLY=%s/only"):format(DIR), chunk.files, "timeout -k 1 " .. cpu * 6)
+  local pipe = io.popen(("{ ( ulimit -v 3000000; ulimit -t %d; ulimit -c 0; %s ) 2>&1; } 2> /dev/null"):format(cpu, command))
+  local text = pipe:read("a")
+  local ok, _, code = pipe:close()
+  if ok then return nil end
+  local file, name = text:match("KILLED ([^\t\n]*)\t([^\n]*)")
+  return name or ((code == 124 or code >= 137 and code ~= 139) and "timeout" or "crash"), file or chunk.files[1]
+end
+
+local function judge(mutant, covering)
+  local specs = covering(mutant.path, mutant.line)
+  if #specs == 0 then return "uncovered" end
+  for _, chunk in ipairs(plan(mutant, specs)) do
+    local killer, file = run_chunk(chunk)
+    if killer then
+      local kills = killers[mutant.path] or {}
+      killers[mutant.path], kills[file] = kills, (kills[file] or 0) + 1
+      return "killed", killer
+    end
+  end
+  return "survived", #specs .. " specs enter the line"
+end
+
+local originals = {} -- C file -> its object's bytes
+
+local function compile(commands, path, text)
+  altered.run(("rm -rf %s && mkdir -p %s/src/%s"):format(DIR, DIR, path:match("^(.*)/")))
+  altered.write(("%s/src/%s"):format(DIR, path), text)
+  return altered.compile(commands, DIR, path, FLAGS)
+end
+
+local function try(commands, mutant, texts, covering)
+  local path = mutant.path
+  originals[path] = originals[path] or altered.read(assert(compile(commands, path, texts[path])))
+  local object = compile(commands, path, changes.apply(texts[path], mutant))
+  if not object then return "uncompilable" end
+  if altered.read(object) == originals[path] then return "the same" end
+  assert(altered.link(commands, DIR, { [path] = object }))
+  return judge(mutant, covering)
+end
+
+local function count(table_, name, outcome)
+  table_[name] = table_[name] or {}
+  table_[name][outcome] = (table_[name][outcome] or 0) + 1
+end
+
+local function score_line(name, counts)
+  local killed, survived, uncovered = counts.killed or 0, counts.survived or 0, counts.uncovered or 0
+  local all = killed + survived + uncovered
+  return ("| %-28s | %5d | %6d | %8d | %9d | %10d | %s |"):format(name, all, killed, survived, uncovered,
+    (counts["the same"] or 0) + (counts.equivalent or 0), all > 0 and ("%.3f"):format(killed / all) or "-")
+end
+
+local function report(counts, survivors)
+  say ""
+  for _, mutant in ipairs(survivors) do
+    say(("server/%s:%d: %s: %s\n    %s"):format(mutant.path, mutant.line, mutant.outcome, mutant.what, mutant.text))
+  end
+  say "\n| file                         | count | killed | survived | uncovered | equivalent | score |\n|---|---|---|---|---|---|---|"
+  local names = {}
+  for name in pairs(counts) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do say(score_line(name, counts[name])) end
+end
+
+local function main()
+  assert(altered.run(('make -j2 BUILD=%s CC=gcc CFLAGS=-O1 %s/lib/spate/harness.so'):format(BASE, BASE)))
+  coverage.refresh(say)
+  local covering, commands = coverage.load(), altered.commands(BASE)
+  commands.compile = "gcc " .. commands.compile:match("^%S+%s+(.*)$")
+  local all, texts = all_mutants()
+  local equivalents = read_equivalents(all)
+  local list = AGAIN and survivors_of_before(all) or shuffled(all)
+  local wanted = (AGAIN or COUNT == "all") and #list or tonumber(COUNT)
+  say(("%d possible changes in server/%s; %s of them, seed %d"):format(#all, FOLDER, AGAIN and "survivors" or wanted, SEED))
+  local counts, survivors, done = {}, {}, 0
+  for _, mutant in ipairs(list) do
+    if done == wanted then break end
+    local outcome, detail = equivalents[key_of(mutant)] and "equivalent", nil
+    if not outcome then outcome, detail = try(commands, mutant, texts, covering) end
+    if outcome ~= "uncompilable" then
+      done = done + 1
+      count(counts, mutant.path, outcome)
+      count(counts, mutant.path:match("^(.*/)"), outcome)
+      mutant.outcome = outcome
+      if outcome == "survived" or outcome == "uncovered" then survivors[#survivors + 1] = mutant end
+      say(("%d/%d %s:%d: %s: %s%s"):format(done, wanted, mutant.path, mutant.line, mutant.what, outcome, detail and " (" .. detail .. ")" or ""))
+    end
+  end
+  table.sort(survivors, function(a, b)
+    if a.path ~= b.path then return a.path < b.path end
+    return a.line < b.line or a.line == b.line and a.first < b.first
+  end)
+  local keys = {}
+  for i, mutant in ipairs(survivors) do keys[i] = key_of(mutant) .. "\n" end
+  altered.write(SURVIVORS, table.concat(keys))
+  report(counts, survivors)
+end
+
+main()
