@@ -7,11 +7,13 @@ local t = require "spate.test"
 -- What the library's modules have for one another.
 local INTERNAL = {
   ["spate.sse"] = "Stream keep_alive_of run beginnings subscription", ["spate.reply"] = "Reply copy event_stream file_status of_file send",
+  ["spate.http"] = "Response", ["spate.HttpResponse"] = "new",
   ["spate.test"] = "parse_time", ["spate.test.App"] = "advance advance_all end_clients mark reload run set_wall settle shut stop",
 }
 
 -- What middleware adds, and what each file has of its own.
-local ADDED = { ["spate.Request"] = "session", ["spate.File"] = "name filename type size" }
+local ADDED = { ["spate.Request"] = "session", ["spate.File"] = "name filename type size",
+  ["spate.HttpResponse"] = "status headers" }
 
 local DUMP = [[
 local core = require "spate.core"
@@ -52,6 +54,7 @@ app:get("/", function()
     ["spate.json"] = names(json), ["spate.crypto"] = names(spate.crypto), ["spate.crypto.password"] = names(spate.crypto.password), ["spate.sse"] = names(sse), ["spate.channel"] = names(sse.channel), ["spate.Event"] = methods(sse.event()),
     ["spate.Stream"] = methods(sse.never()), ["spate.KeepAlive"] = methods(sse.keep_alive()), ["spate.Task"] = methods(sse.spawn(function() end)),
     ["spate.Channel"] = methods(channel), ["spate.Membership"] = methods(member), ["spate.Derived"] = methods(derived),
+    ["spate.http"] = names(require "spate.http"), ["spate.HttpResponse"] = names(require "spate.http_response"),
     ["spate.File"] = methods(setmetatable({}, require("spate.form").File)),
   }
   member:close()
@@ -162,7 +165,7 @@ describe("lua/spate/types.lua", function()
   it("has a file of its own for each module that applications and specs require", function()
     local files = {}
     for _, file in ipairs(require("spate.editor_files")({ embedded = function() return "" end })) do files[file[1]] = file[2] end
-    for _, name in ipairs { "spate", "spate.sse", "spate.json", "spate.crypto", "spate.test" } do
+    for _, name in ipairs { "spate", "spate.sse", "spate.json", "spate.crypto", "spate.http", "spate.test" } do
       assert.matches("---@type " .. name .. "\n", files[(".spate/%s.lua"):format(name:gsub("%.", "/"))], 1, true)
     end
   end)

@@ -110,7 +110,7 @@ void fetch_place_fields(struct fetch *f) {
 }
 
 void fetch_tell_head(struct fetch *f) {
-  f->state = FETCH_ANSWERED;
+  f->state = FETCH_ANSWERED, f->has_head = true;
   if (f->sink && f->sink->ops->on_head) f->sink->ops->on_head(f);
 }
 

@@ -79,8 +79,9 @@ struct fetch {
   struct fetcher *fetcher;
   struct fetch_sink *sink; // NULL once its user has left
   enum fetch_state state;
+  bool has_head; // on_head has been told
   bool is_paused;
-  int status; // from FETCH_ANSWERED on, as is what follows
+  int status; // where it has a head, as is what follows
   struct field *fields;
   size_t field_count;
   struct buf head;        // the bytes that fields are in

@@ -7,6 +7,12 @@
 #include "base/digits.h"
 #include "base/mem.h"
 
+#ifdef CURLU_PUNYCODE
+enum { HOST_FLAGS = CURLU_PUNYCODE };
+#else
+enum { HOST_FLAGS = 0 };
+#endif
+
 static char *copy_span(struct span s) { return s.bytes ? xstrndup(s.bytes, s.len) : NULL; }
 
 static char *copy_text(const char *text) { return text ? xstrdup(text) : NULL; }
@@ -19,7 +25,7 @@ static char *part(const struct hop *h, CURLUPart which, unsigned flags) {
 
 // Notes host and port; a user and password in it become those of the request where it has none.
 static bool read_url(struct hop *h, bool takes_user) {
-  char *scheme = part(h, CURLUPART_SCHEME, 0), *host = part(h, CURLUPART_HOST, 0);
+  char *scheme = part(h, CURLUPART_SCHEME, 0), *host = part(h, CURLUPART_HOST, HOST_FLAGS);
   char *port = part(h, CURLUPART_PORT, CURLU_DEFAULT_PORT), *user = part(h, CURLUPART_USER, CURLU_URLDECODE);
   char *password = part(h, CURLUPART_PASSWORD, CURLU_URLDECODE);
   bool ok = scheme && host && port && *host && (!strcmp(scheme, "http") || !strcmp(scheme, "https"));

@@ -26,6 +26,7 @@ struct http_client {
   struct list doomed;   // those to be freed
   struct list running;
   const char *bundle;
+  struct resolver *resolver;
 };
 
 struct client_socket {
@@ -60,45 +61,85 @@ static void end_transfer(struct transfer *t, enum fetch_error error, const char 
   leave_multi(t, !error);
   loop_disarm(c->loop, &t->timer);
   list_remove(&t->link);
+  lookup_leave(&t->lookup);
   t->state = TRANSFER_ENDED;
-  fetch_tell_end(&t->fetch, error, message);
+  char *text = error && t->hop.host ? xasprintf("%s:%u: %s", t->hop.host, t->hop.port, message) : NULL;
+  fetch_tell_end(&t->fetch, error, text ? text : message);
+  free(text); // the transfer may be gone
 }
 
 static void on_timeout(struct timer *timer) {
   struct transfer *t = container_of(timer, struct transfer, timer);
   struct http_client *c = client_of(t);
   const char *what;
-  double deadline = transfer_deadline(t, &what);
-  if (deadline > c->loop->now) loop_arm(c->loop, &t->timer, MIN(deadline, c->loop->now + 3600));
+  if (transfer_deadline(t, &what) > c->loop->now) transfer_watch(t);
   else end_transfer(t, FETCH_TIMEOUT, what);
 }
 
-static void begin(struct transfer *t) {
+static void start(struct transfer *t) {
   struct http_client *c = client_of(t);
-  if (t->error) {
-    end_transfer(t, t->error, "not a URL of http or https");
-    return;
-  }
   transfer_prepare(t, c->bundle);
   move(t, &c->running);
   t->state = TRANSFER_RUNNING;
   c->in_curl++;
   curl_multi_add_handle(c->multi, t->easy);
   c->in_curl--;
-  loop_arm(c->loop, &t->timer, c->loop->now);
+}
+
+static void on_name(struct lookup *l, const struct resolved *found) {
+  struct transfer *t = container_of(l, struct transfer, lookup);
+  transfer_take_name(t, found);
+  t->state = TRANSFER_WAITING;
+  move(t, &client_of(t)->waiting);
+}
+
+// What is to be said where it is not libcurl that ends it.
+static const char *own_text(const struct transfer *t) {
+  switch (t->error) {
+  case FETCH_URL: return "not a URL of http or https";
+  case FETCH_PRIVATE: return "an address of a private network, which is refused";
+  case FETCH_TOO_LARGE:
+    return "a head larger than limits.http_head, or of more fields than limits.http_fields";
+  case FETCH_REDIRECTS: return "too many redirects, or one that leads nowhere";
+  default: return t->text;
+  }
+}
+
+static void begin(struct transfer *t) {
+  struct http_client *c = client_of(t);
+  const struct resolved *found = NULL;
+  if (!t->has_resolved && !t->error) {
+    transfer_begin(t);
+    t->lookup.on_found = on_name;
+    transfer_watch(t);
+    bool needs_name = transfer_needs_name(t);
+    if (needs_name) found = resolver_find(c->resolver, t->hop.host, &t->lookup);
+    if (found) transfer_take_name(t, found);
+    else if (!needs_name) transfer_check_literal(t);
+    else {
+      t->state = TRANSFER_RESOLVING;
+      move(t, &c->running);
+      return;
+    }
+  }
+  if (t->error) end_transfer(t, t->error, own_text(t));
+  else start(t);
 }
 
 static void go_to_next(struct transfer *t) {
-  enum fetch_error error = hop_follow(&t->hop, t->fetch.status, fetch_field(&t->fetch, SPAN("location")));
+  t->error = hop_follow(&t->hop, t->fetch.status, fetch_field(&t->fetch, SPAN("location")));
   leave_multi(t, true);
-  if (error) end_transfer(t, error, "no way to follow the redirect");
-  else t->state = TRANSFER_WAITING, move(t, &client_of(t)->waiting);
+  t->has_resolved = false, t->state = TRANSFER_WAITING;
+  move(t, &client_of(t)->waiting);
 }
 
 static void complete(struct transfer *t, CURLcode result) {
   enum fetch_error error = transfer_error(t, result);
-  if (t->is_redirect && !t->error) go_to_next(t);
-  else end_transfer(t, error, *t->text ? t->text : curl_easy_strerror(result));
+  if (t->is_redirect && !t->error) {
+    go_to_next(t);
+    return;
+  }
+  end_transfer(t, error, t->error ? own_text(t) : *t->text ? t->text : curl_easy_strerror(result));
 }
 
 static void free_doomed(struct http_client *c) {
@@ -206,8 +247,8 @@ static struct fetch *open_fetch(struct fetcher *r, const struct fetch_request *r
 
 static void go_on_soon(struct fetch *f) {
   struct transfer *t = container_of(f, struct transfer, fetch);
-  loop_arm(client_of(t)->loop, &t->timer, client_of(t)->loop->now);
   t->active_at = client_of(t)->loop->now;
+  transfer_watch(t);
   if (t->state == TRANSFER_RUNNING && (t->is_held || t->is_starved)) move(t, &client_of(t)->going_on);
 }
 
@@ -244,6 +285,7 @@ struct fetcher *http_client_new(struct service *s) {
   list_init(&c->going_on);
   list_init(&c->doomed);
   list_init(&c->running);
+  c->resolver = resolver_new(s);
   c->multi = curl_multi_init();
   if (!c->multi) abort();
   curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
@@ -262,5 +304,6 @@ void http_client_free(struct fetcher *r) {
   curl_multi_cleanup(c->multi);
   c->in_curl--;
   loop_disarm(c->loop, &c->timer);
+  resolver_free(c->resolver);
   free(c);
 }

@@ -7,7 +7,7 @@
 // Makes it, as a part of the service, whose loop has a poll; its hook is not in the loop yet.
 struct fetcher *http_client_new(struct service *s);
 
-// Ends it; all its fetches are freed, their users' handles with them.
+// Ends it, after its service's pools; all its fetches have been freed.
 void http_client_free(struct fetcher *r);
 
 // Once in a process, before any thread.

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <math.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,6 +22,26 @@ static const struct settings *settings_of(const struct transfer *t) {
 }
 
 static double now(const struct transfer *t) { return t->fetch.fetcher->service->loop->now; }
+
+double transfer_deadline(const struct transfer *t, const char **what) {
+  const struct settings *s = settings_of(t);
+  double idle = t->hop.idle > 0 ? t->hop.idle : s->timeouts.http_idle;
+  double connect = t->hop.connect > 0 ? t->hop.connect : s->timeouts.http_connect;
+  double total = t->hop.total > 0 ? t->asked_at + t->hop.total : INFINITY;
+  double phase = t->has_connected ? t->active_at + idle : t->began_at + connect;
+  *what = t->has_connected ? "nothing came or went for too long" : "no connection in time";
+  if (t->has_connected && (t->fetch.is_paused || t->is_starved)) phase = INFINITY; // it is we who wait
+  if (total <= phase) *what = "not complete in time";
+  return MIN(total, phase);
+}
+
+void transfer_watch(struct transfer *t) {
+  struct loop *loop = t->fetch.fetcher->service->loop;
+  const char *what;
+  double deadline = transfer_deadline(t, &what);
+  if (deadline < INFINITY) loop_arm(loop, &t->timer, deadline);
+  else loop_disarm(loop, &t->timer);
+}
 
 static bool give_up(struct transfer *t, enum fetch_error error) {
   if (!t->error) t->error = error;
@@ -121,6 +142,7 @@ static int on_connected(void *arg, char *address, char *local, int port, int loc
   struct address peer;
   (void)local, (void)port, (void)local_port;
   t->has_connected = true, t->active_at = now(t);
+  transfer_watch(t);
   bool is_private = refuses_private(t) && !t->hop.unix_path &&
                     (!address_parse(span_of(address), &peer) || address_is_private(&peer));
   if (is_private) give_up(t, FETCH_PRIVATE);
@@ -194,19 +216,74 @@ static void set_method(struct transfer *t) {
   SET(t, SEEKDATA, t);
 }
 
+// http_proxy in lower case only: a field "Proxy" of a CGI's request would set the other.
+static bool has_proxy(bool is_secure) {
+  static const char *const plain[] = {"http_proxy", "all_proxy", "ALL_PROXY", NULL};
+  static const char *const secure[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", NULL};
+  const char *value = NULL;
+  for (const char *const *name = is_secure ? secure : plain; *name && !(value && *value); name++)
+    value = getenv(*name);
+  return value && *value;
+}
+
+bool transfer_needs_name(const struct transfer *t) {
+  struct address literal;
+  if (t->hop.unix_path || address_parse(span_of(t->hop.host), &literal)) return false;
+  return refuses_private(t) || !has_proxy(t->hop.is_secure);
+}
+
+void transfer_check_literal(struct transfer *t) {
+  struct address a;
+  bool is_literal = !t->hop.unix_path && address_parse(span_of(t->hop.host), &a);
+  if (is_literal && refuses_private(t) && address_is_private(&a)) give_up(t, FETCH_PRIVATE);
+}
+
+bool transfer_take_name(struct transfer *t, const struct resolved *found) {
+  t->resolved = *found, t->resolved.count = 0, t->has_resolved = true;
+  for (unsigned i = 0; i < found->count; i++)
+    if (!refuses_private(t) || !address_is_private(&found->addresses[i]))
+      t->resolved.addresses[t->resolved.count++] = found->addresses[i];
+  if (t->resolved.count) return true;
+  snprintf(t->text, sizeof t->text, "%s", found->why);
+  return give_up(t, found->count ? FETCH_PRIVATE : FETCH_NAME);
+}
+
+// "+host:port:address,address", which libcurl keeps for no longer than what it finds itself.
+static void set_addresses(struct transfer *t) {
+  struct buf line = {0};
+  char text[ADDRESS_TEXT_MAX];
+  if (!t->has_resolved) return;
+  buf_printf(&line, "+%s:%u:", t->hop.host, t->hop.port);
+  for (unsigned i = 0; i < t->resolved.count; i++) {
+    const struct address *a = &t->resolved.addresses[i];
+    address_text(a, text);
+    buf_printf(&line, a->family == ADDRESS_V6 ? "%s[%s]" : "%s%s", i ? "," : "", text);
+  }
+  buf_append_byte(&line, 0);
+  t->resolve = curl_slist_append(NULL, line.bytes);
+  buf_deinit(&line);
+  SET(t, RESOLVE, t->resolve);
+}
+
+void transfer_begin(struct transfer *t) {
+  curl_slist_free_all(t->resolve);
+  t->resolve = NULL;
+  t->has_resolved = t->is_redirect = t->has_connected = t->is_starved = t->is_held = false;
+  t->discarded = t->body_at = 0, t->text[0] = 0;
+  t->began_at = t->active_at = now(t);
+}
+
 void transfer_prepare(struct transfer *t, const char *bundle) {
   const struct hop *h = &t->hop;
   char *url = NULL;
   curl_easy_reset(t->easy);
-  t->is_redirect = t->has_connected = t->is_starved = t->is_held = false;
-  t->discarded = t->body_at = 0, t->text[0] = 0;
-  t->began_at = t->active_at = now(t);
   if (curl_url_get(h->url, CURLUPART_URL, &url, 0) == CURLUE_OK) SET(t, URL, url);
   curl_free(url);
   set_limits(t);
   set_callbacks(t);
   set_tls(t, bundle);
   set_method(t);
+  set_addresses(t);
   SET(t, HTTPHEADER, h->fields);
   SET(t, UNIX_SOCKET_PATH, h->unix_path);
   if (refuses_private(t)) SET(t, PROXY, ""); // which would resolve names as it likes
@@ -244,22 +321,11 @@ void transfer_go_on(struct transfer *t) {
   curl_easy_pause(t->easy, (t->is_held ? CURLPAUSE_RECV : 0) | (t->is_starved ? CURLPAUSE_SEND : 0));
 }
 
-double transfer_deadline(const struct transfer *t, const char **what) {
-  const struct settings *s = settings_of(t);
-  double idle = t->hop.idle > 0 ? t->hop.idle : s->timeouts.http_idle;
-  double connect = t->hop.connect > 0 ? t->hop.connect : s->timeouts.http_connect;
-  double total = t->hop.total > 0 ? t->asked_at + t->hop.total : INFINITY;
-  double phase = t->has_connected ? t->active_at + idle : t->began_at + connect;
-  *what = t->has_connected ? "nothing came or went for too long" : "no connection in time";
-  if (t->has_connected && t->fetch.is_paused) phase = INFINITY; // it is we who wait
-  if (total <= phase) *what = "not complete in time";
-  return MIN(total, phase);
-}
-
 struct transfer *transfer_new(struct fetcher *r, const struct fetch_request *request) {
   struct transfer *t = xcalloc(1, sizeof *t);
   fetch_init(&t->fetch, r);
   list_init(&t->link);
+  list_init(&t->lookup.link);
   t->error = hop_init(&t->hop, request);
   t->easy = curl_easy_init();
   if (!t->easy) abort();
@@ -269,6 +335,8 @@ struct transfer *transfer_new(struct fetcher *r, const struct fetch_request *req
 
 void transfer_free(struct transfer *t) {
   curl_easy_cleanup(t->easy);
+  curl_slist_free_all(t->resolve);
+  lookup_leave(&t->lookup);
   hop_deinit(&t->hop);
   list_remove(&t->link);
   fetch_deinit(&t->fetch);

@@ -248,12 +248,12 @@ static void *worker_main(void *arg) {
   connections_close(&w->service);
   generations_deinit(&w->generations);
   service_close_pools(&w->service);
+  http_client_free(w->service.fetcher);
   if (w->starting) finish_start(w, NULL);
   watchdog_stop();
   inbox_post(w->config.owner->inbox, &w->ended);
   metrics_remove_worker(&w->config.process->metrics, &w->service);
   connections_deinit(&w->service);
-  http_client_free(w->service.fetcher);
   service_deinit(&w->service);
   inbox_deinit(&w->inbox);
   loop_deinit(&w->loop);

@@ -210,7 +210,7 @@ int core_go_on(lua_State *L) {
   struct task *t = task_follow(L, lua_gettop(L) - 1, &answer_ops);
   t->must_start = true; // what it has to close is closed by itself
   t->exchange = ex;
-  if (ex->task) ex->task->exchange = NULL;
+  if (ex->task) ex->task->exchange = NULL, task_move_ties(ex->task, t);
   ex->task = t;
   return 0;
 }

@@ -15,6 +15,7 @@
 #include "script/lua_router.h"
 #include "script/lua_stream.h"
 #include "script/raise.h"
+#include "script/upstream.h"
 #include "script/source.h"
 #include "script/vm.h"
 
@@ -132,6 +133,7 @@ static void open_core(lua_State *L, struct vm *vm) {
   event_open(L);
   channel_open(L);
   form_open(L);
+  http_open(L);
   lua_shared_open(L);
   crypto_open(L);
   password_open(L);
@@ -151,6 +153,8 @@ static void open_core(lua_State *L, struct vm *vm) {
   lua_setfield(L, -2, "keep_alive_interval");
   lua_pushnumber(L, (lua_Number)vm->settings->limits.upload);
   lua_setfield(L, -2, "upload_max");
+  lua_pushnumber(L, (lua_Number)vm->settings->limits.http_body);
+  lua_setfield(L, -2, "http_body_max");
   lua_pushboolean(L, vm->settings->dev.on);
   lua_setfield(L, -2, "dev");
   lua_pushboolean(L, vm->settings->dev.on && vm->settings->dev.inject);

@@ -51,6 +51,7 @@ static struct task *adopt(lua_State *L, lua_State *co, int ref) {
   list_init(&t->run_link);
   list_init(&t->wait_link);
   list_init(&t->all_link);
+  list_init(&t->ties);
   list_append(&vm->tasks, &t->all_link);
   counter_add(&vm->gauges.tasks, 1);
   return t;
@@ -145,6 +146,13 @@ static void leave_handle(struct task *t) {
   if (h->ended) waitlist_wake_all(h->ended);
 }
 
+static void end_ties(struct task *t, bool cut) {
+  for (struct list *node; (node = list_shift(&t->ties));) {
+    struct tie *tie = container_of(node, struct tie, link);
+    if (cut) tie->cut(tie);
+  }
+}
+
 // Takes the task apart. Its coroutine goes to the pool where it ended well, else to the collector.
 static void end(struct task *t, int status) {
   struct vm *vm = t->vm;
@@ -153,6 +161,7 @@ static void end(struct task *t, int status) {
   list_remove(&t->wait_link);
   list_remove(&t->all_link);
   loop_disarm(vm->loop, &t->timer);
+  end_ties(t, status != LUA_OK);
   if (t->ops && t->ops->on_end) t->ops->on_end(t, status);
   counter_add(&vm->gauges.tasks, -1);
   vm->holding_count -= t->holds_state;

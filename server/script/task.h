@@ -41,12 +41,19 @@ struct task_ops {
   void (*add_fields)(const struct task *t, struct log_line *line);
 };
 
+// Embedded in what is to end with the task that has begun it, where that is cancelled or fails.
+struct tie {
+  struct list link;             // in the task's; in no list once that has ended
+  void (*cut)(struct tie *tie); // behind the task's <close> variables; does not enter Lua
+};
+
 struct task {
   struct vm *vm;
   lua_State *co;
   int co_ref;
   struct list run_link, all_link;
   struct list wait_link; // in the waitlist of whatever it waits for
+  struct list ties;
   struct timer timer;
   double woken_at; // the deadline of the timer that woke it; < 0: something else did
   uint8_t state, nargs;
@@ -79,6 +86,10 @@ struct task *task_start(struct vm *vm, lua_CFunction fn, void *arg, const struct
 
 // Has the handle at `index` of L belong to a task that was spawned just now, and live as long.
 void task_hold(struct task *t, lua_State *L, int index);
+
+// Ties something to a task; moves what is tied to another one that goes on in its place.
+static inline void task_tie(struct task *t, struct tie *tie) { list_append(&t->ties, &tie->link); }
+static inline void task_move_ties(struct task *from, struct task *to) { list_splice(&to->ties, &from->ties); }
 
 // Has a retired state be kept until the task has ended, as it is for requests.
 void task_hold_state(struct task *t);

@@ -1,0 +1,168 @@
+-- SPDX-License-Identifier: MIT
+-- require "spate.http": requests to other servers. What the outside does wrong is nil, a message and a code.
+local at_end = require "spate.at_end"
+local check = require "spate.check"
+local core = require "spate.core"
+local http_body = require "spate.http_body"
+local Response = require "spate.http_response"
+
+local http = { Response = Response }
+
+local OPTIONS = { "headers", "query", "body", "json", "form", "timeout", "redirects", "max", "auth", "tls", "unix", "private" }
+local TIMEOUTS, TLS, AUTH = { "connect", "idle", "total" }, { "ca", "cert", "key", "verify" }, { "user", "password" }
+local REDIRECTS = 5
+local FIELDS_MAX = 90
+
+local function path(value, what)
+  check.text(value, what)
+  if value:find("\0", 1, true) then core.raise(what .. ": the path holds a NUL") end
+  return value
+end
+
+local function boolean(value, what)
+  if type(value) ~= "boolean" then core.raise(("%s: expected true or false, got %s"):format(what, type(value))) end
+  return value
+end
+
+local function escape(text)
+  return (tostring(text):gsub("[^%w%-._~]", function(c) return ("%%%02X"):format(c:byte()) end))
+end
+
+local function scalar(value, what)
+  local kind = type(value)
+  if kind ~= "string" and kind ~= "number" and kind ~= "boolean" then
+    core.raise(("%s: expected a string or a number, got %s"):format(what, kind))
+  end
+  return value
+end
+
+-- "a=1&b=2", sorted by name; a list is its values in their order.
+local function encode(pairs_, what)
+  if type(pairs_) ~= "table" then core.raise(("%s: expected a table, got %s"):format(what, type(pairs_))) end
+  local names, parts = {}, {}
+  for name in pairs(pairs_) do names[#names + 1] = check.text(name, what .. ": a name") end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local values = pairs_[name]
+    for _, value in ipairs(type(values) == "table" and values or { values }) do
+      parts[#parts + 1] = escape(name) .. "=" .. escape(scalar(value, ("%s.%s"):format(what, name)))
+    end
+  end
+  return table.concat(parts, "&")
+end
+
+local function with_query(url, query, what)
+  if query == nil then return url end
+  local text = encode(query, what .. ": query")
+  local base, fragment = url:match("^([^#]*)(.*)$")
+  if text == "" then return url end
+  return base .. (base:find("?", 1, true) and "&" or "?") .. text .. fragment
+end
+
+-- The fields in a flat list, checked as those of an answer are.
+local function read_headers(headers, what)
+  local list = {}
+  if headers == nil then return list end
+  if type(headers) ~= "table" then core.raise(("%s: headers: expected a table, got %s"):format(what, type(headers))) end
+  for name, values in pairs(headers) do
+    for _, value in ipairs(type(values) == "table" and values or { values }) do
+      core.check_field(name, value)
+      list[#list + 1], list[#list + 2] = name, tostring(value)
+    end
+  end
+  if #list > 2 * FIELDS_MAX then core.raise(("%s: headers: expected at most %d fields"):format(what, FIELDS_MAX)) end
+  return list
+end
+
+local function read_timeout(asked, timeout, what)
+  if timeout == nil then return end
+  what = what .. ": timeout"
+  if type(timeout) == "number" then
+    asked.total = check.seconds(timeout, what)
+    return
+  end
+  for name, seconds in pairs(check.options(timeout, what, TIMEOUTS)) do asked[name] = check.seconds(seconds, what .. "." .. name) end
+end
+
+local function read_tls(asked, tls, what)
+  if tls == nil then return end
+  what = what .. ": tls"
+  check.options(tls, what, TLS)
+  for _, name in ipairs { "ca", "cert", "key" } do asked[name] = tls[name] and path(tls[name], what .. "." .. name) end
+  if tls.verify ~= nil then asked.is_unverified = not boolean(tls.verify, what .. ".verify") end
+  if tls.key and not tls.cert then core.raise(what .. ": a key without its cert") end
+end
+
+local function read_auth(asked, auth, what)
+  if auth == nil then return end
+  what = what .. ": auth"
+  check.options(auth, what, AUTH)
+  asked.user, asked.password = check.text(auth.user, what .. ".user"), check.text(auth.password or "", what .. ".password")
+  if asked.user:find("[:%c]") or asked.password:find("%c") then
+    core.raise(what .. ": the user may hold no colon, and neither of them control characters")
+  end
+end
+
+local function read_options(method, url, options, what)
+  options = check.options(options or {}, what, OPTIONS)
+  local asked = { what = what, method = method, url = with_query(check.text(url, what .. ": url"), options.query, what) }
+  asked.fields = read_headers(options.headers, what)
+  asked.redirects = options.redirects == nil and REDIRECTS or check.count(options.redirects, what .. ": redirects")
+  read_timeout(asked, options.timeout, what)
+  read_tls(asked, options.tls, what)
+  read_auth(asked, options.auth, what)
+  if options.max ~= nil then check.count(options.max, what .. ": max") end
+  if options.unix ~= nil then asked.unix = path(options.unix, what .. ": unix") end
+  if options.private ~= nil then asked.refuses_private = not boolean(options.private, what .. ": private") end
+  http_body.read(asked, options, what, encode)
+  return asked, options.max
+end
+
+-- Sends what the iterator has; false once the answer has begun.
+local function send_all(handle, iterator, what, also_later)
+  for piece in iterator do
+    if not core.http_send(handle, check.text(piece, what .. ": body: what its iterator returns"), also_later) then return false end
+  end
+  core.http_send_end(handle)
+  return true
+end
+
+-- The rest of a body that is still wanted while the answer comes.
+local function send_rest(handle, iterator, what)
+  local done = false
+  local _ <close> = at_end(function() if not done then core.http_close(handle) end end)
+  send_all(handle, iterator, what, true)
+  done = true
+end
+
+local function request(method, url, options, what)
+  local asked, max = read_options(method, url, options, what)
+  local handle, err, code = core.http_begin(asked)
+  if not handle then return nil, err, code end
+  local response
+  local _ <close> = at_end(function() if not response then core.http_close(handle) end end)
+  local is_sent = not asked.iterator or send_all(handle, asked.iterator, what)
+  local status
+  status, err, code = core.http_head(handle)
+  if not status then return nil, err, code end
+  if not is_sent and status < 400 then core.spawn(send_rest, handle, asked.iterator, what) end
+  response = Response.new(handle, status, max)
+  return response
+end
+
+-- http.request(method, url [, options]): a response; nil, message and code.
+function http.request(method, url, options)
+  check.text(method, "http.request: method")
+  if not method:find("^[%w!#$%%&'*+.^_`|~-]+$") then core.raise(("http.request: expected a method, got %q"):format(method)) end
+  if method == "CONNECT" then core.raise("http.request: CONNECT asks for a tunnel, and not for an answer") end
+  return request(method, url, options, "http.request")
+end
+
+for _, name in ipairs { "get", "post", "put", "patch", "delete", "head" } do
+  local method, what = name:upper(), "http." .. name
+  http[name] = function(url, options) return request(method, url, options, what) end
+end
+
+core.public(http, "request", "get", "post", "put", "patch", "delete", "head")
+
+return http

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// Another server's answer as Lua holds it: a fetch, and what has come of its body and is not read. It is what
+// spate.http is made of in Lua, and what C takes a fetch out of to pass it on.
+#pragma once
+#include <lua.h>
+#include "client/fetch.h"
+#include "script/held.h"
+#include "script/task.h"
+
+struct vm;
+
+struct upstream {
+  struct held held;
+  struct fetch_sink sink;
+  struct fetch *fetch; // NULL once it is closed, read to its end, or taken
+  struct vm *vm;
+  struct tie tie; // to the task that has asked
+  struct waitlist waiting;
+  struct buf body;
+  bool is_read; // to its end
+};
+
+// The response at `index`; raises where it is none.
+struct upstream *upstream_check(lua_State *L, int index);
+
+// Takes the fetch out of it, with what it has of the body (`body` is the caller's then): the caller sets
+// f->sink. NULL where it is closed, or read to its end.
+struct fetch *upstream_take(struct upstream *r, struct buf *body);
+
+// Closes it; harmless where it is closed.
+void upstream_close(struct upstream *r);
+
+// Adds to the table on top of the stack:
+//   http_begin(options)     asks; a response. nil, message and code where too many do
+//   http_head(response)     waits for the status, and returns it; nil, message and code
+//   http_fields(response)   the fields in a flat list, once the head is there
+//   http_read(response)     waits for more of the body: its bytes, nil at its end; nil, message and code
+//   http_send(response, bytes [, also_later])
+//                           sends more of the body, and waits for room; false once the answer has begun, or
+//                           ended
+//   http_send_end(response) that was all
+//   http_close(response)
+void http_open(lua_State *L);
