@@ -74,6 +74,7 @@ app:get("/password", function()
   local hash = spate.crypto.password.hash("x", { cost = 1 })
   return { spate.crypto.password.verify("x", hash) }
 end)
+app:get("/offload", function() return spate.offload("spate.json", "encode", { 1, a = { "b", json.null } }) end)
 app:get("/error", function() error { code = 1 } end)
 app:get("/late", function() return sse.reply(function(send) send "one" error "late" end) end)
 ]]
@@ -86,6 +87,8 @@ local SCENARIOS = {
   missing = function(server) server:get "/nowhere" server:put "/plain" server:options "/plain" end,
   password = function(server) server:get "/password" server:turn() end,
   ["password, and nobody waits"] = function(server) server:get("/password"):close() server:turn() end,
+  offload = function(server) server:get "/offload" server:turn() end,
+  ["offload, and nobody waits"] = function(server) server:get("/offload"):close() server:turn() end,
   json = function(server)
     server:post("/json?a=1&a=2", { json = { a = { 1, 2.5, "x" }, b = {} }, headers = { Cookie = "c=1; d=2", ["X-A"] = "b" } })
     server:post("/json", { body = "{" })

@@ -48,7 +48,7 @@ core.public(spate, "abort", "env")
 -- What is loaded when it is first used: the name, and the module that it is in, or that it is.
 local LATER = {
   cors = "cors", allow_origins = "origins", allow_hosts = "hosts", rate_limit = "rate_limit", basic_auth = "basic_auth",
-  session = "session", jwt = "jwt", sign = "sign", verify = "sign", equal = "sign", crypto = "crypto",
+  session = "session", jwt = "jwt", sign = "sign", verify = "sign", equal = "sign", crypto = "crypto", offload = "offload",
 }
 
 return setmetatable(spate, { __index = function(_, name)

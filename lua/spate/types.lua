@@ -142,6 +142,14 @@ function spate.verify(signed, secret) end
 ---@return boolean
 function spate.equal(a, b) end
 
+---Runs a function of a module that blocks, in a state of its own on another thread; waits. Arguments and results are
+---copied; what it raises is raised.
+---@param module string
+---@param name string
+---@param ... any
+---@return any ... what it returned; nil, a message and "busy"
+function spate.offload(module, name, ...) end
+
 ---@class spate.crypto
 local crypto = {}
 

@@ -69,3 +69,7 @@ void crypto_open(lua_State *L);
 // lua_password.c: hashes of passwords, and what makes calls wait for threads.
 // Adds password_hash and password_verify to the table on top of the stack.
 void password_open(lua_State *L);
+
+// lua_offload.c: functions of modules on other threads.
+// Adds offload to the table on top of the stack.
+void offload_open(lua_State *L);

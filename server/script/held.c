@@ -11,10 +11,14 @@ struct held **held_push(lua_State *L, const char *metatable, int uservalues) {
   return box;
 }
 
-void held_put(lua_State *L, struct held **box, struct held *h, void (*drop)(struct vm *vm, struct held *h)) {
+void held_put_unboxed(struct vm *vm, struct held *h, void (*drop)(struct vm *vm, struct held *h)) {
   h->drop = drop, h->box = NULL;
   list_init(&h->link);
-  list_append(&vm_of(L)->held, &h->link);
+  list_append(&vm->held, &h->link);
+}
+
+void held_put(lua_State *L, struct held **box, struct held *h, void (*drop)(struct vm *vm, struct held *h)) {
+  held_put_unboxed(vm_of(L), h, drop);
   *box = h;
 }
 

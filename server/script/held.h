@@ -20,6 +20,9 @@ struct held **held_push(lua_State *L, const char *metatable, int uservalues);
 // Puts `h` into the userdata, from which `drop` gets it back. Never raises.
 void held_put(lua_State *L, struct held **box, struct held *h, void (*drop)(struct vm *vm, struct held *h));
 
+// The same of what no userdata has: the state does. Never raises.
+void held_put_unboxed(struct vm *vm, struct held *h, void (*drop)(struct vm *vm, struct held *h));
+
 // Drops what the loop's thread alone may drop, while the state has it. The boxes are empty then.
 void held_leave_loop(struct vm *vm);
 

@@ -47,13 +47,26 @@ struct member {
   int slot;
 };
 
-static const char kind_key, null_key; // their addresses are the keys
+static const char kind_key, null_key, kind_metas[JSON_KIND_OBJECT + 1]; // their addresses are the keys
 
 static void encode_value(struct encoder *e, const struct place *at);
 
-void json_kind_mark(lua_State *L, enum json_kind kind) {
+void json_kind_push(lua_State *L, enum json_kind kind) {
+  const void *key = &kind_metas[kind];
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) != LUA_TNIL) return;
+  lua_pop(L, 1);
+  lua_createtable(L, 0, 1);
   lua_pushinteger(L, kind);
   lua_rawsetp(L, -2, &kind_key);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
+void json_kind_give(lua_State *L, int index, enum json_kind kind) {
+  if (kind == JSON_KIND_NONE) return;
+  index = lua_absindex(L, index);
+  json_kind_push(L, kind);
+  lua_setmetatable(L, index);
 }
 
 enum json_kind json_kind_of(lua_State *L, int index) {

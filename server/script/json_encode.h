@@ -13,8 +13,11 @@ enum json_kind { JSON_KIND_NONE, JSON_KIND_ARRAY, JSON_KIND_OBJECT };
 // members.
 void json_encode_value(lua_State *L, int index, struct buf *out, size_t depth_max);
 
-// Says in the metatable on top of the stack that the tables which have it are of this kind.
-void json_kind_mark(lua_State *L, enum json_kind kind);
+// Pushes the metatable of this kind's tables, the same one each time.
+void json_kind_push(lua_State *L, enum json_kind kind);
+
+// Gives it to the table at `index`; none where that is of no kind.
+void json_kind_give(lua_State *L, int index, enum json_kind kind);
 
 // The kind of the table at `index`, by its metatable.
 enum json_kind json_kind_of(lua_State *L, int index);

@@ -137,6 +137,7 @@ static void open_core(lua_State *L, struct vm *vm) {
   lua_shared_open(L);
   crypto_open(L);
   password_open(L);
+  offload_open(L);
   router_open(L);
   request_open(L);
   lua_setfield(L, -2, "request_methods");
@@ -173,6 +174,6 @@ void core_open(lua_State *L, struct vm *vm) {
   lua_setfield(L, -2, "spate.core");
   lua_pop(L, 1);
   lua_getglobal(L, "require");
-  lua_pushliteral(L, "spate.app");
+  lua_pushstring(L, vm->is_helper ? "spate.helper" : "spate.app");
   lua_call(L, 1, 0);
 }

@@ -209,19 +209,14 @@ static int json_mark(lua_State *L) {
   return 1;
 }
 
-static void push_kind_meta(lua_State *L, enum json_kind kind) {
-  lua_createtable(L, 0, 1);
-  json_kind_mark(L, kind);
-}
-
 // Stack of the module while it is made: table, array metatable, object metatable.
 void json_open(lua_State *L, size_t depth_max) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   class_new(L, DOCUMENT, NULL, decode_slot_gc);
   lua_createtable(L, 0, 5);
   int module = lua_gettop(L), array = module + 1, object = module + 2;
-  push_kind_meta(L, JSON_KIND_ARRAY);
-  push_kind_meta(L, JSON_KIND_OBJECT);
+  json_kind_push(L, JSON_KIND_ARRAY);
+  json_kind_push(L, JSON_KIND_OBJECT);
 
   lua_pushvalue(L, array);
   lua_pushcclosure(L, json_mark, 1);

@@ -11,7 +11,13 @@
 // What types and stacks bear: counters have 32 bits, the kernel takes an int of bytes, sums of sizes have 64
 // bits; a target is decoded on the stack of the thread; jansson reads 2048 levels, and each takes some of the
 // stack.
-enum { COUNT_MAX = 1000000000, INT_BYTES_MAX = 1 << 30, TARGET_MAX = 1 << 20, DEPTH_MAX = 2000 };
+enum {
+  COUNT_MAX = 1000000000,
+  INT_BYTES_MAX = 1 << 30,
+  TARGET_MAX = 1 << 20,
+  DEPTH_MAX = 2000,
+  THREADS_MAX = 256
+};
 static const lua_Integer BYTES_MAX = (lua_Integer)1 << 40;
 static const double SECONDS_MAX = 1e9;
 enum kind {
@@ -19,6 +25,7 @@ enum kind {
   KIND_INT_BYTES,
   KIND_TARGET,
   KIND_DEPTH,
+  KIND_THREADS,
   KIND_COUNT,
   KIND_COUNT_OR_0,
   KIND_SECONDS,
@@ -78,6 +85,11 @@ static const struct row {
     ROW(timeouts, http_idle, KIND_SECONDS),
     ROW(http, private, KIND_BOOLEAN),
     ROW(keep_alive, interval, KIND_SECONDS),
+    ROW(offload, threads, KIND_THREADS),
+    ROW(offload, queue, KIND_COUNT_OR_0),
+    ROW(offload, memory, KIND_BYTES),
+    ROW(offload, bytes, KIND_INT_BYTES),
+    ROW(offload, time, KIND_SECONDS),
     ROW(shutdown, grace, KIND_SECONDS),
     ROW(shutdown, window, KIND_SECONDS),
     ROW(shutdown, retry, KIND_SECONDS),
@@ -114,6 +126,7 @@ static lua_Integer size_max(enum kind kind) {
   case KIND_INT_BYTES: return INT_BYTES_MAX;
   case KIND_TARGET: return TARGET_MAX;
   case KIND_DEPTH: return DEPTH_MAX;
+  case KIND_THREADS: return THREADS_MAX;
   default: return COUNT_MAX;
   }
 }
@@ -196,6 +209,7 @@ static void read_value(lua_State *L, const struct row *r, struct settings *s) {
   case KIND_INT_BYTES:
   case KIND_TARGET:
   case KIND_DEPTH:
+  case KIND_THREADS:
   case KIND_COUNT:
   case KIND_COUNT_OR_0: read_size(L, r, into); break;
   case KIND_SECONDS: read_seconds(L, r, into); break;
@@ -254,9 +268,9 @@ static bool read_group(lua_State *L, const char *group, struct settings *s) {
 
 void settings_read(lua_State *L, int table, struct settings *s) {
   static const char *const groups[] = {"limits", "timeouts", "keep_alive", "shutdown",
-                                       "reload", "log",      "http"};
-  static const char *const known[] = {"limits", "timeouts", "keep_alive", "shutdown", "reload",
-                                      "log",    "http",     "listen",     "workers",  "trusted_proxies"};
+                                       "reload", "log",      "http",       "offload"};
+  static const char *const known[] = {"limits", "timeouts", "keep_alive", "shutdown", "reload",         "log",
+                                      "http",   "offload",  "listen",     "workers",  "trusted_proxies"};
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     bool found = key_is(L, "listen") || key_is(L, "workers");
     if (key_is(L, "trusted_proxies")) found = true, read_trusted(L, &s->trusted_proxies);

@@ -12,6 +12,7 @@
 
 enum { COROUTINE_POOL_MAX = 128 };
 
+struct offload;
 struct task;
 
 // For specs: allocations that fail as if memory had run out, or tasks that are one too many.
@@ -38,9 +39,12 @@ struct vm {
   int worker;          // its number, from 0
   unsigned generation; // from 1
   char *app;           // path of the application's file, once it is loaded
+  lua_CFunction open;  // fills a state with the library, given the vm as a light userdata
+  bool is_helper;      // it runs functions for spate.offload: no loop, no tasks
   bool is_attached, is_retired;
   bool is_stressed, has_refused; // for specs: a full collection goes before each object that is made
   unsigned close_depth;          // coroutines that close one another
+  struct offload *offload;       // states beside this one; NULL until they are asked for
   struct vm_faults faults, task_faults;
   struct router *router;       // the application's; NULL until it is installed
   int answer_ref, closers_ref; // the library's functions that answer a request, that run on_close

@@ -51,6 +51,7 @@ const struct metric metrics_table[] = {
     GAUGE("shared_bytes", shared_bytes, "Bytes of the shared dictionaries."),
     GAUGE("tasks", tasks, "Tasks: requests' and spawned ones."),
     GAUGE("lua_bytes", lua_bytes, "Bytes of the Lua states."),
+    GAUGE("offload_states", offload_states, "Lua states of spate.offload, which lua_bytes has as well."),
     {0}};
 
 void metrics_init(struct metrics *m) {
@@ -105,6 +106,7 @@ static void sum(struct metrics *m, struct figures *f) {
   list_each (node, &m->states) {
     const struct state_gauges *g = container_of(node, struct state_gauges, link);
     f->generations += is_first(m, g);
+    f->offload_states += g->is_helper;
     f->tasks += __atomic_load_n(&g->tasks, __ATOMIC_RELAXED);
     f->lua_bytes += __atomic_load_n(&g->lua_bytes, __ATOMIC_RELAXED);
   }

@@ -30,6 +30,7 @@ struct counters {
 struct state_gauges {
   struct list link;
   unsigned generation;
+  bool is_helper; // of spate.offload
   uint64_t tasks, lua_bytes;
 };
 
@@ -45,7 +46,7 @@ struct figures {
   struct counters counters;
   uint64_t generation, generations, reloads_total, reloads_failed_total;
   uint64_t channels, channel_bytes, published_total, full_total, lost_total, shared_bytes;
-  uint64_t tasks, lua_bytes;
+  uint64_t tasks, lua_bytes, offload_states;
 };
 
 struct metric {

@@ -6,7 +6,8 @@
 
 static const double IDLE_SECONDS = 30;
 
-// Names and files are waited for, hashes use a processor and 16 MB each.
+// Names and files are waited for, hashes use a processor and 16 MB each. The settings say how much may be
+// offloaded.
 static const struct pool_limits pool_limits[WORK_KINDS] = {
     [WORK_NAMES] = {.threads = 4, .queued = 1000},
     [WORK_FILES] = {.threads = 4, .queued = 1000},
@@ -37,6 +38,9 @@ void service_open_pools(struct service *s, bool with_threads) {
   for (size_t i = 0; i < WORK_KINDS; i++) {
     struct pool_limits limits = pool_limits[i];
     limits.idle = IDLE_SECONDS;
+    if (i == WORK_OFFLOAD)
+      limits.threads = (unsigned)s->settings->offload.threads,
+      limits.queued = (unsigned)s->settings->offload.queue;
     if (!with_threads) limits.threads = 0;
     pool_init(&s->pools[i], s->inbox, limits);
   }

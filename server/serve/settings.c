@@ -46,6 +46,7 @@ struct settings settings_default(void) {
                    .http_connect = 10,
                    .http_idle = 60},
       .keep_alive = {.interval = 15},
+      .offload = {.threads = 4, .queue = 100, .memory = 64 << 20, .bytes = 16 << 20, .time = 10},
       .shutdown = {.grace = 30, .window = 5, .retry = 1},
       .reload = {.max_age = 3600, .generations = 8},
       .http = {.private = true},

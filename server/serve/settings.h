@@ -56,6 +56,12 @@ struct settings {
     double interval; // between the comments of an idle stream
   } keep_alive;
   struct {
+    size_t threads, queue; // calls of one worker that run at once, and that wait for a thread
+    size_t memory;         // bytes of the Lua state that one runs in
+    size_t bytes;          // of a call's arguments, and of its results
+    double time;           // CPU seconds of a call
+  } offload;
+  struct {
     double grace;  // after a stop signal, until the process ends whatever still runs
     double window; // over which the streams' clean ends are spread
     double retry;  // what the streams' clients are told to wait, times 1 to 2

@@ -13,6 +13,7 @@ local MAX = {
   },
   timeouts = { head = SECONDS, idle = SECONDS, body = SECONDS, body_total = SECONDS, send = SECONDS, start = SECONDS, http_connect = SECONDS, http_idle = SECONDS },
   keep_alive = { interval = SECONDS },
+  offload = { threads = 256, queue = COUNT, memory = BYTES, bytes = INT_BYTES, time = SECONDS },
   shutdown = { grace = SECONDS, window = SECONDS, retry = SECONDS },
   reload = { max_age = SECONDS, generations = COUNT },
 }
