@@ -12,7 +12,7 @@ local INTERNAL = {
 }
 
 -- What middleware adds, and what each file has of its own.
-local ADDED = { ["spate.Request"] = "session", ["spate.File"] = "name filename type size",
+local ADDED = { ["spate.Request"] = "session", ["spate.Process"] = "pid", ["spate.File"] = "name filename type size",
   ["spate.HttpResponse"] = "status headers" }
 
 local DUMP = [[
@@ -55,6 +55,7 @@ app:get("/", function()
     ["spate.Stream"] = methods(sse.never()), ["spate.KeepAlive"] = methods(sse.keep_alive()), ["spate.Task"] = methods(sse.spawn(function() end)),
     ["spate.Channel"] = methods(channel), ["spate.Membership"] = methods(member), ["spate.Derived"] = methods(derived),
     ["spate.http"] = names(require "spate.http"), ["spate.HttpResponse"] = names(require "spate.http_response"),
+    ["spate.process"] = names(spate.process), ["spate.Process"] = methods(spate.process.spawn { "true" }),
     ["spate.File"] = methods(setmetatable({}, require("spate.form").File)),
   }
   member:close()
@@ -165,7 +166,7 @@ describe("lua/spate/types.lua", function()
   it("has a file of its own for each module that applications and specs require", function()
     local files = {}
     for _, file in ipairs(require("spate.editor_files")({ embedded = function() return "" end })) do files[file[1]] = file[2] end
-    for _, name in ipairs { "spate", "spate.sse", "spate.json", "spate.crypto", "spate.http", "spate.test" } do
+    for _, name in ipairs { "spate", "spate.sse", "spate.json", "spate.crypto", "spate.http", "spate.process", "spate.test" } do
       assert.matches("---@type " .. name .. "\n", files[(".spate/%s.lua"):format(name:gsub("%.", "/"))], 1, true)
     end
   end)

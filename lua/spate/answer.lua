@@ -145,7 +145,10 @@ local function guard(hooks, handler, where)
   local after = hooks.after
   return function(req)
     local ok, answered = xpcall(handler, failure_of, req)
-    if not ok then answered = on_raise(hooks, req, as_failure(answered, where)) end
+    if not ok then
+      core.cut_ties()
+      answered = on_raise(hooks, req, as_failure(answered, where))
+    end
     if not after[1] then return answered end
     ok, answered = xpcall(run_after, failure_of, after, req, answered)
     return ok and answered or reply_to_failure(req, as_failure(answered))

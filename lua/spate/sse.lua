@@ -439,6 +439,12 @@ function Stream:timeout(seconds)
   end)
 end
 
+-- for value in stream do ... end: goes on where another such loop has left it, and does not close it.
+function Stream:__call()
+  if self.fn then core.raise "a stream of a function(send) is read by stream:each()" end
+  return self.next()
+end
+
 -- For loops: for value in stream:each() do ... end
 function Stream:each()
   check_self(self, "stream:each")

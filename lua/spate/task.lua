@@ -24,7 +24,10 @@ local function run_task(self, fn, ...)
     return err
   end, ...))
   self.result = result
-  if not result[1] then core.log.error(report.logged(trace or tostring(result[2]))) end
+  if not result[1] then
+    core.cut_ties()
+    core.log.error(report.logged(trace or tostring(result[2])))
+  end
 end
 
 local function check_task(self, name)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include "base/log.h"
 #include "base/mem.h"
+#include "client/process.h"
 #include "event/broker.h"
 #include "event/shared.h"
 #include "harness/client.h"
@@ -47,6 +48,8 @@ struct harness {
   struct process_state own_process;
   struct generations generations;
   struct long_turns long_turns;
+  struct processes processes;
+  struct groups own_groups;
   struct vm *vm;     // the newest, loaded or not; NULL where it did not start
   struct vm *built;  // one that is loaded, and not served by yet
   char *start_error; // of the state that starts
@@ -148,6 +151,8 @@ static void open_server(struct harness *h, int worker) {
     shared_registry_init(h->shared, h->settings.limits.shared);
     h->process = &h->own_process;
     metrics_init(&h->process->metrics);
+    groups_init(&h->own_groups);
+    h->process->groups = &h->own_groups;
   }
   h->events_before = event_count() - (long)broker_counters(h->broker).events;
   inbox_init(&h->inbox, &h->loop);
@@ -157,6 +162,8 @@ static void open_server(struct harness *h, int worker) {
   h->service.broker = h->broker;
   h->service.shared = h->shared;
   h->service.process = h->process;
+  processes_init(&h->processes, &h->service);
+  h->service.processes = &h->processes;
   service_open_pools(&h->service, false);
   stub_fetcher_init(&h->fetcher, &h->service);
   long_turns_watch(&h->long_turns, &h->service, worker);
@@ -526,6 +533,7 @@ static int server_stats(lua_State *L) {
   const struct counters *c = &h->service.counters;
   lua_newtable(L);
   set(L, "connections", (double)c->connections_open);
+  set(L, "processes", (double)c->processes);
   set(L, "streams", (double)c->streams_open);
   set(L, "requests_total", (double)c->requests_total);
   set(L, "events_total", (double)c->events_total);
@@ -585,6 +593,7 @@ static int server_close(lua_State *L) {
   if (h->vm && !h->vm->is_attached) app_free(h->vm);
   if (h->built) app_free(h->built);
   generations_deinit(&h->generations);
+  processes_deinit(&h->processes, h->settings.timeouts.kill);
   service_close_pools(&h->service);
   metrics_remove_worker(&h->process->metrics, &h->service);
   connections_deinit(&h->service);
@@ -596,7 +605,9 @@ static int server_close(lua_State *L) {
   admission_unref(&h->process->admission);
   inbox_deinit(&h->inbox);
   if (h->owner) h->owner->guests--;
-  else broker_deinit(h->broker), shared_registry_deinit(h->shared), metrics_deinit(&h->process->metrics);
+  else
+    broker_deinit(h->broker), shared_registry_deinit(h->shared), metrics_deinit(&h->process->metrics),
+        groups_deinit(&h->own_groups);
   lua_pushinteger(L, (lua_Integer)h->loop.timers.count);
   loop_deinit(&h->loop);
   log_capture(NULL, NULL);
@@ -669,6 +680,8 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   rerun_open(L);
   loop_probe_open(L);
   pool_probe_open(L);
-  signal(SIGPIPE, SIG_IGN); // as the server does: a program that does not read is no end of who writes to it
+  signal(SIGPIPE,
+         SIG_IGN); // both as the server does: a program that does not read is no end of who writes to it
+  signal(SIGCHLD, SIG_DFL);
   return 1;
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/mem.h"
+#include "client/groups.h"
 #include "client/http_client.h"
 #include "event/broker.h"
 #include "event/shared.h"
@@ -39,6 +40,7 @@ struct server {
   struct broker broker;
   struct shared_registry shared;
   struct process_state process;
+  struct groups groups;
   struct loop loop;
   struct inbox inbox;
   struct signals signals;
@@ -136,6 +138,7 @@ static void die_of(struct server *s, int number) {
   sigemptyset(&set);
   sigaddset(&set, number);
   control_server_close(&s->control);
+  groups_signal(&s->groups, SIGTERM);
   signal(number, SIG_DFL);
   raise(number);
   pthread_sigmask(SIG_UNBLOCK, &set, NULL);
@@ -207,6 +210,8 @@ static void block_signals(sigset_t *set) {
   sigaddset(set, SIGUSR1);
   pthread_sigmask(SIG_BLOCK, set, NULL);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGCHLD,
+         SIG_DFL); // ignored, as whoever starts it may have left it, the kernel forgets how programs end
 }
 
 static void raise_descriptor_limit(void) {
@@ -244,9 +249,10 @@ static void server_loop(struct server *s) {
   control_server_close(&s->control);
 }
 
-// Ends the process where scripts do not end by themselves.
+// Ends the process, and the programs that it has started, where scripts do not end by themselves.
 static void leave_what_runs(struct server *s) {
   if (s->workers_ended == s->workers_started && !s->reload.is_building) return;
+  groups_signal(&s->groups, SIGKILL);
   log_stop();
   _exit(s->code);
 }
@@ -273,6 +279,8 @@ static bool init(struct server *s, const struct options *o, const sigset_t *set)
   broker_init(&s->broker, (struct broker_limits){settings->limits.channels, settings->limits.channel_bytes,
                                                  settings->limits.inbox});
   metrics_init(&s->process.metrics);
+  groups_init(&s->groups);
+  s->process.groups = &s->groups;
   shared_registry_init(&s->shared, settings->limits.shared);
   bool ok = loop_init(&s->loop, clock_system(), true) == 0;
   inbox_init(&s->inbox, &s->loop);
@@ -309,6 +317,7 @@ static void deinit(struct server *s) {
   broker_deinit(&s->broker);
   shared_registry_deinit(&s->shared);
   metrics_deinit(&s->process.metrics);
+  groups_deinit(&s->groups);
   free(s->workers);
 }
 

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "client/http_client.h"
+#include "client/process.h"
 #include "loop/sock.h"
 #include "loop/transport.h"
 #include "process/builder.h"
@@ -17,6 +18,8 @@
 #include "script/watchdog.h"
 #include "serve/admission.h"
 #include "serve/connections.h"
+
+static const double QUIT_SECONDS = 0.5; // for programs to end, where there is no time for more
 
 enum worker_state { WORKER_STARTING, WORKER_READY, WORKER_FAILED, WORKER_ENDING };
 
@@ -33,12 +36,13 @@ struct worker {
   struct long_turns long_turns;
   struct loop_hook watched_hook;
   atomic_bool is_watched; // from outside, while it is at work
+  struct processes processes;
   struct start *starting; // NULL: none
   struct accepting {
     struct listener listener;
     struct worker *worker;
   } * accepting;
-  bool listens, drains;
+  bool listens, drains, quits;
   struct loop_hook drain_hook;
   struct message ended;
 };
@@ -198,6 +202,7 @@ static void drain(struct worker *w, struct start *s) {
 
 static void quit(struct worker *w, struct start *s) {
   (void)s;
+  w->quits = true;
   loop_stop(&w->loop);
 }
 
@@ -228,6 +233,8 @@ static void init(struct worker *w) {
   service_open_pools(&w->service, true);
   w->service.fetcher = http_client_new(&w->service);
   long_turns_watch(&w->long_turns, &w->service, w->config.number);
+  processes_init(&w->processes, &w->service);
+  w->service.processes = &w->processes;
   metrics_add_worker(&w->config.process->metrics, &w->service);
   generations_init(&w->generations, &w->service, builder_loop(w->config.builder), on_spent, on_started);
 }
@@ -247,6 +254,7 @@ static void *worker_main(void *arg) {
   stop_listening(w);
   connections_close(&w->service);
   generations_deinit(&w->generations);
+  processes_deinit(&w->processes, w->quits ? QUIT_SECONDS : w->config.settings->timeouts.kill);
   service_close_pools(&w->service);
   http_client_free(w->service.fetcher);
   if (w->starting) finish_start(w, NULL);

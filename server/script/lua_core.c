@@ -9,6 +9,7 @@
 #include "script/exchange.h"
 #include "script/lua_event.h"
 #include "script/lua_fields.h"
+#include "script/lua_process.h"
 #include "script/lua_raw.h"
 #include "script/lua_report.h"
 #include "script/lua_require.h"
@@ -138,6 +139,7 @@ static void open_core(lua_State *L, struct vm *vm) {
   crypto_open(L);
   password_open(L);
   offload_open(L);
+  lua_process_open(L);
   router_open(L);
   request_open(L);
   lua_setfield(L, -2, "request_methods");

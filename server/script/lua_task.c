@@ -140,6 +140,13 @@ static int lua_has_ended(lua_State *L) {
   return 1;
 }
 
+// core.cut_ties(): of the running task, which goes on behind an error that it has caught.
+static int lua_cut_ties(lua_State *L) {
+  struct task *t = vm_of(L)->current;
+  if (t) task_cut_ties(t);
+  return 0;
+}
+
 // core.is_retired(): whether requests no longer go to this state.
 static int lua_is_retired(lua_State *L) {
   lua_pushboolean(L, vm_of(L)->is_retired);
@@ -198,6 +205,7 @@ void task_open(lua_State *L) {
                                        {"has_ended", lua_has_ended},
                                        {"was_stopped", lua_was_stopped},
                                        {"is_retired", lua_is_retired},
+                                       {"cut_ties", lua_cut_ties},
                                        {NULL, NULL}};
   luaL_newmetatable(L, HANDLE);
   luaL_newmetatable(L, SIGNAL);

@@ -146,11 +146,17 @@ static void leave_handle(struct task *t) {
   if (h->ended) waitlist_wake_all(h->ended);
 }
 
-static void end_ties(struct task *t, bool cut) {
+void task_cut_ties(struct task *t) {
   for (struct list *node; (node = list_shift(&t->ties));) {
     struct tie *tie = container_of(node, struct tie, link);
-    if (cut) tie->cut(tie);
+    tie->cut(tie);
   }
+}
+
+// What is tied to a task that ends well goes on by itself.
+static void end_ties(struct task *t, int status) {
+  if (status != LUA_OK) task_cut_ties(t);
+  while (list_shift(&t->ties)) continue;
 }
 
 // Takes the task apart. Its coroutine goes to the pool where it ended well, else to the collector.
@@ -161,7 +167,7 @@ static void end(struct task *t, int status) {
   list_remove(&t->wait_link);
   list_remove(&t->all_link);
   loop_disarm(vm->loop, &t->timer);
-  end_ties(t, status != LUA_OK);
+  end_ties(t, status);
   if (t->ops && t->ops->on_end) t->ops->on_end(t, status);
   counter_add(&vm->gauges.tasks, -1);
   vm->holding_count -= t->holds_state;

@@ -91,6 +91,9 @@ void task_hold(struct task *t, lua_State *L, int index);
 static inline void task_tie(struct task *t, struct tie *tie) { list_append(&t->ties, &tie->link); }
 static inline void task_move_ties(struct task *from, struct task *to) { list_splice(&to->ties, &from->ties); }
 
+// Cuts those of a task that goes on behind an error which has been caught.
+void task_cut_ties(struct task *t);
+
 // Has a retired state be kept until the task has ended, as it is for requests.
 void task_hold_state(struct task *t);
 

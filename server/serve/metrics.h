@@ -24,6 +24,8 @@ struct counters {
   uint64_t http_bytes_in_total, http_bytes_out_total;                  // of their bodies
   uint64_t long_turns_total;                                           // that took longer than limits.turn
   uint64_t work_total, work_busy_total; // on threads beside the loop; refused as too much waited
+  uint64_t processes, processes_total;  // programs that scripts have started
+  uint64_t processes_refused_total;     // that were not started
 };
 
 // Of one Lua state, whose thread alone writes, by counter_add; any thread may read.

@@ -17,7 +17,9 @@ struct broker;
 struct fetcher;
 struct shared_registry;
 struct sources;
+struct groups;
 struct inbox;
+struct processes;
 struct service;
 struct stream;
 struct transport;
@@ -37,6 +39,7 @@ struct process_state {
   struct metrics metrics;
   atomic_uint generation; // that is served; written by workers, as they begin to
   atomic_ulong reloads_total, reloads_failed_total;
+  struct groups *groups;   // of the programs that scripts have started
   struct sources *sources; // where the application's files are watched; else NULL
 };
 
@@ -51,6 +54,7 @@ struct service {
   struct broker *broker;          // the process's channels
   struct shared_registry *shared; // the process's dictionaries
   struct process_state *process;
+  struct processes *processes; // the worker's programs; NULL where none can be started
   struct pool pools[WORK_KINDS];
   struct fetcher *fetcher; // of requests to other servers
   struct proto_limits limits;

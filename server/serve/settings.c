@@ -27,6 +27,7 @@ struct settings settings_default(void) {
                  .shared = 64 << 20,
                  .json_depth = 200,
                  .tasks = 100000,
+                 .processes = 100,
                  .channels = 100000,
                  .channel_bytes = (size_t)256 << 20,
                  .http_requests = 4096,
@@ -43,6 +44,7 @@ struct settings settings_default(void) {
                    .body_total = 60,
                    .send = 30,
                    .start = 30,
+                   .kill = 5,
                    .http_connect = 10,
                    .http_idle = 60},
       .keep_alive = {.interval = 15},
@@ -60,4 +62,5 @@ struct settings settings_default(void) {
 
 void settings_for_dev(struct settings *s) {
   s->shutdown.grace = 2, s->shutdown.window = 0, s->shutdown.retry = 0.1;
+  s->timeouts.kill = 1;
 }

@@ -34,6 +34,7 @@ struct settings {
     double burst;         // CPU seconds that a task may use between two waits
     double turn;          // seconds of a loop's turn above which it is told
     double hang;          // CPU seconds after which a task that cannot be stopped ends the process
+    size_t processes;     // programs that run at a time, of all workers
     size_t channels;      // channels of the process
     size_t channel_bytes; // their histories together
     size_t http_requests; // to other servers, of one worker at a time
@@ -49,6 +50,7 @@ struct settings {
     double body_total;   // for the whole body -> 408
     double send;         // without the client taking a byte
     double start;        // for on_start functions to end
+    double kill;         // from a program's SIGTERM to its SIGKILL
     double http_connect; // to another server: name, connection and TLS
     double http_idle;    // without a byte from it, or taken by it
   } timeouts;
