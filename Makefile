@@ -78,6 +78,7 @@ harness-commands:
 	$(info link: $(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared)
 	$(info objects: $(HARNESS))
 	$(info libs: $(filter-out -llua%,$(LDLIBS)))
+	$(info embed: $(EMBED))
 	@:
 
 $(BUILD)/spate: $(PROGRAM)
@@ -103,11 +104,13 @@ $(BUILD)/llhttp/%.o: $(LLHTTP_SHARE)/llhttp/%.c
 	@$(CC) $(CPPFLAGS) -std=gnu11 -fPIC -fvisibility=hidden -O2 -g $(SANITIZE) -c -o $@ $<
 
 # The Lua library, inside the program.
+EMBED = $(LUA) server/script/embed.lua argparse $(ARGPARSE) spate lua/spate/init.lua \
+  $(foreach m,$(filter-out init,$(MODULES:lua/spate/%.lua=%)),spate.$(subst /,.,$(m)) lua/spate/$(m).lua) \
+  $(foreach t,$(TEXTS),$(t:lua/%=%) $(t))
+
 $(BUILD)/embedded.c: $(MODULES) $(TEXTS) server/script/embed.lua Makefile
 	@mkdir -p $(@D)
-	@$(LUA) server/script/embed.lua argparse $(ARGPARSE) spate lua/spate/init.lua \
-	  $(foreach m,$(filter-out init,$(MODULES:lua/spate/%.lua=%)),spate.$(subst /,.,$(m)) lua/spate/$(m).lua) \
-	  $(foreach t,$(TEXTS),$(t:lua/%=%) $(t)) > $@
+	@$(EMBED) > $@
 
 $(BUILD)/embedded.o: $(BUILD)/embedded.c
 	@echo CC $@
@@ -222,6 +225,12 @@ mutants:
 	$(CHECK) $(NEEDS_TEST)
 	@FOLDER=$(FOLDER) COUNT=$(COUNT) SEED=$(SEED) AGAIN=$(AGAIN) nice -n 15 $(LUA) spec/mutants.lua
 
+# Each fault of spec/simulate/faults.lua, or FAULT=name, is put back and looked for by the simulator, for MINUTES.
+simulate-faults:
+	$(CHECK) $(NEEDS_TEST)
+	@$(MAKE_IN) all
+	@BUILD=$(BUILD) MINUTES=$(MINUTES) $(LUA) spec/simulate/put_back.lua $(FAULT)
+
 fuzzers: $(FUZZERS)
 
 $(FUZZERS): $(BUILD)/%: spec/fuzz/%.c $(LIBRARY)
@@ -276,5 +285,5 @@ clean:
 	@mkdir -p build
 	find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +
 
-.PHONY: all always harness-commands run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers fuzz-lua mutants simulate simulate-asan valgrind faults soak \
+.PHONY: all always harness-commands run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers fuzz-lua mutants simulate simulate-asan simulate-faults valgrind faults soak \
         soak-tsan bench install clean

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Builds the harness with some lines of the core changed, in a folder of its own: only what a change concerns is
+-- Builds the harness with some lines of the core or of the library changed, in a folder of its own: only what a change concerns is
 -- compiled, beside the objects of $BUILD, which `make` has to have made. Sources are left as they are.
 --
 --   local altered = require "spec.altered_build"
@@ -42,13 +42,16 @@ local function replace(text, from, to)
   return text:sub(1, first - 1) .. to .. text:sub(last + 1)
 end
 
--- The files of server/ with their changes, as path = text. Each change is { path, from, to [, line] }: `from` stands
--- there once, or once in that line. Raises where it does not.
+-- Paths are those below server/, and those of the library, which begin with lua/.
+local function source_of(path) return path:find "^lua/" and path or "server/" .. path end
+
+-- The files with their changes, as path = text. Each change is { path, from, to [, line] }: `from` stands there once,
+-- or once in that line. Raises where it does not.
 function altered.apply(changes)
   local texts = {}
   for _, change in ipairs(changes) do
     local path, from, to, line = table.unpack(change, 1, 4)
-    local text = texts[path] or read("server/" .. path)
+    local text = texts[path] or read(source_of(path))
     local head, rest = "", text
     if line then
       for _ = 2, line do head = head .. rest:match("^[^\n]*\n"); rest = rest:gsub("^[^\n]*\n", "", 1) end
@@ -56,7 +59,7 @@ function altered.apply(changes)
     local place = line and rest:match("^[^\n]*") or rest
     local count = occurrences(place, from)
     if count ~= 1 then
-      error(("server/%s: %q stands there %d times, expected once%s"):format(path, from, count, line and " in line " .. line or ""), 2)
+      error(("%s: %q stands there %d times, expected once%s"):format(source_of(path), from, count, line and " in line " .. line or ""), 2)
     end
     texts[path] = head .. replace(place, from, to) .. rest:sub(#place + 1)
   end
@@ -95,6 +98,15 @@ function altered.compile(commands, dir, source, flags)
   return ok and object, err
 end
 
+-- The library with the changed files of it in `dir`, as an object.
+local function embed(commands, dir, paths)
+  local command = commands.embed
+  for _, path in ipairs(paths) do command = replace(command, " " .. path, (" %s/src/%s"):format(dir, path)) end
+  local ok, err = run(("%s > %s/src/embedded.c"):format(command, dir))
+  if not ok then return nil, err end
+  return altered.compile(commands, dir, "embedded.c")
+end
+
 -- Links a harness of the objects of `commands`, some of them in place of others: the folder, or nil and what is wrong.
 function altered.link(commands, dir, objects)
   local list = commands.objects
@@ -115,12 +127,19 @@ function altered.build(dir, changes, options)
     assert(run(("mkdir -p %s/src/%s"):format(dir, folder_of(path))))
     write(("%s/src/%s"):format(dir, path), text)
   end
+  local library = {}
   for path in pairs(texts) do
+    if path:find "^lua/" then library[#library + 1] = path end
     for _, source in ipairs(sources_of(path, build)) do
       local object, err = altered.compile(commands, dir, source, options and options.flags)
       if not object then return nil, err end
       objects[source] = object
     end
+  end
+  if library[1] then
+    local object, err = embed(commands, dir, library)
+    if not object then return nil, err end
+    objects["embedded.c"] = object
   end
   return altered.link(commands, dir, objects)
 end

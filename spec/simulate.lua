@@ -4,6 +4,7 @@
 -- expected, and the shortest schedule that still fails, as a spec. A worker process runs them; what it dies of is told
 -- by another.
 --   BUILD=build lua5.4 spec/simulate.lua            by SEED, SEEDS, SECONDS, HOURS, CLIENTS of the environment
+--   BUILD=build lua5.4 spec/simulate.lua find N S   the first seed from N on that fails within S seconds, and how
 --   BUILD=build lua5.4 spec/simulate.lua digest N   the digest of a seed's run: the same in each process
 -- Exits with 1 at the first failure.
 package.path = "./?.lua;" .. package.path
@@ -118,6 +119,13 @@ local function run_seeds(first, count, seconds)
   return false
 end
 
+-- The first seed that fails, and how.
+local function find(first, seconds)
+  local ok, output = start(seconds, "work", first, 1 << 30, os.time() + seconds)
+  print(ok and "no seed fails" or ("seed %s: %s"):format(read(AT), output:gsub("%s+", " "):sub(1, 300)))
+  return ok
+end
+
 local function all()
   local seed, seeds, seconds = number "SEED", number "SEEDS", number "SECONDS"
   if seed then return run_seeds(seed, seeds or 1, seconds or 3600) end
@@ -133,6 +141,7 @@ end
 
 local MODES = {
   work = function(first, count, deadline) work(math.tointeger(first), math.tointeger(count), tonumber(deadline)) return true end,
+  find = function(first, seconds) return find(math.tointeger(first), math.tointeger(seconds)) end,
   file = function(path) require "spec.simulate.run"(assert(loadfile(path))()) return true end,
   digest = function(seed) print(("%016x"):format(require "spec.simulate.run"(program(math.tointeger(seed))).digest)) return true end,
 }
