@@ -75,6 +75,10 @@ app:get("/password", function()
   return { spate.crypto.password.verify("x", hash) }
 end)
 app:get("/offload", function() return spate.offload("spate.json", "encode", { 1, a = { "b", json.null } }) end)
+app:get("/wait_fd", function()
+  local file <close> = io.open "/dev/null"
+  return sse.wait_fd(file, "r", 0.5)
+end)
 app:get("/error", function() error { code = 1 } end)
 app:get("/late", function() return sse.reply(function(send) send "one" error "late" end) end)
 ]]
@@ -89,6 +93,7 @@ local SCENARIOS = {
   ["password, and nobody waits"] = function(server) server:get("/password"):close() server:turn() end,
   offload = function(server) server:get "/offload" server:turn() end,
   ["offload, and nobody waits"] = function(server) server:get("/offload"):close() server:turn() end,
+  ["wait_fd, in vain or not"] = function(server) server:get "/wait_fd" server:advance(1) end,
   json = function(server)
     server:post("/json?a=1&a=2", { json = { a = { 1, 2.5, "x" }, b = {} }, headers = { Cookie = "c=1; d=2", ["X-A"] = "b" } })
     server:post("/json", { body = "{" })

@@ -7,7 +7,7 @@ local at_end = require "spate.at_end"
 local check = require "spate.check"
 local core = require "spate.core"
 
-local sse = { event = core.event, now = core.now, sleep = core.sleep }
+local sse = { event = core.event, now = core.now, sleep = core.sleep, wait_fd = require "spate.wait_fd" }
 
 local Stream = { __name = "stream" }
 Stream.__index = Stream
@@ -582,7 +582,7 @@ end
 
 require "spate.task"(sse)
 
-core.public(sse, "wrap", "stream", "interval", "from", "once", "never", "merge", "keep_alive", "reply", "spawn", "every")
+core.public(sse, "wrap", "stream", "interval", "from", "once", "never", "merge", "keep_alive", "reply", "spawn", "every", "wait_fd")
 core.public(Stream, "merge", "map", "filter", "inspect", "take", "take_while", "skip", "chain", "start_with", "throttle",
   "debounce", "batch", "timeout", "each", "collect", "on_close")
 core.public(KeepAlive, "interval", "text", "stream")

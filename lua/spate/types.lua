@@ -624,12 +624,28 @@ local sse = {}
 ---@return spate.Event
 function sse.event(name) end
 
+---Waits until the descriptor is ready, at most so long: for what of it; nil and "timeout".
+---@param object integer|file*|table|userdata a descriptor, or what has getfd(), pollfd() or fileno()
+---@param events "r"|"w"|"rw"
+---@param timeout? number
+---@return "r"|"w"|"rw"|nil ready
+---@return "timeout"?
+function sse.wait_fd(object, events, timeout) end
+
 ---Seconds of a clock that never goes back.
 ---@return number
 function sse.now() end
 
 ---@param seconds number
 function sse.sleep(seconds) end
+
+---Waits until the descriptor is ready, at most so long: for what of it; nil and "timeout".
+---@param object integer|file*|table|userdata a descriptor, or what has getfd(), pollfd() or fileno()
+---@param events "r"|"w"|"rw"
+---@param timeout? number
+---@return "r"|"w"|"rw"|nil ready
+---@return "timeout"?
+function sse.wait_fd(object, events, timeout) end
 
 ---A task that goes on when the client leaves.
 ---@param fn function

@@ -62,6 +62,9 @@ void loop_wake(struct loop *l);
 // machine's clock, whatever its own clock shows; less where something comes. For specs.
 void loop_poll(struct loop *l, double seconds);
 
+// Whether it knows of descriptors at all.
+static inline bool loop_polls(const struct loop *l) { return l->ev != NULL; }
+
 // One turn without polling: reads the clock, fires what is due, runs the hooks. True: there is more to do.
 bool loop_turn(struct loop *l);
 

@@ -66,9 +66,13 @@ void lua_shared_open(lua_State *L);
 //   are
 void crypto_open(lua_State *L);
 
-// lua_password.c: hashes of passwords, and what makes calls wait for threads.
+// lua_password.c: hashes of passwords.
 // Adds password_hash and password_verify to the table on top of the stack.
 void password_open(lua_State *L);
+
+// lua_wait_fd.c: descriptors of others.
+// Adds wait_fd to the table on top of the stack.
+void wait_fd_open(lua_State *L);
 
 // lua_offload.c: functions of modules on other threads.
 // Adds offload to the table on top of the stack.

@@ -3,11 +3,8 @@
 // the box that holds it, or the work, when it comes home.
 #include "script/errand.h"
 #include <math.h>
-#include "script/class.h"
 #include "script/raise.h"
 #include "script/vm.h"
-
-static const char ERRAND[] = "spate.errand";
 
 static struct errand *errand_of(struct job *j) { return container_of(j, struct errand, work.job); }
 
@@ -38,12 +35,6 @@ static void drop(struct vm *vm, struct held *h) {
   pool_abandon(&e->work);
 }
 
-struct held **errand_push(lua_State *L) {
-  struct held **box = held_push(L, ERRAND, 0);
-  lua_toclose(L, -1);
-  return box;
-}
-
 void errand_put(lua_State *L, struct held **box, struct errand *e, const struct errand_ops *ops) {
   e->ops = ops, e->state = ERRAND_HELD;
   waitlist_init(&e->waiter);
@@ -70,12 +61,4 @@ int errand_wait(lua_State *L, struct task *t, int index, enum work_kind kind, co
   counter_add(&s->counters.work_total, 1);
   e->state = ERRAND_UNDER_WAY;
   return task_wait_in(L, t, &e->waiter, INFINITY, index, done);
-}
-
-void errand_open(lua_State *L) {
-  class_new(L, ERRAND, NULL, held_collect);
-  luaL_getmetatable(L, ERRAND);
-  lua_pushcfunction(L, held_collect);
-  lua_setfield(L, -2, "__close");
-  lua_pop(L, 1);
 }

@@ -25,15 +25,10 @@ struct errand {
   enum errand_state { ERRAND_HELD, ERRAND_UNDER_WAY, ERRAND_DONE, ERRAND_LEFT } state;
 };
 
-// Pushes what will hold an errand, closed when the calling function returns or its task is cancelled. Before
-// the errand is allocated: raises on lack of memory.
-struct held **errand_push(lua_State *L);
-
-// Puts the errand into it, which is freed with it from now on. Never raises.
+// Puts the errand, which is freed with it from now on, into what held_push_closed has made before the errand
+// was allocated. Never raises.
 void errand_put(lua_State *L, struct held **box, struct errand *e, const struct errand_ops *ops);
 
 // Has the errand in the box at `index` run, and waits for it; nil, a message that begins with `what`, "busy"
 // where too much waits already. The last thing that a C function does.
 int errand_wait(lua_State *L, struct task *t, int index, enum work_kind kind, const char *what);
-
-void errand_open(lua_State *L);

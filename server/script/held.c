@@ -2,12 +2,31 @@
 // The userdata holds a pointer, never the thing: what a finalizer has dropped is NULL for those that run
 // after it.
 #include "script/held.h"
+#include "script/class.h"
 #include "script/vm.h"
+
+static const char CLOSED[] = "spate.held";
 
 struct held **held_push(lua_State *L, const char *metatable, int uservalues) {
   struct held **box = lua_newuserdatauv(L, sizeof *box, uservalues);
   *box = NULL;
   luaL_setmetatable(L, metatable);
+  return box;
+}
+
+void held_open(lua_State *L) {
+  class_new(L, CLOSED, NULL, held_collect);
+  luaL_getmetatable(L, CLOSED);
+  lua_pushcfunction(L, held_collect);
+  lua_setfield(L, -2, "__close");
+  lua_pop(L, 1);
+}
+
+struct held **held_push_closed(lua_State *L) {
+  struct held **box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = NULL;
+  luaL_setmetatable(L, CLOSED);
+  lua_toclose(L, -1);
   return box;
 }
 

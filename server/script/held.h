@@ -17,6 +17,13 @@ struct held {
 // Pushes a userdata with this metatable that holds nothing yet.
 struct held **held_push(lua_State *L, const char *metatable, int uservalues);
 
+// Registers the metatable of those below.
+void held_open(lua_State *L);
+
+// The same, dropped as soon as the calling function returns, or its task is cancelled at its wait. Raises on
+// lack of memory.
+struct held **held_push_closed(lua_State *L);
+
 // Puts `h` into the userdata, from which `drop` gets it back. Never raises.
 void held_put(lua_State *L, struct held **box, struct held *h, void (*drop)(struct vm *vm, struct held *h));
 

@@ -7,6 +7,7 @@
 #include "http/http1.h"
 #include "script/bindings.h"
 #include "script/exchange.h"
+#include "script/held.h"
 #include "script/lua_event.h"
 #include "script/lua_fields.h"
 #include "script/lua_process.h"
@@ -130,6 +131,7 @@ static void open_core(lua_State *L, struct vm *vm) {
                                        {"use_router", lua_router_use},
                                        {NULL, NULL}};
   luaL_newlib(L, functions);
+  held_open(L);
   task_open(L);
   event_open(L);
   channel_open(L);
@@ -140,6 +142,7 @@ static void open_core(lua_State *L, struct vm *vm) {
   password_open(L);
   offload_open(L);
   lua_process_open(L);
+  wait_fd_open(L);
   router_open(L);
   request_open(L);
   lua_setfield(L, -2, "request_methods");

@@ -70,7 +70,7 @@ static int core_offload(lua_State *L) {
   if (count > ARGS_MAX) return raise_error(L, "spate.offload: more than %d arguments", ARGS_MAX);
   struct task *t = task_check(L, "spate.offload");
   struct offload *offload = offload_of(L);
-  struct held **box = errand_push(L);
+  struct held **box = held_push_closed(L);
   struct offload_errand *o = xcalloc(1, sizeof *o);
   o->offload = offload_ref(offload);
   o->is_alone = vm->service->pools[WORK_OFFLOAD].limits.threads > 0;

@@ -59,7 +59,7 @@ static int password_call(lua_State *L, bool verifies, const char *what) {
   struct span password = span_at(L, 1), hash = verifies && !lua_isnil(L, 2) ? span_at(L, 2) : SPAN("");
   unsigned cost = verifies ? 0 : (unsigned)luaL_optinteger(L, 2, 0);
   struct task *t = vm_of(L)->current ? task_check(L, what) : NULL;
-  struct held **box = errand_push(L);
+  struct held **box = held_push_closed(L);
   struct password_errand *p = xcalloc(1, sizeof *p);
   p->verifies = verifies, p->is_known = hash.len, p->cost = cost;
   memcpy(p->password, password.bytes, password.len);
@@ -91,6 +91,5 @@ static int core_password_verify(lua_State *L) {
 void password_open(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"password_hash", core_password_hash}, {"password_verify", core_password_verify}, {NULL, NULL}};
-  errand_open(L);
   luaL_setfuncs(L, functions, 0);
 }
