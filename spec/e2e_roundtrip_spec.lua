@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Nasty events at random through the API and back: by the parser of the specs, that of `spate tail`, and the npm package
+-- Nasty events at random through the API and back: by the parser of the specs, that of the HTTP client, and the npm package
 -- that most clients in JavaScript stand on. SEED=... runs those of a failure again.
-local Parser = dofile "lua/spate/event_parser.lua"
 local clients = require "spec.clients"
 local helper = require "spec.helper"
 local nasty = require "spec.nasty"
@@ -133,11 +132,10 @@ local function messages(list)
   return out
 end
 
-local function by_tail(bytes)
-  local seen = {}
-  local parser = Parser.new(function(event) seen[#seen + 1] = event end)
-  for at = 1, #bytes, 4093 do assert(parser:feed(bytes:sub(at, at + 4092))) end
-  return seen
+local function by_client(bytes)
+  local pieces = {}
+  for at = 1, #bytes, 4093 do pieces[#pieces + 1] = bytes:sub(at, at + 4092) end
+  return assert(helper.harness.parse_events(pieces)).events
 end
 
 -- The lists of events that parse.mjs prints.
@@ -189,7 +187,7 @@ describe(("nasty events, seed %d,"):format(SEED), function()
   local function comes_back(res, list)
     local bytes = drained(res)
     same(raw(list), (res:events()))
-    same(dispatched(list), by_tail(bytes))
+    same(dispatched(list), by_client(bytes))
     if not has_clients then return end
     local lists = by_npm(bytes, SEED % 1000 + 1)
     same(messages(list), lists[1])
@@ -225,7 +223,7 @@ describe(("nasty events, seed %d,"):format(SEED), function()
     local whole = messages(sent(nasty.events(SEED, 40), server:get("/refused"):json()))
     local all, before = dispatched(sent(nasty.events(SEED, 40), server:get("/refused"):json())), 0
     for n = 0, #bytes do
-      local seen = by_tail(bytes:sub(1, n))
+      local seen = by_client(bytes:sub(1, n))
       assert.is_true(#seen == before or #seen == before + 1)
       before = #seen
       same({ table.unpack(all, 1, #seen) }, seen)

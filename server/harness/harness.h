@@ -17,3 +17,6 @@ void loop_probe_open(struct lua_State *L);
 
 // Adds `pool`, which makes a pool of threads, and a loop that their work comes home to.
 void pool_probe_open(struct lua_State *L);
+
+// Adds `parse_events`, which reads an event stream.
+void event_probe_open(struct lua_State *L);

@@ -1,18 +1,8 @@
 -- SPDX-License-Identifier: MIT
-package.path = "./lua/?.lua;" .. package.path
-local event_parser = require "spate.event_parser"
-
--- What a stream that comes in these pieces dispatches, and what it leaves for the next connection.
-local function parse(pieces, last_event_id)
-  local events = {}
-  local parser = event_parser.new(function(event) events[#events + 1] = event end, last_event_id)
-  for _, piece in ipairs(pieces) do assert.is_true(parser:feed(piece)) end
-  return { events = events, last_event_id = parser.last_event_id, retry = parser.retry }
-end
-
+-- Event streams and what WHATWG HTML 9.2.6 makes of them: { name, bytes, events [, last event id [, retry in ms]] }.
 local function message(data, id, event) return { event = event or "message", data = data, id = id or "" } end
 
-local CASES = {
+return {
   { "nothing", "", {} },
   { "one event", "data: a\n\n", { message "a" } },
   { "an event without its blank line", "data: a\n", {} },
@@ -43,49 +33,3 @@ local CASES = {
   { "retry without a blank line", "retry: 10\n", {}, "", 10 },
   { "the last retry that is a number", "retry: 1\nretry: 2\nretry: 3s\nretry: -4\nretry: 1.5\nretry:\nretry:  5\n", {}, "", 2 },
 }
-
-describe("the parser of event streams reads", function()
-  for _, case in ipairs(CASES) do
-    local name, bytes, events, last_event_id, retry = table.unpack(case, 1, 5)
-    local expected = { events = events, last_event_id = last_event_id or "", retry = retry }
-
-    it(name .. ", whole and cut anywhere", function()
-      assert.same(expected, parse { bytes })
-      for i = 0, #bytes do
-        for j = i, #bytes do
-          assert.same(expected, parse { bytes:sub(1, i), bytes:sub(i + 1, j), bytes:sub(j + 1) }, ("cut after %d and %d"):format(i, j))
-        end
-      end
-      local single = {}
-      for i = 1, #bytes do single[i] = bytes:sub(i, i) end
-      assert.same(expected, parse(single))
-    end)
-  end
-
-  it("an event at once where CR ends it", function()
-    assert.same({ message "1" }, parse { "data: 1\r\r" }.events)
-  end)
-
-  it("on with the id of an earlier connection", function()
-    assert.same({ events = { message("a", "6") }, last_event_id = "6" }, parse({ "data: a\n\n" }, "6"))
-  end)
-
-  it("an event of many pieces in memory of its length", function()
-    local piece, pieces = ("x"):rep(1000), { "data: " }
-    for i = 1, 1000 do pieces[i + 1] = piece end
-    pieces[#pieces + 1] = "\n\n"
-    collectgarbage "stop" -- what is no longer needed counts as well
-    local before = collectgarbage "count"
-    local size = #parse(pieces).events[1].data
-    local taken = (collectgarbage "count" - before) * 1024
-    collectgarbage "restart"
-    assert.equal(1000000, size)
-    assert(taken < 10 * size, taken)
-  end)
-
-  it("no event that is too large", function()
-    local parser, piece = event_parser.new(error), "data: " .. ("x"):rep(1 << 20) .. "\n"
-    for _ = 1, 63 do assert.is_true(parser:feed(piece)) end
-    assert.same({ nil, "too large" }, { parser:feed(piece) })
-  end)
-end)
