@@ -121,6 +121,22 @@ describe("spate test", function()
     assert.is_nil(output:find("moonscript", 1, true))
   end)
 
+  it("fails where an application asks another server that nothing stands for", function()
+    write("app.lua", [[
+local spate, http = require "spate", require "spate.http"
+local app = spate.app()
+app:get("/", function() return http.get("http://other.example/x") and "there" or "not there" end)
+return app
+]])
+    local check = '  it("asks", function() %s assert.equal("%s", app:get("/"):body()) end)\nend)\n'
+    write("spec/app_spec.lua", HEAD .. check:format("", "not there"))
+    local code, output = test()
+    assert.matches("asked without a stub %(t.http.stub%): GET http://other.example/x", output)
+    assert.equal(1, code)
+    write("spec/app_spec.lua", HEAD .. check:format('t.http.stub("GET", "http://other.example/x", {})', "there"))
+    assert.equal(0, (test()))
+  end)
+
   it("tells of streams that are left open, and fails where a task runs on", function()
     write("spec/app_spec.lua", HEAD .. '  it("forgets", function() app:get "/ticks" app:get "/ticks?a=b" end)\nend)')
     local code, output = test()

@@ -21,13 +21,15 @@ function spate.abort(status, text)
   error(setmetatable({ status = status, text = text }, app.Abort), 0)
 end
 
--- The environment variable, else `default`.
-function spate.env(name, default)
+-- The environment variable, else `default`. In an application's specs, which need no secrets, one that is not set and has
+-- no default is its name.
+function spate.env(name, ...)
   if type(name) ~= "string" then core.raise("spate.env: expected the name of a variable, got " .. type(name)) end
   if name:find("[%z=]") then core.raise(("spate.env: expected the name of a variable, got %q"):format(name)) end
   local value = os.getenv(name)
-  if value == nil then return default end
-  return value
+  if value ~= nil then return value end
+  if select("#", ...) == 0 and core.in_spec then return name end
+  return (...)
 end
 
 -- A random UUID, version 4 (RFC 9562).

@@ -15,6 +15,7 @@
 #include "harness/mux.h"
 #include "harness/probe.h"
 #include "harness/stub_fetcher.h"
+#include "harness/stubs.h"
 #include "harness/test_store.h"
 #include "script/app.h"
 #include "script/bindings.h"
@@ -37,6 +38,7 @@ struct harness {
   struct service service;
   struct inbox inbox;
   struct stub_fetcher fetcher;
+  struct stubs *stubs;   // NULL: none; kept alive as a user value
   struct broker *broker; // its own, or another server's
   struct broker own_broker;
   struct test_store store;        // of own_broker, where it has one
@@ -165,7 +167,7 @@ static void open_server(struct harness *h, int worker) {
   processes_init(&h->processes, &h->service);
   h->service.processes = &h->processes;
   service_open_pools(&h->service, false);
-  stub_fetcher_init(&h->fetcher, &h->service);
+  stub_fetcher_init(&h->fetcher, &h->service, h->stubs);
   long_turns_watch(&h->long_turns, &h->service, worker);
   metrics_add_worker(&h->process->metrics, &h->service);
   generations_init(&h->generations, &h->service, &h->loop, on_spent, on_started);
@@ -189,12 +191,20 @@ static void share_with(lua_State *L, struct harness *h) {
   lua_setiuservalue(L, 2, 1);
 }
 
-// harness.new{ epoch =, worker =, watch =, with =, coverage =, dev =, inject =, store =, blocks =, settings =
-// {...} }: a server without an application; `blocks` gives it the function block(seconds).
+static void take_stubs(lua_State *L, struct harness *h) {
+  if (lua_istable(L, 1) && lua_getfield(L, 1, "stubs") != LUA_TNIL) {
+    h->stubs = stubs_check(L, -1), h->settings.dev.spec = true;
+    lua_setiuservalue(L, 2, 2);
+  }
+  lua_settop(L, 2);
+}
+
+// harness.new{ epoch =, worker =, watch =, with =, coverage =, dev =, inject =, store =, stubs =, blocks =,
+// settings = {...} }: a server without an application; `blocks` gives it the function block(seconds).
 static int harness_new(lua_State *L) {
   char *error = NULL;
   lua_settop(L, 1);
-  struct harness *h = lua_newuserdatauv(L, sizeof *h, 1);
+  struct harness *h = lua_newuserdatauv(L, sizeof *h, 2);
   *h = (struct harness){.settings = settings_default()};
   list_init(&h->clients);
   list_init(&h->over);
@@ -204,6 +214,7 @@ static int harness_new(lua_State *L) {
   lua_settop(L, 2);
   share_with(L, h);
   lua_settop(L, 2);
+  take_stubs(L, h);
   h->settings.dev.on = option(L, "dev", 0) > 0, h->settings.dev.inject = option(L, "inject", 0) > 0;
   manual_clock_init(&h->clock, option(L, "epoch", 0));
   bool has_loop = loop_init(&h->loop, &h->clock.clock, true) == 0;
@@ -680,6 +691,8 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   rerun_open(L);
   loop_probe_open(L);
   pool_probe_open(L);
+  event_probe_open(L);
+  stubs_open(L);
   signal(SIGPIPE,
          SIG_IGN); // both as the server does: a program that does not read is no end of who writes to it
   signal(SIGCHLD, SIG_DFL);

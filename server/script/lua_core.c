@@ -163,6 +163,8 @@ static void open_core(lua_State *L, struct vm *vm) {
   lua_setfield(L, -2, "http_body_max");
   lua_pushboolean(L, vm->settings->dev.on);
   lua_setfield(L, -2, "dev");
+  lua_pushboolean(L, vm->settings->dev.spec);
+  lua_setfield(L, -2, "in_spec");
   lua_pushboolean(L, vm->settings->dev.on && vm->settings->dev.inject);
   lua_setfield(L, -2, "inject");
 }

@@ -77,6 +77,7 @@ struct settings {
   } http;
   struct {
     bool on, inject; // spate dev; pages get a script that reloads them
+    bool spec;       // an application's own specs: what is missing around it is stood in for
   } dev;
   struct {
     int level;                 // enum log_level

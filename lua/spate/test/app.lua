@@ -32,6 +32,7 @@ local function start(self)
   self.cores, self.clients, self.turn, self.ended, self.baseline = {}, {}, 0, false, 0
   for i = 1, self.workers do
     local ok, core = pcall(harness.new, { epoch = self.wall, worker = i - 1, with = self.cores[1], settings = self.settings, watch = true,
+      stubs = session.stubs,
       coverage = session.hits ~= nil })
     local err = core
     if ok then

@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- What lasts for one run of specs, however often busted loads spate.test anew: the applications, and what is checked
 -- when an `it` has ended. busted resets package.loaded and _G after each file, so this is kept in the registry.
+local harness = require "spate.harness"
+
 local registry = debug.getregistry()
 if registry["spate.test"] then return registry["spate.test"] end
 
@@ -11,6 +13,7 @@ local session = {
   in_test = false, -- between the first before_each and the last after_each
   test = nil,      -- the `it` that runs or ran last, and how it ended
   warnings = {},
+  stubs = harness.stubs(), -- what stands for other servers, all applications'
   hits = nil,      -- with --coverage: { [path] = { [line] = times } }
   loaded = nil,    -- with --loaded: function(path) for each file that an application has loaded
 }
@@ -67,8 +70,18 @@ local function show_log(test)
   end
 end
 
+local stubs_of_file = 0 -- those that outlast an `it`
+
+-- Drops the stubs of the `it`, all but so many; the requests that none was for, as one sentence.
+local function end_stubs(count)
+  local list = {}
+  for line in session.stubs:keep(count):gmatch "[^\n]+" do list[#list + 1] = line end
+  return #list > 0 and "asked without a stub (t.http.stub): " .. table.concat(list, ", ") or nil
+end
+
 local function before_test()
   session.in_test, session.test = true, nil
+  stubs_of_file = session.stubs:count()
   for _, app in ipairs(session.apps) do app:mark() end
 end
 
@@ -79,6 +92,7 @@ local function after_test()
     if is_error then problems[#problems + 1] = left
     else session.tell(left) end
   end
+  problems[#problems + 1] = end_stubs(stubs_of_file)
   show_log(session.test)
   close_apps(function(app) return app.in_test end)
   session.in_test = false
@@ -87,6 +101,7 @@ end
 
 local function after_file()
   close_apps(function() return true end)
+  end_stubs(0)
   if #session.warnings > 0 then io.stderr:write("\nspate.test: ", table.concat(session.warnings, "\nspate.test: "), "\n") end
   session.warnings, session.settings, session.workers, session.wall, session.strict = {}, nil, nil, nil, nil
 end
