@@ -6,7 +6,7 @@ local t = require "spate.test"
 
 -- What the library's modules have for one another.
 local INTERNAL = {
-  ["spate.sse"] = "Stream keep_alive_of run beginnings subscription", ["spate.reply"] = "Reply copy event_stream file_status of_file send",
+  ["spate.sse"] = "Stream keep_alive_of run beginnings subscription carried", ["spate.reply"] = "Reply copy event_stream file_status of_file send",
   ["spate.http"] = "Response", ["spate.HttpResponse"] = "new",
   ["spate.test"] = "parse_time", ["spate.test.App"] = "advance advance_all end_clients mark reload run set_wall settle shut stop",
 }
@@ -113,7 +113,7 @@ local function live_tests()
   local of_response = names(held.methods)
   table.move(names(held.getters), 1, #names(held.getters), #of_response + 1, of_response)
   local result = { ["spate.test"] = names(t), ["spate.test.App"] = names(getmetatable(app)), ["spate.test.Response"] = of_response,
-    ["spate.test.Channel"] = names(getmetatable(channel)), luassert = assertions() }
+    ["spate.test.Channel"] = names(getmetatable(channel)), ["spate.test.http"] = names(t.http), luassert = assertions() }
   app:close()
   return result
 end

@@ -273,9 +273,10 @@ local PLAIN_STREAM_FIELDS = stream_fields(nil)
 
 -- Opens the event stream and runs its producer to its end in this task.
 local function run_stream(req, answered)
-  local subscription = answered._stream.subscription
-  if subscription and not answered._stream.first and core.is_over(subscription) then -- browsers stop at 204
-    answered._stream:close()
+  local stream = answered._stream
+  local is_over = stream.is_over or stream.subscription and not stream.first and core.is_over(stream.subscription)
+  if is_over then -- browsers stop at 204
+    stream:close()
     return core.answer(req, 204, nil, nil, answered._fields)
   end
   local interval, text = sse.keep_alive_of(answered._stream, answered._keep_alive)
@@ -319,6 +320,8 @@ function answer.answerer(root)
       refusing[allowed] = handler
     end
     local answered = run_finishers(req, handler(req), root.routes[route] and root.routes[route].where)
+    if answered._proxy then answered = require("spate.proxy").answer(req, answered) end
+    if answered._response then return core.pass(req, answered._response, answered._status, answered._fields) end
     if answered._stream then return run_stream(req, answered) end
     if answered._write then return run_raw(req, answered) end
     return reply.send(req, live and live.injected(req, answered) or answered)

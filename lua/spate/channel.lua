@@ -44,7 +44,23 @@ return function(sse)
     return self.handle
   end
 
-  local function new(handle, options) return setmetatable({ handle = handle, key = options and options.key }, Channel) end
+  local function new(handle, options, name)
+    return setmetatable({ handle = handle, key = options and options.key, name = name }, Channel)
+  end
+
+  core.relays = {} -- by the channel's name
+
+  -- What a channel relays is read while somebody reads the channel.
+  local function keep_up(self)
+    local relay = core.relays[self.name]
+    if relay then relay:start() end
+  end
+
+  -- Has the channel carry the events of another server's stream, read once for all its subscribers while there is one.
+  function Channel:relay(url, options)
+    check_self(self, "relay")
+    return require "spate.relay"(self, url, options)
+  end
 
   local function tell_late(name, option, kept, given)
     for policy, number_of in pairs(option == "on_full" and ON_FULL or {}) do
@@ -60,7 +76,7 @@ return function(sse)
     local handle, created, other, kept = core.channel(name, check_options(options))
     if not handle then return nil, created end
     if other then tell_late(name, other, kept, options[other]) end
-    return new(handle, options), created
+    return new(handle, options, name), created
   end
 
   -- Publishes an event to all subscribers: its id; nil and "full", "finished" or "too large". Where the channel has a
@@ -100,7 +116,11 @@ return function(sse)
 
   -- A stream of the events behind the id `after`; without one the newest `replay` ("all") and what comes. nil,
   -- "unavailable" where the channel has a store that does not say where it is.
-  function Channel:subscribe(options) return stream_of(check_self(self, "subscribe"), options) end
+  function Channel:subscribe(options)
+    local stream, why = stream_of(check_self(self, "subscribe"), options)
+    if stream then keep_up(self) end
+    return stream, why
+  end
 
   -- What the store has of the newest n events and what has come since.
   local function read_history(handle, n)
@@ -150,6 +170,7 @@ return function(sse)
     if value == nil then core.raise("channel:snapshot: the function returned nil; return the event to start with") end
     local stream = sse.subscription(sub, value)
     sub = nil
+    keep_up(self)
     return stream
   end
 
@@ -288,6 +309,7 @@ return function(sse)
   local function start(self)
     local past, why = self.source.handle:subscribe(nil, -1, FOLLOW_QUEUE)
     if not past then return nil, why end
+    keep_up(self.source)
     if self.run then past:close() return true end -- begun while this waited
     local run = {
       subscription = past, next = core.reader(past), waiting = core.waiting(past), loaded = core.signal(),
@@ -390,7 +412,7 @@ return function(sse)
   -- sse.channel.find(name): the channel where there is one, else nil.
   local function find(name)
     local handle = core.find_channel(name)
-    return handle and new(handle) or nil
+    return handle and new(handle, nil, name) or nil
   end
 
   core.Channel = Channel

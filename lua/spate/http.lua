@@ -8,7 +8,7 @@ local Response = require "spate.http_response"
 
 local http = { Response = Response }
 
-local OPTIONS = { "headers", "query", "body", "json", "form", "timeout", "redirects", "max", "auth", "tls", "unix", "private" }
+local OPTIONS = { "headers", "query", "body", "json", "form", "timeout", "redirects", "max", "auth", "tls", "unix", "private", "length" }
 local TIMEOUTS, TLS, AUTH = { "connect", "idle", "total" }, { "ca", "cert", "key", "verify" }, { "user", "password" }
 local REDIRECTS = 5
 local FIELDS_MAX = 90
@@ -163,6 +163,12 @@ for _, name in ipairs { "get", "post", "put", "patch", "delete", "head" } do
   http[name] = function(url, options) return request(method, url, options, what) end
 end
 
-core.public(http, "request", "get", "post", "put", "patch", "delete", "head")
+-- The events of a URL as a stream, which is come back to as a browser does where `reconnect` is set; nil, message and
+-- code where it is none. Beside the options of requests: method, reconnect, last_event_id, on_open, on_error.
+function http.events(url, options)
+  return require("spate.event_source").open(function(method, options_) return request(method, url, options_, "http.events") end, url, options)
+end
+
+core.public(http, "events", "request", "get", "post", "put", "patch", "delete", "head")
 
 return http

@@ -122,9 +122,9 @@ local function read_form(asked, form, what, encode)
   asked.in_pieces, asked.length, asked.iterator = true, length_of(parts), pieces(parts)
 end
 
-local function read_plain(asked, body, what)
+local function read_plain(asked, body, length, what)
   local kind = type(body)
-  if kind == "function" then asked.in_pieces, asked.iterator = true, body
+  if kind == "function" then asked.in_pieces, asked.iterator, asked.length = true, body, length
   elseif kind == "string" or kind == "number" then asked.body = tostring(body)
   else core.raise(("%s: body: expected a string or an iterator, got %s"):format(what, kind)) end
 end
@@ -135,7 +135,11 @@ local function read(asked, options, what, encode)
     if options[name] ~= nil and given then core.raise(("%s: both %s and %s; a request has one body"):format(what, given, name)) end
     given = options[name] ~= nil and name or given
   end
-  if given == "body" then read_plain(asked, options.body, what)
+  if options.length ~= nil then
+    check.count(options.length, what .. ": length")
+    if type(options.body) ~= "function" then core.raise(what .. ": length is for a body that is an iterator") end
+  end
+  if given == "body" then read_plain(asked, options.body, options.length, what)
   elseif given == "form" then read_form(asked, options.form, what, encode)
   elseif given == "json" then
     set_type(asked, "application/json")

@@ -144,6 +144,15 @@ function Response:is_event_stream()
   return type:match("^%s*([^;%s]*)"):lower() == "text/event-stream"
 end
 
+-- The body as a stream of events, which takes it.
+function Response:events()
+  check_self(self, "events")
+  if self._is_read then core.raise("res:events: the body is read already") end
+  local stream = require("spate.event_source").events(self)
+  self._is_read = true
+  return stream
+end
+
 -- Lets go of it: the connection is closed where its body has not been read to its end. Harmless when done twice.
 function Response:close()
   check_self(self, "close")
@@ -152,6 +161,6 @@ end
 
 Response.__close = Response.close
 
-core.public(Response, "header_all", "body", "json", "chunks", "lines", "is_event_stream", "close")
+core.public(Response, "header_all", "body", "json", "chunks", "lines", "is_event_stream", "events", "close")
 
 return Response

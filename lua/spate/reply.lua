@@ -128,6 +128,30 @@ function reply.stream(fn, options)
   return r
 end
 
+local function add_headers(r, headers)
+  for name, value in pairs(headers or {}) do r:header(name, value) end
+  return r
+end
+
+-- Another server's response as it comes, but for the fields of its connection; `options` has headers, which take the
+-- place of those of their name. What is read of it already does not come again.
+function reply.pass(response, options)
+  check_dot(response, "pass")
+  options = check.options(options or {}, "reply.pass", { "headers" })
+  if getmetatable(response) ~= require "spate.http_response" then core.raise("reply.pass: expected a response of spate.http, got " .. type(response)) end
+  local r = new(response.status <= 599 and response.status or 502)
+  r._response, r._fields = response._handle, core.response_fields(response._handle)
+  return add_headers(r, options.headers)
+end
+
+-- What the server at `url` answers to the same request: proxy.lua says how, once the reply is sent.
+function reply.proxy(url, options)
+  check_dot(url, "proxy")
+  local r = new(200)
+  r._proxy = require("spate.proxy").plan(url, options)
+  return r
+end
+
 local function check_self(self, name)
   if getmetatable(self) ~= Reply then core.raise(("expected a reply, got %s; write r:%s(...), with a colon"):format(type(self), name)) end
 end
@@ -147,12 +171,12 @@ function Reply:header(name, value)
   name = tostring(name)
   local list, lower = self._fields or {}, name:lower()
   self._fields = list
-  if lower == "content-type" and not self._stream then
+  if lower == "content-type" and not self._stream and not self._response then
     self._type, self._error = tostring(value), nil
     return self
   end
   if not adds_up[lower] then fields.remove(list, lower) end
-  if #list >= 2 * FIELDS_MAX then core.raise(("more than %d header fields"):format(FIELDS_MAX)) end
+  if #list >= 2 * FIELDS_MAX and not self._response then core.raise(("more than %d header fields"):format(FIELDS_MAX)) end
   list[#list + 1], list[#list + 2] = name, tostring(value)
   return self
 end
@@ -226,7 +250,7 @@ function reply.send(req, r)
   core.answer_file(req, r._status, r._type, file, r._fields)
 end
 
-core.public(reply, "text", "html", "json", "status", "error", "redirect", "stream", "file")
+core.public(reply, "text", "html", "json", "status", "error", "redirect", "stream", "file", "pass", "proxy")
 core.public(Reply, "status", "header", "cookie")
 
 return reply

@@ -36,6 +36,14 @@ end
 
 local check_function, check_seconds, check_count = check.callable, check.seconds, check.count
 
+-- A stream for the library's other modules. Where nothing transforms it, `carry(req)` takes the place of `next`: it sends
+-- what comes into the request's open stream without Lua.
+function sse.carried(next, close, carry)
+  local s = new(next, close)
+  s.carry = carry
+  return s
+end
+
 -- Lets go of what the stream holds; harmless when done twice.
 function Stream:close()
   local close = self._close
@@ -479,7 +487,7 @@ function Stream:on_close(fn)
   check_self(self, "stream:on_close")
   check_function(fn, "stream:on_close")
   local close = self._close
-  self.never, self.subscription = nil, nil
+  self.never, self.subscription, self.carry = nil, nil, nil
   self._close = function()
     local _ <close> = at_end(function() fn() end)
     close()
@@ -574,6 +582,7 @@ end
 function sse.run(req, stream)
   if stream.never then return core.detach(req) end
   if stream.subscription then return run_subscription(req, stream) end
+  if stream.carry then return stream.carry(req) end
   if not stream.fn then return core.go_on(req, core.pump, req, stream) end
   local send = core.sender(req)
   if stream._close == nothing then return core.go_on(req, stream.fn, send) end

@@ -483,6 +483,27 @@ function reply.redirect(url, status) end
 ---@return spate.Reply
 function reply.stream(fn, options) end
 
+---Another server's answer as it comes, but for the fields of its connection.
+---@param res spate.HttpResponse
+---@param options? { headers: table<string, string>? } in the place of its own
+---@return spate.Reply
+function reply.pass(res, options) end
+
+---@class spate.ProxyOptions
+---@field headers? table<string, string|false> in the place of the client's; false: not passed on
+---@field timeout? number|spate.HttpTimeout
+---@field preserve_host? boolean the client's Host, not that of the URL
+---@field max_body? integer bytes of the request's body; limits.body
+---@field via? false no Via
+---@field tls? spate.HttpTls
+---@field unix? string path of a socket to connect to
+
+---What the server at the URL answers to the same request; what the route's `*rest` matches goes behind the URL.
+---@param url string
+---@param options? spate.ProxyOptions
+---@return spate.Reply
+function reply.proxy(url, options) end
+
 ---A file, by a path relative to the script's folder; 404 where there is none.
 ---@param path string
 ---@param options? spate.FileOptions
@@ -955,6 +976,15 @@ function Channel:members() end
 ---@return spate.Stream
 function Channel:snapshot(fn) end
 
+---@class spate.RelayOptions: spate.EventsOptions
+---@field linger? number seconds without a subscriber until it ends; 30
+
+---Has the channel carry another server's event stream, which is read once for all subscribers, while there is one.
+---@param url string
+---@param options? spate.RelayOptions
+---@return spate.Channel
+function Channel:relay(url, options) end
+
 ---A channel that is made of this one, once for all of its readers.
 ---@param fn fun(event: spate.fields): spate.event?
 ---@return spate.Derived
@@ -1009,6 +1039,14 @@ local http = {}
 ---@field tls? spate.HttpTls
 ---@field unix? string path of a socket to connect to
 ---@field private? boolean false: no address of a private network
+---@field length? integer bytes of a body that is an iterator, where they are known
+
+---@class spate.EventsOptions: spate.HttpOptions
+---@field method? string GET unless given
+---@field reconnect? boolean comes back, as a browser does
+---@field last_event_id? string
+---@field on_open? fun(res: spate.HttpResponse)
+---@field on_error? fun(message: string, code: string?, seconds: number) how long until it tries again
 
 ---@param method string
 ---@param url string
@@ -1060,6 +1098,14 @@ function http.delete(url, options) end
 ---@return string? code
 function http.head(url, options) end
 
+---The events of a URL.
+---@param url string
+---@param options? spate.EventsOptions
+---@return spate.Stream? events
+---@return string? message
+---@return string? code
+function http.events(url, options) end
+
 ---@class spate.HttpResponse
 ---@field status integer
 ---@field headers table<string, string> names in any case
@@ -1090,6 +1136,10 @@ function HttpResponse:lines() end
 
 ---@return boolean
 function HttpResponse:is_event_stream() end
+
+---The body as a stream of events, which takes it.
+---@return spate.Stream
+function HttpResponse:events() end
 
 ---Lets go of it; harmless when done twice.
 function HttpResponse:close() end
@@ -1151,6 +1201,50 @@ function t.bytes(res) end
 ---@param name string
 ---@return spate.test.Channel
 function t.channel(name) end
+
+---@class spate.test.StubAnswer
+---@field status? integer 200 unless given
+---@field headers? table<string, string|string[]>
+---@field body? string
+---@field json? any
+---@field events? (string|spate.test.StubEvent)[]
+---@field chunks? (string|{ after: number?, [1]: string })[] pieces of a body
+---@field after? number seconds until the head
+---@field error? string how it ends, such as "timeout"; without a status or a body there is no answer
+---@field open? boolean it does not end
+
+---@class spate.test.StubEvent
+---@field after? number seconds behind the one before
+---@field event? string
+---@field data? string
+---@field json? any
+---@field id? string
+---@field retry? number
+---@field comment? string
+---@field raw? string its bytes
+
+---@class spate.test.StubRequest
+---@field method string
+---@field url string
+---@field headers table<string, string>
+---@field body string
+---@field json any
+---@field closed boolean by who asked, before the answer was complete
+
+---What stands for another server in a spec.
+---@class spate.test.Stub
+---@field requests spate.test.StubRequest[] what it was asked
+---@field closed boolean the last of them
+
+---@class spate.test.http
+t.http = {}
+
+---Has such requests answered so, for this `it` or, outside of one, for the file. Of a list each answer is for one request.
+---@param method string
+---@param url string
+---@param answer? spate.test.StubAnswer|spate.test.StubAnswer[]
+---@return spate.test.Stub
+function t.http.stub(method, url, answer) end
 
 ---@class spate.test.RequestOptions
 ---@field headers? table<string, string|number|string[]>

@@ -41,8 +41,12 @@ int core_check_field(lua_State *L) {
 }
 
 size_t read_fields(lua_State *L, int index, struct field fields[FIELDS_MAX]) {
+  return read_fields_up_to(L, index, fields, FIELDS_MAX - 1);
+}
+
+size_t read_fields_up_to(lua_State *L, int index, struct field *fields, size_t max) {
   size_t n = lua_istable(L, index) ? lua_rawlen(L, index) / 2 : 0;
-  if (n > FIELDS_MAX - 1) raise_error(L, "more than %d header fields", FIELDS_MAX - 1);
+  if (n > max) raise_error(L, "more than %d header fields", (int)max);
   for (size_t i = 0; i < n; i++) {
     lua_rawgeti(L, index, (lua_Integer)i * 2 + 1);
     lua_rawgeti(L, index, (lua_Integer)i * 2 + 2);

@@ -10,6 +10,9 @@ enum { FIELDS_MAX = 64 };
 // more. Raises.
 size_t read_fields(lua_State *L, int index, struct field fields[FIELDS_MAX]);
 
+// The same of so many fields at most.
+size_t read_fields_up_to(lua_State *L, int index, struct field *fields, size_t max);
+
 // The text of the string or number at `index`; raises where it is neither, saying what it is for.
 struct span check_text(lua_State *L, int index, const char *what);
 

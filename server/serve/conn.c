@@ -341,9 +341,18 @@ static bool is_still(const struct conn *c) {
   return !list_empty(&c->streams);
 }
 
+// Whether all that may follow comes from other hosts, which no turn of ours brings nearer.
+static bool is_from_elsewhere(const struct conn *c) {
+  list_each (node, &c->streams) {
+    const struct stream_source *source = container_of(node, struct stream, link)->source;
+    if (!source || !source->ops->is_elsewhere) return false;
+  }
+  return true;
+}
+
 // The client has ended its side and has all there is: that is the end, unless a producer is about to go on.
 static void end_still(struct conn *c) {
-  if (++c->still_turns <= STILL_TURNS_MAX) touch(c);
+  if (!is_from_elsewhere(c) && ++c->still_turns <= STILL_TURNS_MAX) touch(c);
   else conn_close(c, REASON_CLIENT_CLOSED, false);
 }
 

@@ -210,6 +210,7 @@ bool stream_settle(struct stream *s, bool waits) {
   if (s->full && s->queue.bytes <= set->limits.queue_low && s->queue.count <= set->limits.queue_events / 2) {
     s->full = false;
     if (s->ops) s->ops->on_drain(s);
+    if (s->source && s->source->ops->drain) s->source->ops->drain(s->source);
   }
   return !has_more;
 }

@@ -56,6 +56,8 @@ struct stream_ops {
 struct stream_source_ops {
   void (*stop)(struct stream_source *source); // the stream has ended: it takes nothing more
   void (*free)(struct stream_source *source);
+  void (*drain)(struct stream_source *source); // as stream_ops.on_drain; NULL: it does not wait for that
+  bool is_elsewhere;                           // what it sends comes from another host
 };
 
 struct stream_source {

@@ -1,0 +1,86 @@
+-- SPDX-License-Identifier: MIT
+-- channel:relay: one connection to another server's event stream for all subscribers of the process. The worker that has
+-- the claim reads it, while there is a subscriber and a while longer; the claim is a key of a dictionary that all share,
+-- and is lost with whoever does not renew it.
+local at_end = require "spate.at_end"
+local check = require "spate.check"
+local core = require "spate.core"
+local report = require "spate.report"
+local sse = require "spate.sse"
+
+local LINGER = 30   -- seconds without a subscriber until it ends
+local RENEWED = 5   -- seconds between renewals of the claim
+local CLAIM_TTL = 20
+local RETRY = 60    -- seconds after a failure that http.events gives up for
+local EARLY = 1e-6  -- what two sums of times may differ by
+
+local Relay = {}
+Relay.__index = Relay
+
+local function publish_all(self, events)
+  local _ <close> = events
+  for event in events:each() do
+    self.last_event_id, event.id = event.id or "", nil
+    local id, why = self.channel:publish(event)
+    if not id then error("channel:publish: " .. why, 0) end
+  end
+end
+
+-- Until the other server says that this is the end, which then is the channel's.
+function Relay:read()
+  local _ <close> = at_end(function() self.cursors:set(self.name, self.last_event_id) end)
+  while true do
+    local options = {}
+    for name, value in pairs(self.options) do options[name] = value end
+    options.reconnect, options.last_event_id = true, self.last_event_id
+    local events, message = require("spate.http").events(self.url, options)
+    local ok, err = false, message
+    if events then ok, err = pcall(publish_all, self, events) end
+    if ok then return self.channel:finish() end
+    core.log.warn(("channel:relay: %s"):format(report.logged(tostring(err))), { channel = self.name, url = self.url })
+    sse.sleep(RETRY)
+  end
+end
+
+local function watch(self, reader)
+  local _ <close> = at_end(function()
+    reader:cancel()
+    self.claims:delete(self.name)
+  end)
+  while not reader.done and not self.channel.handle:is_finished() do
+    self.claims:set(self.name, core.worker, { ttl = CLAIM_TTL })
+    self.channel.handle:let_go()
+    local lonely = self.channel.handle:lonely()
+    if lonely and lonely >= self.linger - EARLY then return end
+    reader.ended:wait(math.min(lonely and self.linger - lonely or RENEWED, RENEWED))
+  end
+end
+
+-- Somebody may have subscribed while it ended, and found the claim taken.
+local function run(self)
+  watch(self, core.background(self.read, self))
+  self.task = nil
+  if self.channel.handle:count() > 0 and not self.channel.handle:is_finished() then self:start() end
+end
+
+-- With a subscriber, unless this or another worker reads it already.
+function Relay:start()
+  if self.task or not self.claims:add(self.name, core.worker, { ttl = CLAIM_TTL }) then return end
+  self.last_event_id = self.cursors:get(self.name) or self.options.last_event_id or ""
+  self.task = core.background(run, self)
+end
+
+-- Has the channel carry what the URL streams; the channel.
+return function(channel, url, options)
+  check.text(url, "channel:relay: url")
+  if type(options or {}) ~= "table" then core.raise("channel:relay: expected a table of options, got " .. type(options)) end
+  local own = {}
+  for name, value in pairs(options or {}) do own[name] = value end
+  local linger = own.linger
+  own.linger = nil
+  local relay = setmetatable({ channel = channel, name = channel.name, url = url, options = own, claims = core.shared "spate relays",
+    cursors = core.shared "spate relay cursors", linger = linger and check.seconds(linger, "channel:relay: linger") or LINGER }, Relay)
+  core.relays[channel.name] = relay
+  if channel.handle:count() > 0 then relay:start() end
+  return channel
+end
