@@ -118,8 +118,9 @@ return function(sse)
   -- "unavailable" where the channel has a store that does not say where it is.
   function Channel:subscribe(options)
     local stream, why = stream_of(check_self(self, "subscribe"), options)
-    if stream then keep_up(self) end
-    return stream, why
+    if not stream then return nil, why end
+    keep_up(self)
+    return stream
   end
 
   -- What the store has of the newest n events and what has come since.

@@ -9,8 +9,10 @@
 #include "script/exchange.h"
 #include "script/held.h"
 #include "script/lua_event.h"
+#include "script/lua_event_source.h"
 #include "script/lua_fields.h"
 #include "script/lua_process.h"
+#include "script/lua_pass.h"
 #include "script/lua_raw.h"
 #include "script/lua_report.h"
 #include "script/lua_require.h"
@@ -144,6 +146,8 @@ static void open_core(lua_State *L, struct vm *vm) {
   lua_process_open(L);
   wait_fd_open(L);
   router_open(L);
+  event_source_open(L);
+  pass_open(L);
   request_open(L);
   lua_setfield(L, -2, "request_methods");
   file_functions_open(L);
