@@ -98,6 +98,8 @@ static const char *own_text(const struct transfer *t) {
   switch (t->error) {
   case FETCH_URL: return "not a URL of http or https";
   case FETCH_PRIVATE: return "an address of a private network, which is refused";
+  case FETCH_CLOSED:
+    return "the kept connection broke, and the request is not repeated: the server may have had it";
   case FETCH_TOO_LARGE:
     return "a head larger than limits.http_head, or of more fields than limits.http_fields";
   case FETCH_REDIRECTS: return "too many redirects, or one that leads nowhere";

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The callbacks of an easy handle, and its options. A callback that finds that the transfer is to end notes
 // why and returns what makes libcurl give up; the client, which has called libcurl, sees to the rest behind
-// it. Bodies are given by a callback in any case: libcurl then cannot repeat a request that it has sent in
-// part, which for a POST nobody may do silently.
+// it.
 #include "client/transfer.h"
 #include <fcntl.h>
 #include <math.h>
@@ -15,7 +14,7 @@
 #include "base/mem.h"
 #include "serve/service.h"
 
-enum { BUFFER_LEN = 16 << 10, DISCARD_MAX = 64 << 10 };
+enum { BUFFER_LEN = 16 << 10, DISCARD_MAX = 64 << 10, ONCE_IDLE_SECONDS = 4 };
 
 static const struct settings *settings_of(const struct transfer *t) {
   return t->fetch.fetcher->service->settings;
@@ -141,6 +140,8 @@ static int on_connected(void *arg, char *address, char *local, int port, int loc
   struct transfer *t = arg;
   struct address peer;
   (void)local, (void)port, (void)local_port;
+  if (t->has_connected && t->is_once)
+    return give_up(t, FETCH_CLOSED), CURL_PREREQFUNC_ABORT; // it was sent before
   t->has_connected = true, t->active_at = now(t);
   transfer_watch(t);
   bool is_private = refuses_private(t) && !t->hop.unix_path &&
@@ -198,21 +199,23 @@ static bool is_any_of(const char *method, const char *const *methods) {
   return false;
 }
 
-// A request that must not be made twice goes over a connection of its own where libcurl would repeat it
-// without having been asked: that is, where it has no body to be asked for.
+// libcurl repeats a request by itself where a kept connection breaks before a byte of the answer. One that
+// must not be made twice is stopped before that (on_connected), and goes over connections only that their
+// server has hardly given up.
 static void set_method(struct transfer *t) {
   static const char *const with_body[] = {"POST", "PUT", "PATCH", NULL}, *const once[] = {"POST", "PATCH",
                                                                                           NULL};
   const struct hop *h = &t->hop;
-  bool has_body = h->body_kind != FETCH_BODY_NONE, is_once = is_any_of(h->method, once);
-  SET(t, NOBODY, strcmp(h->method, "HEAD") ? 0L : 1L);
-  SET(t, UPLOAD, has_body || is_any_of(h->method, with_body) ? 1L : 0L);
-  if (!has_body && !is_any_of(h->method, with_body) && strcmp(h->method, "HEAD") != 0) SET(t, HTTPGET, 1L);
+  bool has_body = h->body_kind != FETCH_BODY_NONE || is_any_of(h->method, with_body);
+  bool is_head = !strcmp(h->method, "HEAD"), is_whole = h->body_kind != FETCH_BODY_PIECES;
+  t->is_once = is_any_of(h->method, once);
+  SET(t, NOBODY, is_head ? 1L : 0L);
+  SET(t, UPLOAD, has_body ? 1L : 0L);
+  if (!has_body && !is_head) SET(t, HTTPGET, 1L);
   SET(t, CUSTOMREQUEST, h->method);
-  SET(t, INFILESIZE_LARGE,
-      (curl_off_t)(h->body_kind == FETCH_BODY_PIECES ? h->body_length : (int64_t)h->body.len));
-  SET(t, FRESH_CONNECT, is_once && !h->body.len && h->body_kind != FETCH_BODY_PIECES ? 1L : 0L);
-  SET(t, SEEKFUNCTION, is_once || h->body_kind == FETCH_BODY_PIECES ? NULL : on_rewind);
+  SET(t, INFILESIZE_LARGE, (curl_off_t)(is_whole ? (int64_t)h->body.len : h->body_length));
+  if (t->is_once) SET(t, MAXAGE_CONN, (long)ONCE_IDLE_SECONDS);
+  if (is_whole && !t->is_once) SET(t, SEEKFUNCTION, on_rewind);
   SET(t, SEEKDATA, t);
 }
 
@@ -295,6 +298,7 @@ void transfer_prepare(struct transfer *t, const char *bundle) {
 
 enum fetch_error transfer_error(struct transfer *t, CURLcode result) {
   if (t->error) return t->error;
+  if (result == CURLE_UNSUPPORTED_PROTOCOL && t->has_connected) return FETCH_PROTOCOL; // HTTP/0.9
   switch (result) {
   case CURLE_OK: return FETCH_OK;
   case CURLE_URL_MALFORMAT:

@@ -29,6 +29,7 @@ struct transfer {
   bool is_held;               // libcurl keeps bytes that were not taken, as the fetch is paused
   bool is_starved;            // libcurl waits for more of the body that is sent
   bool has_connected;         // or has got a connection that was there
+  bool is_once;               // not to be repeated where a connection breaks
   bool is_redirect;           // the answer that comes now
   size_t discarded;           // bytes of its body
   enum fetch_error error;     // why a callback has ended it; FETCH_OK: none has

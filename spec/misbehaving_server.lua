@@ -1,0 +1,121 @@
+-- SPDX-License-Identifier: MIT
+-- A server for specs that answers as none should: lua5.4 spec/misbehaving_server.lua LOG. Prints its port, then serves one
+-- connection after the other; what it is asked for, and when a client has left, it writes to the log.
+local socket = require "socket"
+
+local log = assert(io.open((...), "a"))
+log:setvbuf "line"
+
+local server = assert(socket.bind("127.0.0.1", 0))
+print((select(2, server:getsockname())))
+io.stdout:flush()
+
+local OK = "HTTP/1.1 200 OK\r\n"
+
+local function reset(client)
+  client:setoption("linger", { on = true, timeout = 0 })
+  client:close()
+end
+
+-- Waits until the client has gone.
+local function watch(client)
+  client:settimeout(30)
+  repeat local _, err = client:receive(1) until err
+  log:write("left\n")
+end
+
+local function chunked(client, bytes) return client:send(("%x\r\n%s\r\n"):format(#bytes, bytes)) end
+
+local GIGABYTE = 1 << 30
+
+local answers = {
+  ["/bytes"] = function(client) -- one byte at a time
+    client:setoption("tcp-nodelay", true)
+    local text = OK .. "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\nTrailer: x\r\n\r\n"
+    for i = 1, #text do client:send(text:sub(i, i)) end
+  end,
+  ["/hints"] = function(client)
+    client:send("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" .. OK .. "Content-Length: 2\r\nX-A: 1\r\nx-a: 2\r\n\r\nok")
+  end,
+  ["/empty"] = function() end,
+  ["/garbage"] = function(client) client:send("this is not HTTP\r\n\r\n") end,
+  ["/reset"] = reset,
+  ["/reset-body"] = function(client)
+    client:send(OK .. "Content-Length: 1000000\r\n\r\nsome")
+    socket.sleep(0.1)
+    reset(client)
+  end,
+  ["/short"] = function(client) client:send(OK .. "Content-Length: 10\r\n\r\nshort") end,
+  ["/short-chunks"] = function(client) client:send(OK .. "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n") end,
+  ["/bad-chunks"] = function(client) client:send(OK .. "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n") end,
+  ["/long"] = function(client) client:send(OK .. "Content-Length: 4\r\n\r\nlonger than was said") end,
+  ["/fields"] = function(client) client:send(OK .. ("X-A: b\r\n"):rep(10000) .. "Content-Length: 2\r\n\r\nok") end,
+  ["/field"] = function(client) client:send(OK .. "X-A: " .. ("b"):rep(90000) .. "\r\nContent-Length: 2\r\n\r\nok") end,
+  ["/redirects"] = function(client) client:send("HTTP/1.1 302 Found\r\nLocation: /redirects?" .. math.random(1e9) .. "\r\nContent-Length: 0\r\n\r\n") end,
+  ["/fat-redirect"] = function(client) -- whose body nobody wants
+    client:send("HTTP/1.1 302 Found\r\nLocation: /bytes\r\nTransfer-Encoding: chunked\r\n\r\n")
+    repeat local ok = chunked(client, ("x"):rep(10000)) until not ok
+  end,
+  ["/to"] = function(client, head)
+    client:send(("HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n"):format(head:match "%?(%S*) HTTP"))
+  end,
+  ["/gigabyte"] = function(client)
+    client:send(OK .. ("Content-Length: %d\r\n\r\n"):format(GIGABYTE))
+    local piece, sent = ("x"):rep(1 << 20), 0
+    client:settimeout(60)
+    for _ = 1, GIGABYTE // #piece do
+      local n = client:send(piece)
+      if not n then break end
+      sent = sent + n
+    end
+    log:write(("sent %d\n"):format(sent))
+  end,
+  ["/silent"] = watch,
+  ["/silent-body"] = function(client)
+    client:send(OK .. "Transfer-Encoding: chunked\r\n\r\n")
+    chunked(client, "first")
+    watch(client)
+  end,
+  ["/drip"] = function(client) -- alive, and never at its end
+    client:send(OK .. "Transfer-Encoding: chunked\r\n\r\n")
+    client:setoption("tcp-nodelay", true)
+    repeat
+      socket.sleep(0.05)
+      local ok = chunked(client, "drip\n")
+    until not ok
+    log:write("left\n")
+  end,
+  ["/head"] = function(client, head)
+    client:send(OK .. ("Content-Length: %d\r\n\r\n%s"):format(#head, head))
+  end,
+  ["/deaf"] = function(client) -- takes no body
+    socket.sleep(0.5)
+    log:write("deaf\n")
+    watch(client)
+  end,
+  -- Answers once, keeps the connection, reads what comes next, and closes without a word.
+  ["/once"] = function(client)
+    client:send(OK .. "Content-Length: 2\r\n\r\nok")
+    client:settimeout(0.5)
+    local line = client:receive "*l"
+    repeat local field = client:receive "*l" until not field or field == ""
+    log:write(("dropped %s\n"):format(line or "nothing"))
+  end,
+}
+
+while true do
+  local client = server:accept()
+  client:settimeout(5)
+  local lines = {}
+  repeat
+    local line = client:receive "*l"
+    lines[#lines + 1] = line
+  until not line or line == ""
+  local head = table.concat(lines, "\r\n")
+  local target = head:match "^%S+ (%S+)" or ""
+  local path = target:gsub("^http://[^/]*", ""):match "^[^?]*"
+  log:write((lines[1] or "nothing") .. "\n")
+  local answer = answers[path]
+  if answer then answer(client, head) else client:send "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n" end
+  client:close()
+end
