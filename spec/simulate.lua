@@ -15,7 +15,7 @@ local BUILD = os.getenv "BUILD" or "build"
 local HANG_SECONDS = 120 -- of one seed
 local NAME = ("%s/simulate.%s"):format(BUILD, os.getenv "NAME" or "0")
 local AT, OUTPUT, CANDIDATE = NAME .. ".at", NAME .. ".out", NAME .. ".lua"
-local REDUCE_SECONDS = 90
+local REDUCE_SECONDS = tonumber(os.getenv "REDUCE" or "") or 90
 
 local function number(name) return math.tointeger(tonumber(os.getenv(name) or "")) end
 

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <malloc.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include "base/clock.h"
 #include "base/mem.h"
 #include "event/event.h"
@@ -163,6 +164,17 @@ static int event_lengths(lua_State *L) {
   return 2;
 }
 
+// harness.limit_descriptors([n]): how many more this process may open from now on; as many as ever.
+static int limit_descriptors(lua_State *L) {
+  struct rlimit limit;
+  lua_Integer more = luaL_optinteger(L, 1, -1);
+  descriptors(L); // one of them was that of the folder, whose names include itself and its parent
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = more < 0 ? limit.rlim_max : (rlim_t)(lua_tointeger(L, -1) - 3 + more);
+  setrlimit(RLIMIT_NOFILE, &limit);
+  return 0;
+}
+
 // harness.hash(bytes, number): a number that both make.
 static int hash(lua_State *L) {
   struct span bytes;
@@ -178,6 +190,7 @@ void probe_open(lua_State *L) {
                                        {"allocated", allocated},
                                        {"leaks", leaks},
                                        {"descriptors", descriptors},
+                                       {"limit_descriptors", limit_descriptors},
                                        {"hash", hash},
                                        {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);

@@ -466,6 +466,7 @@ static void carrier_answer(struct carrier *carrier, struct stream *s, struct res
   struct conn *c = conn_of(carrier);
   r->keep_alive = s->request->keep_alive && s->body_done && can_carry_more(c);
   c->proto->ops->answer(c->proto, s, r, out);
+  touch(c); // the protocol may have kept the head for itself
 }
 
 static void carrier_interim(struct carrier *c, struct stream *s, int status, struct buf *out) {

@@ -6,7 +6,7 @@ Client.__index = Client
 
 -- `core`: the harness's client. `model`: who is told.
 local function new(core, slot, model)
-  return setmetatable({ core = core, slot = slot, model = model, waiting = {}, first = 1, last = 0, buf = "", is_reading = true, last_at = 0 }, Client)
+  return setmetatable({ core = core, slot = slot, model = model, waiting = {}, first = 1, last = 0, buf = "", is_reading = true }, Client)
 end
 
 -- Sends a request: a table with method, target, headers (a list of lines), body; what comes of it is kept in there.
@@ -14,10 +14,13 @@ function Client:request(request, now)
   local lines = { ("%s %s HTTP/1.1"):format(request.method, request.target), "Host: sim" }
   for _, line in ipairs(request.headers or {}) do lines[#lines + 1] = line end
   if request.body then lines[#lines + 1] = "Content-Length: " .. #request.body end
+  local body = request.body or ""
   request.client, request.sent_at = self, now
   self.last = self.last + 1
   self.waiting[self.last] = request
-  self.core:send(table.concat(lines, "\r\n") .. "\r\n\r\n" .. (request.body or ""))
+  self.core:send(table.concat(lines, "\r\n") .. "\r\n\r\n" .. (request.was_partial and body:sub(1, #body // 2) or body))
+  if request.was_partial then self.rest = body:sub(#body // 2 + 1) end
+  return true
 end
 
 -- The request that is answered now, or next; nil where there is none.
@@ -39,8 +42,9 @@ local function parse_event(self, request, block, now)
   self.model:on_event(request, event, now)
 end
 
-local function take_body(self, request, bytes, now)
-  self.last_at = now
+function Client:take_body(request, bytes, now)
+  if not self.is_mux or request.last_at ~= now or not request.before_at then request.before_at = request.last_at end -- an event may come in several frames
+  request.last_at = now
   if not request.is_sse then
     request.content = (request.content or "") .. bytes
     return self.model:on_body(request, now)
@@ -68,7 +72,6 @@ local function take_head(self, now)
   if not stop then return false end
   local head = self.buf:sub(1, stop + 1)
   self.buf = self.buf:sub(stop + 4)
-  self.last_at = now
   local status = tonumber(head:match "^HTTP/1%.1 (%d%d%d) ")
   if not status then self.model:fail("an answer begins with %q", head:sub(1, 60)) end
   if status == 100 then return true end
@@ -80,7 +83,7 @@ local function take_head(self, now)
     self.last = self.first
     self.waiting[self.first] = request
   end
-  request.status, request.fields, request.head_at = status, fields, now
+  request.status, request.fields, request.head_at, request.last_at = status, fields, now, now
   request.is_sse = fields["content-type"] == "text/event-stream"
   request.rest = ""
   local has_no_body = request.method == "HEAD" or status == 204 or status == 304
@@ -98,7 +101,7 @@ function FRAMES.length(self, request, now)
   local bytes = self.buf:sub(1, request.left)
   self.buf = self.buf:sub(#bytes + 1)
   request.left = request.left - #bytes
-  if #bytes > 0 then take_body(self, request, bytes, now) end
+  if #bytes > 0 then self:take_body(request, bytes, now) end
   if request.left > 0 then return false end
   finish(self, "end", now)
   return true
@@ -107,7 +110,7 @@ end
 function FRAMES.close(self, request, now)
   local bytes = self.buf
   self.buf = ""
-  if #bytes > 0 then take_body(self, request, bytes, now) end
+  if #bytes > 0 then self:take_body(request, bytes, now) end
   return false
 end
 
@@ -124,7 +127,7 @@ function FRAMES.chunked(self, request, now)
       finish(self, "end", now)
       return true
     end
-    take_body(self, request, buf:sub(from, from + size - 1), now)
+    self:take_body(request, buf:sub(from, from + size - 1), now)
   end
   self.buf = at > 1 and buf:sub(at) or buf
   return false

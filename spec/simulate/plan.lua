@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A program from a seed: settings, applications and steps, all plain data, so that it can be printed, cut down and run
 -- again. Nothing in it depends on what happens when it runs.
-local pipeline = require "spec.simulate.pipeline"
+local kinds = require "spec.simulate.kinds"
 local new_rng = require "spec.simulate.rng"
 
 local plan = {}
@@ -13,25 +13,10 @@ local function channel(r)
   }
 end
 
-local ROUTES = {
-  { 5, function(r)
-    return { kind = "pipeline", pipeline = pipeline.random(r), beside = r:chance(20) and pipeline.random(r) or nil,
-      keep_alive = not r:chance(10) and nil }
-  end },
-  { 6, function(r, n) return { kind = "channel", channel = r:int(1, n), replay = r:pick { 0, 0, 1, 5, "all" }, is_mapped = r:chance(30) } end },
-  { 3, function(r, n)
-    return { kind = "publish", method = "POST", channel = r:int(1, n), count = r:pick { 1, 1, 2, 12 }, pad = r:pick { 0, 0, 10, 3000 } }
-  end },
-  { 1, function() return { kind = "text" } end },
-  { 1, function(r) return { kind = "late", delay = r:pick { 0.1, 1, 3 } } end },
-  { 1, function(r, n) return { kind = "task", method = "POST", channel = r:int(1, n), delay = r:pick { 0.1, 2, 7 } } end },
-  { 1, function(r) return { kind = "closing", delay = r:pick { 0, 0.5, 2 }, pipeline = pipeline.random(r) } end },
-  { 1, function() return { kind = "counter", method = "POST" } end },
-}
-
 local function route(r, i, channels)
-  local it = r:weighed(ROUTES)(r, #channels)
-  it.method, it.path = it.method or "GET", "/r" .. i
+  local kind = r:weighed(kinds.list)
+  local it = kind.random(r, #channels)
+  it.kind, it.method, it.path = kind.name, kind.method or "GET", "/r" .. i
   return it
 end
 
@@ -46,49 +31,75 @@ local function application(r, version, channels, options)
   return app
 end
 
+-- Limits that are small enough to be reached.
+local LIMITS = {
+  { 6, function() return {} end },
+  { 2, function(r) return { queue_high = r:pick { 1, 100, 2000 }, queue_low = 1 } end },
+  { 2, function(r) return { queue_events = r:int(1, 4) } end },
+  { 1, function(r) return { requests = r:int(1, 4) } end },
+  { 1, function(r) return { tasks = r:pick { 3, 6, 12 } } end },
+  { 1, function(r) return { lua_memory = r:pick { 450, 550, 800 } * 1024 } end },
+  { 1, function(r) return { channel_bytes = r:pick { 100, 2000 } } end },
+  { 1, function(r) return { connections = r:int(2, 5) } end },
+  { 1, function() return { connections_per_address = 1, connections = 1000 } end },
+  { 1, function(r) return { subscriber = r:pick { 100, 4000 } } end },
+  { 1, function(r) return { inbox = r:pick { 100, 4000 } } end },
+  { 1, function() return { spool = 100, body = 2000 } end },
+}
+
 local function settings(r)
-  local s = {
-    limits = { burst = 20, hang = 30 },
-    timeouts = { head = 3, idle = 5, body = 2, send = r:pick { 2, 10, 30 } },
+  local limits = r:weighed(LIMITS)(r)
+  limits.burst, limits.hang = 20, 30
+  return {
+    limits = limits,
+    timeouts = { head = 3, idle = 5, body = 2, start = 3, send = r:pick { 2, 10, 30 } },
     keep_alive = { interval = r:pick { 1, 4, 15 } },
     shutdown = { grace = 2, window = 1 },
     reload = { max_age = r:pick { 1, 10, 100 }, generations = r:int(1, 3) },
     log = { access = r:chance(20), level = "info" },
   }
-  if r:chance(30) then s.limits.queue_high, s.limits.queue_low = r:pick { 1, 100, 2000 }, 1 end
-  if r:chance(30) then s.limits.queue_events = r:int(1, 4) end
-  if r:chance(15) then s.limits.requests = r:int(1, 4) end
-  return s
 end
 
--- Steps by weight. `a`: { r, apps, clients, workers, seconds }.
 local function request(a)
   local app = a.r:pick(a.apps)
   local it = a.r:pick(app.routes)
-  return { method = it.method, path = it.path, resumes = it.kind == "channel" and a.r:chance(40) or nil }
+  return { method = it.method, path = it.path, number = a.r:int(0, 1 << 40), resumes = a.r:chance(40) or nil }
+end
+
+-- So many allocations, or tasks, of a worker succeed, then some fail, or each object costs a collection, or there are no
+-- more descriptors, while a step runs.
+local function fault(a)
+  local r = a.r
+  return { r:pick { "allocation", "allocation", "task", "stress", "descriptors" }, worker = r:int(1, a.workers), after = r:int(0, 400), count = r:pick { 1, 2, 2, 20 } }
+end
+
+local function request_step(a)
+  local r = a.r
+  local step = { "request", client = r:int(1, a.clients), worker = r:int(1, a.workers), request(a) }
+  if r:chance(10) then for _ = 1, r:int(1, 3) do step[#step + 1] = request(a) end end -- pipelined
+  if r:chance(15) then step.pieces = r:pick { 1, 7, 100 } end
+  if r:chance(15) then step.step = r:pick { 1, 7, 100 } end
+  if r:chance(15) then step.late = true end
+  if r:chance(10) then step.window = r:pick { 0, 100, 500 } end
+  if r:chance(30) then step.keeps = true end
+  if r:chance(10) then step.mux = true end
+  if r:chance(10) then step.half = true end
+  return step
 end
 
 local STEPS = {
-  { 30, function(a)
-    local r = a.r
-    local step = { "request", client = r:int(1, a.clients), worker = r:int(1, a.workers), request(a) }
-    if r:chance(10) then for _ = 1, r:int(1, 3) do step[#step + 1] = request(a) end end -- pipelined
-    if r:chance(15) then step.pieces = r:pick { 1, 7, 100 } end
-    if r:chance(15) then step.step = r:pick { 1, 7, 100 } end
-    if r:chance(15) then step.late = true end
-    if r:chance(10) then step.window = r:pick { 0, 100, 500 } end
-    if r:chance(30) then step.keeps = true end
-    return step
-  end },
+  { 30, request_step },
   { 6, function(a) return { "window", client = a.r:int(1, a.clients), bytes = a.r:pick { 0, 1, 100, 3000 } } end },
   { 5, function(a) return { "window", client = a.r:int(1, a.clients) } end },
   { 4, function(a) return { "reset", client = a.r:int(1, a.clients) } end },
   { 3, function(a) return { "leave", client = a.r:int(1, a.clients) } end },
   { 2, function(a) return { "finish", client = a.r:int(1, a.clients) } end },
+  { 3, function(a) return { "rest", client = a.r:int(1, a.clients) } end },
   { 25, function(a) return { "advance", a.r:pick(a.seconds) } end },
   { 1, function(a) return { "jump", a.r:pick(a.seconds) } end },
   { 3, function(a) return { "collect", worker = a.r:int(1, a.workers) } end },
-  { 2, function(a) return { "reload", app = a.r:int(1, #a.apps) } end },
+  { 3, function(a) return { "reload", app = a.r:int(1, #a.all_apps) } end },
+  { 4, function(a) return a.store and { "store", mode = a.r:pick { "live", "slow", "hold", "refuse" } } or { "advance", 0.1 } end },
 }
 
 local function steps(a, count)
@@ -96,27 +107,38 @@ local function steps(a, count)
   for i = 1, count do
     list[i] = a.r:weighed(STEPS)(a)
     list[i].order = a.r:int(1, 1 << 30) -- whose turn it is while this step runs
+    if a.has_faults and a.r:chance(8) then list[i].fault = fault(a) end
   end
   return list
+end
+
+local function broken(r, version, channels)
+  local app = application(r, version, channels, { routes = 1, periods = { 1 } })
+  app.broken = r:pick { "syntax", "raise", "start", "hang", "worker", "no_app" }
+  return app
 end
 
 -- The short program of a seed.
 function plan.of_seed(seed)
   local r = new_rng(seed)
-  local p = { seed = seed, workers = r:weighed { { 4, 1 }, { 4, 2 }, { 2, 3 } }, settings = settings(r), apps = {} }
-  local channels = {}
+  local p = { seed = seed, workers = r:weighed { { 4, 1 }, { 4, 2 }, { 2, 3 } }, settings = settings(r), apps = {}, store = r:chance(15) or nil }
+  local channels, served = {}, {}
   for i = 1, r:int(1, 3) do channels[i] = channel(r) end
-  for version = 1, r:int(1, 2) do p.apps[version] = application(r, version, channels, { routes = r:int(2, 6), periods = { 0.5, 1, 3 } }) end
+  for version = 1, r:int(1, 2) do served[version] = application(r, version, channels, { routes = r:int(2, 6), periods = { 0.5, 1, 3 } }) end
+  table.move(served, 1, #served, 1, p.apps)
+  if r:chance(30) then p.apps[#p.apps + 1] = broken(r, #p.apps + 1, channels) end
   p.mode = r:weighed { { 5, "incremental" }, { 2, "generational" }, { 1, "eager" } }
-  local a = { r = r, apps = p.apps, clients = r:int(2, 8), workers = p.workers, seconds = { 0.1, 0.3, 0.5, 1, 1, 2, 5, 16, 40 } }
+  local a = { r = r, apps = served, all_apps = p.apps, clients = r:int(2, 8), workers = p.workers, store = p.store, has_faults = r:chance(25),
+    seconds = { 0.1, 0.3, 0.5, 1, 1, 2, 5, 16, 40 } }
   p.steps = steps(a, r:int(10, 50))
+  if r:chance(25) then p.steps[#p.steps + 1] = { "drain", order = r:int(1, 1 << 30) } end
   return p
 end
 
 local function stream_request(a, client)
   local app = a.apps[1]
   local it
-  repeat it = a.r:pick(app.routes) until it.kind == "channel" or it.kind == "pipeline"
+  repeat it = a.r:pick(app.routes) until kinds[it.kind].on_event and it.kind ~= "failing"
   return { "request", client = client, worker = a.r:int(1, a.workers), order = a.r:int(1, 1 << 30), { method = it.method, path = it.path } }
 end
 
@@ -127,7 +149,7 @@ function plan.of_hours(seed, hours, clients)
   local channels = {}
   for i = 1, 4 do channels[i] = channel(r) end
   for version = 1, 2 do p.apps[version] = application(r, version, channels, { routes = 8, periods = { 15, 30, 60 } }) end
-  local a = { r = r, apps = p.apps, clients = clients, workers = p.workers, seconds = { 1, 2, 5, 5, 10 } }
+  local a = { r = r, apps = p.apps, all_apps = p.apps, clients = clients, workers = p.workers, seconds = { 1, 2, 5, 5, 10 } }
   p.settings.keep_alive.interval = 15
   p.settings.limits.queue_high, p.settings.limits.queue_events = nil, nil
   for client = 1, clients do p.steps[client] = stream_request(a, client) end

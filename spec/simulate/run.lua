@@ -1,19 +1,18 @@
 -- SPDX-License-Identifier: MIT
--- Plays a program: several workers in one thread, whose turns the step's `order` interleaves, clients in memory, one
--- clock. After each moment, what has come goes to the model. Raises what it expected; returns a digest of every byte
--- and what was counted.
+-- Plays a program step by step. Raises what the model expected; returns a digest of every byte and what was counted.
 local application = require "spec.simulate.application"
+local kinds = require "spec.simulate.kinds"
+local Moments = require "spec.simulate.moments"
 local new_client = require "spec.simulate.client"
+local new_mux_client = require "spec.simulate.mux_client"
 local new_model = require "spec.simulate.model"
 local new_rng = require "spec.simulate.rng"
 local helper = require "spec.helper"
 local harness = helper.harness
 
-local EPOCH = 1767225600 -- 2026-01-01
-local TURNS_MAX = 500000
 local BY_ITSELF = 130 -- seconds after which nothing is left of clients that have left
 
-local Sim = {}
+local Sim = setmetatable({}, Moments)
 Sim.__index = Sim
 
 local function write(text)
@@ -21,98 +20,6 @@ local function write(text)
   local f <close> = assert(io.open(path, "w"))
   f:write(text)
   return path
-end
-
-local MODES = {
-  incremental = "", generational = 'collectgarbage("generational")', eager = 'collectgarbage("incremental", 10, 400)',
-}
-
-local function start_servers(self)
-  local p = self.plan
-  for i = 1, p.workers do
-    local core = harness.new { epoch = EPOCH, worker = i - 1, settings = p.settings, with = self.cores[1], store = p.store and i == 1 }
-    self.cores[i], self.pending[i] = core, true
-    assert(core:load(self.paths[1]))
-    self:set_mode(core)
-  end
-end
-
-function Sim:set_mode(core)
-  core:run(MODES[self.plan.mode or "incremental"])
-end
-
--- Bytes and times of clients, and lines of the log without what is the machine's.
-local function digest(self, text) self.digest = harness.hash(text, self.digest) end
-
-local function read_log(self, core)
-  local text = core:log()
-  if text == "" then return end
-  for line in text:gmatch "[^\n]+" do
-    local what, rest = line:match "SIM (%a+) (.*)$"
-    if what then self.model:on_line(what, rest, self.now) end
-    digest(self, (line:gsub("^%S+ ", ""):gsub("/tmp/lua_%w+", "app")))
-  end
-end
-
--- Lets the workers take turns until none has anything to do, in an order of the step's.
-local function settle(self)
-  local cores, rng, turns = self.cores, self.rng, 0
-  local busy = {}
-  for i = 1, #cores do busy[i] = i end
-  repeat
-    while #busy > 0 do
-      local at = #busy > 1 and rng:int(1, #busy) or 1
-      if not cores[busy[at]]:slice() then table.remove(busy, at) end
-      turns = turns + 1
-      if turns > TURNS_MAX then self.model:fail("no rest after %d turns", turns) end
-    end
-    for i = 1, #cores do
-      if cores[i]:has_mail() then busy[#busy + 1] = i end
-    end
-  until #busy == 0
-  return turns
-end
-
--- Tells the model what the moment has brought.
-local function observe(self)
-  local now, model, heard = self.now, self.model, self.heard
-  model.now = now
-  for _, core in ipairs(self.cores) do read_log(self, core) end
-  for _, core in ipairs(self.cores) do
-    for i = 1, core:heard(heard) do
-      local client = self.by_tag[heard[i]]
-      if client then
-        client:take(now)
-        if client.is_over then self.by_tag[heard[i]] = nil end
-      end
-    end
-  end
-  model:at_rest()
-end
-
-local function moment(self)
-  settle(self)
-  observe(self)
-end
-
-local function set_clocks(self, now)
-  self.now = now
-  for _, core in ipairs(self.cores) do core:set_clock(now) end
-end
-
-local function advance(self, seconds)
-  local target, cores = self.now + seconds, self.cores
-  moment(self)
-  while true do
-    local next = math.huge
-    for i = 1, #cores do next = math.min(next, cores[i]:next()) end
-    if next > target then break end
-    set_clocks(self, math.max(next, self.now))
-    moment(self)
-    self.moments = self.moments + 1
-  end
-  set_clocks(self, target)
-  moment(self)
 end
 
 -- Steps
@@ -140,8 +47,9 @@ end
 local function connect(self, step)
   local worker = math.min(step.worker, #self.cores)
   self.tags = self.tags + 1
-  local core = self.cores[worker]:connect(step.address or ("10.0.%d.%d"):format(step.client // 200, step.client % 200 + 1)):tag(self.tags)
-  local client = new_client(core, step.client, self.model)
+  local core = self.cores[worker]:connect(step.address or ("10.0.%d.%d"):format(step.client // 200, step.client % 200 + 1), step.mux and "mux" or nil)
+  core:tag(self.tags)
+  local client = (step.mux and new_mux_client or new_client)(core, step.client, self.model)
   client.tag = self.tags
   if step.pieces then core:pieces(step.pieces) end
   if step.step then core:step(step.step) end
@@ -161,44 +69,57 @@ local function set_window(self, client, bytes)
   end
 end
 
-local function send(self, client, it)
+local function visitor(self, slot)
+  self.visitors[slot] = self.visitors[slot] or { ids = {}, visits = 0 }
+  return self.visitors[slot]
+end
+
+local function route_at(self, it)
+  return self.model:route_of(it, self.model.served) or {}
+end
+
+local function send(self, client, it, is_half)
   self.tokens = self.tokens + 1
-  local request = { token = "t" .. self.tokens, method = it.method, path = it.path, headers = {} }
-  request.target = ("%s?t=%s"):format(it.path, request.token)
-  local ids = self.ids[client.slot]
-  if it.resumes and ids and ids[it.path] then
-    request.after = ids[it.path]
-    request.headers[1] = "Last-Event-ID: " .. request.after
+  local who, route = visitor(self, client.slot), route_at(self, it)
+  local kind = kinds[route.kind] or {}
+  local token, user = "t" .. self.tokens, "u" .. client.slot % 4 + 1
+  local request = { token = token, user = user, method = it.method, path = it.path, visitor = who, visits_sent = who.visits,
+    headers = kind.headers and kind.headers(it.number, who) or {}, body = kind.body and kind.body(route, token), delay = self.delays[it.path] or 0 }
+  request.target = ("%s?t=%s&u=%s"):format(it.path, token, user)
+  request.was_partial = is_half and request.body and true or nil
+  if it.resumes and who.ids[it.path] then
+    request.after = who.ids[it.path]
+    table.insert(request.headers, "Last-Event-ID: " .. request.after)
   end
-  request.delay = self.delays[it.path]
-  request.faults_before = self.model.faults
-  client:request(request, self.now)
-  self.model:on_request(request)
+  if client:request(request, self.now) then
+    self.model:on_request(request)
+    request.is_loose = not client.is_reading
+    if self.is_faulty then request.may_fail = true end
+  end
 end
 
 local STEPS = {}
 
 function STEPS.request(self, step)
   local client = self.clients[step.client]
-  if client and (not step.keeps or client.is_over or client.has_finished or client.core:state() ~= "open") then
+  if client and (not step.keeps or client.is_mux ~= step.mux or client.is_over or client.has_finished or client.core:state() ~= "open") then
     self:remember(client)
     drop(self, step.client)
     client = nil
   end
   client = client or connect(self, step)
   for _, it in ipairs(step) do
-    if type(it) == "table" then send(self, client, it) end
+    if type(it) == "table" and not client.rest then send(self, client, it, step.half) end
   end
   if step.window then set_window(self, client, step.window) end
-  moment(self)
+  self:moment()
 end
 
 -- The last ids that a client has seen, for when it comes back.
 function Sim:remember(client)
-  local request = client:current()
-  if request and request.last_id then
-    self.ids[client.slot] = self.ids[client.slot] or {}
-    self.ids[client.slot][request.path] = request.last_id
+  for i = client.first, client.last do
+    local request = client.waiting[i]
+    if request and request.last_id then visitor(self, client.slot).ids[request.path] = request.last_id end
   end
 end
 
@@ -206,14 +127,14 @@ function STEPS.window(self, step)
   local client = self.clients[step.client]
   if not client or client.is_over then return end
   set_window(self, client, step.bytes)
-  moment(self)
+  self:moment()
 end
 
 function STEPS.reset(self, step)
   local client = self.clients[step.client]
   if client then self:remember(client) end
   drop(self, step.client)
-  moment(self)
+  self:moment()
 end
 
 function STEPS.leave(self, step)
@@ -224,7 +145,7 @@ function STEPS.leave(self, step)
     client.core:leave()
     client:over("left", self.now)
   end
-  moment(self)
+  self:moment()
 end
 
 function STEPS.finish(self, step)
@@ -232,47 +153,120 @@ function STEPS.finish(self, step)
   if not client or client.is_over then return end
   client.core:finish()
   client.has_finished = true
-  moment(self)
+  self:moment()
 end
 
-function STEPS.advance(self, step) advance(self, step[2]) end
+function STEPS.advance(self, step) self:advance(step[2]) end
 
 function STEPS.jump(self, step)
-  self.model:on_jump()
-  set_clocks(self, self.now + step[2])
-  moment(self)
+  self.model:on_jump(self.list)
+  self:set_clocks(self.now + step[2])
+  self:moment()
 end
 
 function STEPS.collect(self, step)
   self.cores[math.min(step.worker, #self.cores)]:run "collectgarbage()"
-  moment(self)
+  self:moment()
 end
 
--- All workers or none.
+-- The rest of a body.
+function STEPS.rest(self, step)
+  local client = self.clients[step.client]
+  if not client or client.is_over or not client.rest then return end
+  client.core:send(client.rest)
+  client.rest = nil
+  self:moment()
+end
+
+function STEPS.store(self, step)
+  self.store_mode = step.mode
+  self:moment()
+end
+
+-- All workers load it and run its on_start functions, or none serves it.
+local function start_all(self, path)
+  for _, core in ipairs(self.cores) do
+    if not core:build(path) then return false end
+  end
+  local all = true
+  for _, core in ipairs(self.cores) do all = core:start() and all end
+  return all
+end
+
+local function give_up(self)
+  for _, core in ipairs(self.cores) do core:abandon() end
+  self:moment()
+end
+
 function STEPS.reload(self, step)
-  local path, all = self.paths[step.app] or self.paths[1], true
-  for _, core in ipairs(self.cores) do all = all and core:build(path) end
-  self.model:on_reload(self.paths[step.app] and step.app or 1)
+  local version = self.plan.apps[step.app] and step.app or 1
+  local app = self.plan.apps[version]
+  self:moment()
+  if not start_all(self, self.paths[version]) then
+    self.model:expect(app.broken or self.model.has_faults, "a script that does not load ... is reported", "version %d does not load", version)
+    return give_up(self)
+  end
+  if app.broken == "hang" then
+    self:advance(4)
+    return give_up(self)
+  end
+  self.model:expect(not app.broken or app.broken == "worker" and #self.cores == 1, "a script that does not load ... the old code goes on", "version %d is served", version)
+  self.model:on_reload(version)
   for _, core in ipairs(self.cores) do
     assert(core:swap())
     self:set_mode(core)
   end
-  moment(self)
+  self:moment()
+end
+
+-- A stop signal, and what goes on until shutdown.grace is over.
+function STEPS.drain(self)
+  self.model.is_draining = true
+  for _, core in ipairs(self.cores) do core:drain() end
+  self:moment()
+  self:advance((self.plan.settings.shutdown or {}).window or 5)
+  for _, request in ipairs(self.model.open) do
+    local client = request.client
+    if request.is_sse and client.is_reading and not client.has_finished and not client.is_over and not self.model.has_faults then
+      self.model:expect(false, "Each stream gets a `retry:` and a clean end, spread over `shutdown.window`", "%s: is open still", request)
+    end
+  end
+end
+
+local FAULTS = {
+  allocation = function(core, f) core:fail_allocation(f.after, f.count) end,
+  task = function(core, f) core:fail_task(f.after // 40, f.count) end,
+  stress = function(core) core:stress(true) end,
+  descriptors = function(_, f) harness.limit_descriptors(f.after % 2) end,
+}
+
+local function end_fault(self, core)
+  core:fail_allocation(0, 0)
+  core:fail_task(0, 0)
+  core:stress(false)
+  harness.limit_descriptors()
+  self.is_faulty = false
 end
 
 local function play(self, step)
   self.rng = new_rng(step.order or 1)
+  local core = step.fault and self.cores[math.min(step.fault.worker, #self.cores)]
+  if core then
+    FAULTS[step.fault[1]](core, step.fault)
+    self.is_faulty = step.fault[1] ~= "stress"
+    if self.is_faulty then self.model:on_fault(self.list) end
+  end
   STEPS[step[1]](self, step)
+  if core then end_fault(self, core) end
   self.model:check(self.list, self.now)
 end
 
 -- What is left once every client has gone, and of the servers.
 local function finish(self)
   self.rng = new_rng(1)
-  for slot = 0, 1000 do
-    if self.clients[slot] then drop(self, slot) end
-  end
-  advance(self, BY_ITSELF)
+  self.store_mode = "live"
+  for _, client in ipairs(table.move(self.list, 1, #self.list, 1, {})) do drop(self, client.slot) end
+  self:advance(BY_ITSELF)
   self.model:finish()
   local fail = function(...) self.model:fail(...) end
   for i, core in ipairs(self.cores) do
@@ -280,52 +274,50 @@ local function finish(self)
     for _, what in ipairs { "streams", "connections", "request_tasks" } do
       if stats[what] ~= 0 then fail("worker %d: %d %s are left", i - 1, stats[what], what) end
     end
-    if stats.generations ~= 1 then fail("worker %d: %d generations are left", i - 1, stats.generations) end
+    if stats.generations ~= 1 and not self.model.is_draining then fail("worker %d: %d generations are left", i - 1, stats.generations) end
   end
-end
-
-local function close(self)
-  local timers = 0
-  for i = #self.cores, 1, -1 do
-    timers = timers + (self.cores[i]:close() or 0)
-    self.cores[i] = nil
-  end
-  return timers
 end
 
 local function delays_of(plan)
   local delays = {}
   for _, app in ipairs(plan.apps) do
     for _, r in ipairs(app.routes) do
-      if r.kind == "late" then delays[r.path] = math.max(delays[r.path] or 0, r.delay) end
+      local delay = r.kind == "late" and r.delay or r.kind == "snapshot" and 3 * (r.waits or 0) or 0 -- three tries
+      delays[r.path] = math.max(delays[r.path] or 0, delay)
     end
   end
   return delays
 end
 
 return function(plan)
-  local self = setmetatable({ plan = plan, cores = {}, pending = {}, clients = {}, list = {}, by_tag = {}, heard = {}, ids = {}, paths = {}, tags = 0, tokens = 0,
+  local self = setmetatable({ plan = plan, cores = {}, pending = {}, clients = {}, list = {}, by_tag = {}, heard = {}, visitors = {}, paths = {}, store_mode = "live", tags = 0, tokens = 0,
     now = 0, moments = 0, digest = 0, rng = new_rng(1) }, Sim)
   self.model, self.delays = new_model(plan), delays_of(plan)
   local on_bytes = self.model.on_bytes
   function self.model.on_bytes(model, client, bytes, now)
-    digest(self, ("%d %.9g "):format(client.tag, now))
-    digest(self, bytes)
+    self:hash(("%d %.9g "):format(client.tag, now))
+    if bytes:find("\r\nETag: ", 1, true) then bytes = bytes:gsub("\r\nETag: [^\r]*", ""):gsub("\r\nLast%-Modified: [^\r]*", "") end
+    self:hash(bytes)
     on_bytes(model, client, bytes, now)
   end
   local events = harness.events()
   local _ <close> = setmetatable({}, { __close = function()
-    close(self)
+    self:close()
     for _, path in ipairs(self.paths) do os.remove(path) end
   end })
-  for i, app in ipairs(plan.apps) do self.paths[i] = write(application(app)) end
-  start_servers(self)
+  local file = write(kinds.file.content())
+  for i, app in ipairs(plan.apps) do self.paths[i] = write(application(app, file)) end
+  self.paths[#self.paths + 1] = file
+  if not self:start() then
+    self.model:expect(self.model.has_faults, "a script that does not load", "version 1 does not load")
+    return { digest = 0, seconds = 0, moments = 0, requests = 0 }
+  end
   for i, step in ipairs(plan.steps) do
     self.at = i
     play(self, step)
   end
   finish(self)
-  local timers = close(self)
+  local timers = self:close()
   if timers ~= 0 then error(("%d timers are left"):format(timers), 0) end
   if harness.events() ~= events then error(("%d events are left"):format(harness.events() - events), 0) end
   return { digest = self.digest, seconds = self.now, moments = self.moments, requests = self.tokens }

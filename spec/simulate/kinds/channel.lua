@@ -1,0 +1,126 @@
+-- SPDX-License-Identifier: MIT
+-- A subscription to a channel, written by the core or by a task in Lua.
+local kind = { weight = 8 }
+
+local ONCE = "Who comes back gets what was missed, once and in order"
+local RESET = "Where the history no longer has it, an `event: reset` comes first"
+
+function kind.random(r, n) return { channel = r:int(1, n), replay = r:pick { 0, 0, 1, 5, "all" }, is_mapped = r:chance(30) } end
+
+function kind.code(r)
+  local replay = r.replay == "all" and '"all"' or tostring(r.replay)
+  return ([[local sub, why = C[%d]:subscribe { after = req.last_event_id, replay = %s }
+  if not sub then return reply.error(503, why) end
+  return sse.reply(sub%s)]]):format(r.channel, replay, r.is_mapped and ":map(function(event) return event end)" or "")
+end
+
+kind.statuses = { [204] = "finished", [503] = "store" }
+
+-- The oldest number that history holds when `newest` is the newest; newest + 1: none.
+local function oldest_held(c, newest, now)
+  local o = c.options
+  local first = math.max(newest - (o.history or 0) + 1, 1)
+  while first <= newest and o.ttl ~= 0 and c.events[first] and c.events[first].at + (o.ttl or 3600) <= now do first = first + 1 end
+  return first
+end
+
+local function first_for(c, request, newest, now)
+  local oldest, after = oldest_held(c, newest, now), request.after
+  if after then
+    local epoch, seq = after:match "^(%w+)-(%d+)$"
+    seq = tonumber(seq)
+    if epoch == c.epoch and seq <= newest and seq >= oldest - 1 then return seq + 1, false end
+    return oldest, true
+  end
+  local replay = request.route.replay
+  local n = math.min(replay == "all" and math.maxinteger or replay, newest - oldest + 1)
+  return newest - n + 1, false
+end
+
+-- How much it holds is known where nothing but its number and its time bound it.
+local function is_known(model, c, request) return not (c.options.history_bytes or model.plan.store or request.route.kind ~= "channel" or model.has_faults or model.plan.settings.limits.channel_bytes) end
+
+function kind.on_head(model, request, now)
+  local c = model.channels["c" .. request.route.channel]
+  request.channel = c
+  request.next_lo, request.next_hi, request.resets = math.maxinteger, 0, {}
+  for newest = request.newest_at_sent[c.name], c.newest do
+    local first, is_reset = first_for(c, request, newest, now)
+    request.next_lo, request.next_hi = math.min(request.next_lo, first), math.max(request.next_hi, first)
+    request.resets[is_reset] = true
+  end
+  if not is_known(model, c, request) then
+    request.next_lo, request.next_hi, request.resets = 1, math.maxinteger, { [true] = true, [false] = true }
+  end
+  c.readers[#c.readers + 1] = request
+  model.dirty[c.name] = true
+end
+
+local function key_of(event) return tonumber(event.data:match "^[^.]*%.%d+%.%d+%.(%d+)") % 3 end
+
+-- "drop_oldest": those that did not fit; "conflate": all but the newest of each key, of what waited.
+local function may_skip(model, c, request, to)
+  local policy = c.options.on_full
+  if model.has_faults and policy ~= "disconnect" then return true end
+  if policy == "drop_oldest" then return not request.has_all or c.burst > c.options.queue end
+  if policy ~= "conflate" or request.has_all and c.burst == 1 then return false end
+  local is_newer = {}
+  for seq = c.newest, request.next_hi, -1 do
+    local key = c.events[seq] and key_of(c.events[seq])
+    if key and seq < to and not is_newer[key] then return c.newest - request.next_hi >= c.options.queue end
+    is_newer[key or 0] = true
+  end
+  return true
+end
+
+-- A derived channel leaves some out: those of key 0.
+function kind.left_out(request, event) return request.route.leaves_out and event and key_of(event) == 0 end
+
+function kind.skip_left_out(c, request)
+  while kind.left_out(request, c.events[request.next_hi]) do request.next_hi = request.next_hi + 1 end
+  while kind.left_out(request, c.events[request.next_lo]) do request.next_lo = request.next_lo + 1 end
+end
+
+-- A number and its data as the truth has it; where what published it may have been ended before it could say so, the
+-- first to see it says it.
+local function known_event(model, c, seq, data)
+  if not c.events[seq] and (model.has_faults or model.plan.store) then
+    c.events[seq] = { data = data, at = model.now }
+    c.newest = math.max(c.newest, seq)
+  end
+  return c.events[seq]
+end
+
+function kind.on_event(model, request, event)
+  local c, prefix = request.channel, request.route.prefix or ""
+  if event.event == "reset" then
+    model:expect(request.resets[true], RESET, "%s: a reset after %s", request, tostring(request.after))
+    request.resets = { [false] = true }
+    return
+  end
+  local epoch, seq = (event.id or ""):match "^(%w+)-(%d+)$"
+  seq = math.tointeger(tonumber(seq))
+  local data = event.data or ""
+  local known = known_event(model, c, seq, data:sub(#prefix + 1))
+  c.epoch = c.epoch or epoch
+  model:expect(known and epoch == c.epoch, "Ids are made by the server", "%s: %s %q was never published", request, event.id, data)
+  model:expect(prefix .. known.data == data, ONCE, "%s: %s is %q, was published as %q", request, event.id, data, known.data)
+  model:expect(request.resets[false], RESET, "%s: %s, and no reset", request, event.id)
+  kind.skip_left_out(c, request)
+  model:expect(seq >= request.next_lo, ONCE, "%s: %s, expected %d", request, event.id, request.next_lo)
+  model:expect(seq <= request.next_hi or may_skip(model, c, request, seq), ONCE, "%s: %s, expected %d to %d", request, event.id, request.next_lo, request.next_hi)
+  request.next_lo, request.next_hi, request.resets = seq + 1, seq + 1, { [false] = true }
+end
+
+function kind.on_end(model, request, how)
+  local c = request.channel
+  model.remove(c.readers, request)
+  if how ~= "end" then return end
+  model:expect(model:is_left(request) or c.is_finished, "a channel's stream goes on until `ch:finish(event)` ends it", "%s: ended", request)
+  if c.is_finished and not model:is_left(request) and not model.has_faults and not model.plan.store then
+    kind.skip_left_out(c, request)
+    model:expect(request.next_hi > c.newest, "once it is read to its end", "%s: ended before %s-%d of %d", request, c.name, request.next_lo, c.newest)
+  end
+end
+
+return kind

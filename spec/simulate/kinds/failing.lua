@@ -1,0 +1,30 @@
+-- SPDX-License-Identifier: MIT
+-- A handler, or the stream that it has begun, raises.
+local kind = { weight = 1 }
+
+function kind.random(r) return { after = r:int(0, 2) } end
+
+function kind.code(r)
+  if r.after == 0 then return 'error "on purpose"' end
+  return ([[return sse.reply(function(send)
+    for i = 1, %d do send(t .. ":" .. i) end
+    sse.sleep(0.3)
+    error "on purpose"
+  end)]]):format(r.after)
+end
+
+kind.statuses = { [500] = "always" }
+
+function kind.may_be_cut() return true end
+
+function kind.on_event(model, request, event)
+  request.seen = (request.seen or 0) + 1
+  model:expect(event.data == request.token .. ":" .. request.seen, "Each client has its own stream", "%s: %q", request, event.data)
+end
+
+function kind.on_end(model, request, how)
+  if request.status ~= 200 or how ~= "end" or model:is_left(request) then return end
+  model:fail("%s: a clean end\n  expected: the stream is cut without its last chunk: the client can tell it from an end", model.name_of(request))
+end
+
+return kind

@@ -1,0 +1,42 @@
+-- SPDX-License-Identifier: MIT
+-- A file, whole or a range of it.
+local kind = { weight = 2 }
+
+kind.BYTES = 100000
+
+function kind.content()
+  local lines = {}
+  for i = 1, kind.BYTES // 10 do lines[i] = ("%09d\n"):format(i) end
+  return table.concat(lines)
+end
+
+local content = kind.content()
+
+function kind.random() return {} end
+
+function kind.code() return 'return reply.file(FILE, { type = "text/plain" })' end
+
+-- Header lines of a request, by a number.
+function kind.headers(number)
+  local from, to = number % 100000, number // 100000 % 100000
+  if number % 3 == 0 then return {} end
+  if number % 3 == 1 then return { ("Range: bytes=%d-"):format(from) } end
+  return { ("Range: bytes=%d-%d"):format(math.min(from, to), math.max(from, to)) }
+end
+
+kind.statuses = { [206] = "always" }
+
+function kind.on_end(model, request, how)
+  local got, from, to = request.content or "", 0, #content - 1
+  if request.status == 206 then
+    from, to = (request.fields["content-range"] or ""):match "^bytes (%d+)%-(%d+)/100000$"
+    model:expect(from, "`Range` (one, or up to 16 that do not overlap)", "%s: no Content-Range", request)
+    from, to = math.tointeger(tonumber(from)), math.tointeger(tonumber(to))
+    local asked_from, asked_to = (request.headers[1] or ""):match "bytes=(%d+)%-(%d*)$"
+    model:expect(from == tonumber(asked_from) and to == (tonumber(asked_to) or #content - 1), "`Range` (one, or up to 16 that do not overlap)", "%s: %d-%d", request, from, to)
+  end
+  model:expect(content:sub(from + 1, from + #got) == got, "Files go from the disk to the socket", "%s: other bytes", request)
+  if how == "end" then model:expect(#got == to - from + 1, "Files go from the disk to the socket", "%s: %d bytes", request, #got) end
+end
+
+return kind

@@ -1,0 +1,14 @@
+-- SPDX-License-Identifier: MIT
+-- A POST that finishes a channel for good.
+local kind = { weight = 1, method = "POST" }
+
+function kind.random(r, n) return { channel = r:int(1, n) } end
+
+function kind.code(r) return ('C[%d]:finish() log("finished", "c%d") return "finished " .. t'):format(r.channel, r.channel) end
+
+function kind.on_end(model, request, how)
+  if how ~= "end" then return end
+  model:expect(request.content == "finished " .. request.token, "a string alone is the same", "%s: %q", request, request.content)
+end
+
+return kind

@@ -1,0 +1,66 @@
+-- SPDX-License-Identifier: MIT
+-- A stream of numbers, with all that makes another of it, perhaps two of them merged.
+local pipeline = require "spec.simulate.pipeline"
+
+local EPS = 1e-6
+local PULLED = "a stream gives its values in order, as they come"
+
+local kind = { weight = 8 }
+
+function kind.random(r)
+  return { pipeline = pipeline.random(r), beside = r:chance(20) and pipeline.random(r) or nil, keep_alive = not r:chance(10) and nil }
+end
+
+function kind.code(r)
+  local stream = pipeline.code(r.pipeline, 't .. ":a:"')
+  if r.beside then stream = ("sse.merge(%s, %s)"):format(stream, pipeline.code(r.beside, 't .. ":b:"')) end
+  return ("return sse.reply(%s%s)"):format(stream, r.keep_alive == false and ", { keep_alive = false }" or "")
+end
+
+function kind.on_head(model, request, now)
+  local route, horizon = request.route, model.plan.horizon or 4000
+  request.tags = {}
+  route.cache = route.cache or {}
+  for _, of in ipairs { { "a", route.pipeline }, { "b", route.beside } } do
+    local tag, p = of[1], of[2]
+    if p and not route.cache[tag] then
+      local items, ends = pipeline.evaluate(p, horizon)
+      route.cache[tag] = { items = items, ends = ends, is_timed = pipeline.is_timed(p) }
+    end
+    if p then request.tags[#request.tags + 1] = { tag = tag, next = 1, from = route.cache[tag], t0 = now } end
+  end
+end
+
+function kind.on_event(model, request, event, now)
+  local token, tag, text = (event.data or ""):match "^(%w+):(%w):(.*)$"
+  model:expect(token == request.token, "Each client has its own stream", "%s: has got %q", request, event.data)
+  local at = request.tags[tag == "a" and 1 or 2]
+  if request.is_loose and at.from.is_timed then return end -- what is left out depends on when it was read
+  local i = at.next
+  local item = at.from.items[i]
+  model:expect(item and tostring(item.v) == text, PULLED, "%s: %q instead of %s:%s", request, event.data, tag, item and item.v)
+  model:expect(request.is_loose or math.abs(at.t0 + item.at - now) < EPS, PULLED, "%s: %q comes %.6f s late", request, event.data, now - at.t0 - item.at)
+  at.next = i + 1
+end
+
+function kind.check(model, request, now)
+  if request.is_loose then return end
+  local ends = 0
+  for _, at in ipairs(request.tags) do
+    local item = at.from.items[at.next]
+    model:expect(not item or at.t0 + item.at > now - EPS, PULLED, "%s: %s:%s is overdue", request, at.tag, item and item.v)
+    ends = math.max(ends, at.from.ends and at.t0 + at.from.ends or math.huge)
+  end
+  model:expect(now < ends + EPS, "a stream ends with its source", "%s: has not ended", request)
+end
+
+function kind.on_end(model, request, how, now)
+  if how ~= "end" or model:is_left(request) then return end
+  for _, at in ipairs(request.tags) do
+    local item = at.from.items[at.next]
+    model:expect(not item or request.is_loose and at.from.is_timed, PULLED, "%s: ended before %s:%s", request, at.tag, item and item.v)
+    model:expect(request.is_loose or at.from.ends and now > at.t0 + at.from.ends - EPS, PULLED, "%s: ended early", request)
+  end
+end
+
+return kind

@@ -1,0 +1,72 @@
+-- SPDX-License-Identifier: MIT
+-- Members of a channel, who they are and how they come and go.
+local harness = require("spec.helper").harness
+
+local EVENTS = "`join` and `leave` are events of the channel"
+local VANISHES = "A client that vanishes leaves"
+local IN_DOUBT = 130 -- seconds after which the server has noticed that a client is gone
+
+local kind = { weight = 2 }
+
+function kind.random(r) return { room = r:int(1, 2) } end
+
+function kind.code(r)
+  return ([[local room = sse.channel "room%d"
+  return sse.reply(function(send)
+    local feed <close> = room:subscribe()
+    local _me <close> = room:join(req.query.u, { v = V })
+    send { event = "who", json = room:members() }
+    for event in feed:each() do send(event) end
+  end)]]):format(r.room)
+end
+
+local function room_of(model, request)
+  local name = "room" .. request.route.room
+  model.rooms[name] = model.rooms[name] or { requests = {}, gone = {} }
+  return model.rooms[name]
+end
+
+function kind.on_head(model, request)
+  local room = room_of(model, request)
+  room.requests[#room.requests + 1] = request
+end
+
+function kind.on_event(model, request, event)
+  local value = assert(harness.json.decode(event.data))
+  if event.event == "who" then
+    request.members = {}
+    for _, each in ipairs(value) do request.members[each.id] = true end
+    return model:expect(request.members[request.user], EVENTS, "%s: is no member itself", request)
+  end
+  model:expect(request.members, EVENTS, "%s: %s before who", request, event.event)
+  local is_join = event.event == "join"
+  model:expect(is_join or event.event == "leave" and request.members[value.id], EVENTS, "%s: %s of %s, who was no member", request, tostring(event.event), value.id)
+  request.members[value.id] = is_join or nil
+end
+
+function kind.on_end(model, request, how, now)
+  local room = room_of(model, request)
+  model.remove(room.requests, request)
+  if how == "end" then model:expect(model:is_left(request), "goes on until it leaves", "%s: ended", request) end
+  room.gone[request.user] = now
+end
+
+-- At rest: who reads all has the same members as are there, but for those whose leaving the server may not know yet.
+function kind.check(model, request, now)
+  if not request.members or model.has_faults then return end
+  local room, is_there = room_of(model, request), {}
+  for _, each in ipairs(room.requests) do
+    if not each.client.is_over and not each.client.has_finished and each.members then
+      is_there[each.user] = true
+      model:expect(request.members[each.user], EVENTS, "%s: has not seen %s come", request, each.user)
+    end
+  end
+  for user = 1, 4 do
+    local id = "u" .. user
+    local in_doubt = room.gone[id] and now - room.gone[id] < IN_DOUBT
+    for _, each in ipairs(room.requests) do in_doubt = in_doubt or each.user == id end
+    model:expect(not request.members[id] or is_there[id] or in_doubt, VANISHES, "%s: %s is a member still", request, id)
+  end
+end
+
+return kind

@@ -1,0 +1,22 @@
+-- SPDX-License-Identifier: MIT
+-- A POST that publishes.
+local kind = { weight = 4, method = "POST" }
+
+function kind.random(r, n) return { channel = r:int(1, n), count = r:pick { 1, 1, 2, 12 }, pad = r:pick { 0, 0, 10, 3000 } } end
+
+function kind.code(r)
+  return ('local last for _ = 1, %d do last = publish(%d, %d) end return "published " .. tostring(last)'):format(r.count, r.channel, r.pad)
+end
+
+function kind.on_end(model, request, how)
+  if how ~= "end" then return end
+  local c = model.channels["c" .. request.route.channel]
+  local epoch, seq = (request.content or ""):match "^published (%w+)-(%d+)$"
+  local is_refused = request.content == "published nil"
+  if is_refused then
+    return model:expect(c.is_finished or model.plan.settings.limits.channel_bytes or model.plan.store, 'nil and `"full"`, `"finished"`', "%s: nothing published", request)
+  end
+  model:expect(c.events[tonumber(seq)] and epoch == c.epoch, "`publish` returns the id", "%s: %q", request, request.content)
+end
+
+return kind

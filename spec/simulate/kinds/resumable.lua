@@ -1,0 +1,59 @@
+-- SPDX-License-Identifier: MIT
+-- A producer that outlives its connection.
+local EPS = 1e-6
+local GOES_ON = "The first request starts the function, later ones go on where they were"
+
+local kind = { weight = 2 }
+
+function kind.random(r)
+  return { key = r:int(1, 2), count = 12, pause = 0.7, linger = 3, ttl = 5 } -- of a key always the same
+end
+
+function kind.code(r)
+  return ([[local s, why = sse.resumable("job%d", function(send)
+    log("started", "job%d")
+    for i = 1, %d do
+      send("job%d:" .. i)
+      sse.sleep(%g)
+    end
+  end, { after = req.last_event_id, linger = %g, ttl = %g })
+  if not s then return reply.error(503, why) end
+  return sse.reply(s)]]):format(r.key, r.key, r.count, r.key, r.pause, r.linger, r.ttl)
+end
+
+kind.statuses = { [204] = "finished", [503] = "store" }
+
+function kind.on_head(model, request)
+  request.job = model.jobs["job" .. request.route.key]
+end
+
+function kind.on_event(model, request, event)
+  if event.event == "reset" then
+    model:expect(request.after and not request.next_seq, "an `event: reset` comes first", "%s: a reset", request)
+    return
+  end
+  local epoch, seq = (event.id or ""):match "^(%w+)-(%d+)$"
+  seq = math.tointeger(tonumber(seq))
+  if event.event == "error" then return model:expect(model.has_faults, GOES_ON, "%s: the producer has failed", request) end
+  if not model.plan.settings.limits.channel_bytes then model:expect(event.data == ("job%d:%d"):format(request.route.key, seq), GOES_ON, "%s: %s is %q", request, event.id, event.data) end
+  local after_epoch, after_seq = (request.after or ""):match "^(%w+)-(%d+)$"
+  if model.plan.settings.limits.channel_bytes then return end -- which it may be refused by
+  local first = after_epoch == epoch and tonumber(after_seq) + 1 or 1
+  model:expect(seq == (request.next_seq or first), GOES_ON, "%s: %s, expected %d", request, event.id, request.next_seq or first)
+  model:expect(not request.epoch or request.epoch == epoch, GOES_ON, "%s: %s is of another run", request, event.id)
+  request.next_seq, request.epoch = seq + 1, epoch
+end
+
+function kind.check(model, request, now)
+  local job = model.jobs["job" .. request.route.key]
+  if not job or model.has_faults or model.plan.store or model.plan.settings.limits.channel_bytes or request.is_loose or job.at < request.reloaded_at or model.jumped_at >= job.at then return end
+  local due = math.min(math.floor((now - job.at - EPS) / request.route.pause) + 1, request.route.count)
+  if request.head_at >= job.at then model:expect((request.next_seq or 1) > due or request.after, GOES_ON, "%s: has %d of %d", request, (request.next_seq or 1) - 1, due) end
+end
+
+function kind.on_end(model, request, how)
+  if how ~= "end" or model:is_left(request) or model.has_faults or model.plan.store or model.plan.settings.limits.channel_bytes then return end
+  model:expect(request.after or request.next_seq == request.route.count + 1, GOES_ON, "%s: ended after %d", request, (request.next_seq or 1) - 1)
+end
+
+return kind

@@ -1,0 +1,29 @@
+-- SPDX-License-Identifier: MIT
+-- A table per visitor that lives in a signed cookie.
+local VISITOR = "`req.session` is a table that lives in a signed cookie"
+
+local kind = { weight = 1 }
+
+function kind.random() return {} end
+
+kind.middleware = 'spate.session { secret = ("k"):rep(32) }, '
+
+function kind.code() return [[local n = (req.session and req.session.n or 0) + 1
+  req.session = { n = n }
+  return "visit " .. n]] end
+
+-- The visitor's cookie, of the client's slot.
+function kind.headers(_, visitor)
+  return visitor.cookie and { "Cookie: " .. visitor.cookie } or {}
+end
+
+function kind.on_end(model, request, how)
+  if how ~= "end" or request.client.is_mux then return end -- which has no header fields
+  local n = tonumber((request.content or ""):match "^visit (%d+)$")
+  local cookie = (request.fields["set-cookie"] or ""):match "^[^;]+"
+  model:expect(n == request.visits_sent + 1, VISITOR, "%s: %q, expected %d", request, request.content, request.visits_sent + 1)
+  model:expect(cookie, "It is sent when it has changed", "%s: no cookie", request)
+  request.visitor.cookie, request.visitor.visits = cookie, n
+end
+
+return kind

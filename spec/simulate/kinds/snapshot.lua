@@ -1,0 +1,37 @@
+-- SPDX-License-Identifier: MIT
+-- A snapshot of how many events a channel has had, then those that it does not contain.
+local channel = require "spec.simulate.kinds.channel"
+
+local SNAPSHOT = "a snapshot, then the events that it does not contain"
+
+local kind = { weight = 2, on_end = channel.on_end, statuses = channel.statuses }
+
+function kind.random(r, n) return { channel = r:int(1, n), replay = 0, waits = r:chance(40) and r:pick { 0.1, 0.7 } or nil } end
+
+function kind.code(r)
+  return ([[local s, why = C[%d]:snapshot(function()
+    local n = counts:get "c%d" or 0
+    %s
+    return { event = "all", data = n }
+  end)
+  if not s then return reply.error(503, why) end
+  return sse.reply(s)]]):format(r.channel, r.channel, r.waits and ("sse.sleep(%g)"):format(r.waits) or "")
+end
+
+function kind.on_head(model, request, now)
+  channel.on_head(model, request, now)
+  request.next_lo, request.next_hi, request.resets = 1, math.maxinteger, { [false] = true }
+end
+
+function kind.on_event(model, request, event)
+  if event.event ~= "all" then return channel.on_event(model, request, event) end
+  model:expect(not request.has_snapshot, SNAPSHOT, "%s: two snapshots", request)
+  request.has_snapshot = true
+  if model.has_faults or model.plan.store or model.plan.settings.limits.channel_bytes or request.channel.is_finished then return end
+  local n = math.tointeger(tonumber(event.data))
+  local c = request.channel
+  model:expect(n <= c.newest, SNAPSHOT, "%s: has %d of %d events", request, n, c.newest)
+  request.next_lo, request.next_hi = request.route.waits and 1 or n + 1, n + 1
+end
+
+return kind

@@ -1,0 +1,13 @@
+-- SPDX-License-Identifier: MIT
+-- A string as the answer.
+local kind = { weight = 1 }
+
+function kind.random() return {} end
+
+function kind.code() return 'return "text " .. t' end
+
+function kind.on_end(model, request, how)
+  if how == "end" then model:expect(request.content == "text " .. request.token, "a string alone is the same", "%s: %q", request, request.content) end
+end
+
+return kind

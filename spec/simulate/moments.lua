@@ -1,0 +1,140 @@
+-- SPDX-License-Identifier: MIT
+-- The servers of a simulation: several workers in one thread, whose turns the step's `order` interleaves, one clock and
+-- a store. After each moment what has come goes to the model.
+local harness = require("spec.helper").harness
+
+local EPOCH = 1767225600 -- 2026-01-01
+local TURNS_MAX = 500000
+local Moments = {}
+Moments.__index = Moments
+
+local MODES = {
+  incremental = "", generational = 'collectgarbage("generational")', eager = 'collectgarbage("incremental", 10, 400)',
+}
+
+-- True, or nil and why the application does not load.
+function Moments:start()
+  local p = self.plan
+  for i = 1, p.workers do
+    local core = harness.new { epoch = EPOCH, worker = i - 1, settings = p.settings, with = self.cores[1], store = p.store and i == 1 }
+    self.cores[i], self.pending[i] = core, true
+    local ok, why = core:load(self.paths[1])
+    if not ok then return nil, why end
+    self:set_mode(core)
+  end
+  self.store = p.store and self.cores[1]:store()
+  return true
+end
+
+function Moments:set_mode(core)
+  core:run(MODES[self.plan.mode or "incremental"])
+end
+
+-- Bytes and times of clients, and lines of the log without what is the machine's.
+function Moments:hash(text) self.digest = harness.hash(text, self.digest) end
+
+local function read_log(self, core)
+  local text = core:log()
+  if text == "" then return end
+  for line in text:gmatch "[^\n]+" do
+    local what, rest = line:match "SIM (%a+) (.*)$"
+    if what then self.model:on_line(what, rest, self.now) end
+    self:hash((line:gsub("^%S+ ", ""):gsub("/tmp/lua_%w+", "app")))
+  end
+end
+
+-- Lets the workers take turns until none has anything to do, in an order of the step's.
+local function settle(self)
+  local cores, rng, turns = self.cores, self.rng, 0
+  local busy = {}
+  for i = 1, #cores do busy[i] = i end
+  repeat
+    while #busy > 0 do
+      local at = #busy > 1 and rng:int(1, #busy) or 1
+      if not cores[busy[at]]:slice() then table.remove(busy, at) end
+      turns = turns + 1
+      if turns > TURNS_MAX then self.model:fail("no rest after %d turns", turns) end
+    end
+    for i = 1, #cores do
+      if cores[i]:has_mail() then busy[#busy + 1] = i end
+    end
+  until #busy == 0
+  return turns
+end
+
+-- Tells the model what the moment has brought.
+local function observe(self)
+  local now, model, heard = self.now, self.model, self.heard
+  model.now = now
+  for _, core in ipairs(self.cores) do read_log(self, core) end
+  for _, core in ipairs(self.cores) do
+    for i = 1, core:heard(heard) do
+      local client = self.by_tag[heard[i]]
+      if client then
+        client:take(now)
+        if client.is_over then self.by_tag[heard[i]] = nil end
+      end
+    end
+  end
+  model:at_rest()
+end
+
+-- Lets the store do what its mode says; whether there was anything.
+local function run_store(self, once)
+  local mode = self.store_mode
+  if mode == "live" then return self.store:carry_out() > 0 end
+  if mode == "slow" and once then return self.store:carry_out(1) > 0 end
+  if mode == "refuse" then
+    local any = #self.store:asked() > 0
+    self.store:refuse()
+    return any
+  end
+  return false
+end
+
+-- What happens now, and tells the model of it.
+function Moments:moment()
+  settle(self)
+  if self.store then
+    local any = run_store(self, true)
+    while any do
+      settle(self)
+      any = run_store(self, false)
+    end
+    self.model.store_waits = self.store_mode ~= "live"
+  end
+  observe(self)
+end
+
+function Moments:set_clocks(now)
+  self.now = now
+  for _, core in ipairs(self.cores) do core:set_clock(now) end
+end
+
+-- Time goes by, from deadline to deadline.
+function Moments:advance(seconds)
+  local target, cores = self.now + seconds, self.cores
+  self:moment()
+  while true do
+    local next = math.huge
+    for i = 1, #cores do next = math.min(next, cores[i]:next()) end
+    if next > target then break end
+    self:set_clocks(math.max(next, self.now))
+    self:moment()
+    self.moments = self.moments + 1
+  end
+  self:set_clocks(target)
+  self:moment()
+end
+
+-- Ends the servers: how many timers they have left.
+function Moments:close()
+  local timers = 0
+  for i = #self.cores, 1, -1 do
+    timers = timers + (self.cores[i]:close() or 0)
+    self.cores[i] = nil
+  end
+  return timers
+end
+
+return Moments
