@@ -53,6 +53,6 @@ describe("the simulator", function()
     local ok, why = pcall(require "spec.simulate.run", p)
     package.loaded["spec.simulate.application"], package.loaded["spec.simulate.run"] = application, run
     assert.is_false(ok)
-    assert.matches("expected: a string alone is the answer", why, 1, true)
+    assert.matches("expected: a string alone is the same", why, 1, true)
   end)
 end)
