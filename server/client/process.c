@@ -101,7 +101,7 @@ static void reap(struct process *p) {
   bool has_exited = is_known && info.si_code == CLD_EXITED;
   p->code = has_exited ? info.si_status : -1;
   p->signal = is_known && !has_exited ? info.si_status : 0;
-  close(p->pidfd);
+  close_pidfd(p->pidfd);
   p->pidfd = -1;
   input_close(&p->input);
   set_kill_at(p);
@@ -299,7 +299,7 @@ void processes_deinit(struct processes *all, double seconds) {
     watch_stop(&p->exit);
     groups_remove(groups_of(p), &p->group);
     if (p->state != PROCESS_OVER) finish(p);
-    if (p->pidfd >= 0) close(p->pidfd);
+    if (p->pidfd >= 0) close_pidfd(p->pidfd);
     settle(p);
   }
 }

@@ -127,3 +127,5 @@ const char *spawn_program(const struct spawn *s, pid_t *pid, int *pidfd, char wh
   waitpid(*pid, NULL, 0);
   return explain(s, error, why);
 }
+
+void close_pidfd(int pidfd) { close(pidfd); }

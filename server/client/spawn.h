@@ -17,3 +17,7 @@ struct spawn {
 // pidfd, which the caller closes. Or a short word for scripts ("missing", "directory", "denied", "format",
 // "too long", "limit" or "failed") with a sentence in `why`; there is no process then. Any thread.
 const char *spawn_program(const struct spawn *s, pid_t *pid, int *pidfd, char why[SPAWN_WHY_MAX]);
+
+// Closes what it has opened. The thread sanitizer, which does not know how pidfds come about, knows this by
+// its name.
+void close_pidfd(int pidfd);
