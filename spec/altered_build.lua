@@ -67,8 +67,8 @@ function altered.apply(changes)
 end
 
 -- How objects are made and the harness is linked, as the Makefile says: { compile =, link =, objects =, libs = }.
-function altered.commands(build)
-  local text = assert(run(("make -s --no-print-directory BUILD=%s harness-commands"):format(build)))
+function altered.commands(build, settings)
+  local text = assert(run(("make -s --no-print-directory BUILD=%s %s harness-commands"):format(build, settings or "")))
   local commands = {}
   for name, value in text:gmatch("(%w+): ([^\n]*)") do commands[name] = value end
   commands.build = build
@@ -120,7 +120,7 @@ end
 -- the objects to stand on ($BUILD, else "build"); flags, more for the compiler.
 function altered.build(dir, changes, options)
   local build = options and options.build or os.getenv("BUILD") or "build"
-  local commands, objects = altered.commands(build), {}
+  local commands, objects = altered.commands(build, options and options.settings), {}
   local texts = altered.apply(changes)
   assert(run("rm -rf " .. dir))
   for path, text in pairs(texts) do

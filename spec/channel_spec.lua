@@ -43,7 +43,7 @@ describe("a channel", function()
   end)
 
   it("goes on behind every id that it can go on behind, and only there", function()
-    for size = 1, 9 do
+    for _, size in ipairs { 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13 } do
       run(("ch = sse.channel('h%d', { history = %d }); id = ch:publish(1); for i = 2, 12 do ch:publish(i) end"):format(size, size))
       local epoch = run("return id"):match "^(%x+)"
       for seq = 0, 12 do
@@ -68,6 +68,19 @@ describe("a channel", function()
       assert.is_string(events[1].data) -- else a browser would not dispatch it
       res:close()
     end
+  end)
+
+  it("gives ids by the wall clock, in hexadecimal, and takes back those digits alone", function()
+    server.core:set_wall(0xabcdef0123456 / 1e6)
+    local id = run 'ch = sse.channel("wall", { history = 9 }); ch:publish(1); return ch:publish(2)'
+    assert.equal("abcdef0123457-2", id) -- the first channel of all
+    assert.same({}, channels.names(subscribe("wall", nil, id)))
+    assert.same({ "1", "2" }, channels.names(subscribe("wall", nil, "abcdef0123457-0")))
+    for _, other in ipairs { "ABCDEF0123457-2", "abcdef012345^-2", "abcdef01W3457-2", "gbcdef0123457-2", "abcdef0123457-R", "abcdef0123457-:", "abcdef0123457-/", "abcdef0123457-a",
+      "abcdef0123457-02", "abcdef0123456-2", "abcdef0123458-2" } do
+      assert.same({ "reset", "1", "2" }, channels.names(subscribe("wall", nil, other)), other)
+    end
+    assert.equal("abcdef0123458-1", run 'return sse.channel("next"):publish(1)')
   end)
 
   it("takes after, not replay, where both are given, and an empty id as none", function()

@@ -54,6 +54,12 @@ describe("trusted_proxies", function()
     assert.equal("192.0.2.7", addr("10.0.0.1", "1.1.1.1, 192.0.2.7, 10.0.0.3,10.0.0.2"))
     assert.equal("192.0.2.7", addr("10.0.0.1", "nonsense, 192.0.2.7"))
     assert.equal("10.0.0.9", addr("10.0.0.1", "10.0.0.9, 10.0.0.2")) -- all are: the farthest
+    server:close()
+    serve { "10.0.0.1", "::1" } -- nothing of the next entry belongs to a port
+    assert.equal("192.0.2.7", addr("10.0.0.1", "192.0.2.7:80,::1"))
+    assert.equal("192.0.2.7", addr("10.0.0.1", "[192.0.2.7],192.0.2.7, ::1"))
+    server:close()
+    serve { "10.0.0.0/8" }
     local client = server:connect():address("10.0.0.1")
     local res = server:send("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 192.0.2.7\r\nx-forwarded-for: 10.0.0.2\r\n\r\n", client)
     assert.equal("192.0.2.7", res:json().addr)
@@ -63,7 +69,7 @@ describe("trusted_proxies", function()
     serve { "10.0.0.1" }
     for text, as in pairs {
       ["192.0.2.7:4711"] = "192.0.2.7", ["2001:DB8:0::7"] = "2001:db8::7", ["[2001:db8::7]"] = "2001:db8::7",
-      ["[2001:db8::7]:4711"] = "2001:db8::7", ["::ffff:192.0.2.7"] = "192.0.2.7",
+      ["[2001:db8::7]:4711"] = "2001:db8::7", ["::ffff:192.0.2.7"] = "192.0.2.7", ["::1"] = "::1", ["1::"] = "1::", ["[::1]:1"] = "::1",
     } do assert.equal(as, addr("10.0.0.1", text), text) end
   end)
 
@@ -94,7 +100,7 @@ describe("trusted_proxies", function()
   it("are not believed what is no address: the peer is what is known", function()
     serve { "10.0.0.0/8" }
     for _, text in ipairs { "garbage", "", ",", "192.0.2.7,", "192.0.2.7, unknown", "192.0.2.256", "010.1.1.1", "1.2.3", "::g", "[::1",
-      "[::1]x", "_hidden", "192.0.2.7 192.0.2.8", "\"192.0.2.7\"", "192.0.2.7%eth0", ("x"):rep(1000), "\xff" } do
+      "[::1]x", "[]", "[", "]", ":", ":80", "_hidden", "192.0.2.7 192.0.2.8", "\"192.0.2.7\"", "192.0.2.7%eth0", ("x"):rep(1000), "\xff" } do
       assert.equal("10.0.0.1", addr("10.0.0.1", text), text)
     end
   end)

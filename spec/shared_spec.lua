@@ -49,6 +49,28 @@ describe("spate.shared", function()
   before_each(function() server = serve() end)
   after_each(function() server:close() end)
 
+  it("keep their time when they are counted up, and are kept for ever where they had none", function()
+    run 'd:set("ever", 1); d:set("soon", 1, { ttl = 10 }); d:incr("ever", 1); d:incr("soon", 1)'
+    server:advance(9)
+    assert.same({ 2, 2 }, { run 'return d:get "ever", d:get "soon"' })
+    server:advance(2)
+    assert.same({ 2 }, { run 'return d:get "ever", d:get "soon"' })
+  end)
+
+  it("give their memory back a few at a time, with whatever is done next", function()
+    run 'for i = 1, 20 do d:set("key" .. (10 + i), 1, { ttl = 1 }) end; d:set("other", 1)'
+    local full = run 'return spate.stats().shared_bytes'
+    server:advance(2)
+    assert.equal(full, run 'return spate.stats().shared_bytes')
+    local left = {}
+    for i = 1, 4 do
+      run 'return d:get "other"'
+      left[i] = full - run 'return spate.stats().shared_bytes'
+    end
+    local each = left[1] // 8
+    assert.same({ 8 * each, 16 * each, 20 * each, 20 * each }, left)
+  end)
+
   describe("values", function()
     for name, literal in pairs {
       ["an empty string"] = '""', ["a string"] = '"ab"', ["a string with NUL"] = '"\\0a\\0"',

@@ -131,10 +131,8 @@ static size_t http1_feed(struct proto *p, const char *bytes, size_t len) {
   struct http1 *h = container_of(p, struct http1, proto);
   size_t taken = 0, some;
   do {
-    uint8_t before = h->state;
     some = taken < len ? feed_some(h, bytes + taken, len - taken) : 0;
     taken += some;
-    if (before == HTTP1_HEAD && h->state == HTTP1_HEAD) break; // incomplete
   } while (some);
   return taken;
 }

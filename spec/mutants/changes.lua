@@ -115,12 +115,15 @@ local function begins_action(tokens, i)
   return second == "(" or second == "." or second == "->" or second == "[" or second == "," or ASSIGNS[second] or false
 end
 
-local function number_changes(text)
+-- A negative number is a sign that callers ask for, and an allocation of more than is needed shows nowhere.
+local function number_changes(text, before, two_before)
   local digits, suffix = text:match("^(%d+%.?%d*)(%a*)$")
   if not digits or suffix:find("[^uUlL]") then return {} end
   local value = math.tointeger(digits) or tonumber(digits)
-  local list = { value + 1 .. suffix }
-  if value > 0 then list[2] = value - 1 .. suffix end
+  local is_sign = before.text == "-" and not is_operand(two_before)
+  local is_ample = is_sign or before.text == "(" and two_before.text == "xcalloc"
+  local list = { not is_ample and value + 1 .. suffix or nil }
+  if value > 0 then list[#list + 1] = value - 1 .. suffix end
   return list
 end
 
@@ -153,7 +156,7 @@ local function of_token(text, tokens, i, last, add)
     add(i, i, BINARY[word], word .. " becomes " .. BINARY[word])
   end
   local is_size = before.text == "[" and tokens[i + 1].text == "]" and #word > 1 -- of a buffer, rather than a place in it
-  for _, number in ipairs(is_size and {} or number_changes(word)) do add(i, i, number, word .. " becomes " .. number) end
+  for _, number in ipairs(is_size and {} or number_changes(word, before, tokens[i - 2])) do add(i, i, number, word .. " becomes " .. number) end
   if word == "!" then add(i, i, " ", "! is left out") end
   if word == "?" then add(i, i, "== 0 ?", "? asks for the opposite") end
   if (word == "if" or word == "while") and tokens[i + 1].text == "(" then

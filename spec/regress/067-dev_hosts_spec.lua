@@ -3,9 +3,9 @@
 -- the server there, but for the name.
 local helper = require "spec.helper"
 
-local LOCAL = { "localhost", "localhost:8080", "LOCALHOST", "localhost.", "app.localhost", "127.0.0.1:80", "127.8.9.10", "[::1]", "[::1]:8080" }
+local LOCAL = { "localhost", "localhost:8080", "LOCALHOST", "localhost.", "app.localhost", "127.0.0.1:80", "127.0.0.1:", "127.0.0.1.", "127.8.9.10", "127.0.0.0", "127.255.255.255", "[::1]", "[::1]:8080" }
 local FOREIGN = { "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "evillocalhost", "128.0.0.1", "127.0.0.1x", "127.0.0", "127.0.0.256",
-  "10.0.0.1", "[::2]" }
+  "10.0.0.1", "[::2]", ".localhost", "126.255.255.255", "255.255.255.255", "localhost.localhost.x" }
 
 local APP = [[
 app:get("/fail", function() local secret = nil; return secret.x end)

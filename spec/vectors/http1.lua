@@ -74,6 +74,9 @@ add("1.0 with expect", "POST / HTTP/1.0\r\nContent-Length: 3\r\nExpect: 100-cont
 add("host with port", "GET / HTTP/1.1\r\nHost: a.example:8080\r\n\r\n", 200)
 add("host with an empty port", "GET / HTTP/1.1\r\nHost: a:\r\n\r\n", 200)
 add("host with an escape", "GET / HTTP/1.1\r\nHost: a%41\r\n\r\n", 200)
+for _, host in ipairs { "a:0", "a:65535", "a:00080", "azAZ09-._~!$&'()*+;=", "%4a%F0:80", "[::]", "[ab]", "[2001:DB8::9]:1", "[::1]:" } do
+  add(("host %q, which is one"):format(host), "GET / HTTP/1.1\r\nHost: " .. host .. "\r\n\r\n", 200)
+end
 add("host of IPv6", "GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", 200)
 add("host of IPv4 in IPv6", "GET / HTTP/1.1\r\nHost: [::ffff:1.2.3.4]\r\n\r\n", 200)
 add("absolute form", line "GET http://other/ HTTP/1.1", 200)
@@ -189,7 +192,7 @@ add("same host twice", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400)
 add("two hosts on 1.0", "GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", 400)
 for _, host in ipairs { "", "a, b", "a,b", "a b", "a b/..@c", "a/b", "u@a", "a?b", "a#b", "a\\b",
   "a:99999", "a:65536",
-  "a:000080", "a:b", "a:-1", "a:80:80", ":80", "[::1", "[]", "[::1]x", "[::1]:x", "[g]", "::1", "a%4", "a%zz", "<a>",
+  "a:000080", "[g1::2]", "[a]", "[:]", "[]:80", "[::1%1]", "a%4g", "a%g4", "a`", "a{", "a[b", "a}b", "a:65536", "a:+80", "a: 80", "a:b", "a:-1", "a:80:80", ":80", "[::1", "[]", "[::1]x", "[::1]:x", "[g]", "::1", "a%4", "a%zz", "<a>",
   '"a"',
   "a\xc3\xa9", "a^b", "a|b" } do
   add(("host %q"):format(host), "GET / HTTP/1.1\r\nHost: " .. host .. "\r\n\r\n", 400)
