@@ -3,6 +3,8 @@
 // the box that holds it, or the work, when it comes home.
 #include "script/errand.h"
 #include <math.h>
+#include <stdlib.h>
+#include "base/mem.h"
 #include "script/raise.h"
 #include "script/vm.h"
 
@@ -24,34 +26,51 @@ static void on_home(struct job *j) {
   if (e->state == ERRAND_LEFT) e->ops->free(e);
 }
 
+// Of the task's stack.
+struct hold {
+  struct held held;
+  struct errand *errand; // NULL once it is let go of
+};
+
+static void let_go(struct held *h) {
+  struct hold *hold = container_of(h, struct hold, held);
+  struct errand *e = hold->errand;
+  hold->errand = NULL;
+  if (e && e->state == ERRAND_UNDER_WAY) {
+    e->state = ERRAND_LEFT;
+    pool_abandon(&e->work);
+  } else if (e) e->ops->free(e);
+}
+
 static void drop(struct vm *vm, struct held *h) {
-  struct errand *e = container_of(h, struct errand, held);
   (void)vm;
-  if (e->state != ERRAND_UNDER_WAY) {
-    e->ops->free(e);
-    return;
-  }
-  e->state = ERRAND_LEFT;
-  pool_abandon(&e->work);
+  let_go(h);
+  free(container_of(h, struct hold, held));
+}
+
+static struct errand *errand_in(struct held *const *box) {
+  return container_of(*box, struct hold, held)->errand;
 }
 
 void errand_put(lua_State *L, struct held **box, struct errand *e, const struct errand_ops *ops) {
   e->ops = ops, e->state = ERRAND_HELD;
   waitlist_init(&e->waiter);
-  held_put(L, box, &e->held, drop);
-  e->held.box = box; // goes with the loop
+  struct hold *hold = xmalloc(sizeof *hold);
+  *hold = (struct hold){.errand = e};
+  held_put(L, box, &hold->held, drop);
+  hold->held.leave = let_go;
 }
 
 static int done(lua_State *L, int status, lua_KContext index) {
   (void)status;
-  struct errand *e = container_of(*(struct held **)lua_touserdata(L, (int)index), struct errand, held);
+  struct errand *e = errand_in(lua_touserdata(L, (int)index));
   if (e->state == ERRAND_DONE) return e->ops->push(L, e);
   return task_wait_in(L, vm_of(L)->current, &e->waiter, INFINITY, index, done);
 }
 
 int errand_wait(lua_State *L, struct task *t, int index, enum work_kind kind, const char *what) {
   struct service *s = t->vm->service;
-  struct errand *e = container_of(*(struct held **)lua_touserdata(L, index), struct errand, held);
+  struct errand *e = errand_in(lua_touserdata(L, index));
   e->work.run = run;
   job_begin(&e->work.job, s->inbox, on_done, on_home);
   if (!pool_submit(&s->pools[kind], &e->work)) {

@@ -19,7 +19,6 @@ struct errand_ops {
 // Embedded first in what is to be done, and what that finds.
 struct errand {
   struct work work;
-  struct held held; // by the task's stack
   struct waitlist waiter;
   const struct errand_ops *ops;
   enum errand_state { ERRAND_HELD, ERRAND_UNDER_WAY, ERRAND_DONE, ERRAND_LEFT } state;

@@ -31,7 +31,7 @@ struct held **held_push_closed(lua_State *L) {
 }
 
 void held_put_unboxed(struct vm *vm, struct held *h, void (*drop)(struct vm *vm, struct held *h)) {
-  h->drop = drop, h->box = NULL;
+  h->drop = drop, h->leave = NULL;
   list_init(&h->link);
   list_append(&vm->held, &h->link);
 }
@@ -56,9 +56,7 @@ int held_collect(lua_State *L) {
 void held_leave_loop(struct vm *vm) {
   list_each (node, &vm->held) {
     struct held *h = container_of(node, struct held, link);
-    if (!h->box) continue;
-    *h->box = NULL;
-    held_drop(vm, h);
+    if (h->leave) h->leave(h);
   }
 }
 

@@ -11,7 +11,9 @@ struct vm;
 struct held {
   struct list link; // in its state's list while a userdata has it
   void (*drop)(struct vm *vm, struct held *h);
-  struct held **box; // of what is dropped as soon as its state leaves the loop; else NULL
+  // Lets go of what the loop's thread alone may, as soon as the state leaves the loop; what is held stays
+  // until it is dropped. NULL: there is nothing of the kind.
+  void (*leave)(struct held *h);
 };
 
 // Pushes a userdata with this metatable that holds nothing yet.
@@ -30,7 +32,7 @@ void held_put(lua_State *L, struct held **box, struct held *h, void (*drop)(stru
 // The same of what no userdata has: the state does. Never raises.
 void held_put_unboxed(struct vm *vm, struct held *h, void (*drop)(struct vm *vm, struct held *h));
 
-// Drops what the loop's thread alone may drop, while the state has it. The boxes are empty then.
+// Calls `leave` of all that are held. A box may be gone already, without its finalizer.
 void held_leave_loop(struct vm *vm);
 
 // The finalizer of such metatables.

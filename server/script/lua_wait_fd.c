@@ -37,6 +37,8 @@ static void on_ready(struct watch *w, unsigned events) {
   waitlist_wake_all(&f->waiter);
 }
 
+static void leave(struct held *h) { watch_stop(&container_of(h, struct fd_wait, held)->watch); }
+
 static void drop(struct vm *vm, struct held *h) {
   struct fd_wait *f = container_of(h, struct fd_wait, held);
   (void)vm;
@@ -94,7 +96,7 @@ static int core_wait_fd(lua_State *L) {
   f->deadline = t->vm->loop->now + seconds;
   waitlist_init(&f->waiter);
   held_put(L, box, &f->held, drop);
-  f->held.box = box;
+  f->held.leave = leave;
   watch_start(&f->watch, t->vm->loop, fd,
               (strchr(events, 'r') ? WATCH_READ : 0u) | (strchr(events, 'w') ? WATCH_WRITE : 0u));
   return wait_on(L, f, 1);

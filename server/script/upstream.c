@@ -48,6 +48,8 @@ void upstream_close(struct upstream *r) {
 
 static void cut(struct tie *tie) { upstream_close(container_of(tie, struct upstream, tie)); }
 
+static void leave(struct held *h) { upstream_close(container_of(h, struct upstream, held)); }
+
 static void drop(struct vm *vm, struct held *h) {
   struct upstream *r = container_of(h, struct upstream, held);
   (void)vm;
@@ -145,7 +147,7 @@ static int begin(lua_State *L) {
   list_init(&r->tie.link);
   waitlist_init(&r->waiting);
   held_put(L, box, &r->held, drop);
-  r->held.box = box;
+  r->held.leave = leave;
   r->fetch = fetch_new(vm->service->fetcher, &request, &r->sink);
   if (!r->fetch) return push_busy(L, vm);
   task_tie(t, &r->tie);
