@@ -79,6 +79,12 @@ app:get("/wait_fd", function()
   local file <close> = io.open "/dev/null"
   return sse.wait_fd(file, "r", 0.5)
 end)
+app:get("/files", function()
+  local fs = spate.fs
+  local lines, changes <close> = fs.tail("/etc/passwd", { from = 0 }), fs.watch "/etc/passwd"
+  for line in lines:take(2):each() do assert(#line.text > 0) end
+  return { #fs.read "/etc/passwd", #fs.list "/usr" }
+end)
 app:get("/error", function() error { code = 1 } end)
 app:get("/late", function() return sse.reply(function(send) send "one" error "late" end) end)
 ]]
@@ -89,6 +95,8 @@ local function finish_stream(server, res) server:advance(2) res:close() end
 local SCENARIOS = {
   plain = function(server) server:get "/plain" end,
   missing = function(server) server:get "/nowhere" server:put "/plain" server:options "/plain" end,
+  files = function(server) server:get "/files" server:turn() end,
+  ["files, and nobody waits"] = function(server) server:get("/files"):close() server:turn() end,
   password = function(server) server:get "/password" server:turn() end,
   ["password, and nobody waits"] = function(server) server:get("/password"):close() server:turn() end,
   offload = function(server) server:get "/offload" server:turn() end,

@@ -123,7 +123,7 @@ function Server:close(kept)
   self:turn()
   self:advance(3) -- connections that linger
   local stats, left = self:stats(), {}
-  for _, kind in ipairs { "connections", "streams", "tasks", "timers", "events", "refs" } do
+  for _, kind in ipairs { "connections", "streams", "tasks", "timers", "events", "files", "refs" } do
     local count = stats[kind] - (kept and kept[kind] or 0)
     if count ~= 0 then left[#left + 1] = ("%d %s"):format(count, kind) end
   end

@@ -9,6 +9,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 #include "base/mem.h"
+#include "base/notices.h"
 
 enum { LINKS_MAX = 32, DEPTH_MAX = 16, FOLDERS_MAX = 4096 };
 
@@ -20,7 +21,12 @@ int folders_open(void) { return inotify_init1(IN_NONBLOCK | IN_CLOEXEC); }
 
 int folders_add(int fd, const char *path) { return inotify_add_watch(fd, path, EVENTS); }
 
-static void add_way(int fd, const char *path, int links) {
+struct way {
+  void (*fn)(void *arg, const char *folder, const char *name);
+  void *arg;
+};
+
+static void go_way(const struct way *w, const char *path, int links) {
   char *way = xstrdup(path), target[4096];
   for (char *slash = way; slash; slash = strchr(slash + 1, '/')) {
     char *next = strchr(slash + 1, '/');
@@ -29,13 +35,13 @@ static void add_way(int fd, const char *path, int links) {
     bool is_link = n > 0;
     if (is_link || !next) {
       char *last = strrchr(way, '/'), *folder = last ? xstrndup(way, (size_t)(last - way)) : xstrdup(".");
-      folders_add(fd, *folder ? folder : "/");
+      w->fn(w->arg, *folder ? folder : "/", last ? last + 1 : way);
       if (is_link) {
         target[n] = 0;
         char *leads = *target == '/'
                           ? xasprintf("%s%s%s", target, next ? "/" : "", next ? next + 1 : "")
                           : xasprintf("%s/%s%s%s", folder, target, next ? "/" : "", next ? next + 1 : "");
-        add_way(fd, leads, links - 1);
+        go_way(w, leads, links - 1);
         free(leads);
       }
       free(folder);
@@ -46,7 +52,17 @@ static void add_way(int fd, const char *path, int links) {
   free(way);
 }
 
-void folders_add_way(int fd, const char *path) { add_way(fd, path, LINKS_MAX); }
+void folders_each_on_way(const char *path, void (*fn)(void *arg, const char *folder, const char *name),
+                         void *arg) {
+  go_way(&(struct way){fn, arg}, path, LINKS_MAX);
+}
+
+static void add_one(void *fd, const char *folder, const char *name) {
+  (void)name;
+  folders_add(*(int *)fd, folder);
+}
+
+void folders_add_way(int fd, const char *path) { folders_each_on_way(path, add_one, &fd); }
 
 static void add_below(int fd, const char *path, int depth) {
   if (folders_add(fd, path) > FOLDERS_MAX) return; // watches are numbered
@@ -62,14 +78,16 @@ static void add_below(int fd, const char *path, int depth) {
 
 void folders_add_below(int fd, const char *path) { add_below(fd, path, 0); }
 
+struct reading {
+  void (*fn)(void *arg, int folder, const char *name);
+  void *arg;
+};
+
+static void on_notice(void *arg, const struct notice *n) {
+  const struct reading *r = arg;
+  if (r->fn && *n->name) r->fn(r->arg, n->watch, n->name);
+}
+
 bool folders_read(int fd, void (*fn)(void *arg, int folder, const char *name), void *arg) {
-  char bytes[16 << 10] __attribute__((aligned(__alignof__(struct inotify_event))));
-  bool any = false;
-  for (ssize_t len; (len = read(fd, bytes, sizeof bytes)) > 0; any = true)
-    for (const char *at = bytes; fn && at < bytes + len;) {
-      const struct inotify_event *e = (const struct inotify_event *)(const void *)at;
-      at += sizeof *e + e->len;
-      if (e->len) fn(arg, e->wd, e->name);
-    }
-  return any;
+  return notices_take(fd, on_notice, &(struct reading){fn, arg});
 }

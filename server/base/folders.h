@@ -15,6 +15,10 @@ int folders_add(int fd, const char *path);
 // and those of what it leads to.
 void folders_add_way(int fd, const char *path);
 
+// Calls fn for each of those folders, with the name in it that the path leads over.
+void folders_each_on_way(const char *path, void (*fn)(void *arg, const char *folder, const char *name),
+                         void *arg);
+
 // Adds a folder and those below it, but for hidden ones.
 void folders_add_below(int fd, const char *path);
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include "base/log.h"
 #include "base/mem.h"
+#include "client/file_watch.h"
 #include "client/process.h"
 #include "event/broker.h"
 #include "event/shared.h"
@@ -52,6 +53,7 @@ struct harness {
   struct long_turns long_turns;
   struct processes processes;
   struct groups own_groups;
+  struct file_watcher file_watcher;
   struct vm *vm;     // the newest, loaded or not; NULL where it did not start
   struct vm *built;  // one that is loaded, and not served by yet
   char *start_error; // of the state that starts
@@ -167,6 +169,8 @@ static void open_server(struct harness *h, int worker) {
   processes_init(&h->processes, &h->service);
   h->service.processes = &h->processes;
   service_open_pools(&h->service, false);
+  file_watcher_init(&h->file_watcher, &h->loop);
+  h->service.file_watcher = &h->file_watcher;
   stub_fetcher_init(&h->fetcher, &h->service, h->stubs);
   long_turns_watch(&h->long_turns, &h->service, worker);
   metrics_add_worker(&h->process->metrics, &h->service);
@@ -572,6 +576,7 @@ static int server_stats(lua_State *L) {
   set(L, "tasks", (double)tasks);
   set(L, "request_tasks", (double)request_tasks);
   set(L, "timers", (double)(h->loop.timers.count - own_timers));
+  set(L, "files", (double)c->files_followed);
   set(L, "refs", held_refs(h->vm) - h->refs_before);
   return 1;
 }
@@ -609,6 +614,7 @@ static int server_close(lua_State *L) {
   metrics_remove_worker(&h->process->metrics, &h->service);
   connections_deinit(&h->service);
   stub_fetcher_deinit(&h->fetcher);
+  file_watcher_deinit(&h->file_watcher);
   service_deinit(&h->service);
   struct test_store *store = h->owner ? &h->owner->store : &h->store;
   if (store->is_open) test_store_refuse(store);

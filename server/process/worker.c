@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "base/mem.h"
 #include "base/thread.h"
+#include "client/file_watch.h"
 #include "client/http_client.h"
 #include "client/process.h"
 #include "loop/sock.h"
@@ -34,6 +35,7 @@ struct worker {
   struct service service;
   struct generations generations;
   struct long_turns long_turns;
+  struct file_watcher file_watcher;
   struct loop_hook watched_hook;
   atomic_bool is_watched; // from outside, while it is at work
   struct processes processes;
@@ -231,6 +233,8 @@ static void init(struct worker *w) {
   w->service.shared = w->config.shared;
   w->service.process = w->config.process;
   service_open_pools(&w->service, true);
+  file_watcher_init(&w->file_watcher, &w->loop);
+  w->service.file_watcher = &w->file_watcher;
   w->service.fetcher = http_client_new(&w->service);
   long_turns_watch(&w->long_turns, &w->service, w->config.number);
   processes_init(&w->processes, &w->service);
@@ -257,6 +261,7 @@ static void *worker_main(void *arg) {
   processes_deinit(&w->processes, w->quits ? QUIT_SECONDS : w->config.settings->timeouts.kill);
   service_close_pools(&w->service);
   http_client_free(w->service.fetcher);
+  file_watcher_deinit(&w->file_watcher);
   if (w->starting) finish_start(w, NULL);
   watchdog_stop();
   inbox_post(w->config.owner->inbox, &w->ended);

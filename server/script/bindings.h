@@ -32,6 +32,10 @@ void task_open(lua_State *L);
 // metatables.
 void channel_open(lua_State *L);
 
+// lua_fs.c: files for spate.fs, off the loop.
+// Adds file_call, tail_open and changes_open, and what goes with these, to the table on top of the stack.
+void fs_open(lua_State *L);
+
 // lua_form.c: what req:form() is made of.
 // Puts the functions for forms into the table on top of the stack.
 void form_open(lua_State *L);

@@ -139,6 +139,7 @@ static void open_core(lua_State *L, struct vm *vm) {
   channel_open(L);
   form_open(L);
   http_open(L);
+  fs_open(L);
   lua_shared_open(L);
   crypto_open(L);
   password_open(L);

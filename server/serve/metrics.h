@@ -23,9 +23,10 @@ struct counters {
   uint64_t http_requests_open, http_requests_total, http_errors_total; // to other servers
   uint64_t http_bytes_in_total, http_bytes_out_total;                  // of their bodies
   uint64_t long_turns_total;                                           // that took longer than limits.turn
-  uint64_t work_total, work_busy_total; // on threads beside the loop; refused as too much waited
-  uint64_t processes, processes_total;  // programs that scripts have started
-  uint64_t processes_refused_total;     // that were not started
+  uint64_t work_total, work_busy_total;      // on threads beside the loop; refused as too much waited
+  uint64_t processes, processes_total;       // programs that scripts have started
+  uint64_t processes_refused_total;          // that were not started
+  uint64_t files_followed, file_bytes_total; // by spate.fs; the bytes are read and written
 };
 
 // Of one Lua state, whose thread alone writes, by counter_add; any thread may read.

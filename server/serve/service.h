@@ -14,6 +14,7 @@
 #include "serve/settings.h"
 
 struct broker;
+struct file_watcher;
 struct fetcher;
 struct shared_registry;
 struct sources;
@@ -56,7 +57,8 @@ struct service {
   struct process_state *process;
   struct processes *processes; // the worker's programs; NULL where none can be started
   struct pool pools[WORK_KINDS];
-  struct fetcher *fetcher; // of requests to other servers
+  struct file_watcher *file_watcher; // of the loop; set by who makes the service
+  struct fetcher *fetcher;           // of requests to other servers
   struct proto_limits limits;
   struct list conns;
   struct list dirty;  // connections with something to write

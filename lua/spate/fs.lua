@@ -1,0 +1,85 @@
+-- SPDX-License-Identifier: MIT
+-- require "spate.fs": files, without holding up whoever else the worker serves. What the disk or its owner does wrong
+-- is returned: nil, a message, and a word for it. Relative paths lie beside the application's script.
+local check = require "spate.check"
+local core = require "spate.core"
+local sse = require "spate.sse"
+
+local READ, WRITE, LIST = 0, 1, 2
+
+local fs = {}
+
+local function whole_path(path, what)
+  check.text(path, what)
+  if path == "" or path:find("\0", 1, true) then core.raise(("%s: expected a path, got %q"):format(what, path)) end
+  return path:sub(1, 1) == "/" and path or core.folder .. path
+end
+
+-- A file's bytes; more than `max` of them (limits.file) are "too large".
+function fs.read(path, max)
+  path = whole_path(path, "fs.read")
+  if max ~= nil then check.count(max, "fs.read") end
+  return core.file_call(READ, path, max)
+end
+
+-- Replaces a file as a whole, or makes it: a reader has the old or the new one.
+function fs.write(path, data)
+  path = whole_path(path, "fs.write")
+  return core.file_call(WRITE, path, check.text(data, "fs.write"))
+end
+
+local function by_name(a, b) return a.name < b.name end
+
+-- What a folder has, by name: { { name =, type = "file" | "directory" | "link" | "other" }, ... }.
+function fs.list(path)
+  local entries, err, code = core.file_call(LIST, whole_path(path, "fs.list"))
+  if not entries then return nil, err, code end
+  table.sort(entries, by_name)
+  return entries
+end
+
+-- Where to begin: an offset (a client's Last-Event-ID is a string of one), or minus a number of lines.
+local function start_of(from)
+  if from == nil then return nil, 0 end
+  if math.type(from) == "integer" then
+    if from < 0 then return nil, from == math.mininteger and math.maxinteger or -from end
+    return from
+  end
+  if type(from) ~= "string" then core.raise(("fs.tail: from: expected an offset or minus a number of lines, got %s"):format(tostring(from))) end
+  return #from <= 18 and from:match "^%d+$" and math.tointeger(from) or false
+end
+
+-- A stream over `next`, which closes what it reads.
+local function stream_of(next, close)
+  local stream = sse.from(next)
+  stream._close, stream.where = close, core.where()
+  return stream
+end
+
+-- The lines of a file, those that come later too: a stream of { text =, offset = }.
+function fs.tail(path, options)
+  path = whole_path(path, "fs.tail")
+  options = check.options(options or {}, "fs.tail", { "from", "wait" })
+  local offset, lines = start_of(options.from)
+  if offset == false then return nil, "not an offset: " .. options.from, "offset" end
+  local tail, err, code = core.tail_open(path, offset, lines, options.wait == true)
+  if not tail then return nil, err, code end
+  return stream_of(function() return core.tail_take(tail) end, function() core.tail_close(tail) end)
+end
+
+-- The changes of a file or of those in a folder: a stream of { what =, path = [, name =] }.
+function fs.watch(path)
+  local full = whole_path(path, "fs.watch")
+  local changes, err, code = core.changes_open(full)
+  if not changes then return nil, err, code end
+  return stream_of(function()
+    local what, name = core.changes_take(changes)
+    if not what then return nil end
+    if name == "" then return { what = what, path = path } end
+    return { what = what, path = path:gsub("/*$", "/") .. name, name = name }
+  end, function() core.changes_close(changes) end)
+end
+
+core.public(fs, "read", "write", "list", "tail", "watch")
+
+return fs
