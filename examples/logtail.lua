@@ -1,4 +1,4 @@
--- LOG_DIR=/var/log/myapp spate serve examples/logtail.lua, then: curl -N 'localhost:8080/logs/web?grep=error'
+-- spate serve examples/logtail.lua, then: curl -N 'localhost:8080/logs/web?grep=error' follows $LOG_DIR/web.log
 -- SPDX-License-Identifier: MIT
 -- The last ten lines of a log and all that follow, whatever rotates it. The id of a line is where the next one begins, so a
 -- client whose connection broke goes on behind the last line that it saw.
