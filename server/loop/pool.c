@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <time.h>
+#include "base/lock.h"
 #include "base/thread.h"
 
 // Behind the lock: the work is done, or never will be.
@@ -37,11 +38,11 @@ static struct work *next_work(struct pool *p) {
 
 static void *pool_main(void *arg) {
   struct pool *p = arg;
-  pthread_mutex_lock(&p->lock);
+  lock_take(&p->lock);
   for (struct work *w; (w = next_work(p));) {
-    pthread_mutex_unlock(&p->lock);
+    lock_release(&p->lock);
     w->run(w);
-    pthread_mutex_lock(&p->lock);
+    lock_take(&p->lock);
     finish(p, w);
   }
   pthread_t before = p->left;
@@ -49,7 +50,7 @@ static void *pool_main(void *arg) {
   p->left = pthread_self(), p->has_left = true;
   p->threads--;
   pthread_cond_broadcast(&p->changed);
-  pthread_mutex_unlock(&p->lock);
+  lock_release(&p->lock);
   if (follows) pthread_join(before, NULL);
   return NULL;
 }
@@ -85,7 +86,7 @@ void pool_init(struct pool *p, struct inbox *home, struct pool_limits limits) {
   pthread_condattr_t attributes;
   *p = (struct pool){.home = home, .limits = limits, .hook = {.run = run_queue, .is_ready = has_queued}};
   list_init(&p->queue);
-  pthread_mutex_init(&p->lock, NULL);
+  lock_init(&p->lock);
   pthread_condattr_init(&attributes);
   pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
   pthread_cond_init(&p->changed, &attributes);
@@ -94,12 +95,12 @@ void pool_init(struct pool *p, struct inbox *home, struct pool_limits limits) {
 }
 
 static void wait_for_threads(struct pool *p) {
-  pthread_mutex_lock(&p->lock);
+  lock_take(&p->lock);
   p->ends = true;
   for (struct work *w; (w = shift_work(p));) job_abandon(&w->job), finish(p, w);
   pthread_cond_broadcast(&p->changed);
   while (p->threads) pthread_cond_wait(&p->changed, &p->lock);
-  pthread_mutex_unlock(&p->lock);
+  lock_release(&p->lock);
   if (p->has_left) pthread_join(p->left, NULL);
 }
 
@@ -107,7 +108,7 @@ void pool_deinit(struct pool *p) {
   if (!p->home) return;
   wait_for_threads(p);
   if (!p->limits.threads) loop_hook_remove(p->home->loop, &p->hook);
-  pthread_mutex_destroy(&p->lock);
+  lock_deinit(&p->lock);
   pthread_cond_destroy(&p->changed);
   p->home = NULL, p->limits = (struct pool_limits){0};
 }
@@ -121,7 +122,7 @@ static bool has_room(struct pool *p) {
 
 bool pool_submit(struct pool *p, struct work *w) {
   if (!p->home) return false;
-  pthread_mutex_lock(&p->lock);
+  lock_take(&p->lock);
   bool ok = has_room(p);
   if (ok) {
     w->pool = p;
@@ -130,24 +131,24 @@ bool pool_submit(struct pool *p, struct work *w) {
     p->queued++;
     pthread_cond_signal(&p->changed);
   }
-  pthread_mutex_unlock(&p->lock);
+  lock_release(&p->lock);
   return ok;
 }
 
 void pool_abandon(struct work *w) {
   struct pool *p = w->pool;
-  pthread_mutex_lock(&p->lock);
+  lock_take(&p->lock);
   bool waits = !list_empty(&w->link);
   list_remove(&w->link);
   p->queued -= waits;
-  pthread_mutex_unlock(&p->lock);
+  lock_release(&p->lock);
   job_abandon(&w->job);
   if (waits) job_finish(&w->job);
 }
 
 unsigned pool_threads(struct pool *p) {
-  pthread_mutex_lock(&p->lock);
+  lock_take(&p->lock);
   unsigned n = p->threads;
-  pthread_mutex_unlock(&p->lock);
+  lock_release(&p->lock);
   return n;
 }

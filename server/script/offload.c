@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include "base/lock.h"
 #include "base/mem.h"
 #include "base/nearest.h"
 #include "script/copy.h"
@@ -86,17 +87,17 @@ static struct helper *helper_new(struct offload *o, char **error) {
 }
 
 static struct helper *take(struct offload *o) {
-  pthread_mutex_lock(&o->lock);
+  lock_take(&o->lock);
   struct list *node = list_shift(&o->idle);
-  pthread_mutex_unlock(&o->lock);
+  lock_release(&o->lock);
   return node ? container_of(node, struct helper, link) : NULL;
 }
 
 static void put_back(struct offload *o, struct helper *h, bool is_usable) {
-  pthread_mutex_lock(&o->lock);
+  lock_take(&o->lock);
   is_usable = is_usable && !o->is_left;
   if (is_usable) list_append(&o->idle, &h->link);
-  pthread_mutex_unlock(&o->lock);
+  lock_release(&o->lock);
   if (!is_usable) helper_free(h);
 }
 
@@ -230,27 +231,27 @@ static void offload_drop(struct vm *vm, struct held *held) {
   struct list idle;
   (void)vm;
   list_init(&idle);
-  pthread_mutex_lock(&o->lock);
+  lock_take(&o->lock);
   o->is_left = true;
   list_splice(&idle, &o->idle);
-  pthread_mutex_unlock(&o->lock);
+  lock_release(&o->lock);
   for (struct list *node; (node = list_shift(&idle));) helper_free(container_of(node, struct helper, link));
   offload_unref(o);
 }
 
 struct offload *offload_ref(struct offload *o) {
-  pthread_mutex_lock(&o->lock);
+  lock_take(&o->lock);
   o->refs++;
-  pthread_mutex_unlock(&o->lock);
+  lock_release(&o->lock);
   return o;
 }
 
 void offload_unref(struct offload *o) {
-  pthread_mutex_lock(&o->lock);
+  lock_take(&o->lock);
   bool is_last = !--o->refs;
-  pthread_mutex_unlock(&o->lock);
+  lock_release(&o->lock);
   if (!is_last) return;
-  pthread_mutex_destroy(&o->lock);
+  lock_deinit(&o->lock);
   free(o->app);
   free(o->path);
   free(o->cpath);
@@ -267,7 +268,7 @@ static void offload_init(struct offload *o, struct vm *vm) {
                         .app = vm->app ? xstrdup(vm->app) : NULL};
   o->settings.limits.lua_memory = o->settings.offload.memory;
   o->settings.limits.burst = o->settings.offload.time, o->settings.limits.hang = INFINITY;
-  pthread_mutex_init(&o->lock, NULL);
+  lock_init(&o->lock);
   list_init(&o->idle);
 }
 

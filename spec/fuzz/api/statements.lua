@@ -116,6 +116,12 @@ block(1, use("dict", 'set("k", ("v"):rep(50), { ttl = 1 })', 'incr("n")', 'get("
 block(1, function(d) return { ('%s = spate.shared "d%d"'):format(d:slot "dict", d:int(1, 2)) } end)
 block(1, text("S.v = spate.stats()", 'spate.log.info("line", { a = 1 })', "print(S.v)", "S.v = json.encode { 1, { a = 2 } }"))
 
+-- What threads do, and descriptors of others'
+block(1, text('S.v = spate.crypto.password.hash("x", { cost = 1 })', 'S.v = spate.crypto.password.verify("x", S.v)', 'S.v = spate.crypto.hash("md5", "x")'))
+block(1, text('S.v = spate.offload("spate.json", "encode", { 1, { a = S.v } })', 'S.v = spate.offload("spate.json", "decode", "{")',
+  'S.v = spate.offload("spate.report", "nothing")'))
+block(1, function(d) return { ('S.file = S.file or io.open "/dev/null" S.v = sse.wait_fd(S.file, "%s", %s)'):format(d:pick { "r", "w", "rw" }, streams.seconds(d)) } end)
+
 local CANNOT_BE_GUARDED = "^local _" -- what is to be closed at the end of the block
 
 -- A number of statements. Most may fail without ending what they stand in.
