@@ -138,6 +138,15 @@ describe("sse.wait_fd", function()
     assert.equal("fast", (server:get("/fast"):body()))
   end)
 
+  it("keeps the object until the wait is over", function()
+    local res = ask 'client = { client } return sse.wait_fd(table.remove(client), "r")'
+    server.core:run "collectgarbage() collectgarbage()"
+    peer:settimeout(0)
+    assert.equal("timeout", select(2, peer:receive(1))) -- it would be closed otherwise
+    peer:send "x"
+    assert.equal("r", answer(res))
+  end)
+
   it("tells the end of the other side", function()
     local res = ask [[
       sse.wait_fd(client, "r")

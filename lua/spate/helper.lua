@@ -27,9 +27,9 @@ for name in pairs(core) do
   if not kept[name] then core[name] = refused("spate.core." .. name) end
 end
 
-package.loaded["spate.sse"] = refused "sse"
-package.loaded["spate.reply"] = refused "reply"
+for _, name in ipairs { "sse", "reply", "http", "process", "fs" } do package.loaded["spate." .. name] = refused(name) end
 package.loaded["spate.app"] = { new = refused "spate.app" }
 
 local spate = require "spate"
 for _, name in ipairs { "abort", "offload" } do spate[name] = refused("spate." .. name) end
+for _, name in ipairs { "http", "process", "fs" } do spate[name] = refused(name) end

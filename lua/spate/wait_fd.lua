@@ -33,5 +33,5 @@ return function(object, events, timeout)
   if timeout ~= nil and not (type(timeout) == "number" and timeout >= 0) then
     core.raise(("sse.wait_fd: expected seconds, got %s"):format(type(timeout) == "number" and timeout or type(timeout)))
   end
-  return core.wait_fd(fd, events, timeout)
+  return core.wait_fd(fd, events, timeout, object)
 end

@@ -79,8 +79,8 @@ static int check_fd(lua_State *L) {
   return fd >= 0 && fd <= INT32_MAX ? (int)fd : -1;
 }
 
-// core.wait_fd(fd, events, seconds or nil): what it is ready for; nil, "timeout". What the library has
-// checked.
+// core.wait_fd(fd, events, seconds or nil, object): what it is ready for; nil, "timeout". What the library
+// has checked. The object that the descriptor belongs to stays on the stack.
 static int core_wait_fd(lua_State *L) {
   const char *events = luaL_checkstring(L, 2);
   double seconds = lua_isnoneornil(L, 3) ? INFINITY : lua_tonumber(L, 3);
@@ -89,7 +89,7 @@ static int core_wait_fd(lua_State *L) {
   struct task *t = task_check(L, "sse.wait_fd");
   if (fstat(fd, &st) < 0) return raise_error(L, "sse.wait_fd: descriptor %d is closed", fd);
   if (!loop_polls(t->vm->loop)) return raise_error(L, "sse.wait_fd: nothing can wait for descriptors here");
-  lua_settop(L, 0);
+  lua_settop(L, 4);
   struct held **box = held_push_closed(L);
   struct fd_wait *f = xcalloc(1, sizeof *f);
   *f = (struct fd_wait){.watch = {.on_ready = on_ready}, .fd = fd, .device = st.st_dev, .inode = st.st_ino};
@@ -99,7 +99,7 @@ static int core_wait_fd(lua_State *L) {
   f->held.leave = leave;
   watch_start(&f->watch, t->vm->loop, fd,
               (strchr(events, 'r') ? WATCH_READ : 0u) | (strchr(events, 'w') ? WATCH_WRITE : 0u));
-  return wait_on(L, f, 1);
+  return wait_on(L, f, lua_gettop(L));
 }
 
 void wait_fd_open(lua_State *L) {
