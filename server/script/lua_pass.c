@@ -85,6 +85,11 @@ static int64_t announced_length(const struct fetch *f) {
   return decimal_read(text, INT64_MAX, &length) ? (int64_t)length : -1;
 }
 
+static bool is_event_stream(const struct fetch *f) {
+  struct span rest = fetch_field(f, SPAN("content-type"));
+  return span_equal_nocase(span_trim(span_split(&rest, ';')), SPAN("text/event-stream"));
+}
+
 // core.pass(req, res, status, fields): answers with the response's body as it comes, without Lua, after the
 // task has ended. Takes the response.
 static int pass(lua_State *L) {
@@ -98,6 +103,7 @@ static int pass(lua_State *L) {
   if (!f) return raise_error(L, "reply.pass: the response is closed, or its body is read");
   struct stream *s = ex ? ex->stream : NULL;
   bool is_ours = s && s->state == STREAM_WAITING;
+  if (is_ours) s->is_live = is_event_stream(f);
   if (is_ours) stream_open_raw(s, status, fields, n, announced_length(f));
   if (is_ours && s->state == STREAM_OPEN) {
     ex->detached = true;

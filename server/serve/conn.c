@@ -476,7 +476,8 @@ static void carrier_interim(struct carrier *c, struct stream *s, int status, str
 
 static void carrier_opened(struct carrier *carrier, struct stream *s) {
   struct conn *c = conn_of(carrier);
-  if (s->is_sse) c->transport->ops->bound(c->transport, carrier->service->settings->limits.send_buffer);
+  if (s->is_sse || s->is_live)
+    c->transport->ops->bound(c->transport, carrier->service->settings->limits.send_buffer);
   if (has_event_stream(c)) buf_consume(&c->in, c->in.len - skip_line_ends(buf_span(&c->in)).len);
   if (!c->in.len) buf_deinit(&c->in);
   want_read(c);

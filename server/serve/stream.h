@@ -85,6 +85,7 @@ struct stream {
   bool is_announced : 1; // to the layer above
   bool is_sse : 1, body_done : 1, cut : 1, full : 1, leaving : 1;
   bool blocked : 1;    // some of what waits did not leave when it could have
+  bool is_live : 1;    // what is sent is wanted at once: the kernel is to keep little of it, as of events
   bool is_short : 1;   // the file has less than was announced
   bool is_reset : 1;   // the client wants no more of it
   unsigned generation; // of the code that answered
