@@ -3,10 +3,11 @@
 // write(2) once per connection and event, with an event framed beforehand: no Lua, no routing, no history,
 // no queue. Every GET becomes a stream; the one-line body of every POST goes to all streams.
 //
-//   floor PORT [-t MS] [-s]
+//   floor PORT [-t MS] [-s] [-l]
 //
 // -t MS   writes an event to every stream each MS milliseconds, to all of them in one go
 // -s      with -t: spreads the streams evenly over the MS milliseconds, as timers of their own would
+// -l      with -t: an event is its number, the time in nanoseconds and as much more as makes 60 bytes
 //
 // Invariant: place[fd] is the index of fd in subs, plus one; 0 for a connection that is not a stream.
 // An event for a full socket is dropped: the client that counts events sees it.
@@ -149,29 +150,32 @@ static void turn(int timeout_ms) {
 
 // Ticks fall due at multiples of the period, whatever the turns in between took. The wait is rounded up:
 // rounded down, the loop would spin through the last millisecond and bill it to the events.
-static void run_ticks(double period, int slots) {
+static void run_ticks(double period, int slots, bool timed) {
   double next = now_seconds() + period / slots;
   for (unsigned long n = 0;; n++, next += period / slots) {
     for (double left; (left = next - now_seconds()) > 0;) turn((int)(left * 1e3) + 1);
     turn(0);
-    char number[32];
-    int len = snprintf(number, sizeof number, "%lu", n / (unsigned long)slots + 1);
-    fan_out(make_frame(number, len), (int)(n % (unsigned long)slots), slots);
+    char text[96];
+    unsigned long number = n / (unsigned long)slots + 1;
+    int len = timed ? snprintf(text, sizeof text, "%lu %.0f %-60s", number, now_seconds() * 1e9, "x")
+                    : snprintf(text, sizeof text, "%lu", number);
+    fan_out(make_frame(text, timed ? 60 : len), (int)(n % (unsigned long)slots), slots);
   }
 }
 
 int main(int argc, char **argv) {
-  int option, tick_ms = 0, spread = 0;
-  while ((option = getopt(argc, argv, "t:s")) != -1) {
+  int option, tick_ms = 0, spread = 0, timed = 0;
+  while ((option = getopt(argc, argv, "t:sl")) != -1) {
     if (option == 't') tick_ms = atoi(optarg);
     else if (option == 's') spread = 1;
+    else if (option == 'l') timed = 1;
     else return 2;
   }
   if (optind != argc - 1 || tick_ms < 0) {
-    fprintf(stderr, "usage: floor PORT [-t MS] [-s]\n");
+    fprintf(stderr, "usage: floor PORT [-t MS] [-s] [-l]\n");
     return 2;
   }
   start(atoi(argv[optind]));
-  if (tick_ms > 0) run_ticks(tick_ms / 1e3, spread ? tick_ms : 1);
+  if (tick_ms > 0) run_ticks(tick_ms / 1e3, spread ? tick_ms : 1, timed);
   for (;;) turn(-1);
 }

@@ -8,7 +8,7 @@ local report, servers = require "report", require "servers"
 local usage = [[
 usage: spec/bench/run [--quick] [--only NAME]...
   --quick      less of everything: for a first look, not for a report
-  --only NAME  one part (streams, memory, hello, churn, fanout) or one server
+  --only NAME  one part (streams, memory, hello, churn, fanout, proxy) or one server
                (spate, nginx-lua, nchan, node, better-sse)
 ]]
 
@@ -203,11 +203,27 @@ local function print_fanout(rows, s)
   print_fanout_memory("fan-out: resident kB per channel with one subscriber", of_kind(rows, "pairs"))
 end
 
+local function print_proxy(rows, s)
+  local cells = { { "", "CPU us/event", "x nginx", "x node", "kB per stream", "p99 ms at half", "added", "targets" } }
+  local short = { { "", "requests/s", "per core-second", "x nginx", "target" } }
+  for _, row in ipairs(of_kind(rows, "streams")) do
+    cells[#cells + 1] = { row.label, report.figure("%.2f", row.server_us_per_event), report.figure("%.2f", row.ratio_to_nginx),
+      report.figure("%.2f", row.ratio_to_node), report.figure("%.1f", row.kb_per_conn), report.figure("%.2f", row.half_p99_ms),
+      report.figure("%.2f", row.added_p99_ms), row.target and ("<= %g x nginx, %g x node, %g kB, %g ms"):format(row.target, row.node_target, row.kb_target, row.ms_target) or "" }
+  end
+  for _, row in ipairs(of_kind(rows, "hello")) do
+    short[#short + 1] = { row.label, row.requests_per_s and report.thousands(row.requests_per_s) or "failed",
+      row.per_core_s and report.thousands(row.per_core_s) or "", report.figure("%.2f", row.ratio_to_nginx), judge(row, row.ratio_to_nginx, false) }
+  end
+  report.table(("proxied: %s streams x 20 events/s of 60 bytes, %g s, medians of %d rounds (node: 1)"):format(report.thousands(s.proxy_streams), s.seconds, s.rounds), cells)
+  if #short > 1 then report.table(("proxied hello, wrk -t1 -c64 -d%ds, medians of %d rounds"):format(s.hello_seconds, s.hello_rounds), short) end
+end
+
 -- Other work on the two cores takes throughput and cache from whoever runs at that moment: by a factor of three
 -- in hello when a compiler ran beside it. Such figures, and ratios with them, are not to be reported.
 local function print_disturbed(result)
   local runs, disturbed, worst = 0, 0, 0
-  for _, part in ipairs { "streams", "hello", "fanout" } do
+  for _, part in ipairs { "streams", "hello", "fanout", "proxy" } do
     for _, row in ipairs(result[part] or {}) do
       for _, figures in ipairs(row.runs) do
         local is_disturbed = (figures.contention or 0) > result.settings.contention_max
@@ -223,7 +239,7 @@ local function print_disturbed(result)
 end
 
 local printers = { streams = print_streams, memory = print_memory, hello = print_hello, churn = print_churn,
-  fanout = print_fanout }
+  fanout = print_fanout, proxy = print_proxy }
 
 local function print_all(result)
   local m = result.machine

@@ -2,7 +2,7 @@
 -- The servers that are compared: how each is found and started. Everything they write goes to build/bench/.
 local process = require "process"
 
-local servers = { order = { "floor", "floor-spread", "floor-post", "spate", "nginx-lua", "nchan", "node", "better-sse" } }
+local servers = { order = { "floor", "floor-spread", "floor-post", "spate", "nginx-lua", "nchan", "node", "better-sse", "proxy-spate", "proxy-nginx", "proxy-node" } }
 local out = "build/bench"
 local program = os.getenv("SPATE") or "build/spate"
 
@@ -80,6 +80,49 @@ servers["better-sse"] = {
     return ("node %s/better_sse.mjs %d"):format(out, port)
   end,
   version = ("sed -n 's/.*\"version\": *\"\\([^\"]*\\)\".*/better-sse \\1/p' %s/node_modules/better-sse/package.json"):format(out),
+}
+
+servers.behind = { events = 0, hello = 0 } -- ports of what proxies stand before
+
+servers["proxy-spate"] = {
+  probe = "/ready", missing = servers.spate.missing,
+  command = function(port)
+    return ("env EVENTS=http://127.0.0.1:%d/ HELLO=http://127.0.0.1:%d/text %s serve spec/bench/proxy_app.lua -l 127.0.0.1:%d -w 1 -c spec/bench/spate.conf.lua")
+      :format(servers.behind.events, servers.behind.hello, program, port)
+  end,
+}
+
+local function nginx_between(name)
+  return {
+    probe = "/ready", missing = function() return not process.installed("nginx") and "nginx is not installed" or nil end,
+    command = function(port)
+      local prefix = out .. "/" .. name
+      os.execute("mkdir -p " .. prefix)
+      local from <close> = assert(io.open "spec/bench/nginx_proxy.conf")
+      local to <close> = assert(io.open(prefix .. "/nginx.conf", "w"))
+      to:write((from:read("a"):gsub("@PORT@", port):gsub("@EVENTS@", servers.behind.events):gsub("@HELLO@", servers.behind.hello)))
+      return ("nginx -p %s/ -c nginx.conf -e error.log"):format(prefix)
+    end,
+    version = "nginx -v 2>&1",
+  }
+end
+
+servers["proxy-nginx"], servers["behind-hello"] = nginx_between "nginx-proxy", nginx_between "nginx-behind"
+
+servers["proxy-node"] = {
+  probe = "/ready",
+  missing = function()
+    if not process.installed("node") or not process.installed("npm") then return "node or npm is not installed" end
+    local install = ("mkdir -p %s && cd %s && { [ -e package.json ] || echo '{ \"private\": true }' >package.json; } && npm install undici@6"):format(out, out)
+    if not exists(out .. "/node_modules/undici/package.json") and not os.execute("(" .. install .. ") >/dev/null 2>&1") then
+      return "npm could not install undici"
+    end
+  end,
+  command = function(port)
+    os.execute(("cp spec/bench/node_proxy.mjs %s"):format(out))
+    return ("node %s/node_proxy.mjs %d %d %d"):format(out, port, servers.behind.events, servers.behind.hello)
+  end,
+  version = ("sed -n 's/.*\"version\": *\"\\([^\"]*\\)\".*/undici \\1/p' %s/node_modules/undici/package.json"):format(out),
 }
 
 -- Compiles the load client and the floor.

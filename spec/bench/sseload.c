@@ -5,11 +5,12 @@
 //
 //   sseload [-H 127.0.0.1] -p PORT -g PATH -c STREAMS [-d SECONDS] [-w SETTLE_SECONDS] [-S PID[,PID]] [-z]
 //           [-P PUBLISH_PATH -n MESSAGES -r PER_SECOND -s BYTES -k PUBLISHERS -B BODY_PREFIX -T CONTENT_TYPE]
-//           [-A "Header: value"]
+//           [-A "Header: value"] [-L]
 //
 // A published body is BODY_PREFIX and "<seq> <ns> xxx", padded to BYTES; the streams must carry that text,
 // without the prefix, in a data field. A # in PATH stands for the number of the stream. Without -P events are
-// only counted. Lines must end in LF or CRLF.
+// only counted; with -L they carry that text too, by whoever sends them, and how long they took is measured.
+// Lines must end in LF or CRLF.
 //
 // A client that waits in epoll makes the server pay for waking it: about nothing for writes in one burst, up
 // to 2 us for each write that comes alone. With -z it naps a millisecond between reads instead, so that
@@ -53,7 +54,7 @@ static struct {
   long messages;
   pid_t pids[PIDS_MAX];
   int pid_count;
-  bool naps;
+  bool naps, timed;
 } opt = {.host = "127.0.0.1",
          .get_path = "/",
          .prefix = "",
@@ -179,13 +180,19 @@ static void on_message(struct stream *s, uint64_t seq, uint64_t sent_ns) {
   if (sent_ns && seen.last_ns >= sent_ns) latency_add(seen.last_ns - sent_ns);
 }
 
+static void on_timed(uint64_t sent_ns) {
+  uint64_t now = now_ns();
+  if (sent_ns && now >= sent_ns) latency_add(now - sent_ns);
+}
+
 static void on_data(struct stream *s, const char *p, const char *end) {
   if (p < end && *p == ' ') p++;
   const char *digits = p;
   uint64_t seq = number(&p, end);
   if (p == digits || p >= end || *p != ' ') return;
   p++;
-  on_message(s, seq, number(&p, end));
+  if (s->seen) on_message(s, seq, number(&p, end));
+  else on_timed(number(&p, end));
 }
 
 // An event counts when its blank line has come and it had data, as a browser dispatches it.
@@ -197,7 +204,7 @@ static void on_line(struct stream *s, const char *p, size_t len) {
     s->has_data = false;
   } else if (len >= 5 && !memcmp(p, "data:", 5)) {
     s->has_data = true;
-    if (s->seen) on_data(s, p + 5, p + len);
+    if (s->seen || opt.timed) on_data(s, p + 5, p + len);
   }
 }
 
@@ -573,6 +580,7 @@ static bool set_option(int letter, char *value) {
   case 'A': add_header(value); return true;
   case 'w': opt.settle = atof(value); return opt.settle >= 0;
   case 'z': opt.naps = true; return true;
+  case 'L': opt.timed = true; return true;
   default: return false;
   }
 }
@@ -587,7 +595,7 @@ static void raise_file_limit(void) {
 }
 
 int main(int argc, char **argv) {
-  for (int letter; (letter = getopt(argc, argv, "H:p:g:c:P:r:n:k:s:d:S:B:T:A:w:z")) != -1;) {
+  for (int letter; (letter = getopt(argc, argv, "H:p:g:c:P:r:n:k:s:d:S:B:T:A:w:zL")) != -1;) {
     if (set_option(letter, optarg)) continue;
     fprintf(stderr, "sseload: bad option -%c; the head of sseload.c lists them\n",
             letter == '?' ? optopt : letter);
