@@ -19,6 +19,7 @@
 #include "http/head.h"
 #include "loop/control_client.h"
 #include "loop/loop.h"
+#include "script/alone.h"
 #include "script/bindings.h"
 #include "script/inspect.h"
 #include "script/lua_report.h"
@@ -137,6 +138,17 @@ static int inspect_app(lua_State *L) {
   return text ? 1 : 2;
 }
 
+// native.run_alone(module, text): what the function that is the library's module returns, run as a task that
+// may wait for other hosts: a number, and a message or nil.
+static int run_module(lua_State *L) {
+  const char *module = luaL_checkstring(L, 1), *text = luaL_checkstring(L, 2);
+  char *message = NULL;
+  lua_pushinteger(L, run_alone(module, text, &message));
+  lua_pushstring(L, message);
+  free(message);
+  return 2;
+}
+
 static void on_interrupt(int number) {
   (void)number;
   _exit(EXIT_INTERRUPT);
@@ -222,6 +234,7 @@ static void push_native(lua_State *L, struct options *o) {
                                        {"end_by_interrupt", end_by_interrupt},
                                        {"servers", list_servers},
                                        {"ask", ask_server},
+                                       {"run_alone", run_module},
                                        {"wait_for_end", wait_for_end},
                                        {"real_path", real_path},
                                        {"ask_password", ask_password},
