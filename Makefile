@@ -54,7 +54,7 @@ FUZZERS := $(patsubst spec/fuzz/%.c,$(BUILD)/%,$(wildcard spec/fuzz/*.c))
 C_FILES := $(sort $(wildcard server/*/*.[ch] spec/*.[ch] spec/*/*.[ch]))
 
 NEEDS_BUILD := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libev-dev libjansson-dev libssl-dev libcrypt-dev libcurl4-openssl-dev lua-argparse 'libllhttp-dev|@node-llhttp'
-NEEDS_TEST  := $(NEEDS_BUILD) lua-busted lua-socket lua-sec lua-check openssl curl nginx
+NEEDS_TEST  := $(NEEDS_BUILD) lua-busted lua-socket lua-sec lua-cqueues lua-check openssl curl nginx
 NEEDS_CLIENTS := nodejs npm
 NEEDS_LINT  := clang cppcheck lua-check
 NEEDS_FUZZ  := $(NEEDS_BUILD) clang 'libclang-rt-dev|libclang-rt-14-dev'
