@@ -42,7 +42,7 @@ describe("spate.http end to end", function()
     ]]):gsub("ROUTES", function() return routes end):gsub("PORT", port):gsub("SECURE", secure):gsub("DIR", dir)
     process.write_file(dir .. "/megabyte", ("x"):rep(1 << 20))
     nginx = servers.nginx(dir, port, directives)
-    server = process.serve(APP, { environment = "SSL_CERT_FILE=" .. dir .. "/ca.pem" })
+    server = process.serve(APP, { environment = "SSL_CERT_FILE=" .. dir .. "/ca.pem" .. http_app.SANITIZER })
     tls, nginx = "https://localhost:" .. secure, "http://127.0.0.1:" .. port
     other = "http://localhost:" .. port
   end)

@@ -5,6 +5,9 @@ local process = require "spec.process"
 
 local http_app = {}
 
+-- For the environment of what is measured: a sanitizer keeps what is freed for a while.
+http_app.SANITIZER = os.getenv "ASAN_OPTIONS" and " ASAN_OPTIONS=detect_leaks=1:quarantine_size_mb=1" or ""
+
 http_app.SOURCE = [[
 local http = require "spate.http"
 local env = setmetatable({ http = http, sse = sse, json = json, spate = spate }, { __index = _G })

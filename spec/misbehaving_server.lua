@@ -88,11 +88,7 @@ local answers = {
   ["/head"] = function(client, head)
     client:send(OK .. ("Content-Length: %d\r\n\r\n%s"):format(#head, head))
   end,
-  ["/deaf"] = function(client) -- takes no body
-    socket.sleep(0.5)
-    log:write("deaf\n")
-    watch(client)
-  end,
+  ["/deaf"] = function() socket.sleep(2) end, -- takes no body
   -- Answers once, keeps the connection, reads what comes next, and closes without a word.
   ["/once"] = function(client)
     client:send(OK .. "Content-Length: 2\r\n\r\nok")

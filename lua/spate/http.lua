@@ -146,7 +146,7 @@ local function request(method, url, options, what)
   status, err, code = core.http_head(handle)
   if not status then return nil, err, code end
   if not is_sent and status < 400 then core.spawn(send_rest, handle, asked.iterator, what) end
-  response = Response.new(handle, status, max)
+  response = Response.new(handle, status, max, method)
   return response
 end
 

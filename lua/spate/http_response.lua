@@ -11,13 +11,13 @@ Response.__tostring = function(res) return ("response %d"):format(res.status) en
 
 local Headers = { __index = function(headers, name) return rawget(headers, tostring(name):lower()) end }
 
-function Response.new(handle, status, max)
+function Response.new(handle, status, max, method)
   local list, headers = core.http_fields(handle), setmetatable({}, Headers)
   for i = 1, #list, 2 do
     local name = list[i]:lower()
     if rawget(headers, name) == nil then headers[name] = list[i + 1] end
   end
-  return setmetatable({ status = status, headers = headers, _list = list, _handle = handle, _max = max, _count = 0 }, Response)
+  return setmetatable({ status = status, headers = headers, _list = list, _handle = handle, _method = method, _max = max, _count = 0 }, Response)
 end
 
 local function check_self(res, name)

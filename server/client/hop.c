@@ -46,14 +46,19 @@ static bool read_url(struct hop *h, bool takes_user) {
   return ok;
 }
 
+static struct curl_slist *add_line(struct curl_slist *list, const char *line) {
+  struct curl_slist *longer = curl_slist_append(list, line);
+  if (!longer) abort();
+  return longer;
+}
+
 static struct curl_slist *add_field(struct curl_slist *list, const struct field *f) {
   char *line = f->value.len
                    ? xasprintf(SPAN_FMT ": " SPAN_FMT, SPAN_ARG(f->name), SPAN_ARG(f->value))
                    : xasprintf(SPAN_FMT ";", SPAN_ARG(f->name)); // libcurl's way to say an empty value
-  struct curl_slist *longer = curl_slist_append(list, line);
-  if (!longer) abort();
+  list = add_line(list, line);
   free(line);
-  return longer;
+  return list;
 }
 
 enum fetch_error hop_init(struct hop *h, const struct fetch_request *r) {
@@ -65,7 +70,13 @@ enum fetch_error hop_init(struct hop *h, const struct fetch_request *r) {
   h->refuses_private = r->refuses_private, h->is_unverified = r->is_unverified;
   h->connect = r->connect, h->idle = r->idle, h->total = r->total;
   buf_append_span(&h->body, r->body);
-  for (size_t i = 0; i < r->field_count; i++) h->fields = add_field(h->fields, &r->fields[i]);
+  bool expects = false;
+  for (size_t i = 0; i < r->field_count; i++) {
+    h->fields = add_field(h->fields, &r->fields[i]);
+    expects |= span_equal_nocase(r->fields[i].name, SPAN("expect"));
+  }
+  // Else libcurl asks before a large body, and waits a second for servers that do not know of that.
+  if (!expects) h->fields = add_line(h->fields, "Expect:");
   h->url = curl_url();
   if (!h->url) abort();
   char *url = copy_span(r->url);
@@ -99,15 +110,23 @@ static bool is_named(const char *line, const char *const *names) {
 static void keep_fields(struct hop *h, const char *const *names, bool those) {
   struct curl_slist *kept = NULL;
   for (struct curl_slist *at = h->fields; at; at = at->next)
-    if (is_named(at->data, names) == those) kept = curl_slist_append(kept, at->data);
+    if (is_named(at->data, names) == those) kept = add_line(kept, at->data);
   curl_slist_free_all(h->fields);
   h->fields = kept;
 }
 
 static void drop_credentials(struct hop *h) {
-  static const char *const harmless[] = {
-      "accept",           "accept-language",  "accept-encoding", "cache-control", "content-type",
-      "content-language", "content-encoding", "user-agent",      "range",         NULL};
+  static const char *const harmless[] = {"accept",
+                                         "accept-language",
+                                         "accept-encoding",
+                                         "cache-control",
+                                         "content-type",
+                                         "content-language",
+                                         "content-encoding",
+                                         "user-agent",
+                                         "range",
+                                         "expect",
+                                         NULL};
   keep_fields(h, harmless, true);
   free(h->user);
   free(h->password);

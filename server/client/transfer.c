@@ -162,6 +162,7 @@ static void set_limits(struct transfer *t) {
   SET(t, UPLOAD_BUFFERSIZE, (long)BUFFER_LEN);
   SET(t, CONNECTTIMEOUT_MS, 0x7fffffffL); // the client's own timer is earlier
   SET(t, SUPPRESS_CONNECT_HEADERS, 1L);
+  SET(t, TCP_KEEPALIVE, 1L);
   SET(t, USERAGENT, "spate/" SPATE_VERSION);
   SET(t, HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
   SET(t, ERRORBUFFER, t->text);
@@ -301,6 +302,7 @@ enum fetch_error transfer_error(struct transfer *t, CURLcode result) {
   if (result == CURLE_UNSUPPORTED_PROTOCOL && t->has_connected) return FETCH_PROTOCOL; // HTTP/0.9
   switch (result) {
   case CURLE_OK: return FETCH_OK;
+  case CURLE_SEND_FAIL_REWIND: return give_up(t, FETCH_CLOSED), FETCH_CLOSED; // it would have been repeated
   case CURLE_URL_MALFORMAT:
   case CURLE_UNSUPPORTED_PROTOCOL: return FETCH_URL;
   case CURLE_COULDNT_RESOLVE_HOST:
@@ -315,6 +317,9 @@ enum fetch_error transfer_error(struct transfer *t, CURLcode result) {
   case CURLE_SSL_ISSUER_ERROR:
   case CURLE_SSL_INVALIDCERTSTATUS: return FETCH_TLS;
   case CURLE_WEIRD_SERVER_REPLY: return FETCH_PROTOCOL;
+#if LIBCURL_VERSION_NUM >= 0x080600
+  case CURLE_TOO_LARGE: return FETCH_TOO_LARGE;
+#endif
   default: return FETCH_CLOSED;
   }
 }
@@ -322,6 +327,7 @@ enum fetch_error transfer_error(struct transfer *t, CURLcode result) {
 void transfer_go_on(struct transfer *t) {
   t->is_held &= t->fetch.is_paused;
   t->is_starved &= !t->fetch.upload.len && !t->fetch.upload_ended;
+  transfer_watch(t);
   curl_easy_pause(t->easy, (t->is_held ? CURLPAUSE_RECV : 0) | (t->is_starved ? CURLPAUSE_SEND : 0));
 }
 
