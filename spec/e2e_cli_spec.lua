@@ -212,6 +212,40 @@ app:get("/c", function() return io.popen("date"):read "a" end)]]
       end)
     end
 
+    describe("with --start", function()
+      it("runs on_start and on_stop functions, on all workers, and listens nowhere", function()
+        app [[
+          app:on_start(function() sse.sleep(0.05) io.open("started", "w"):close() sse.spawn(function() sse.sleep(600) end) end)
+          app:on_start(function() io.open("each" .. spate.worker, "w"):close() end, { each_worker = true })
+          app:on_stop(function() io.open("stopped", "w"):close() end)
+          app:get("/", function() return "x" end)]]
+        write_file(directory .. "/spate.conf.lua", 'return { workers = 2, listen = { "127.0.0.1:1" } }\n')
+        local code, out, err = run { "check", "--start" }
+        assert.same({ 0, "app.lua: 1 route, no problems\napp.lua: starts\n", "" }, { code, out, err })
+        for _, name in ipairs { "started", "each0", "each1", "stopped" } do assert(io.open(directory .. "/" .. name), name):close() end
+      end)
+
+      it("tells why it would not be served", function()
+        app 'app:on_start(function()\n  error "no database"\nend)'
+        local code, out, err = run { "check", "--start" }
+        assert.equal(1, code, out)
+        contains(err, "app.lua:4: no database")
+        write_file(directory .. "/spate.conf.lua", "return { timeouts = { start = 0.1 } }\n")
+        app 'app:on_start(function()\n  sse.sleep(100)\nend)'
+        code, out, err = run { "check", "--start" }
+        assert.equal(1, code, out)
+        contains(err, "app.lua:4: an on_start function has not ended after 0.1 s (timeouts.start)")
+      end)
+
+      it("does not start what has a problem", function()
+        app 'app:on_start(function() io.open("started", "w"):close() end)\nsse.every(5000, function() end)'
+        local code, out = run { "check", "--start" }
+        assert.equal(1, code)
+        contains(out, "sse.every 5000: durations are seconds")
+        assert.is_nil(io.open(directory .. "/started"))
+      end)
+    end)
+
     it("starts nothing", function()
       app 'app:on_start(function() io.open("started", "w"):close() end)\nsse.every(0.001, function() io.open("started", "w"):close() end)'
       assert.same({ {}, 0 }, { problems() })

@@ -547,6 +547,18 @@ describe("a program is ended", function()
     is_gone(pid)
   end)
 
+  it("where its lines are asked for by HEAD, or cannot be sent", function()
+    serve [[
+      local p
+      app:get("/", function()
+        p = process.spawn { "sleep", "100" }
+        return sse.reply(p:lines())
+      end)
+      app:get("/pid", function() return tostring(p.pid) end)]]
+    assert.equal(200, server:head("/"):status())
+    is_gone(tonumber((server:get("/pid"):body())))
+  end)
+
   it("at the end of a block that has it as <close>", function()
     local res, pid = serve_program("exec sleep 100", "do local q <close> = p end return 'done'")
     assert.equal("done", (res:body()))

@@ -65,6 +65,14 @@ static void quit(struct server *s, int code) {
   loop_arm(&s->loop, &s->grace, s->loop.now + QUIT_SECONDS);
 }
 
+static void drain(struct server *s) {
+  s->state = SERVER_DRAINING, s->code = EXIT_OK;
+  listening_remove_files(&s->listening);
+  reload_stop(&s->reload);
+  tell_workers(s, worker_drain);
+  loop_arm(&s->loop, &s->grace, s->loop.now + s->options->settings.shutdown.grace);
+}
+
 static bool is_watched(const struct server *s) { return s->options->settings.dev.on; }
 
 static void announce(const struct server *s) {
@@ -81,8 +89,19 @@ static void announce(const struct server *s) {
   fflush(stdout);
 }
 
+// Nobody has begun anything, so that what runs beside requests ends at once.
+static void end_after_start(struct server *s) {
+  printf("%s: starts\n", s->options->app);
+  fflush(stdout);
+  drain(s);
+}
+
 static void begin_serving(struct server *s) {
   s->state = SERVER_SERVING;
+  if (s->options->only_starts) {
+    end_after_start(s);
+    return;
+  }
   tell_workers(s, worker_serve);
   announce(s);
 }
@@ -112,11 +131,7 @@ static void on_loaded(struct reload *r, const char *error) {
 
 static void server_drain(struct server *s, const char *why) {
   log_message(LOG_INFO, "stopping: %s", why);
-  s->state = SERVER_DRAINING, s->code = EXIT_OK;
-  listening_remove_files(&s->listening);
-  reload_stop(&s->reload);
-  tell_workers(s, worker_drain);
-  loop_arm(&s->loop, &s->grace, s->loop.now + s->options->settings.shutdown.grace);
+  drain(s);
 }
 
 // While draining: whoever still serves is told to stop. While quitting: what still runs is left where it is.

@@ -63,7 +63,7 @@ static void read_workers(lua_State *L, int table, struct options *o) {
 }
 
 // native.take_settings(table, how): the settings of file and flags into *o (upvalue 1). `how` has the flags
-// `listen_is_configured`, `dev` and `inject`.
+// `listen_is_configured`, `only_starts`, `dev` and `inject`.
 static int take_settings(lua_State *L) {
   struct options *o = lua_touserdata(L, lua_upvalueindex(1));
   lua_getfield(L, 2, "dev");
@@ -71,9 +71,11 @@ static int take_settings(lua_State *L) {
   settings_read(L, 1, &o->settings);
   read_listen(L, 1, o);
   read_workers(L, 1, o);
+  lua_getfield(L, 2, "only_starts");
   lua_getfield(L, 2, "listen_is_configured");
   lua_getfield(L, 2, "dev");
   lua_getfield(L, 2, "inject");
+  o->only_starts = lua_toboolean(L, -4);
   o->listen_is_configured = lua_toboolean(L, -3);
   o->settings.dev.on = lua_toboolean(L, -2);
   o->settings.dev.inject = lua_toboolean(L, -1);

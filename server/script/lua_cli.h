@@ -11,6 +11,7 @@ struct options {
   char **listen; // addresses as sock_listen takes them
   size_t listen_count;
   bool listen_is_configured; // by the settings file, not by -l
+  bool only_starts;          // it ends once it could serve, and listens nowhere
   int workers;
   struct settings settings;
 };

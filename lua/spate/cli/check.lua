@@ -1,9 +1,19 @@
 -- SPDX-License-Identifier: MIT
--- spate check: every problem that can be found in an application and its settings without serving it.
+-- spate check: every problem that can be found in an application and its settings without serving it; with --start also
+-- those that its on_start functions find.
 local json = require "spate.json"
 local problems_of = require "spate.problems"
+local settings_file = require "spate.settings_file"
 
 local OK, FAILED, CONFIG = 0, 1, 3
+
+-- Has the application start as a server's would, which listens nowhere and stops then.
+local function start(arguments, native)
+  local settings = settings_file.of(arguments.config, arguments.app)
+  settings.listen = nil
+  native.take_settings(settings, { only_starts = true })
+  return nil, arguments.app
+end
 
 return function(arguments, native)
   local found, err = problems_of.application(arguments.app, native)
@@ -15,5 +25,6 @@ return function(arguments, native)
   if arguments.json then print(json.encode { problems = all, routes = #found.routes })
   elseif #all > 0 then problems_of.print(all, io.stdout)
   else print(("%s: %d route%s, no problems"):format(arguments.app, #found.routes, #found.routes == 1 and "" or "s")) end
+  if #all == 0 and arguments.start then return start(arguments, native) end
   return #of_settings > 0 and CONFIG or #found.problems > 0 and FAILED or OK
 end
