@@ -45,7 +45,7 @@ local COMMANDS = {
   { "check", "Load an application and list every problem in it.", function(command)
     add_app(command)
     add_config(command)
-    command:flag("--start", "Start it as well, where there is none: its on_start functions run, then its on_stop functions.")
+    command:flag("--start", "Start it as well where there is none: its on_start functions run, then its on_stop functions.")
     add_json(command)
   end },
   { "routes", "List the routes of an application.", function(command)

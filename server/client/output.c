@@ -6,7 +6,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { TOLD_LINE_MAX = 4096 };
+enum {
+  TOLD_MAX = 4096
+}; // bytes of a line that is told, and of those that are read for it: so many lines in a turn
 
 static void forget_taken(struct output *o) {
   if (o->at == o->buf.len) buf_reset(&o->buf, 0);
@@ -23,7 +25,7 @@ static void keep(struct output *o, struct span bytes) {
 
 static void tell_lines(struct output *o) {
   struct span line;
-  while (output_take_line(o, TOLD_LINE_MAX, &line) == OUTPUT_TAKEN) o->ops->on_line(o, line);
+  while (output_take_line(o, TOLD_MAX, &line) == OUTPUT_TAKEN) o->ops->on_line(o, line);
 }
 
 void output_close(struct output *o) {
@@ -37,7 +39,8 @@ void output_close(struct output *o) {
 // One read; false where it found nothing.
 static bool output_read(struct output *o) {
   char *scratch = o->watch.loop->scratch;
-  ssize_t n = read(o->fd, scratch, MIN(o->left, (size_t)OUTPUT_WINDOW));
+  size_t max = o->mode == OUTPUT_LINES ? TOLD_MAX : OUTPUT_WINDOW;
+  ssize_t n = read(o->fd, scratch, MIN(o->left, max));
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
   if (n > 0) o->left -= (size_t)n;
   if (n > 0 && o->mode != OUTPUT_DROPPED) keep(o, (struct span){scratch, (size_t)n});
