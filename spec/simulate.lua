@@ -5,7 +5,7 @@
 -- by another.
 --   BUILD=build lua5.4 spec/simulate.lua            by SEED, SEEDS, SECONDS, HOURS, CLIENTS of the environment
 --   BUILD=build lua5.4 spec/simulate.lua find N S   the first seed from N on that fails within S seconds, and how
---   BUILD=build lua5.4 spec/simulate.lua digest N   the digest of a seed's run: the same in each process
+--   BUILD=build lua5.4 spec/simulate.lua digest N [COUNT]   digests of seeds' runs: the same in each process
 -- Exits with 1 at the first failure.
 package.path = "./?.lua;" .. package.path
 local plan = require "spec.simulate.plan"
@@ -143,7 +143,11 @@ local MODES = {
   work = function(first, count, deadline) work(math.tointeger(first), math.tointeger(count), tonumber(deadline)) return true end,
   find = function(first, seconds) return find(math.tointeger(first), math.tointeger(seconds)) end,
   file = function(path) require "spec.simulate.run"(assert(loadfile(path))()) return true end,
-  digest = function(seed) print(("%016x"):format(require "spec.simulate.run"(program(math.tointeger(seed))).digest)) return true end,
+  digest = function(first, count)
+    local run = require "spec.simulate.run"
+    for seed = math.tointeger(first), math.tointeger(first) + (math.tointeger(count or 1)) - 1 do print(("%016x"):format(run(program(seed)).digest)) end
+    return true
+  end,
 }
 
 local mode = arg[1] and assert(MODES[arg[1]], "unknown: " .. arg[1]) or all

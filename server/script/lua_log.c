@@ -7,26 +7,48 @@
 #include "script/raise.h"
 #include "script/vm.h"
 
+// Where the names of fields lie, in their order, and what each has.
+enum { NAMES = 3, VALUES = 4 };
+
+// Puts the name at `name` into the list. A table's own order differs from state to state.
+static void put_in_order(lua_State *L, int name) {
+  lua_Integer at = (lua_Integer)lua_rawlen(L, NAMES);
+  for (; at > 0; at--) {
+    lua_rawgeti(L, NAMES, at);
+    bool is_before = lua_compare(L, name, -1, LUA_OPLT);
+    if (is_before) lua_rawseti(L, NAMES, at + 1);
+    else lua_pop(L, 1);
+    if (!is_before) break;
+  }
+  lua_pushvalue(L, name);
+  lua_rawseti(L, NAMES, at + 1);
+}
+
 // Checks before the line is begun: what is read in write_fields cannot raise.
 static void check_fields(lua_State *L) {
   if (lua_isnoneornil(L, 2)) return;
   if (!lua_istable(L, 2)) raise_type(L, 2, "spate.log", "a table of fields");
   lua_newtable(L);
+  lua_newtable(L);
   for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
     if (lua_type(L, -2) != LUA_TSTRING)
       raise_error(L, "spate.log: the names of fields are strings, not %s", luaL_typename(L, -2));
+    put_in_order(L, lua_gettop(L) - 1);
     lua_pushvalue(L, -2);
     if (lua_type(L, -2) == LUA_TNUMBER) lua_pushvalue(L, -2);
     else luaL_tolstring(L, -2, NULL);
-    lua_rawset(L, 3);
+    lua_rawset(L, VALUES);
   }
 }
 
 static void write_fields(lua_State *L, struct log_line *l) {
-  if (lua_gettop(L) < 3) return;
-  for (lua_pushnil(L); lua_next(L, 3); lua_pop(L, 1)) {
+  lua_Integer count = lua_gettop(L) < VALUES ? 0 : (lua_Integer)lua_rawlen(L, NAMES);
+  for (lua_Integer i = 1; i <= count; i++, lua_pop(L, 2)) {
     struct span name, value;
-    name.bytes = lua_tolstring(L, -2, &name.len);
+    lua_rawgeti(L, NAMES, i);
+    name.bytes = lua_tolstring(L, -1, &name.len);
+    lua_pushvalue(L, -1);
+    lua_rawget(L, VALUES);
     if (lua_type(L, -1) == LUA_TNUMBER) log_number(l, name, lua_tonumber(L, -1));
     else value.bytes = lua_tolstring(L, -1, &value.len), log_field(l, name, value);
   }

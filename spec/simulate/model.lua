@@ -59,6 +59,7 @@ function Model:on_request(request)
   self.tokens[request.token] = request
   request.newest_at_sent = {}
   for name, c in pairs(self.channels) do request.newest_at_sent[name] = c.newest end
+  if route and kinds[route.kind].on_request then kinds[route.kind].on_request(self, request, route) end
   request.reloads, request.served, request.reloaded_at, request.highest_count = self.reloads, self.served, self.reloaded_at, self.highest_count
 end
 
@@ -110,7 +111,8 @@ local function check_status(self, request, route)
     local is_there = self:route_of(request, request.served) and self:route_of(request, self.served)
     return self:expect(not is_there, "A path that has other methods answers 405", "%s: status %d", request, status)
   end
-  if status == 503 and self.plan.settings.limits.connections then return end
+  local limits = self.plan.settings.limits
+  if status == 503 and limits.connections or status >= 500 and limits.channels and route and kinds[route.kind].makes_channels then return end
   local reason = route and kinds[route.kind].statuses and kinds[route.kind].statuses[status]
   local is_allowed = status == 200 and route or reason and REASONS[reason](self, request) or status >= 500 and self:may_fail(request)
   self:expect(is_allowed, "What the handler returns is the answer", "%s: status %d", request, status)
@@ -142,11 +144,20 @@ function Model:on_event(request, event, now)
   request.kind.on_event(self, request, event, now)
 end
 
-function Model:on_comment(request, _, now)
+-- Seconds of silence behind which a comment comes; nil: none does.
+local function keep_alive_of(self, route)
+  if route.is_bare and not route.keep then return nil end
+  return route.keep and route.keep.interval or self.interval
+end
+
+local KEEP_ALIVE = "A stream that is idle for 15 s gets a comment"
+
+function Model:on_comment(request, text, now)
   local route, idle = request.route, now - request.before_at
-  self:expect(route and route.keep_alive ~= false, "keep_alive = false", "%s: a comment", request)
-  self:expect(request.is_loose or math.abs(idle - self.interval) < EPS, "A stream that is idle for 15 s gets a comment (`keep_alive.interval`)",
-    "%s: a comment after %.6f s", request, idle)
+  local interval = route and keep_alive_of(self, route)
+  self:expect(interval, "`keep_alive = false`", "%s: a comment", request)
+  self:expect(text == (route.keep and route.keep.text or ""), "keep_alive():interval(10):text(\"ping\")", "%s: %q", request, text)
+  self:expect(request.is_loose or math.abs(idle - interval) < EPS, KEEP_ALIVE, "%s: after %.6f s instead of %.6f", request, idle, interval)
 end
 
 function Model.on_body() end
@@ -287,9 +298,9 @@ local function check_waiting(self, client, request, now)
     local since = math.max(request.sent_at, request.behind and request.behind.ended_at or 0)
     return self:expect(now < since + request.delay + EPS, ANSWERED, "%s: no answer %.3f s after it", request, now - since)
   end
-  if request.is_sse and not request.is_loose and request.route.keep_alive ~= false then
-    self:expect(now - request.last_at < self.interval + EPS, "A stream that is idle for 15 s gets a comment (`keep_alive.interval`)",
-      "%s: nothing for %.3f s", request, now - request.last_at)
+  local interval = request.is_sse and request.route and not request.is_loose and keep_alive_of(self, request.route)
+  if interval then
+    self:expect(now - request.last_at < interval + EPS, KEEP_ALIVE, "%s: nothing for %.3f s", request, now - request.last_at)
   end
 end
 

@@ -39,7 +39,7 @@ local function read_log(self, core)
   for line in text:gmatch "[^\n]+" do
     local what, rest = line:match "SIM (%a+) (.*)$"
     if what then self.model:on_line(what, rest, self.now) end
-    self:hash((line:gsub("^%S+ ", ""):gsub("/tmp/lua_%w+", "app")))
+    self:hash((line:gsub("^%S+ ", ""):gsub("/tmp/lua_%w+", "app"):gsub(" id=%x+", "")))
   end
 end
 

@@ -40,6 +40,7 @@ local LIMITS = {
   { 1, function(r) return { tasks = r:pick { 3, 6, 12 } } end },
   { 1, function(r) return { lua_memory = r:pick { 450, 550, 800 } * 1024 } end },
   { 1, function(r) return { channel_bytes = r:pick { 100, 2000 } } end },
+  { 1, function(r) return { channels = r:int(4, 6) } end }, -- three are made at the start
   { 1, function(r) return { connections = r:int(2, 5) } end },
   { 1, function() return { connections_per_address = 1, connections = 1000 } end },
   { 1, function(r) return { subscriber = r:pick { 100, 4000 } } end },

@@ -8,13 +8,15 @@ local PULLED = "a stream gives its values in order, as they come"
 local kind = { weight = 8 }
 
 function kind.random(r)
-  return { pipeline = pipeline.random(r), beside = r:chance(20) and pipeline.random(r) or nil, keep_alive = not r:chance(10) and nil }
+  return { pipeline = pipeline.random(r), beside = r:chance(20) and pipeline.random(r) or nil, keep = r:chance(20) and { interval = r:pick { 0.7, 3 }, text = r:pick { "", "ping" } } or nil,
+    is_bare = r:chance(10) or nil }
 end
 
 function kind.code(r)
   local stream = pipeline.code(r.pipeline, 't .. ":a:"')
   if r.beside then stream = ("sse.merge(%s, %s)"):format(stream, pipeline.code(r.beside, 't .. ":b:"')) end
-  return ("return sse.reply(%s%s)"):format(stream, r.keep_alive == false and ", { keep_alive = false }" or "")
+  if r.keep then stream = ("sse.keep_alive():interval(%g):text(%q):stream(%s)"):format(r.keep.interval, r.keep.text, stream) end
+  return ("return sse.reply(%s%s)"):format(stream, r.is_bare and not r.keep and ", { keep_alive = false }" or "")
 end
 
 function kind.on_head(model, request, now)

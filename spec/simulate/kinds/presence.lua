@@ -6,7 +6,7 @@ local EVENTS = "`join` and `leave` are events of the channel"
 local VANISHES = "A client that vanishes leaves"
 local IN_DOUBT = 130 -- seconds after which the server has noticed that a client is gone
 
-local kind = { weight = 2 }
+local kind = { weight = 2, makes_channels = true }
 
 function kind.random(r) return { room = r:int(1, 2) } end
 
@@ -20,10 +20,15 @@ function kind.code(r)
   end)]]):format(r.room)
 end
 
-local function room_of(model, request)
-  local name = "room" .. request.route.room
-  model.rooms[name] = model.rooms[name] or { requests = {}, gone = {} }
+local function room_of(model, request, route)
+  local name = "room" .. (route or request.route).room
+  model.rooms[name] = model.rooms[name] or { requests = {}, gone = {}, asked = {} }
   return model.rooms[name]
+end
+
+function kind.on_request(model, request, route)
+  local room = room_of(model, request, route)
+  room.asked[#room.asked + 1] = request
 end
 
 function kind.on_head(model, request)
@@ -53,7 +58,7 @@ end
 
 -- At rest: who reads all has the same members as are there, but for those whose leaving the server may not know yet.
 function kind.check(model, request, now)
-  if not request.members or model.has_faults then return end
+  if not request.members or model.has_faults or model.plan.store then return end
   local room, is_there = room_of(model, request), {}
   for _, each in ipairs(room.requests) do
     if not each.client.is_over and not each.client.has_finished and each.members then
@@ -65,6 +70,7 @@ function kind.check(model, request, now)
     local id = "u" .. user
     local in_doubt = room.gone[id] and now - room.gone[id] < IN_DOUBT
     for _, each in ipairs(room.requests) do in_doubt = in_doubt or each.user == id end
+    for _, each in ipairs(room.asked) do in_doubt = in_doubt or each.user == id and not each.status and not each.ended end
     model:expect(not request.members[id] or is_there[id] or in_doubt, VANISHES, "%s: %s is a member still", request, id)
   end
 end

@@ -3,7 +3,7 @@
 local EPS = 1e-6
 local GOES_ON = "The first request starts the function, later ones go on where they were"
 
-local kind = { weight = 2 }
+local kind = { weight = 2, makes_channels = true }
 
 function kind.random(r)
   return { key = r:int(1, 2), count = 12, pause = 0.7, linger = 3, ttl = 5 } -- of a key always the same
