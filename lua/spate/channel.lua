@@ -239,14 +239,26 @@ return function(sse)
     end
   end
 
-  local following = {} -- derived channels whose tasks run
+  local following = {} -- runs of derived channels whose tasks go on, in the order in which they began
+
+  local function forget(run)
+    for i = #following, 1, -1 do
+      if following[i] == run then table.remove(following, i) end
+    end
+  end
 
   local function end_run(self, run)
     run.handle:finish()
-    following[self] = nil
+    forget(run)
     if self.run == run and not self.source.handle:is_finished() then self.run = nil end
     run.is_loading = false
     run.loaded:wake()
+  end
+
+  -- A task that has not run yet does not end its run by itself.
+  local function stop_run(run)
+    run.task:cancel()
+    end_run(run.derived, run)
   end
 
   local follow
@@ -258,16 +270,14 @@ return function(sse)
   function core.retire()
     local _ <close> = at_end(function()
       is_ending = false
-      for _, run in pairs(following) do run.task:cancel() end
+      for i = #following, 1, -1 do stop_run(following[i]) end
     end)
     is_ending = true
-    while next(following) do
-      for derived, run in pairs(following) do
+    while #following > 0 do
+      for i = #following, 1, -1 do
+        local run = following[i]
         run.handle:let_go()
-        if run.handle:count() == 0 then
-          run.task:cancel()
-          following[derived] = nil
-        end
+        if not run.is_loading and run.handle:count() == 0 then stop_run(run) end -- else somebody waits for it
       end
       sse.sleep(1)
     end
@@ -313,7 +323,7 @@ return function(sse)
     keep_up(self.source)
     if self.run then past:close() return true end -- begun while this waited
     local run = {
-      subscription = past, next = core.reader(past), waiting = core.waiting(past), loaded = core.signal(),
+      derived = self, subscription = past, next = core.reader(past), waiting = core.waiting(past), loaded = core.signal(),
       handle = core.derive_channel(self.source.handle, past),
     }
     run.is_loading = run.waiting > 0 or core.is_over(past)
@@ -322,7 +332,8 @@ return function(sse)
       past:close()
       error(err, 0)
     end
-    self.run, following[self] = run, run
+    self.run = run
+    following[#following + 1] = run
     return true
   end
 
