@@ -343,12 +343,16 @@ static int server_swap(lua_State *L) {
   return results > 1 ? results : swap(L, h);
 }
 
-// server:abandon(): gives up the state that was started.
+// server:abandon(): gives up the state that was started; why it was not to be served, where it has said so.
 static int server_abandon(lua_State *L) {
   struct harness *h = check_server(L);
+  char *error = h->start_error;
+  h->start_error = NULL;
   generations_abandon(&h->generations);
   h->vm = h->generations.current;
-  return 0;
+  lua_pushstring(L, error);
+  free(error);
+  return 1;
 }
 
 // server:stand_in(text): what answers where the application does not load.

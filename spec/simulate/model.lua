@@ -100,7 +100,10 @@ end
 
 local REASONS = { -- of a status other than 200
   always = function() return true end,
-  finished = function(_, request) return request.channel and request.channel.is_finished or request.after end,
+  finished = function(self, request, route)
+    local c = route.channel and self.channels["c" .. route.channel]
+    return c and c.is_finished or request.after and not c
+  end,
   store = function(self) return self.plan.store end,
   ["stays away"] = function(_, request) return request.was_partial end,
 }
@@ -114,7 +117,7 @@ local function check_status(self, request, route)
   local limits = self.plan.settings.limits
   if status == 503 and limits.connections or status >= 500 and limits.channels and route and kinds[route.kind].makes_channels then return end
   local reason = route and kinds[route.kind].statuses and kinds[route.kind].statuses[status]
-  local is_allowed = status == 200 and route or reason and REASONS[reason](self, request) or status >= 500 and self:may_fail(request)
+  local is_allowed = status == 200 and route or reason and REASONS[reason](self, request, route) or status >= 500 and self:may_fail(request)
   self:expect(is_allowed, "What the handler returns is the answer", "%s: status %d", request, status)
 end
 
@@ -123,7 +126,8 @@ function Model:on_head(request, now)
     return self:expect(request.status == 503 and self.plan.settings.limits.connections or self.is_draining or request.status == 408, "503 with `Retry-After`, then closed",
       "%s: %d without a request", request, request.status)
   end
-  local route = self:route_of(request, tonumber(request.fields["x-v"]) or self.served)
+  local version = tonumber(request.fields["x-v"]) -- of what the application answers, but for a finished stream's 204
+  local route = self:route_of(request, version or request.status == 204 and request.served or self.served)
   request.route = route
   check_status(self, request, route)
   request.is_loose = request.is_loose or not request.client.is_reading

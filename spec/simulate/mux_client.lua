@@ -60,8 +60,8 @@ local WORDS = {}
 
 function WORDS.head(self, request, rest, now)
   request.status, request.head_at, request.is_sse, request.rest = tonumber(rest), now, false, ""
-  request.fields = { ["x-v"] = tostring(self.model.served) }
-  local route = self.model:route_of(request, self.model.served)
+  request.fields = { ["x-v"] = tostring(request.served) } -- of the code that it was sent to
+  local route = self.model:route_of(request, request.served)
   request.is_sse = request.status == 200 and route ~= nil and require("spec.simulate.kinds")[route.kind].on_event ~= nil
   request.last_at = now
   self.model:on_head(request, now)

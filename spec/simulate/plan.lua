@@ -136,29 +136,35 @@ function plan.of_seed(seed)
   return p
 end
 
-local function stream_request(a, client)
-  local app = a.apps[1]
-  local it
-  repeat it = a.r:pick(app.routes) until kinds[it.kind].on_event and it.kind ~= "failing"
-  return { "request", client = client, worker = a.r:int(1, a.workers), order = a.r:int(1, 1 << 30), { method = it.method, path = it.path } }
-end
-
--- One of so many hours, with that many clients who mostly listen.
+-- One of so many hours, with that many clients who listen, each on a connection of its own, and a tenth as many more who
+-- do all the rest.
 function plan.of_hours(seed, hours, clients)
   local r = new_rng(seed)
   local p = { seed = seed, workers = r:int(2, 3), settings = settings(r), apps = {}, mode = "incremental", steps = {}, horizon = hours * 3600 + 200 }
+  p.settings.limits, p.settings.keep_alive.interval = { burst = 20, hang = 30 }, 15
   local channels = {}
   for i = 1, 4 do channels[i] = channel(r) end
-  for version = 1, 2 do p.apps[version] = application(r, version, channels, { routes = 8, periods = { 15, 30, 60 } }) end
-  local a = { r = r, apps = p.apps, all_apps = p.apps, clients = clients, workers = p.workers, seconds = { 1, 2, 5, 5, 10 } }
-  p.settings.keep_alive.interval = 15
-  p.settings.limits.queue_high, p.settings.limits.queue_events = nil, nil
-  for client = 1, clients do p.steps[client] = stream_request(a, client) end
+  for version = 1, 2 do p.apps[version] = application(r, version, channels, { routes = 10, periods = { 5, 10, 30 } }) end
+  local a = { r = r, apps = p.apps, all_apps = p.apps, clients = clients + clients // 10, workers = p.workers, seconds = { 1, 2, 5, 5, 10 } }
+  local streams = {}
+  for _, app in ipairs(p.apps) do
+    for _, it in ipairs(app.routes) do
+      if it.kind == "channel" or it.kind == "derived" or it.kind == "presence" then streams[#streams + 1] = it end
+    end
+  end
+  local function listen(client)
+    local it = r:pick(streams)
+    return { "request", client = client, worker = r:int(1, p.workers), order = r:int(1, 1 << 30),
+      { method = it.method, path = it.path, resumes = r:chance(50) or nil, number = 0 } }
+  end
+  for client = 1, clients do p.steps[client] = listen(client) end
   local now = 0
   while now < hours * 3600 do
     local step = steps(a, 1)[1]
     if step[1] == "advance" or step[1] == "jump" then now = now + step[2] end
+    if step[1] == "request" then step.client = clients + r:int(1, clients // 10) end
     p.steps[#p.steps + 1] = step
+    if step.client and step.client <= clients and step[1] ~= "window" then p.steps[#p.steps + 1] = listen(step.client) end -- comes back
   end
   return p
 end
