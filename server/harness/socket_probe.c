@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: MIT
+// A transport over a socket whose far end a spec holds, and a listener, in one loop that polls without
+// sleeping. What they are told is a log of words, which a turn returns.
+#include "harness/harness.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "loop/sock.h"
+#include "loop/transport.h"
+#include "script/class.h"
+
+static const char SOCKET[] = "spate.harness.socket";
+
+struct socket_probe {
+  struct manual_clock clock;
+  struct loop loop;
+  struct loop_hook hook;
+  bool polled, is_open;
+  struct transport *transport; // NULL: closed
+  int far_fd, file_fd, listening;
+  struct listener listener;
+  char *given; // what the transport has, in flight perhaps
+  struct buf log;
+};
+
+static struct socket_probe *check(lua_State *L) { return luaL_checkudata(L, 1, SOCKET); }
+
+static struct socket_probe *check_open(lua_State *L) {
+  struct socket_probe *p = check(L);
+  if (!p->transport) luaL_error(L, "the transport is closed");
+  return p;
+}
+
+static void on_open(struct transport *t) { buf_printf(&((struct socket_probe *)t->owner)->log, "open "); }
+
+static void on_bytes(struct transport *t, struct span bytes) {
+  struct buf *log = &((struct socket_probe *)t->owner)->log;
+  if (bytes.len > 100) buf_printf(log, "bytes:%zu ", bytes.len);
+  else buf_printf(log, "bytes:" SPAN_FMT " ", SPAN_ARG(bytes));
+}
+
+static void on_sent(struct transport *t, size_t len) {
+  buf_printf(&((struct socket_probe *)t->owner)->log, "sent:%zu ", len);
+}
+
+static void probe_shut(struct socket_probe *p, bool reset) {
+  if (p->transport) p->transport->ops->close(p->transport, reset);
+  p->transport = NULL;
+}
+
+static void on_end(struct transport *t) {
+  struct socket_probe *p = t->owner;
+  buf_printf(&p->log, "end ");
+  t->ops->want_read(t, 0);
+}
+
+static void on_error(struct transport *t, enum transport_error why) {
+  struct socket_probe *p = t->owner;
+  buf_printf(&p->log, "error:%d ", (int)why);
+  probe_shut(p, false);
+}
+
+static void on_line(void *owner, const char *line, size_t len) {
+  (void)line, (void)len;
+  buf_printf(&((struct socket_probe *)owner)->log, "warn ");
+}
+
+static const struct transport_sink sink = {
+    .on_open = on_open, .on_bytes = on_bytes, .on_sent = on_sent, .on_end = on_end, .on_error = on_error};
+
+// The first run is before the poll, the second after it.
+static bool end_turn(struct loop_hook *h) {
+  struct socket_probe *p = container_of(h, struct socket_probe, hook);
+  if (p->polled) loop_stop(&p->loop);
+  p->polled = true;
+  return true;
+}
+
+// socket:turn([seconds later]): what was told.
+static int probe_turn(lua_State *L) {
+  struct socket_probe *p = check(L);
+  p->clock.now += luaL_optnumber(L, 2, 0);
+  p->polled = false;
+  loop_run(&p->loop);
+  lua_pushlstring(L, p->log.bytes ? p->log.bytes : "", p->log.len ? p->log.len - 1 : 0);
+  buf_deinit(&p->log);
+  return 1;
+}
+
+// socket:send(piece, ...): how much has left at once, or an error's number.
+static int probe_send(lua_State *L) {
+  struct socket_probe *p = check_open(L);
+  struct outq q = {.count = lua_gettop(L) - 1};
+  size_t len;
+  for (int i = 0; i < q.count; i++) luaL_checklstring(L, i + 2, &len), q.len += len;
+  free(p->given);
+  char *at = p->given = xmalloc(q.len + 1);
+  for (int i = 0; i < q.count; i++) {
+    const char *piece = lua_tolstring(L, i + 2, &len);
+    q.iov[i] = (struct iovec){memcpy(at, piece, len), len};
+    at += len;
+  }
+  lua_pushinteger(L, p->transport->ops->send(p->transport, &q));
+  return 1;
+}
+
+// socket:send_file(path, offset, len): likewise.
+static int probe_send_file(lua_State *L) {
+  struct socket_probe *p = check_open(L);
+  struct outq q = {.offset = (uint64_t)luaL_checkinteger(L, 3), .len = (size_t)luaL_checkinteger(L, 4)};
+  if (p->file_fd >= 0) close(p->file_fd);
+  q.fd = p->file_fd = open(luaL_checkstring(L, 2), O_RDONLY | O_CLOEXEC);
+  lua_pushinteger(L, p->transport->ops->send(p->transport, &q));
+  return 1;
+}
+
+static int probe_want_read(lua_State *L) {
+  struct socket_probe *p = check_open(L);
+  p->transport->ops->want_read(p->transport, (size_t)luaL_checkinteger(L, 2));
+  return 0;
+}
+
+static int probe_read_now(lua_State *L) {
+  struct socket_probe *p = check_open(L);
+  lua_pushboolean(L, p->transport->ops->read_now(p->transport));
+  return 1;
+}
+
+static int probe_finish(lua_State *L) {
+  struct socket_probe *p = check_open(L);
+  p->transport->ops->end(p->transport);
+  return 0;
+}
+
+// socket:shut([reset]): closes the transport.
+static int probe_shut_it(lua_State *L) {
+  probe_shut(check_open(L), lua_toboolean(L, 2));
+  return 0;
+}
+
+static int probe_bound(lua_State *L) {
+  struct socket_probe *p = check_open(L);
+  p->transport->ops->bound(p->transport, (size_t)luaL_checkinteger(L, 2));
+  return 0;
+}
+
+static int probe_peer(lua_State *L) {
+  char text[ADDRESS_TEXT_MAX];
+  lua_pushlstring(L, text, address_text(&check_open(L)->transport->peer, text));
+  return 1;
+}
+
+// socket:far_take([max]): what has come at the far end; and "open", "end" or what is wrong.
+static int far_take(lua_State *L) {
+  struct socket_probe *p = check(L);
+  size_t left = (size_t)luaL_optinteger(L, 2, 64 << 20);
+  struct buf *all = push_buf(L);
+  ssize_t n = 1;
+  while (left && (n = recv(p->far_fd, buf_reserve(all, 65536), MIN(left, (size_t)65536), 0)) > 0)
+    all->len += (size_t)n, left -= (size_t)n;
+  lua_pushlstring(L, all->bytes ? all->bytes : "", all->len);
+  lua_pushstring(L, !n                         ? "end"
+                    : n > 0 || errno == EAGAIN ? "open"
+                    : errno == ECONNRESET      ? "reset"
+                                               : "broken");
+  return 2;
+}
+
+static int far_send(lua_State *L) {
+  size_t len;
+  const char *bytes = luaL_checklstring(L, 2, &len);
+  lua_pushinteger(L, send(check(L)->far_fd, bytes, len, MSG_NOSIGNAL));
+  return 1;
+}
+
+// socket:far_close(): or, with "send", the side that it sends by.
+static int far_close(lua_State *L) {
+  struct socket_probe *p = check(L);
+  if (lua_gettop(L) > 1) return shutdown(p->far_fd, SHUT_WR), 0;
+  close(p->far_fd);
+  p->far_fd = -1;
+  return 0;
+}
+
+static int option_of(int fd, int level, int name) {
+  int value = -1;
+  socklen_t len = sizeof value;
+  getsockopt(fd, level, name, &value, &len);
+  return value;
+}
+
+static void on_accept(struct listener *l, int fd) {
+  struct socket_probe *p = container_of(l, struct socket_probe, listener);
+  char text[ADDRESS_TEXT_MAX];
+  struct address peer = sock_peer(fd);
+  text[address_text(&peer, text)] = 0;
+  buf_printf(&p->log, "accept:%s,%d ", text, option_of(fd, IPPROTO_TCP, TCP_NODELAY));
+  close(fd);
+}
+
+static void on_full(struct listener *l, int fd) {
+  buf_printf(&container_of(l, struct socket_probe, listener)->log, "full ");
+  close(fd);
+}
+
+static void stop_listening(struct socket_probe *p) {
+  if (p->listening < 0) return;
+  listener_stop(&p->listener);
+  close(p->listening);
+  p->listening = -1;
+}
+
+// socket:listen(address [, share]): the name of what listens now; nil, what is wrong.
+static int probe_listen(lua_State *L) {
+  struct socket_probe *p = check(L);
+  char error[SOCK_ERROR_MAX], name[SOCK_NAME_MAX];
+  int fd = sock_listen(luaL_checkstring(L, 2), lua_toboolean(L, 3), error);
+  if (fd < 0) {
+    lua_pushnil(L);
+    lua_pushfstring(L, "%s%s", error, errno == EINVAL ? "" : " (of the system)");
+    return 2;
+  }
+  stop_listening(p);
+  p->listening = fd;
+  p->listener = (struct listener){.on_accept = on_accept, .on_full = on_full};
+  listener_start(&p->listener, &p->loop, fd);
+  sock_name(fd, name);
+  lua_pushstring(L, name);
+  lua_pushinteger(L, fd);
+  return 2;
+}
+
+// socket:dial([n]): connects so often to what listens; how often that went well. The clients leave at once.
+static int probe_dial(lua_State *L) {
+  struct socket_probe *p = check(L);
+  struct sockaddr_storage a = {0};
+  socklen_t len = sizeof a;
+  int done = 0;
+  getsockname(p->listening, (void *)&a, &len);
+  for (lua_Integer n = luaL_optinteger(L, 2, 1); n > 0; n--) {
+    int fd = socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    done += fd >= 0 && connect(fd, (void *)&a, len) == 0;
+    close(fd);
+  }
+  lua_pushinteger(L, done);
+  return 1;
+}
+
+// socket:exhaust(is_so): the process has no descriptor left; or those that it had again.
+static int probe_exhaust(lua_State *L) {
+  static struct rlimit before;
+  struct rlimit none;
+  if (!lua_toboolean(L, 2)) return setrlimit(RLIMIT_NOFILE, &before), 0;
+  getrlimit(RLIMIT_NOFILE, &before);
+  int next = dup(0);
+  close(next);
+  none = (struct rlimit){(rlim_t)next, before.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &none);
+  return 0;
+}
+
+// socket:accept_all(), and socket:deafen().
+static int probe_accept_all(lua_State *L) { return listener_empty(&check(L)->listener), 0; }
+static int probe_deafen(lua_State *L) { return stop_listening(check(L)), 0; }
+
+// socket:send_timeout(seconds): the options that the far end has then.
+static int probe_send_timeout(lua_State *L) {
+  static const int names[] = {TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT};
+  int fd = check(L)->far_fd;
+  sock_set_send_timeout(fd, luaL_checknumber(L, 2));
+  lua_pushinteger(L, option_of(fd, SOL_SOCKET, SO_KEEPALIVE));
+  for (size_t i = 0; i < countof(names); i++) lua_pushinteger(L, option_of(fd, IPPROTO_TCP, names[i]));
+  return 5;
+}
+
+static int probe_close(lua_State *L) {
+  struct socket_probe *p = check(L);
+  if (!p->is_open) return 0;
+  p->is_open = false;
+  log_capture(NULL, NULL);
+  probe_shut(p, false);
+  stop_listening(p);
+  if (p->far_fd >= 0) close(p->far_fd);
+  if (p->file_fd >= 0) close(p->file_fd);
+  loop_hook_remove(&p->loop, &p->hook);
+  loop_deinit(&p->loop);
+  buf_deinit(&p->log);
+  free(p->given);
+  return 0;
+}
+
+// Both ends of a connection over this machine's own TCP.
+static int tcp_pair(int pair[2]) {
+  char error[SOCK_ERROR_MAX];
+  struct sockaddr_in a;
+  socklen_t len = sizeof a;
+  int listening = sock_listen("127.0.0.1:0", false, error);
+  pair[0] = pair[1] = -1;
+  if (listening < 0 || getsockname(listening, (void *)&a, &len) < 0) return -1;
+  pair[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (connect(pair[1], (void *)&a, len) == 0)
+    pair[0] = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  fcntl(pair[1], F_SETFL, O_NONBLOCK);
+  close(listening);
+  return pair[0] < 0 ? -1 : 0;
+}
+
+// harness.socket(["tcp"]): of the UNIX domain unless told.
+static int probe_new(lua_State *L) {
+  bool is_tcp = !strcmp(luaL_optstring(L, 1, "unix"), "tcp");
+  struct socket_probe *p = lua_newuserdatauv(L, sizeof *p, 0);
+  int pair[2];
+  *p = (struct socket_probe){.hook = {.run = end_turn}, .far_fd = -1, .file_fd = -1, .listening = -1};
+  luaL_setmetatable(L, SOCKET);
+  manual_clock_init(&p->clock, 0);
+  int failed =
+      is_tcp ? tcp_pair(pair) : socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair);
+  if (failed || loop_init(&p->loop, &p->clock.clock, true) < 0) return luaL_error(L, "no sockets");
+  p->far_fd = pair[1], p->is_open = true;
+  log_capture(on_line, p);
+  list_init(&p->hook.link);
+  loop_hook_add(&p->loop, &p->hook);
+  p->transport = transport_socket_new(&p->loop, pair[0]);
+  p->transport->sink = &sink, p->transport->owner = p;
+  p->transport->ops->open(p->transport);
+  return 1;
+}
+
+void socket_probe_open(lua_State *L) {
+  static const luaL_Reg methods[] = {{"turn", probe_turn},           {"send", probe_send},
+                                     {"send_file", probe_send_file}, {"want_read", probe_want_read},
+                                     {"read_now", probe_read_now},   {"finish", probe_finish},
+                                     {"shut", probe_shut_it},        {"bound", probe_bound},
+                                     {"peer", probe_peer},           {"far_take", far_take},
+                                     {"far_send", far_send},         {"far_close", far_close},
+                                     {"listen", probe_listen},       {"dial", probe_dial},
+                                     {"exhaust", probe_exhaust},     {"accept_all", probe_accept_all},
+                                     {"deafen", probe_deafen},       {"send_timeout", probe_send_timeout},
+                                     {"close", probe_close},         {NULL, NULL}};
+  class_new(L, SOCKET, methods, probe_close);
+  lua_pushcfunction(L, probe_new);
+  lua_setfield(L, -2, "socket");
+}

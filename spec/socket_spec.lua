@@ -1,0 +1,341 @@
+-- SPDX-License-Identifier: MIT
+-- Bytes over the kernel's sockets, both of whose ends are in this process: nothing is waited for. And what listens.
+local helper = require "spec.helper"
+
+local TURNS_MAX = 10000
+
+local socket
+
+local function open(kind) socket = helper.harness.socket(kind) end
+
+local function close()
+  if socket then socket:close() end
+  socket = nil
+end
+
+local function temporary(bytes)
+  local path = os.tmpname()
+  local f <close> = assert(io.open(path, "w"))
+  f:write(bytes)
+  return path
+end
+
+local function pattern(len) return (("0123456789abcdef"):rep(len // 16 + 1):sub(1, len):gsub("f0", { f0 = "f\n" })) end
+
+-- Takes all at the far end, piece by piece, until the near end has sent `len` bytes more than `left` at once: what came,
+-- and all that the near end was told beside that.
+local function drain(left, len, piece)
+  local parts, told, sent = {}, {}, left
+  for turn = 1, TURNS_MAX do
+    parts[#parts + 1] = (socket:far_take(piece))
+    local log = socket:turn()
+    for word in log:gmatch "%S+" do
+      local n = word:match "^sent:(%d+)$"
+      if n then sent = sent + n else told[#told + 1] = word end
+    end
+    if sent == len or told[1] then break end
+    assert(turn < TURNS_MAX, "it does not go on")
+  end
+  parts[#parts + 1] = (socket:far_take())
+  return table.concat(parts), table.concat(told, " "), sent
+end
+
+for _, kind in ipairs { "unix", "tcp" } do
+  describe("a transport over a socket of " .. kind, function()
+    before_each(function()
+      open(kind)
+      assert.equal("open", socket:turn())
+    end)
+    after_each(close)
+
+    it("knows its peer", function() assert.equal(kind == "tcp" and "127.0.0.1" or "unix", socket:peer()) end)
+
+    it("sends what there is room for at once", function()
+      assert.equal(5, socket:send "hello")
+      assert.equal(10, socket:send(" ", "", "to all", " of"))
+      assert.equal("hello to all of", (socket:far_take()))
+      assert.equal("", socket:turn())
+    end)
+
+    it("sends the rest of what is too much, in order, as it is taken", function()
+      for _, sizes in ipairs { { 8000000 }, { 1, 4000000, 0, 3000000, 7 }, { 100, 5000000, 100 } } do
+        local pieces, len = {}, 0
+        for i, size in ipairs(sizes) do pieces[i], len = pattern(size), len + size end
+        local left = socket:send(table.unpack(pieces))
+        assert.is_true(left > 0 and left < len, left)
+        assert.equal("", socket:turn()) -- nobody takes anything
+        local got, told, sent = drain(left, len, 70001)
+        assert.equal("", told)
+        assert.equal(len, sent)
+        assert.equal(#got, len)
+        assert.is_true(got == table.concat(pieces))
+        assert.equal("", socket:turn())
+      end
+    end)
+
+    it("sends a part of a file", function()
+      local bytes = pattern(6000000)
+      local path = temporary(bytes)
+      assert.equal(10, socket:send_file(path, 5, 10))
+      assert.equal(bytes:sub(6, 15), (socket:far_take()))
+      local left = socket:send_file(path, 100, 5500000)
+      assert.is_true(left > 0 and left < 5500000, left)
+      local got, told = drain(left, 5500000, 100003)
+      assert.equal("", told)
+      assert.is_true(got == bytes:sub(101, 5500100))
+      assert.equal(3, socket:send "end")
+      assert.equal("end", (socket:far_take()))
+      os.remove(path)
+    end)
+
+    it("tells of a file that ends before its part", function()
+      local path = temporary(pattern(5000000))
+      local left = socket:send_file(path, 4999000, 2000)
+      assert.equal(-2, left)
+      left = socket:send_file(path, 0, 6000000)
+      assert.is_true(left > 0, left)
+      local got, told = drain(left, 6000000, 200000)
+      assert.equal("error:-2", told)
+      assert.is_true(#got >= 4999000)
+      os.remove(path)
+    end)
+
+    it("reads a file that the kernel cannot send by itself", function()
+      local f <close> = assert(io.open("/proc/self/cmdline", "rb"))
+      local line = f:read "a"
+      assert.equal(#line, socket:send_file("/proc/self/cmdline", 0, #line))
+      assert.equal(line, (socket:far_take()))
+      assert.equal(#line - 3, socket:send_file("/proc/self/cmdline", 3, #line - 3))
+      assert.equal(line:sub(4), (socket:far_take()))
+      assert.equal(-2, socket:send_file("/proc/self/cmdline", 0, #line + 1))
+      assert.equal(-1, socket:send_file("/", 0, 10)) -- a folder
+    end)
+
+    it("reads as much at a time as is wished", function()
+      socket:far_send "0123456789"
+      assert.equal("", socket:turn())
+      socket:want_read(4)
+      assert.equal("bytes:0123", socket:turn())
+      assert.equal("bytes:4567", socket:turn())
+      socket:want_read(0)
+      assert.equal("", socket:turn())
+      assert.is_true(socket:read_now())
+      assert.is_false(socket:read_now())
+      assert.equal("bytes:89", socket:turn())
+      socket:far_send "more"
+      socket:want_read(1 << 40)
+      assert.equal("bytes:more", socket:turn())
+      socket:far_send(("x"):rep(100000))
+      local log, read = socket:turn(), 0
+      while log ~= "" do
+        for n in log:gmatch "bytes:(%d+)" do
+          assert.is_true(tonumber(n) <= 65536)
+          read = read + n
+        end
+        log = socket:turn()
+      end
+      assert.equal(100000, read)
+    end)
+
+    it("tells of the end of the other side, and sends on", function()
+      socket:want_read(100)
+      socket:far_send "last"
+      socket:far_close "send"
+      assert.equal("bytes:last", socket:turn())
+      assert.equal("end", socket:turn())
+      assert.equal(2, socket:send "on")
+      local got, state = socket:far_take()
+      assert.same({ "on", "open" }, { got, state })
+    end)
+
+    it("sees that the other side has left while much waits to be sent", function()
+      local left = socket:send(pattern(8000000))
+      socket:want_read(100)
+      socket:far_send "x"
+      assert.is_true(left < 8000000)
+      socket:far_take(1000000)
+      assert.equal("bytes:x", socket:turn())
+      socket:far_close()
+      local log = socket:turn()
+      for _ = 1, 3 do log = log .. " " .. socket:turn() end
+      assert.matches("error:%-1%s*$", log)
+    end)
+
+    it("that is broken says so", function()
+      socket:far_close()
+      socket:send "x"
+      assert.equal(-1, socket:send("y", "z"))
+      assert.equal(-1, socket:send "y")
+    end)
+
+    it("ends its own side, and reads on", function()
+      socket:send "last"
+      socket:finish()
+      assert.same({ "last", "end" }, { socket:far_take() })
+      socket:far_send "still"
+      socket:want_read(10)
+      assert.equal("bytes:still", socket:turn())
+    end)
+
+    it("is closed with all that it had in flight", function()
+      socket:send(pattern(8000000))
+      socket:shut()
+      assert.equal("", socket:turn())
+      local got, state = socket:far_take()
+      assert.is_true(#got > 0 and #got < 8000000)
+      assert.equal("end", state)
+    end)
+
+    it("can be bound in what the kernel keeps for it", function()
+      socket:bound(20000)
+      local left = socket:send(pattern(8000000))
+      assert.is_true(left > 0 and left < (kind == "tcp" and 8000000 or 200000), left)
+      socket:bound(1 << 50)
+    end)
+  end)
+end
+
+describe("a transport over TCP", function()
+  before_each(function() open "tcp" end)
+  after_each(close)
+
+  it("is closed by an end, or by an error where that is told", function()
+    socket:send "x"
+    socket:shut()
+    assert.same({ "x", "end" }, { socket:far_take() })
+    socket:close()
+    open "tcp"
+    socket:shut(true)
+    assert.same({ "", "reset" }, { socket:far_take() })
+  end)
+
+  it("gives up who does not acknowledge, and who has silently gone", function()
+    assert.same({ 1, 30, 10, 3, 30500 }, { socket:send_timeout(30.5) })
+    assert.same({ 1, 30, 10, 3, 1000000000 }, { socket:send_timeout(1e300) })
+  end)
+end)
+
+describe("what listens", function()
+  before_each(function() open() socket:turn() end)
+  after_each(close)
+
+  it("has the name that it was given, or found", function()
+    assert.matches("^127%.0%.0%.1:[1-9]%d+$", (socket:listen "127.0.0.1:0"))
+    assert.matches("^0%.0%.0%.0:[1-9]%d+$", (socket:listen ":0"))
+    assert.matches("^127%.0%.0%.1:[1-9]%d+$", (socket:listen "localhost:0"))
+    local six = socket:listen "[::1]:0"
+    if six then
+      assert.matches("^%[::1%]:[1-9]%d+$", six)
+      assert.equal(1, socket:dial())
+      assert.equal("accept:::1,1", socket:turn())
+    end
+  end)
+
+  it("accepts each client, and is told who it is", function()
+    socket:listen "127.0.0.1:0"
+    assert.equal("", socket:turn())
+    assert.equal(3, socket:dial(3))
+    assert.equal("accept:127.0.0.1,1 accept:127.0.0.1,1 accept:127.0.0.1,1", socket:turn())
+    assert.equal("", socket:turn())
+    assert.equal(1, socket:dial())
+    socket:deafen()
+    assert.equal("", socket:turn())
+  end)
+
+  it("takes so many in a turn, and all that wait where it is to close", function()
+    socket:listen "127.0.0.1:0"
+    assert.equal(200, socket:dial(200))
+    assert.equal(64, select(2, socket:turn():gsub("accept", "")))
+    assert.equal(64, select(2, socket:turn():gsub("accept", "")))
+    socket:accept_all()
+    assert.equal(72, select(2, socket:turn():gsub("accept", "")))
+  end)
+
+  it("turns away and rests where no descriptor is left", function()
+    socket:listen "127.0.0.1:0"
+    assert.equal(3, socket:dial(3))
+    socket:exhaust(true)
+    assert.equal("warn full full full", socket:turn())
+    socket:exhaust(false)
+    assert.equal(1, socket:dial())
+    assert.equal("", socket:turn(0.09)) -- it rests
+    assert.equal("accept:127.0.0.1,1", socket:turn(0.02))
+  end)
+
+  it("says once in a second that no descriptor is left, and goes on turning away", function()
+    socket:listen "127.0.0.1:0"
+    for _, seconds in ipairs { 0, 0.5, 0.4, 0.2, 0.5 } do
+      socket:dial(2)
+      socket:exhaust(true)
+      local log = socket:turn(seconds)
+      socket:exhaust(false)
+      assert.equal((seconds == 0 or seconds == 0.2) and "warn full full" or "full full", log)
+    end
+  end)
+
+  it("at a path takes the place of one that is gone, and of nothing else", function()
+    local path = os.tmpname()
+    os.remove(path)
+    local name = "unix:" .. path
+    assert.equal(name, (socket:listen(name)))
+    assert.equal(1, socket:dial())
+    assert.equal("accept:unix,-1", socket:turn())
+    local other = helper.harness.socket()
+    local _, err = other:listen(name)
+    assert.equal(("cannot listen on %s: Address already in use (of the system)"):format(name), err)
+    other:close()
+    socket:turn()
+    socket:close()
+    open()
+    assert.equal(name, (socket:listen(name)))
+    os.remove(path)
+    local file = temporary "mine"
+    _, err = socket:listen("unix:" .. file)
+    assert.matches("Address already in use", err)
+    assert.equal("mine", assert(io.open(file)):read "a")
+    os.remove(file)
+  end)
+
+  it("can share its port where all say so", function()
+    local name = socket:listen("127.0.0.1:0", true)
+    local other = helper.harness.socket()
+    assert.equal(name, (other:listen(name, true)))
+    local _, err = other:listen(name)
+    assert.equal(("cannot listen on %s: Address already in use (of the system)"):format(name), err)
+    other:close()
+  end)
+
+  it("can be inherited", function()
+    local name, fd = socket:listen "127.0.0.1:0"
+    local other = helper.harness.socket()
+    local same, copy = other:listen("fd:" .. fd)
+    assert.equal(name, same)
+    assert.not_equal(fd, copy)
+    assert.equal(1, other:dial())
+    assert.equal("accept:127.0.0.1,1", (other:turn():gsub("^open ", "")))
+    for _, bad in ipairs { "fd:", "fd:x", "fd:1x", "fd:-1", "fd:1048577", "fd:99999999999" } do
+      local _, err = other:listen(bad)
+      assert.equal(("cannot listen on %s: expected fd:N with the number of an open socket"):format(bad), err)
+    end
+    local _, err = other:listen "fd:1048576"
+    assert.equal("cannot listen on fd:1048576: Bad file descriptor (of the system)", err)
+    other:close()
+  end)
+
+  it("is refused an address that is none", function()
+    for _, bad in ipairs { "", "8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:x", "127.0.0.1:-1", ("x"):rep(256) .. ":1" } do
+      local _, err = socket:listen(bad)
+      assert.equal(("cannot listen on %s: expected HOST:PORT such as 127.0.0.1:8080 (ports go to 65535), unix:PATH or fd:N"):format(bad):sub(1, 255), err)
+    end
+    for _, path in ipairs { "", ("x"):rep(108) } do
+      local _, err = socket:listen("unix:" .. path)
+      assert.equal(("cannot listen on unix:%s: expected unix:PATH with a path of 1 to 107 bytes"):format(path), err)
+    end
+    local _, err = socket:listen("unix:/nowhere/" .. ("x"):rep(97))
+    assert.matches("No such file or directory %(of the system%)$", err)
+    _, err = socket:listen "256.1.1.1.1:80"
+    assert.matches("^cannot listen on 256%.1%.1%.1%.1:80: ", err)
+    _, err = socket:listen "192.0.2.1:0"
+    assert.equal("cannot listen on 192.0.2.1:0: Cannot assign requested address (of the system)", err)
+  end)
+end)
