@@ -334,6 +334,16 @@ describe("conditions", function()
     assert.is_nil(res:header "Cache-Control")
   end)
 
+  it("reach back to the first second there is", function()
+    local first = "Thu, 01 Jan 1970 00:00:00 GMT"
+    assert.equal(412, status { ["If-Unmodified-Since"] = first })
+    assert.equal(200, status { ["If-Modified-Since"] = first })
+    write("public/a.txt", TEXT, 0)
+    assert.equal(first, get(server, "/assets/a.txt"):header "Last-Modified")
+    assert.equal(304, status { ["If-Modified-Since"] = first })
+    assert.equal(200, status { ["If-Unmodified-Since"] = first })
+  end)
+
   it("see each change of the file", function()
     local path = write("public/a.txt", TEXT)
     assert.equal(304, status { ["If-None-Match"] = etag })
@@ -375,7 +385,7 @@ describe("ranges", function()
   it("send the part that is asked for", function()
     for range, expected in pairs {
       ["bytes=0-0"] = { "0", "0-0" }, ["bytes=0-19"] = { TEXT, "0-19" }, ["bytes=5-9"] = { "56789", "5-9" },
-      ["bytes=18-"] = { "ij", "18-19" }, ["bytes=18-1000"] = { "ij", "18-19" }, ["bytes=-3"] = { "hij", "17-19" },
+      ["bytes=18-"] = { "ij", "18-19" }, ["bytes=18-1000"] = { "ij", "18-19" }, ["bytes=18-20"] = { "ij", "18-19" }, ["bytes=18-19"] = { "ij", "18-19" }, ["bytes=19-"] = { "j", "19-19" }, ["bytes=-1"] = { "j", "19-19" }, ["bytes=-3"] = { "hij", "17-19" },
       ["bytes=-1000"] = { TEXT, "0-19" }, ["bytes= 1-2 "] = { "12", "1-2" }, ["Bytes=1-2"] = { "12", "1-2" },
       ["bytes=,,1-2,"] = { "12", "1-2" }, ["bytes=1-2,50-60"] = { "12", "1-2" }, ["bytes=0-99999999999999999999999"] = { TEXT, "0-19" },
     } do

@@ -166,6 +166,19 @@ describe("form", function()
       end
     end)
 
+    it("may have values without quotes, and none", function()
+      serve()
+      local function of(rest)
+        local got = files(part("Content-Disposition: form-data" .. rest, "x")).files[1]
+        return { got.name, got.filename }
+      end
+      assert.same({ "", "f" }, of "; name=; filename=f")
+      assert.same({ "a", "" }, of "; name=a; filename=")
+      assert.same({ "a b", "c" }, of ";name= a b \t;\tfilename=c")
+      assert.same({ "a", "b" }, of " ; name = a ; filename = b")
+      assert.same({ "a", "" }, of "; name=a;; filename=;")
+    end)
+
     it("takes the last segment of a filename, and no filename*", function()
       serve()
       local function filename(given) return files(file("f", given, "x")).files[1].filename end

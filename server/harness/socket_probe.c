@@ -19,6 +19,9 @@
 #include "loop/transport.h"
 #include "script/class.h"
 
+// The kernel would keep the more the faster it goes, and a spec is to know what is too much.
+enum { KERNEL_KEEPS = 100000 };
+
 static const char SOCKET[] = "spate.harness.socket";
 
 struct socket_probe {
@@ -308,6 +311,7 @@ static int tcp_pair(int pair[2]) {
   pair[0] = pair[1] = -1;
   if (listening < 0 || getsockname(listening, (void *)&a, &len) < 0) return -1;
   pair[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  setsockopt(pair[1], SOL_SOCKET, SO_RCVBUF, &(int){KERNEL_KEEPS}, sizeof(int));
   if (connect(pair[1], (void *)&a, len) == 0)
     pair[0] = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
   fcntl(pair[1], F_SETFL, O_NONBLOCK);
@@ -328,6 +332,7 @@ static int probe_new(lua_State *L) {
   if (failed || loop_init(&p->loop, &p->clock.clock, true) < 0) return luaL_error(L, "no sockets");
   p->far_fd = pair[1], p->is_open = true;
   log_capture(on_line, p);
+  setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &(int){KERNEL_KEEPS}, sizeof(int));
   list_init(&p->hook.link);
   loop_hook_add(&p->loop, &p->hook);
   p->transport = transport_socket_new(&p->loop, pair[0]);

@@ -15,6 +15,15 @@ it("names of secrets are known in any case", function()
   server:close()
 end)
 
+it("names that are longer than any secret's are none, and what has no value keeps that", function()
+  local server = helper.serve [[ app:get("/", function() return "" end) ]]
+  for _, len in ipairs { 50, 90, 150, 200, 500 } do
+    local target = "/?" .. ("n"):rep(len) .. "=v&token&token=&a"
+    assert.equal(target, logged(server, target))
+  end
+  server:close()
+end)
+
 it("names in the settings are of any case, too", function()
   local server = helper.serve([[ app:get("/", function() return "" end) ]], { settings = { log = { redact = { "SessionKey" } } } })
   assert.equal("/?sessionkey=***&token=x", logged(server, "/?sessionkey=1&token=x"))
