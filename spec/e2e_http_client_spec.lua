@@ -77,6 +77,11 @@ describe("spate.http end to end", function()
     ]], nginx))
   end)
 
+  it("finds this machine by the names that mean it", function()
+    assert.same({ "hello", "hello" }, run([[return http.get "%s/hello":body(), http.get "%s/hello":body()]], (nginx:gsub("127.0.0.1", "any.localhost")),
+      (nginx:gsub("127.0.0.1", "LOCALHOST."))))
+  end)
+
   it("speaks through a UNIX socket", function()
     assert.same({ "hello" }, run([[return http.get("http://any.example/hello", { unix = "%s/socket", private = false }):body()]], dir))
   end)
