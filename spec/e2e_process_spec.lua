@@ -18,6 +18,8 @@ app:get("/group", function(req)
   end)
 end)
 
+app:get("/orphan", function() return process.run({ "sh", "-c", "sleep 1000 >/dev/null & echo $!" }).out end)
+
 app:get("/task", function(req) -- one that outlives its request; `ignore` SIGTERM
   local script = req.query.ignore and "trap '' TERM; echo $$; while :; do sleep 0.05; done" or "echo $$; exec sleep 1000"
   local p = process.spawn { "sh", "-c", script }
@@ -163,6 +165,20 @@ describe("programs of the server", function()
     client:close()
     await_end_of(child, leader)
     process.eventually("the reaping", function() return #children() == 0 end)
+    server:stop()
+  end)
+
+  it("leave no zombie of what they left behind either, where orphans become the server's, as they do in a container", function()
+    process.enter()
+    server = process.serve(APP, { environment = process.preload("reaper", [[
+      #include <sys/prctl.h>
+      __attribute__((constructor)) static void begin(void) { prctl(PR_SET_CHILD_SUBREAPER, 1); }
+    ]]) })
+    local body = select(2, server:get "/orphan")
+    local orphan = body:match "%d+"
+    await_end_of(orphan)
+    process.eventually("the reaping", function() return #children() == 0 and json("/").processes == 0 end)
+    assert.is_nil(io.open("/proc/" .. orphan))
     server:stop()
   end)
 

@@ -55,7 +55,12 @@ static void log_line(struct output *o, struct span text) {
 static const struct output_ops output_ops = {.on_news = on_output},
                                errors_ops = {.on_news = on_errors, .on_line = log_line};
 
-static bool group_is_gone(const struct process *p) { return kill(-p->group.id, 0) < 0 && errno == ESRCH; }
+// Of a group whose leader has been reaped. Where orphans become this process's children, as they do of the
+// first process in a container, those of the group are its to reap.
+static bool group_is_gone(const struct process *p) {
+  while (waitpid(-p->group.id, NULL, WNOHANG) > 0) continue;
+  return kill(-p->group.id, 0) < 0 && errno == ESRCH;
+}
 
 // The rest of the group is gone, or is killed.
 static void finish(struct process *p) {
