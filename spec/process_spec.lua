@@ -45,7 +45,7 @@ local function refusal(expression)
   serve('app:get("/", function(req) local r, message, code = ' .. expression .. '; return { message = message, code = code, r = r } end)')
   local res = server:get "/"
   local body = res:status() == 200 and res:json() or server:log()
-  server:close()
+  close()
   return body
 end
 
@@ -160,11 +160,13 @@ describe("process.spawn", function()
         ['process.spawn({ "ls" }, { stdin = 1 })'] = "stdin: expected a string, true, an iterator or a stream, got number",
         ['process.spawn({ "ls" }, { stderr = "out" })'] = 'stderr: expected "log", "merge" or "separate", got out',
         ['process.run({ "ls" }, { stdin = true })'] = "process.run: stdin: expected a string, an iterator or a stream, got true",
+        ['process.run({ "ls" }, { max = 1 << 40 })'] = "process.run: max: expected at most 536870912 bytes (limits.lua_memory), got 1099511627776",
+        ['process.spawn({ "ls" }):lines(1 << 40)'] = "p:lines: expected at most 536870912 bytes (limits.lua_memory)",
         ['process.run({ "ls" }, { max = 0 })'] = "process.run: max: expected a number of bytes of 1 or more, got 0",
       } do
         local log = refusal(expression)
         assert.truthy(type(log) == "string" and log:find(message, 1, true), expression .. "\n" .. helper.json.encode(log))
-        assert.matches("lua_[%w]+:%d+: process", log)
+        assert.matches("lua_%w+:%d+: p", log)
       end
     end)
 
@@ -637,6 +639,18 @@ describe("a program is ended", function()
     assert.equal("on", (res:body()))
     server:close()
     assert.is_false(is_alive(pid))
+  end)
+
+  it("with the state of replaced code also where nobody has it any more", function()
+    serve [[app:get("/", function() return tostring(process.spawn { "sleep", "100" }.pid) end)
+      app:get("/collect", function() collectgarbage() collectgarbage() return "ok" end)]]
+    local kept, dropped = tonumber((answer():body())), tonumber((answer():body()))
+    server:get "/collect"
+    server:turn()
+    assert.is_true(is_alive(kept) and is_alive(dropped))
+    assert.is_true(server:reload 'app:get("/", function() return "new" end)')
+    server:wait(function() return not is_alive(kept) and not is_alive(dropped) end)
+    close()
   end)
 
   it("by p:kill: signals by name and number", function()

@@ -183,6 +183,7 @@ static struct process *process_new(struct processes *all, const struct process_c
                         .group = {.id = pid},
                         .name = name_of(config->argv[0]),
                         .pidfd = pidfd,
+                        .owner = config->owner,
                         .kill_at = INFINITY,
                         .timer = {.on_fire = on_timer},
                         .exit = {.on_ready = on_ended}};
@@ -254,6 +255,13 @@ void process_end(struct process *p) {
   tell_to_end(p);
   set_kill_at(p);
   loop_arm(p->all->service->loop, &p->timer, p->kill_at);
+}
+
+void processes_end_of(struct processes *all, const void *owner) {
+  list_each (node, &all->all) {
+    struct process *p = container_of(node, struct process, link);
+    if (p->owner == owner) process_end(p);
+  }
 }
 
 void process_release(struct process *p) {

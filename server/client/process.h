@@ -23,6 +23,7 @@ struct process_config {
   char *const *argv, *const *envp; // as in struct spawn
   const char *cwd;
   bool has_stdin;             // else it reads the end of a file
+  const void *owner;          // whose end is its end as well (processes_end_of)
   enum process_errors errors; // where its standard error goes: to the log, to its output, to `errors`
 };
 
@@ -50,6 +51,7 @@ struct process {
   int code, signal; // once it does not run: its exit code, or -1 and the signal that ended it
   struct input input;
   struct output output, errors;
+  const void *owner;
   struct process_user *user; // NULL: nobody has it any more
 };
 
@@ -68,6 +70,9 @@ int process_signal(struct process *p, int signal);
 
 // Has the group end. What it still writes is dropped.
 void process_end(struct process *p);
+
+// Has those of an owner end, also those that nobody has any more.
+void processes_end_of(struct processes *all, const void *owner);
 
 // Its user leaves: it goes on by itself until it ends, its input closed and its output dropped.
 void process_release(struct process *p);

@@ -63,11 +63,8 @@ static void drop_program(struct vm *vm, struct held *h) {
 }
 
 void lua_process_end_all(struct vm *vm) {
-  while (!list_empty(&vm->programs)) {
-    struct program *g = container_of(vm->programs.next, struct program, link);
-    process_end(g->process);
-    leave_process(g);
-  }
+  if (vm->service->processes) processes_end_of(vm->service->processes, vm);
+  while (!list_empty(&vm->programs)) leave_process(container_of(vm->programs.next, struct program, link));
 }
 
 static int program_wait(lua_State *L, struct program *g, const char *what, double deadline,
@@ -136,7 +133,8 @@ static int lua_spawn_program(lua_State *L) {
   char why[SPAWN_WHY_MAX];
   check_task(L);
   lua_settop(L, 6);
-  struct process_config config = {.cwd = luaL_optstring(L, 4, NULL),
+  struct process_config config = {.owner = vm,
+                                  .cwd = luaL_optstring(L, 4, NULL),
                                   .has_stdin = lua_toboolean(L, 5),
                                   .errors = (enum process_errors)luaL_checkinteger(L, 6)};
   config.argv = push_strings(L, 1, 0);
@@ -205,6 +203,16 @@ static int chunk_came(lua_State *L, int status, lua_KContext context) {
   return next_of(L, false, chunk_came);
 }
 
+// What is kept outside of Lua becomes a string there, so no more of it is of use.
+static lua_Integer check_max(lua_State *L, int index, const char *what) {
+  lua_Integer max = luaL_checkinteger(L, index);
+  size_t most = vm_of(L)->settings->limits.lua_memory;
+  if ((size_t)max > most)
+    raise_error(L, "%s: expected at most %zu bytes (limits.lua_memory), got %lld", what, most,
+                (long long)max);
+  return max;
+}
+
 static int next_line(lua_State *L) { return next_of(L, true, line_came); }
 
 static int next_chunk(lua_State *L) { return next_of(L, false, chunk_came); }
@@ -212,7 +220,7 @@ static int next_chunk(lua_State *L) { return next_of(L, false, chunk_came); }
 // program:lines(errors, max), program:chunks(errors): functions that return the next, and nil at the end.
 static int program_lines(lua_State *L) {
   check_program(L);
-  luaL_checkinteger(L, 3);
+  check_max(L, 3, "p:lines");
   lua_settop(L, 3);
   lua_pushcclosure(L, next_line, 3);
   return 1;
@@ -326,7 +334,7 @@ static int program_collected(lua_State *L, int status, lua_KContext context) {
 // be taken; nil and "too large", "timeout".
 static int program_collect(lua_State *L) {
   struct program *g = check_program(L);
-  lua_Integer max = luaL_checkinteger(L, 2);
+  lua_Integer max = check_max(L, 2, "process.run: max");
   double deadline = vm_of(L)->loop->now + luaL_checknumber(L, 3);
   task_check(L, "process.run");
   if (g->process)

@@ -13,5 +13,6 @@ struct vm;
 //   signal_number(name)     of "TERM", "SIGTERM"; nil where there is none
 void lua_process_open(lua_State *L);
 
-// Ends the programs that scripts of a state still have, which let go of them. Its worker's thread.
+// Ends the programs that scripts of a state have started, which let go of those that they still have. Its
+// worker's thread.
 void lua_process_end_all(struct vm *vm);
