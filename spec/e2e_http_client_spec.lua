@@ -33,6 +33,7 @@ describe("spate.http end to end", function()
       location = /small { client_max_body_size 1k; proxy_pass http://127.0.0.1:PORT/method; }
       location = /body { proxy_pass http://127.0.0.1:PORT/method; }
       location = /slow { limit_rate 1k; alias DIR/megabyte; default_type text/plain; }
+      location = /gigabyte { alias DIR/gigabyte; default_type text/plain; }
       location = /megabyte { alias DIR/megabyte; default_type text/plain; }
     ]]
     local directives = ([[
@@ -41,6 +42,7 @@ describe("spate.http end to end", function()
       server { listen 127.0.0.1:SECURE ssl http2; ssl_certificate DIR/server.pem; ssl_certificate_key DIR/server.key; ROUTES }
     ]]):gsub("ROUTES", function() return routes end):gsub("PORT", port):gsub("SECURE", secure):gsub("DIR", dir)
     process.write_file(dir .. "/megabyte", ("x"):rep(1 << 20))
+    process.shell("truncate -s 1G %s/gigabyte", dir)
     nginx = servers.nginx(dir, port, directives)
     server = process.serve(APP, { environment = "SSL_CERT_FILE=" .. dir .. "/ca.pem" .. http_app.SANITIZER })
     tls, nginx = "https://localhost:" .. secure, "http://127.0.0.1:" .. port
@@ -107,6 +109,26 @@ describe("spate.http end to end", function()
     first, second = table.unpack(run([[return http.get "%s/protocol":body(), http.get "%s/protocol":body()]], nginx, nginx))
     assert.matches("^HTTP/1%.1 %d+$", first)
     assert.equal(first, second)
+  end)
+
+  it("keeps a window of an answer by HTTP/2 that nobody reads, whatever else is asked for", function()
+    local code = [[
+      local before = spate.stats().http_bytes_in_total
+      local one <close> = http.get "%s/gigabyte"
+      local two <close> = http.get "%s/gigabyte"
+      sse.sleep(0.3)
+      local bytes = spate.stats().http_bytes_in_total - before
+      return one.status, two.status, bytes, http.get "%s/protocol":body()
+    ]]
+    run(code, tls, tls, tls)
+    local before = http_app.peak(server)
+    for _ = 1, 3 do
+      local answer = run(code, tls, tls, tls)
+      assert.same({ 200, 200 }, { answer[1], answer[2] })
+      assert.is_true(answer[3] >= 2 * 65536 and answer[3] <= 2 * (65536 + 16384), answer[3])
+      assert.matches("^HTTP/2%.0 ", answer[4])
+    end
+    assert.is_true(http_app.peak(server) - before < (os.getenv "ASAN_OPTIONS" and 60000 or 4000), http_app.peak(server) - before)
   end)
 
   it("connects anew where a kept connection has been closed meanwhile", function()

@@ -40,7 +40,7 @@ function http_app.run(server, code, ...)
   local client = server:connect(("POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"):format(#code, code))
   local bytes = assert(client:receive "*a")
   client:close()
-  assert(bytes:match "^HTTP/1.1 (%d+)" == "200", server:stderr())
+  assert(bytes:match "^HTTP/1.1 (%d+)" == "200", server:stderr() .. bytes)
   return helper.json.decode((bytes:match "\r\n\r\n(.*)$"))
 end
 

@@ -1,10 +1,16 @@
 -- SPDX-License-Identifier: MIT
 -- Requests to other servers, as scripts write them: what is refused at the line that is wrong, and what is asked for.
 local helper = require "spec.helper"
+local t = require "spate.test"
+local session = require "spate.test.session"
 
--- What the code returns, or its error, in a handler of an application that has `http`.
-local function run(code, options)
-  local server = helper.serve(([[
+local URL = "http://up.example/x"
+
+-- A server that runs the code in its handler, and answers with what that returns, or with its error.
+local function serve(code, options)
+  options = options or {}
+  options.stubs = session.stubs
+  return helper.serve(([[
 local http = require "spate.http"
 app:get("/", function(req)
   local function call()
@@ -15,9 +21,22 @@ app:get("/", function(req)
   for i = 1, results.n - 1 do results[i] = tostring(results[i + 1]) end
   return table.concat(results, " | ", 1, results.n - 1)
 end)]]):format(code), options)
+end
+
+local function run(code, options)
+  local server = serve(code, options)
   local res = server:get "/"
+  server:advance(0)
   server:close()
-  return res:body()
+  return (res:body())
+end
+
+local GET = 'local res = assert(http.get("' .. URL .. '"))\n'
+
+-- The same of code behind a request that is answered so.
+local function with(answer, code, options)
+  local stub = t.http.stub("GET", URL, answer)
+  return run(GET .. code, options), stub
 end
 
 describe("spate.http", function()
@@ -65,5 +84,152 @@ app:get("/", function()
 end)]]
     finally(function() server:close() end)
     assert.truthy(server:get("/"):body():find("http.get: cannot wait inside", 1, true))
+  end)
+
+  describe("a response", function()
+    it("has its fields in any case, the first of a name and all of them", function()
+      assert.equal("203 | 1 | 1 | 1,2 | nil", (with({ status = 203, headers = { ["X-A"] = { "1", "2" } } },
+        'return res.status, res.headers["X-a"], res.headers["x-a"], table.concat(res:header_all "X-A", ","), res.headers.none')))
+    end)
+
+    it("collects its body once", function()
+      assert.equal("hello | hello | nil | the body has more than 4 bytes | too large",
+        (with({ chunks = { "he", { after = 0, "llo" } } }, "local one, two = res:body(), res:body() return one, two, res:body(4)")))
+      assert.equal("", (with({ status = 204 }, "return res:body()")))
+    end)
+
+    it("has a limit on what is collected, its own or that of the settings", function()
+      local answer, stub = with({ chunks = { ("x"):rep(600), ("x"):rep(600), { after = 9, "x" } } }, "return res:body(1000)")
+      assert.equal("nil | the body has more than 1000 bytes | too large", answer)
+      assert.is_true(stub.requests[1].closed)
+      answer = with({ body = ("x"):rep(200) }, "return res:body()", { settings = { limits = { http_body = 100 } } })
+      assert.equal("nil | the body has more than 100 bytes | too large", answer)
+      assert.equal("100", (with({ body = ("x"):rep(100) }, "return #res:body()", { settings = { limits = { http_body = 100 } } })))
+    end)
+
+    it("reads JSON, and says what is none", function()
+      assert.equal("1 | true", (with({ json = { a = 1, b = { true } } }, "local v = res:json() return v.a, v.b[1]")))
+      assert.equal("true", (with({ body = '{"a":null}' }, "return res:json({ null = json.null }).a == json.null")))
+      local answer = with({ body = "{oops" }, "return res:json()")
+      assert.matches("^nil | .+ | json$", answer)
+      answer = with({ body = "x", headers = { ["Content-Encoding"] = "gzip" } }, "return res:json()")
+      assert.equal("nil | the body is encoded (gzip), and was not asked for so | protocol", answer)
+    end)
+
+    it("has lines, however they are cut", function()
+      local pieces = { "a\r", "\nb", "b\n\n", "c\r\nno ", "end" }
+      assert.equal("a/bb//c/no end", (with({ chunks = pieces }, 'local l = {} for line in res:lines() do l[#l + 1] = line end return table.concat(l, "/")')))
+      assert.equal("a/b", (with({ body = "a\nb\n" }, 'local l = {} for line in res:lines() do l[#l + 1] = line end return table.concat(l, "/")')))
+      local answer = with({ body = ("x"):rep(5000) }, "for _ in res:lines() do end", { settings = { limits = { http_body = 1000 } } })
+      assert.matches("error: [^\n]-:%d+: res:lines: a line has more than 1000 bytes", answer)
+    end)
+
+    it("is closed by the end of a loop over it, however that comes", function()
+      for _, leave in ipairs { "break", "error 'x'", "return" } do
+        local _, stub = with({ chunks = { "a", { after = 9, "b" } } }, ("for _ in res:chunks() do %s end"):format(leave))
+        assert.is_true(stub.closed, leave)
+      end
+    end)
+
+    it("is read in one way", function()
+      assert.matches("error: [^\n]-:%d+: res:body: the body is read in pieces already", (with({ body = "x" }, "res:chunks() return res:body()")))
+      assert.matches("error: [^\n]-:%d+: res:lines: the body is read already", (with({ body = "x" }, "res:body() return res:lines()")))
+      assert.matches("error: [^\n]-:%d+: res:body%(%): write it with a colon", (with({ body = "x" }, "return res.body()")))
+    end)
+
+    it("that is closed has nothing more to say", function()
+      local answer, stub = with({ chunks = { "a", { after = 9, "b" } } }, "res:close() res:close() return res:body()")
+      assert.equal("nil | the response is closed | closed", answer)
+      assert.is_true(stub.closed)
+    end)
+
+    it("knows an event stream", function()
+      assert.equal("true", (with({ events = {} }, "return res:is_event_stream()")))
+      assert.equal("true", (with({ headers = { ["Content-Type"] = "Text/Event-Stream; charset=utf-8" } }, "return res:is_event_stream()")))
+      assert.equal("false", (with({ headers = { ["Content-Type"] = "text/event-streams" } }, "return res:is_event_stream()")))
+    end)
+
+    it("goes with the task that asked, in the turn in which that is cancelled", function()
+      local stub = t.http.stub("GET", URL, { chunks = { "a", { after = 9, "b" } } })
+      local server = serve(GET .. "sse.sleep(100)")
+      local res = server:get "/"
+      assert.is_false(stub.closed)
+      res.client:reset()
+      server.core:step()
+      server.core:step()
+      assert.is_true(stub.closed)
+      server:close()
+    end)
+
+    it("goes with the task that goes on with the answer", function()
+      local stub = t.http.stub("GET", URL, { chunks = { "a", { after = 9, "b" } } })
+      local server = helper.serve([[
+local http = require "spate.http"
+app:get("/", function()
+  local res = assert(http.get "]] .. URL .. [[")
+  return sse.reply(function(send) send(tostring(res.status)) sse.sleep(100) send(res:body()) end)
+end)]], { stubs = session.stubs })
+      local res = server:get "/"
+      assert.is_false(stub.closed)
+      res:close()
+      server:turn()
+      assert.is_true(stub.closed)
+      server:close()
+    end)
+
+    it("is closed once it is collected", function()
+      local answer, stub = with({ chunks = { "a", { after = 9, "b" } } }, "res = nil collectgarbage() collectgarbage() return 'collected'")
+      assert.equal("collected", answer)
+      assert.is_true(stub.closed)
+    end)
+
+    it("keeps a window of what nobody reads", function()
+      local piece = ("x"):rep(1000)
+      local pieces = {}
+      for i = 1, 100 do pieces[i] = piece end
+      local answer = with({ chunks = pieces }, "sse.sleep(0) sse.sleep(0) return spate.stats().http_bytes_in_total, #res:body()",
+        { settings = { limits = { http_window = 5000 } } })
+      assert.equal("5000 | 100000", answer)
+    end)
+  end)
+
+  describe("a request", function()
+    local function asked(options, method)
+      local stub = t.http.stub(method or "POST", URL, {})
+      local answer = run(('return http.request("%s", "%s", %s).status'):format(method or "POST", URL, options))
+      assert.equal("200", answer)
+      return stub.requests[1]
+    end
+
+    it("says what its body is", function()
+      local r = asked "{ json = { a = 1 } }"
+      assert.same({ "application/json", '{"a":1}' }, { r.headers["content-type"], r.body })
+      r = asked '{ form = { b = "x y&", a = { 1, 2 } } }'
+      assert.same({ "application/x-www-form-urlencoded", "a=1&a=2&b=x+y%26" }, { r.headers["content-type"], r.body })
+      r = asked '{ json = {}, headers = { ["content-TYPE"] = "application/x" } }'
+      assert.equal("application/x", r.headers["content-type"])
+      r = asked '{ body = "plain" }'
+      assert.same({ "plain" }, { r.body, r.headers["content-type"] })
+    end)
+
+    it("sends a form with files in parts", function()
+      local r = asked [[{ form = { name = "Jo", file = { filename = 'a"b\r\n.txt', type = "text/plain", data = "content" }, more = { { data = "1" }, { data = "2" } } } }]]
+      local boundary = r.headers["content-type"]:match "^multipart/form%-data; boundary=(spate%-%x+)$"
+      local b = "--" .. boundary
+      assert.equal(table.concat({
+        b, 'Content-Disposition: form-data; name="file"; filename="a%22b%0D%0A.txt"', "Content-Type: text/plain", "", "content",
+        b, 'Content-Disposition: form-data; name="more"; filename="file"', "Content-Type: application/octet-stream", "", "1",
+        b, 'Content-Disposition: form-data; name="more"; filename="file"', "Content-Type: application/octet-stream", "", "2",
+        b, 'Content-Disposition: form-data; name="name"', "", "Jo", b .. "--", "" }, "\r\n"), r.body)
+    end)
+
+    it("raises what the iterator of its body raises, and lets go", function()
+      local stub = t.http.stub("POST", URL, {})
+      local answer = run(('http.post("%s", { body = function() error "mine" end })'):format(URL))
+      assert.matches("^error: .*mine", answer)
+      assert.is_true(stub.closed)
+      assert.matches("http.post: body: what its iterator returns: expected a string, got table",
+        run(('http.post("%s", { body = function() return {} end })'):format(URL)))
+    end)
   end)
 end)
