@@ -126,6 +126,75 @@ describe("a channel's subscriber", function()
     assert.same({ "1", "2", "2", "2", "2" }, res:data())
   end)
 
+  it("whose task is behind finds the newest of each key, behind all of the past", function()
+    serve([[app:get("/late", function()
+      local sub = ch_of():subscribe { replay = "all" }
+      sse.sleep(1)
+      local list = {}
+      for event in sub do
+        list[#list + 1] = event.data
+        if event.data == "end" then return table.concat(list, " ") end
+      end
+    end)
+    function ch_of() return sse.channel("a", { queue = 3, history = 10, on_full = "conflate", key = function(e) return e.event end }) end]])
+    run [[ch = sse.channel("a", { queue = 3, history = 10, on_full = "conflate", key = function(e) return e.event end })
+      function set(k, v) ch:publish { event = k, data = k .. v } end
+      for i = 1, 3 do set("p" .. i, i) end]]
+    local res = server:get "/late"
+    run "for i = 1, 5 do set('x', i) set('y', i) end; set('p2', 9); ch:publish 'end'"
+    server:advance(1)
+    assert.equal("p11 p33 x5 y5 p29 end", (res:body()))
+    assert.equal(9, run "return spate.stats().dropped_total")
+  end)
+
+  for limit, expected in pairs { [1000000] = 10 + 5, [4000] = 10 + 3 } do -- an event is a bit more than 1000 bytes
+    it("whose task is behind has the past and what limits.subscriber allows: " .. limit, function()
+      serve([[app:get("/late", function(req)
+        local sub = sse.channel("a", { history = 10 }):subscribe { replay = "all" }
+        sse.sleep(1)
+        local n = 0
+        for event in sub do
+          n = n + 1
+          if event.event == "end" then return tostring(n) end
+        end
+      end)]], { limits = { subscriber = limit } })
+      run "ch = sse.channel('a', { queue = 5, history = 10, on_full = 'drop_oldest' }); function put(k) ch:publish { event = k, data = ('x'):rep(1000) } end"
+      run "for i = 1, 10 do put 'past' end"
+      local res = server:get "/late"
+      run "for i = 1, 4 do put 'live' end put 'end'"
+      server:advance(1)
+      assert.equal(tostring(expected), (res:body()))
+    end)
+  end
+
+  it("that comes between two events of one turn has the first by its replay, and the second once", function()
+    serve [[app:get("/between", function()
+      local ch = sse.channel("a", { history = 10 })
+      ch:publish "one"
+      local sub = ch:subscribe { replay = "all" }
+      ch:publish "two"
+      ch:publish "three"
+      local list = {}
+      for event in sub do
+        list[#list + 1] = event.data
+        if event.data == "three" then return table.concat(list, " ") end
+      end
+    end)]]
+    run "ch = sse.channel('a', { history = 10 })"
+    local other = channels.subscribe(server, "a") -- for whom they are left meanwhile
+    assert.equal("one two three", (server:get("/between"):body()))
+    assert.same({ "one", "two", "three" }, other:data())
+  end)
+
+  it("is owed no room by what it has had", function()
+    serve(nil, { limits = { inbox = 100000 } })
+    run 'ch = sse.channel "a"'
+    local res = channels.subscribe(server, "a")
+    for _ = 1, 300 do run 'ch:publish(("x"):rep(1000))' end
+    assert.equal(300, #res:data())
+    assert.equal(0, run "return spate.stats().lost_total")
+  end)
+
   it("gets every event of a client that keeps up, whatever the policy", function()
     serve()
     for _, on_full in ipairs { "disconnect", "drop_oldest", "conflate" } do

@@ -4,6 +4,7 @@
 // is over is gone for every reader at once; its memory goes a few values at a time with later steps, and as
 // far as needed when there is no room.
 #include "event/shared.h"
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include "base/lock.h"
@@ -368,6 +369,7 @@ static void drop_dictionary(struct map_node *node, void *arg) {
 
 void shared_registry_deinit(struct shared_registry *r) {
   map_each(&r->dictionaries, drop_dictionary, NULL);
+  assert(!atomic_load(&r->bytes)); // all that was reserved has been given back
   map_deinit(&r->dictionaries);
   lock_deinit(&r->lock);
 }

@@ -85,8 +85,7 @@ static char *put_field(char *at, struct span name, struct span value) {
 }
 
 static char *put_status_line(char *at, int status, struct span phrase) {
-  char code[] = {(char)('0' + status / 100 % 10), (char)('0' + status / 10 % 10), (char)('0' + status % 10),
-                 ' '};
+  char code[] = {(char)('0' + status / 100), (char)('0' + status / 10 % 10), (char)('0' + status % 10), ' '};
   at = text_put(at, SPAN("HTTP/1.1 "));
   at = text_put(text_put(at, (struct span){code, sizeof code}), phrase);
   return text_put(at, SPAN("\r\n"));

@@ -13,7 +13,6 @@ void event_queue_init(struct event_queue *q) {
 void event_queue_deinit(struct event_queue *q) {
   for (uint32_t i = 0; i < q->count; i++) event_unref(q->events[i]);
   if (q->events != q->few) free(q->events);
-  q->count = 0;
 }
 
 // An event's bytes with the chunk's frame, or bare.

@@ -94,6 +94,15 @@ static bool is_full(struct feed *f, const struct event *e) {
   return false;
 }
 
+// The bound stays as it is: were it less by what is dropped of the past, all of that would go for one event.
+static void feed_drop_oldest(struct feed *f) {
+  uint32_t beside = f->beside;
+  size_t bytes_beside = f->bytes_beside;
+  event_unref(shift(f));
+  f->beside = beside, f->bytes_beside = bytes_beside;
+  count_dropped(f);
+}
+
 static bool queue_event(struct feed *f, struct event *e) {
   bool conflated = f->on_full == ON_FULL_CONFLATE && conflate_queued(f, e);
   if (conflated) count_dropped(f);
@@ -102,8 +111,7 @@ static bool queue_event(struct feed *f, struct event *e) {
       lose(f);
       return false;
     }
-    event_unref(shift(f));
-    count_dropped(f);
+    feed_drop_oldest(f);
   }
   feed_push(f, event_ref(e));
   tell_reader(f);

@@ -122,8 +122,12 @@ local function number_changes(text, before, two_before)
   local value = math.tointeger(digits) or tonumber(digits)
   local is_sign = before.text == "-" and not is_operand(two_before)
   local is_ample = is_sign or before.text == "(" and two_before.text == "xcalloc"
-  local list = { not is_ample and value + 1 .. suffix or nil }
-  if value > 0 then list[#list + 1] = value - 1 .. suffix end
+  local list = {}
+  local function add(other)
+    if other ~= value then list[#list + 1] = (math.type(other) == "float" and ("%.17g"):format(other) or other) .. suffix end
+  end
+  if not is_ample then add(value + 1) end
+  if value > 0 then add(value - 1) end
   return list
 end
 
