@@ -514,11 +514,13 @@ GET     /admin/stats     app.lua:10  2
 
     it("needs no module of Lua's, and ends where nobody reads what it prints", function()
       local server = process.serve('app:get("/fast", function()\n  return sse.interval(0.01)\nend)')
+      local began = socket.gettime()
       local pipe = assert(io.popen(("LUA_PATH='/none/?.lua' LUA_CPATH='/none/?.so' timeout 10 %s tail http://127.0.0.1:%d/fast | head -n 2"):format(
         process.quote(process.ROOT .. "/" .. process.BUILD .. "/spate"), server.port)))
       local out = pipe:read "a"
       pipe:close()
       assert.matches("^message: 1\nmessage: 2\n", out)
+      assert(socket.gettime() - began < 8)
       process.eventually("the end of the stream", function() return server:stderr():find "reason=client_closed" end)
       server:stop()
     end)

@@ -2,6 +2,7 @@
 // The loop runs until the task has ended, and what it has left behind goes with its state.
 #include "script/alone.h"
 #include <lauxlib.h>
+#include <signal.h>
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/mem.h"
@@ -60,6 +61,7 @@ static void run_in(struct alone *a, struct vm *vm) {
 int run_alone(const char *module, const char *text, char **message) {
   struct alone a = {.module = module, .text = text, .code = -1};
   loop_prepare_process();
+  signal(SIGPIPE, SIG_IGN); // of a connection as of the terminal: whoever writes is told
   http_client_prepare_process();
   if (bench_init(&a.bench, clock_system(), true) < 0) {
     *message = xstrdup("no descriptors for an event loop: raise `ulimit -n`");

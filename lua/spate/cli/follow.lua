@@ -21,16 +21,16 @@ local function printable(text)
   end))
 end
 
+-- Falsy where nobody reads it: only a flush by itself tells that.
+local function put(line) return io.stdout:write(line, "\n") and io.stdout:flush() end
+
 local function printer(as_json, coloured)
-  local out = io.stdout
-  if as_json then
-    return function(event) return out:write(json.encode(event), "\n") end
-  end
+  if as_json then return function(event) return put(json.encode(event)) end end
   local bold, dim, plain = "", "", ""
   if coloured then bold, dim, plain = "\27[1;36m", "\27[2m", "\27[0m" end
   return function(event)
     local id = event.id and event.id ~= "" and (" %s#%s%s"):format(dim, printable(event.id), plain) or ""
-    return out:write(("%s%s%s%s: %s\n"):format(bold, printable(event.event), plain, id, printable(event.data)))
+    return put(("%s%s%s%s: %s"):format(bold, printable(event.event), plain, id, printable(event.data)))
   end
 end
 
@@ -94,7 +94,7 @@ end
 
 return function(text)
   local asked = json.decode(text)
-  io.stdout:setvbuf "line"
+  io.stdout:setvbuf "full"
   local tail = setmetatable({ url = asked.url, fields = asked.fields, body = asked.data, retry = RETRY, last_event_id = asked.since or "",
     print = printer(asked.json, asked.coloured) }, Tail)
   while true do
