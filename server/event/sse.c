@@ -40,7 +40,7 @@ static bool next_line(struct line_reader *r, struct span *line) {
 
 // Most texts are short: going through them beats two searches.
 static bool has_break(struct span s) {
-  if (s.len > 64) return memchr(s.bytes, '\n', s.len) || memchr(s.bytes, '\r', s.len);
+  if (s.len > 16) return memchr(s.bytes, '\n', s.len) || memchr(s.bytes, '\r', s.len);
   for (size_t i = 0; i < s.len; i++)
     if (s.bytes[i] == '\n' || s.bytes[i] == '\r') return true;
   return false;
