@@ -6,7 +6,7 @@ local core = require "spate.core"
 local http_body = require "spate.http_body"
 local Response = require "spate.http_response"
 
-local http = { Response = Response }
+local http = { Response = Response } -- and asked, for the library's own
 
 local OPTIONS = { "headers", "query", "body", "json", "form", "timeout", "redirects", "max", "auth", "tls", "unix", "private", "length" }
 local TIMEOUTS, TLS, AUTH = { "connect", "idle", "total" }, { "ca", "cert", "key", "verify" }, { "user", "password" }
@@ -149,6 +149,8 @@ local function request(method, url, options, what)
   response = Response.new(handle, status, max, method)
   return response
 end
+
+http.asked = read_options
 
 -- http.request(method, url [, options]): a response; nil, message and code.
 function http.request(method, url, options)

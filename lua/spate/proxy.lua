@@ -3,13 +3,14 @@
 -- is put behind the URL as it came; dot segments have been refused before there was a route.
 local check = require "spate.check"
 local core = require "spate.core"
-local fields = require "spate.fields"
 local report = require "spate.report"
 local reply -- of spate.reply, which requires this module
 
 local OPTIONS = { "headers", "timeout", "preserve_host", "max_body", "via", "tls", "unix" }
-local PASSED = { "timeout", "tls", "unix" } -- to spate.http
-local DROPPED = { "date", "forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip" }
+local DROPPED = { date = true, forwarded = true, ["x-real-ip"] = true } -- which a client may not say, or which are not its
+local FIELDS_MAX = 96
+
+local NONE = {}
 
 local proxy = {}
 
@@ -19,8 +20,16 @@ function proxy.plan(url, options)
     core.raise("reply.proxy: expected a URL with http or https, got " .. (type(url) == "string" and url or type(url)))
   end
   if url:find "#" then core.raise("reply.proxy: the URL must not have a fragment") end
-  options = check.options(options or {}, "reply.proxy", OPTIONS)
-  return { url = url, options = options }
+  options = check.options(options or NONE, "reply.proxy", OPTIONS)
+  if not options.headers then return { url = url, options = options } end
+  local own = {}
+  for name, value in pairs(options) do own[name] = value end
+  own.headers = {}
+  for name, value in pairs(options.headers) do
+    if value then core.check_field(name, value) end
+    own.headers[tostring(name):lower()] = value
+  end
+  return { url = url, options = own }
 end
 
 local function percent(byte) return ("%%%02X"):format(byte:byte()) end
@@ -42,37 +51,77 @@ local function join(url, rest, query)
   return #both > 0 and path .. "?" .. table.concat(both, "&") or path
 end
 
--- The request's fields, those of one name in one, with ours in the place of what a client may not say.
-local function headers_of(req, options)
-  local list, headers = core.request_fields(req) or {}, {}
-  for _, name in ipairs(DROPPED) do fields.remove(list, name) end
-  for i = 1, #list, 2 do
-    local name, value = list[i]:lower(), list[i + 1]
-    headers[name] = headers[name] and headers[name] .. (name == "cookie" and "; " or ", ") .. value or value
+local OURS = { ["x-forwarded-for"] = true, ["x-forwarded-proto"] = true, ["x-forwarded-host"] = true }
+
+-- The fields that go on, in a flat list: the request's, but those that we or the options have instead.
+local function fields_of(req, options)
+  local given, list, via = options.headers, {}, nil
+  local asked = core.request_fields(req) or list
+  for i = 1, #asked, 2 do
+    local name = asked[i]
+    if name == "via" then via = via and via .. ", " .. asked[i + 1] or asked[i + 1]
+    elseif not DROPPED[name] and not OURS[name] and not (given and given[name] ~= nil) then
+      list[#list + 1], list[#list + 2] = name, asked[i + 1]
+    end
   end
-  headers["x-forwarded-for"], headers["x-forwarded-proto"], headers["x-forwarded-host"] = req.remote_addr, req.scheme, req.host
-  if options.via ~= false then headers.via = (headers.via and headers.via .. ", " or "") .. "1.1 spate" end
-  if options.preserve_host then headers.host = req.host end
-  for name, value in pairs(options.headers or {}) do headers[name:lower()] = value or nil end
-  return headers
+  local function add(name, value)
+    if value and not (given and given[name] ~= nil) then list[#list + 1], list[#list + 2] = name, value end
+  end
+  add("x-forwarded-for", req.remote_addr)
+  add("x-forwarded-proto", req.scheme)
+  add("x-forwarded-host", req.host)
+  add("via", options.via ~= false and (via and via .. ", 1.1 spate" or "1.1 spate") or via)
+  add("host", options.preserve_host and req.host)
+  for name, value in pairs(given or {}) do
+    if value then list[#list + 1], list[#list + 2] = name, tostring(value) end
+  end
+  return list
 end
+
+-- What http_begin is told.
+local function asked_of(req, plan, url)
+  local options = plan.options
+  local asked = require("spate.http").asked(req.method, url, { timeout = options.timeout, tls = options.tls, unix = options.unix, redirects = 0 },
+    "reply.proxy")
+  asked.fields = fields_of(req, options)
+  local length = core.request_length(req)
+  asked.in_pieces, asked.length = length ~= false, length or nil
+  return asked
+end
+
+-- The body as it comes, until the answer begins.
+local function send_body(handle, req, max)
+  for piece in req:chunks(max) do
+    if not core.http_send(handle, piece) then return end
+  end
+  core.http_send_end(handle)
+end
+
+-- The status of the answer, in `handle`; nil, message and code.
+local function ask(req, plan, url)
+  local asked = asked_of(req, plan, url)
+  if #asked.fields > 2 * FIELDS_MAX then return nil, "more fields than are passed on", "fields" end
+  local handle, message, code = core.http_begin(asked)
+  if not handle then return nil, message, code end
+  if asked.in_pieces then send_body(handle, req, plan.options.max_body) end
+  local status
+  status, message, code = core.http_head(handle)
+  return status and handle, status or message, code
+end
+
+local STATUS = { timeout = 504, fields = 431 }
 
 -- The reply to the request, with the fields that were added to the one in whose place it is.
 function proxy.answer(req, given)
   reply = reply or require "spate.reply"
-  local plan, options = given._proxy, given._proxy.options
+  local plan = given._proxy
   local path, query = core.request_target(req)
-  local url = join(plan.url, rest_of(req, path or "/"), query)
-  local asked = { headers = headers_of(req, options), redirects = 0 }
-  for _, name in ipairs(PASSED) do asked[name] = options[name] end
-  local length = core.request_length(req)
-  if length ~= false then asked.body, asked.length = req:chunks(options.max_body), length end
-  local res, message, code = require("spate.http").request(req.method, url, asked)
-  if not res then
-    core.log.warn(("reply.proxy: %s"):format(report.logged(message)), { request = tostring(req), url = plan.url })
-    return reply.error(code == "timeout" and 504 or 502)
+  local handle, status, code = ask(req, plan, join(plan.url, rest_of(req, path or "/"), query))
+  if not handle then
+    core.log.warn(("reply.proxy: %s"):format(report.logged(status)), { request = tostring(req), url = plan.url })
+    return reply.error(STATUS[code] or 502)
   end
-  local passed = reply.pass(res)
+  local passed = reply.of_response(handle, status)
   for i = 1, #(given._fields or {}), 2 do passed:header(given._fields[i], given._fields[i + 1]) end
   return passed
 end

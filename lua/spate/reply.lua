@@ -133,15 +133,22 @@ local function add_headers(r, headers)
   return r
 end
 
+local PASS_OPTIONS = { "headers" }
+
+-- The response that `handle` holds, as a reply.
+function reply.of_response(handle, status)
+  local r = new(status <= 599 and status or 502)
+  r._response, r._fields = handle, core.response_fields(handle)
+  return r
+end
+
 -- Another server's response as it comes, but for the fields of its connection; `options` has headers, which take the
 -- place of those of their name. What is read of it already does not come again.
 function reply.pass(response, options)
   check_dot(response, "pass")
-  options = check.options(options or {}, "reply.pass", { "headers" })
+  options = check.options(options or {}, "reply.pass", PASS_OPTIONS)
   if getmetatable(response) ~= require "spate.http_response" then core.raise("reply.pass: expected a response of spate.http, got " .. type(response)) end
-  local r = new(response.status <= 599 and response.status or 502)
-  r._response, r._fields = response._handle, core.response_fields(response._handle)
-  return add_headers(r, options.headers)
+  return add_headers(reply.of_response(response._handle, response.status), options.headers)
 end
 
 -- What the server at `url` answers to the same request: proxy.lua says how, once the reply is sent.
