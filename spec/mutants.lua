@@ -80,7 +80,11 @@ local killers = {} -- C file -> spec file -> how many of its mutants that has ki
 local function plan(mutant, specs, budget)
   local files, of = {}, {}
   local stem, left = mutant.path:match("([^/]+)%.c$"), budget
-  table.sort(specs, function(a, b) return a.seconds < b.seconds end)
+  table.sort(specs, function(a, b)
+    local first, second = a.file:find(stem, 1, true) ~= nil, b.file:find(stem, 1, true) ~= nil
+    if first ~= second then return first end
+    return a.seconds < b.seconds
+  end)
   for _, spec in ipairs(specs) do
     left = left - spec.seconds
     if left < 0 and #files > 0 then break end

@@ -70,6 +70,7 @@ for _, kind in ipairs { "unix", "tcp" } do
         local left = socket:send(table.unpack(pieces))
         assert.is_true(left > 0 and left < len, left)
         assert.equal("", socket:turn()) -- nobody takes anything
+        socket:want_read(#sizes == 3 and 10 or 0) -- who is ready to write is not kept from it by nothing to read
         local got, told, sent = drain(left, len, 70001)
         assert.equal("", told)
         assert.equal(len, sent)
@@ -326,6 +327,16 @@ describe("what listens", function()
     local _, err = other:listen "fd:1048576"
     assert.equal("cannot listen on fd:1048576: Bad file descriptor (of the system)", err)
     other:close()
+  end)
+
+  it("is refused where no descriptor is left", function()
+    for _, address in ipairs { "127.0.0.1:0", "unix:/tmp/none", "fd:0" } do
+      socket:exhaust(true)
+      local name, err = socket:listen(address)
+      socket:exhaust(false)
+      assert.is_nil(name)
+      if address ~= "fd:0" then assert.equal(("cannot listen on %s: Too many open files (of the system)"):format(address), err) end
+    end
   end)
 
   it("is refused an address that is none", function()
