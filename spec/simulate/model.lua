@@ -12,6 +12,7 @@ local EPS = 1e-6
 local ANSWERED = "What is left is answered" -- of each request that a client sends
 
 local function new(plan)
+  plan.settings.limits = plan.settings.limits or {}
   local self = setmetatable({ plan = plan, now = 0, channels = {}, rooms = {}, jobs = {}, counts = {}, highest_count = 0, open = {}, tokens = {}, reloads = 0,
     served = 1, dirty = {}, owed = {}, jumped_at = -1, reloaded_at = -1, has_faults = plan.settings.limits.lua_memory ~= nil or plan.settings.limits.tasks ~= nil }, Model)
   for i, options in ipairs(plan.apps[1].channels) do
@@ -77,6 +78,31 @@ function Model:on_jump(clients)
   end
 end
 
+-- A worker has no turns from now on; nil: all have.
+function Model:on_held_up(worker, clients)
+  local of = worker or self.held_up
+  self.held_up, self.piled_up, self.jumped_at = worker, {}, self.now
+  for _, client in ipairs(clients) do
+    for i = client.first, client.worker == of and client.last or 0 do
+      local request = client.waiting[i]
+      if request then request.is_loose, request.has_all, request.was_held = true, false, true end
+    end
+  end
+  local inbox = not worker and of and self.plan.settings.limits.inbox
+  for _, request in ipairs(inbox and self.open or {}) do
+    local c, bytes = request.kind == kinds.channel and request.client.worker == of and request.channel, 0
+    for seq = c and request.next_lo or 1, c and c.newest or 0 do bytes = bytes + (c.events[seq] and #c.events[seq].data or 0) end
+    if bytes > 2 * inbox + 4000 then self.piled_up[#self.piled_up + 1] = request end
+  end
+end
+
+-- Once it has had its turns: who had more to come than may wait.
+function Model:after_held_up()
+  for _, request in ipairs(self.piled_up) do
+    self:expect(request.ended, "`limits.inbox`: bytes of published events that wait for one busy worker: subscribers of the channel there are cut", "%s: is not cut", request)
+  end
+end
+
 -- From now on something in the servers fails: whoever is there now may see it.
 function Model:on_fault(clients)
   self.has_faults = true
@@ -115,7 +141,7 @@ local function check_status(self, request, route)
     return self:expect(not is_there, "A path that has other methods answers 405", "%s: status %d", request, status)
   end
   local limits = self.plan.settings.limits
-  if status == 503 and limits.connections or status >= 500 and limits.channels and route and kinds[route.kind].makes_channels then return end
+  if status == 408 and request.was_held or status == 503 and limits.connections or status >= 500 and limits.channels and route and kinds[route.kind].makes_channels then return end
   local reason = route and kinds[route.kind].statuses and kinds[route.kind].statuses[status]
   local is_allowed = status == 200 and route or reason and REASONS[reason](self, request, route) or status >= 500 and self:may_fail(request)
   self:expect(is_allowed, "What the handler returns is the answer", "%s: status %d", request, status)
@@ -181,7 +207,7 @@ local function has_overflown(self, request)
   local c, limits = request.channel, self.plan.settings.limits
   if not c or not c.burst then return false end
   if limits.subscriber or limits.inbox then return true end
-  return c.burst > c.options.queue or request.next_lo and c.newest - request.next_lo + 2 > c.options.queue
+  return c.burst >= c.options.queue or request.next_lo and c.newest - request.next_lo + 2 > c.options.queue
 end
 
 local function may_be_cut(self, request, now)
@@ -273,7 +299,7 @@ local function at_rest_channel(self, c)
   end
   c.dense = c.newest
   for _, request in ipairs(c.readers) do
-    if request.client.is_reading and not request.client.is_over and not self.store_waits then
+    if request.client.is_reading and not request.client.is_over and not self.store_waits and request.client.worker ~= self.held_up then
       channel_kind.skip_left_out(c, request)
       local waits = request.kind == kinds.snapshot and not request.has_snapshot
       self:expect(request.next_hi > c.newest or self:may_fail(request) or waits, "Publish once, reach everyone, on every worker", "%s: has not got %s-%d, of %d", request,
@@ -296,13 +322,13 @@ function Model:at_rest()
 end
 
 local function check_waiting(self, client, request, now)
-  if not request or not client.is_reading or client.is_over or client.has_finished or self:may_fail(request) then return end
+  if not request or not client.is_reading or client.worker == self.held_up or client.is_over or client.has_finished or self:may_fail(request) then return end
   if not request.status then
     if is_behind_the_last(request) or request.was_partial or self.is_draining or client.is_mux and self.plan.settings.limits.connections or self.store_waits or self.plan.store then return end
     local since = math.max(request.sent_at, request.behind and request.behind.ended_at or 0)
     return self:expect(now < since + request.delay + EPS, ANSWERED, "%s: no answer %.3f s after it", request, now - since)
   end
-  local interval = request.is_sse and request.route and not request.is_loose and keep_alive_of(self, request.route)
+  local interval = request.is_sse and request.route and not request.is_loose and not self:is_left(request) and keep_alive_of(self, request.route)
   if interval then
     self:expect(now - request.last_at < interval + EPS, KEEP_ALIVE, "%s: nothing for %.3f s", request, now - request.last_at)
   end
@@ -315,7 +341,7 @@ function Model:check(clients, now)
   end
   for _, request in ipairs(self.open) do
     local check, client = request.kind.check, request.client
-    if check and client.is_reading and not client.has_finished and not client.is_over and not self:may_fail(request) and not self:is_left(request) then
+    if check and client.worker ~= self.held_up and client.is_reading and not client.has_finished and not client.is_over and not self:may_fail(request) and not self:is_left(request) then
       check(self, request, now)
     end
   end

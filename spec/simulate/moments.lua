@@ -47,7 +47,9 @@ end
 local function settle(self)
   local cores, rng, turns = self.cores, self.rng, 0
   local busy = {}
-  for i = 1, #cores do busy[i] = i end
+  for i = 1, #cores do
+    if i ~= self.held_up then busy[#busy + 1] = i end
+  end
   repeat
     while #busy > 0 do
       local at = #busy > 1 and rng:int(1, #busy) or 1
@@ -56,7 +58,7 @@ local function settle(self)
       if turns > TURNS_MAX then self.model:fail("no rest after %d turns", turns) end
     end
     for i = 1, #cores do
-      if cores[i]:has_mail() then busy[#busy + 1] = i end
+      if i ~= self.held_up and cores[i]:has_mail() then busy[#busy + 1] = i end
     end
   until #busy == 0
   return turns
@@ -117,7 +119,9 @@ function Moments:advance(seconds)
   self:moment()
   while true do
     local next = math.huge
-    for i = 1, #cores do next = math.min(next, cores[i]:next()) end
+    for i = 1, #cores do
+      if i ~= self.held_up then next = math.min(next, cores[i]:next()) end
+    end
     if next > target then break end
     self:set_clocks(math.max(next, self.now))
     self:moment()

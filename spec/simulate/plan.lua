@@ -99,6 +99,7 @@ local STEPS = {
   { 25, function(a) return { "advance", a.r:pick(a.seconds) } end },
   { 1, function(a) return { "jump", a.r:pick(a.seconds) } end },
   { 3, function(a) return { "collect", worker = a.r:int(1, a.workers) } end },
+  { 2, function(a) return { "busy", worker = a.r:chance(60) and a.r:int(1, a.workers) or nil } end },
   { 3, function(a) return { "reload", app = a.r:int(1, #a.all_apps) } end },
   { 4, function(a) return a.store and { "store", mode = a.r:pick { "live", "slow", "hold", "refuse" } } or { "advance", 0.1 } end },
 }

@@ -50,7 +50,7 @@ local function connect(self, step)
   local core = self.cores[worker]:connect(step.address or ("10.0.%d.%d"):format(step.client // 200, step.client % 200 + 1), step.mux and "mux" or nil)
   core:tag(self.tags)
   local client = (step.mux and new_mux_client or new_client)(core, step.client, self.model)
-  client.tag = self.tags
+  client.tag, client.worker = self.tags, worker
   if step.pieces then core:pieces(step.pieces) end
   if step.step then core:step(step.step) end
   if step.late then core:late() end
@@ -93,7 +93,8 @@ local function send(self, client, it, is_half)
   end
   if client:request(request, self.now) then
     self.model:on_request(request)
-    request.is_loose = not client.is_reading
+    request.was_held = client.worker == self.held_up
+    request.is_loose = not client.is_reading or request.was_held
     if self.is_faulty then request.may_fail = true end
   end
 end
@@ -169,6 +170,14 @@ function STEPS.collect(self, step)
   self:moment()
 end
 
+-- A worker that is at work on something has no turns, until the next such step.
+function STEPS.busy(self, step)
+  self.held_up = step.worker and #self.cores > 1 and math.min(step.worker, #self.cores) or nil
+  self.model:on_held_up(self.held_up, self.list)
+  self:moment()
+  if not self.held_up then self.model:after_held_up() end
+end
+
 -- The rest of a body.
 function STEPS.rest(self, step)
   local client = self.clients[step.client]
@@ -203,7 +212,7 @@ end
 function STEPS.reload(self, step)
   local version = self.plan.apps[step.app] and step.app or 1
   local app = self.plan.apps[version]
-  self:moment()
+  STEPS.busy(self, {})
   if not start_all(self, self.paths[version]) then
     self.model:expect(app.broken or self.model.has_faults, "a script that does not load ... is reported", "version %d does not load", version)
     return give_up(self)
@@ -223,6 +232,7 @@ end
 
 -- A stop signal, and what goes on until shutdown.grace is over.
 function STEPS.drain(self)
+  STEPS.busy(self, {})
   self.model.is_draining = true
   for _, core in ipairs(self.cores) do core:drain() end
   self:moment()
@@ -267,6 +277,7 @@ end
 local function finish(self)
   self.rng = new_rng(1)
   self.store_mode = "live"
+  STEPS.busy(self, {})
   for _, client in ipairs(table.move(self.list, 1, #self.list, 1, {})) do drop(self, client.slot) end
   self:advance(BY_ITSELF)
   self.model:finish()

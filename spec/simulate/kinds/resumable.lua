@@ -46,7 +46,7 @@ end
 
 function kind.check(model, request, now)
   local job = model.jobs["job" .. request.route.key]
-  if not job or model.has_faults or model.plan.store or model.plan.settings.limits.channel_bytes or request.is_loose or job.at < request.reloaded_at or model.jumped_at >= job.at then return end
+  if not job or model.held_up or model.has_faults or model.plan.store or model.plan.settings.limits.channel_bytes or request.is_loose or job.at < request.reloaded_at or model.jumped_at >= job.at then return end
   local due = math.min(math.floor((now - job.at - EPS) / request.route.pause) + 1, request.route.count)
   if request.head_at >= job.at then model:expect((request.next_seq or 1) > due or request.after, GOES_ON, "%s: has %d of %d", request, (request.next_seq or 1) - 1, due) end
 end
