@@ -15,24 +15,30 @@ local function whole_path(path, what)
   return path:sub(1, 1) == "/" and path or core.folder .. path
 end
 
+-- What was done with `path`, or why it could not be: the message says with which.
+local function named(what, path, value, message, code)
+  if value ~= nil then return value end
+  return nil, ("%s: '%s': %s"):format(what, path, message:gsub("^" .. what .. ": ", "")), code
+end
+
 -- A file's bytes; more than `max` of them (limits.file) are "too large".
 function fs.read(path, max)
-  path = whole_path(path, "fs.read")
+  local full = whole_path(path, "fs.read")
   if max ~= nil then check.count(max, "fs.read") end
-  return core.file_call(READ, path, max)
+  return named("fs.read", path, core.file_call(READ, full, max))
 end
 
 -- Replaces a file as a whole, or makes it: a reader has the old or the new one.
 function fs.write(path, data)
-  path = whole_path(path, "fs.write")
-  return core.file_call(WRITE, path, check.text(data, "fs.write"))
+  local full = whole_path(path, "fs.write")
+  return named("fs.write", path, core.file_call(WRITE, full, check.text(data, "fs.write")))
 end
 
 local function by_name(a, b) return a.name < b.name end
 
 -- What a folder has, by name: { { name =, type = "file" | "directory" | "link" | "other" }, ... }.
 function fs.list(path)
-  local entries, err, code = core.file_call(LIST, whole_path(path, "fs.list"))
+  local entries, err, code = named("fs.list", path, core.file_call(LIST, whole_path(path, "fs.list")))
   if not entries then return nil, err, code end
   table.sort(entries, by_name)
   return entries
@@ -58,11 +64,11 @@ end
 
 -- The lines of a file, those that come later too: a stream of { text =, offset = }.
 function fs.tail(path, options)
-  path = whole_path(path, "fs.tail")
+  local full = whole_path(path, "fs.tail")
   options = check.options(options or {}, "fs.tail", { "from", "wait" })
   local offset, lines = start_of(options.from)
-  if offset == false then return nil, "not an offset: " .. options.from, "offset" end
-  local tail, err, code = core.tail_open(path, offset, lines, options.wait == true)
+  if offset == false then return nil, "fs.tail: from: not an offset: " .. options.from, "offset" end
+  local tail, err, code = named("fs.tail", path, core.tail_open(full, offset, lines, options.wait == true))
   if not tail then return nil, err, code end
   return stream_of(function() return core.tail_take(tail) end, function() core.tail_close(tail) end)
 end
@@ -70,7 +76,7 @@ end
 -- The changes of a file or of those in a folder: a stream of { what =, path = [, name =] }.
 function fs.watch(path)
   local full = whole_path(path, "fs.watch")
-  local changes, err, code = core.changes_open(full)
+  local changes, err, code = named("fs.watch", path, core.changes_open(full))
   if not changes then return nil, err, code end
   return stream_of(function()
     local what, name = core.changes_take(changes)

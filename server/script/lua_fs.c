@@ -47,8 +47,7 @@ static const char *code_of(int error) {
 
 static int push_errno(lua_State *L, int error, bool is_watch) {
   lua_pushnil(L);
-  if (error == EFBIG) lua_pushliteral(L, "the file is larger than was asked for");
-  else if (error == ENODEV) lua_pushliteral(L, "neither a file nor a folder");
+  if (error == ENODEV) lua_pushliteral(L, "neither a file nor a folder");
   else if (error == EDQUOT && is_watch)
     lua_pushfstring(L, "more than %d files are followed (limits.files)",
                     (int)vm_of(L)->settings->limits.files);
@@ -62,6 +61,15 @@ static int push_errno(lua_State *L, int error, bool is_watch) {
 }
 
 enum file_task { FILE_READ, FILE_WRITE, FILE_LIST };
+
+static int push_too_large(lua_State *L, enum file_task task, size_t max) {
+  bool is_setting = task != FILE_LIST && max == vm_of(L)->settings->limits.file;
+  lua_pushnil(L);
+  lua_pushfstring(L, "more than %I %s%s", (LUAI_UACINT)max, task == FILE_LIST ? "entries" : "bytes",
+                  is_setting ? " (limits.file)" : "");
+  lua_pushliteral(L, "too large");
+  return 3;
+}
 
 struct file_errand {
   struct errand errand;
@@ -112,6 +120,7 @@ static void push_entries(lua_State *L, const struct buf *b) {
 
 static int push_file(lua_State *L, struct errand *e) {
   const struct file_errand *f = file_errand_of(e);
+  if (f->error == EFBIG && f->task != FILE_WRITE) return push_too_large(L, f->task, f->max);
   if (f->error) return push_errno(L, f->error, false);
   if (f->task != FILE_LIST) counter_add(&vm_of(L)->service->counters.file_bytes_total, (int64_t)f->bytes.len);
   if (f->task == FILE_LIST) push_entries(L, &f->bytes);
@@ -136,7 +145,7 @@ static int file_call(lua_State *L) {
   if (task == FILE_READ && !lua_isnil(L, FILE_ARGUMENT)) max = (size_t)luaL_checkinteger(L, FILE_ARGUMENT);
   lua_settop(L, FILE_ARGUMENT);
   struct task *t = task_check(L, names[task]);
-  if (data.len > max) return push_errno(L, EFBIG, false);
+  if (data.len > max) return push_too_large(L, task, max);
   struct held **box = held_push_closed(L);
   struct file_errand *f = xmalloc(sizeof *f);
   *f = (struct file_errand){.task = task, .path = xstrdup(path), .max = max};
