@@ -406,7 +406,7 @@ bool conn_flush(struct conn *c) {
 static void on_sent(struct transport *t, size_t len) {
   struct conn *c = t->owner;
   c->in_flight -= len;
-  if (c->state == CONN_LEAVING && !c->in_flight) linger(c);
+  if (c->state == CONN_LEAVING && !c->in_flight) conn_leave(c); // the protocol may have had no room for it
   if (c->state != CONN_OPEN) return;
   on_left(c, len);
   if (c->in_flight) conn_settle(c, true);
