@@ -37,6 +37,9 @@ local answers = {
   ["/hints"] = function(client)
     client:send("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" .. OK .. "Content-Length: 2\r\nX-A: 1\r\nx-a: 2\r\n\r\nok")
   end,
+  ["/reason"] = function(client) client:send "HTTP/1.1 403 Forbidden: see http://x/\r\nContent-Length: 2\r\n\r\nno" end,
+  ["/switched"] = function(client) client:send "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nhello" end,
+  ["/folded"] = function(client) client:send(OK .. "X-A: a\r\n Set-Cookie: b=1\r\n\t c\r\nX-B: d\r\nContent-Length: 2\r\n\r\nok") end,
   ["/empty"] = function() end,
   ["/garbage"] = function(client) client:send("this is not HTTP\r\n\r\n") end,
   ["/reset"] = reset,

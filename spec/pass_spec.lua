@@ -201,7 +201,8 @@ app:all("/one", function() return reply.proxy("http://up.example/one") end)
 
   it("does not leave the URL's path", function()
     local server = serve(PROXY)
-    for _, target in ipairs { "/api/../x", "/api/%2e%2e/x", "/api/a/..%2f..%2fx", "/api/./x" } do
+    for _, target in ipairs { "/api/../x", "/api/%2e%2e/x", "/api/a/..%2f..%2fx", "/api/./x",
+      "/api/..;/x", "/api/%2e%2e;a=b/x", "/api/..%5c..%5cx", "/api/%252e%252e/x" } do
       assert.equal(400, server:get(target):status(), target)
     end
     server:close()

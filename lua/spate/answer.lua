@@ -79,6 +79,9 @@ local function to_reply(value, source, hint)
   if meta == Reply then return value end
   if kind == "string" then return reply.text(value) end
   if meta == sse.Stream then return sse.reply(value) end
+  if meta and meta == package.loaded["spate.http_response"] then
+    error(("%s returned a response of another server; reply.pass(res) answers with it, res:body() and res:json() read it"):format(source), 0)
+  end
   if kind == "table" then
     local ok, made = pcall(reply.json, value)
     if ok then return made end

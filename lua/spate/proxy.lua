@@ -34,6 +34,17 @@ end
 
 local function percent(byte) return ("%%%02X"):format(byte:byte()) end
 
+-- Whether others may take a part of it for "..": what is behind a ";" is left out by some, and "\" is "/" to some.
+local function is_devious(rest)
+  if not rest:find "[%%;\\]" then return false end
+  local plain = rest
+  for _ = 1, 2 do plain = plain:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end) end
+  for part in plain:gmatch "[^/\\]+" do
+    if part:match "^%.%.?$" or part:match "^%.%.?;" then return true end
+  end
+  return false
+end
+
 -- What the request's path has behind the route's prefix, as it came; "" of a route without `*rest`.
 local function rest_of(req, path)
   local prefix = (req.route or ""):match "^(.*)/%*[%w_]*$"
@@ -116,7 +127,9 @@ function proxy.answer(req, given)
   reply = reply or require "spate.reply"
   local plan = given._proxy
   local path, query = core.request_target(req)
-  local handle, status, code = ask(req, plan, join(plan.url, rest_of(req, path or "/"), query))
+  local rest = rest_of(req, path or "/")
+  if is_devious(rest) then return reply.error(400) end
+  local handle, status, code = ask(req, plan, join(plan.url, rest, query))
   if not handle then
     core.log.warn(("reply.proxy: %s"):format(report.logged(status)), { request = tostring(req), url = plan.url })
     return reply.error(STATUS[code] or 502)

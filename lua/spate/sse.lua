@@ -502,6 +502,9 @@ local function as_stream(value, what)
   if type(value) == "function" then return sse.stream(value) end
   if type(value) == "table" and getmetatable(value) == nil then return of_list(value, what) end
   if getmetatable(value) == EVENT then core.raise(what .. ": expected a stream, got an event; { event } is a stream of it") end
+  if value == nil then core.raise(what .. ": expected a stream, got nil; what asks other servers returns nil, message and code where they fail") end
+  local meta = getmetatable(value)
+  if meta and meta == package.loaded["spate.http_response"] then core.raise(what .. ": expected a stream, got a response; res:events() is one") end
   return check_stream(value, what)
 end
 

@@ -85,13 +85,24 @@ static bool begin_head(struct fetch *f, struct span line) {
   return true;
 }
 
-// Fields are pairs of lengths' ends until the head is complete: its bytes may move.
+// A value that goes on in the next line (RFC 9112 5.2): with a space, and not as a field of its own.
+static void continue_value(struct fetch *f, struct span more) {
+  if (!f->field_count || !more.len) return;
+  buf_append_byte(&f->head, ' ');
+  buf_append_span(&f->head, more);
+  f->fields[f->field_count - 1].value.len += 1 + more.len;
+}
+
+// Fields are pairs of lengths' ends until the head is complete: its bytes may move. A line with a slash in
+// its first word is no field, so the text behind the status may hold colons.
 bool fetch_head_line(struct fetch *f, struct span line) {
   const struct settings *s = f->fetcher->service->settings;
-  if (line.len > 5 && !memcmp(line.bytes, "HTTP/", 5) && !memchr(line.bytes, ':', line.len))
-    return begin_head(f, line);
+  if (line.len > 5 && !memcmp(line.bytes, "HTTP/", 5)) return begin_head(f, line);
+  if (f->head.len + line.len > s->limits.http_head) return false;
+  if (line.len && (*line.bytes == ' ' || *line.bytes == '\t'))
+    return continue_value(f, span_trim(line)), true;
   struct span rest = line, name = span_trim(span_split(&rest, ':')), value = span_trim(rest);
-  if (f->field_count >= s->limits.http_fields || f->head.len + line.len > s->limits.http_head) return false;
+  if (f->field_count >= s->limits.http_fields) return false;
   if (!(f->field_count & (f->field_count - 1)))
     f->fields = xrealloc(f->fields, MAX(f->field_count * 2, 8) * sizeof *f->fields);
   f->fields[f->field_count++] = (struct field){{NULL, name.len}, {NULL, value.len}};

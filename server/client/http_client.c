@@ -63,7 +63,10 @@ static void end_transfer(struct transfer *t, enum fetch_error error, const char 
   list_remove(&t->link);
   lookup_leave(&t->lookup);
   t->state = TRANSFER_ENDED;
-  char *text = error && t->hop.host ? xasprintf("%s:%u: %s", t->hop.host, t->hop.port, message) : NULL;
+  bool is_v6 = t->hop.host && strchr(t->hop.host, ':');
+  char *text = error && t->hop.host ? xasprintf("%s%s%s:%u: %s", is_v6 ? "[" : "", t->hop.host,
+                                                is_v6 ? "]" : "", t->hop.port, message)
+                                    : NULL;
   fetch_tell_end(&t->fetch, error, text ? text : message);
   free(text); // the transfer may be gone
 }
@@ -102,6 +105,7 @@ static const char *own_text(const struct transfer *t) {
     return "the kept connection broke, and the request is not repeated: the server may have had it";
   case FETCH_TOO_LARGE:
     return "a head larger than limits.http_head, or of more fields than limits.http_fields";
+  case FETCH_PROTOCOL: return "an interim answer with nothing behind it";
   case FETCH_REDIRECTS: return "too many redirects, or one that cannot be followed";
   default: return t->text;
   }
@@ -141,6 +145,7 @@ static void complete(struct transfer *t, CURLcode result) {
     go_to_next(t);
     return;
   }
+  if (!error && !t->fetch.has_head) t->error = error = FETCH_PROTOCOL;
   end_transfer(t, error, t->error ? own_text(t) : *t->text ? t->text : curl_easy_strerror(result));
 }
 
@@ -275,6 +280,8 @@ static const char *find_bundle(void) {
     if (access(files[i], R_OK) == 0) return files[i];
   return files[0];
 }
+
+const char *http_client_library_version(void) { return curl_version_info(CURLVERSION_NOW)->version; }
 
 void http_client_prepare_process(void) { curl_global_init(CURL_GLOBAL_DEFAULT); }
 

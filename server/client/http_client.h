@@ -12,3 +12,6 @@ void http_client_free(struct fetcher *r);
 
 // Once in a process, before any thread.
 void http_client_prepare_process(void);
+
+// The version of the library that runs.
+const char *http_client_library_version(void);

@@ -79,6 +79,7 @@ static size_t on_bytes(char *bytes, size_t one, size_t n, void *arg) {
   (void)one;
   t->active_at = now(t);
   if (t->is_redirect) return (t->discarded += n) > DISCARD_MAX ? 0 : n;
+  if (!t->fetch.has_head) return give_up(t, FETCH_PROTOCOL); // 101, behind which libcurl has a body
   if (t->fetch.is_paused) {
     t->is_held = true;
     return CURL_WRITEFUNC_PAUSE;

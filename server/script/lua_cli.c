@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include "base/mem.h"
 #include "base/util.h"
+#include "client/http_client.h"
 #include "http/head.h"
 #include "loop/control_client.h"
 #include "loop/loop.h"
@@ -145,7 +146,8 @@ static int inspect_app(lua_State *L) {
 static int run_module(lua_State *L) {
   const char *module = luaL_checkstring(L, 1), *text = luaL_checkstring(L, 2);
   char *message = NULL;
-  lua_pushinteger(L, run_alone(module, text, &message));
+  int code = run_alone(module, text, &message);
+  lua_pushinteger(L, code < 0 ? EXIT_APP : code); // below 0 is to go on and serve
   lua_pushstring(L, message);
   free(message);
   return 2;
@@ -213,7 +215,8 @@ static void push_libraries(lua_State *L) {
                    {"libev", loop_library_version()},
                    {"llhttp", head_library_version()},
                    {"jansson", jansson_version_str()},
-                   {"OpenSSL", OpenSSL_version(OPENSSL_VERSION_STRING)}};
+                   {"OpenSSL", OpenSSL_version(OPENSSL_VERSION_STRING)},
+                   {"libcurl", http_client_library_version()}};
   lua_createtable(L, countof(libraries), 0);
   for (size_t i = 0; i < countof(libraries); i++) {
     lua_createtable(L, 0, 2);
