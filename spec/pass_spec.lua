@@ -212,14 +212,15 @@ app:all("/one", function() return reply.proxy("http://up.example/one") end)
     local server = serve(PROXY)
     local up = stub({ status = 201, json = { ok = true } }, "POST", "http://up.example/v1/a")
     local res = server:post("/api/a", { body = '{"a":1}', headers = { ["Content-Type"] = "application/json", Cookie = "a=1", Connection = "x-hop",
-      ["X-Hop"] = "1", ["X-Forwarded-For"] = "6.6.6.6", Forwarded = "for=6.6.6.6", ["X-Real-IP"] = "6.6.6.6", TE = "trailers", Authorization = "theirs" } })
+      ["X-Hop"] = "1", ["X-Forwarded-For"] = "6.6.6.6", Forwarded = "for=6.6.6.6", ["X-Real-IP"] = "6.6.6.6",
+      X_Forwarded_For = "6.6.6.6", X_Real_IP = "6.6.6.6", Proxy = "http://evil.example", TE = "trailers", Authorization = "theirs" } })
     assert.same({ 201, "application/json" }, { res:status(), res:header "Content-Type" })
     local asked = up.requests[1]
     assert.same({ "POST", '{"a":1}' }, { asked.method, asked.body })
     assert.same({ "application/json", "a=1", "theirs", "127.0.0.1", "http", "spec", "1.1 spate" }, { asked.headers["content-type"], asked.headers.cookie,
       asked.headers.authorization, asked.headers["x-forwarded-for"], asked.headers["x-forwarded-proto"], asked.headers["x-forwarded-host"],
       asked.headers.via })
-    for _, name in ipairs { "x-hop", "connection", "forwarded", "te", "host", "x-real-ip" } do assert.equal(nil, asked.headers[name], name) end
+    for _, name in ipairs { "x-hop", "connection", "forwarded", "te", "host", "x-real-ip", "x_forwarded_for", "x_real_ip", "proxy" } do assert.equal(nil, asked.headers[name], name) end
     server:close()
   end)
 

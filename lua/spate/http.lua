@@ -11,6 +11,7 @@ local http = { Response = Response } -- and asked, for the library's own
 local OPTIONS = { "headers", "query", "body", "json", "form", "timeout", "redirects", "max", "auth", "tls", "unix", "private", "length" }
 local TIMEOUTS, TLS, AUTH = { "connect", "idle", "total" }, { "ca", "cert", "key", "verify" }, { "user", "password" }
 local REDIRECTS = 5
+local PIECE = 64 * 1024 -- of a body that is handed over at a time
 local FIELDS_MAX = 90
 
 local function path(value, what)
@@ -121,7 +122,10 @@ end
 -- Sends what the iterator has; false once the answer has begun.
 local function send_all(handle, iterator, what, also_later)
   for piece in iterator do
-    if not core.http_send(handle, check.text(piece, what .. ": body: what its iterator returns"), also_later) then return false end
+    check.text(piece, what .. ": body: what its iterator returns")
+    for at = 1, math.max(#piece, 1), PIECE do
+      if not core.http_send(handle, piece:sub(at, at + PIECE - 1), also_later) then return false end
+    end
   end
   core.http_send_end(handle)
   return true

@@ -7,7 +7,8 @@ local report = require "spate.report"
 local reply -- of spate.reply, which requires this module
 
 local OPTIONS = { "headers", "timeout", "preserve_host", "max_body", "via", "tls", "unix" }
-local DROPPED = { date = true, forwarded = true, ["x-real-ip"] = true } -- which a client may not say, or which are not its
+-- Which a client may not say, or which are not its own; "proxy" is what a CGI program takes for its environment.
+local DROPPED = { date = true, forwarded = true, proxy = true, ["x-real-ip"] = true }
 local FIELDS_MAX = 96
 
 local NONE = {}
@@ -64,6 +65,12 @@ end
 
 local OURS = { ["x-forwarded-for"] = true, ["x-forwarded-proto"] = true, ["x-forwarded-host"] = true }
 
+-- Fields that a client may not set: also with "_", which to programs behind CGI or WSGI is the same name.
+local function is_ours(name)
+  if name:find("_", 1, true) then name = name:gsub("_", "-") end
+  return DROPPED[name] or OURS[name]
+end
+
 -- The fields that go on, in a flat list: the request's, but those that we or the options have instead.
 local function fields_of(req, options)
   local given, list, via = options.headers, {}, nil
@@ -71,7 +78,7 @@ local function fields_of(req, options)
   for i = 1, #asked, 2 do
     local name = asked[i]
     if name == "via" then via = via and via .. ", " .. asked[i + 1] or asked[i + 1]
-    elseif not DROPPED[name] and not OURS[name] and not (given and given[name] ~= nil) then
+    elseif not is_ours(name) and not (given and given[name] ~= nil) then
       list[#list + 1], list[#list + 2] = name, asked[i + 1]
     end
   end

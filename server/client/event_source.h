@@ -53,7 +53,8 @@ void event_source_attach(struct event_source *u, struct stream *s);
 // both.
 void event_source_lend(struct event_source *u, struct stream *s, struct event_source_reader *reader);
 
-// A reader has all there is and is told of what comes next. It lives until then, or until event_source_free.
+// A reader has all there is and is told of what comes next. It lives until then, until event_source_free, or
+// until another takes its place; NULL: nobody waits any more.
 void event_source_await(struct event_source *u, struct event_source_reader *reader);
 
 // The next event: borrowed, or as a reference for the caller; NULL where none waits.

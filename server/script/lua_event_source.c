@@ -44,11 +44,13 @@ static struct held **check_event_source(lua_State *L, int index) {
   return luaL_checkudata(L, index, EVENT_SOURCE);
 }
 
-// It leaves its holder, whose task it goes with no longer.
+// It leaves its holder, whose task it goes with no longer. Who waits there has come to the end.
 static struct event_source *release_source(struct holder *h) {
   struct event_source *u = h->event_source;
   h->event_source = NULL;
   list_remove(&h->tie.link);
+  if (u) event_source_await(u, NULL);
+  waitlist_wake_all(&h->waiting);
   return u;
 }
 
