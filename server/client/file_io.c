@@ -51,14 +51,14 @@ static char *folder_of(const char *path) {
 }
 
 // A new file beside `path`: its descriptor and, the caller's, its name; -1 with errno.
-static int open_beside(const char *path, char **name) {
+static int open_beside(const char *path, mode_t mode, char **name) {
   for (int i = 0; i < NAME_TRIES; i++) {
     uint64_t random = 0;
     if (getrandom(&random, sizeof random, 0) < 0) return -1;
     char *folder = folder_of(path);
     *name = xasprintf("%s/.%016llx.tmp", folder, (unsigned long long)random);
     free(folder);
-    int fd = open(*name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    int fd = open(*name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd >= 0) return fd;
     free(*name);
     if (errno != EEXIST) return -1;
@@ -93,7 +93,9 @@ static void sync_folder(const char *path) {
 int file_write(const char *path, struct span bytes) {
   char *target = realpath(path, NULL), *name;
   if (target) path = target;
-  int fd = open_beside(path, &name), error = fd < 0 ? errno : 0;
+  struct stat st;
+  mode_t mode = stat(path, &st) == 0 ? 0600 : 0666; // what is private is never open to others
+  int fd = open_beside(path, mode, &name), error = fd < 0 ? errno : 0;
   if (!error) {
     error = keep_mode(fd, path);
     if (!error) error = write_all(fd, bytes);

@@ -121,11 +121,16 @@ static void begin_look(struct tail *t) {
   arm(t, RETRY_SECONDS);
 }
 
-// Marks first: what changes before them is seen by the look, what changes after them is told.
+// Marks first: what changes before them is seen by the look, what changes after them is told. Where a file
+// that is followed cannot be marked any more, as others of this user have all the watches, it is looked at
+// now and then.
 static void look_again(struct tail *t) {
   int error = t->is_lost ? mark(t) : 0;
   if (error && !t->is_open) t->error = error;
   else begin_look(t);
+  if (!error || t->error) return;
+  t->is_lost = true;
+  if (!timer_is_armed(&t->timer)) arm(t, GONE_SECONDS);
 }
 
 struct tail *tail_open(struct service *s, const char *path, struct tail_start start, void *owner,
