@@ -280,6 +280,23 @@ app:post("/end", function() prices:finish() return "ok" end)
     t.advance(40)
   end)
 
+  it("is left to another worker that has the claim", function()
+    local server = serve(RELAY .. [[
+local claims = require("spate.core").shared "spate relays"
+app:post("/taken", function() claims:set("prices", 7, { ttl = 20 }) return "ok" end)
+app:get("/claim", function() return tostring(claims:get "prices") end)
+]])
+    local up = stub { events = { "a" }, open = true }
+    local res = server:get "/prices"
+    server:post "/taken"
+    server:advance(6)
+    assert.is_true(up.closed)
+    assert.equal("7", (server:get("/claim"):body()))
+    res:close()
+    assert.equal(1, #up.requests)
+    ended(server)
+  end)
+
   it("ends the channel where the other server says that this is the end", function()
     local server = serve(RELAY)
     stub { { events = { "a" } }, { status = 204 } }

@@ -42,12 +42,16 @@ function Relay:read()
   end
 end
 
+-- A worker that was held up for longer than its claim lasts may find that another has it.
 local function watch(self, reader)
+  local is_ours = true
   local _ <close> = at_end(function()
     reader:cancel()
-    self.claims:delete(self.name)
+    if is_ours then self.claims:delete(self.name) end
   end)
   while not reader.done and not self.channel.handle:is_finished() do
+    is_ours = (self.claims:get(self.name) or core.worker) == core.worker
+    if not is_ours then return end
     self.claims:set(self.name, core.worker, { ttl = CLAIM_TTL })
     self.channel.handle:let_go()
     local lonely = self.channel.handle:lonely()

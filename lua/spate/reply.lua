@@ -146,6 +146,7 @@ end
 -- place of those of their name. What is read of it already does not come again.
 function reply.pass(response, options)
   check_dot(response, "pass")
+  if response == nil and type(options) == "string" then core.raise("reply.pass: expected a response of spate.http, got nil: " .. options) end
   options = check.options(options or {}, "reply.pass", PASS_OPTIONS)
   if getmetatable(response) ~= require "spate.http_response" then core.raise("reply.pass: expected a response of spate.http, got " .. type(response)) end
   return add_headers(reply.of_response(response._handle, response.status), options.headers)

@@ -502,7 +502,6 @@ local function as_stream(value, what)
   if type(value) == "function" then return sse.stream(value) end
   if type(value) == "table" and getmetatable(value) == nil then return of_list(value, what) end
   if getmetatable(value) == EVENT then core.raise(what .. ": expected a stream, got an event; { event } is a stream of it") end
-  if value == nil then core.raise(what .. ": expected a stream, got nil; what asks other servers returns nil, message and code where they fail") end
   local meta = getmetatable(value)
   if meta and meta == package.loaded["spate.http_response"] then core.raise(what .. ": expected a stream, got a response; res:events() is one") end
   return check_stream(value, what)
@@ -554,6 +553,7 @@ local REPLY_OPTIONS = { "status", "headers", "keep_alive" }
 -- The reply whose body is this stream: a stream, a function(send), a list.
 function sse.reply(stream, options)
   if getmetatable(stream) == KeepAlive then core.raise("sse.reply: expected a stream; end the keep-alive with :stream(s)") end
+  if stream == nil and type(options) == "string" then core.raise("sse.reply: expected a stream, got nil: " .. options) end
   stream = as_stream(stream, "sse.reply")
   if options ~= nil and type(options) ~= "table" then core.raise("sse.reply: expected a table of options, got " .. type(options)) end
   check.options(options or {}, "sse.reply", REPLY_OPTIONS)
