@@ -4,7 +4,7 @@
 -- expected, and the shortest schedule that still fails, as a spec. A worker process runs them; what it dies of is told
 -- by another.
 --   BUILD=build lua5.4 spec/simulate.lua            by SEED, SEEDS, SECONDS, HOURS, CLIENTS of the environment
---   BUILD=build lua5.4 spec/simulate.lua find N S   the first seed from N on that fails within S seconds, and how
+--   BUILD=build lua5.4 spec/simulate.lua find N S   the first seed from N on that fails within S CPU seconds, and how
 --   BUILD=build lua5.4 spec/simulate.lua digest N [COUNT]   digests of seeds' runs: the same in each process
 -- Exits with 1 at the first failure.
 package.path = "./?.lua;" .. package.path
@@ -59,11 +59,11 @@ local function lost_bytes(run, harness, p)
 end
 
 -- The worker: one seed after the other.
-local function work(first, count, deadline)
+local function work(first, count, deadline, cpu_seconds)
   local run, harness = require "spec.simulate.run", require "spec.helper".harness
   local seconds, requests, ran, most, fds = 0, 0, 0, 0, nil
   for seed = first, first + count - 1 do
-    if os.time() >= deadline then break end
+    if os.time() >= deadline or cpu_seconds and os.clock() >= cpu_seconds then break end
     write(AT, tostring(seed))
     local p = program(seed)
     local result = run(p)
@@ -119,9 +119,10 @@ local function run_seeds(first, count, seconds)
   return false
 end
 
--- The first seed that fails, and how.
-local function find(first, seconds)
-  local ok, output = start(seconds, "work", first, 1 << 30, os.time() + seconds)
+-- The first seed that fails within CPU seconds, and how.
+local function find(first, seconds, count)
+  local patience = seconds * 20 -- where others have the machine
+  local ok, output = start(patience, "work", first, count or 1 << 30, os.time() + patience, seconds)
   print(ok and "no seed fails" or ("seed %s: %s"):format(read(AT), output:gsub("%s+", " "):sub(1, 300)))
   return ok
 end
@@ -140,8 +141,8 @@ local function all()
 end
 
 local MODES = {
-  work = function(first, count, deadline) work(math.tointeger(first), math.tointeger(count), tonumber(deadline)) return true end,
-  find = function(first, seconds) return find(math.tointeger(first), math.tointeger(seconds)) end,
+  work = function(first, count, deadline, cpu_seconds) work(math.tointeger(first), math.tointeger(count), tonumber(deadline), tonumber(cpu_seconds)) return true end,
+  find = function(first, seconds, count) return find(math.tointeger(first), math.tointeger(tonumber(seconds)), count) end,
   file = function(path) require "spec.simulate.run"(assert(loadfile(path))()) return true end,
   digest = function(first, count)
     local run = require "spec.simulate.run"

@@ -10,6 +10,8 @@ local app, reply, FILE = spate.app(), spate.reply, %q
 local V, W, published = %d, spate.worker, 0
 local C, D, O, counts = {}, {}, {}, spate.shared "counts"
 local function log(...) spate.log.info("SIM " .. table.concat({ ... }, " ")) end
+local G = counts:incr "states"
+log("loaded", G)
 local function numbers(n)
   local list = {}
   for i = 1, n do list[i] = i end
@@ -60,8 +62,9 @@ return function(app, file)
   for i, channel in ipairs(app.channels) do
     add('C[%d] = sse.channel("c%d", %s)\nD[%d] = C[%d]:derive(derived "d:")\nO[%d] = C[%d]:derive(derived("o:", true))\n', i, i, options_text(channel), i, i, i, i)
   end
-  for _, r in ipairs(app.routes) do parts[#parts + 1] = route_text(r) end
-  for _, e in ipairs(app.every) do add("sse.every(%g, function() publish(%d) end)\n", e.period, e.channel) end
+  for _, each in ipairs(kinds.list) do parts[#parts + 1] = each[2].prelude end
+  for _, r in ipairs(app.routes) do parts[#parts + 1] = r.is_pair and 'app:channel("/pair/:name", { prefix = "", replay = 3 })\n' or route_text(r) end
+  for _, e in ipairs(app.every) do add("sse.every(%g, function() log('tick', G) publish(%d) end)\n", e.period, e.channel) end
   if app.broken then parts[#parts + 1] = BROKEN[app.broken] .. "\n" end
   parts[#parts + 1] = "return app\n"
   return table.concat(parts)

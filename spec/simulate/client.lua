@@ -13,12 +13,12 @@ end
 function Client:request(request, now)
   local lines = { ("%s %s HTTP/1.1"):format(request.method, request.target), "Host: sim" }
   for _, line in ipairs(request.headers or {}) do lines[#lines + 1] = line end
-  if request.body then lines[#lines + 1] = "Content-Length: " .. #request.body end
+  if request.body and not request.is_chunked then lines[#lines + 1] = "Content-Length: " .. #request.body end
   local body = request.body or ""
   request.client, request.sent_at = self, now
   self.last = self.last + 1
   self.waiting[self.last] = request
-  self.core:send(table.concat(lines, "\r\n") .. "\r\n\r\n" .. (request.was_partial and body:sub(1, #body // 2) or body))
+  self.core:send(("\r\n"):rep(request.lead or 0) .. table.concat(lines, "\r\n") .. "\r\n\r\n" .. (request.was_partial and body:sub(1, #body // 2) or body))
   if request.was_partial then self.rest = body:sub(#body // 2 + 1) end
   return true
 end

@@ -94,7 +94,7 @@ return {
   },
   {
     name = "dropped_not_freed", file = "server/serve/feed.c",
-    from = "    event_unref(shift(f));\n    count_dropped(f);", to = "    shift(f);\n    count_dropped(f);",
+    from = "  event_unref(shift(f));\n", to = "  shift(f);\n",
     what = "an event that a subscription drops is never freed",
   },
   {
@@ -205,11 +205,6 @@ return {
     name = "closing_for_ever", file = "server/script/exchange.c",
     from = "  (void)status;\n  set_closing(t->exchange, false);\n", to = "  (void)status;\n",
     what = "a request whose on_close functions have run keeps its state after a reload",
-  },
-  {
-    name = "slept_over", file = "server/script/app.c",
-    from = "return !list_empty(&vm->run_queue) || !list_empty(&vm->closing);", to = "return !list_empty(&vm->run_queue);",
-    what = "on_close functions of a client that has left wait until something else happens",
   },
   {
     name = "starved_finalizer", file = "server/script/vm.c",

@@ -3,6 +3,7 @@
 -- log what was published; each expectation is a sentence of the READMEs, and what is particular to a building block is
 -- in its file of kinds/. Time stands while the servers come to rest, so "at rest" means: whatever was to happen by now
 -- has happened. Faults that the program brings about may end or refuse anything; they never make it wrong.
+local bounds = require "spec.simulate.bounds"
 local kinds = require "spec.simulate.kinds"
 
 local Model = {}
@@ -14,9 +15,12 @@ local ANSWERED = "What is left is answered" -- of each request that a client sen
 local function new(plan)
   plan.settings.limits = plan.settings.limits or {}
   local self = setmetatable({ plan = plan, now = 0, channels = {}, rooms = {}, jobs = {}, counts = {}, highest_count = 0, open = {}, tokens = {}, reloads = 0,
-    served = 1, dirty = {}, owed = {}, jumped_at = -1, reloaded_at = -1, has_faults = plan.settings.limits.lua_memory ~= nil or plan.settings.limits.tasks ~= nil }, Model)
+    served = 1, dirty = {}, owed = {}, jumped_at = -1, reloaded_at = -1, reload_times = {}, loaded_states = 0, published = 0, has_faults = plan.settings.limits.lua_memory ~= nil or plan.settings.limits.tasks ~= nil }, Model)
   for i, options in ipairs(plan.apps[1].channels) do
     self.channels["c" .. i] = { name = "c" .. i, options = options, events = {}, newest = 0, readers = {}, burst = 0 }
+  end
+  for _, app in ipairs(plan.apps) do
+    for _, route in ipairs(app.routes) do self.has_others = self.has_others or kinds[route.kind].publishes end
   end
   self.interval = plan.settings.keep_alive and plan.settings.keep_alive.interval or 15
   self.send_timeout = plan.settings.timeouts and plan.settings.timeouts.send or 30
@@ -66,7 +70,15 @@ end
 
 function Model:on_reload(version)
   self.reloads, self.served, self.reloaded_at = self.reloads + 1, version, self.now
+  self.reload_times[self.reloads] = self.now
+  self.retired_states, self.loaded_states = self.loaded_before, self.loaded_states
+  for _, request in ipairs(self.open) do
+    if request.has_all then request.newest_at_reload = request.newest_at_reload or request.channel.newest end
+  end
 end
+
+-- Before code is loaded that may replace what is served.
+function Model:on_load() self.loaded_before = self.loaded_states end
 
 -- Time has jumped: nobody knows any more what was to come when.
 function Model:on_jump(clients)
@@ -141,7 +153,7 @@ local function check_status(self, request, route)
     return self:expect(not is_there, "A path that has other methods answers 405", "%s: status %d", request, status)
   end
   local limits = self.plan.settings.limits
-  if status == 408 and request.was_held or status == 503 and limits.connections or status >= 500 and limits.channels and route and kinds[route.kind].makes_channels then return end
+  if status == 408 and request.was_held or status == 503 and request.client.may_be_refused or status >= 500 and limits.channels and route and kinds[route.kind].makes_channels then return end
   local reason = route and kinds[route.kind].statuses and kinds[route.kind].statuses[status]
   local is_allowed = status == 200 and route or reason and REASONS[reason](self, request, route) or status >= 500 and self:may_fail(request)
   self:expect(is_allowed, "What the handler returns is the answer", "%s: status %d", request, status)
@@ -149,12 +161,13 @@ end
 
 function Model:on_head(request, now)
   if request.is_refusal then
-    return self:expect(request.status == 503 and self.plan.settings.limits.connections or self.is_draining or request.status == 408, "503 with `Retry-After`, then closed",
+    return self:expect(request.status == 503 and request.client.may_be_refused or self.is_draining or request.status == 408, "503 with `Retry-After`, then closed",
       "%s: %d without a request", request, request.status)
   end
   local version = tonumber(request.fields["x-v"]) -- of what the application answers, but for a finished stream's 204
   local route = self:route_of(request, version or request.status == 204 and request.served or self.served)
   request.route = route
+  if route and kinds[route.kind].body and route ~= self:route_of(request, request.served) then return end -- the body is for other code
   check_status(self, request, route)
   request.is_loose = request.is_loose or not request.client.is_reading
   if not route then return end
@@ -206,7 +219,7 @@ end
 local function has_overflown(self, request)
   local c, limits = request.channel, self.plan.settings.limits
   if not c or not c.burst then return false end
-  if limits.subscriber or limits.inbox then return true end
+  if limits.subscriber or limits.inbox and (request.route.kind ~= "channel" or self.published > 1 or self.has_others) then return true end
   return c.burst >= c.options.queue or request.next_lo and c.newest - request.next_lo + 2 > c.options.queue
 end
 
@@ -254,8 +267,22 @@ function LINES.pub(self, text, now)
   self:expect(c.epoch == epoch and is_new, "Ids are made by the server", "%s: %s-%s is there already", name, epoch, seq)
   c.events[seq] = known or { data = data, at = now }
   c.newest = math.max(c.newest, seq)
-  c.burst = c.burst + 1
+  c.burst, self.published = c.burst + 1, self.published + 1
   self.dirty[name] = true
+end
+
+function LINES.loaded(self, state) self.loaded_states = math.max(self.loaded_states, math.tointeger(tonumber(state))) end
+
+function LINES.tick(self, state)
+  local is_served = math.tointeger(tonumber(state)) > (self.retired_states or 0) or self.now < self.reloaded_at + EPS
+  self:expect(is_served, "Then tasks (`sse.spawn`, `sse.every`) of the old code are cancelled", "state %s ticks on", state)
+end
+
+-- What a handler has published in one go, but for the last: more than may wait for a worker.
+function LINES.burst(self, text)
+  local name, bytes = text:match "^(%S+) (%d+)$"
+  local c, inbox = self.channels[name], self.plan.settings.limits.inbox
+  if inbox and tonumber(bytes) > inbox then c.is_lost_at = self.now end
 end
 
 function LINES.finished(self, text)
@@ -289,6 +316,10 @@ function LINES.closed(self, text)
   request.has_closed = true
 end
 
+for _, each in ipairs(kinds.list) do
+  for what, handle in pairs(each[2].lines or {}) do LINES[what] = handle end
+end
+
 -- Rest
 
 local channel_kind = kinds.channel
@@ -299,11 +330,14 @@ local function at_rest_channel(self, c)
   end
   c.dense = c.newest
   for _, request in ipairs(c.readers) do
+    bounds.queues(self, c, request)
     if request.client.is_reading and not request.client.is_over and not self.store_waits and request.client.worker ~= self.held_up then
       channel_kind.skip_left_out(c, request)
       local waits = request.kind == kinds.snapshot and not request.has_snapshot
+        or request.kind == kinds.derived and self.plan.settings.limits.channel_bytes -- which leaves out what has no room
       self:expect(request.next_hi > c.newest or self:may_fail(request) or waits, "Publish once, reach everyone, on every worker", "%s: has not got %s-%d, of %d", request,
         c.name, request.next_lo, c.newest)
+      self:expect(not (c.is_finished and request.has_all) or self.has_faults or self.plan.store, "`ch:finish(event)` ends it", "%s: goes on", request)
       request.has_all = true
     else request.has_all = false end
   end
@@ -312,6 +346,9 @@ end
 
 -- Once the servers have come to rest, with all that has come told.
 function Model:at_rest()
+  for _, each in ipairs(kinds.list) do
+    if each[2].at_rest then each[2].at_rest(self, self.now) end
+  end
   for i = 1, #self.plan.apps[1].channels do
     local name = "c" .. i
     if self.dirty[name] then
@@ -319,18 +356,20 @@ function Model:at_rest()
       at_rest_channel(self, self.channels[name])
     end
   end
+  self.published = 0
 end
 
 local function check_waiting(self, client, request, now)
   if not request or not client.is_reading or client.worker == self.held_up or client.is_over or client.has_finished or self:may_fail(request) then return end
   if not request.status then
     if is_behind_the_last(request) or request.was_partial or self.is_draining or client.is_mux and self.plan.settings.limits.connections or self.store_waits or self.plan.store then return end
-    local since = math.max(request.sent_at, request.behind and request.behind.ended_at or 0)
+    local since = math.max(request.sent_at, request.behind and request.behind.ended_at or 0, request.was_held and self.jumped_at or 0)
     return self:expect(now < since + request.delay + EPS, ANSWERED, "%s: no answer %.3f s after it", request, now - since)
   end
   local interval = request.is_sse and request.route and not request.is_loose and not self:is_left(request) and keep_alive_of(self, request.route)
   if interval then
-    self:expect(now - request.last_at < interval + EPS, KEEP_ALIVE, "%s: nothing for %.3f s", request, now - request.last_at)
+    local spread = self:is_left(request) and (self.plan.settings.shutdown or {}).window or 0 -- one that is about to end says nothing
+    self:expect(now - request.last_at < interval + spread + EPS, KEEP_ALIVE, "%s: nothing for %.3f s", request, now - request.last_at)
   end
 end
 
@@ -341,6 +380,8 @@ function Model:check(clients, now)
   end
   for _, request in ipairs(self.open) do
     local check, client = request.kind.check, request.client
+    bounds.old(self, request, now)
+    bounds.stall(self, request, now)
     if check and client.worker ~= self.held_up and client.is_reading and not client.has_finished and not client.is_over and not self:may_fail(request) and not self:is_left(request) then
       check(self, request, now)
     end

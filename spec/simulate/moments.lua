@@ -5,6 +5,7 @@ local harness = require("spec.helper").harness
 
 local EPOCH = 1767225600 -- 2026-01-01
 local TURNS_MAX = 500000
+local MOMENTS_MAX = 10000 -- at one time
 local Moments = {}
 Moments.__index = Moments
 
@@ -115,7 +116,7 @@ end
 
 -- Time goes by, from deadline to deadline.
 function Moments:advance(seconds)
-  local target, cores = self.now + seconds, self.cores
+  local target, cores, idle = self.now + seconds, self.cores, 0
   self:moment()
   while true do
     local next = math.huge
@@ -123,6 +124,8 @@ function Moments:advance(seconds)
       if i ~= self.held_up then next = math.min(next, cores[i]:next()) end
     end
     if next > target then break end
+    idle = next > self.now and 0 or idle + 1
+    if idle > MOMENTS_MAX then self.model:fail("timers that are due do not fire") end
     self:set_clocks(math.max(next, self.now))
     self:moment()
     self.moments = self.moments + 1

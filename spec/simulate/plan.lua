@@ -13,20 +13,26 @@ local function channel(r)
   }
 end
 
-local function route(r, i, channels)
-  local kind = r:weighed(kinds.list)
-  local it = kind.random(r, #channels)
-  it.kind, it.method, it.path = kind.name, kind.method or "GET", "/r" .. i
-  return it
+local function add_route(r, app, kind)
+  local it = kind.random(r, #app.channels)
+  it.kind, it.method, it.path = kind.name, kind.method or "GET", "/r" .. #app.routes + 1
+  app.routes[#app.routes + 1] = it
+end
+
+local function add_routes(r, app, theme)
+  local kind = r:weighed(theme)
+  add_route(r, app, kind)
+  for _, name in ipairs(kind.with or {}) do add_route(r, app, kinds[name]) end
 end
 
 local function application(r, version, channels, options)
   local app = { version = version, channels = channels, routes = {}, every = {} }
-  for i = 1, options.routes do app.routes[i] = route(r, i, channels) end
+  for _ = 1, options.routes do add_routes(r, app, options.theme) end
   for i = 1, #channels do -- each can be heard and filled
     app.routes[#app.routes + 1] = { kind = "channel", method = "GET", path = "/c" .. i, channel = i, replay = r:pick { 0, 5 }, is_mapped = false }
     app.routes[#app.routes + 1] = { kind = "publish", method = "POST", path = "/p" .. i, channel = i, count = 1, pad = 0 }
   end
+  if options.has_pair then app.routes[#app.routes + 1] = { kind = "channel", method = "GET", path = "/pair/c1", channel = 1, replay = 3, is_pair = true } end
   for _ = 1, r:int(0, 2) do app.every[#app.every + 1] = { period = r:pick(options.periods), channel = r:int(1, #channels) } end
   return app
 end
@@ -41,10 +47,10 @@ local LIMITS = {
   { 1, function(r) return { lua_memory = r:pick { 450, 550, 800 } * 1024 } end },
   { 1, function(r) return { channel_bytes = r:pick { 100, 2000 } } end },
   { 1, function(r) return { channels = r:int(4, 6) } end }, -- three are made at the start
-  { 1, function(r) return { connections = r:int(2, 5) } end },
+  { 2, function(r) return { connections = r:int(2, 5) } end },
   { 1, function() return { connections_per_address = 1, connections = 1000 } end },
   { 1, function(r) return { subscriber = r:pick { 100, 4000 } } end },
-  { 1, function(r) return { inbox = r:pick { 100, 4000 } } end },
+  { 3, function(r) return { inbox = r:pick { 100, 4000 } } end },
   { 1, function() return { spool = 100, body = 2000 } end },
 }
 
@@ -64,14 +70,14 @@ end
 local function request(a)
   local app = a.r:pick(a.apps)
   local it = a.r:pick(app.routes)
-  return { method = it.method, path = it.path, number = a.r:int(0, 1 << 40), resumes = a.r:chance(40) or nil }
+  return { method = it.method, path = it.path, number = a.r:int(0, 1 << 40), resumes = a.r:chance(40) or nil, lead = a.r:chance(8) and a.r:int(1, 2) or nil }
 end
 
 -- So many allocations, or tasks, of a worker succeed, then some fail, or each object costs a collection, or there are no
 -- more descriptors, while a step runs.
 local function fault(a)
   local r = a.r
-  return { r:pick { "allocation", "allocation", "task", "stress", "descriptors" }, worker = r:int(1, a.workers), after = r:int(0, 400), count = r:pick { 1, 2, 2, 20 } }
+  return { r:pick { "allocation", "allocation", "task", "task", "stress", "descriptors" }, worker = r:int(1, a.workers), after = r:int(0, 400), count = r:pick { 1, 2, 2, 20 } }
 end
 
 local function request_step(a)
@@ -97,10 +103,11 @@ local STEPS = {
   { 2, function(a) return { "finish", client = a.r:int(1, a.clients) } end },
   { 3, function(a) return { "rest", client = a.r:int(1, a.clients) } end },
   { 25, function(a) return { "advance", a.r:pick(a.seconds) } end },
+  { 1, function() return { "armings" } end },
   { 1, function(a) return { "jump", a.r:pick(a.seconds) } end },
   { 3, function(a) return { "collect", worker = a.r:int(1, a.workers) } end },
   { 2, function(a) return { "busy", worker = a.r:chance(60) and a.r:int(1, a.workers) or nil } end },
-  { 3, function(a) return { "reload", app = a.r:int(1, #a.all_apps) } end },
+  { 3, function(a) return { "reload", app = a.r:int(1, #a.all_apps), times = a.r:chance(20) and a.r:int(2, 6) or nil } end },
   { 4, function(a) return a.store and { "store", mode = a.r:pick { "live", "slow", "hold", "refuse" } } or { "advance", 0.1 } end },
 }
 
@@ -114,8 +121,16 @@ local function steps(a, count)
   return list
 end
 
+-- Most programs are about a few kinds of routes only, so that these meet one another.
+local function theme(r)
+  if r:chance(25) then return kinds.list end
+  local list = {}
+  for i = 1, r:int(1, 3) do list[i] = r:pick(kinds.list) end
+  return list
+end
+
 local function broken(r, version, channels)
-  local app = application(r, version, channels, { routes = 1, periods = { 1 } })
+  local app = application(r, version, channels, { routes = 1, periods = { 1 }, theme = kinds.list })
   app.broken = r:pick { "syntax", "raise", "start", "hang", "worker", "no_app" }
   return app
 end
@@ -124,15 +139,15 @@ end
 function plan.of_seed(seed)
   local r = new_rng(seed)
   local p = { seed = seed, workers = r:weighed { { 4, 1 }, { 4, 2 }, { 2, 3 } }, settings = settings(r), apps = {}, store = r:chance(15) or nil }
-  local channels, served = {}, {}
+  local channels, served, about = {}, {}, theme(r)
   for i = 1, r:int(1, 3) do channels[i] = channel(r) end
-  for version = 1, r:int(1, 2) do served[version] = application(r, version, channels, { routes = r:int(2, 6), periods = { 0.5, 1, 3 } }) end
+  for version = 1, r:int(1, 2) do served[version] = application(r, version, channels, { routes = r:int(2, 6), periods = { 0.5, 1, 3 }, has_pair = not p.store, theme = about }) end
   table.move(served, 1, #served, 1, p.apps)
   if r:chance(30) then p.apps[#p.apps + 1] = broken(r, #p.apps + 1, channels) end
   p.mode = r:weighed { { 5, "incremental" }, { 2, "generational" }, { 1, "eager" } }
   local a = { r = r, apps = served, all_apps = p.apps, clients = r:int(2, 8), workers = p.workers, store = p.store, has_faults = r:chance(25),
     seconds = { 0.1, 0.3, 0.5, 1, 1, 2, 5, 16, 40 } }
-  p.steps = steps(a, r:int(10, 50))
+  p.steps = steps(a, r:int(10, 90))
   if r:chance(25) then p.steps[#p.steps + 1] = { "drain", order = r:int(1, 1 << 30) } end
   return p
 end
@@ -145,7 +160,7 @@ function plan.of_hours(seed, hours, clients)
   p.settings.limits, p.settings.keep_alive.interval = { burst = 20, hang = 30 }, 15
   local channels = {}
   for i = 1, 4 do channels[i] = channel(r) end
-  for version = 1, 2 do p.apps[version] = application(r, version, channels, { routes = 10, periods = { 5, 10, 30 } }) end
+  for version = 1, 2 do p.apps[version] = application(r, version, channels, { routes = 10, periods = { 5, 10, 30 }, theme = kinds.list }) end
   local a = { r = r, apps = p.apps, all_apps = p.apps, clients = clients + clients // 10, workers = p.workers, seconds = { 1, 2, 5, 5, 10 } }
   local streams = {}
   for _, app in ipairs(p.apps) do

@@ -9,7 +9,7 @@ local altered = require "spec.altered_build"
 local faults = require "spec.simulate.faults"
 
 local BUILD = os.getenv "BUILD" or "build"
-local SECONDS = (tonumber(os.getenv "MINUTES" or "") or 10) * 60
+local SECONDS = (tonumber(os.getenv "MINUTES" or "") or 10) * 60 // 1
 local TICKS = 100 -- of the kernel's clock in a second
 
 -- CPU seconds of all processes that this one has started and that have ended.
@@ -23,18 +23,27 @@ local function build(fault)
   return altered.build(("%s/faults/%s"):format(BUILD, fault.name), { { (fault.file:gsub("^server/", "")), fault.from, fault.to } })
 end
 
--- The seed and what it fails with; nil where none fails in time.
-local function find(dir)
-  local pipe <close> = assert(io.popen(("BUILD=%s lua5.4 spec/simulate.lua find 1 %d 2>&1"):format(dir, SECONDS)))
+-- The first seed from `first` on that fails in that build, and what it says; nil where none does in time.
+local function look(dir, first, seconds, count)
+  local pipe <close> = assert(io.popen(("BUILD=%s lua5.4 spec/simulate.lua find %d %d %s 2>&1"):format(dir, first, seconds, count or "")))
   local seed, said = pipe:read "a":match "seed (%d+): ([^\n]*)"
-  return seed, said and (said:match "expected: (.-) stack traceback" or said:sub(1, 100))
+  return math.tointeger(tonumber(seed)), said and (said:match "expected: (.-) stack traceback" or said:sub(1, 100))
+end
+
+-- The same where the sources as they are do not fail with that seed.
+local function find(dir, began)
+  local seed, said = 0
+  repeat
+    seed, said = look(dir, seed + 1, math.max(SECONDS - (spent() - began) // 1, 0) // 1)
+  until not seed or look(BUILD, seed, SECONDS, 1) ~= seed
+  return seed, said
 end
 
 local function row(fault)
   local dir, err = build(fault)
   if not dir then error(("%s does not compile: %s"):format(fault.name, err), 0) end
   local before = spent()
-  local seed, said = find(dir)
+  local seed, said = find(dir, before)
   local seconds = ("%.1f"):format(spent() - before)
   print(("| %s | %s | %s | %s | %s |"):format(fault.name, seed and "found" or "not found", seed or "", seconds, said or fault.what))
   return seed

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Plays a program step by step. Raises what the model expected; returns a digest of every byte and what was counted.
 local application = require "spec.simulate.application"
+local bounds = require "spec.simulate.bounds"
 local kinds = require "spec.simulate.kinds"
 local Moments = require "spec.simulate.moments"
 local new_client = require "spec.simulate.client"
@@ -45,12 +46,14 @@ local function drop(self, slot)
 end
 
 local function connect(self, step)
-  local worker = math.min(step.worker, #self.cores)
+  local worker, connections = math.min(step.worker, #self.cores), 0
+  for _, core in ipairs(self.cores) do connections = connections + core:stats().connections end
   self.tags = self.tags + 1
   local core = self.cores[worker]:connect(step.address or ("10.0.%d.%d"):format(step.client // 200, step.client % 200 + 1), step.mux and "mux" or nil)
   core:tag(self.tags)
   local client = (step.mux and new_mux_client or new_client)(core, step.client, self.model)
   client.tag, client.worker = self.tags, worker
+  client.may_be_refused = bounds.may_be_refused(self.model, connections)
   if step.pieces then core:pieces(step.pieces) end
   if step.step then core:step(step.step) end
   if step.late then core:late() end
@@ -61,11 +64,12 @@ end
 
 local function set_window(self, client, bytes)
   client.core:window(bytes)
+  bounds.window(self.model, client, bytes)
   if client.is_reading and bytes then client.stalled_at = self.now end
   client.is_reading = not bytes
   for i = client.first, client.last do
     local request = client.waiting[i]
-    if request then request.is_loose, request.has_all = true, false end
+    if request then request.is_loose, request.has_all = true, false end -- behind bounds.window, which wants to know
   end
 end
 
@@ -84,7 +88,13 @@ local function send(self, client, it, is_half)
   local kind = kinds[route.kind] or {}
   local token, user = "t" .. self.tokens, "u" .. client.slot % 4 + 1
   local request = { token = token, user = user, method = it.method, path = it.path, visitor = who, visits_sent = who.visits,
-    headers = kind.headers and kind.headers(it.number, who) or {}, body = kind.body and kind.body(route, token), delay = self.delays[it.path] or 0 }
+    headers = kind.headers and kind.headers(it.number, who) or {}, lead = it.lead, delay = self.delays[it.path] or 0 }
+  if kind.body then
+    local coding
+    request.body, coding = kind.body(route, token)
+    request.is_chunked = coding ~= nil
+    table.insert(request.headers, coding)
+  end
   request.target = ("%s?t=%s&u=%s"):format(it.path, token, user)
   request.was_partial = is_half and request.body and true or nil
   if it.resumes and who.ids[it.path] then
@@ -95,7 +105,7 @@ local function send(self, client, it, is_half)
     self.model:on_request(request)
     request.was_held = client.worker == self.held_up
     request.is_loose = not client.is_reading or request.was_held
-    if self.is_faulty then request.may_fail = true end
+    if self.is_faulty or self.refuses_tasks and kind.spawns and kind.spawns(route) then request.may_fail = true end
   end
 end
 
@@ -159,6 +169,12 @@ end
 
 function STEPS.advance(self, step) self:advance(step[2]) end
 
+-- As if so many timers had been armed meanwhile.
+function STEPS.armings(self)
+  for _, core in ipairs(self.cores) do core:add_armings(1 << 31) end
+  self:advance(0)
+end
+
 function STEPS.jump(self, step)
   self.model:on_jump(self.list)
   self:set_clocks(self.now + step[2])
@@ -209,10 +225,11 @@ local function give_up(self)
   return is_told
 end
 
-function STEPS.reload(self, step)
+local function reload(self, step)
   local version = self.plan.apps[step.app] and step.app or 1
   local app = self.plan.apps[version]
   STEPS.busy(self, {})
+  self.model:on_load()
   if not start_all(self, self.paths[version]) then
     self.model:expect(app.broken or self.model.has_faults, "a script that does not load ... is reported", "version %d does not load", version)
     return give_up(self)
@@ -228,6 +245,13 @@ function STEPS.reload(self, step)
     self:set_mode(core)
   end
   self:moment()
+end
+
+function STEPS.reload(self, step)
+  for i = 1, step.times or 1 do
+    if i > 1 then self:advance(0.3) end
+    reload(self, step)
+  end
 end
 
 -- A stop signal, and what goes on until shutdown.grace is over.
@@ -247,7 +271,7 @@ end
 
 local FAULTS = {
   allocation = function(core, f) core:fail_allocation(f.after, f.count) end,
-  task = function(core, f) core:fail_task(f.after // 40, f.count) end,
+  task = function(core, f) core:fail_task(f.after // 134, f.count) end,
   stress = function(core) core:stress(true) end,
   descriptors = function(_, f) harness.limit_descriptors(f.after % 2) end,
 }
@@ -257,7 +281,7 @@ local function end_fault(self, core)
   core:fail_task(0, 0)
   core:stress(false)
   harness.limit_descriptors()
-  self.is_faulty = false
+  self.is_faulty, self.refuses_tasks = false, false
 end
 
 local function play(self, step)
@@ -265,12 +289,21 @@ local function play(self, step)
   local core = step.fault and self.cores[math.min(step.fault.worker, #self.cores)]
   if core then
     FAULTS[step.fault[1]](core, step.fault)
-    self.is_faulty = step.fault[1] ~= "stress"
+    self.is_faulty = step.fault[1] == "allocation"
+    self.refuses_tasks = step.fault[1] == "task"
     if self.is_faulty then self.model:on_fault(self.list) end
+    if self.refuses_tasks then bounds.refuse_tasks(self.model, self.list) end
   end
   STEPS[step[1]](self, step)
   if core then end_fault(self, core) end
   self.model:check(self.list, self.now)
+end
+
+-- What nobody holds any more is collected; how many members it leaves.
+local function forgotten_members(self)
+  for _, core in ipairs(self.cores) do core:run "collectgarbage() collectgarbage()" end
+  self:moment()
+  return self.cores[1]:run 'local c = require("spate.sse").channel.find "lost" return tostring(c and #c:members() or 0)'
 end
 
 -- What is left once every client has gone, and of the servers.
@@ -280,6 +313,7 @@ local function finish(self)
   STEPS.busy(self, {})
   for _, client in ipairs(table.move(self.list, 1, #self.list, 1, {})) do drop(self, client.slot) end
   self:advance(BY_ITSELF)
+  self.model.lost_members = forgotten_members(self)
   self.model:finish()
   local fail = function(...) self.model:fail(...) end
   for i, core in ipairs(self.cores) do
@@ -295,7 +329,7 @@ local function delays_of(plan)
   local delays = {}
   for _, app in ipairs(plan.apps) do
     for _, r in ipairs(app.routes) do
-      local delay = r.kind == "late" and r.delay or r.kind == "snapshot" and 3 * (r.waits or 0) or 0 -- three tries
+      local delay = r.kind == "late" and r.delay or r.kind == "snapshot" and 3 * (r.waits or 0) or r.wait or 0 -- three tries
       delays[r.path] = math.max(delays[r.path] or 0, delay)
     end
   end

@@ -45,9 +45,11 @@ function kind.on_head(model, request, now)
   request.channel = c
   request.next_lo, request.next_hi, request.resets = math.maxinteger, 0, {}
   for newest = request.newest_at_sent[c.name], c.newest do
-    local first, is_reset = first_for(c, request, newest, now)
-    request.next_lo, request.next_hi = math.min(request.next_lo, first), math.max(request.next_hi, first)
-    request.resets[is_reset] = true
+    for _, at in ipairs { request.sent_at, now } do -- its head may come later than it has subscribed
+      local first, is_reset = first_for(c, request, newest, at)
+      request.next_lo, request.next_hi = math.min(request.next_lo, first), math.max(request.next_hi, first)
+      request.resets[is_reset] = true
+    end
   end
   if not is_known(model, c, request) then
     request.next_lo, request.next_hi, request.resets = 1, math.maxinteger, { [true] = true, [false] = true }
@@ -109,13 +111,15 @@ function kind.on_event(model, request, event)
   kind.skip_left_out(c, request)
   model:expect(seq >= request.next_lo, ONCE, "%s: %s, expected %d", request, event.id, request.next_lo)
   model:expect(seq <= request.next_hi or may_skip(model, c, request, seq), ONCE, "%s: %s, expected %d to %d", request, event.id, request.next_lo, request.next_hi)
-  request.next_lo, request.next_hi, request.resets = seq + 1, seq + 1, { [false] = true }
+  request.next_lo, request.next_hi, request.resets, request.has_heard = seq + 1, seq + 1, { [false] = true }, true
 end
 
 function kind.on_end(model, request, how)
   local c = request.channel
   model.remove(c.readers, request)
   if how ~= "end" then return end
+  local newest = request.route.kind == "channel" and request.has_heard and request.newest_at_reload
+  model:expect(not newest or request.next_lo > newest or model.has_faults, ONCE, "%s: ended with %d, and %d was there when its code was replaced", request, request.next_lo - 1, newest or 0)
   model:expect(model:is_left(request) or c.is_finished, "a channel's stream goes on until `ch:finish(event)` ends it", "%s: ended", request)
   if c.is_finished and not model:is_left(request) and not model.has_faults and not model.plan.store then
     kind.skip_left_out(c, request)

@@ -3,7 +3,7 @@
 local pipeline = require "spec.simulate.pipeline"
 local base = require "spec.simulate.kinds.pipeline"
 
-local kind = { weight = 2, on_event = base.on_event, on_end = base.on_end, check = base.check }
+local kind = { weight = 2, on_event = base.on_event, check = base.check }
 
 function kind.random(r) return { delay = r:pick { 0, 0.5, 1 }, pipeline = pipeline.random(r) } end
 
@@ -21,9 +21,25 @@ function kind.on_head(model, request, now)
   model.owed[#model.owed + 1] = request
 end
 
+function kind.on_end(model, request, how, now)
+  base.on_end(model, request, how, now)
+  model.is_closing = model.is_closing or {}
+  if how == "end" then table.insert(model.is_closing, request) end
+end
+
+function kind.at_rest(model)
+  local list = model.is_closing
+  for i = #(list or {}), 1, -1 do
+    model:expect(list[i].closing or model.has_faults, "`fn` runs at its end, or when the client leaves", "%s: has ended, and its on_close does not run", list[i])
+    list[i] = nil
+  end
+end
+
 -- Of old code they have shutdown.grace after the last of its streams, which is more than they take.
 function kind.finish(model, request)
   model:expect(request.has_closed, "`fn` runs at its end, or when the client leaves", "%s: its on_close has not ended", request)
 end
+
+kind.spawns = base.spawns
 
 return kind

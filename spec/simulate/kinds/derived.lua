@@ -2,7 +2,7 @@
 -- A subscription to a channel that is derived from another, which may leave events out.
 local channel = require "spec.simulate.kinds.channel"
 
-local kind = { weight = 2, on_head = channel.on_head, on_event = channel.on_event, statuses = channel.statuses }
+local kind = { weight = 2, publishes = true, on_head = channel.on_head, on_event = channel.on_event, statuses = channel.statuses }
 
 function kind.random(r, n)
   local leaves_out = r:chance(40)
@@ -21,5 +21,7 @@ function kind.on_end(model, request, how)
   if how == "end" and (limits.inbox or limits.subscriber) then return model.remove(request.channel.readers, request) end
   channel.on_end(model, request, how)
 end
+
+function kind.spawns() return true end
 
 return kind

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- A POST that finishes a channel for good.
-local kind = { weight = 1, method = "POST" }
+local kind = { weight = 1, method = "POST", with = { "channel", "publish" } }
 
 function kind.random(r, n) return { channel = r:int(1, n) } end
 

@@ -65,4 +65,14 @@ function kind.on_end(model, request, how, now)
   end
 end
 
+local SPAWNS = { debounce = true, batch = true, timeout = true }
+
+-- What waits for a value and for a time reads in a task of its own.
+function kind.spawns(route)
+  for _, op in ipairs(route.pipeline) do
+    if SPAWNS[op[1]] then return true end
+  end
+  return route.beside ~= nil
+end
+
 return kind

@@ -6,7 +6,7 @@ local EVENTS = "`join` and `leave` are events of the channel"
 local VANISHES = "A client that vanishes leaves"
 local IN_DOUBT = 130 -- seconds after which the server has noticed that a client is gone
 
-local kind = { weight = 2, makes_channels = true }
+local kind = { weight = 2, makes_channels = true, publishes = true }
 
 function kind.random(r) return { room = r:int(1, 2) } end
 
@@ -45,7 +45,7 @@ function kind.on_event(model, request, event)
   end
   model:expect(request.members, EVENTS, "%s: %s before who", request, event.event)
   local is_join = event.event == "join"
-  model:expect(is_join or event.event == "leave" and request.members[value.id], EVENTS, "%s: %s of %s, who was no member", request, tostring(event.event), value.id)
+  model:expect(is_join or event.event == "leave" and (request.members[value.id] or model.plan.store), EVENTS, "%s: %s of %s, who was no member", request, tostring(event.event), value.id)
   request.members[value.id] = is_join or nil
 end
 

@@ -5,7 +5,8 @@ local kind = { weight = 4, method = "POST" }
 function kind.random(r, n) return { channel = r:int(1, n), count = r:pick { 1, 1, 2, 12 }, pad = r:pick { 0, 0, 10, 3000 } } end
 
 function kind.code(r)
-  return ('local last for _ = 1, %d do last = publish(%d, %d) end return "published " .. tostring(last)'):format(r.count, r.channel, r.pad)
+  return ('local last for _ = 1, %d do last = publish(%d, %d) end log("burst", "c%d", %d) return "published " .. tostring(last)')
+    :format(r.count, r.channel, r.pad, r.channel, (r.count - 1) * (r.pad + 8))
 end
 
 function kind.on_end(model, request, how)

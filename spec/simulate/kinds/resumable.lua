@@ -3,7 +3,7 @@
 local EPS = 1e-6
 local GOES_ON = "The first request starts the function, later ones go on where they were"
 
-local kind = { weight = 2, makes_channels = true }
+local kind = { weight = 2, makes_channels = true, publishes = true }
 
 function kind.random(r)
   return { key = r:int(1, 2), count = 12, pause = 0.7, linger = 3, ttl = 5 } -- of a key always the same
@@ -44,7 +44,11 @@ function kind.on_event(model, request, event)
   request.next_seq, request.epoch = seq + 1, epoch
 end
 
+function kind.spawns() return true end
+
 function kind.check(model, request, now)
+  local is_vague = model.has_faults or model.plan.store or model.plan.settings.limits.channel_bytes or request.is_loose or request.after or model:is_left(request)
+  model:expect(is_vague or request.next_seq or request.head_at > now - EPS, GOES_ON, "%s: has got nothing", request)
   local job = model.jobs["job" .. request.route.key]
   if not job or model.held_up or model.has_faults or model.plan.store or model.plan.settings.limits.channel_bytes or request.is_loose or job.at < request.reloaded_at or model.jumped_at >= job.at then return end
   local due = math.min(math.floor((now - job.at - EPS) / request.route.pause) + 1, request.route.count)

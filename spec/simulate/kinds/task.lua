@@ -18,4 +18,6 @@ function kind.finish(model, request)
   model:expect(request.has_run or model.reloads > request.reloads, "a task: goes on when the client leaves", "%s: its task has not run", request)
 end
 
+function kind.spawns() return true end
+
 return kind

@@ -1,0 +1,72 @@
+-- SPDX-License-Identifier: MIT
+-- The part of the model that says what must not go on for ever: queues of clients that take nothing and of busy workers,
+-- streams of code that has been replaced. `self` is the model.
+local kinds = require "spec.simulate.kinds"
+
+local bounds = {}
+
+local EPS = 1e-6
+
+-- What waits for one who takes nothing, and for a busy worker, is bounded.
+function bounds.queues(self, c, request)
+  local client, stall = request.client, request.stall
+  if client.is_over or client.worker == self.held_up or self:may_fail(request) or self:is_left(request) or self.plan.store then return end
+  if stall and c.options.on_full == "disconnect" and request.route.kind == "channel" and not request.route.is_mapped and request.has_heard then
+    self:expect(c.newest - stall.from <= c.options.queue, "Its `queue` is bounded", "%s: %d events wait", request, c.newest - stall.from)
+  end
+  local was_there = request.head_at < self.now and request.has_heard
+  self:expect(c.is_lost_at ~= self.now or not was_there, "bytes of published events that wait for one busy worker: subscribers of the channel there are cut", "%s: is not", request)
+end
+
+-- Whether its worker is held up, and does nothing for now.
+local function is_held(self, request) return request.client.worker == self.held_up end
+
+-- When streams of the code that opened it are to have ended.
+local function end_of_old(self, request)
+  local times, reload, shutdown = self.reload_times, self.plan.settings.reload or {}, self.plan.settings.shutdown or {}
+  local first, early = times[request.reloads + 1], times[request.reloads + 1 + (reload.generations or 8)]
+  return first and math.min(first + (reload.max_age or 3600), early or math.huge) + (shutdown.window or 5)
+end
+
+function bounds.old(self, request, now)
+  local client, at = request.client, end_of_old(self, request)
+  if not at or is_held(self, request) or request.behind or not request.is_sse or not client.is_reading or client.is_over or self.has_faults or self.jumped_at >= self.reload_times[request.reloads + 1] then return end
+  self:expect(now < at + EPS, "until `reload.max_age`: then they get a `retry:` and a clean end", "%s: is open at %.3f s still", request, at)
+end
+
+function bounds.stall(self, request, now)
+  local stall = request.stall
+  local first = stall and request.channel.events[stall.from + 1]
+  if not first or is_held(self, request) or request.client.is_over or request.ended or request.client.is_mux or self.has_faults or self.plan.store or self.jumped_at >= stall.at or not request.has_heard then return end
+  self:expect(now < first.at + self.send_timeout + EPS, "`timeouts.send`: without the client taking what waits for it: closed", "%s: takes nothing since %.3f s", request, first.at)
+end
+
+-- From now on tasks that limits.tasks may refuse cannot start; others are none of those.
+function bounds.refuse_tasks(self, clients)
+  for _, client in ipairs(clients) do
+    for i = client.first, client.last do
+      local request = client.waiting[i]
+      local route = request and (request.route or self:route_of(request, request.served))
+      local spawns = route and kinds[route.kind].spawns
+      if spawns and spawns(route) then request.may_fail = true end
+    end
+  end
+end
+
+-- A client takes `bytes` more from now on; nil: all.
+function bounds.window(self, client, bytes)
+  for _, request in ipairs(self.open) do
+    if request.client == client and request.channel then
+      request.stall = bytes == 0 and request.has_all and { from = request.channel.newest, at = self.now } or nil
+      if not bytes then self.dirty[request.channel.name] = true end
+    end
+  end
+end
+
+-- `connections`: how many the workers have when another comes.
+function bounds.may_be_refused(self, connections)
+  local limits = self.plan.settings.limits
+  return limits.connections_per_address or limits.connections and connections >= limits.connections
+end
+
+return bounds

@@ -1,0 +1,36 @@
+-- SPDX-License-Identifier: MIT
+-- The body of a request, whole or in chunks of some length, comes back.
+local kind = { weight = 2, method = "POST" }
+
+function kind.random(r) return { bytes = r:pick { 0, 1, 300, 70000 }, chunk = r:pick { false, false, 1, 100, 100000 } or nil } end
+
+function kind.code() return [[local body, why = req:body()
+  if not body then return reply.error(413, why) end
+  return "echo " .. t .. " " .. body]] end
+
+local function text(route, token) return (token .. " "):rep(route.bytes // 4):sub(1, route.bytes) end
+
+local function in_chunks(whole, len)
+  local parts = {}
+  for at = 1, #whole, len do
+    local part = whole:sub(at, at + len - 1)
+    parts[#parts + 1] = ("%x\r\n%s\r\n"):format(#part, part)
+  end
+  return table.concat(parts) .. "0\r\n\r\n"
+end
+
+-- As it is sent; a chunked one says so in its head.
+function kind.body(route, token)
+  local whole = text(route, token)
+  return route.chunk and in_chunks(whole, route.chunk) or whole, route.chunk and "Transfer-Encoding: chunked"
+end
+
+kind.statuses = { [408] = "stays away", [413] = "always" }
+
+function kind.on_end(model, request, how)
+  if how ~= "end" or request.status ~= 200 then return end
+  local wanted = ("echo %s %s"):format(request.token, text(request.route, request.token))
+  model:expect(request.content == wanted, "`req:body()`: the whole body", "%s: %q", request, (request.content or ""):sub(1, 60))
+end
+
+return kind

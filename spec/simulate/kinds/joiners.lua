@@ -1,0 +1,50 @@
+-- SPDX-License-Identifier: MIT
+-- Several tasks that wait for the end of one.
+local COUNT = 3
+local EPS = 1e-6
+local JOIN = "`task:join()` waits for its end"
+
+local kind = { weight = 1, method = "POST", lines = {} }
+
+function kind.random(r) return { delay = r:pick { 0, 0.7, 3 } } end
+
+function kind.code(r)
+  return ([[local task = sse.spawn(function() sse.sleep(%g) return 7 end)
+  for i = 1, %d do
+    sse.spawn(function()
+      local value = task:join()
+      log("met", t, i, tostring(value))
+    end)
+  end
+  return "joiners " .. t]]):format(r.delay, COUNT)
+end
+
+function kind.lines.met(model, text)
+  local token, i, value = text:match "^(%S+) (%d) (%S+)$"
+  local request = model.tokens[token]
+  request.met = request.met or {}
+  model:expect((value == "7" or model.has_faults) and not request.met[i], JOIN, "%s: joiner %s has %s", request, i, value)
+  request.met[i], request.met_count = true, (request.met_count or 0) + 1
+end
+
+function kind.on_head(model, request, now)
+  request.meets_at = now + request.route.delay
+  model.joiners = model.joiners or {}
+  table.insert(model.joiners, request)
+end
+
+function kind.on_end(model, request, how)
+  if how == "end" then model:expect(request.content == "joiners " .. request.token, "a string alone is the same", "%s: %q", request, request.content) end
+end
+
+function kind.at_rest(model, now)
+  for i = #(model.joiners or {}), 1, -1 do
+    local request = model.joiners[i]
+    if model.reloads > request.reloads or model.has_faults or model.is_draining or request.met_count == COUNT then table.remove(model.joiners, i)
+    else model:expect(request.meets_at > now - EPS, JOIN, "%s: only %d of %d have met", request, request.met_count or 0, COUNT) end
+  end
+end
+
+function kind.spawns() return true end
+
+return kind

@@ -1,0 +1,107 @@
+-- SPDX-License-Identifier: MIT
+-- A subscription that its handler holds for a while before the reply takes it over, and that a task may read meanwhile.
+local channel = require "spec.simulate.kinds.channel"
+
+local HANDED = "a subscription goes on where its reader was: the reader is at the end"
+
+local kind = { weight = 3, statuses = { [204] = "always", [503] = "store" }, lines = {} }
+
+function kind.random(r, n)
+  local wait = r:pick { 0, 0.3, 1.3, 6, 6 }
+  return { channel = r:int(1, n), replay = r:pick { 0, 1 }, wait = wait, is_read = r:chance(50) or nil }
+end
+
+function kind.code(r)
+  return ([[local sub, why = C[%d]:subscribe { after = req.last_event_id, replay = %d }
+  if not sub then return reply.error(503, why) end
+  log("holds", t)
+  local is_handed = false
+  local _kept <close> = setmetatable({}, { __close = function() if not is_handed then sub:close() end end })
+  %s
+  sse.sleep(%g)
+  is_handed = true
+  return sse.reply(sub)]]):format(r.channel, r.replay, r.is_read and [[sse.spawn(function()
+    local _over <close> = setmetatable({}, { __close = function() log("readover", t) end })
+    for event in sub:each() do log("read", t, event.id or "reset", event.data) end
+  end)]] or "", r.wait)
+end
+
+-- Where it begins is known once all that the moment has published is.
+local function begin(model, request)
+  if request.has_begun then return end
+  request.has_begun = true
+  channel.on_head(model, request, model.now)
+  model.remove(request.channel.readers, request)
+end
+
+function kind.lines.holds(model, token)
+  local request = model.tokens[token]
+  request.route = model:route_of(request, request.served)
+  model.held = model.held or {}
+  table.insert(model.held, request)
+end
+
+-- What was published has been told of once all workers' logs are read.
+function kind.lines.read(model, text)
+  model.reads = model.reads or {}
+  table.insert(model.reads, text)
+end
+
+local function take_read(model, text)
+  local token, id, data = text:match "^(%S+) (%S+) (.*)$"
+  local request = model.tokens[token]
+  if not request.has_begun then -- in the moment in which it has subscribed
+    begin(model, request)
+    request.next_lo, request.next_hi, request.resets = 1, math.maxinteger, { [true] = true, [false] = true }
+  end
+  channel.on_event(model, request, id == "reset" and { event = "reset" } or { id = id, data = data })
+end
+
+local function take_reads(model)
+  local reads = model.reads or {}
+  model.reads = nil
+  for _, text in ipairs(reads) do take_read(model, text) end
+end
+
+function kind.lines.readover(model, token, now) model.tokens[token].read_over_at = now end
+
+function kind.may_be_cut(request)
+  local c = request.channel
+  return request.may_have_lost or c and request.next_lo and c.newest - request.next_lo + 1 > c.options.queue
+end
+
+-- A reader that has ended has closed the subscription.
+local function is_closed(model, request, now)
+  return request.read_over_at and request.read_over_at < now or request.is_loose or request.may_have_lost or model.reloads > request.reloads
+end
+
+function kind.on_head(model, request, now)
+  local c = request.channel
+  take_reads(model)
+  begin(model, request)
+  model.remove(model.held, request)
+  request.may_have_lost = request.may_have_lost or c.burst > c.options.queue
+  request.is_closed = request.route.is_read and is_closed(model, request, now)
+  if request.is_closed then return end
+  model:expect(not request.route.is_read or request.read_over_at or model.has_faults, HANDED, "%s: its reader waits still", request)
+  c.readers[#c.readers + 1] = request
+  model.dirty[c.name] = true
+end
+
+function kind.on_end(model, request, how)
+  if not request.is_closed then channel.on_end(model, request, how) end
+end
+
+function kind.at_rest(model)
+  take_reads(model)
+  for _, request in ipairs(model.held or {}) do
+    begin(model, request)
+    request.may_have_lost = request.may_have_lost or request.channel.burst > request.channel.options.queue
+  end
+end
+
+function kind.spawns(route) return route.is_read end
+
+kind.on_event = channel.on_event
+
+return kind

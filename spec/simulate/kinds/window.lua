@@ -1,0 +1,43 @@
+-- SPDX-License-Identifier: MIT
+-- A number of all workers that ends some time after its first increment, whatever follows.
+local TTL = 3
+local EPS = 1e-6
+local TOGETHER = "values are strings, numbers and booleans; `{ ttl = 60 }` as the last argument lets a value expire"
+
+local kind = { weight = 1, method = "POST", lines = {}, prelude = 'local windows = spate.shared "windows"\n' }
+
+function kind.random() return {} end
+
+function kind.code()
+  return ([[local n = windows:incr("w", 1, { ttl = %d })
+  log("window", n)
+  return "window " .. t]]):format(TTL)
+end
+
+function kind.lines.window(model, text)
+  model.window = model.window or { ends_at = -1, last = 0, numbers = {} }
+  table.insert(model.window.numbers, math.tointeger(tonumber(text)))
+end
+
+-- The workers of a moment have logged in any order.
+function kind.at_rest(model, now)
+  local w = model.window
+  if not w or not w.numbers[1] then return end
+  table.sort(w.numbers)
+  for _, n in ipairs(w.numbers) do
+    if n == 1 then
+      model:expect(now > w.ends_at - EPS, TOGETHER, "a number begins again before its end at %.3f s", w.ends_at)
+      w.ends_at, w.last = now + TTL, 0
+    end
+    model:expect(now < w.ends_at + EPS, TOGETHER, "%d, where the end was at %.3f s", n, w.ends_at)
+    model:expect(n == w.last + 1 or model.has_faults, TOGETHER, "%d behind %d", n, w.last)
+    w.last = n
+  end
+  w.numbers = {}
+end
+
+function kind.on_end(model, request, how)
+  if how == "end" then model:expect(request.content == "window " .. request.token, "a string alone is the same", "%s: %q", request, request.content) end
+end
+
+return kind
