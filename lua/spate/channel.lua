@@ -265,13 +265,16 @@ return function(sse)
 
   local is_ending = false
 
+  -- Made before its task is: one that starts has no memory of its own for it yet.
+  local end_all = at_end(function()
+    is_ending = false
+    for i = #following, 1, -1 do stop_run(following[i]) end
+  end)
+
   -- A task of its own after a reload: a derived channel goes on for those who read it already. Where it fails, which it
   -- does for lack of memory, none goes on.
   function core.retire()
-    local _ <close> = at_end(function()
-      is_ending = false
-      for i = #following, 1, -1 do stop_run(following[i]) end
-    end)
+    local _ <close> = end_all
     is_ending = true
     while #following > 0 do
       for i = #following, 1, -1 do
@@ -285,7 +288,8 @@ return function(sse)
 
   local function start_task(self, run)
     if core.is_retired() and not is_ending then core.background(core.retire) end
-    run.task = core.background(follow, self, run)
+    run.task = core.background_until(run.on_end, follow, self, run)
+    core.notify(run.task.handle, run.loaded)
   end
 
   -- A function that was stopped at an event has left that one out; true where a task goes on behind it.
@@ -297,9 +301,6 @@ return function(sse)
 
   -- Ends with the source; or because it fell behind, and then the next subscriber starts another.
   function follow(self, run)
-    local _ <close> = at_end(function()
-      if not (core.was_stopped() and go_on(self, run)) then end_run(self, run) end
-    end)
     for event in run.next do
       derive_event(self, run, event)
       advance(run)
@@ -327,6 +328,9 @@ return function(sse)
       handle = core.derive_channel(self.source.handle, past),
     }
     run.is_loading = run.waiting > 0 or core.is_over(past)
+    function run.on_end()
+      if not (core.was_stopped() and go_on(self, run)) then end_run(self, run) end
+    end
     local ok, err = pcall(start_task, self, run)
     if not ok then
       past:close()
@@ -337,14 +341,22 @@ return function(sse)
     return true
   end
 
+  -- Without memory a task may end before it could say so.
+  local function is_lost(run) return core.has_ended(run.task.handle) end
+
   -- Waits until what the source's history has is derived.
   function Derived:subscribe(options)
+    if self.run and is_lost(self.run) then end_run(self, self.run) end
     if not self.run then
       local ok, why = start(self)
       if not ok then return nil, why end
     end
     local run = self.run
-    while run.is_loading do run.loaded:wait(nil, "channel:subscribe") end
+    while run.is_loading and not is_lost(run) do run.loaded:wait(nil, "channel:subscribe") end
+    if run.is_loading then
+      end_run(self, run)
+      error("channel:subscribe: the task of the derived channel has failed", 0)
+    end
     return stream_of(run.handle, options)
   end
 
@@ -366,7 +378,6 @@ return function(sse)
 
   -- Waits until nobody has read for `linger` seconds, or until `ttl` seconds after the end.
   local function watch(channel, task, linger, ttl)
-    local _ <close> = at_end(function() drop(channel, task) end)
     while not task.done do
       channel.handle:let_go()
       local lonely = channel.handle:lonely()
@@ -415,7 +426,7 @@ return function(sse)
     if not stream then return nil, why end
     if created then
       task = core.background(produce, channel, fn)
-      core.background(watch, channel, task, linger, ttl)
+      core.background_until(function() drop(channel, task) end, watch, channel, task, linger, ttl)
       has_begun = true
     end
     return stream

@@ -63,13 +63,13 @@ end
 -- Somebody may have subscribed while it ended, and found the claim taken.
 local function run(self)
   watch(self, core.background(self.read, self))
-  self.task = nil
+  self.task = nil -- else it would be this one still
   if self.channel.handle:count() > 0 and not self.channel.handle:is_finished() then self:start() end
 end
 
 -- With a subscriber, unless this or another worker reads it already.
 function Relay:start()
-  if self.task or not self.claims:add(self.name, core.worker, { ttl = CLAIM_TTL }) then return end
+  if self.task and not self.task.done or not self.claims:add(self.name, core.worker, { ttl = CLAIM_TTL }) then return end
   self.last_event_id = self.cursors:get(self.name) or self.options.last_event_id or ""
   self.task = core.background(run, self)
 end

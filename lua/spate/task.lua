@@ -13,11 +13,19 @@ local function traceback(err) return core.traceback(tostring(err)) end
 local function finish(self)
   self.done = true
   self.ended:wake()
+  if self.on_end then self.on_end() end
+end
+
+-- What its end takes is there before it begins: one without memory has ended all the same.
+local function new_task(on_end)
+  local self = setmetatable({ started = false, done = false, cancelled = false, ended = core.signal(), on_end = on_end }, Task)
+  self.closer = at_end(function() finish(self) end)
+  return self
 end
 
 local function run_task(self, fn, ...)
   self.started = true
-  local _ <close> = at_end(function() finish(self) end)
+  local _ <close> = self.closer
   local trace
   local result = table.pack(xpcall(fn, function(err)
     trace = core.traceback(tostring(err))
@@ -58,22 +66,25 @@ function Task:join()
   return nil, result[2]
 end
 
-local function start_task(spawn, fn, ...)
-  local self = setmetatable({ ended = core.signal() }, Task)
+local function start_task(spawn, on_end, fn, ...)
+  local self = new_task(on_end)
   self.handle = spawn(run_task, self, fn, ...)
   core.notify(self.handle, self.ended)
   return self
 end
 
 -- A task of the library's own, which goes on after a reload, and keeps its state for that.
-function core.background(fn, ...) return start_task(core.spawn_lasting, fn, ...) end
+function core.background(fn, ...) return start_task(core.spawn_lasting, nil, fn, ...) end
+
+-- The same; on_end() is called at its end, however that comes about.
+function core.background_until(on_end, fn, ...) return start_task(core.spawn_lasting, on_end, fn, ...) end
 
 return function(sse)
   -- Starts fn(...) as a task of its own, which goes on when the caller ends. A reload ends it; one that old code
   -- starts after its reload ends shutdown.grace after the last of the old streams.
   function sse.spawn(fn, ...)
     check.callable(fn, "sse.spawn")
-    return start_task(core.spawn_bound, fn, ...)
+    return start_task(core.spawn_bound, nil, fn, ...)
   end
 
   local pending = {} -- of sse.every while the script is loaded
@@ -83,7 +94,7 @@ return function(sse)
     check.seconds(seconds, "sse.every")
     check.callable(fn, "sse.every")
     check.options(options or {}, "sse.every", { "each_worker" })
-    local self = setmetatable({ ended = core.signal() }, Task)
+    local self = new_task()
     local function start()
       if self.done then return end
       local _ <close> = at_end(function()
