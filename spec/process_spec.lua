@@ -314,7 +314,7 @@ describe("a program's output", function()
 
   it("ends where a program outside of the group keeps the pipe", function()
     local result = ask [[
-      local p = process.spawn { "sh", "-c", "setsid sh -c 'echo $$; exec sleep 100' & sleep 0.1; echo last" }
+      local p = process.spawn { "sh", "-c", "f=$(mktemp -u); setsid sh -c 'echo $$; : > $0; exec sleep 100' $f & until [ -e $f ]; do sleep 0.01; done; rm $f; echo last" }
       return { list = p:lines():collect(), code = p:wait() }]]
     assert.equal("last", result.list[2])
     assert.is_true(is_alive(tonumber(result.list[1])))
