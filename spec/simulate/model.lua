@@ -363,7 +363,7 @@ local function check_waiting(self, client, request, now)
   if not request or not client.is_reading or client.worker == self.held_up or client.is_over or client.has_finished or self:may_fail(request) then return end
   if not request.status then
     if is_behind_the_last(request) or request.was_partial or self.is_draining or client.is_mux and self.plan.settings.limits.connections or self.store_waits or self.plan.store then return end
-    local since = math.max(request.sent_at, request.behind and request.behind.ended_at or 0, request.was_held and self.jumped_at or 0)
+    local since = math.max(request.sent_at, request.behind and request.behind.ended_at or 0, request.was_held and self.jumped_at or 0, self.jumped_to or 0)
     return self:expect(now < since + request.delay + EPS, ANSWERED, "%s: no answer %.3f s after it", request, now - since)
   end
   local interval = request.is_sse and request.route and not request.is_loose and not self:is_left(request) and keep_alive_of(self, request.route)

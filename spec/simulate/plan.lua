@@ -30,7 +30,7 @@ local function application(r, version, channels, options)
   for _ = 1, options.routes do add_routes(r, app, options.theme) end
   for i = 1, #channels do -- each can be heard and filled
     app.routes[#app.routes + 1] = { kind = "channel", method = "GET", path = "/c" .. i, channel = i, replay = r:pick { 0, 5 }, is_mapped = false }
-    app.routes[#app.routes + 1] = { kind = "publish", method = "POST", path = "/p" .. i, channel = i, count = 1, pad = 0 }
+    app.routes[#app.routes + 1] = { kind = "publish", method = "POST", path = "/p" .. i, channel = i, count = r:pick { 1, 1, 1, 12 }, pad = r:pick { 0, 0, 100 } }
   end
   if options.has_pair then app.routes[#app.routes + 1] = { kind = "channel", method = "GET", path = "/pair/c1", channel = 1, replay = 3, is_pair = true } end
   for _ = 1, r:int(0, 2) do app.every[#app.every + 1] = { period = r:pick(options.periods), channel = r:int(1, #channels) } end
@@ -129,6 +129,32 @@ local function theme(r)
   return list
 end
 
+-- Steps that belong together: a subscriber takes nothing while its channel is filled, and perhaps its code replaced, and
+-- then may go on.
+local function stalled(a, list)
+  local r = a.r
+  local number, client = r:int(1, #a.apps[1].channels), r:int(1, a.clients)
+  local function add(step)
+    step.order = r:int(1, 1 << 30)
+    list[#list + 1] = step
+  end
+  local function fill(count)
+    local step = { "request", client = a.clients + 1, worker = r:int(1, a.workers), keeps = r:chance(50) or nil }
+    for i = 1, count do step[i + 1] = { method = "POST", path = "/p" .. number, number = 0 } end
+    add(step)
+  end
+  add { "request", client = client, worker = r:int(1, a.workers), late = r:chance(20) or nil, { method = "GET", path = "/c" .. number, number = 0 } }
+  fill(1)
+  add { "window", client = client, bytes = r:pick { 0, 0, 0, 50 } }
+  fill(r:int(1, 8))
+  if r:chance(30) then add { "reload", app = 1 } end
+  add { "advance", r:pick { 0.3, 3, 12 } }
+  fill(r:int(1, 4))
+  if r:chance(70) then add { "window", client = client } end
+  add { "advance", 0.3 }
+  fill(1)
+end
+
 local function broken(r, version, channels)
   local app = application(r, version, channels, { routes = 1, periods = { 1 }, theme = kinds.list })
   app.broken = r:pick { "syntax", "raise", "start", "hang", "worker", "no_app" }
@@ -148,6 +174,7 @@ function plan.of_seed(seed)
   local a = { r = r, apps = served, all_apps = p.apps, clients = r:int(2, 8), workers = p.workers, store = p.store, has_faults = r:chance(25),
     seconds = { 0.1, 0.3, 0.5, 1, 1, 2, 5, 16, 40 } }
   p.steps = steps(a, r:int(10, 90))
+  if r:chance(40) then stalled(a, p.steps) end
   if r:chance(25) then p.steps[#p.steps + 1] = { "drain", order = r:int(1, 1 << 30) } end
   return p
 end

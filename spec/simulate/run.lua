@@ -178,6 +178,7 @@ end
 function STEPS.jump(self, step)
   self.model:on_jump(self.list)
   self:set_clocks(self.now + step[2])
+  self.model.jumped_to = self.now
   self:moment()
 end
 

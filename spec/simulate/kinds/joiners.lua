@@ -40,7 +40,8 @@ end
 function kind.at_rest(model, now)
   for i = #(model.joiners or {}), 1, -1 do
     local request = model.joiners[i]
-    if model.reloads > request.reloads or model.has_faults or model.is_draining or request.met_count == COUNT then table.remove(model.joiners, i)
+    local is_vague = model.jumped_at >= request.head_at or request.client.worker == model.held_up
+    if is_vague or model.reloads > request.reloads or model.has_faults or model.is_draining or request.met_count == COUNT then table.remove(model.joiners, i)
     else model:expect(request.meets_at > now - EPS, JOIN, "%s: only %d of %d have met", request, request.met_count or 0, COUNT) end
   end
 end

@@ -4,7 +4,7 @@ local channel = require "spec.simulate.kinds.channel"
 
 local HANDED = "a subscription goes on where its reader was: the reader is at the end"
 
-local kind = { weight = 3, statuses = { [204] = "always", [503] = "store" }, lines = {} }
+local kind = { weight = 4, statuses = { [204] = "always", [503] = "store" }, lines = {} }
 
 function kind.random(r, n)
   local wait = r:pick { 0, 0.3, 1.3, 6, 6 }
