@@ -140,7 +140,7 @@ local REASONS = { -- of a status other than 200
   always = function() return true end,
   finished = function(self, request, route)
     local c = route.channel and self.channels["c" .. route.channel]
-    return c and c.is_finished or request.after and not c
+    return c and c.is_finished or (request.after or self.plan.settings.limits.channel_bytes) and not c
   end,
   store = function(self) return self.plan.store end,
   ["stays away"] = function(_, request) return request.was_partial end,

@@ -116,7 +116,10 @@ local function steps(a, count)
   for i = 1, count do
     list[i] = a.r:weighed(STEPS)(a)
     list[i].order = a.r:int(1, 1 << 30) -- whose turn it is while this step runs
-    if a.has_faults and a.r:chance(8) then list[i].fault = fault(a) end
+    if a.has_faults and a.r:chance(8) then list[i].fault = fault(a)
+    elseif a.refuses_tasks and a.r:chance(25) then
+      list[i].fault = { "task", worker = list[i].worker or a.r:int(1, a.workers), after = a.r:pick { 0, 0, 40 * 4 }, count = 1 }
+    end
   end
   return list
 end
@@ -171,7 +174,7 @@ function plan.of_seed(seed)
   table.move(served, 1, #served, 1, p.apps)
   if r:chance(30) then p.apps[#p.apps + 1] = broken(r, #p.apps + 1, channels) end
   p.mode = r:weighed { { 5, "incremental" }, { 2, "generational" }, { 1, "eager" } }
-  local a = { r = r, apps = served, all_apps = p.apps, clients = r:int(2, 8), workers = p.workers, store = p.store, has_faults = r:chance(25),
+  local a = { r = r, apps = served, all_apps = p.apps, clients = r:int(2, 8), workers = p.workers, store = p.store, has_faults = r:chance(25), refuses_tasks = r:chance(20),
     seconds = { 0.1, 0.3, 0.5, 1, 1, 2, 5, 16, 40 } }
   p.steps = steps(a, r:int(10, 90))
   if r:chance(40) then stalled(a, p.steps) end

@@ -72,7 +72,7 @@ end
 
 -- A reader that has ended has closed the subscription.
 local function is_closed(model, request, now)
-  return request.read_over_at and request.read_over_at < now or request.is_loose or request.may_have_lost or model.reloads > request.reloads
+  return request.read_over_at and request.read_over_at < now or request.is_loose or request.may_have_lost or model.reloads > request.reloads or model.plan.store
 end
 
 function kind.on_head(model, request, now)
