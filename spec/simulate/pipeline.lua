@@ -146,7 +146,7 @@ local function period(r) return r:pick { 0.25, 0.5, 1, 1, 2, 5 } end
 
 -- A random one. Times of ops lie between those of ticks, so that nothing depends on which of two timers goes first.
 function pipeline.random(r)
-  local source = r:weighed { { 3, { "list", r:int(0, 12) } }, { 3, { "loop", r:int(1, 8), period(r) } }, { 5, { "interval", period(r) } },
+  local source = r:weighed { { 3, { "list", r:chance(20) and 40 or r:int(0, 12) } }, { 3, { "loop", r:int(1, 8), period(r) } }, { 5, { "interval", period(r) } },
     { 1, { "never" } } }
   local tick = source[1] == "interval" and source[2] or source[3] or 1
   local p = { source }

@@ -158,6 +158,20 @@ local function stalled(a, list)
   fill(1)
 end
 
+-- The code of a stream, perhaps of one that has not begun, is replaced again and again.
+local function replaced(a, list)
+  local r = a.r
+  local route = r:pick(a.apps[1].routes)
+  for _, each in ipairs(a.apps[1].routes) do
+    if each.kind == "late_stream" then route = each end
+  end
+  for _, step in ipairs { { "request", client = 1, worker = 1, { method = route.method, path = route.path, number = 0 } },
+    { "reload", app = 1, times = r:int(1, 8) }, { "advance", 3 }, { "advance", 10 } } do
+    step.order = r:int(1, 1 << 30)
+    list[#list + 1] = step
+  end
+end
+
 local function broken(r, version, channels)
   local app = application(r, version, channels, { routes = 1, periods = { 1 }, theme = kinds.list })
   app.broken = r:pick { "syntax", "raise", "start", "hang", "worker", "no_app" }
@@ -178,6 +192,7 @@ function plan.of_seed(seed)
     seconds = { 0.1, 0.3, 0.5, 1, 1, 2, 5, 16, 40 } }
   p.steps = steps(a, r:int(10, 90))
   if r:chance(40) then stalled(a, p.steps) end
+  if r:chance(20) then replaced(a, p.steps) end
   if r:chance(25) then p.steps[#p.steps + 1] = { "drain", order = r:int(1, 1 << 30) } end
   return p
 end
