@@ -28,7 +28,7 @@ local CASES = {
     local res = app:get "/"
     t.advance(15 * N)
     assert(#res:comments() == N)]] },
-  { "a line of an event in a channel's history", n = 100000, limit = 1200, HARNESS .. [[
+  { "a line of an event in a channel's history", n = 25000, limit = 1200, HARNESS .. [[
     local app = load(('local N = %d\n'):format(N) .. [=[
       app:get("/", function()
         local ch = sse.channel("a", { history = 1 })
