@@ -9,7 +9,8 @@ local it = os.execute "command -v strace >/dev/null" and it or pending
 if it == pending then io.stderr:write "spec/syscalls_sweep.lua: skipped, as strace is not installed\n" end
 
 -- libev ends the process where epoll_wait fails by anything but EINTR, and may where epoll_ctl does, so that is not
--- tried; nor is memory, which ends it by design; and a close that strace lets fail has not closed.
+-- tried; nor is memory, which ends it by design; and a close that strace lets fail has not closed. Writes fail in the log
+-- only: libev forgets for good what wakes a loop where a write to an eventfd fails, which those do not.
 local CALLS = {
   { "accept4", "EINTR", "EAGAIN", "ECONNABORTED", "EPROTO", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EPERM", "ENETDOWN" },
   { "recvfrom", "EINTR", "EAGAIN", "ECONNRESET", "ETIMEDOUT", "ENOMEM", "EIO" },
@@ -82,8 +83,9 @@ describe("system calls that fail:", function()
   local function trace(call, err, when)
     local log = directory .. "/strace"
     process.write_file(log, "")
-    local pipe = io.popen(("echo $$; exec strace -f -qq -p %d -e trace=%s -e inject=%s:error=%s:when=%s -o %s 2>%s.err"):format(
-      server.pid, call, call, err, when, log, log))
+    local only = call == "write" and "-P " .. server.err or ""
+    local pipe = io.popen(("echo $$; exec strace -f -qq -p %d %s -e trace=%s -e inject=%s:error=%s:when=%s -o %s 2>%s.err"):format(
+      server.pid, only, call, call, err, when, log, log))
     local pid = pipe:read "l"
     process.eventually("strace", function()
       local status = process.read_file(("/proc/%d/status"):format(server.pid))
@@ -110,7 +112,7 @@ describe("system calls that fail:", function()
   lazy_setup(function() -- not where all is skipped
     directory = process.enter()
     process.write_file(directory .. "/data", ("data"):rep(50000))
-    server = process.serve(APP, { settings = "{ timeouts = { head = 1, idle = 1, send = 1, body = 1 }, log = { access = false } }", arguments = { "-l", "127.0.0.1:0", "-w", "2" } })
+    server = process.serve(APP, { settings = "{ timeouts = { head = 1, idle = 1, send = 1, body = 1 } }", arguments = { "-l", "127.0.0.1:0", "-w", "2" } })
     disturb()
     socket.sleep(0.1)
     descriptors = count_descriptors()
