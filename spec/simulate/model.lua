@@ -93,7 +93,8 @@ end
 -- A worker has no turns from now on; nil: all have.
 function Model:on_held_up(worker, clients)
   local of = worker or self.held_up
-  self.held_up, self.piled_up, self.jumped_at = worker, {}, self.now
+  self.held_up, self.piled_up = worker, {}
+  if of then self.jumped_at = self.now end
   for _, client in ipairs(clients) do
     for i = client.first, client.worker == of and client.last or 0 do
       local request = client.waiting[i]
