@@ -12,7 +12,7 @@ local signature = require "spec.fuzz.api.signature"
 
 local BUILD = os.getenv "BUILD" or "build"
 local SECONDS = tonumber(os.getenv "SECONDS") or 60
-local HANG_SECONDS = 120 -- of one process beyond its time
+local HANG_SECONDS = 600 -- of one process beyond its time, in which some programs sort for long
 local AT, OUTPUT, CANDIDATE = BUILD .. "/fuzz-lua.at", BUILD .. "/fuzz-lua.out", BUILD .. "/fuzz-lua.lua"
 
 local function write(path, text)

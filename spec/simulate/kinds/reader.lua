@@ -36,7 +36,7 @@ end
 
 function kind.lines.holds(model, token)
   local request = model.tokens[token]
-  request.route = model:route_of(request, request.served)
+  request.route = model:route_of(request, request.served) or model:route_of(request, model.served)
   model.held = model.held or {}
   table.insert(model.held, request)
 end
