@@ -63,7 +63,7 @@ local function key_of(event) return tonumber(event.data:match "^[^.]*%.%d+%.%d+%
 -- "drop_oldest": those that did not fit; "conflate": all but the newest of each key, of what waited.
 local function may_skip(model, c, request, to)
   local policy = c.options.on_full
-  if (model.has_faults or model.plan.store) and policy ~= "disconnect" then return true end
+  if (model.has_faults or model.plan.store or model.plan.settings.limits.subscriber) and policy ~= "disconnect" then return true end
   if policy == "drop_oldest" then return not request.has_all or c.burst > c.options.queue end
   if policy ~= "conflate" or request.has_all and c.burst == 1 then return false end
   local is_newer = {}
