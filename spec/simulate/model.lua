@@ -220,7 +220,7 @@ end
 local function has_overflown(self, request)
   local c, limits = request.channel, self.plan.settings.limits
   if not c or not c.burst then return false end
-  if limits.subscriber or limits.inbox and (request.route.kind ~= "channel" or self.published > 1 or self.has_others) then return true end
+  if limits.subscriber or limits.inbox and (request.route.kind ~= "channel" or self.published > 1 or self.has_others or request.was_held) then return true end
   return c.burst >= c.options.queue or request.next_lo and c.newest - request.next_lo + 2 > c.options.queue
 end
 
