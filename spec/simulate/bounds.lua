@@ -10,7 +10,7 @@ local EPS = 1e-6
 -- What waits for one who takes nothing, and for a busy worker, is bounded.
 function bounds.queues(self, c, request)
   local client, stall = request.client, request.stall
-  if client.is_over or client.worker == self.held_up or self:may_fail(request) or self:is_left(request) or self.plan.store then return end
+  if client.is_over or client.is_mux or client.worker == self.held_up or self:may_fail(request) or self:is_left(request) or self.plan.store then return end
   if stall and c.options.on_full == "disconnect" and request.route.kind == "channel" and not request.route.is_mapped and request.has_heard then
     self:expect(c.newest - stall.from <= c.options.queue, "Its `queue` is bounded", "%s: %d events wait", request, c.newest - stall.from)
   end
