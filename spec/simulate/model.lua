@@ -219,7 +219,7 @@ end
 -- A comment may wait before what fills a queue.
 local function has_overflown(self, request)
   local c, limits = request.channel, self.plan.settings.limits
-  if not c or not c.burst then return false end
+  if not c or not c.burst then return (limits.inbox or limits.subscriber) and request.kind and request.kind.publishes end -- of channels of its own
   if limits.subscriber or limits.inbox and (request.route.kind ~= "channel" or self.published > 1 or self.has_others or request.was_held) then return true end
   return c.burst >= c.options.queue or request.next_lo and c.newest - request.next_lo + 2 > c.options.queue
 end

@@ -4,7 +4,7 @@ local GOES = "A channel is there from the first `sse.channel` with its name unti
 local REACHES = "Publish once, reach everyone, on every worker"
 local RESET = "Where the history no longer has it, an `event: reset` comes first"
 
-local kind = { weight = 2, makes_channels = true, with = { "pass" }, statuses = { [204] = "always", [503] = "store" } }
+local kind = { weight = 2, publishes = true, makes_channels = true, with = { "pass" }, statuses = { [204] = "always", [503] = "store" } }
 
 kind.prelude = [[
 local passed = spate.shared "passed"
