@@ -137,6 +137,17 @@ app:get("/channels", function() return { there = sse.channel.find "/events/a" ~=
     refuses(503, "full", server:get("/events/b"))
   end)
 
+  it("is 503 where the channel's store is unavailable", function()
+    local server = serve('app:channel("/events", { history = 1 })', { store = true })
+    local store = server.core:store()
+    for _, method in ipairs { "get", "post" } do
+      local res = server[method](server, "/events", { body = method == "post" and "x" or nil })
+      store:refuse()
+      server:turn()
+      refuses(503, "unavailable", res)
+    end
+  end)
+
   it("is 409 by POST and, read to its end, 204 by GET once the channel is finished", function()
     local server = serve [[
 app:channel("/events", { history = 5, replay = "all" })

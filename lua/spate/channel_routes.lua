@@ -13,7 +13,10 @@ local PAIR_OPTIONS = { "replay", "prefix", "authorize", table.unpack(CHANNEL_OPT
 local FIELDS = { event = true, data = true, json = true } -- what a client may set; ids are the server's
 local NAME_MAX = 255
 local OBJECT = getmetatable(json.object {})
-local REFUSALS = { full = 503, finished = 409, ["too large"] = 413 }
+local REFUSALS = { full = 503, unavailable = 503, finished = 409, ["too large"] = 413 }
+
+-- What a channel refuses: there is none, or it takes or gives nothing now.
+local function refused_for(why) return reply.error(REFUSALS[why], why) end
 
 -- The options of the channel among those of the pair.
 local function channel_options(options)
@@ -116,8 +119,11 @@ return function(path, options)
     local name, refused = admit(req, "subscribe")
     if not name then return refused end
     local channel, why = sse.channel(name, of_channel)
-    if not channel then return reply.error(REFUSALS[why], why) end
-    return sse.reply(channel:subscribe { after = req.last_event_id, replay = replay })
+    if not channel then return refused_for(why) end
+    local stream
+    stream, why = channel:subscribe { after = req.last_event_id, replay = replay }
+    if not stream then return refused_for(why) end
+    return sse.reply(stream)
   end
 
   local function publish(req)
@@ -126,10 +132,10 @@ return function(path, options)
     local event, status, problem = read_event(req)
     if not event then return reply.error(status, problem) end
     local channel, why = sse.channel(name, of_channel)
-    if not channel then return reply.error(REFUSALS[why], why) end
+    if not channel then return refused_for(why) end
     local id
     id, why = channel:publish(event)
-    if not id then return reply.error(REFUSALS[why], why) end
+    if not id then return refused_for(why) end
     return reply.json({ id = id }, 201)
   end
 
