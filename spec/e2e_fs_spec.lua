@@ -57,7 +57,7 @@ app:get("/stats", function() return spate.stats() end)
 
   it("reads, writes and lists for many at once, also for who leaves", function()
     serve [[
-app:get("/work/:n[%d]", function(req)
+app:get("/load/:n[%d]", function(req)
   local path = DIR .. "/f" .. req.params.n % 5
   local text = (req.params.n % 5 .. ""):rep(20000)
   local ok, err, code = fs.write(path, text)
@@ -66,7 +66,7 @@ app:get("/work/:n[%d]", function(req)
   return "fine"
 end)]]
     local clients = {}
-    for i = 1, 200 do clients[i] = server:ask("/work/" .. i) end
+    for i = 1, 200 do clients[i] = server:ask("/load/" .. i) end
     for i = 1, 200 do
       if i % 3 == 0 then process.reset(clients[i])
       else
