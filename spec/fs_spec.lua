@@ -398,6 +398,12 @@ describe("fs.tail", function()
     end
   end)
 
+  -- The old file is left once it has been quiet for a second.
+  local function left()
+    settle()
+    server:advance(1.1)
+  end
+
   describe("goes on", function()
     local res
     before_each(function()
@@ -406,12 +412,6 @@ describe("fs.tail", function()
       says(res, "one", 4)
     end)
     after_each(function() res:close() end)
-
-    -- The old file is left once it has been quiet for a second.
-    local function left()
-      settle()
-      server:advance(1.1)
-    end
 
     it("where the file is renamed and a new one made", function()
       shell "mv log log.1 && printf 'two\\n' > log"
@@ -540,11 +540,6 @@ describe("fs.tail", function()
       says(res, "one", 4)
     end)
     after_each(function() res:close() end)
-
-    local function left()
-      settle()
-      server:advance(1.1)
-    end
 
     it("that is made to lead elsewhere", function()
       shell "printf 'two\\n' > b/log && ln -s b/log new && mv -T new log"

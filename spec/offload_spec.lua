@@ -52,7 +52,8 @@ local function error_of(code, options)
     :gsub(directory:gsub("%p", "%%%0") .. "/", ""))
 end
 
-describe("spate.offload", function()
+-- Each `it` of the description has a directory of its own.
+local function in_directory()
   before_each(function()
     directory = os.tmpname()
     os.remove(directory)
@@ -64,6 +65,10 @@ describe("spate.offload", function()
     server = nil
     os.execute("rm -r " .. directory)
   end)
+end
+
+describe("spate.offload", function()
+  in_directory()
 
   it("calls a function of a module that is found beside the application", function()
     assert.same({ 1, 2, 3 }, run 'return { offload("work", "count"), offload("work", "count"), offload("work", "count") }')
@@ -232,17 +237,7 @@ describe("spate.offload", function()
 end)
 
 describe("a function that spate.offload runs", function()
-  before_each(function()
-    directory = os.tmpname()
-    os.remove(directory)
-    lfs.mkdir(directory)
-  end)
-
-  after_each(function()
-    if server then server:close() end
-    server = nil
-    os.execute("rm -r " .. directory)
-  end)
+  in_directory()
 
   -- What a function of this code in a module returns.
   local function inside(code)

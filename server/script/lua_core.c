@@ -102,6 +102,58 @@ static int core_where(lua_State *L) {
   return 1;
 }
 
+// Each adds to the table on top of the stack what its file has for the library.
+static void add_files(lua_State *L) {
+  held_open(L);
+  task_open(L);
+  event_open(L);
+  channel_open(L);
+  form_open(L);
+  http_open(L);
+  fs_open(L);
+  lua_shared_open(L);
+  crypto_open(L);
+  password_open(L);
+  offload_open(L);
+  lua_process_open(L);
+  wait_fd_open(L);
+  router_open(L);
+  event_source_open(L);
+  pass_open(L);
+  request_open(L);
+  lua_setfield(L, -2, "request_methods");
+  file_functions_open(L);
+  log_open(L);
+  lua_setfield(L, -2, "log");
+}
+
+static void set_number(lua_State *L, const char *name, lua_Number n) {
+  lua_pushnumber(L, n);
+  lua_setfield(L, -2, name);
+}
+
+static void set_flag(lua_State *L, const char *name, bool is_set) {
+  lua_pushboolean(L, is_set);
+  lua_setfield(L, -2, name);
+}
+
+// What of the state and its settings the library asks for.
+static void add_values(lua_State *L, const struct vm *vm) {
+  const struct settings *s = vm->settings;
+  lua_pushinteger(L, vm->worker);
+  lua_setfield(L, -2, "worker");
+  lua_pushinteger(L, vm->generation);
+  lua_setfield(L, -2, "generation");
+  lua_pushliteral(L, SPATE_VERSION);
+  lua_setfield(L, -2, "version");
+  set_number(L, "keep_alive_interval", s->keep_alive.interval);
+  set_number(L, "upload_max", (lua_Number)s->limits.upload);
+  set_number(L, "http_body_max", (lua_Number)s->limits.http_body);
+  set_flag(L, "dev", s->dev.on);
+  set_flag(L, "in_spec", s->dev.spec);
+  set_flag(L, "inject", s->dev.on && s->dev.inject);
+}
+
 static void open_core(lua_State *L, struct vm *vm) {
   static const luaL_Reg functions[] = {{"answer", core_answer},
                                        {"prefers_json", core_prefers_json},
@@ -133,45 +185,8 @@ static void open_core(lua_State *L, struct vm *vm) {
                                        {"use_router", lua_router_use},
                                        {NULL, NULL}};
   luaL_newlib(L, functions);
-  held_open(L);
-  task_open(L);
-  event_open(L);
-  channel_open(L);
-  form_open(L);
-  http_open(L);
-  fs_open(L);
-  lua_shared_open(L);
-  crypto_open(L);
-  password_open(L);
-  offload_open(L);
-  lua_process_open(L);
-  wait_fd_open(L);
-  router_open(L);
-  event_source_open(L);
-  pass_open(L);
-  request_open(L);
-  lua_setfield(L, -2, "request_methods");
-  file_functions_open(L);
-  log_open(L);
-  lua_setfield(L, -2, "log");
-  lua_pushinteger(L, vm->worker);
-  lua_setfield(L, -2, "worker");
-  lua_pushinteger(L, vm->generation);
-  lua_setfield(L, -2, "generation");
-  lua_pushliteral(L, SPATE_VERSION);
-  lua_setfield(L, -2, "version");
-  lua_pushnumber(L, vm->settings->keep_alive.interval);
-  lua_setfield(L, -2, "keep_alive_interval");
-  lua_pushnumber(L, (lua_Number)vm->settings->limits.upload);
-  lua_setfield(L, -2, "upload_max");
-  lua_pushnumber(L, (lua_Number)vm->settings->limits.http_body);
-  lua_setfield(L, -2, "http_body_max");
-  lua_pushboolean(L, vm->settings->dev.on);
-  lua_setfield(L, -2, "dev");
-  lua_pushboolean(L, vm->settings->dev.spec);
-  lua_setfield(L, -2, "in_spec");
-  lua_pushboolean(L, vm->settings->dev.on && vm->settings->dev.inject);
-  lua_setfield(L, -2, "inject");
+  add_files(L);
+  add_values(L, vm);
 }
 
 void core_open(lua_State *L, struct vm *vm) {
