@@ -15,6 +15,7 @@
 #include "harness/client.h"
 #include "harness/mux.h"
 #include "harness/probe.h"
+#include "harness/server.h"
 #include "harness/stub_fetcher.h"
 #include "harness/stubs.h"
 #include "harness/test_store.h"
@@ -27,45 +28,6 @@
 #include "script/watchdog.h"
 #include "serve/conn.h"
 #include "serve/connections.h"
-
-enum { TURNS_MAX = 1000 };
-
-static const char SERVER[] = "spate.harness.server";
-
-struct harness {
-  struct manual_clock clock;
-  struct loop loop;
-  struct settings settings;
-  struct service service;
-  struct inbox inbox;
-  struct stub_fetcher fetcher;
-  struct stubs *stubs;   // NULL: none; kept alive as a user value
-  struct broker *broker; // its own, or another server's
-  struct broker own_broker;
-  struct test_store store;        // of own_broker, where it has one
-  struct shared_registry *shared; // likewise
-  struct shared_registry own_shared;
-  struct harness *owner;         // of broker and dictionaries, where that is another server
-  int guests;                    // servers that it is the owner for
-  struct process_state *process; // likewise
-  struct process_state own_process;
-  struct generations generations;
-  struct long_turns long_turns;
-  struct processes processes;
-  struct groups own_groups;
-  struct file_watcher file_watcher;
-  struct vm *vm;     // the newest, loaded or not; NULL where it did not start
-  struct vm *built;  // one that is loaded, and not served by yet
-  char *start_error; // of the state that starts
-  struct list clients;
-  struct list over; // clients whose connection the server has closed, and who have not been told of
-  struct buf log;
-  long events_before;
-  int refs_before;
-  bool is_open, is_watched, is_traced, blocks;
-  struct buf answer; // of probe_run
-  struct coverage coverage;
-};
 
 static int watched; // servers whose scripts have a limit of time
 
@@ -124,17 +86,6 @@ static struct vm *new_vm(struct harness *h, int worker, unsigned generation, str
   return vm;
 }
 
-static struct harness *check_server(lua_State *L) {
-  struct harness *h = luaL_checkudata(L, 1, SERVER);
-  luaL_argcheck(L, h->is_open, 1, "the server is closed");
-  luaL_argcheck(L, h->vm, 1, "the application has not started");
-  return h;
-}
-
-static void on_log(void *owner, const char *line, size_t len) {
-  buf_append(&((struct harness *)owner)->log, line, len);
-}
-
 static double option(lua_State *L, const char *name, double otherwise) {
   if (!lua_istable(L, 1)) return otherwise;
   lua_getfield(L, 1, name);
@@ -178,7 +129,7 @@ static void open_server(struct harness *h, int worker) {
   coverage_init(&h->coverage);
   admission_ref(&h->process->admission, h->settings.limits.connections,
                 h->settings.limits.connections_per_address);
-  log_capture(on_log, h);
+  harness_capture_log(h);
   log_configure((enum log_level)h->settings.log.level, (enum log_format)h->settings.log.format);
   h->is_open = true;
 }
@@ -187,7 +138,7 @@ static void open_server(struct harness *h, int worker) {
 // user value, so that it is collected later.
 static void share_with(lua_State *L, struct harness *h) {
   if (!lua_istable(L, 1) || lua_getfield(L, 1, "with") == LUA_TNIL) return;
-  struct harness *other = luaL_checkudata(L, -1, SERVER);
+  struct harness *other = luaL_checkudata(L, -1, HARNESS_SERVER);
   luaL_argcheck(L, other->is_open, 1, "the server to share with is closed");
   h->owner = other->owner ? other->owner : other;
   h->owner->guests++;
@@ -212,7 +163,7 @@ static int harness_new(lua_State *L) {
   *h = (struct harness){.settings = settings_default()};
   list_init(&h->clients);
   list_init(&h->over);
-  luaL_setmetatable(L, SERVER);
+  luaL_setmetatable(L, HARNESS_SERVER);
   if (lua_istable(L, 1) && lua_getfield(L, 1, "settings") == LUA_TTABLE)
     settings_read(L, lua_gettop(L), &h->settings);
   lua_settop(L, 2);
@@ -239,32 +190,6 @@ static int harness_new(lua_State *L) {
   h->is_watched = option(L, "watch", 0) > 0;
   if (h->is_watched && !watched++) watchdog_start(&h->settings);
   return 1;
-}
-
-static bool poll_clients(struct harness *h) {
-  bool any = false;
-  list_each (node, &h->clients) {
-    struct memory_peer *peer = &container_of(node, struct client, link)->peer;
-    any |= memory_peer_poll(peer);
-    if (!peer->server_closed) continue;
-    list_remove(node);
-    list_append(&h->over, node);
-  }
-  return any;
-}
-
-// Turns until nothing is left to do now; a producer that never waits is left after TURNS_MAX. What is logged
-// belongs to the server that runs.
-static int harness_settle(struct harness *h) {
-  int turns = 0;
-  bool more = true;
-  log_capture(on_log, h);
-  for (; more && turns < TURNS_MAX; turns++) {
-    more = poll_clients(h);
-    more |= loop_turn(&h->loop);
-    if (!more) more = poll_clients(h); // what the turn has made wishes for
-  }
-  return turns;
 }
 
 // References beside those of coroutines, which live tasks and the pool hold.
@@ -380,132 +305,13 @@ static int server_connect(lua_State *L) {
   return 1;
 }
 
-// server:turn(): runs until nothing is left to do at this moment; how many turns that took.
-static int server_turn(lua_State *L) {
-  lua_pushinteger(L, harness_settle(check_server(L)));
-  return 1;
-}
-
-// server:step(): one turn; whether there is more to do.
-static int server_step(lua_State *L) {
-  struct harness *h = check_server(L);
-  bool more = poll_clients(h);
-  more |= loop_turn(&h->loop);
-  lua_pushboolean(L, more);
-  return 1;
-}
-
-// server:slice(): one turn, and what it has made clients ask for; whether there may be more to do. Several
-// servers take turns by it.
-static int server_slice(lua_State *L) {
-  struct harness *h = check_server(L);
-  log_capture(on_log, h);
-  bool more = poll_clients(h);
-  more |= loop_turn(&h->loop);
-  lua_pushboolean(L, more || poll_clients(h));
-  return 1;
-}
-
-// server:has_mail(): whether others have left something for it that waits for its next turn.
-static int server_has_mail(lua_State *L) {
-  bool any = false;
-  list_each (node, &check_server(L)->loop.hooks) {
-    struct loop_hook *hook = container_of(node, struct loop_hook, link);
-    any |= hook->is_ready && hook->is_ready(hook);
-  }
-  lua_pushboolean(L, any);
-  return 1;
-}
-
-// server:set_clock(time): moves time there, and runs nothing.
-static int server_set_clock(lua_State *L) {
-  struct harness *h = check_server(L);
-  h->clock.now = MAX(luaL_checknumber(L, 2), h->clock.now);
-  return 0;
-}
-
-static void put_tag(lua_State *L, lua_Integer *n, const struct list *node) {
-  lua_pushinteger(L, container_of(node, struct client, link)->tag);
-  lua_rawseti(L, 2, ++*n);
-}
-
-// server:heard(list): puts the tags of those clients into it that something has come for, or whose connection
-// was closed since the last call. How many.
-static int server_heard(lua_State *L) {
-  struct harness *h = check_server(L);
-  lua_Integer n = 0;
-  luaL_checktype(L, 2, LUA_TTABLE);
-  list_each (node, &h->clients)
-    if (container_of(node, struct client, link)->peer.to_client.len) put_tag(L, &n, node);
-  for (struct list *node; (node = list_shift(&h->over));) put_tag(L, &n, node);
-  lua_pushinteger(L, n);
-  return 1;
-}
-
-// server:stress(on): whether each object that the newest state makes costs it a full collection first.
-static int server_stress(lua_State *L) {
-  check_server(L)->vm->is_stressed = lua_toboolean(L, 2);
-  return 0;
-}
-
-static int advance_to(struct harness *h, double target) {
-  double next;
-  harness_settle(h);
-  while ((next = timer_next(&h->loop.timers)) <= target) {
-    h->clock.now = MAX(next, h->clock.now);
-    harness_settle(h);
-  }
-  h->clock.now = MAX(target, h->clock.now);
-  harness_settle(h);
-  return 0;
-}
-
-// server:advance(seconds): moves time from deadline to deadline.
-static int server_advance(lua_State *L) {
-  struct harness *h = check_server(L);
-  return advance_to(h, h->clock.now + luaL_checknumber(L, 2));
-}
-
-// server:advance_to(time), of server:now().
-static int server_advance_to(lua_State *L) { return advance_to(check_server(L), luaL_checknumber(L, 2)); }
-
-// server:wait(seconds): what comes from descriptors and other threads within so many seconds, of the
-// machine's clock, and what it sets off; the server's own clock stands.
-static int server_wait(lua_State *L) {
-  struct harness *h = check_server(L);
-  double seconds = luaL_checknumber(L, 2);
-  log_capture(on_log, h);
-  loop_poll(&h->loop, seconds);
-  harness_settle(h);
-  return 0;
-}
-
-// server:next(): when its next timer is due.
-static int server_next(lua_State *L) {
-  lua_pushnumber(L, timer_next(&check_server(L)->loop.timers));
-  return 1;
-}
-
-// server:add_armings(n): as if so many timers had been armed meanwhile.
-static int server_add_armings(lua_State *L) {
-  check_server(L)->loop.timers.armed_ever += (uint64_t)luaL_checkinteger(L, 2);
-  return 0;
-}
-
-// server:set_wall(seconds since 1970)
-static int server_set_wall(lua_State *L) {
-  struct harness *h = check_server(L);
-  h->clock.epoch = luaL_checknumber(L, 2) - h->clock.now;
-  return 0;
-}
-
 // server:run(code): the string that `code` returns in the application's state; nil and the message.
 static int server_run(lua_State *L) {
   struct harness *h = check_server(L);
   size_t len;
   const char *code = luaL_checklstring(L, 2, &len);
   buf_reset(&h->answer, 0);
-  log_capture(on_log, h);
+  harness_capture_log(h);
   bool ok = probe_run(h->vm, (struct span){code, len}, &h->answer);
   if (!ok) lua_pushnil(L);
   lua_pushlstring(L, h->answer.len ? h->answer.bytes : "", h->answer.len);
@@ -515,20 +321,6 @@ static int server_run(lua_State *L) {
 // server:coverage(): { [path] = { [line] = times } }
 static int server_coverage(lua_State *L) {
   coverage_push(&check_server(L)->coverage, L);
-  return 1;
-}
-
-// server:jump(seconds): moves time at once, so that every deadline passed over is met late.
-static int server_jump(lua_State *L) {
-  struct harness *h = check_server(L);
-  harness_settle(h);
-  h->clock.now += luaL_checknumber(L, 2);
-  harness_settle(h);
-  return 0;
-}
-
-static int server_now(lua_State *L) {
-  lua_pushnumber(L, check_server(L)->clock.now);
   return 1;
 }
 
@@ -603,11 +395,11 @@ static int server_log(lua_State *L) {
 
 // server:close(): how many timers its parts have left behind.
 static int server_close(lua_State *L) {
-  struct harness *h = luaL_checkudata(L, 1, SERVER);
+  struct harness *h = luaL_checkudata(L, 1, HARNESS_SERVER);
   if (!h->is_open) return 0;
   luaL_argcheck(L, !h->guests, 1, "close the servers first that share with it");
   h->is_open = false;
-  log_capture(on_log, h);
+  harness_capture_log(h);
   connections_close(&h->service);
   if (h->is_watched && !--watched) watchdog_stop();
   if (h->vm && !h->vm->is_attached) app_free(h->vm);
@@ -639,6 +431,12 @@ static int server_close(lua_State *L) {
   return 1;
 }
 
+// server:stress(on): whether each object that the newest state makes costs it a full collection first.
+static int server_stress(lua_State *L) {
+  check_server(L)->vm->is_stressed = lua_toboolean(L, 2);
+  return 0;
+}
+
 // server:fail_allocation(after [, count]): so many allocations of the newest state succeed, then `count` fail
 // (2: Lua tries each twice); count 0 ends it. How many that had been asked for before have not come about.
 static int server_fail_allocation(lua_State *L) {
@@ -664,23 +462,9 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
                                             {"abandon", server_abandon},
                                             {"stand_in", server_stand_in},
                                             {"connect", server_connect},
-                                            {"turn", server_turn},
-                                            {"step", server_step},
-                                            {"slice", server_slice},
-                                            {"has_mail", server_has_mail},
-                                            {"set_clock", server_set_clock},
-                                            {"heard", server_heard},
                                             {"stress", server_stress},
-                                            {"jump", server_jump},
-                                            {"advance", server_advance},
-                                            {"wait", server_wait},
-                                            {"next", server_next},
-                                            {"advance_to", server_advance_to},
-                                            {"set_wall", server_set_wall},
-                                            {"add_armings", server_add_armings},
                                             {"run", server_run},
                                             {"coverage", server_coverage},
-                                            {"now", server_now},
                                             {"drain", server_drain},
                                             {"stats", server_stats},
                                             {"store", server_store},
@@ -689,7 +473,11 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
                                             {"fail_task", server_fail_task},
                                             {"close", server_close},
                                             {NULL, NULL}};
-  class_new(L, SERVER, server_methods, server_close);
+  class_new(L, HARNESS_SERVER, server_methods, server_close);
+  luaL_getmetatable(L, HARNESS_SERVER);
+  lua_getfield(L, -1, "__index");
+  luaL_setfuncs(L, time_methods, 0);
+  lua_pop(L, 2);
   client_open(L);
   test_store_open(L);
   lua_newtable(L);
