@@ -73,6 +73,17 @@ describe("spate.http and servers that misbehave", function()
     ]], url, path, options or "nil")
   end
 
+  it("sends a body whole where its answer begins before its end", function()
+    assert.same({ "3000000" }, run([[
+      local n = 0
+      local function body()
+        n = n + 1
+        return n <= 3 and ("x"):rep(1000000) or nil
+      end
+      return http.post("%s/early", { body = body, length = 3000000 }):body()
+    ]], url))
+  end)
+
   it("has an answer that comes byte by byte, with extensions and trailers", function()
     assert.same({ 200, "abcdefg" }, get "/bytes")
   end)

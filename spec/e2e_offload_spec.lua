@@ -29,6 +29,8 @@ function blocking.loop() while true do end end
 -- A call of C that no hook reaches, for some seconds of CPU time, or a fraction of one.
 function blocking.compute(n) return (("a"):rep(n):find((".-"):rep(5) .. "b")) == nil end
 
+function blocking.env() return require("spate").env "UNSET" == nil end
+
 return blocking
 ]]
 
@@ -36,6 +38,7 @@ local APP = [[
 package.path = DIRECTORY .. "/?.lua;" .. package.path
 app:get("/fast", function() return "fast" end)
 app:get("/get", function(req) return { spate.offload("blocking", "get", req.query.url) } end)
+app:get("/unset", function() return tostring((spate.offload("blocking", "env"))) end)
 app:get("/line", function(req)
   local line, message, code = spate.offload("blocking", "line", tonumber(req.query.port))
   return code and reply.error(503, message) or line or "closed"
@@ -115,6 +118,11 @@ describe("a function that blocks", function()
     process.read_until(body_of(second), "two")
     assert.truthy(select(2, server:get "/stats"):find('"work_busy_total":1', 1, true))
     server:stop()
+  end)
+
+  it("has no variable that is not set", function()
+    serve()
+    assert.same({ 200, "true" }, { server:get "/unset" })
   end)
 
   it("does not keep others from starting, or the next from its state", function()

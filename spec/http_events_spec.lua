@@ -150,6 +150,20 @@ describe("http.events", function()
     server:close()
   end)
 
+  it("may be silent where another time than that is limited", function()
+    local server = helper.serve([[
+      local http = require "spate.http"
+      app:get("/", function() return sse.reply(assert(http.events("http://up.example/events", { timeout = { connect = 5 } }))) end)
+    ]], { stubs = session.stubs, settings = { timeouts = { http_idle = 2 } } })
+    local up = stub { events = { "a" }, open = true }
+    local res = server:get "/"
+    server:advance(3600)
+    assert.same({ "a" }, res:data())
+    assert.equal("open", res.client:state())
+    assert.is_false(up.closed)
+    server:close()
+  end)
+
   it("lets go of the other server with its client, connected or waiting", function()
     for _, way in ipairs(WAYS) do
       local server, up = serve(), stub { { events = { "a" }, open = true } }

@@ -204,7 +204,7 @@ end)]], { stubs = session.stubs })
     it("says what its body is", function()
       local r = asked "{ json = { a = 1 } }"
       assert.same({ "application/json", '{"a":1}' }, { r.headers["content-type"], r.body })
-      r = asked '{ form = { b = "x y&", a = { 1, 2 } } }'
+      r = asked '{ form = { b = "x y&", none = {}, a = { 1, 2 } } }'
       assert.same({ "application/x-www-form-urlencoded", "a=1&a=2&b=x+y%26" }, { r.headers["content-type"], r.body })
       r = asked '{ json = {}, headers = { ["content-TYPE"] = "application/x" } }'
       assert.equal("application/x", r.headers["content-type"])

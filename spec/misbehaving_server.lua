@@ -91,6 +91,12 @@ local answers = {
   ["/head"] = function(client, head)
     client:send(OK .. ("Content-Length: %d\r\n\r\n%s"):format(#head, head))
   end,
+  ["/early"] = function(client, head) -- answers, then reads the body, and says how long it was
+    client:send(OK .. "Transfer-Encoding: chunked\r\n\r\n")
+    local body = client:receive(tonumber(head:lower():match "content%-length: (%d+)")) or ""
+    chunked(client, tostring(#body))
+    chunked(client, "")
+  end,
   ["/deaf"] = function() socket.sleep(2) end, -- takes no body
   -- Answers once, keeps the connection, reads what comes next, and closes without a word.
   ["/once"] = function(client)

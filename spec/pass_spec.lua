@@ -208,6 +208,17 @@ app:all("/one", function() return reply.proxy("http://up.example/one") end)
     server:close()
   end)
 
+  it("takes no more of a body than max_body", function()
+    local server = serve [[app:all("/*path", function() return reply.proxy("http://up.example/v1", { max_body = 10 }) end)]]
+    for _, rest in ipairs { "Content-Length: 11\r\n\r\n01234567890", "Transfer-Encoding: chunked\r\n\r\nb\r\n01234567890\r\n0\r\n\r\n" } do
+      local up = stub({ body = "a" }, "POST", "http://up.example/v1/a")
+      local res = server:send("POST /a HTTP/1.1\r\nHost: a\r\n" .. rest)
+      assert.equal(413, res:status())
+      assert.is_true(not up.requests[1] or up.requests[1].closed)
+    end
+    server:close()
+  end)
+
   it("passes the request on, with who has asked", function()
     local server = serve(PROXY)
     local up = stub({ status = 201, json = { ok = true } }, "POST", "http://up.example/v1/a")

@@ -72,7 +72,7 @@ end
 function Follower:wait()
   local message, code = table.unpack(self.lost, 1, 2)
   local base = self.retry or RETRY
-  local seconds = math.min(base * 2 ^ self.failures, math.max(base, RETRY_MAX)) * (1 + math.random() / 2)
+  local seconds = math.min(base * 2 ^ self.failures * (1 + math.random() / 2), math.max(base * 1.5, RETRY_MAX))
   self.lost, self.failures = nil, self.failures + 1
   if self.on_error then self.on_error(message, code, seconds) end
   sse.sleep(seconds)
@@ -130,6 +130,15 @@ local function check_own(own)
   end
 end
 
+-- The timeouts of the request: silence is none of them, unless they say so.
+local function patient(timeout)
+  if timeout == nil or type(timeout) == "number" then return { idle = NEVER, total = timeout } end
+  if type(timeout) ~= "table" or timeout.idle ~= nil then return timeout end
+  local all = { idle = NEVER }
+  for name, seconds in pairs(timeout) do all[name] = seconds end
+  return all
+end
+
 -- Our options, and those of the request: what is no option is told of there.
 local function split(options)
   if type(options) ~= "table" then core.raise("http.events: expected a table of options, got " .. type(options)) end
@@ -139,7 +148,7 @@ local function split(options)
   if type(asked.headers or {}) ~= "table" then core.raise("http.events: headers: expected a table, got " .. type(asked.headers)) end
   for name, value in pairs(asked.headers or {}) do headers[tostring(name):lower()] = value end
   asked.headers = headers
-  if asked.timeout == nil then asked.timeout = { idle = NEVER } end
+  asked.timeout = patient(asked.timeout)
   check_own(own)
   return own, asked
 end

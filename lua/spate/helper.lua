@@ -5,8 +5,8 @@ local core = require "spate.core"
 
 local KEPT = {
   "base64", "base64_decode", "hex", "hex_decode", "hash", "hmac", "random", "equal", "password_hash", "password_verify", "jwt_key",
-  "jwt_verify", "network", "shared", "shared_methods", "log", "now", "wall", "stats", "worker", "generation", "version", "dev", "inject",
-  "keep_alive_interval", "upload_max", "raise", "public", "where", "traceback", "nearest", "distance", "advise_seconds", "is_redacted",
+  "jwt_verify", "network", "shared", "shared_methods", "log", "now", "wall", "stats", "version",
+  "raise", "public", "where", "traceback", "nearest", "distance", "advise_seconds", "is_redacted",
   "status_phrase", "check_field", "watch",
 }
 
@@ -24,7 +24,8 @@ end
 local kept = {}
 for _, name in ipairs(KEPT) do kept[name] = true end
 for name in pairs(core) do
-  if not kept[name] then core[name] = refused("spate.core." .. name) end
+  local is_value = type(core[name]) == "boolean" or type(core[name]) == "number" -- such as a setting
+  if not (kept[name] or is_value) then core[name] = refused("spate.core." .. name) end
 end
 
 for _, name in ipairs { "sse", "reply", "http", "process", "fs" } do package.loaded["spate." .. name] = refused(name) end

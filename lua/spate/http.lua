@@ -119,23 +119,34 @@ local function read_options(method, url, options, what)
   return asked, options.max
 end
 
--- Sends what the iterator has; false once the answer has begun.
-local function send_all(handle, iterator, what, also_later)
-  for piece in iterator do
-    check.text(piece, what .. ": body: what its iterator returns")
-    for at = 1, math.max(#piece, 1), PIECE do
-      if not core.http_send(handle, piece:sub(at, at + PIECE - 1), also_later) then return false end
+-- What the iterator has, in pieces that are handed over at a time.
+local function cut(iterator, what)
+  local piece, at = "", 1
+  return function()
+    while at > #piece do
+      piece, at = iterator(), 1
+      if piece == nil then return nil end
+      check.text(piece, what .. ": body: what its iterator returns")
     end
+    at = at + PIECE
+    return piece:sub(at - PIECE, at - 1)
+  end
+end
+
+-- Sends what there is, by pieces; false once the answer has begun, to which the last of them has gone as well.
+local function send_all(handle, pieces, also_later)
+  for piece in pieces do
+    if not core.http_send(handle, piece, also_later) then return false end
   end
   core.http_send_end(handle)
   return true
 end
 
 -- The rest of a body that is still wanted while the answer comes.
-local function send_rest(handle, iterator, what)
+local function send_rest(handle, pieces)
   local done = false
   local _ <close> = at_end(function() if not done then core.http_close(handle) end end)
-  send_all(handle, iterator, what, true)
+  send_all(handle, pieces, true)
   done = true
 end
 
@@ -145,11 +156,12 @@ local function request(method, url, options, what)
   if not handle then return nil, err, code end
   local response
   local _ <close> = at_end(function() if not response then core.http_close(handle) end end)
-  local is_sent = not asked.iterator or send_all(handle, asked.iterator, what)
+  local pieces = asked.iterator and cut(asked.iterator, what)
+  local is_sent = not pieces or send_all(handle, pieces)
   local status
   status, err, code = core.http_head(handle)
   if not status then return nil, err, code end
-  if not is_sent and status < 400 then core.spawn(send_rest, handle, asked.iterator, what) end
+  if not is_sent and status < 400 then core.spawn(send_rest, handle, pieces) end
   response = Response.new(handle, status, max, method)
   return response
 end

@@ -50,7 +50,7 @@ local function add_part(parts, boundary, name, value, what)
   parts[#parts + 1] = "\r\n"
 end
 
-local function is_file(value) return type(value) == "table" and #value == 0 end
+local function is_file(value) return type(value) == "table" and #value == 0 and next(value) ~= nil end
 
 -- Strings and files in their order, each name's values one by one; names sorted, so that the same form is the same bytes.
 local function multipart(form, boundary, what)

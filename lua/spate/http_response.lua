@@ -118,23 +118,29 @@ end
 function Response:lines()
   check_self(self, "lines")
   local next_piece, _, _, closing = reader(self, "res:lines")
-  local rest, at, max = "", 1, self._max or core.http_body_max
+  local piece, at, is_over = "", 1, false
+  local begun, length, max = {}, 0, self._max or core.http_body_max -- a line whose end has not come, by pieces
+  local function line_with(text)
+    begun[#begun + 1] = text
+    local line = table.concat(begun)
+    begun, length = {}, 0
+    return (line:gsub("\r$", ""))
+  end
   return function()
-    while rest do
-      local from = rest:find("\n", at, true)
+    while not is_over do
+      local from = piece:find("\n", at, true)
       if from then
-        local line = rest:sub(at, rest:sub(from - 1, from - 1) == "\r" and from - 2 or from - 1)
+        local text = piece:sub(at, from - 1)
         at = from + 1
-        return line
+        return line_with(text)
       end
-      if #rest - at >= max then core.raise(("res:lines: a line has more than %d bytes"):format(max)) end
-      local piece = next_piece()
-      if not piece then break end
-      rest, at = rest:sub(at) .. piece, 1
+      length = length + #piece - at + 1
+      if length > max then core.raise(("res:lines: a line has more than %d bytes"):format(max)) end
+      begun[#begun + 1] = piece:sub(at)
+      piece, at = next_piece(), 1
+      is_over = not piece
     end
-    local line = rest and at <= #rest and rest:sub(at)
-    rest = nil
-    return line and (line:gsub("\r$", "")) or nil
+    return length > 0 and line_with "" or nil
   end, nil, nil, closing
 end
 

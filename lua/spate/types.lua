@@ -9,6 +9,7 @@
 ---@field reply spate.reply
 ---@field log spate.log
 ---@field crypto spate.crypto
+---@field http spate.http
 ---@field process spate.process
 ---@field fs spate.fs
 local spate = {}

@@ -263,8 +263,9 @@ return {
     local name, refused = admit(req, "subscribe")
     if not name then return refused end
     local channel, why = sse.channel(name, of_channel)
-    if not channel then return reply.error(REFUSALS[why], why) end
-    return sse.reply(channel:subscribe { after = req.last_event_id, replay = replay })
+    if not channel then return refused_for(why) end
+    local stream
+    stream, why = channel:subscribe { after = req.last_event_id, replay = replay }
 ]],
     to = [[
   local wanted = { replay = replay } -- made once
@@ -272,9 +273,10 @@ return {
     local name, refused = admit(req, "subscribe")
     if not name then return refused end
     local channel, why = sse.channel(name, of_channel)
-    if not channel then return reply.error(REFUSALS[why], why) end
+    if not channel then return refused_for(why) end
     wanted.after = req.last_event_id or wanted.after
-    return sse.reply(channel:subscribe(wanted))
+    local stream
+    stream, why = channel:subscribe(wanted)
 ]],
     what = "a client without a Last-Event-ID goes on behind that of the client before it",
   },
