@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- `make simulate [SEED=n] [SEEDS=1000] [HOURS=1]`: whole days of faults, each decided by a number. Without SEED the seeds
--- that ever failed (simulate/seeds.lua) come first, then SEEDS of the date. One that fails is printed: what the model
--- expected, and the shortest schedule that still fails, as a spec. A worker process runs them; what it dies of is told
--- by another.
+-- `make simulate [SEED=n] [SEEDS=1000] [HOURS=1]`: whole days of faults, each decided by a number. The seeds that ever
+-- failed (simulate/seeds.lua) come first, then SEEDS of the date, or from SEED on; SEED alone is that one. One that fails
+-- is printed: what the model expected, and the shortest schedule that still fails, as a spec. A worker process runs them;
+-- what it dies of is told by another.
 --   BUILD=build lua5.4 spec/simulate.lua            by SEED, SEEDS, SECONDS, HOURS, CLIENTS of the environment
 --   BUILD=build lua5.4 spec/simulate.lua find N S   the first seed from N on that fails within S CPU seconds, and how
 --   BUILD=build lua5.4 spec/simulate.lua digest N [COUNT]   digests of seeds' runs: the same in each process
@@ -129,13 +129,13 @@ end
 
 local function all()
   local seed, seeds, seconds = number "SEED", number "SEEDS", number "SECONDS"
-  if seed then return run_seeds(seed, seeds or 1, seconds or 3600) end
+  if seed and not seeds then return run_seeds(seed, 1, seconds or 3600) end
   if not HOURS then
     for _, failed in ipairs(require "spec.simulate.seeds") do
       if not run_seeds(failed, 1, 60) then return false end
     end
   end
-  local first = math.tointeger(tonumber(os.date "%Y%m%d0000"))
+  local first = seed or math.tointeger(tonumber(os.date "%Y%m%d0000"))
   print(("seeds from %d"):format(first))
   return run_seeds(first, seeds or (HOURS and 1 or seconds and 1 << 30 or 1000), seconds or 3600)
 end

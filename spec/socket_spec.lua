@@ -6,7 +6,8 @@ local TURNS_MAX = 10000
 
 local socket
 
-local function open(kind) socket = helper.harness.socket(kind) end
+local harness = helper.harness
+local function open(kind) socket = harness.socket(kind) end
 
 local function close()
   if socket then socket:close() end
@@ -261,9 +262,9 @@ describe("what listens", function()
   it("turns away and rests where no descriptor is left", function()
     socket:listen "127.0.0.1:0"
     assert.equal(3, socket:dial(3))
-    socket:exhaust(true)
+    harness.limit_descriptors(0)
     assert.equal("warn full full full", socket:turn())
-    socket:exhaust(false)
+    harness.limit_descriptors()
     assert.equal(1, socket:dial())
     assert.equal("", socket:turn(0.09)) -- it rests
     assert.equal("accept:127.0.0.1,1", socket:turn(0.02))
@@ -273,9 +274,9 @@ describe("what listens", function()
     socket:listen "127.0.0.1:0"
     for _, seconds in ipairs { 0, 0.5, 0.4, 0.2, 0.5 } do
       socket:dial(2)
-      socket:exhaust(true)
+      harness.limit_descriptors(0)
       local log = socket:turn(seconds)
-      socket:exhaust(false)
+      harness.limit_descriptors()
       assert.equal((seconds == 0 or seconds == 0.2) and "warn full full" or "full full", log)
     end
   end)
@@ -331,9 +332,9 @@ describe("what listens", function()
 
   it("is refused where no descriptor is left", function()
     for _, address in ipairs { "127.0.0.1:0", "unix:/tmp/none", "fd:0" } do
-      socket:exhaust(true)
+      harness.limit_descriptors(0)
       local name, err = socket:listen(address)
-      socket:exhaust(false)
+      harness.limit_descriptors()
       assert.is_nil(name)
       if address ~= "fd:0" then assert.equal(("cannot listen on %s: Too many open files (of the system)"):format(address), err) end
     end

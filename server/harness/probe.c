@@ -6,6 +6,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 #include "base/clock.h"
 #include "base/mem.h"
 #include "event/event.h"
@@ -164,13 +165,17 @@ static int event_lengths(lua_State *L) {
   return 2;
 }
 
-// harness.limit_descriptors([n]): how many more this process may open from now on; as many as ever.
+// harness.limit_descriptors([n]): how many more this process may open from now on; as many as before.
 static int limit_descriptors(lua_State *L) {
-  struct rlimit limit;
-  lua_Integer more = luaL_optinteger(L, 1, -1);
-  descriptors(L); // one of them was that of the folder, whose names include itself and its parent
-  getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = more < 0 ? limit.rlim_max : (rlim_t)(lua_tointeger(L, -1) - 3 + more);
+  static struct rlimit before;
+  int taken[8] = {0}, n = (int)luaL_optinteger(L, 1, -1) + 1;
+  luaL_argcheck(L, n <= (int)countof(taken), 1, "fewer are expected");
+  if (!before.rlim_max) getrlimit(RLIMIT_NOFILE, &before);
+  setrlimit(RLIMIT_NOFILE, &before);
+  if (!n) return 0;
+  for (int i = 0; i < n; i++) taken[i] = dup(0); // the lowest that are free, wherever they are
+  struct rlimit limit = {(rlim_t)taken[n - 1], before.rlim_max};
+  for (int i = 0; i < n; i++) close(taken[i]);
   setrlimit(RLIMIT_NOFILE, &limit);
   return 0;
 }

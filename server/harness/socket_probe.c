@@ -8,7 +8,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -259,19 +258,6 @@ static int probe_dial(lua_State *L) {
   return 1;
 }
 
-// socket:exhaust(is_so): the process has no descriptor left; or those that it had again.
-static int probe_exhaust(lua_State *L) {
-  static struct rlimit before;
-  struct rlimit none;
-  if (!lua_toboolean(L, 2)) return setrlimit(RLIMIT_NOFILE, &before), 0;
-  getrlimit(RLIMIT_NOFILE, &before);
-  int next = dup(0);
-  close(next);
-  none = (struct rlimit){(rlim_t)next, before.rlim_max};
-  setrlimit(RLIMIT_NOFILE, &none);
-  return 0;
-}
-
 // socket:accept_all(), and socket:deafen().
 static int probe_accept_all(lua_State *L) { return listener_empty(&check(L)->listener), 0; }
 static int probe_deafen(lua_State *L) { return stop_listening(check(L)), 0; }
@@ -342,16 +328,25 @@ static int probe_new(lua_State *L) {
 }
 
 void socket_probe_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"turn", probe_turn},           {"send", probe_send},
-                                     {"send_file", probe_send_file}, {"want_read", probe_want_read},
-                                     {"read_now", probe_read_now},   {"finish", probe_finish},
-                                     {"shut", probe_shut_it},        {"bound", probe_bound},
-                                     {"peer", probe_peer},           {"far_take", far_take},
-                                     {"far_send", far_send},         {"far_close", far_close},
-                                     {"listen", probe_listen},       {"dial", probe_dial},
-                                     {"exhaust", probe_exhaust},     {"accept_all", probe_accept_all},
-                                     {"deafen", probe_deafen},       {"send_timeout", probe_send_timeout},
-                                     {"close", probe_close},         {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"turn", probe_turn},
+                                     {"send", probe_send},
+                                     {"send_file", probe_send_file},
+                                     {"want_read", probe_want_read},
+                                     {"read_now", probe_read_now},
+                                     {"finish", probe_finish},
+                                     {"shut", probe_shut_it},
+                                     {"bound", probe_bound},
+                                     {"peer", probe_peer},
+                                     {"far_take", far_take},
+                                     {"far_send", far_send},
+                                     {"far_close", far_close},
+                                     {"listen", probe_listen},
+                                     {"dial", probe_dial},
+                                     {"accept_all", probe_accept_all},
+                                     {"deafen", probe_deafen},
+                                     {"send_timeout", probe_send_timeout},
+                                     {"close", probe_close},
+                                     {NULL, NULL}};
   class_new(L, SOCKET, methods, probe_close);
   lua_pushcfunction(L, probe_new);
   lua_setfield(L, -2, "socket");

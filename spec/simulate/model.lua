@@ -144,6 +144,7 @@ local REASONS = { -- of a status other than 200
     return c and c.is_finished or (request.after or self.plan.settings.limits.channel_bytes) and not c
   end,
   store = function(self) return self.plan.store end,
+  descriptors = function(self) return self.lacks_descriptors end,
   ["stays away"] = function(_, request) return request.was_partial end,
 }
 

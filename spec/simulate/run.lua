@@ -232,7 +232,7 @@ local function reload(self, step)
   STEPS.busy(self, {})
   self.model:on_load()
   if not start_all(self, self.paths[version]) then
-    self.model:expect(app.broken or self.model.has_faults, "a script that does not load ... is reported", "version %d does not load", version)
+    self.model:expect(app.broken or self.model.has_faults or self.model.lacks_descriptors, "a script that does not load ... is reported", "version %d does not load", version)
     return give_up(self)
   end
   if app.broken == "hang" then
@@ -282,7 +282,7 @@ local function end_fault(self, core)
   core:fail_task(0, 0)
   core:stress(false)
   harness.limit_descriptors()
-  self.is_faulty, self.refuses_tasks = false, false
+  self.is_faulty, self.refuses_tasks, self.model.lacks_descriptors = false, false, false
 end
 
 local function play(self, step)
@@ -292,6 +292,7 @@ local function play(self, step)
     FAULTS[step.fault[1]](core, step.fault)
     self.is_faulty = step.fault[1] == "allocation"
     self.refuses_tasks = step.fault[1] == "task"
+    self.model.lacks_descriptors = step.fault[1] == "descriptors"
     if self.is_faulty then self.model:on_fault(self.list) end
     if self.refuses_tasks then bounds.refuse_tasks(self.model, self.list) end
   end

@@ -24,9 +24,10 @@ function kind.headers(number)
   return { ("Range: bytes=%d-%d"):format(math.min(from, to), math.max(from, to)) }
 end
 
-kind.statuses = { [206] = "always" }
+kind.statuses = { [206] = "always", [503] = "descriptors" }
 
 function kind.on_end(model, request, how)
+  if request.status == 503 then return end
   local got, from, to = request.content or "", 0, #content - 1
   if request.status == 206 then
     from, to = (request.fields["content-range"] or ""):match "^bytes (%d+)%-(%d+)/100000$"

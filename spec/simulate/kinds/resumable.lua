@@ -35,7 +35,10 @@ function kind.on_event(model, request, event)
   local epoch, seq = (event.id or ""):match "^(%w+)-(%d+)$"
   seq = math.tointeger(tonumber(seq))
   if event.event == "error" then return model:expect(model.has_faults, GOES_ON, "%s: the producer has failed", request) end
-  if not model.plan.settings.limits.channel_bytes then model:expect(event.data == ("job%d:%d"):format(request.route.key, seq), GOES_ON, "%s: %s is %q", request, event.id, event.data) end
+  local key, number = (event.data or ""):match "^job(%d+):(%d+)$"
+  number = math.tointeger(tonumber(number))
+  local is_refused = number and number > seq and (model.plan.store or model.plan.settings.limits.channel_bytes) -- some before it
+  model:expect(tonumber(key) == request.route.key and (number == seq or is_refused), GOES_ON, "%s: %s is %q", request, event.id, event.data)
   local after_epoch, after_seq = (request.after or ""):match "^(%w+)-(%d+)$"
   if model.plan.settings.limits.channel_bytes then return end -- which it may be refused by
   local first = after_epoch == epoch and tonumber(after_seq) + 1 or 1
