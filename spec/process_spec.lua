@@ -472,6 +472,19 @@ describe("a program's input", function()
     close()
   end)
 
+  it("is not read once it is closed", function()
+    assert.same({ "p:lines: it has been closed; a `<close>` variable is closed where its function returns: start the program in the function that reads it",
+      "p:chunks: it has been closed", "p:errors: it has been closed" }, ask [[
+      local function start()
+        local p <close> = process.spawn({ "true" }, { stderr = "separate" })
+        return p
+      end
+      local said, p = {}, start()
+      for i, name in ipairs { "lines", "chunks", "errors" } do said[i] = select(2, pcall(p[name], p)):match(i == 1 and "p:.*" or "p:[^;]*") end
+      return said]])
+    close()
+  end)
+
   it("is asked for", function()
     serve [[
       app:get("/", function()

@@ -121,6 +121,13 @@ function process.spawn(argv, options)
   return start(argv, options or {}, "log", "process.spawn")
 end
 
+local CLOSED = "p:%s: it has been closed; a `<close>` variable is closed where its function returns: start the program in the function that reads it"
+
+local function check_readable(self, name)
+  check_self(self, name)
+  if self.is_closed then core.raise(CLOSED:format(name)) end
+end
+
 -- A stream of its output or its errors. One that is let go of before its end ends the program.
 local function output_stream(self, errors, next)
   local program = self.program
@@ -139,21 +146,21 @@ end
 
 -- Its output line by line, without line feeds; what is longer than `max` bytes comes in pieces of so many.
 function Process:lines(max)
-  check_self(self, "lines")
+  check_readable(self, "lines")
   self.is_read = true
   return output_stream(self, false, self.program:lines(false, check_max(max, "p:lines")))
 end
 
 -- Its output as it comes.
 function Process:chunks()
-  check_self(self, "chunks")
+  check_readable(self, "chunks")
   self.is_read = true
   return output_stream(self, false, self.program:chunks(false))
 end
 
 -- What it writes to its standard error, line by line.
 function Process:errors(max)
-  check_self(self, "errors")
+  check_readable(self, "errors")
   if self.stderr ~= "separate" then core.raise('p:errors: spawn it with stderr = "separate"') end
   self.are_errors_read = true
   return output_stream(self, true, self.program:lines(true, check_max(max, "p:errors")))
@@ -191,7 +198,10 @@ function Process:kill(signal)
 end
 
 -- Ends it and its group: SIGTERM, and SIGKILL after timeouts.kill.
-function Process:close() self.program:close() end
+function Process:close()
+  self.is_closed = true
+  self.program:close()
+end
 
 Process.__close = Process.close
 
