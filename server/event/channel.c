@@ -197,6 +197,13 @@ struct position channel_newest(struct channel *c) {
   return newest;
 }
 
+struct position channel_before(struct channel *c, const struct event *e) {
+  lock_take(&c->lock);
+  struct position before = history_before(&c->history, event_position(e));
+  lock_release(&c->lock);
+  return before;
+}
+
 enum publish_result channel_finish(struct channel *c, const struct sse_fields *fields, double now) {
   char id[CHANNEL_ID_MAX];
   lock_take(&c->lock);

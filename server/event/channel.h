@@ -143,6 +143,9 @@ struct channel *channel_new(struct broker *b, struct span name, const struct cha
 // For the broker: has a store number and keep its events; before anybody else has the channel.
 void channel_keep_in(struct channel *c, struct store *s);
 
+// Where the event directly before one of its own is, as far as it still knows. Any thread.
+struct position channel_before(struct channel *c, const struct event *e);
+
 // A channel outside the broker's names whose events have the positions of the source's; those up to `dropped`
 // it will never have.
 struct channel *channel_derive(struct channel *source, struct position dropped, double now);

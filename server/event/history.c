@@ -84,15 +84,32 @@ struct event *history_at(const struct history *h, size_t i) {
   return place(h, i)->event;
 }
 
-long history_after(const struct history *h, struct position p) {
+// Where the event directly before the i-th is.
+static struct position position_before(const struct history *h, size_t i) {
+  return i ? event_position(history_at(h, i - 1)) : h->dropped;
+}
+
+// How many events are not after the position.
+static size_t history_up_to(const struct history *h, struct position p) {
   size_t low = 0, high = h->count;
   while (low < high) {
     size_t middle = (low + high) / 2;
     if (position_is_after(event_position(history_at(h, middle)), p)) high = middle;
     else low = middle + 1;
   }
-  struct position before = low ? event_position(history_at(h, low - 1)) : h->dropped;
-  bool ends_epoch = low < h->count && history_at(h, low)->epoch != p.epoch;
+  return low;
+}
+
+struct position history_before(const struct history *h, struct position p) {
+  size_t i = history_up_to(h, p);
+  if (i && position_equals(event_position(history_at(h, i - 1)), p)) return position_before(h, i - 1);
+  return (struct position){p.epoch, p.seq - 1};
+}
+
+long history_after(const struct history *h, struct position p) {
+  size_t i = history_up_to(h, p);
+  struct position before = position_before(h, i);
+  bool ends_epoch = i < h->count && history_at(h, i)->epoch != p.epoch;
   if (before.epoch != p.epoch || before.seq > p.seq || (ends_epoch && before.seq != p.seq)) return -1;
-  return (long)(h->count - low);
+  return (long)(h->count - i);
 }

@@ -39,3 +39,7 @@ struct event *history_at(const struct history *h, size_t i);
 // How many events are newer than the position, all of which it still holds; -1 where some of them are gone,
 // or where nothing has ever been at that position.
 long history_after(const struct history *h, struct position p);
+
+// Where the event directly before the one at the position is. Where it does not hold that one, the number
+// before it, which is so within an epoch.
+struct position history_before(const struct history *h, struct position p);

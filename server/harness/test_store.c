@@ -18,6 +18,7 @@ struct kept {
   struct event **events;
   size_t count, cap, trimmed;
   struct position newest;
+  uint64_t epoch; // of the next
   bool is_finished;
 };
 
@@ -47,13 +48,14 @@ static struct kept *kept_of(struct test_store *t, const char *name) {
     if (!strcmp(k->name, name)) return k;
   }
   struct kept *k = xcalloc(1, sizeof *k);
-  k->name = xstrdup(name), k->newest.epoch = FIRST_EPOCH;
+  k->name = xstrdup(name), k->newest.epoch = k->epoch = FIRST_EPOCH;
   list_append(&t->kept, &k->link);
   return k;
 }
 
 static struct event *keep(struct kept *k, const struct sse_fields *fields, uint64_t key) {
   char id[CHANNEL_ID_MAX];
+  if (k->newest.epoch != k->epoch) k->newest = (struct position){k->epoch, 0};
   k->newest.seq++;
   if (k->count == k->cap) {
     k->cap = k->cap ? k->cap * 2 : 8;
@@ -89,13 +91,20 @@ static enum admit_result admit(struct test_store *t, const struct kept *k, size_
   return result;
 }
 
+// What the channel has not got of what is kept, in order; where it has what is not kept any more, it begins
+// anew.
+static void catch_up(struct test_store *t, const struct kept *k, struct channel *c) {
+  long i = find(k, channel_newest(c));
+  if (i < 0) channel_break(c, k->newest);
+  else
+    for (; i < (long)k->count; i++) admit(t, k, (size_t)i, c);
+}
+
 static enum store_answer kept_append(struct test_store *t, struct kept *k, struct store_request *r) {
   if (k->is_finished) return STORE_ENDED;
   if (r->has_event) {
     keep(k, &r->fields, r->key);
-    for (long i = find(k, channel_newest(r->channel)); i >= 0 && i < (long)k->count;
-         i++) // others' come before
-      admit(t, k, (size_t)i, r->channel);
+    catch_up(t, k, r->channel); // others' come before
   }
   r->at = k->newest;
   if (r->what == STORE_FINISH) {
@@ -239,16 +248,25 @@ static int store_finish(lua_State *L) {
   return 0;
 }
 
-// store:put(name, data [, is_new_epoch]): another node publishes: the id. It is kept and not admitted.
+// store:put(name, data): another node publishes: the id. It is kept and not admitted.
 static int store_put(lua_State *L) {
   struct kept *k = kept_of(check_still(L), luaL_checkstring(L, 2));
   struct sse_fields f = SSE_NO_FIELDS;
   char id[CHANNEL_ID_MAX];
   f.data.bytes = luaL_checklstring(L, 3, &f.data.len);
-  if (lua_toboolean(L, 4)) k->newest = (struct position){k->newest.epoch + 1, 0};
   keep(k, &f, 0);
   lua_pushlstring(L, id, position_write(k->newest, id));
   return 1;
+}
+
+// store:begin_epoch(name [, lost]): as behind a failover, in which the newest so many events were lost.
+static int store_begin_epoch(lua_State *L) {
+  struct kept *k = kept_of(check_still(L), luaL_checkstring(L, 2));
+  for (lua_Integer lost = luaL_optinteger(L, 3, 0); lost > 0 && k->count > k->trimmed; lost--)
+    event_unref(k->events[--k->count]);
+  k->newest = before(k, k->count);
+  k->epoch++;
+  return 0;
 }
 
 static struct channel *check_channel(lua_State *L, struct test_store *t) {
@@ -268,6 +286,15 @@ static int store_admit(lua_State *L) {
   lua_pushstring(L, results[admit(t, k, i, c)]);
   channel_unref(c);
   return 1;
+}
+
+// store:hear(name): all that was published elsewhere, as from a connection that was lost meanwhile.
+static int store_hear(lua_State *L) {
+  struct test_store *t = check_still(L);
+  struct channel *c = check_channel(L, t);
+  catch_up(t, kept_of(t, c->name), c);
+  channel_unref(c);
+  return 0;
 }
 
 // store:give_up(name): what the channel has not got of what is kept, it will not get.
@@ -295,10 +322,10 @@ void test_store_push(lua_State *L, int owner, struct test_store *t) {
 }
 
 void test_store_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"asked", store_asked},   {"carry_out", store_carry_out},
-                                     {"refuse", store_refuse}, {"begin", store_begin},
-                                     {"finish", store_finish}, {"put", store_put},
-                                     {"admit", store_admit},   {"give_up", store_give_up},
-                                     {"trim", store_trim},     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"asked", store_asked}, {"carry_out", store_carry_out}, {"refuse", store_refuse},
+      {"begin", store_begin}, {"finish", store_finish},       {"put", store_put},
+      {"admit", store_admit}, {"give_up", store_give_up},     {"begin_epoch", store_begin_epoch},
+      {"hear", store_hear},   {"trim", store_trim},           {NULL, NULL}};
   class_new(L, STORE, methods, NULL);
 }

@@ -218,7 +218,7 @@ static int derive_channel(lua_State *L) {
   const struct feed *f = feed_in(check_subscription(L, 2));
   if (!f) return raise_error(L, "the subscription is closed");
   const struct event *first = feed_peek(f);
-  struct position dropped = first ? (struct position){first->epoch, first->seq - 1} : f->subscriber.last;
+  struct position dropped = first ? channel_before(source, first) : f->subscriber.last;
   channel_put(L, box, channel_derive(source, dropped, vm_of(L)->loop->now));
   return 1;
 }
