@@ -8,10 +8,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "client/fetch.h"
+#include "client/process.h"
 #include "script/exchange.h"
 #include "script/held.h"
 #include "script/lua_core.h"
-#include "script/lua_process.h"
 #include "script/lua_report.h"
 #include "script/lua_require.h"
 #include "script/source.h"
@@ -95,7 +95,7 @@ void app_detach(struct vm *vm, struct loop *loop) {
   exchange_forget_closers(vm);
   held_leave_loop(vm);
   list_each (node, &vm->feeds) feed_stop(container_of(node, struct feed, held));
-  lua_process_end_all(vm);
+  if (vm->service->processes) processes_end_of(vm->service->processes, vm);
   loop_hook_remove(vm->loop, &vm->hook);
   loop_disarm(vm->loop, &vm->gc_timer);
   loop_disarm(vm->loop, &vm->stop_timer);

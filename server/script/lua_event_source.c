@@ -59,11 +59,14 @@ static void cut(struct tie *tie) {
   if (u) event_source_close(u);
 }
 
+static void leave_event_source(struct held *held) {
+  event_source_free(release_source(container_of(held, struct holder, held)));
+}
+
 static void drop_event_source(struct vm *vm, struct held *held) {
-  struct holder *h = container_of(held, struct holder, held);
   (void)vm;
-  event_source_free(release_source(h));
-  free(h);
+  leave_event_source(held);
+  free(container_of(held, struct holder, held));
 }
 
 // The fetch of the response at `index`, whose body is not read.
@@ -89,6 +92,7 @@ static int event_source(lua_State *L) {
   list_init(&h->tie.link);
   if (vm_of(L)->current) task_tie(vm_of(L)->current, &h->tie);
   held_put(L, box, &h->held, drop_event_source);
+  h->held.leave = leave_event_source;
   buf_deinit(rest);
   lua_pop(L, 1);
   return 1;
@@ -99,10 +103,8 @@ static int push_outcome(lua_State *L, const struct event_source *u) {
     lua_pushboolean(L, true);
     return 1;
   }
-  lua_pushnil(L);
-  lua_pushstring(L, u->message ? u->message : fetch_error_name(u->error));
-  lua_pushstring(L, fetch_error_name(u->error));
-  return 3;
+  const char *code = fetch_error_name(u->error);
+  return push_failure_code(L, u->message ? u->message : code, code);
 }
 
 // An event as a table. Making it may collect, and a finalizer may close the event_source or read it: the text

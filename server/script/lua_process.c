@@ -22,7 +22,6 @@ static const char META[] = "spate.program";
 
 struct program {
   struct held held;
-  struct list link; // in its state's
   struct process_user user;
   struct process *process; // NULL: its state has ended
   struct tie tie;          // to a task
@@ -48,23 +47,17 @@ static void cut(struct tie *tie) {
 }
 
 // Lets go of the process, which goes on by itself.
-static void leave_process(struct program *g) {
+static void leave_program(struct held *h) {
+  struct program *g = container_of(h, struct program, held);
   if (g->process) process_release(g->process);
   g->process = NULL;
-  list_remove(&g->link);
   list_remove(&g->tie.link);
 }
 
 static void drop_program(struct vm *vm, struct held *h) {
-  struct program *g = container_of(h, struct program, held);
   (void)vm;
-  leave_process(g);
-  free(g);
-}
-
-void lua_process_end_all(struct vm *vm) {
-  if (vm->service->processes) processes_end_of(vm->service->processes, vm);
-  while (!list_empty(&vm->programs)) leave_process(container_of(vm->programs.next, struct program, link));
+  leave_program(h);
+  free(container_of(h, struct program, held));
 }
 
 static int program_wait(lua_State *L, struct program *g, const char *what, double deadline,
@@ -142,17 +135,12 @@ static int lua_spawn_program(lua_State *L) {
   struct held **box = held_push(L, META, 0);
   struct program *g = xcalloc(1, sizeof *g);
   *g = (struct program){.user = {.on_news = on_news}, .tie = {.cut = cut}};
-  list_init(&g->link);
   list_init(&g->tie.link);
   waitlist_init(&g->waiting);
   held_put(L, box, &g->held, drop_program);
+  g->held.leave = leave_program;
   g->process = process_spawn(vm->service->processes, &config, &g->user, &code, why);
-  if (!g->process) {
-    push_failure(L, why);
-    lua_pushstring(L, code);
-    return 3;
-  }
-  list_append(&vm->programs, &g->link);
+  if (!g->process) return push_failure_code(L, why, code);
   adopt(L, g);
   return 1;
 }
@@ -359,8 +347,11 @@ static int program_close(lua_State *L) {
   return 0;
 }
 
+// program:pid(): nil once its state has let go of it.
 static int program_pid(lua_State *L) {
-  lua_pushinteger(L, check_program(L)->process->group.id);
+  const struct process *p = check_program(L)->process;
+  if (p) lua_pushinteger(L, p->group.id);
+  else lua_pushnil(L);
   return 1;
 }
 

@@ -3,8 +3,6 @@
 #pragma once
 #include <lua.h>
 
-struct vm;
-
 // Registers the metatable of programs and adds to the table on top of the stack:
 //   spawn_program(argv, environment, replaced, cwd, has_stdin, errors)
 //                           a program; or nil, message, word. `environment`: a list of "NAME=VALUE" beside
@@ -12,7 +10,3 @@ struct vm;
 //                           merged, 2 separate
 //   signal_number(name)     of "TERM", "SIGTERM"; nil where there is none
 void lua_process_open(lua_State *L);
-
-// Ends the programs that scripts of a state have started, which let go of those that they still have. Its
-// worker's thread.
-void lua_process_end_all(struct vm *vm);

@@ -166,7 +166,6 @@ struct vm *vm_new(const struct vm_config *config, char **error) {
   list_init(&vm->closing);
   list_init(&vm->feeds);
   list_init(&vm->held);
-  list_init(&vm->programs);
   list_init(&vm->hook.link);
   vm->L = lua_newstate(allocate, vm);
   if (!vm->L) {

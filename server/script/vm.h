@@ -62,7 +62,6 @@ struct vm {
   size_t closing_count;         // exchanges of which only on_close functions are left
   struct list feeds;            // that tasks read, or may; their subscriptions are held
   struct list held;             // channels and dictionaries likewise
-  struct list programs;         // that scripts have started and hold
   struct task *current;         // the task whose slice this is
   lua_State *volatile running;  // the coroutine that runs now; the watchdog's signal reads it
   volatile unsigned long slice; // counts entries into Lua
