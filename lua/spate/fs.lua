@@ -78,12 +78,8 @@ function fs.watch(path)
   local full = whole_path(path, "fs.watch")
   local changes, err, code = named("fs.watch", path, core.changes_open(full))
   if not changes then return nil, err, code end
-  return stream_of(function()
-    local what, name = core.changes_take(changes)
-    if not what then return nil end
-    if name == "" then return { what = what, path = path } end
-    return { what = what, path = path:gsub("/*$", "/") .. name, name = name }
-  end, function() core.changes_close(changes) end)
+  local inside = path:gsub("/*$", "/")
+  return stream_of(function() return core.changes_take(changes, path, inside) end, function() core.changes_close(changes) end)
 end
 
 core.public(fs, "read", "write", "list", "tail", "watch")

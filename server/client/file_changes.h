@@ -1,24 +1,21 @@
 // SPDX-License-Identifier: MIT
-// What happens to a file, or to those in a folder, one change after the other. Worker thread only.
+// What happens to a file, or to a folder and those in it, one change after the other. Worker thread only.
 #pragma once
 #include "client/file_watch.h"
+#include "loop/timer.h"
 #include "serve/service.h"
-
-struct file_change {
-  struct list link;
-  unsigned what; // FILE_CHANGED ...
-  char name[];   // in the folder; "" where it is the path itself
-};
 
 struct file_changes {
   struct service *service;
-  struct file_watch watch;
+  struct file_watch way, inside; // of the path itself; of the names in a folder
   char *path;
   struct list queue; // at most CHANGES_MAX
   size_t count;
   bool is_folder;
   bool is_lost;                            // the marks may be of another file
+  bool is_blind;                           // they could not be set: what has happened since is not known
   bool has_more;                           // than the queue holds: it is empty, and anything may have changed
+  struct timer timer;                      // until they are set again
   void *owner;                             // for on_news
   void (*on_news)(struct file_changes *c); // one may be there; does not free it
 };
@@ -30,7 +27,11 @@ enum { CHANGES_MAX = 1000 };
 struct file_changes *file_changes_open(struct service *s, const char *path, void *owner,
                                        void (*on_news)(struct file_changes *c), int *error);
 
-// The next change, the caller's to free; NULL where there is none yet.
-struct file_change *file_changes_take(struct file_changes *c);
+// The next change, FILE_CHANGED ..., and its name in the folder, borrowed until it is dropped; "": the path
+// itself. False where there is none yet.
+bool file_changes_peek(struct file_changes *c, unsigned *what, const char **name);
+
+// That one has been told.
+void file_changes_drop(struct file_changes *c);
 
 void file_changes_free(struct file_changes *c);

@@ -37,38 +37,40 @@ static const char *code_of(int error) {
   case EFBIG: return "too large";
   case ENAMETOOLONG:
   case ELOOP: return "name";
-  case EDQUOT:
   case EMFILE:
   case ENFILE: return "busy";
+  case EDQUOT:
   case ENOSPC: return "full";
   default: return "failed";
   }
 }
 
-static int push_errno(lua_State *L, int error, bool is_watch) {
-  lua_pushnil(L);
-  if (error == ENODEV) lua_pushliteral(L, "neither a file nor a folder");
-  else if (error == EDQUOT && is_watch)
-    lua_pushfstring(L, "more than %d files are followed (limits.files)",
-                    (int)vm_of(L)->settings->limits.files);
-  else if (is_watch && (error == EMFILE || error == ENOSPC))
-    lua_pushliteral(L, "the user has no inotify watches left (fs.inotify in sysctl)");
-  else lua_pushstring(L, strerror(error));
-  lua_pushstring(L, error == EDQUOT && !is_watch  ? "full"
-                    : error == ENOSPC && is_watch ? "busy"
-                                                  : code_of(error));
-  return 3;
+static int push_errno(lua_State *L, int error) {
+  const char *why = error == ENODEV ? "neither a file nor a folder" : strerror(error);
+  return push_failure_code(L, why, code_of(error));
+}
+
+// The same of what is followed.
+static int push_watch_errno(lua_State *L, int error) {
+  if (error == EDQUOT)
+    return push_failure_code(L,
+                             lua_pushfstring(L, "more than %d files are followed (limits.files)",
+                                             (int)vm_of(L)->settings->limits.files),
+                             "busy");
+  if (error == EMFILE || error == ENOSPC)
+    return push_failure_code(L, "the user has no inotify watches left (fs.inotify in sysctl)", "busy");
+  return push_errno(L, error);
 }
 
 enum file_task { FILE_READ, FILE_WRITE, FILE_LIST };
 
 static int push_too_large(lua_State *L, enum file_task task, size_t max) {
   bool is_setting = task != FILE_LIST && max == vm_of(L)->settings->limits.file;
-  lua_pushnil(L);
-  lua_pushfstring(L, "more than %I %s%s", (LUAI_UACINT)max, task == FILE_LIST ? "entries" : "bytes",
-                  is_setting ? " (limits.file)" : "");
-  lua_pushliteral(L, "too large");
-  return 3;
+  return push_failure_code(L,
+                           lua_pushfstring(L, "more than %I %s%s", (LUAI_UACINT)max,
+                                           task == FILE_LIST ? "entries" : "bytes",
+                                           is_setting ? " (limits.file)" : ""),
+                           "too large");
 }
 
 struct file_errand {
@@ -121,7 +123,7 @@ static void push_entries(lua_State *L, const struct buf *b) {
 static int push_file(lua_State *L, struct errand *e) {
   const struct file_errand *f = file_errand_of(e);
   if (f->error == EFBIG && f->task != FILE_WRITE) return push_too_large(L, f->task, f->max);
-  if (f->error) return push_errno(L, f->error, false);
+  if (f->error) return push_errno(L, f->error);
   if (f->task != FILE_LIST) counter_add(&vm_of(L)->service->counters.file_bytes_total, (int64_t)f->bytes.len);
   if (f->task == FILE_LIST) push_entries(L, &f->bytes);
   else if (f->task == FILE_READ) lua_pushlstring(L, f->bytes.len ? f->bytes.bytes : "", f->bytes.len);
@@ -195,7 +197,7 @@ static int opened(lua_State *L, int status, lua_KContext context) {
   if (error == EINPROGRESS) return task_wait_in(L, vm_of(L)->current, &h->waiting, INFINITY, 0, opened);
   if (error) {
     close_tail(h);
-    return push_errno(L, error, error == EMFILE || error == ENOSPC);
+    return push_watch_errno(L, error);
   }
   lua_settop(L, TAIL_BOX);
   return 1;
@@ -216,7 +218,7 @@ static int tail_begin(lua_State *L) {
   held_put(L, box, &h->held, drop_tail);
   h->held.leave = leave_tail;
   h->tail = tail_open(vm->service, path, start, h, on_tail_news);
-  if (!h->tail) return push_errno(L, EDQUOT, true);
+  if (!h->tail) return push_watch_errno(L, EDQUOT);
   return opened(L, LUA_OK, 0);
 }
 
@@ -230,8 +232,9 @@ static int took(lua_State *L, int status, lua_KContext context) {
   case TAIL_WAIT: return task_wait_in(L, task_check(L, "fs.tail"), &h->waiting, INFINITY, 0, took);
   case TAIL_LINE: break;
   }
+  lua_pushlstring(L, line.text.len ? line.text.bytes : "", line.text.len); // before what may collect
   lua_createtable(L, 0, 2);
-  lua_pushlstring(L, line.text.len ? line.text.bytes : "", line.text.len);
+  lua_insert(L, -2);
   lua_setfield(L, -2, "text");
   lua_pushinteger(L, (lua_Integer)line.offset);
   lua_setfield(L, -2, "offset");
@@ -299,7 +302,7 @@ static int changes_begin(lua_State *L) {
   held_put(L, box, &h->held, drop_changes);
   h->held.leave = leave_changes;
   h->changes = file_changes_open(vm->service, path, h, on_changes_news, &error);
-  return h->changes ? 1 : push_errno(L, error, true);
+  return h->changes ? 1 : push_watch_errno(L, error);
 }
 
 static const char *word_of(unsigned what) {
@@ -309,24 +312,42 @@ static const char *word_of(unsigned what) {
                                 : "unknown";
 }
 
+// Of the path at 2, or of the name in it, which is below the text at 3.
+static void push_change(lua_State *L, unsigned what, const char *name) {
+  bool is_inside = *name;
+  lua_pushstring(L, name); // before what may collect
+  lua_createtable(L, 0, 3);
+  lua_pushstring(L, word_of(what));
+  lua_setfield(L, -2, "what");
+  lua_pushvalue(L, is_inside ? 3 : 2);
+  lua_pushvalue(L, -3);
+  lua_concat(L, 2);
+  lua_setfield(L, -2, "path");
+  lua_insert(L, -2);
+  if (is_inside) lua_setfield(L, -2, "name");
+  else lua_pop(L, 1);
+}
+
+// It is dropped once it is in a table: what there is no memory to tell is told another time. Making that may
+// collect, and a finalizer close the handle.
 static int took_change(lua_State *L, int status, lua_KContext context) {
   (void)status, (void)context;
   struct changes_handle *h = check_changes(L);
+  unsigned what;
+  const char *name;
   if (!h) return 0;
-  struct file_change *change = file_changes_take(h->changes);
-  if (!change) return task_wait_in(L, task_check(L, "fs.watch"), &h->waiting, INFINITY, 0, took_change);
-  struct buf *name = push_buf(L);
-  unsigned what = change->what;
-  buf_append(name, change->name, strlen(change->name));
-  free(change);
-  lua_pushstring(L, word_of(what));
-  lua_pushlstring(L, name->len ? name->bytes : "", name->len);
-  return 2;
+  if (!file_changes_peek(h->changes, &what, &name))
+    return task_wait_in(L, task_check(L, "fs.watch"), &h->waiting, INFINITY, 0, took_change);
+  push_change(L, what, name);
+  h = check_changes(L);
+  if (h) file_changes_drop(h->changes);
+  return 1;
 }
 
-// core.changes_take(handle): what has happened, and the name in the folder, waiting for it; nil at the end.
+// core.changes_take(handle, path, path with a slash): the next change as { what =, path = [, name =] },
+// waiting for it; nil at the end.
 static int changes_next(lua_State *L) {
-  lua_settop(L, 1);
+  lua_settop(L, 3);
   if (check_changes(L)) task_check(L, "fs.watch");
   return took_change(L, LUA_OK, 0);
 }
