@@ -41,11 +41,31 @@ static int push_passed(lua_State *L, const struct field *fields, size_t count, s
   return 1;
 }
 
+// The response's fields with texts of their own, pushed: whatever else is made may collect, and a finalizer
+// close the response. NULL where it is closed.
+static const struct field *push_copy(lua_State *L, const struct upstream *r, size_t *count) {
+  const struct fetch *f = r->fetch;
+  if (!f) return NULL;
+  size_t list_len = f->field_count * sizeof *f->fields, head_len = f->head.len;
+  struct field *fields = lua_newuserdatauv(L, list_len + head_len, 0);
+  if (!r->fetch) return NULL;
+  char *texts = (char *)fields + list_len;
+  if (head_len) memcpy(texts, f->head.bytes, head_len);
+  *count = f->field_count;
+  for (size_t i = 0; i < *count; i++) {
+    fields[i] = f->fields[i];
+    fields[i].name.bytes = texts + (f->fields[i].name.bytes - f->head.bytes);
+    fields[i].value.bytes = texts + (f->fields[i].value.bytes - f->head.bytes);
+  }
+  return fields;
+}
+
 // core.response_fields(res): those of its fields that a client gets. Date is the server's own.
 static int response_fields(lua_State *L) {
-  const struct fetch *f = upstream_check(L, 1)->fetch;
-  if (!f) return raise_error(L, "reply.pass: the response is closed, or its body is read");
-  return push_passed(L, f->fields, f->field_count, SPAN("date"), SPAN("content-length"));
+  size_t count;
+  const struct field *fields = push_copy(L, upstream_check(L, 1), &count);
+  if (!fields) return raise_error(L, "reply.pass: the response is closed, or its body is read");
+  return push_passed(L, fields, count, SPAN("date"), SPAN("content-length"));
 }
 
 // core.request_fields(req): those of its fields that another server gets; nil where the request is over.
