@@ -201,6 +201,6 @@ void core_open(lua_State *L, struct vm *vm) {
   lua_setfield(L, -2, "spate.core");
   lua_pop(L, 1);
   lua_getglobal(L, "require");
-  lua_pushstring(L, vm->is_helper ? "spate.helper" : "spate.app");
+  lua_pushstring(L, vm->gauges.is_helper ? "spate.helper" : "spate.app");
   lua_call(L, 1, 0);
 }

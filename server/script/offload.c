@@ -69,12 +69,12 @@ static struct helper *helper_new(struct offload *o, char **error) {
                              .loop = &h->loop,
                              .settings = &o->settings,
                              .worker = o->worker,
-                             .generation = o->generation};
+                             .generation = o->generation,
+                             .is_helper = true};
   list_init(&h->link);
   loop_init(&h->loop, o->service->loop->clock, false);
   h->vm = vm_new(&config, error);
   if (!h->vm) return helper_free(h), NULL;
-  h->vm->is_helper = h->vm->gauges.is_helper = true;
   h->vm->app = o->app ? xstrdup(o->app) : NULL;
   lua_pushcfunction(h->vm->L, open_state);
   lua_pushcfunction(h->vm->L, o->open);

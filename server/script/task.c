@@ -355,7 +355,8 @@ bool task_can_wait(lua_State *L) {
 
 struct task *task_check(lua_State *L, const char *what) {
   struct task *t = vm_of(L)->current;
-  if (vm_of(L)->is_helper) raise_error(L, "%s: nothing can wait in a function that spate.offload runs", what);
+  if (vm_of(L)->gauges.is_helper)
+    raise_error(L, "%s: nothing can wait in a function that spate.offload runs", what);
   if (!t && vm_of(L)->router)
     raise_error(L, "%s: cannot wait inside %s, which no task calls", what, push_obstacle(L));
   if (!t)

@@ -173,7 +173,7 @@ struct vm *vm_new(const struct vm_config *config, char **error) {
     free(vm);
     return NULL;
   }
-  vm->gauges.generation = vm->generation;
+  vm->gauges.generation = vm->generation, vm->gauges.is_helper = config->is_helper;
   metrics_add_state(&vm->service->process->metrics, &vm->gauges);
   lua_atpanic(vm->L, panic);
   lua_setwarnf(vm->L, on_warning, vm);

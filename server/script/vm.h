@@ -40,7 +40,6 @@ struct vm {
   unsigned generation; // from 1
   char *app;           // path of the application's file, once it is loaded
   lua_CFunction open;  // fills a state with the library, given the vm as a light userdata
-  bool is_helper;      // it runs functions for spate.offload: no loop, no tasks
   bool is_attached, is_retired;
   bool is_stressed, has_refused; // for specs: a full collection goes before each object that is made
   unsigned close_depth;          // coroutines that close one another
@@ -90,6 +89,7 @@ struct vm_config {
   const struct settings *settings;
   int worker;
   unsigned generation;
+  bool is_helper; // it runs functions for spate.offload: no loop, no tasks
   struct vm_faults faults;
 };
 

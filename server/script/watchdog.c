@@ -75,7 +75,7 @@ static void on_expired(lua_State *L, lua_Debug *ar) {
   // What catches the error is stopped at once the second time; the first leaves <close> variables a moment.
   lua_sethook(L, on_expired, LUA_MASKCOUNT, again ? 1 : INSTRUCTIONS);
   lua_pushfstring(L, "%s: stopped after %f s of CPU time without waiting (%s)", vm->expired_at,
-                  vm->settings->limits.burst, vm->is_helper ? "offload.time" : "limits.burst");
+                  vm->settings->limits.burst, vm->gauges.is_helper ? "offload.time" : "limits.burst");
   lua_error(L);
 }
 
