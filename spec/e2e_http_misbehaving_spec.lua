@@ -232,7 +232,7 @@ describe("spate.http and servers that misbehave", function()
 
     for _, host in ipairs { "127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.1", "0", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:10.0.0.1]",
       "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "[fe80::1]", "[fd00::1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]",
-      "[::7f00:1]", "[::]", "255.255.255.255", "224.0.0.1", "here.example", "both.example" } do
+      "[2001:2::1]", "[2001:1ff::1]", "[3fff:fff::1]", "[5f00::1]", "[::7f00:1]", "[::]", "255.255.255.255", "224.0.0.1", "here.example", "both.example" } do
       it("are refused: " .. host, function()
         assert.same(refused, private(("http://%s:%d/bytes"):format(host, bad.port)))
       end)

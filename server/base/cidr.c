@@ -44,13 +44,19 @@ static bool embeds_private(const struct address *a, size_t at) {
 
 // What the IANA's registries of special addresses (RFC 6890) do not call globally reachable.
 bool address_is_private(const struct address *a) {
-  static const char *const networks[] = {
-      "0.0.0.0/8",      "10.0.0.0/8",    "100.64.0.0/10",   "127.0.0.0/8",
-      "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",    "192.0.2.0/24",
-      "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
-      "224.0.0.0/4",    "240.0.0.0/4",   "::/96",           "64:ff9b:1::/48",
-      "100::/64",       "2001::/32",     "2001:db8::/32",   "fc00::/7",
-      "fe80::/10",      "fec0::/10",     "ff00::/8",        NULL};
+  static const char *const networks[] = {"0.0.0.0/8",       "10.0.0.0/8",
+                                         "100.64.0.0/10",   "127.0.0.0/8",
+                                         "169.254.0.0/16",  "172.16.0.0/12",
+                                         "192.0.0.0/24",    "192.0.2.0/24",
+                                         "192.168.0.0/16",  "198.18.0.0/15",
+                                         "198.51.100.0/24", "203.0.113.0/24",
+                                         "224.0.0.0/4",     "240.0.0.0/4",
+                                         "::/96",           "64:ff9b:1::/48",
+                                         "100::/64",        "2001::/23",
+                                         "2001:db8::/32",   "3fff::/20",
+                                         "5f00::/16",       "fc00::/7",
+                                         "fe80::/10",       "fec0::/10",
+                                         "ff00::/8",        NULL};
   static const char *const nat64[] = {"64:ff9b::/96", NULL}, *const six_to_four[] = {"2002::/16", NULL};
   if (a->family != ADDRESS_V4 && a->family != ADDRESS_V6) return true;
   if (is_in(a, nat64)) return embeds_private(a, 12);

@@ -76,13 +76,11 @@ static void finish(struct process *p) {
 // Looks for the rest of a group whose leader has been reaped.
 static void linger(struct process *p) {
   struct loop *loop = p->all->service->loop;
-  bool is_late = loop->now >= p->kill_at;
-  if (!group_is_gone(p) && is_late) kill(-p->group.id, SIGKILL);
-  else if (!group_is_gone(p)) {
-    loop_arm(loop, &p->timer, MIN(p->kill_at, loop->now + LINGER_SECONDS));
-    return;
-  }
-  finish(p);
+  bool is_gone = group_is_gone(p), is_late = loop->now >= p->kill_at;
+  if (is_gone || is_late) {
+    if (!is_gone) kill(-p->group.id, SIGKILL);
+    finish(p);
+  } else loop_arm(loop, &p->timer, MIN(p->kill_at, loop->now + LINGER_SECONDS));
 }
 
 static void set_kill_at(struct process *p) {
@@ -247,10 +245,15 @@ int process_signal(struct process *p, int signal) {
   return kill(-p->group.id, signal);
 }
 
-void process_end(struct process *p) {
+// Neither is its input written nor its output kept any more, but what goes to the log.
+static void drop_ends(struct process *p) {
   input_close(&p->input);
   output_set_mode(&p->output, OUTPUT_DROPPED, 0);
   if (p->errors.mode != OUTPUT_LINES) output_set_mode(&p->errors, OUTPUT_DROPPED, 0);
+}
+
+void process_end(struct process *p) {
+  drop_ends(p);
   if (p->state != PROCESS_RUNNING || !isinf(p->kill_at)) return;
   tell_to_end(p);
   set_kill_at(p);
@@ -266,9 +269,7 @@ void processes_end_of(struct processes *all, const void *owner) {
 
 void process_release(struct process *p) {
   p->user = NULL;
-  input_close(&p->input);
-  output_set_mode(&p->output, OUTPUT_DROPPED, 0);
-  if (p->errors.mode != OUTPUT_LINES) output_set_mode(&p->errors, OUTPUT_DROPPED, 0);
+  drop_ends(p);
   settle(p);
 }
 
