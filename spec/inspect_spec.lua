@@ -97,6 +97,7 @@ describe("calls that block", function()
       { "2:http.request spate.http", "2:https.request spate.http" } },
     ["a module that is named at the call"] = { "function f()\n return require('socket.http').request(x), require 'socket'.sleep(1) end",
       { "2:socket.http.request spate.http", "2:socket.sleep sse.sleep" } },
+    ["SQLite by another library"] = { "local s = require 'lsqlite3'\nlocal function f() return s.open 'a.db' end", { "2:s.open spate.sqlite" } },
     ["sleeps"] = { "local socket = require 'socket'\nlocal u = require 'posix.unistd'\nlocal function f() socket.sleep(1) u.sleep(2) os.sleep(3) end",
       { "3:socket.sleep sse.sleep", "3:u.sleep sse.sleep", "3:os.sleep sse.sleep" } },
     ["sockets"] = { "local socket = require 'socket'\nreturn function() return socket.connect('x', 1), socket.select(a) end",

@@ -12,6 +12,7 @@
 ---@field http spate.http
 ---@field process spate.process
 ---@field fs spate.fs
+---@field sqlite spate.sqlite
 local spate = {}
 
 ---A new application.
@@ -210,6 +211,69 @@ function fs.tail(path, options) end
 ---@return string? message
 ---@return spate.FileFailure? code
 function fs.watch(path) end
+
+---@alias spate.SqliteFailure
+---|"busy"|"closed"|"constraint"|"corrupt"|"full"|"io"|"memory"|"mismatch"|"newer"|"readonly"|"rolled back"|"sql"|"timeout"|"too large"
+---|"unavailable"
+
+---Durations are seconds.
+---@class spate.SqliteOptions
+---@field migrations? string[] statements that the file has had as many of as its user_version says
+---@field journal? "wal"|"delete"|"truncate"|"persist"|"memory"|"off" the file's own unless given
+---@field read_only? boolean
+---@field timeout? number of a call, 30
+---@field busy? number for another process that has it locked, 5
+---@field queue? integer calls that wait, 1000
+---@field max_rows? integer of a result, 10000
+---@field max_bytes? integer of a result and of a value, 8 MiB
+---@field statements? integer that are kept prepared, 64
+
+---@class spate.sqlite
+local sqlite = {}
+
+---A database in a file, or ":memory:". Nothing is opened before the first call.
+---@param path string
+---@param options? spate.SqliteOptions
+---@return spate.SqliteDatabase
+function sqlite.open(path, options) end
+
+---Bytes as a parameter that is a blob; strings are text.
+---@param bytes string
+---@return userdata
+function sqlite.blob(bytes) end
+
+---@class spate.SqliteDatabase
+local SqliteDatabase = {}
+
+---@param sql string one statement
+---@param ... any parameters by position, or a table of them by name
+---@return table<string, any>[]? rows
+---@return string? message
+---@return spate.SqliteFailure? code
+function SqliteDatabase:query(sql, ...) end
+
+---@param sql string one statement; without parameters several
+---@param ... any parameters by position, or a table of them by name
+---@return integer? changed
+---@return integer|string rowid of the last row inserted; the message
+---@return spate.SqliteFailure? code
+function SqliteDatabase:exec(sql, ...) end
+
+---The rows one after another. A failure raises where they are read.
+---@param sql string
+---@param ... any
+---@return spate.Stream
+function SqliteDatabase:rows(sql, ...) end
+
+---What the function returned, true where that is nothing.
+---@generic T
+---@param fn fun(db: spate.SqliteDatabase): T?
+---@return T|true|nil
+---@return string? message
+---@return spate.SqliteFailure? code
+function SqliteDatabase:transaction(fn) end
+
+function SqliteDatabase:close() end
 
 ---@class spate.crypto
 local crypto = {}

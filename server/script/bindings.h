@@ -78,6 +78,10 @@ void password_open(lua_State *L);
 // Adds wait_fd to the table on top of the stack.
 void wait_fd_open(lua_State *L);
 
+// lua_sqlite.c: SQLite for spate.sqlite, off the loop.
+// Adds sqlite_open and sqlite_blob to the table on top of the stack.
+void lua_sqlite_open(lua_State *L);
+
 // lua_offload.c: functions of modules on other threads.
 // Adds offload to the table on top of the stack.
 void offload_open(lua_State *L);

@@ -116,6 +116,7 @@ static void add_files(lua_State *L) {
   password_open(L);
   offload_open(L);
   lua_process_open(L);
+  lua_sqlite_open(L);
   wait_fd_open(L);
   router_open(L);
   event_source_open(L);

@@ -27,6 +27,8 @@ struct counters {
   uint64_t processes, processes_total;       // programs that scripts have started
   uint64_t processes_refused_total;          // that were not started
   uint64_t files_followed, file_bytes_total; // by spate.fs; the bytes are read and written
+  uint64_t databases, database_calls_total;  // connections that scripts have; statements asked of them
+  uint64_t database_errors_total;            // those that failed
 };
 
 // Of one Lua state, whose thread alone writes, by counter_add; any thread may read.

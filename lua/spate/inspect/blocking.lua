@@ -4,6 +4,7 @@
 -- file alone, so a call through a field or an argument is not seen.
 local PROGRAM = "spate.process runs programs without holding the worker"
 local REQUEST = "spate.http asks other servers without holding the worker"
+local FILE = "spate.sqlite asks SQLite without holding the worker"
 local SLEEP = "sse.sleep waits without holding the worker"
 local SOCKET = "sse.wait_fd waits for a socket, spate.http asks a server, spate.offload calls what blocks on another thread"
 
@@ -20,6 +21,10 @@ local BLOCKING = {
   ["posix.unistd"] = { sleep = SLEEP },
   ["posix.time"] = { nanosleep = SLEEP },
   ["system"] = { sleep = SLEEP },
+  ["lsqlite3"] = { open = FILE, open_memory = FILE },
+  ["lsqlite3complete"] = { open = FILE, open_memory = FILE },
+  ["luasql.sqlite3"] = { sqlite3 = FILE },
+  ["sqlite3"] = { open = FILE },
   ["cqueues"] = { sleep = SLEEP, poll = SOCKET },
 }
 
