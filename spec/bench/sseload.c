@@ -485,6 +485,7 @@ static void measure_published(void) {
 // Returns the seconds that the measurement lasted.
 static double measure(void) {
   for (int i = 0; i < opt.streams; i++) streams[i].events_before = streams[i].events;
+  memset(&latency, 0, sizeof latency); // what came late while others connected is no part of it
   uint64_t start = now_ns();
   if (opt.pub_path) measure_published();
   else pump_until(after_ns(opt.duration));
