@@ -10,7 +10,8 @@ local contains = process.contains
 local IS_SANITIZED = os.getenv "ASAN_OPTIONS" ~= nil
 local GROWTH_MAX = IS_SANITIZED and 60000 or 6000 -- kB
 
--- The system's resolver: names of "silent" are looked up for ten seconds, "here" is this machine, "both" as well and another.
+-- The system's resolver: names of "silent" are looked up for ten seconds, "here" is this machine, "second" too, but first
+-- an address of it where nobody listens, "both" is this machine and another.
 local RESOLVER = [[
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -32,6 +33,7 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
   if (!next) next = (int (*)(const char *, const char *, const struct addrinfo *, struct addrinfo **))dlsym(RTLD_NEXT, "getaddrinfo");
   if (strstr(name, "silent")) { sleep(10); return EAI_AGAIN; }
   if (!strcmp(name, "here.example")) { *list = add("127.0.0.1", NULL); return 0; }
+  if (!strcmp(name, "second.example")) { *list = add("127.0.0.9", add("127.0.0.1", NULL)); return 0; }
   if (!strcmp(name, "both.example")) { *list = add("10.1.2.3", add("127.0.0.1", NULL)); return 0; }
   return next(name, service, hints, list);
 }
@@ -98,6 +100,7 @@ describe("spate.http and servers that misbehave", function()
   for path, code in pairs {
     ["/empty"] = "closed", ["/reset"] = "closed", ["/reset-body"] = "closed", ["/short"] = "closed", ["/short-chunks"] = "closed",
     ["/bad-chunks"] = "closed", ["/garbage"] = "protocol", ["/redirects"] = "redirects", ["/fields"] = "too large", ["/field"] = "too large",
+    ["/two-lengths"] = "protocol", ["/no-length"] = "protocol", ["/two-heads"] = "protocol", ["/trailer"] = "too large",
   } do
     it(("says %q of %s"):format(code, path), function()
       local answer = get(path)
@@ -106,6 +109,42 @@ describe("spate.http and servers that misbehave", function()
       assert.same({ 0 }, run "return spate.stats().http_requests")
     end)
   end
+
+  it("reads lines that end in LF alone, a length that is said twice, and a body up to its end", function()
+    assert.same({ 200, "ok" }, get "/line-feeds")
+    assert.same({ 200, "ok" }, get "/same-lengths")
+    assert.same({ 200, "all there is" }, get "/to-its-end")
+  end)
+
+  it("takes no answer that it has not asked for", function()
+    for _, path in ipairs { "/unasked", "/unasked-later" } do
+      assert.same({ "asked", 404 }, run([[
+        local body = http.get("%s%s"):body()
+        sse.sleep(0.2)
+        return body, http.get("%s/nothing").status
+      ]], url, path, url))
+    end
+  end)
+
+  it("fails where less of a body is sent than was announced", function()
+    local answer = run([[
+      local n = 0
+      return http.post("%s/early", { length = 10, body = function() n = n + 1 return n < 3 and "abc" or nil end })
+    ]], url)
+    assert.same({ "nil", "closed" }, { answer[1], answer[3] })
+    contains(answer[2], "shorter than its length")
+  end)
+
+  it("sends a body whose length it does not know in chunks", function()
+    assert.same({ "Transfer-Encoding: chunked" }, run([[
+      local n = 0
+      return http.put("%s/head", { body = function() n = n + 1 return n < 3 and "abc" or nil end }):body():match "Transfer[^\r\n]*"
+    ]], url))
+  end)
+
+  it("tries each address that a name has", function()
+    assert.same({ 404 }, run([[return http.get("http://second.example:%d/nothing").status]], bad.port))
+  end)
 
   it("takes no more of a body than was announced", function() assert.same({ 200, "long" }, get "/long") end)
 

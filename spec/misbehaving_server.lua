@@ -18,9 +18,13 @@ local function reset(client)
 end
 
 -- Waits until the client has gone.
-local function watch(client)
+local function await_end(client)
   client:settimeout(30)
   repeat local _, err = client:receive(1) until err
+end
+
+local function watch(client)
+  await_end(client)
   log:write("left\n")
 end
 
@@ -40,6 +44,23 @@ local answers = {
   ["/reason"] = function(client) client:send "HTTP/1.1 403 Forbidden: see http://x/\r\nContent-Length: 2\r\n\r\nno" end,
   ["/switched"] = function(client) client:send "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nhello" end,
   ["/folded"] = function(client) client:send(OK .. "X-A: a\r\n Set-Cookie: b=1\r\n\t c\r\nX-B: d\r\nContent-Length: 2\r\n\r\nok") end,
+  ["/line-feeds"] = function(client) client:send "HTTP/1.1 200 OK\nX-A: 1\nContent-Length: 2\n\nok" end,
+  ["/two-lengths"] = function(client) client:send(OK .. "Content-Length: 2\r\nContent-Length: 3\r\n\r\nok!") end,
+  ["/no-length"] = function(client) client:send(OK .. "Content-Length: two\r\n\r\nok") end,
+  ["/same-lengths"] = function(client) client:send(OK .. "Content-Length: 2\r\nContent-Length: 2\r\n\r\nok") end,
+  ["/two-heads"] = function(client) client:send(OK .. "X-A: 1\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") end,
+  ["/to-its-end"] = function(client) client:send(OK .. "\r\nall there is") end,
+  ["/trailer"] = function(client) client:send(OK .. "Transfer-Encoding: chunked\r\n\r\n0\r\n" .. ("X-A: b\r\n"):rep(20000) .. "\r\n") end,
+  ["/unasked"] = function(client) -- a second answer that nobody has asked for
+    client:send(OK .. "Content-Length: 5\r\n\r\nasked" .. OK .. "Content-Length: 7\r\n\r\nunasked")
+    await_end(client)
+  end,
+  ["/unasked-later"] = function(client)
+    client:send(OK .. "Content-Length: 5\r\n\r\nasked")
+    socket.sleep(0.1)
+    client:send(OK .. "Content-Length: 7\r\n\r\nunasked")
+    await_end(client)
+  end,
   ["/empty"] = function() end,
   ["/garbage"] = function(client) client:send("this is not HTTP\r\n\r\n") end,
   ["/reset"] = reset,

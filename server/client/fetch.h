@@ -54,9 +54,22 @@ enum fetch_body {
   FETCH_BODY_PIECES // what fetch_send says, until fetch_send_end
 };
 
+// What a URL says, taken apart once for many requests.
+struct fetch_origin {
+  char *host, *path; // without brackets; without the query
+  unsigned port;
+  bool is_secure;
+};
+
+// False where it is no URL of http or https, or has a user in it. The caller deinits it in either case.
+bool fetch_origin_parse(struct fetch_origin *o, struct span url);
+void fetch_origin_deinit(struct fetch_origin *o);
+
 // What is asked for. All of it is borrowed until fetch_new returns.
 struct fetch_request {
   struct span method, url;
+  const struct fetch_origin *origin; // of the url, whose path and query are `target` then; NULL: not known
+  struct span target;                // as it is sent
   const struct field
       *fields; // checked for line breaks already; none of Host, Content-Length, Transfer-Encoding
   size_t field_count;

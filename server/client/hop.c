@@ -23,7 +23,16 @@ static char *part(const struct hop *h, CURLUPart which, unsigned flags) {
   return curl_url_get(h->url, which, &text, flags) == CURLUE_OK ? text : NULL;
 }
 
-// Notes host and port; a user and password in it become those of the request where it has none.
+// What is asked for in a request's first line.
+static void read_target(struct hop *h) {
+  char *path = part(h, CURLUPART_PATH, 0), *query = part(h, CURLUPART_QUERY, 0);
+  free(h->target);
+  h->target = xasprintf("%s%s%s", path ? path : "/", query ? "?" : "", query ? query : "");
+  curl_free(path);
+  curl_free(query);
+}
+
+// Notes host, port and target; a user and password in it become those of the request where it has none.
 static bool read_url(struct hop *h, bool takes_user) {
   char *scheme = part(h, CURLUPART_SCHEME, 0), *host = part(h, CURLUPART_HOST, HOST_FLAGS);
   char *port = part(h, CURLUPART_PORT, CURLU_DEFAULT_PORT), *user = part(h, CURLUPART_USER, CURLU_URLDECODE);
@@ -41,24 +50,45 @@ static bool read_url(struct hop *h, bool takes_user) {
   curl_url_set(h->url, CURLUPART_USER, NULL, 0);
   curl_url_set(h->url, CURLUPART_PASSWORD, NULL, 0);
   curl_url_set(h->url, CURLUPART_FRAGMENT, NULL, 0);
+  if (ok) read_target(h);
   char *const parts[] = {scheme, host, port, user, password};
   for (size_t i = 0; i < countof(parts); i++) curl_free(parts[i]);
   return ok;
 }
 
-static struct curl_slist *add_line(struct curl_slist *list, const char *line) {
-  struct curl_slist *longer = curl_slist_append(list, line);
-  if (!longer) abort();
-  return longer;
+static bool parse_url(struct hop *h, struct span text) {
+  h->url = curl_url();
+  if (!h->url) abort();
+  char *url = copy_span(text);
+  bool is_url =
+      !memchr(url, 0, text.len) && !curl_url_set(h->url, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME);
+  free(url);
+  return is_url && read_url(h, true);
 }
 
-static struct curl_slist *add_field(struct curl_slist *list, const struct field *f) {
-  char *line = f->value.len
-                   ? xasprintf(SPAN_FMT ": " SPAN_FMT, SPAN_ARG(f->name), SPAN_ARG(f->value))
-                   : xasprintf(SPAN_FMT ";", SPAN_ARG(f->name)); // libcurl's way to say an empty value
-  list = add_line(list, line);
-  free(line);
-  return list;
+// Whether it can stand in a request's first line.
+static bool is_target(struct span s) {
+  for (size_t i = 0; i < s.len; i++)
+    if ((unsigned char)s.bytes[i] <= ' ' || s.bytes[i] == 0x7f) return false;
+  return s.len && *s.bytes == '/';
+}
+
+static bool take_origin(struct hop *h, const struct fetch_request *r) {
+  h->host = xstrdup(r->origin->host), h->target = copy_span(r->target);
+  h->port = r->origin->port, h->is_secure = r->origin->is_secure;
+  return is_target(r->target);
+}
+
+static void copy_fields(struct hop *h, const struct fetch_request *r) {
+  size_t len = 0;
+  for (size_t i = 0; i < r->field_count; i++) len += r->fields[i].name.len + r->fields[i].value.len + 4;
+  buf_reserve(&h->fields, len);
+  for (size_t i = 0; i < r->field_count; i++) {
+    buf_append_span(&h->fields, r->fields[i].name);
+    buf_append(&h->fields, ": ", 2);
+    buf_append_span(&h->fields, r->fields[i].value);
+    buf_append(&h->fields, "\r\n", 2);
+  }
 }
 
 enum fetch_error hop_init(struct hop *h, const struct fetch_request *r) {
@@ -70,28 +100,70 @@ enum fetch_error hop_init(struct hop *h, const struct fetch_request *r) {
   h->refuses_private = r->refuses_private, h->is_unverified = r->is_unverified;
   h->connect = r->connect, h->idle = r->idle, h->total = r->total;
   buf_append_span(&h->body, r->body);
-  bool expects = false;
-  for (size_t i = 0; i < r->field_count; i++) {
-    h->fields = add_field(h->fields, &r->fields[i]);
-    expects |= span_equal_nocase(r->fields[i].name, SPAN("expect"));
-  }
-  // Else libcurl asks before a large body, and waits a second for servers that do not know of that.
-  if (!expects) h->fields = add_line(h->fields, "Expect:");
-  h->url = curl_url();
-  if (!h->url) abort();
-  char *url = copy_span(r->url);
-  bool is_url =
-      !memchr(url, 0, r->url.len) && !curl_url_set(h->url, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME);
-  free(url);
-  return is_url && read_url(h, true) ? FETCH_OK : FETCH_URL;
+  copy_fields(h, r);
+  bool knows_parts = r->origin && !r->redirects; // a redirect may be to what is said in relation to the url
+  return (knows_parts ? take_origin(h, r) : parse_url(h, r->url)) ? FETCH_OK : FETCH_URL;
 }
 
 void hop_deinit(struct hop *h) {
   curl_url_cleanup(h->url);
-  curl_slist_free_all(h->fields);
+  buf_deinit(&h->fields);
   buf_deinit(&h->body);
-  char *const texts[] = {h->method, h->host, h->user, h->password, h->ca, h->cert, h->key, h->unix_path};
+  char *const texts[] = {h->method, h->host, h->target, h->user,     h->password,
+                         h->ca,     h->cert, h->key,    h->unix_path};
   for (size_t i = 0; i < countof(texts); i++) free(texts[i]);
+}
+
+bool fetch_origin_parse(struct fetch_origin *o, struct span url) {
+  struct hop h = {0};
+  bool ok = parse_url(&h, url) && !h.user;
+  *o = (struct fetch_origin){.host = h.host, .path = h.target, .port = h.port, .is_secure = h.is_secure};
+  if (ok) o->path[strcspn(o->path, "?")] = 0;
+  h.host = h.target = NULL;
+  hop_deinit(&h);
+  return ok;
+}
+
+void fetch_origin_deinit(struct fetch_origin *o) {
+  free(o->host);
+  free(o->path);
+}
+
+char *hop_url(const struct hop *h) {
+  char *url = NULL;
+  bool is_v6 = strchr(h->host, ':');
+  if (!h->url)
+    return xasprintf("%s://%s%s%s:%u%s", h->is_secure ? "https" : "http", is_v6 ? "[" : "", h->host,
+                     is_v6 ? "]" : "", h->port, h->target);
+  if (curl_url_get(h->url, CURLUPART_URL, &url, 0) != CURLUE_OK) return xstrdup("");
+  char *copy = xstrdup(url);
+  curl_free(url);
+  return copy;
+}
+
+bool hop_next_field(struct span *rest, struct field *f) {
+  if (!rest->len) return false;
+  const char *end = memchr(rest->bytes, '\r', rest->len), *colon = memchr(rest->bytes, ':', rest->len);
+  f->name = (struct span){rest->bytes, (size_t)(colon - rest->bytes)};
+  f->value = (struct span){colon + 2, (size_t)(end - colon - 2)};
+  rest->len -= (size_t)(end + 2 - rest->bytes), rest->bytes = end + 2;
+  return true;
+}
+
+static bool is_any_of(const char *method, const char *const *methods) {
+  for (; *methods; methods++)
+    if (!strcmp(method, *methods)) return true;
+  return false;
+}
+
+bool hop_has_body(const struct hop *h) {
+  static const char *const with_body[] = {"POST", "PUT", "PATCH", NULL};
+  return h->body_kind != FETCH_BODY_NONE || is_any_of(h->method, with_body);
+}
+
+bool hop_is_once(const struct hop *h) {
+  static const char *const once[] = {"POST", "PATCH", NULL};
+  return is_any_of(h->method, once);
 }
 
 bool hop_is_redirect(int status, struct span location) {
@@ -99,19 +171,21 @@ bool hop_is_redirect(int status, struct span location) {
          (status == 301 || status == 302 || status == 303 || status == 307 || status == 308);
 }
 
-static bool is_named(const char *line, const char *const *names) {
-  size_t len = strcspn(line, ":;");
+static bool is_named(struct span name, const char *const *names) {
   for (; *names; names++)
-    if (span_equal_nocase((struct span){line, len}, span_of(*names))) return true;
+    if (span_equal_nocase(name, span_of(*names))) return true;
   return false;
 }
 
 // Keeps the fields that are among the names, or those that are not.
 static void keep_fields(struct hop *h, const char *const *names, bool those) {
-  struct curl_slist *kept = NULL;
-  for (struct curl_slist *at = h->fields; at; at = at->next)
-    if (is_named(at->data, names) == those) kept = add_line(kept, at->data);
-  curl_slist_free_all(h->fields);
+  struct span rest = buf_span(&h->fields);
+  struct buf kept = {0};
+  struct field f;
+  while (hop_next_field(&rest, &f))
+    if (is_named(f.name, names) == those)
+      buf_append(&kept, f.name.bytes, (size_t)(rest.bytes - f.name.bytes));
+  buf_deinit(&h->fields);
   h->fields = kept;
 }
 

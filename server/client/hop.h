@@ -6,12 +6,13 @@
 #include "client/fetch.h"
 
 struct hop {
-  CURLU *url;
+  CURLU *url; // NULL where it was asked for in parts
   char *method;
-  char *host; // of the url, without brackets
+  char *host;   // of the url, without brackets
+  char *target; // its path, and its query
   unsigned port;
   bool is_secure;
-  struct curl_slist *fields; // "Name: value"
+  struct buf fields; // lines: "Name: value" and CRLF
   enum fetch_body body_kind;
   struct buf body;
   int64_t body_length; // of one in pieces; < 0: not known
@@ -27,6 +28,17 @@ struct hop {
 // case.
 enum fetch_error hop_init(struct hop *h, const struct fetch_request *request);
 void hop_deinit(struct hop *h);
+
+// The url as a text, the caller's.
+char *hop_url(const struct hop *h);
+
+// Takes the first field off `rest`, which are the hop's; false: there is none.
+bool hop_next_field(struct span *rest, struct field *f);
+
+// Whether it says how long its body is, and be it empty; whether it may change something each time that it is
+// made, and so is not made again by itself.
+bool hop_has_body(const struct hop *h);
+bool hop_is_once(const struct hop *h);
 
 // True where the answer's status and Location say where else to ask.
 bool hop_is_redirect(int status, struct span location);

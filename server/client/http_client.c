@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
-// libcurl's multi handle on the loop: it says which descriptors and which time it waits for, and is told of
-// them. It may not be called from within its own callbacks, and these run the users' functions; so whoever
-// leaves or goes on there is linked, and seen to when the call has returned. A connection carries one answer
-// at a time, of HTTP/2 as well: one that nobody reads then holds up nobody else, and what libcurl keeps for
-// it stays small.
+// What is plain HTTP/1 goes over connections of ours (client/plain), the rest over libcurl: TLS, HTTP/2,
+// proxies. libcurl's multi handle is on the loop: it says which descriptors and which time it waits for, and
+// is told of them. It may not be called from within its own callbacks, and these run the users' functions; so
+// whoever leaves or goes on there is linked, and seen to when the call has returned. A connection carries one
+// answer at a time, of HTTP/2 as well: one that nobody reads then holds up nobody else, and what libcurl
+// keeps for it stays small.
 #include "client/http_client.h"
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/mem.h"
-#include "client/transfer.h"
+#include "client/easy.h"
+#include "client/plain.h"
 #include "loop/watch.h"
 #include "serve/service.h"
 
@@ -18,9 +20,11 @@ struct http_client {
   struct fetcher fetcher;
   CURLM *multi;
   struct loop *loop;
-  struct timer timer;   // libcurl's
-  bool is_due;          // it wants to be called at once
-  unsigned in_curl;     // calls into libcurl that have not returned
+  struct timer timer; // libcurl's
+  bool is_due;        // it wants to be called at once
+  unsigned in_call;   // calls that run sinks, such as libcurl's, and have not returned
+  struct plain_pool plain;
+  bool has_proxy[2];    // between us and servers without TLS, and with it
   struct list waiting;  // transfers to begin, or to end by what is known already
   struct list going_on; // those that were paused, or starved
   struct list doomed;   // those to be freed
@@ -45,20 +49,24 @@ static void move(struct transfer *t, struct list *to) {
   list_append(to, &t->link);
 }
 
-// Out of libcurl; a connection whose answer is not complete is closed, also one of HTTP/2.
-static void leave_multi(struct transfer *t, bool is_complete) {
+// From what carries it; a connection whose answer is not complete is closed, also one of HTTP/2.
+static void leave_carrier(struct transfer *t, bool is_complete) {
   struct http_client *c = client_of(t);
   if (t->state != TRANSFER_RUNNING) return;
-  if (!is_complete) curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 1L);
-  c->in_curl++;
-  curl_multi_remove_handle(c->multi, t->easy);
-  c->in_curl--;
   t->state = TRANSFER_WAITING;
+  if (t->is_plain) {
+    plain_leave(t);
+    return;
+  }
+  if (!is_complete) curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 1L);
+  c->in_call++;
+  curl_multi_remove_handle(c->multi, t->easy);
+  c->in_call--;
 }
 
 static void end_transfer(struct transfer *t, enum fetch_error error, const char *message) {
   struct http_client *c = client_of(t);
-  leave_multi(t, !error);
+  leave_carrier(t, !error);
   loop_disarm(c->loop, &t->timer);
   list_remove(&t->link);
   lookup_leave(&t->lookup);
@@ -79,14 +87,20 @@ static void on_timeout(struct timer *timer) {
   else end_transfer(t, FETCH_TIMEOUT, what);
 }
 
+static bool has_proxy(const struct transfer *t) { return client_of(t)->has_proxy[t->hop.is_secure]; }
+
 static void start(struct transfer *t) {
   struct http_client *c = client_of(t);
-  transfer_prepare(t, c->bundle);
   move(t, &c->running);
-  t->state = TRANSFER_RUNNING;
-  c->in_curl++;
+  t->state = TRANSFER_RUNNING, t->is_plain = transfer_is_plain(t, has_proxy(t));
+  if (t->is_plain) {
+    plain_start(&c->plain, t);
+    return;
+  }
+  easy_prepare(t, c->bundle);
+  c->in_call++;
   curl_multi_add_handle(c->multi, t->easy);
-  c->in_curl--;
+  c->in_call--;
 }
 
 static void on_name(struct lookup *l, const struct resolved *found) {
@@ -118,7 +132,7 @@ static void begin(struct transfer *t) {
     transfer_begin(t);
     t->lookup.on_found = on_name;
     transfer_watch(t);
-    bool needs_name = transfer_needs_name(t);
+    bool needs_name = transfer_needs_name(t, has_proxy(t));
     if (needs_name) found = resolver_find(c->resolver, t->hop.host, &t->lookup);
     if (found) transfer_take_name(t, found);
     else if (!needs_name) transfer_check_literal(t);
@@ -134,28 +148,33 @@ static void begin(struct transfer *t) {
 
 static void go_to_next(struct transfer *t) {
   t->error = hop_follow(&t->hop, t->fetch.status, fetch_field(&t->fetch, SPAN("location")));
-  leave_multi(t, true);
+  leave_carrier(t, true);
   t->has_resolved = false, t->state = TRANSFER_WAITING;
   move(t, &client_of(t)->waiting);
 }
 
-static void complete(struct transfer *t, CURLcode result) {
-  enum fetch_error error = transfer_error(t, result);
+static void complete(struct transfer *t, enum fetch_error error, const char *text) {
   if (t->is_redirect && !t->error) {
     go_to_next(t);
     return;
   }
   if (!error && !t->fetch.has_head) t->error = error = FETCH_PROTOCOL;
-  end_transfer(t, error, t->error ? own_text(t) : *t->text ? t->text : curl_easy_strerror(result));
+  end_transfer(t, error, t->error ? own_text(t) : text);
 }
 
 static void free_doomed(struct http_client *c) {
   for (struct list *node; (node = list_shift(&c->doomed));) {
     struct transfer *t = transfer_of(node);
-    leave_multi(t, false);
+    leave_carrier(t, false);
     loop_disarm(c->loop, &t->timer);
+    easy_free(t);
     transfer_free(t);
   }
+}
+
+static void complete_easy(struct transfer *t, CURLcode result) {
+  enum fetch_error error = easy_error(t, result);
+  complete(t, error, *t->text ? t->text : curl_easy_strerror(result));
 }
 
 // What has become of the transfers in the call that has returned.
@@ -166,15 +185,24 @@ static void settle(struct http_client *c) {
     char *owner = NULL;
     CURLcode result = m->data.result; // the message does not outlast the handle's removal
     curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &owner);
-    if (owner) complete((struct transfer *)(void *)owner, result);
+    if (owner) complete_easy((struct transfer *)(void *)owner, result);
   }
+}
+
+static void on_plain_step(struct plain_pool *p, struct transfer *t, enum plain_outcome outcome) {
+  struct http_client *c = container_of(p, struct http_client, plain);
+  bool is_gone = t->is_doomed;
+  if (!c->in_call) free_doomed(c);
+  if (is_gone || outcome == PLAIN_GOES_ON) return;
+  if (*t->text) end_transfer(t, t->error, t->text);
+  else complete(t, t->error, "");
 }
 
 static void act(struct http_client *c, curl_socket_t fd, int events) {
   int running;
-  c->in_curl++;
+  c->in_call++;
   curl_multi_socket_action(c->multi, fd, events, &running);
-  c->in_curl--;
+  c->in_call--;
   settle(c);
 }
 
@@ -222,6 +250,17 @@ static bool has_work(struct loop_hook *h) {
   return c->is_due || !list_empty(&c->waiting) || !list_empty(&c->going_on) || !list_empty(&c->doomed);
 }
 
+static void go_on(struct transfer *t) {
+  struct http_client *c = client_of(t);
+  t->is_starved &= !t->fetch.upload.len && !t->fetch.upload_ended;
+  transfer_watch(t);
+  if (t->plain) plain_go_on(t);
+  if (t->is_plain) return;
+  c->in_call++;
+  easy_go_on(t);
+  c->in_call--;
+}
+
 static void go_on_all(struct http_client *c) {
   struct list now;
   list_init(&now);
@@ -229,9 +268,7 @@ static void go_on_all(struct http_client *c) {
   for (struct list *node; (node = list_shift(&now));) {
     struct transfer *t = transfer_of(node);
     list_append(&c->running, &t->link);
-    c->in_curl++;
-    transfer_go_on(t);
-    c->in_curl--;
+    go_on(t);
   }
 }
 
@@ -264,7 +301,7 @@ static void free_fetch(struct fetch *f) {
   struct http_client *c = client_of(t);
   t->is_doomed = true;
   move(t, &c->doomed);
-  if (!c->in_curl) free_doomed(c);
+  if (!c->in_call) free_doomed(c);
 }
 
 static const struct fetcher_ops ops = {
@@ -295,6 +332,9 @@ struct fetcher *http_client_new(struct service *s) {
   list_init(&c->doomed);
   list_init(&c->running);
   c->resolver = resolver_new(s);
+  c->has_proxy[false] = transfer_has_proxy(false), c->has_proxy[true] = transfer_has_proxy(true);
+  plain_pool_init(&c->plain, c->loop);
+  c->plain.in_call = &c->in_call, c->plain.on_step = on_plain_step;
   c->multi = curl_multi_init();
   if (!c->multi) abort();
   curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
@@ -309,9 +349,10 @@ struct fetcher *http_client_new(struct service *s) {
 void http_client_free(struct fetcher *r) {
   struct http_client *c = container_of(r, struct http_client, fetcher);
   loop_hook_remove(c->loop, &r->hook);
-  c->in_curl++;
+  plain_pool_deinit(&c->plain);
+  c->in_call++;
   curl_multi_cleanup(c->multi);
-  c->in_curl--;
+  c->in_call--;
   loop_disarm(c->loop, &c->timer);
   resolver_free(c->resolver);
   free(c);
