@@ -1,24 +1,25 @@
 -- SPDX-License-Identifier: MIT
 -- make mutants: small changes of the core, one at a time, each built and run against the specs in memory that enter its
 -- line. What no spec sees is printed: there a spec is missing, or the code is dead, or the change is one that nobody could
--- see (mutants/equivalent.lua). FOLDER (or a file of server/), COUNT (or "all"), SEED; AGAIN=1 takes the survivors of the
--- run before.
+-- see. FOLDER (or a file of server/), COUNT (or "all"), SEED; AGAIN=1 takes the survivors of the run before. Where several
+-- run at a time, each has a NAME.
 local altered = require "spec.altered_build"
 local changes = require "spec.mutants.changes"
 local coverage = require "spec.mutants.coverage"
 
-local DIR, SURVIVORS = "build/mutants/one", "build/mutants/survivors"
+local NAME = (os.getenv "NAME" or "") ~= "" and os.getenv "NAME" or "one"
+local DIR, SURVIVORS, KILLERS = "build/mutants/" .. NAME, "build/mutants/survivors." .. NAME, "build/mutants/killers"
 -- Seconds, by what the traced harness took: of specs that one process runs, and of those that a change is shown to, the
 -- quick ones first. A few lines are entered by thousands of specs.
-local CHUNK, BUDGET = 1, tonumber(os.getenv "BUDGET") or 10
+local CHUNK, BUDGET = 1, tonumber(os.getenv "BUDGET") or 5
 local FLAGS = "-w -g0 -ffile-prefix-map=" .. DIR .. "/src=server"
 
 -- The two ways to run a change: what survives the first is shown to the quickest of the specs once more, under the
 -- sanitizers, which see a byte too far and what is never freed. `slower`: than the traced harness, with room.
-local plain = { build = "build/mutants/base", settings = "CC=gcc CFLAGS=-O1", budget = BUDGET, slower = 3, limits = "ulimit -v 3000000;" }
+local plain = { build = "build/mutants/base", settings = "COMMIT=none CC=gcc CFLAGS=-O1", budget = BUDGET, slower = 3, limits = "ulimit -v 3000000;" }
 local sanitized = {
   build = "build/mutants/asan", budget = BUDGET / 5, slower = 12, limits = "",
-  settings = 'CC=gcc CFLAGS=-O1 SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined"',
+  settings = 'COMMIT=none CC=gcc CFLAGS=-O1 SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined"',
   environment = 'LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)"',
 }
 local FOLDER, SEED = os.getenv "FOLDER" or "event", tonumber(os.getenv "SEED") or 1
@@ -64,24 +65,38 @@ local function survivors_of_before(list)
   return chosen
 end
 
-local function read_equivalents(list)
-  local keys, known = {}, {}
-  for _, one in ipairs(require "spec.mutants.equivalent") do keys[table.concat(one, "\t", 1, 3)] = one[4] end
-  for _, mutant in ipairs(list) do known[key_of(mutant)] = true end
-  for key in pairs(keys) do
-    if key:sub(1, #FOLDER) == FOLDER and not known[key] then say("no longer there, of mutants/equivalent.lua:", key) end
-  end
-  return keys
+local killers = {} -- C file -> spec file -> how many of its mutants that has killed, in all runs
+
+local function add_kill(path, file)
+  killers[path] = killers[path] or {}
+  killers[path][file] = (killers[path][file] or 0) + 1
 end
 
-local killers = {} -- C file -> spec file -> how many of its mutants that has killed
+local function read_killers()
+  local f <close> = io.open(KILLERS)
+  for line in f and f:lines() or function() end do add_kill(line:match("^(%S+)\t(%S+)$")) end
+end
+
+local function note_kill(path, file)
+  add_kill(path, file)
+  local f <close> = assert(io.open(KILLERS, "a"))
+  f:write(path, "\t", file, "\n")
+end
+
+-- Whether the name of a file of specs has a word of the source's.
+local function is_about(file, stem)
+  for word in stem:gmatch("[^_]+") do
+    if file:find(word, 1, true) then return true end
+  end
+  return false
+end
 
 -- Files of specs with the names of those to run, those first that are likely to see it, in chunks of some seconds.
 local function plan(mutant, specs, budget)
   local files, of = {}, {}
   local stem, left = mutant.path:match("([^/]+)%.c$"), budget
   table.sort(specs, function(a, b)
-    local first, second = a.file:find(stem, 1, true) ~= nil, b.file:find(stem, 1, true) ~= nil
+    local first, second = is_about(a.file, stem), is_about(b.file, stem)
     if first ~= second then return first end
     return a.seconds < b.seconds
   end)
@@ -97,7 +112,7 @@ local function plan(mutant, specs, budget)
     file.names[#file.names + 1] = spec.name
   end
   local kills = killers[mutant.path] or {}
-  local function rank(file) return (kills[file.path] or 0) * 10 + (file.path:find(stem, 1, true) and 5 or 0) - file.seconds end
+  local function rank(file) return (kills[file.path] or 0) * 10 + (is_about(file.path, stem) and 5 or 0) - file.seconds end
   table.sort(files, function(a, b)
     local first, second = rank(a), rank(b)
     if first == second then return a.path < b.path end
@@ -122,7 +137,7 @@ local function run_chunk(way, chunk, build)
   altered.write(DIR .. "/only", table.concat(chunk.names, "\n") .. "\n")
   local cpu = math.ceil(2 + way.slower * chunk.seconds)
   local command = coverage.busted(build, ("MUTANTS_ONLY=%s/only"):format(DIR), chunk.files,
-    ("timeout -k 1 %d env %s"):format(cpu * 6, way.environment or ""))
+    ("spec/mutants/run.sh %d env %s"):format(cpu * 10, way.environment or ""))
   local pipe = io.popen(("{ ( %s ulimit -t %d; ulimit -c 0; %s ) 2>&1; } 2> /dev/null"):format(way.limits, cpu, command))
   local text = pipe:read("a")
   local ok, _, code = pipe:close()
@@ -137,8 +152,7 @@ local function show(way, mutant, specs)
     local killer, file = run_chunk(way, chunk, DIR)
     -- A spec of the machine's memory, say, fails under the sanitizers whatever is changed.
     if killer and (way == plain or not run_chunk(way, chunk, way.build)) then
-      local kills = killers[mutant.path] or {}
-      killers[mutant.path], kills[file] = kills, (kills[file] or 0) + 1
+      note_kill(mutant.path, file)
       return killer
     end
   end
@@ -180,7 +194,7 @@ local function score_line(name, counts)
   local survived, uncovered = counts.survived or 0, counts.uncovered or 0
   local all = killed + sanitizer + survived + uncovered
   return ("| %-28s | %5d | %6d | %13d | %8d | %9d | %10d | %s |"):format(name, all, killed, sanitizer, survived, uncovered,
-    (counts["the same"] or 0) + (counts.equivalent or 0), all > 0 and ("%.3f"):format((killed + sanitizer) / all) or "-")
+    counts["the same"] or 0, all > 0 and ("%.3f"):format((killed + sanitizer) / all) or "-")
 end
 
 local function report(counts, survivors)
@@ -188,7 +202,7 @@ local function report(counts, survivors)
   for _, mutant in ipairs(survivors) do
     say(("server/%s:%d: %s: %s\n    %s"):format(mutant.path, mutant.line, mutant.outcome, mutant.what, mutant.text))
   end
-  say "\n| file                         | count | killed | by sanitizers | survived | uncovered | equivalent | score |"
+  say "\n| file                         | count | killed | by sanitizers | survived | uncovered |   the same | score |"
   say "|---|---|---|---|---|---|---|---|"
   local names = {}
   for name in pairs(counts) do names[#names + 1] = name end
@@ -204,15 +218,14 @@ local function main()
   coverage.refresh(say)
   local covering = coverage.load()
   local all, texts = all_mutants()
-  local equivalents = read_equivalents(all)
+  read_killers()
   local list = AGAIN and survivors_of_before(all) or shuffled(all)
   local wanted = (AGAIN or COUNT == "all") and #list or tonumber(COUNT)
   say(("%d possible changes in server/%s; %s of them, seed %d"):format(#all, FOLDER, AGAIN and "survivors" or wanted, SEED))
   local counts, survivors, done = {}, {}, 0
   for _, mutant in ipairs(list) do
     if done == wanted then break end
-    local outcome, detail = equivalents[key_of(mutant)] and "equivalent", nil
-    if not outcome then outcome, detail = try(mutant, texts, covering) end
+    local outcome, detail = try(mutant, texts, covering)
     if outcome ~= "uncompilable" then
       done = done + 1
       count(counts, mutant.path, outcome)

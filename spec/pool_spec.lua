@@ -101,6 +101,70 @@ describe("a pool", function()
     assert.matches("2 freed", log, 1, true)
   end)
 
+  it("has threads that no signal is for", function()
+    open(2, 10)
+    local function blocked(thread)
+      local f <close> = assert(io.open(("/proc/self/task/%s/status"):format(thread)))
+      return f:read "a":match "SigBlk:%s*(%x+)"
+    end
+    local before, threads = blocked "../", {}
+    for n = 1, 2 do pool:submit(n) end
+    assert.equal(before, blocked "../")
+    pool:await_begun(2)
+    local list = io.popen(("ls /proc/%s/task"):format(assert(io.open "/proc/self/stat"):read "a":match "^%d+"))
+    for thread in list:lines() do threads[#threads + 1] = blocked(thread) end
+    list:close()
+    table.sort(threads)
+    assert.equal(3, #threads)
+    assert.equal(before, threads[1])
+    for i = 2, 3 do assert.matches("^f+[0-9a-f]f+[0-9a-f]*$", threads[i]) end -- but for the library's own
+    for n = 1, 2 do pool:open(n) end
+    pool:await(2)
+  end)
+
+  it("keeps nothing of threads that have ended", function()
+    local function size()
+      local f <close> = assert(io.open "/proc/self/status")
+      return tonumber(f:read "a":match "VmSize:%s*(%d+)")
+    end
+    open(1, 1, 0)
+    local before
+    for round = 1, 60 do
+      pool:submit(1)
+      pool:open(1)
+      pool:await(1)
+      pool:threads(0)
+      if round == 10 then before = size() end
+    end
+    assert.is_true(size() - before < 100000)
+  end)
+
+  it("lets its threads wait for work as long as it is told", function()
+    open(1, 1, 0.05)
+    local began = helper.harness.seconds()
+    pool:submit(1)
+    pool:open(1)
+    pool:await(1)
+    assert.equal(1, pool:threads())
+    pool:threads(0)
+    local took = helper.harness.seconds() - began
+    assert.is_true(took >= 0.05)
+  end)
+
+  it("does what is left in its queue with the threads that there are", function()
+    open(1, 3)
+    for n = 1, 3 do pool:submit(n) end
+    for n = 1, 3 do pool:open(n) end
+    assert.equal("1 done 1 freed 2 done 2 freed 3 done 3 freed ", pool:await(3))
+    assert.equal(1, pool:threads())
+  end)
+
+  it("that has ended takes nothing any more", function()
+    open(1, 1)
+    pool:close()
+    assert.is_false(pool:submit(1))
+  end)
+
   describe("without threads", function()
     before_each(function() open(0, 2) end)
 

@@ -7,11 +7,20 @@ local TURNS_MAX = 10000
 local socket
 
 local harness = helper.harness
-local function open(kind) socket = harness.socket(kind) end
+local descriptors
+
+local function open(kind)
+  collectgarbage()
+  descriptors = harness.descriptors()
+  socket = harness.socket(kind)
+end
 
 local function close()
-  if socket then socket:close() end
+  if not socket then return end
+  socket:close()
   socket = nil
+  collectgarbage()
+  assert.equal(descriptors, harness.descriptors())
 end
 
 local function temporary(bytes)
@@ -237,6 +246,22 @@ describe("what listens", function()
       assert.equal(1, socket:dial())
       assert.equal("accept:::1,1", socket:turn())
     end
+  end)
+
+  it("is nothing for programs that we start, and never blocks", function()
+    local path = os.tmpname()
+    os.remove(path)
+    for _, address in ipairs { "127.0.0.1:0", "unix:" .. path } do
+      local name, fd, is_ours = socket:listen(address)
+      assert.is_true(is_ours, name)
+      local other = harness.socket()
+      local copy_name, copy, copy_is_ours = other:listen("fd:" .. fd)
+      assert.equal(name, copy_name)
+      assert.is_true(copy > 2 and copy ~= fd)
+      assert.is_true(copy_is_ours)
+      other:close()
+    end
+    os.remove(path)
   end)
 
   it("accepts each client, and is told who it is", function()

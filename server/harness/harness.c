@@ -488,6 +488,8 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   lua_setfield(L, -2, "json");
   rerun_open(L);
   loop_probe_open(L);
+  turn_probe_open(L);
+  control_probe_open(L);
   socket_probe_open(L);
   pool_probe_open(L);
   event_probe_open(L);

@@ -15,6 +15,12 @@ void rerun_open(struct lua_State *L);
 // comes from other threads.
 void loop_probe_open(struct lua_State *L);
 
+// Adds `turns`, which makes a loop without descriptors, its hooks and its timers.
+void turn_probe_open(struct lua_State *L);
+
+// Adds what asks a control socket and what answers there, `signals` and `setenv`.
+void control_probe_open(struct lua_State *L);
+
 // Adds `pool`, which makes a pool of threads, and a loop that their work comes home to.
 void pool_probe_open(struct lua_State *L);
 

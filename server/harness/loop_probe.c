@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: MIT
 // One loop of libev's with a clock that stands until it is moved, and one watch over the near end of a pair
-// of sockets. A turn polls without sleeping and says what the watch was told. A descriptor that is closed
-// behind the loop's back stands for one that the kernel refuses to watch.
+// of sockets. A turn polls without sleeping and says what the watch was told. Where the kernel is to refuse
+// watches, the turn is a thread's whose system calls a filter sees.
 #include "harness/harness.h"
+#include <errno.h>
 #include <lauxlib.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "base/buf.h"
 #include "base/mem.h"
@@ -24,8 +30,11 @@ struct loop_probe {
   struct loop loop;
   struct loop_hook hook;
   struct watch watch;
+  struct timer timer;
   int near_fd, far_fd;
   bool polled, stops, is_open;
+  bool sleeps;        // until it is told something
+  unsigned long turn; // that ran last
   unsigned told;
   int times; // that it was
   struct inbox inbox;
@@ -50,10 +59,13 @@ static void on_ready(struct watch *w, unsigned events) {
 // The first run is before the poll, the second after it.
 static bool end_turn(struct loop_hook *h) {
   struct loop_probe *p = container_of(h, struct loop_probe, hook);
-  if (p->polled) loop_stop(&p->loop);
-  p->polled = true;
-  return true;
+  bool is_over = p->sleeps ? p->times > 0 : p->polled;
+  if (is_over) loop_stop(&p->loop);
+  p->polled = true, p->turn = loop_running_turn(&p->loop);
+  return !p->sleeps;
 }
+
+static void on_time(struct timer *t) { loop_stop(&container_of(t, struct loop_probe, timer)->loop); }
 
 static unsigned check_events(lua_State *L, int index) {
   const char *text = luaL_checkstring(L, index);
@@ -128,17 +140,84 @@ static int probe_abandon(lua_State *L) {
   return 0;
 }
 
-// loop:turn([seconds later]): what the watch was told, how often, and what became of jobs.
-static int probe_turn(lua_State *L) {
-  struct loop_probe *p = check(L);
-  p->clock.now += luaL_optnumber(L, 2, 0);
-  p->polled = false, p->told = 0, p->times = 0;
-  loop_run(&p->loop);
+static void begin_turn(struct loop_probe *p, bool sleeps) {
+  p->polled = false, p->told = 0, p->times = 0, p->sleeps = sleeps;
+}
+
+static int push_told(lua_State *L, struct loop_probe *p) {
   lua_pushfstring(L, "%s%s", p->told & WATCH_READ ? "r" : "", p->told & WATCH_WRITE ? "w" : "");
   lua_pushinteger(L, p->times);
   lua_pushlstring(L, p->log.bytes ? p->log.bytes : "", p->log.len);
   buf_deinit(&p->log);
   return 3;
+}
+
+// loop:turn([seconds later]): what the watch was told, how often, and what became of jobs.
+static int probe_turn(lua_State *L) {
+  struct loop_probe *p = check(L);
+  p->clock.now += luaL_optnumber(L, 2, 0);
+  begin_turn(p, false);
+  loop_run(&p->loop);
+  return push_told(L, p);
+}
+
+// loop:await(): the same of a loop that sleeps until the watch is told something.
+static int probe_await(lua_State *L) {
+  struct loop_probe *p = check(L);
+  begin_turn(p, true);
+  loop_run(&p->loop);
+  return push_told(L, p);
+}
+
+// loop:poll(seconds): the same, for so long at most.
+static int probe_poll(lua_State *L) {
+  struct loop_probe *p = check(L);
+  begin_turn(p, true);
+  loop_poll(&p->loop, luaL_checknumber(L, 2));
+  return push_told(L, p);
+}
+
+// loop:sleep(seconds): until a timer fires then; in how many turns.
+static int probe_sleep(lua_State *L) {
+  struct loop_probe *p = check(L);
+  unsigned long before = atomic_load(&p->loop.turn);
+  begin_turn(p, true);
+  loop_arm(&p->loop, &p->timer, clock_now(p->loop.clock) + luaL_checknumber(L, 2));
+  loop_run(&p->loop);
+  lua_pushinteger(L, (lua_Integer)(atomic_load(&p->loop.turn) - before));
+  return 1;
+}
+
+// loop:turns(): the number of the turn that ran last, and of the one that runs now, which is none.
+static int probe_turns(lua_State *L) {
+  struct loop_probe *p = check(L);
+  lua_pushinteger(L, (lua_Integer)p->turn);
+  lua_pushinteger(L, (lua_Integer)loop_running_turn(&p->loop));
+  return 2;
+}
+
+static void *run_refused(void *loop) {
+  struct sock_filter filter[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_epoll_ctl, 0, 1),
+                                 BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSPC),
+                                 BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  struct sock_fprog program = {countof(filter), filter};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+    return loop;
+  loop_run(loop);
+  return NULL;
+}
+
+// loop:refused_turn([seconds later [, sleeps]]): a turn, or until the watch is told something, in which the
+// kernel has no room for one more watch.
+static int probe_refused_turn(lua_State *L) {
+  struct loop_probe *p = check(L);
+  pthread_t thread;
+  void *failed = p;
+  p->clock.now += luaL_optnumber(L, 2, 0);
+  begin_turn(p, lua_toboolean(L, 3));
+  if (pthread_create(&thread, NULL, run_refused, &p->loop) == 0) pthread_join(thread, &failed);
+  return failed ? luaL_error(L, "no filter of system calls") : push_told(L, p);
 }
 
 // loop:write(): a byte from the far end.
@@ -160,6 +239,7 @@ static int probe_close(lua_State *L) {
   if (!p->is_open) return 0;
   p->is_open = false;
   watch_stop(&p->watch);
+  loop_disarm(&p->loop, &p->timer);
   loop_hook_remove(&p->loop, &p->hook);
   inbox_deinit(&p->inbox);
   for (int i = 0; i < JOBS_MAX; i++) free(p->jobs[i]);
@@ -169,13 +249,17 @@ static int probe_close(lua_State *L) {
   return 0;
 }
 
+// harness.loop(["system"]): whose clock stands unless told.
 static int probe_new(lua_State *L) {
+  bool is_timed = !strcmp(luaL_optstring(L, 1, ""), "system");
   struct loop_probe *p = lua_newuserdatauv(L, sizeof *p, 0);
   int pair[2];
-  *p = (struct loop_probe){.hook = {.run = end_turn}, .watch = {.on_ready = on_ready}};
+  *p = (struct loop_probe){
+      .hook = {.run = end_turn}, .watch = {.on_ready = on_ready}, .timer = {.on_fire = on_time}};
   luaL_setmetatable(L, LOOP);
   manual_clock_init(&p->clock, 0);
-  if (loop_init(&p->loop, &p->clock.clock, true) < 0) return luaL_error(L, "no event loop");
+  if (loop_init(&p->loop, is_timed ? clock_system() : &p->clock.clock, true) < 0)
+    return luaL_error(L, "no event loop");
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
     return loop_deinit(&p->loop), luaL_error(L, "no sockets");
   p->near_fd = pair[0], p->far_fd = pair[1], p->is_open = true;
@@ -190,6 +274,11 @@ void loop_probe_open(lua_State *L) {
                                      {"set", probe_set},
                                      {"stop", probe_stop},
                                      {"turn", probe_turn},
+                                     {"await", probe_await},
+                                     {"poll", probe_poll},
+                                     {"sleep", probe_sleep},
+                                     {"turns", probe_turns},
+                                     {"refused_turn", probe_refused_turn},
                                      {"write", probe_write},
                                      {"fill", probe_fill},
                                      {"begin", probe_begin},

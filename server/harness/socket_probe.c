@@ -201,17 +201,23 @@ static int option_of(int fd, int level, int name) {
   return value;
 }
 
+static bool is_ours_and_never_blocks(int fd) {
+  return fcntl(fd, F_GETFD) & FD_CLOEXEC && fcntl(fd, F_GETFL) & O_NONBLOCK;
+}
+
 static void on_accept(struct listener *l, int fd) {
   struct socket_probe *p = container_of(l, struct socket_probe, listener);
   char text[ADDRESS_TEXT_MAX];
   struct address peer = sock_peer(fd);
   text[address_text(&peer, text)] = 0;
   buf_printf(&p->log, "accept:%s,%d ", text, option_of(fd, IPPROTO_TCP, TCP_NODELAY));
+  if (!is_ours_and_never_blocks(fd)) buf_printf(&p->log, "inherited ");
   close(fd);
 }
 
 static void on_full(struct listener *l, int fd) {
-  buf_printf(&container_of(l, struct socket_probe, listener)->log, "full ");
+  buf_printf(&container_of(l, struct socket_probe, listener)->log, "full%s ",
+             is_ours_and_never_blocks(fd) ? "" : " inherited");
   close(fd);
 }
 
@@ -222,7 +228,8 @@ static void stop_listening(struct socket_probe *p) {
   p->listening = -1;
 }
 
-// socket:listen(address [, share]): the name of what listens now; nil, what is wrong.
+// socket:listen(address [, share]): the name of what listens now, its descriptor, whether that is no
+// program's that we start and never blocks; nil, what is wrong.
 static int probe_listen(lua_State *L) {
   struct socket_probe *p = check(L);
   char error[SOCK_ERROR_MAX], name[SOCK_NAME_MAX];
@@ -239,7 +246,8 @@ static int probe_listen(lua_State *L) {
   sock_name(fd, name);
   lua_pushstring(L, name);
   lua_pushinteger(L, fd);
-  return 2;
+  lua_pushboolean(L, is_ours_and_never_blocks(fd));
+  return 3;
 }
 
 // socket:dial([n]): connects so often to what listens; how often that went well. The clients leave at once.

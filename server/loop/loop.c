@@ -29,6 +29,11 @@ static void count_turn(struct loop *l) {
                         memory_order_relaxed);
 }
 
+// Whoever stops the loop may do so in a turn, or right before it would have slept.
+static void end_turns(struct loop *l) {
+  if (loop_running_turn(l)) count_turn(l);
+}
+
 static void arm_alarm(struct poll *p) {
   struct loop *l = p->loop;
   struct ev_loop *ev = l->ev;
@@ -162,7 +167,7 @@ void loop_run(struct loop *l) {
   l->began = clock_now(l->clock);
   count_turn(l);
   ev_run(l->ev, 0);
-  count_turn(l);
+  end_turns(l);
 }
 
 void loop_poll(struct loop *l, double seconds) {
@@ -174,7 +179,7 @@ void loop_poll(struct loop *l, double seconds) {
   l->began = clock_now(l->clock);
   count_turn(l);
   ev_run(l->ev, EVRUN_ONCE);
-  count_turn(l);
+  end_turns(l);
   ev_timer_stop(l->ev, &patience);
 }
 

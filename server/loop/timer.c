@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include "base/mem.h"
+#include "base/util.h"
 
 struct timer_slot {
   double deadline;
@@ -74,7 +75,7 @@ static void heap_grow(struct timer_heap *h) {
 
 void timer_arm(struct timer_heap *h, struct timer *t, double deadline) {
   t->deadline = deadline;
-  struct timer_slot slot = {.deadline = deadline, .id = t->id};
+  struct timer_slot slot = {.deadline = MAX(deadline, h->running), .id = t->id}; // behind all that are due
   if (t->id) {
     h->entries[t->id].order = h->armed_ever++;
     sift(h, h->entries[t->id].place, slot);
@@ -101,12 +102,14 @@ void timer_disarm(struct timer_heap *h, struct timer *t) {
 size_t timer_run(struct timer_heap *h, double now) {
   uint64_t armed_before = h->armed_ever;
   size_t fired = 0;
+  h->running = now;
   while (h->count && h->slots[0].deadline <= now && h->entries[h->slots[0].id].order < armed_before) {
     struct timer *t = timer_first(h);
     timer_disarm(h, t);
     t->on_fire(t);
     fired++;
   }
+  h->running = 0;
   return fired;
 }
 

@@ -17,12 +17,14 @@ struct timer_heap {
   size_t count, cap;
   uint32_t free_id;
   uint64_t armed_ever; // how many times any has been; specs set it
+  double running;      // the time of the run that goes on; 0: none does
 };
 
 // Frees the heap's memory; whatever is still armed is forgotten.
 void timer_heap_deinit(struct timer_heap *h);
 
-// Arms the timer for `deadline`, also where it is armed already. Equal deadlines fire in the order of arming.
+// Arms the timer for `deadline`, also where it is armed already. Equal deadlines fire in the order of arming;
+// during a run those that are over count as the run's own time.
 void timer_arm(struct timer_heap *h, struct timer *t, double deadline);
 
 // Disarms it; harmless where it is not armed.

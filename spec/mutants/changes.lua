@@ -115,16 +115,19 @@ local function begins_action(tokens, i)
   return second == "(" or second == "." or second == "->" or second == "[" or second == "," or ASSIGNS[second] or false
 end
 
--- A negative number is a sign that callers ask for, and an allocation of more than is needed shows nowhere.
-local function number_changes(text, before, two_before)
+-- A negative number is a sign that callers ask for, as they do of a 0 that is returned, and an allocation of more than is
+-- needed shows nowhere.
+local function number_changes(text, before, two_before, after)
   local digits, suffix = text:match("^(%d+%.?%d*)(%a*)$")
   if not digits or suffix:find("[^uUlL]") then return {} end
-  local value = math.tointeger(digits) or tonumber(digits)
+  if text == "0" and before.text == "return" and after.text == ";" then return { "-1" } end
+  local is_octal = digits:find("^0%d") ~= nil
+  local value = is_octal and tonumber(digits, 8) or math.tointeger(digits) or tonumber(digits)
   local is_sign = before.text == "-" and not is_operand(two_before)
   local is_ample = is_sign or before.text == "(" and two_before.text == "xcalloc"
   local list = {}
   local function add(other)
-    if other ~= value then list[#list + 1] = (math.type(other) == "float" and ("%.17g"):format(other) or other) .. suffix end
+    if other ~= value then list[#list + 1] = (math.type(other) == "float" and ("%.17g"):format(other) or is_octal and ("0%o"):format(other) or other) .. suffix end
   end
   if not is_ample then add(value + 1) end
   if value > 0 then add(value - 1) end
@@ -144,6 +147,29 @@ local function mark_conditions(tokens)
   end
 end
 
+-- Whether a declaration begins at tokens[i].
+local function begins_declaration(tokens, i)
+  local word, after = tokens[i].text, tokens[i + 1]
+  return word:find("^[%a_]") and after and after.text:find("^[%a_*]") and word ~= "return" and word ~= "goto" and word ~= "case" and word ~= "else"
+end
+
+-- Marks numbers that say how much room there is or is made: in the brackets of a local array's declaration, in what is set
+-- as something's `cap`, in calls of what makes room in a buffer. More would show nowhere, less costs another step or is
+-- refused by the sanitizers.
+local function mark_room(tokens, first, last)
+  local declares, is_declared = false, false
+  for i = first, last do
+    local word, before = tokens[i].text, tokens[i - 1].text
+    if before == ";" or before == "{" or before == "}" then declares = begins_declaration(tokens, i) end
+    if word == "=" then is_declared = true elseif word == ";" or word == "," then is_declared = false end
+    local stop
+    if word == "[" and declares and not is_declared then stop = closing(tokens, i)
+    elseif word:find("cap$") and ASSIGNS[tokens[i + 1].text] then stop = semicolon(tokens, i, last)
+    elseif word == "buf_reserve" or word == "buf_reset" then stop = closing(tokens, i + 1) end
+    for k = i, stop or i - 1 do tokens[k].is_room = true end
+  end
+end
+
 -- One line's part of the source, from the token i to the token k, replaced by what stands around it now. What goes over
 -- several lines keeps their ends.
 local function change(text, tokens, i, k, to, what)
@@ -152,15 +178,23 @@ local function change(text, tokens, i, k, to, what)
   return { line = tokens[i].line, first = first, last = last, to = to .. ("\n"):rep(ends - select(2, to:gsub("\n", ""))), what = what }
 end
 
+-- Whether tokens[i] is the operator or the 0 of a question whether there is a descriptor, which is never 0.
+local function is_of_descriptor(tokens, i)
+  local at = tokens[i].text == "0" and i - 1 or i
+  return (tokens[at].text == "<" or tokens[at].text == ">=") and tokens[at - 1].text:find("fd$") and tokens[at + 1].text == "0"
+end
+
 local function of_token(text, tokens, i, last, add)
   local token, before = tokens[i], tokens[i - 1]
   local word = token.text
+  if is_of_descriptor(tokens, i) then return end
   if SWAPS[word] then add(i, i, SWAPS[word], word .. " becomes " .. SWAPS[word]) end
   if BINARY[word] and is_operand(before) and text:sub(token.last + 1, token.last + 1):find("%s") then
     add(i, i, BINARY[word], word .. " becomes " .. BINARY[word])
   end
-  local is_size = before.text == "[" and tokens[i + 1].text == "]" and #word > 1 -- of a buffer, rather than a place in it
-  for _, number in ipairs(is_size and {} or number_changes(word, before, tokens[i - 2])) do add(i, i, number, word .. " becomes " .. number) end
+  for _, number in ipairs(token.is_room and {} or number_changes(word, before, tokens[i - 2], tokens[i + 1])) do
+    add(i, i, number, word .. " becomes " .. number)
+  end
   if word == "!" then add(i, i, " ", "! is left out") end
   if word == "?" then add(i, i, "== 0 ?", "? asks for the opposite") end
   if (word == "if" or word == "while") and tokens[i + 1].text == "(" then
@@ -170,7 +204,8 @@ local function of_token(text, tokens, i, last, add)
   end
   if word == "return" and tokens[i + 1].text ~= ";" then
     local stop = semicolon(tokens, i, last)
-    if stop then add(i + 1, stop - 1, "!(" .. text:sub(tokens[i + 1].first, tokens[stop - 1].last) .. ")", "return of the opposite") end
+    local is_number = stop and tokens[stop - 1].text:find("^%d") and (stop == i + 2 or tokens[i + 1].text == "-" and stop == i + 3)
+    if stop and not is_number then add(i + 1, stop - 1, "!(" .. text:sub(tokens[i + 1].first, tokens[stop - 1].last) .. ")", "return of the opposite") end
   end
   if word == "break" or word == "continue" or (word == "return" and tokens[i + 1].text == ";") then add(i, i, "", word .. " is left out") end
   if begins_action(tokens, i) then
@@ -187,6 +222,7 @@ function changes.list(text)
   for line in (text .. "\n"):gmatch("([^\n]*)\n") do lines[#lines + 1] = line:match("^%s*(.-)%s*$") end
   for _, body in ipairs(bodies(tokens)) do
     local i, seen = body[1] + 1, {}
+    mark_room(tokens, body[1] + 1, body[2])
     while i < body[2] do
       if tokens[i].text == "assert" or tokens[i].text == "static_assert" then i = closing(tokens, i + 1) + 1 end
       of_token(text, tokens, i, body[2], function(a, b, to, what)

@@ -1,0 +1,124 @@
+-- SPDX-License-Identifier: MIT
+-- Who asks a server that runs: where its socket is, whom it trusts, and what it waits for.
+local helper = require "spec.helper"
+local harness = helper.harness
+
+describe("a control socket", function()
+  local folder, before, own
+  local function shell(command) assert(os.execute(command)) end
+  local function exists(path) return (os.execute(("test -e %s"):format(path))) end
+
+  setup(function() before = os.getenv "XDG_RUNTIME_DIR" end)
+  before_each(function()
+    folder = os.tmpname() .. ".d"
+    shell("mkdir -m 700 " .. folder)
+    harness.setenv("XDG_RUNTIME_DIR", folder)
+    own = tonumber(assert(io.open "/proc/self/stat"):read "a":match "^%d+")
+  end)
+  after_each(function()
+    harness.setenv("XDG_RUNTIME_DIR", before)
+    shell("rm -rf " .. folder)
+  end)
+
+  describe("has its path", function()
+    it("in the user's own folder, which is made where it is to be", function()
+      assert.is_nil(harness.control_path(7))
+      assert.equal(folder .. "/spate/7", harness.control_path(7, true))
+      assert.equal(folder .. "/spate/8", harness.control_path(8))
+      assert.equal("700", io.popen("stat -c %a " .. folder .. "/spate"):read "l")
+    end)
+
+    it("not where others may write, and not where it is none", function()
+      for _, prepare in ipairs { "mkdir -m 720 %s", "mkdir -m 702 %s", "touch %s", "mkdir -m 700 %s; chown 65534 %s", "ln -s /tmp %s" } do
+        local path = folder .. "/spate"
+        shell("rm -rf " .. path .. ";" .. prepare:gsub("%%s", path))
+        assert.is_nil(harness.control_path(7, true), prepare)
+      end
+      for mode = 700, 755, 55 do
+        shell(("rm -rf %s/spate; mkdir -m %d %s/spate"):format(folder, mode, folder))
+        assert.is_string(harness.control_path(7), mode)
+      end
+    end)
+
+    it("not where that is too long", function()
+      for len = 70, 90 do
+        local long = folder .. "/" .. ("x"):rep(len - #folder - 1)
+        shell("mkdir -m 700 " .. long)
+        harness.setenv("XDG_RUNTIME_DIR", long)
+        local path = harness.control_path(7, true)
+        if len + #"/spate" <= 83 then assert.equal(long .. "/spate/7", path) else assert.is_nil(path, len) end
+      end
+    end)
+
+    it("elsewhere where the environment names no folder", function()
+      harness.setenv "XDG_RUNTIME_DIR"
+      local there = harness.control_path(7)
+      local wanted = os.getenv "USER" == "root" and "/run/spate/7" or there
+      assert.is_true(there == nil or there == wanted)
+      harness.setenv("XDG_RUNTIME_DIR", "relative")
+      assert.equal(there, harness.control_path(7))
+    end)
+  end)
+
+  it("is listed where its process is there, and taken away where it is not", function()
+    assert.same({}, harness.control_list())
+    harness.control_path(own, true)
+    local shell_of = io.popen "echo $$"
+    local gone = tonumber(shell_of:read "l")
+    shell_of:close()
+    for _, name in ipairs { own, gone, 1, "0", "x", "-5" } do shell(("touch -- %s/spate/%s"):format(folder, name)) end
+    local list = harness.control_list()
+    table.sort(list)
+    assert.same({ 1, own }, list)
+    assert.is_falsy(exists(("%s/spate/%d"):format(folder, gone)))
+    assert.is_truthy(exists(("%s/spate/%d"):format(folder, own)))
+    assert.is_truthy(exists(folder .. "/spate/x"))
+    collectgarbage()
+    local descriptors = harness.descriptors()
+    harness.control_list()
+    assert.equal(descriptors, harness.descriptors())
+  end)
+
+  describe("is asked", function()
+    local path
+    before_each(function() path = harness.control_path(7, true) end)
+
+    it("and gives all of its answer, behind what is there", function()
+      collectgarbage()
+      local descriptors = harness.descriptors()
+      local answerer = harness.answerer(path, 7, "fine\n")
+      assert.equal("it says: fine\n", harness.control_ask(7, "status\n", 10, "it says: "))
+      assert.equal("status\n", answerer:got())
+      answerer = harness.answerer(path, 1, ("0123456789"):rep(1000), 5)
+      assert.equal(("0123456789"):rep(5000), harness.control_ask(7, "x", 10))
+      answerer:got()
+      assert.equal(descriptors, harness.descriptors())
+    end)
+
+    it("in vain where nobody is there, or nothing is said", function()
+      collectgarbage()
+      local descriptors = harness.descriptors()
+      assert.same({ nil, "" }, { harness.control_ask(7, "status", 10) })
+      assert.same({ nil, "" }, { harness.control_ask(8, "status", 10) })
+      local answerer = harness.answerer(path, 6, "x", 0)
+      assert.same({ nil, "before" }, { harness.control_ask(7, "status", 10, "before") })
+      answerer:got()
+      harness.setenv("XDG_RUNTIME_DIR", "/nowhere")
+      assert.same({ nil, "" }, { harness.control_ask(7, "status", 10) })
+      harness.limit_descriptors(0)
+      local ok = harness.control_ask(7, "status", 10)
+      harness.limit_descriptors()
+      assert.is_nil(ok)
+      assert.equal(descriptors, harness.descriptors())
+    end)
+
+    it("for so long only as it is told", function()
+      local began = harness.seconds()
+      local answerer = harness.answerer(path, 6, "a part", 1, true)
+      assert.same({ nil, "a part" }, { harness.control_ask(7, "status", 0.05) })
+      local took = harness.seconds() - began
+      answerer:got()
+      assert.is_true(took >= 0.049)
+    end)
+  end)
+end)

@@ -1,0 +1,228 @@
+-- SPDX-License-Identifier: MIT
+-- A loop's turns: what runs in them and in which order, how long they take, and how the loop sleeps between them.
+local helper = require "spec.helper"
+local harness = helper.harness
+
+describe("a turn", function()
+  local turns
+  before_each(function() turns = harness.turns() end)
+  after_each(function() turns:close() end)
+
+  local function run(...) return (turns:turn(...)) end
+
+  it("fires timers, then runs hooks in the order in which they were added", function()
+    for n = 3, 1, -1 do turns:hook(n) end
+    turns:arm(7, 2)
+    turns:arm(8, 1)
+    assert.equal("3 2 1 ", run(0.5))
+    assert.equal("t8 t7 3 2 1 ", run(2))
+    assert.equal("3 2 1 ", run())
+  end)
+
+  it("has its time from its beginning", function()
+    assert.same({ "", false, 5 }, { turns:turn(5) })
+    assert.same({ "", false, 5 }, { turns:turn() })
+  end)
+
+  it("says that there is more where a hook does", function()
+    turns:hook(1)
+    assert.same({ "1 ", false, 0 }, { turns:turn() })
+    turns:hook(2, "more")
+    turns:hook(3)
+    assert.is_true(select(2, turns:turn()))
+    turns:unhook(2)
+    assert.is_false(select(2, turns:turn()))
+  end)
+
+  it("asks once more behind all hooks where one wants to be asked", function()
+    turns:hook(1, "ready")
+    turns:hook(2)
+    assert.is_true(select(2, turns:turn()))
+    turns:hook(1)
+    assert.is_false(select(2, turns:turn()))
+  end)
+
+  it("runs a hook that is added during it, also by the last", function()
+    turns:hook(1, "add", 2)
+    assert.equal("1 2 ", run())
+    turns:unhook(2)
+    turns:hook(3)
+    assert.equal("1 3 2 ", run())
+    turns:unhook(1)
+    assert.equal("3 2 ", run())
+  end)
+
+  it("leaves out what is removed during it", function()
+    for n = 1, 4 do turns:hook(n) end
+    turns:hook(1, "remove", 2)
+    assert.equal("1 3 4 ", run())
+    turns:hook(3, "remove", 1)
+    assert.equal("1 3 4 ", run())
+    assert.equal("3 4 ", run())
+    turns:hook(3, "remove", 3)
+    assert.equal("3 4 ", run())
+    assert.equal("4 ", run())
+    turns:hook(4, "remove", 4)
+    assert.equal("4 ", run())
+    assert.equal("", run())
+  end)
+
+  it("leaves out who is next and last", function()
+    for n = 1, 2 do turns:hook(n) end
+    turns:hook(1, "remove", 2)
+    assert.equal("1 ", run())
+    assert.equal("1 ", run())
+  end)
+
+  it("that takes longer than its limit says how long", function()
+    turns:hook(1, "slow", 2)
+    assert.equal("1 ", run())
+    turns:limit(2)
+    assert.equal("1 ", run())
+    turns:hook(2, "slow", 1)
+    assert.same({ "1 2 took:3 ", false, 7 }, { turns:turn() })
+    turns:unhook(1)
+    assert.equal("2 ", run(100))
+  end)
+end)
+
+describe("timers", function()
+  local turns
+  before_each(function() turns = harness.turns() end)
+  after_each(function() turns:close() end)
+
+  it("of none, one and two", function()
+    assert.same({ math.huge }, { turns:next() })
+    assert.same({ 0, "" }, { turns:fire(1e9) })
+    turns:arm(1, 5)
+    assert.same({ 5, 1 }, { turns:next() })
+    turns:arm(2, 3)
+    assert.same({ 3, 2 }, { turns:next() })
+    assert.same({ 0, "" }, { turns:fire(2.9) })
+    assert.same({ 1, "t2 " }, { turns:fire(3) })
+    assert.same({ 5, 1 }, { turns:next() })
+    turns:disarm(1)
+    turns:disarm(1)
+    assert.same({ math.huge }, { turns:next() })
+  end)
+
+  it("that are still armed at the end of their loop are no longer", function()
+    turns:arm(1, 5)
+    turns:arm(2, 6)
+    turns:arm(3, 7)
+    turns:disarm(2)
+    assert.equal(0, turns:close())
+  end)
+
+  for seed = 1, 6 do
+    it("fire by their deadlines, then in the order of arming, whatever is moved or taken away: seed " .. seed, function()
+      local state = seed
+      local function random(max)
+        state = state * 1103515245 + 12345 & 0x7fffffff
+        return state // 65536 % max
+      end
+      local armed, order, now = {}, 0, 0
+      local function due(limit)
+        local list = {}
+        for n, timer in pairs(armed) do
+          if timer.at <= limit then list[#list + 1] = { n = n, at = timer.at, order = timer.order } end
+        end
+        table.sort(list, function(a, b) return a.at < b.at or a.at == b.at and a.order < b.order end)
+        return list
+      end
+      for _ = 1, 400 do
+        for _ = 1, random(seed * 6) do
+          local n = random(seed * 60)
+          order = order + 1
+          armed[n] = { at = now + random(100), order = order }
+          turns:arm(n, armed[n].at)
+        end
+        for _ = 1, random(8) do
+          local n = random(seed * 60)
+          turns:disarm(n)
+          armed[n] = nil
+        end
+        local all = due(math.huge)
+        assert.equal(all[1] and all[1].at or math.huge, (turns:next()))
+        now = now + random(10)
+        local expected = {}
+        for i, timer in ipairs(due(now)) do
+          expected[i] = ("t%d "):format(timer.n)
+          armed[timer.n] = nil
+        end
+        assert.same({ #expected, table.concat(expected) }, { turns:fire(now) })
+      end
+    end)
+  end
+end)
+
+describe("a loop that sleeps", function()
+  local loop
+  after_each(function()
+    if loop then loop:close() end
+    loop = nil
+  end)
+
+  it("wakes for the earliest timer, and not before", function()
+    loop = harness.loop "system"
+    local began = harness.seconds()
+    local turns = loop:sleep(0.03)
+    assert.is_true(harness.seconds() - began >= 0.03)
+    assert.is_true(turns < 12, turns)
+    assert.is_true(loop:sleep(0) < 12)
+  end)
+
+  it("polls for so long as it is told, and less where something comes", function()
+    loop = harness.loop "system"
+    loop:start "r"
+    local began = harness.seconds()
+    assert.equal("", (loop:poll(0.02)))
+    assert.is_true(harness.seconds() - began >= 0.019)
+    loop:write()
+    assert.equal("r", (loop:poll(1000)))
+    assert.is_true(harness.seconds() - began < 900)
+  end)
+
+  it("counts its turns, which have odd numbers, and is in none while it sleeps", function()
+    loop = harness.loop()
+    assert.equal(0, (loop:turns()))
+    local before = -1
+    for _ = 1, 3 do
+      loop:turn()
+      local turn = loop:turns()
+      assert.equal(1, turn % 2)
+      assert.is_true(turn > before)
+      before = turn
+    end
+    loop:poll(0)
+    assert.is_true(loop:turns() > before)
+  end)
+
+  it("is none where no descriptor is left to make or to wake it by", function()
+    for left = 0, 1 do
+      harness.limit_descriptors(left)
+      local ok, err = pcall(harness.loop)
+      harness.limit_descriptors()
+      assert.is_false(ok)
+      assert.equal("no event loop", err)
+    end
+    collectgarbage()
+    local descriptors = harness.descriptors()
+    for _ = 1, 2 do
+      harness.loop():close()
+      assert.equal(descriptors, harness.descriptors())
+    end
+  end)
+end)
+
+describe("signals", function()
+  local USR1, USR2 = 10, 12
+
+  it("are told to who watches them", function()
+    collectgarbage()
+    local descriptors = harness.descriptors()
+    assert.same({ 0, "10 " }, { harness.signals(USR1, USR2) })
+    assert.same({ 0, "12 " }, { harness.signals(USR2) })
+    assert.equal(descriptors, harness.descriptors())
+  end)
+end)
