@@ -6,19 +6,21 @@
 local altered = require "spec.altered_build"
 local changes = require "spec.mutants.changes"
 local coverage = require "spec.mutants.coverage"
+local variants = require "spec.mutants.variants"
 
 local NAME = (os.getenv "NAME" or "") ~= "" and os.getenv "NAME" or "one"
 local DIR, SURVIVORS, KILLERS = "build/mutants/" .. NAME, "build/mutants/survivors." .. NAME, "build/mutants/killers"
 -- Seconds, by what the traced harness took: of specs that one process runs, and of those that a change is shown to, the
 -- quick ones first. A few lines are entered by thousands of specs.
 local CHUNK, BUDGET = 1, tonumber(os.getenv "BUDGET") or 5
-local FLAGS = "-w -g0 -ffile-prefix-map=" .. DIR .. "/src=server"
+-- That an assertion names its function and its file would make the same code another.
+local FLAGS = [[-w -g0 -D__FILE__='""' -D__PRETTY_FUNCTION__='""']]
 
 -- The two ways to run a change: what survives the first is shown to the quickest of the specs once more, under the
 -- sanitizers, which see a byte too far and what is never freed. `slower`: than the traced harness, with room.
-local plain = { build = "build/mutants/base", settings = "COMMIT=none CC=gcc CFLAGS=-O1", budget = BUDGET, slower = 3, limits = "ulimit -v 3000000;" }
+local plain = { name = "plain", build = "build/mutants/base", settings = "COMMIT=none CC=gcc CFLAGS=-O1", budget = BUDGET, slower = 3, limits = "ulimit -v 3000000;" }
 local sanitized = {
-  build = "build/mutants/asan", budget = BUDGET / 5, slower = 12, limits = "",
+  name = "asan", build = "build/mutants/asan", budget = BUDGET / 5, slower = 12, limits = "",
   settings = 'COMMIT=none CC=gcc CFLAGS=-O1 SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined"',
   environment = 'LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)"',
 }
@@ -40,7 +42,7 @@ local function all_mutants()
     texts[path] = altered.read("server/" .. path)
     for _, mutant in ipairs(changes.list(texts[path])) do
       mutant.path = path
-      list[#list + 1] = mutant
+      if variants.can(mutant) then list[#list + 1] = mutant end
     end
   end
   return list, texts
@@ -132,52 +134,92 @@ local function plan(mutant, specs, budget)
   return chunks
 end
 
--- Who sees it: the name of a spec, "timeout" or "crash", and in which file; nil where nobody does.
-local function run_chunk(way, chunk, build)
-  altered.write(DIR .. "/only", table.concat(chunk.names, "\n") .. "\n")
+-- Who sees the change `id`: the name of a spec, "timeout" or "crash", and in which file; nil where nobody does.
+local function run_chunk(way, chunk, id)
+  local only = ("%s/only.%d"):format(DIR, id)
+  altered.write(only, table.concat(chunk.names, "\n") .. "\n")
   local cpu = math.ceil(2 + way.slower * chunk.seconds)
-  local command = coverage.busted(build, ("MUTANTS_ONLY=%s/only"):format(DIR), chunk.files,
+  local command = coverage.busted(way.dir, ("MUTANTS_ONLY=%s MUTANT=%d"):format(only, id), chunk.files,
     ("spec/mutants/run.sh %d env %s"):format(cpu * 10, way.environment or ""))
   local pipe = io.popen(("{ ( %s ulimit -t %d; ulimit -c 0; %s ) 2>&1; } 2> /dev/null"):format(way.limits, cpu, command))
   local text = pipe:read("a")
   local ok, _, code = pipe:close()
+  os.remove(only)
   if ok then return nil end
   local file, name = text:match("KILLED ([^\t\n]*)\t([^\n]*)")
   return name or ((code == 124 or code >= 137 and code ~= 139) and "timeout" or "crash"), file or chunk.files[1]
 end
 
--- Shows what is built to the specs: who sees it, or nil.
+-- Shows a change to the specs: who sees it, or nil. What fails whatever is changed, as a spec of the machine's memory does
+-- under the sanitizers, is no witness; nor is what has been seen to pass once asked again.
 local function show(way, mutant, specs)
+  way.honest = way.honest or {}
   for _, chunk in ipairs(plan(mutant, specs, way.budget)) do
-    local killer, file = run_chunk(way, chunk, DIR)
-    -- A spec of the machine's memory, say, fails under the sanitizers whatever is changed.
-    if killer and (way == plain or not run_chunk(way, chunk, way.build)) then
+    local killer, file = run_chunk(way, chunk, mutant.id)
+    local key = killer and file .. killer
+    if killer and not way.honest[key] then
+      way.honest[key] = not run_chunk(way, chunk, 0)
+      if not way.honest[key] then say("fails by itself:", file, killer) end
+    end
+    if killer and way.honest[key] then
       note_kill(mutant.path, file)
       return killer
     end
   end
 end
 
-local originals = {} -- C file -> its object's bytes
-
-local function compile(way, path, text)
-  altered.run(("rm -rf %s && mkdir -p %s/src/%s"):format(DIR, DIR, path:match("^(.*)/")))
-  altered.write(("%s/src/%s"):format(DIR, path), text)
-  return altered.compile(way.commands, DIR, path, FLAGS)
+-- Compiles the variants of a file; without those that no compiler takes, which it marks.
+local function compile(way, path, text, list)
+  local all = list
+  while true do
+    altered.write(("%s/src/%s"):format(way.dir, path), variants.source(text, path, list))
+    local object, messages = altered.compile(way.commands, way.dir, path, FLAGS)
+    if object then return object end
+    local refused, left = variants.refused(messages), {}
+    for _, one in ipairs(list) do
+      if refused[one.id] then one.outcome = "uncompilable" else left[#left + 1] = one end
+    end
+    if #left == #list then error(messages) end
+    list = left
+    if #list == 0 then return nil, all end
+  end
 end
 
--- What becomes of a mutant, and more about that.
-local function try(mutant, texts, covering)
-  local path, changed = mutant.path, changes.apply(texts[mutant.path], mutant)
-  originals[path] = originals[path] or altered.read(assert(compile(plain, path, texts[path])))
-  local object = compile(plain, path, changed)
-  if not object then return "uncompilable" end
-  if altered.read(object) == originals[path] then return "the same" end
-  local specs = covering(path, mutant.line)
+-- A harness with all of the changes in it, for each way.
+local function build(list, texts)
+  local of = {}
+  for i, one in ipairs(list) do
+    one.id = i
+    of[one.path] = of[one.path] or {}
+    table.insert(of[one.path], one)
+  end
+  for _, way in ipairs { plain, sanitized } do
+    way.dir = ("%s/%s"):format(DIR, way.name)
+    altered.run(("rm -rf %s && mkdir -p %s/src/%s"):format(way.dir, way.dir, FOLDER:match("^[^/]+")))
+    local objects = {}
+    for path, its in pairs(of) do
+      local left = {}
+      for _, one in ipairs(its) do
+        if not one.outcome then left[#left + 1] = one end
+      end
+      objects[path] = #left > 0 and compile(way, path, texts[path], left) or nil
+      local same = way == plain and objects[path] and variants.same(objects[path]) or {}
+      for _, one in ipairs(left) do
+        if same[one.id] then one.outcome = "the same" end
+      end
+    end
+    assert(altered.run(("%s -c -o %s/choice.o spec/mutants/choice.c"):format(way.commands.compile, way.dir)))
+    way.commands.objects = way.commands.objects .. (" %s/choice.o"):format(way.dir)
+    assert(altered.link(way.commands, way.dir, objects))
+  end
+end
+
+-- What becomes of a change, and more about that.
+local function try(mutant, covering)
+  if mutant.outcome then return mutant.outcome end
+  local specs = covering(mutant.path, mutant.line)
   if #specs == 0 then return "uncovered" end
   for _, way in ipairs { plain, sanitized } do
-    object = way == plain and object or compile(way, path, changed)
-    assert(altered.link(way.commands, DIR, { [path] = object }))
     local killer = show(way, mutant, specs)
     if killer then return way == plain and "killed" or "sanitized", killer end
   end
@@ -220,19 +262,18 @@ local function main()
   local all, texts = all_mutants()
   read_killers()
   local list = AGAIN and survivors_of_before(all) or shuffled(all)
-  local wanted = (AGAIN or COUNT == "all") and #list or tonumber(COUNT)
-  say(("%d possible changes in server/%s; %s of them, seed %d"):format(#all, FOLDER, AGAIN and "survivors" or wanted, SEED))
-  local counts, survivors, done = {}, {}, 0
-  for _, mutant in ipairs(list) do
-    if done == wanted then break end
-    local outcome, detail = try(mutant, texts, covering)
+  list = table.move(list, 1, (AGAIN or COUNT == "all") and #list or math.min(tonumber(COUNT), #list), 1, {})
+  say(("%d possible changes in server/%s; %s of them, seed %d"):format(#all, FOLDER, AGAIN and "survivors" or #list, SEED))
+  build(list, texts)
+  local counts, survivors = {}, {}
+  for i, mutant in ipairs(list) do
+    local outcome, detail = try(mutant, covering)
     if outcome ~= "uncompilable" then
-      done = done + 1
       count(counts, mutant.path, outcome)
       count(counts, mutant.path:match("^(.*/)"), outcome)
       mutant.outcome = outcome
       if outcome == "survived" or outcome == "uncovered" then survivors[#survivors + 1] = mutant end
-      say(("%d/%d %s:%d: %s: %s%s"):format(done, wanted, mutant.path, mutant.line, mutant.what, outcome, detail and " (" .. detail .. ")" or ""))
+      say(("%d/%d %s:%d: %s: %s%s"):format(i, #list, mutant.path, mutant.line, mutant.what, outcome, detail and " (" .. detail .. ")" or ""))
     end
   end
   table.sort(survivors, function(a, b)

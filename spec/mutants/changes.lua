@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- All small changes of a C source that can be told from its tokens: in bodies of functions, outside of assertions,
--- never across a line's end, so that line numbers stay. list(text) gives { line, first, last, to, what, text } each:
--- the bytes from first to last are replaced by `to`; `what` says so to a reader, `text` is the line.
+-- never across a line's end, so that line numbers stay. list(text) gives { line, first, last, to, what, text, within } each:
+-- the bytes from first to last are replaced by `to`; `what` says so to a reader, `text` is the line. `within` is the function:
+-- { line, first, last, name, result, parameters }, where `result` goes before its name.
 local changes = {}
 
 local SWAPS = {
@@ -89,6 +90,26 @@ local function bodies(tokens)
     i = i + 1
   end
   return list
+end
+
+local function opening(tokens, i)
+  local depth = 0
+  for k = i, 1, -1 do
+    if tokens[k].text == ")" then depth = depth + 1 end
+    if tokens[k].text == "(" then depth = depth - 1 end
+    if depth == 0 then return k end
+  end
+end
+
+local function function_of(text, tokens, body)
+  local bracket = opening(tokens, body[1] - 1)
+  local first = bracket - 1
+  while first > 1 and tokens[first - 1].text ~= ";" and tokens[first - 1].text ~= "}" do first = first - 1 end
+  return {
+    line = tokens[first].line, first = tokens[first].first, last = tokens[body[2]].last, name = tokens[bracket - 1].text,
+    result = text:sub(tokens[first].first, tokens[bracket - 1].first - 1),
+    parameters = text:sub(tokens[bracket].last + 1, tokens[body[1] - 1].first - 1),
+  }
 end
 
 local function is_operand(token) return token.text:find("^[%w_]") and not KEYWORDS[token.text] or token.text == ")" or token.text == "]" end
@@ -222,6 +243,7 @@ function changes.list(text)
   for line in (text .. "\n"):gmatch("([^\n]*)\n") do lines[#lines + 1] = line:match("^%s*(.-)%s*$") end
   for _, body in ipairs(bodies(tokens)) do
     local i, seen = body[1] + 1, {}
+    local within = function_of(text, tokens, body)
     mark_room(tokens, body[1] + 1, body[2])
     while i < body[2] do
       if tokens[i].text == "assert" or tokens[i].text == "static_assert" then i = closing(tokens, i + 1) + 1 end
@@ -230,7 +252,7 @@ function changes.list(text)
         local key = one.line .. what
         seen[key] = (seen[key] or 0) + 1
         if seen[key] > 1 then one.what = ("%s (%d)"):format(what, seen[key]) end
-        one.text = lines[one.line]
+        one.text, one.within = lines[one.line], within
         list[#list + 1] = one
       end)
       i = i + 1
@@ -238,7 +260,5 @@ function changes.list(text)
   end
   return list
 end
-
-function changes.apply(text, one) return text:sub(1, one.first - 1) .. one.to .. text:sub(one.last + 1) end
 
 return changes
