@@ -157,7 +157,7 @@ local function form_of(req)
 end
 
 -- The fields by name, the first where there are several, and the files by name and as a list; nil, why there is none,
--- and the status that says whose fault it is: 400, or 507 or 500 where it could not be stored.
+-- and the status that says whose fault it is: 400, or 507, 503 or 500 where it could not be stored.
 function methods.form(req)
   local form = form_of(req)
   if form.err then return nil, form.err, form.status end

@@ -511,8 +511,8 @@ function Request:json(options) end
 ---@return fun(): string?
 function Request:chunks(max) end
 
----Fields by name and files by name and as a list; nil, why there is none, and the status to answer: 400, or 507 or 500
----where it could not be stored.
+---Fields by name and files by name and as a list; nil, why there is none, and the status to answer: 400, or 507,
+---503 or 500 where it could not be stored.
 ---@return table<string, string>? fields
 ---@return table<string|integer, spate.File>|string files
 ---@return integer? status

@@ -25,8 +25,18 @@ static int form_begin(lua_State *L) {
   return 1;
 }
 
-// Insufficient Storage (RFC 4918 11.5) where the disk is full, else the server's own error.
-static int status_of(int error) { return error == ENOSPC || error == EDQUOT ? 507 : 500; }
+// Insufficient Storage (RFC 4918 11.5) where the disk is full, Service Unavailable where descriptors or memory are used
+// up for now, else the server's own error.
+static int status_of(int error) {
+  switch (error) {
+  case ENOSPC:
+  case EDQUOT: return 507;
+  case EMFILE:
+  case ENFILE:
+  case ENOMEM: return 503;
+  default: return 500;
+  }
+}
 
 // core.form_feed(req, bytes): true; nil and why it is no form, and the status where it could not be stored.
 // Fields above limits.body are answered with 413.

@@ -16,7 +16,7 @@ function kind.body(route, token)
     :format(token, ("f"):rep(route.bytes))
 end
 
-kind.statuses = { [408] = "stays away", [413] = "always" }
+kind.statuses = { [408] = "stays away", [413] = "always", [503] = "descriptors" }
 
 function kind.on_end(model, request, how)
   if how ~= "end" or request.status ~= 200 then return end

@@ -14,7 +14,7 @@ end
 function kind.code(r)
   return ([[local sub, why = C[%d]:subscribe { after = req.last_event_id, replay = %d }
   if not sub then return reply.error(503, why) end
-  log("holds", t)
+  log("holds", t, V)
   local is_handed = false
   local _kept <close> = setmetatable({}, { __close = function() if not is_handed then sub:close() end end })
   %s
@@ -34,9 +34,11 @@ local function begin(model, request)
   model.remove(request.channel.readers, request)
 end
 
-function kind.lines.holds(model, token)
+-- By the code of version `version`.
+function kind.lines.holds(model, text)
+  local token, version = text:match "^(%S+) (%d+)$"
   local request = model.tokens[token]
-  request.route = model:route_of(request, request.served) or model:route_of(request, model.served)
+  request.route = model:route_of(request, tonumber(version))
   model.held = model.held or {}
   table.insert(model.held, request)
 end

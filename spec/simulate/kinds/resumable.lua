@@ -37,7 +37,8 @@ function kind.on_event(model, request, event)
   if event.event == "error" then return model:expect(model.has_faults, GOES_ON, "%s: the producer has failed", request) end
   local key, number = (event.data or ""):match "^job(%d+):(%d+)$"
   number = math.tointeger(tonumber(number))
-  local is_refused = number and number > seq and (model.plan.store or model.plan.settings.limits.channel_bytes) -- some before it
+  -- Some before it are left out where there is no room; a store that refuses may keep what an earlier run has numbered.
+  local is_refused = number and (number > seq and model.plan.settings.limits.channel_bytes or model.plan.store)
   model:expect(tonumber(key) == request.route.key and (number == seq or is_refused), GOES_ON, "%s: %s is %q", request, event.id, event.data)
   local after_epoch, after_seq = (request.after or ""):match "^(%w+)-(%d+)$"
   if model.plan.settings.limits.channel_bytes then return end -- which it may be refused by
