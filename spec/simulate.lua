@@ -95,18 +95,28 @@ local function kind_of(output)
   return (text:gsub("0x%x+", "0x"):gsub("%d[%d.]*", "N"):gsub("/tmp/lua_%w+", "app"))
 end
 
-local function tell(seed, output)
-  print(output:sub(1, 8000))
-  local p, kind, until_time = program(seed), kind_of(output), os.time() + REDUCE_SECONDS
-  local last = output
-  require "spec.simulate.reduce"(p, function()
-    if os.time() >= until_time then return false end
+local OVER = {} -- raised once enough time has been spent on a shorter schedule
+
+-- The shortest program that fails in the same way, and what it says.
+local function reduced(p, output)
+  local kind, until_time = kind_of(output), os.time() + REDUCE_SECONDS
+  local best, last = print_plan.program(p), output
+  local ok, err = pcall(require "spec.simulate.reduce", p, function()
+    if os.time() >= until_time then error(OVER) end
     save(p)
-    local ok, said = start(10, "file", CANDIDATE)
-    local is_same = not ok and kind_of(said) == kind
-    if is_same then last = said end
+    local holds, said = start(10, "file", CANDIDATE)
+    local is_same = not holds and kind_of(said) == kind
+    if is_same then best, last = print_plan.program(p), said end
     return is_same
   end)
+  if not ok and err ~= OVER then error(err, 0) end
+  return load("return " .. best)(), last
+end
+
+local function tell(seed, output)
+  print(output:sub(1, 8000))
+  local kind = kind_of(output)
+  local p, last = reduced(program(seed), output)
   print(print_plan.spec(p, (last:match "at [%d.]+ s: [^\n]*\n[^\n]*" or kind)))
   print(("seed %d fails: %s\nmake simulate SEED=%d%s runs it again"):format(seed, kind, seed, HOURS and (" HOURS=%g"):format(HOURS) or ""))
 end

@@ -34,9 +34,16 @@ function bounds.old(self, request, now)
   self:expect(now < at + EPS, "until `reload.max_age`: then they get a `retry:` and a clean end", "%s: is open at %.3f s still", request, at)
 end
 
+-- The first event that is to be sent to a client behind number `from`.
+local function first_behind(request, from)
+  local events, at = request.channel.events, from + 1
+  while kinds.channel.left_out(request, events[at]) do at = at + 1 end
+  return events[at]
+end
+
 function bounds.stall(self, request, now)
   local stall = request.stall
-  local first = stall and request.channel.events[stall.from + 1]
+  local first = stall and first_behind(request, stall.from)
   if not first or is_held(self, request) or request.client.is_over or request.ended or request.client.is_mux or self.has_faults or self.plan.store or self.jumped_at >= stall.at or not request.has_heard then return end
   self:expect(now < first.at + self.send_timeout + EPS, "`timeouts.send`: without the client taking what waits for it: closed", "%s: takes nothing since %.3f s", request, first.at)
 end
