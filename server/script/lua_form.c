@@ -25,8 +25,8 @@ static int form_begin(lua_State *L) {
   return 1;
 }
 
-// Insufficient Storage (RFC 4918 11.5) where the disk is full, Service Unavailable where descriptors or memory are used
-// up for now, else the server's own error.
+// Insufficient Storage (RFC 4918 11.5) where the disk is full, Service Unavailable where descriptors or
+// memory are used up for now, else the server's own error.
 static int status_of(int error) {
   switch (error) {
   case ENOSPC:

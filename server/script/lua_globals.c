@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Scripts are trusted: only what would hurt the server by mistake is changed. os.exit would end everybody's
 // streams, os.setlocale the reading of numbers, and a damaged binary chunk the process. print goes through
-// the log.
+// the log, and collectgarbage says what it sets.
 #include "script/bindings.h"
 #include <lauxlib.h>
 #include "script/lua_coroutine.h"
@@ -45,7 +45,26 @@ static int dofile_text(lua_State *L) {
   return dofile_done(L, LUA_OK, 0);
 }
 
+// collectgarbage of Lua, upvalue 1, which tells the vm what mode was chosen: Lua does not say. Wrong
+// arguments are refused here, where the line of the script is known.
+static int collect_garbage(lua_State *L) {
+  static const char *const options[] = {"collect",      "count",       "step",       "stop",
+                                        "restart",      "setpause",    "setstepmul", "isrunning",
+                                        "generational", "incremental", NULL};
+  const char *option = options[luaL_checkoption(L, 1, "collect", options)];
+  for (int i = 2; i <= lua_gettop(L); i++) luaL_optinteger(L, i, 0);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, 1);
+  if (lua_type(L, -1) != LUA_TSTRING) return 1; // no mode was set
+  vm_of(L)->is_generational = option[0] == 'g';
+  return 1;
+}
+
 void globals_open(lua_State *L) {
+  lua_getglobal(L, "collectgarbage");
+  lua_pushcclosure(L, collect_garbage, 1);
+  lua_setglobal(L, "collectgarbage");
   lua_getglobal(L, "load");
   lua_pushcclosure(L, load_text, 1);
   lua_setglobal(L, "load");

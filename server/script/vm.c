@@ -132,7 +132,9 @@ char *vm_take_message(lua_State *L) {
 static void on_gc_timer(struct timer *t) {
   struct vm *vm = container_of(t, struct vm, gc_timer);
   lua_State *outer = vm_enter(vm, vm->L);
-  bool is_complete = lua_gc(vm->L, LUA_GCSTEP, GC_STEP_KB);
+  // A generational collector has no cycle that ends: its step, of no size, is a whole collection of what is
+  // young.
+  bool is_complete = lua_gc(vm->L, LUA_GCSTEP, vm->is_generational ? 0 : GC_STEP_KB) || vm->is_generational;
   vm_leave(vm, outer);
   if (is_complete) vm->gc_base = vm->gauges.lua_bytes;
   else loop_arm(vm->loop, &vm->gc_timer, vm->loop->now + 0.01);
@@ -140,7 +142,7 @@ static void on_gc_timer(struct timer *t) {
 
 static void tune_collector(struct vm *vm) {
   bool is_large = vm->gauges.lua_bytes > GC_SMALL;
-  if (is_large == vm->is_large) return;
+  if (is_large == vm->is_large || vm->is_generational) return;
   vm->is_large = is_large;
   lua_gc(vm->L, LUA_GCINC, is_large ? GC_PAUSE_LARGE : GC_PAUSE_SMALL, 200, 0);
 }

@@ -77,6 +77,7 @@ struct vm {
   struct buf warning;    // a warning in the making
   size_t gc_base;        // bytes after the last full cycle of the collector
   bool is_large;         // its heap, for the collector's pace
+  bool is_generational;  // by the application's choice
   struct timer gc_timer;
   double collect_from; // when the collector may look for channels again, where there are too many
   bool is_closing;     // nothing can start any more: tasks are ended, finalizers run

@@ -212,6 +212,11 @@ return {
     what = "what a finalizer that failed for lack of memory held is never freed",
   },
   {
+    name = "never_asleep", file = "server/script/vm.c",
+    from = "vm->is_generational ? 0 : GC_STEP_KB) || vm->is_generational;", to = "GC_STEP_KB);",
+    what = "with the generational collector a worker wakes a hundred times a second for ever",
+  },
+  {
     name = "one_waiter", file = "server/script/task.c",
     from = "  for (struct list *node; (node = list_shift(&w->tasks));)\n    task_wake(container_of(node, struct task, wait_link));",
     to = "  struct list *node = list_shift(&w->tasks);\n  if (node) task_wake(container_of(node, struct task, wait_link));",

@@ -12,6 +12,7 @@ local helper = require "spec.helper"
 local harness = helper.harness
 
 local BY_ITSELF = 130 -- seconds after which nothing is left of clients that have left
+local IDLE_FOR = 20 -- of them
 
 local Sim = setmetatable({}, Moments)
 Sim.__index = Sim
@@ -308,13 +309,22 @@ local function forgotten_members(self)
   return self.cores[1]:run 'local c = require("spate.sse").channel.find "lost" return tostring(c and #c:members() or 0)'
 end
 
+-- Nothing is to be done any more but what the application does again and again.
+local function idle(self, seconds)
+  local before, most = self.moments, 2 * seconds
+  for _, e in ipairs(self.plan.apps[self.model.served].every) do most = most + seconds / e.period * #self.cores end
+  self:advance(seconds)
+  self.model:expect(self.moments - before <= most, "A worker that has nothing to do sleeps", "the servers wake %d times in %d s", self.moments - before, seconds)
+end
+
 -- What is left once every client has gone, and of the servers.
 local function finish(self)
   self.rng = new_rng(1)
   self.store_mode = "live"
   STEPS.busy(self, {})
   for _, client in ipairs(table.move(self.list, 1, #self.list, 1, {})) do drop(self, client.slot) end
-  self:advance(BY_ITSELF)
+  self:advance(BY_ITSELF - IDLE_FOR)
+  idle(self, IDLE_FOR)
   self.model.lost_members = forgotten_members(self)
   self.model:finish()
   local fail = function(...) self.model:fail(...) end
