@@ -568,12 +568,11 @@ end
 -- A subscription that nothing transforms goes on in C, without this task.
 local function run_subscription(req, stream)
   if stream.first ~= nil then core.sender(req)(stream.first) end
-  if core.is_replaying(stream.subscription) then
-    local _ <close> = at_end(stream._close)
-    core.replay(stream.subscription, req)
-    return core.attach(req, stream.subscription)
-  end
-  core.attach(req, stream.subscription)
+  if not core.is_replaying(stream.subscription) then return core.attach(req, stream.subscription) end
+  local own = core.take_over(stream.subscription)
+  local _ <close> = at_end(function() own:close() end)
+  core.replay(own, req)
+  core.attach(req, own)
 end
 
 local function run_and_close(stream, send)

@@ -56,6 +56,15 @@ static struct held **check_subscription(lua_State *L, int index) {
   return luaL_checkudata(L, index, SUBSCRIPTION);
 }
 
+// Takes the feed; never raises.
+static struct subscription *put_feed(lua_State *L, struct held **box, struct feed *f) {
+  struct subscription *s = xmalloc(sizeof *s);
+  *s = (struct subscription){.reader = {on_news}, .feed = f};
+  waitlist_init(&s->waiting);
+  held_put(L, box, &s->held, drop_subscription);
+  return s;
+}
+
 // A request is held by a userdata on the waiting task's stack: a task that is cancelled lets go of it by
 // being collected, and an answer that comes afterwards finds an empty list and frees itself.
 struct asked {
@@ -105,11 +114,8 @@ static int subscribe(lua_State *L, struct channel *c) {
   size_t queue = (size_t)luaL_optinteger(L, 4, 0);
   struct vm *vm = vm_of(L);
   struct held **box = held_push(L, SUBSCRIPTION, 0);
-  struct subscription *s = xmalloc(sizeof *s);
-  *s = (struct subscription){.reader = {on_news},
-                             .feed = feed_new(vm->service, c, after, queue ? REPLAY_HELD : last)};
-  waitlist_init(&s->waiting);
-  held_put(L, box, &s->held, drop_subscription);
+  struct feed *f = feed_new(vm->service, c, after, queue ? REPLAY_HELD : last);
+  struct subscription *s = put_feed(L, box, f);
   list_append(&vm->feeds, &s->feed->held);
   if (queue) feed_set_queue(s->feed, queue), s->feed->on_full = ON_FULL_DISCONNECT;
   return 1;
@@ -223,6 +229,16 @@ static int derive_channel(lua_State *L) {
   return 1;
 }
 
+// core.take_over(subscription): another with its feed, for a reply that sends the past first. Who reads the
+// first one is at its end.
+static int take_over(lua_State *L) {
+  struct held **box = check_subscription(L, 1), **own = held_push(L, SUBSCRIPTION, 0);
+  struct feed *f = feed_in(box) ? take_feed(subscription_in(box)) : NULL;
+  put_feed(L, own, f);
+  if (f) feed_tell_reader(f);
+  return 1;
+}
+
 // core.replay(subscription [, req]): sends what its store has to the request's open stream, as that takes it,
 // until the subscription is live; without a request waits until it has an event, or is live. nil,
 // "unavailable" where the store does not answer.
@@ -271,6 +287,7 @@ void subscription_open(lua_State *L) {
   static const luaL_Reg methods[] = {{"close", subscription_close}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"derive_channel", derive_channel},
                                        {"attach", attach},
+                                       {"take_over", take_over},
                                        {"replay", replay},
                                        {"is_replaying", is_replaying},
                                        {"is_over", is_over},

@@ -8,7 +8,7 @@
 
 static struct feed *feed_of(struct subscriber *s) { return container_of(s, struct feed, subscriber); }
 
-static void tell_reader(struct feed *f) {
+void feed_tell_reader(struct feed *f) {
   struct feed_reader *r = f->reader;
   f->reader = NULL;
   if (r) r->on_news(r);
@@ -73,7 +73,7 @@ static bool conflate_queued(struct feed *f, const struct event *e) {
 static void lose(struct feed *f) {
   f->state = FEED_LOST;
   channel_unsubscribe(&f->subscriber);
-  tell_reader(f);
+  feed_tell_reader(f);
 }
 
 static void count_dropped(struct feed *f) { counter_add(&f->service->counters.dropped_total, 1); }
@@ -114,7 +114,7 @@ static bool queue_event(struct feed *f, struct event *e) {
     feed_drop_oldest(f);
   }
   feed_push(f, event_ref(e));
-  tell_reader(f);
+  feed_tell_reader(f);
   return true;
 }
 
@@ -162,7 +162,7 @@ static void on_finish(struct subscriber *sub) {
   bool is_streamed = f->state == FEED_STREAMED;
   f->state = FEED_FINISHED;
   if (is_streamed) stream_end(f->stream, REASON_FINISHED, false);
-  else tell_reader(f);
+  else feed_tell_reader(f);
 }
 
 static void on_lost(struct subscriber *sub) {
@@ -230,7 +230,7 @@ static void on_page(struct job *j) {
     r->events = NULL, r->count = 0;
     follow_page(f);
   }
-  tell_reader(f);
+  feed_tell_reader(f);
 }
 
 // Whether its page is there and waits to be taken.
@@ -254,7 +254,7 @@ void feed_stop(struct feed *f) {
 
 void feed_free(struct feed *f) {
   if (!f) return;
-  tell_reader(f);
+  feed_tell_reader(f);
   list_remove(&f->held);
   feed_stop(f);
   for (struct event *e; (e = feed_take(f));) event_unref(e);
@@ -289,7 +289,7 @@ struct feed *feed_new(struct service *service, struct channel *c, struct span af
 
 void feed_attach(struct feed *f, struct stream *s) {
   enum feed_state state = f->state;
-  tell_reader(f);
+  feed_tell_reader(f);
   list_remove(&f->held);
   f->stream = s, s->source = &f->source;
   uint32_t beside = f->beside + s->queue.count; // the head is not the channel's either

@@ -58,6 +58,9 @@ void feed_attach(struct feed *f, struct stream *s);
 // A reader has all there is and is told of what comes next. It lives until then, or until the feed is freed.
 void feed_await(struct feed *f, struct feed_reader *reader);
 
+// Tells the reader that waits, if any; it is forgotten.
+void feed_tell_reader(struct feed *f);
+
 // How many live events may wait.
 void feed_set_queue(struct feed *f, size_t max);
 

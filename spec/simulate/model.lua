@@ -220,6 +220,7 @@ end
 -- A comment may wait before what fills a queue.
 local function has_overflown(self, request)
   local c, limits = request.channel, self.plan.settings.limits
+  if request.may_have_lost then return true end
   if not c or not c.burst then return (limits.inbox or limits.subscriber) and request.kind and request.kind.publishes end -- of channels of its own
   if limits.subscriber or limits.inbox and (request.route.kind ~= "channel" or self.published > 1 or self.has_others or request.was_held) then return true end
   return c.burst >= c.options.queue or request.next_lo and c.newest - request.next_lo + 2 > c.options.queue
@@ -365,7 +366,8 @@ local function check_waiting(self, client, request, now)
   if not request or not client.is_reading or client.worker == self.held_up or client.is_over or client.has_finished or self:may_fail(request) then return end
   if not request.status then
     if is_behind_the_last(request) or request.was_partial or self.is_draining or client.is_mux and self.plan.settings.limits.connections or self.store_waits or self.plan.store then return end
-    local since = math.max(request.sent_at, request.behind and request.behind.ended_at or 0, request.was_held and self.jumped_at or 0, self.jumped_to or 0)
+    local behind = request.behind
+    local since = math.max(request.sent_at, behind and behind.ended_at + (behind.route and behind.route.pause or 0) or 0, request.was_held and self.jumped_at or 0, self.jumped_to or 0)
     return self:expect(now < since + request.delay + EPS, ANSWERED, "%s: no answer %.3f s after it", request, now - since)
   end
   local interval = request.is_sse and request.route and not request.is_loose and not self:is_left(request) and keep_alive_of(self, request.route)

@@ -54,9 +54,13 @@ function kind.on_head(model, request, now)
   if not is_known(model, c, request) then
     request.next_lo, request.next_hi, request.resets = 1, math.maxinteger, { [true] = true, [false] = true }
   end
+  kind.after_waiting(c, request)
   c.readers[#c.readers + 1] = request
   model.dirty[c.name] = true
 end
+
+-- Since it was sent more may have come than its queue holds, before its head.
+function kind.after_waiting(c, request) request.may_have_lost = request.may_have_lost or c.newest - request.newest_at_sent[c.name] > c.options.queue end
 
 local function key_of(event) return tonumber(event.data:match "^[^.]*%.%d+%.%d+%.(%d+)") % 3 end
 

@@ -56,12 +56,13 @@ function kind.on_end(model, request, how, now)
   room.gone[request.user] = now
 end
 
--- At rest: who reads all has the same members as are there, but for those whose leaving the server may not know yet.
+-- At rest: who reads all has the same members as are there, but for those whose leaving the server may not know yet, and
+-- those of old code, which the server may have ended.
 function kind.check(model, request, now)
   if not request.members or model.has_faults or model.plan.store then return end
   local room, is_there = room_of(model, request), {}
   for _, each in ipairs(room.requests) do
-    if not each.client.is_over and not each.client.has_finished and each.members then
+    if not each.client.is_over and not each.client.has_finished and each.members and not model:is_left(each) then
       is_there[each.user] = true
       model:expect(request.members[each.user], EVENTS, "%s: has not seen %s come", request, each.user)
     end

@@ -82,6 +82,7 @@ function kind.on_head(model, request, now)
   take_reads(model)
   begin(model, request)
   model.remove(model.held, request)
+  channel.after_waiting(c, request)
   request.may_have_lost = request.may_have_lost or c.burst > c.options.queue
   request.is_closed = request.route.is_read and is_closed(model, request, now)
   if request.is_closed then return end
