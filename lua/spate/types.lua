@@ -857,6 +857,7 @@ function sse.resumable(key, fn, options) end
 ---@field queue? integer
 ---@field on_full? "disconnect"|"drop_oldest"|"conflate"
 ---@field key? fun(event: spate.event): string
+---@field store? boolean false: in memory only
 
 ---@class spate.channel
 ---@overload fun(name: string, options?: spate.ChannelOptions): spate.Channel?, string?

@@ -73,6 +73,10 @@ size_t broker_sweep(struct broker *b, double now) {
   return s.gone;
 }
 
+static bool is_stored(const struct broker *b, const struct channel_options *o) {
+  return b->store && !o->in_memory && (o->history || !b->store_wants_history);
+}
+
 struct channel *broker_open(struct broker *b, struct span name, const struct channel_options *o, double now,
                             double wall, bool *created) {
   lock_take(&b->lock);
@@ -82,7 +86,7 @@ struct channel *broker_open(struct broker *b, struct span name, const struct cha
   *created = !c && b->channels.count < b->limits.channels;
   if (*created) {
     c = channel_new(b, name, o, (uint64_t)(wall * 1e6) + ++b->created, now);
-    if (b->store) channel_keep_in(c, b->store);
+    if (is_stored(b, o)) channel_keep_in(c, b->store);
     map_insert(&b->channels, &c->node);
   }
   if (c) channel_ref(c);

@@ -18,6 +18,7 @@ struct broker {
   struct map channels;
   struct broker_limits limits;
   struct store *store; // of channels that are made from now on; NULL: their events are kept in memory only
+  bool store_wants_history; // only those that have a history are kept there
   struct history_total held;
   atomic_ulong full_total, published_total, lost_total;
   uint64_t created;

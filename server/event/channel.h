@@ -22,6 +22,7 @@ struct channel_options {
   double ttl;
   size_t queue; // events that may wait for one subscriber
   enum on_full on_full;
+  bool in_memory; // also where there is a store
 };
 
 enum channel_state {

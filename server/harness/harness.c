@@ -154,6 +154,28 @@ static void take_stubs(lua_State *L, struct harness *h) {
   lua_settop(L, 2);
 }
 
+static bool open_sqlite(struct harness *h, char **error) {
+  const struct sqlite_store_config config = {.path = strchr(h->settings.store.url, ':') + 1,
+                                             .is_async = h->settings.store.is_async,
+                                             .broker = h->broker,
+                                             .clock = &h->clock.clock};
+  h->sqlite = sqlite_store_new(&config, error);
+  return h->sqlite;
+}
+
+static void close_sqlite(struct harness *h) {
+  if (!h->sqlite) return;
+  sqlite_store_stop(h->sqlite, 10);
+  sqlite_store_free(h->sqlite);
+  h->sqlite = NULL;
+}
+
+static int raise_error_of(lua_State *L, char *error) {
+  lua_pushstring(L, error);
+  free(error);
+  return lua_error(L);
+}
+
 // harness.new{ epoch =, worker =, watch =, with =, coverage =, dev =, inject =, store =, stubs =, blocks =,
 // settings = {...} }: a server without an application; `blocks` gives it the function block(seconds).
 static int harness_new(lua_State *L) {
@@ -179,14 +201,11 @@ static int harness_new(lua_State *L) {
   }
   open_server(h, (int)option(L, "worker", 0));
   h->blocks = option(L, "blocks", 0) > 0;
+  if (!h->owner && *h->settings.store.url && !open_sqlite(h, &error)) return raise_error_of(L, error);
   if (option(L, "store", 0) > 0) test_store_init(&h->store, &h->own_broker, &h->clock.clock);
   h->is_traced = option(L, "coverage", 0) > 0;
   h->vm = new_vm(h, (int)option(L, "worker", 0), 1, (struct vm_faults){0}, &error);
-  if (!h->vm) {
-    lua_pushstring(L, error);
-    free(error);
-    return lua_error(L);
-  }
+  if (!h->vm) return raise_error_of(L, error);
   h->is_watched = option(L, "watch", 0) > 0;
   if (h->is_watched && !watched++) watchdog_start(&h->settings);
   return 1;
@@ -380,8 +399,9 @@ static int server_stats(lua_State *L) {
 // server:store(): what its channels are kept in.
 static int server_store(lua_State *L) {
   struct harness *h = check_server(L);
-  luaL_argcheck(L, h->store.is_open, 1, "made without a store");
-  test_store_push(L, 1, &h->store);
+  luaL_argcheck(L, h->store.is_open || h->sqlite, 1, "made without a store");
+  if (h->sqlite) sqlite_probe_push(L, 1, &h->sqlite);
+  else test_store_push(L, 1, &h->store);
   return 1;
 }
 
@@ -415,6 +435,9 @@ static int server_close(lua_State *L) {
   struct test_store *store = h->owner ? &h->owner->store : &h->store;
   if (store->is_open) test_store_refuse(store);
   if (h->store.is_open) test_store_deinit(&h->store);
+  if (h->owner && h->owner->sqlite)
+    while (sqlite_store_work(h->owner->sqlite)) continue;
+  close_sqlite(h);
   admission_unref(&h->process->admission);
   inbox_deinit(&h->inbox);
   if (h->owner) h->owner->guests--;
@@ -480,6 +503,7 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   lua_pop(L, 2);
   client_open(L);
   test_store_open(L);
+  sqlite_probe_open(L);
   lua_newtable(L);
   lua_pushcfunction(L, harness_new);
   lua_setfield(L, -2, "new");

@@ -8,6 +8,7 @@
 #include "event/shared.h"
 #include "harness/probe.h"
 #include "harness/stub_fetcher.h"
+#include "harness/sqlite_probe.h"
 #include "harness/test_store.h"
 #include "script/generations.h"
 #include "script/long_turns.h"
@@ -25,6 +26,7 @@ struct harness {
   struct broker *broker; // its own, or another server's
   struct broker own_broker;
   struct test_store store;        // of own_broker, where it has one
+  struct sqlite_store *sqlite;    // or this
   struct shared_registry *shared; // likewise
   struct shared_registry own_shared;
   struct harness *owner;         // of broker and dictionaries, where that is another server

@@ -22,6 +22,7 @@
 #include "process/listening.h"
 #include "process/reload.h"
 #include "process/source_watch.h"
+#include "process/stores.h"
 #include "process/turns.h"
 #include "process/worker.h"
 
@@ -38,6 +39,7 @@ struct server {
   struct worker **workers;
   struct listening listening;
   struct broker broker;
+  struct stores stores;
   struct shared_registry shared;
   struct process_state process;
   struct groups groups;
@@ -268,6 +270,7 @@ static void server_loop(struct server *s) {
 static void leave_what_runs(struct server *s) {
   if (s->workers_ended == s->workers_started && !s->reload.is_building) return;
   groups_signal(&s->groups, SIGKILL);
+  stores_stop(&s->stores);
   log_stop();
   _exit(s->code);
 }
@@ -312,6 +315,7 @@ static bool init(struct server *s, const struct options *o, const sigset_t *set)
 static void end_builder(struct server *s) {
   if (!s->builder || builder_free(s->builder, QUIT_SECONDS)) return;
   log_message(LOG_WARN, "a finalizer does not end: leaving it");
+  stores_stop(&s->stores);
   log_stop();
   _exit(s->code);
 }
@@ -323,6 +327,7 @@ static void deinit(struct server *s) {
   reload_deinit(&s->reload);
   tell_workers(s, worker_join);
   end_builder(s);
+  stores_close(&s->stores);
   tell_workers(s, worker_free);
   if (is_watched(s)) source_watch_close(&s->watch);
   listening_close(&s->listening);
@@ -352,7 +357,8 @@ int server_run(const struct options *o) {
   }
   if (s.code < 0) {
     log_start(STDERR_FILENO, (enum log_level)o->settings.log.level, (enum log_format)o->settings.log.format);
-    if (start_workers(&s)) server_loop(&s);
+    if (!stores_open(&s.stores, &o->settings, &s.broker)) s.code = EXIT_CONFIG;
+    else if (start_workers(&s)) server_loop(&s);
     else {
       fprintf(stderr,
               "spate: no threads, or no descriptors, for %zu workers: raise `ulimit -u` or `ulimit -n`\n",

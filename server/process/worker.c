@@ -19,6 +19,8 @@
 #include "script/watchdog.h"
 #include "serve/admission.h"
 #include "serve/connections.h"
+#include "event/broker.h"
+#include "store/store.h"
 
 static const double QUIT_SECONDS = 0.5; // for programs to end, where there is no time for more
 
@@ -264,6 +266,7 @@ static void *worker_main(void *arg) {
   file_watcher_deinit(&w->file_watcher);
   if (w->starting) finish_start(w, NULL);
   watchdog_stop();
+  store_flush(w->config.broker->store); // its answers come home here
   inbox_post(w->config.owner->inbox, &w->ended);
   metrics_remove_worker(&w->config.process->metrics, &w->service);
   connections_deinit(&w->service);

@@ -43,7 +43,8 @@ static struct channel_options read_options(lua_State *L) {
                                   .history_bytes = (size_t)number_field(L, "history_bytes"),
                                   .ttl = number_field(L, "ttl"),
                                   .queue = (size_t)number_field(L, "queue"),
-                                  .on_full = (enum on_full)number_field(L, "on_full")};
+                                  .on_full = (enum on_full)number_field(L, "on_full"),
+                                  .in_memory = number_field(L, "in_memory") > 0};
 }
 
 // True where the collector and a sweep have made room. Where there was next to none, it is not tried again
@@ -154,7 +155,7 @@ static int push_answer(lua_State *L, int status, lua_KContext context) {
   const struct store_request *r = store_answered(L, context);
   char id[CHANNEL_ID_MAX];
   (void)status;
-  if (r->answer == STORE_UNAVAILABLE) return push_failure(L, "unavailable");
+  if (r->answer == STORE_UNAVAILABLE) return store_push_unavailable(L, r);
   if (r->answer == STORE_ENDED) return push_failure(L, "finished");
   if (r->what == STORE_APPEND) lua_pushlstring(L, id, position_write(r->at, id));
   else lua_pushboolean(L, 1);
@@ -166,7 +167,7 @@ static int push_answer(lua_State *L, int status, lua_KContext context) {
 static int ask_store(lua_State *L, int index, struct channel *c, enum store_what what,
                      const struct sse_fields *f, uint64_t key) {
   if (task_can_wait(L)) return store_wait(L, index, c, what, f, key, push_answer);
-  store_hand_over(c, what, f, key, vm_of(L)->service->inbox);
+  store_hand_over(c, what, f, key);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -282,7 +283,7 @@ static int join(lua_State *L) {
   if (is_too_large(L, event_fields(L, 3, &f, digits)))
     return raise_error(L, "channel:join: the member is too large");
   uint64_t key = key_of(L, 4, &f);
-  if (c->store) store_join(c, id, meta, &f, key, vm_of(L)->service->inbox);
+  if (c->store) store_join(c, id, meta, &f, key);
   else channel_join(c, id, meta, &f, key, now_of(L));
   return 0;
 }
@@ -295,7 +296,7 @@ static int channel_leave_member(lua_State *L) {
   make_key(L, 4);
   event_fields(L, 3, &f, digits);
   uint64_t key = key_of(L, 4, &f);
-  if (c->store) store_leave(c, id, &f, key, vm_of(L)->service->inbox);
+  if (c->store) store_leave(c, id, &f, key);
   else channel_leave(c, id, &f, key, now_of(L));
   return 0;
 }
@@ -331,7 +332,7 @@ static int members(lua_State *L) {
 // core.remove_channel(handle): out of the broker and its store, whatever it holds.
 static int remove_channel(lua_State *L) {
   struct channel *c = channel_check(L);
-  if (c->store) store_hand_over(c, STORE_REMOVE, NULL, 0, vm_of(L)->service->inbox);
+  if (c->store) store_hand_over(c, STORE_REMOVE, NULL, 0);
   broker_remove(vm_of(L)->service->broker, c);
   return 0;
 }

@@ -234,6 +234,37 @@ static void read_value(lua_State *L, const struct row *r, struct settings *s) {
   }
 }
 
+static bool key_is(lua_State *L, const char *name) {
+  struct span key;
+  if (lua_type(L, -2) != LUA_TSTRING) return false;
+  key.bytes = lua_tolstring(L, -2, &key.len);
+  return span_equal(key, span_of(name));
+}
+
+// store = "sqlite:PATH": key and value are on top of the stack.
+static bool read_store(lua_State *L, struct settings *s) {
+  static const char scheme[] = "sqlite:";
+  if (!key_is(L, "store")) return false;
+  const char *url = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  size_t len = strlen(url);
+  if (strncmp(url, scheme, sizeof scheme - 1) != 0 || len == sizeof scheme - 1 || len != lua_rawlen(L, -1))
+    luaL_error(L, "store: expected \"sqlite:PATH\", got %s", luaL_tolstring(L, -1, NULL));
+  if (len >= sizeof s->store.url)
+    luaL_error(L, "store: expected at most %d bytes", (int)sizeof s->store.url - 1);
+  memcpy(s->store.url, url, len + 1);
+  return true;
+}
+
+// durable = "commit" or "async".
+static bool read_durable(lua_State *L, struct settings *s) {
+  if (!key_is(L, "durable")) return false;
+  const char *how = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  s->store.is_async = !strcmp(how, "async");
+  if (!s->store.is_async && strcmp(how, "commit") != 0)
+    luaL_error(L, "durable: expected \"commit\" or \"async\", got %s", luaL_tolstring(L, -1, NULL));
+  return true;
+}
+
 // Key and value are on top of the stack.
 static int unknown_key(lua_State *L, const char *group, const char *const *names, size_t count) {
   const char *name = luaL_tolstring(L, -2, NULL), *close = nearest(name, names, count);
@@ -241,13 +272,6 @@ static int unknown_key(lua_State *L, const char *group, const char *const *names
   if (!close) return luaL_error(L, "unknown setting '%s%s%s'", group, dot, name);
   return luaL_error(L, "unknown setting '%s%s%s'; did you mean '%s%s%s'?", group, dot, name, group, dot,
                     close);
-}
-
-static bool key_is(lua_State *L, const char *name) {
-  struct span key;
-  if (lua_type(L, -2) != LUA_TSTRING) return false;
-  key.bytes = lua_tolstring(L, -2, &key.len);
-  return span_equal(key, span_of(name));
 }
 
 // Key and value of one setting of `group` on top of the stack.
@@ -274,11 +298,13 @@ static bool read_group(lua_State *L, const char *group, struct settings *s) {
 void settings_read(lua_State *L, int table, struct settings *s) {
   static const char *const groups[] = {"limits", "timeouts", "keep_alive", "shutdown",
                                        "reload", "log",      "http",       "offload"};
-  static const char *const known[] = {"limits", "timeouts", "keep_alive", "shutdown", "reload",         "log",
-                                      "http",   "offload",  "listen",     "workers",  "trusted_proxies"};
+  static const char *const known[] = {
+      "limits",  "timeouts", "keep_alive", "shutdown", "reload",          "log",    "http",
+      "offload", "listen",   "workers",    "store",    "trusted_proxies", "durable"};
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     bool found = key_is(L, "listen") || key_is(L, "workers");
     if (key_is(L, "trusted_proxies")) found = true, read_trusted(L, &s->trusted_proxies);
+    found = found || read_store(L, s) || read_durable(L, s);
     for (size_t i = 0; i < countof(groups) && !found; i++) found = read_group(L, groups[i], s);
     if (!found) unknown_key(L, "", known, countof(known));
   }

@@ -104,6 +104,10 @@ const struct store_request *store_answered(lua_State *L, lua_KContext context) {
   return container_of(*box, struct asked, held)->request;
 }
 
+int store_push_unavailable(lua_State *L, const struct store_request *r) {
+  return r->why ? push_failure_code(L, "unavailable", r->why) : push_failure(L, "unavailable");
+}
+
 void store_push_asked(lua_State *L) { held_push(L, ASKED, 0); }
 
 // Arguments as channel_subscription.
@@ -123,7 +127,8 @@ static int subscribe(lua_State *L, struct channel *c) {
 
 static int subscribe_loaded(lua_State *L, int status, lua_KContext context) {
   (void)status;
-  if (store_answered(L, context)->answer == STORE_UNAVAILABLE) return push_failure(L, "unavailable");
+  const struct store_request *r = store_answered(L, context);
+  if (r->answer == STORE_UNAVAILABLE) return store_push_unavailable(L, r);
   return subscribe(L, channel_check(L));
 }
 

@@ -23,5 +23,9 @@ int store_wait(lua_State *L, int index, struct channel *c, enum store_what what,
 // For that continuation: what was answered, borrowed. It is freed with what lies at that place of the stack.
 const struct store_request *store_answered(lua_State *L, lua_KContext context);
 
+// Pushes what is returned where the answer is STORE_UNAVAILABLE: nil, "unavailable", and a word that says why
+// where there is one.
+int store_push_unavailable(lua_State *L, const struct store_request *r);
+
 // Puts the functions for subscriptions into the table on top of the stack.
 void subscription_open(lua_State *L);

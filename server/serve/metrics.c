@@ -8,6 +8,7 @@
 #include "event/broker.h"
 #include "event/shared.h"
 #include "serve/service.h"
+#include "store/store.h"
 
 #define COUNTER(name, field, help) \
   { name, help, METRIC_COUNTER, offsetof(struct figures, field) }
@@ -59,6 +60,15 @@ const struct metric metrics_table[] = {
     COUNTER("full_total", full_total, "Publishes refused because channels were full."),
     COUNTER("lost_total", lost_total,
             "Times that a worker had too many events waiting: its subscribers were cut."),
+    GAUGE("store_waiting", store_waiting, "Requests that wait for the store."),
+    GAUGE("store_bytes", store_bytes, "Bytes of the store's file and its log."),
+    COUNTER("store_kept_total", store_kept_total, "Events that the store has kept."),
+    COUNTER("store_commits_total", store_commits_total, "Transactions of the store that hold events."),
+    COUNTER("store_trimmed_total", store_trimmed_total,
+            "Events that the store has let go of: too many, too large together, too old."),
+    COUNTER("store_refused_total", store_refused_total,
+            "Requests that the store could not carry out: unavailable."),
+    COUNTER("store_failed_total", store_failed_total, "Times that something was wrong with the store."),
     GAUGE("shared_bytes", shared_bytes, "Bytes of the shared dictionaries."),
     GAUGE("tasks", tasks, "Tasks: requests' and spawned ones."),
     GAUGE("lua_bytes", lua_bytes, "Bytes of the Lua states."),
@@ -124,6 +134,16 @@ static void sum(struct metrics *m, struct figures *f) {
   lock_release(&m->lock);
 }
 
+static void read_store(struct figures *f, struct store *s) {
+  if (!s) return;
+  struct store_counters *c = &s->counters;
+  f->store_waiting = atomic_load(&c->waiting), f->store_bytes = atomic_load(&c->bytes);
+  f->store_kept_total = atomic_load(&c->kept_total), f->store_trimmed_total = atomic_load(&c->trimmed_total);
+  f->store_commits_total = atomic_load(&c->commits_total);
+  f->store_refused_total = atomic_load(&c->refused_total),
+  f->store_failed_total = atomic_load(&c->failed_total);
+}
+
 struct figures metrics_read(struct process_state *p, struct broker *b, struct shared_registry *r) {
   const struct broker_counters of_channels = broker_counters(b);
   struct figures f = {.generation = atomic_load(&p->generation),
@@ -136,5 +156,6 @@ struct figures metrics_read(struct process_state *p, struct broker *b, struct sh
                       .lost_total = of_channels.lost_total,
                       .shared_bytes = shared_registry_bytes(r)};
   sum(&p->metrics, &f);
+  read_store(&f, b->store);
   return f;
 }

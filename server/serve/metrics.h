@@ -51,6 +51,8 @@ struct figures {
   struct counters counters;
   uint64_t generation, generations, reloads_total, reloads_failed_total;
   uint64_t channels, channel_bytes, published_total, full_total, lost_total, shared_bytes;
+  uint64_t store_waiting, store_bytes, store_kept_total, store_commits_total, store_trimmed_total;
+  uint64_t store_refused_total, store_failed_total;
   uint64_t tasks, lua_bytes, offload_states;
 };
 

@@ -76,6 +76,10 @@ struct settings {
     size_t generations; // reloads after which they end earlier
   } reload;
   struct {
+    char url[1024]; // where channels are kept: "sqlite:PATH"; "": in memory only
+    bool is_async;  // what is published there is told of before it is on the disk
+  } store;
+  struct {
     bool private; // whether scripts may connect to addresses of private networks and of this machine
   } http;
   struct {

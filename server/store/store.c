@@ -31,13 +31,15 @@ static void copy_text(struct span *text, char **to) {
 struct store_request *store_request_new(struct channel *c, enum store_what what,
                                         const struct sse_fields *fields, uint64_t key, struct inbox *home,
                                         void (*on_done)(struct job *j)) {
-  struct store_request *r = xmalloc(sizeof *r + texts_length(fields) + 1);
+  size_t len = sizeof(struct store_request) + texts_length(fields) + 1;
+  struct store_request *r = xmalloc(len);
   char *texts = r->texts;
   *r = (struct store_request){.channel = channel_ref(c),
                               .what = what,
                               .fields = fields ? *fields : SSE_NO_FIELDS,
                               .key = key,
-                              .has_event = fields != NULL};
+                              .has_event = fields != NULL,
+                              .len = len};
   r->fields.id = (struct span){0};
   copy_text(&r->fields.comment, &texts);
   copy_text(&r->fields.event, &texts);
@@ -53,9 +55,25 @@ void store_ask(struct store_request *r) {
   s->ops->take(s, r);
 }
 
+void store_flush(struct store *s) {
+  if (s && s->ops->flush) s->ops->flush(s);
+}
+
+static void arrive_nowhere(struct store_request *r) {
+  r->job.on_done(&r->job);
+  store_request_unref(r);
+}
+
 void store_answer(struct store_request *r, enum store_answer answer) {
   r->answer = answer;
-  job_finish(&r->job);
+  if (r->job.home) job_finish(&r->job);
+  else arrive_nowhere(r);
+}
+
+void store_unavailable(struct store_request *r, const char *why) {
+  atomic_fetch_add(&r->channel->store->counters.refused_total, 1);
+  r->why = why;
+  store_answer(r, STORE_UNAVAILABLE);
 }
 
 static void log_failure(struct job *j) {
@@ -66,9 +84,8 @@ static void log_failure(struct job *j) {
                 r->channel->name, what[r->what], r->answer == STORE_ENDED ? "finished" : "unavailable");
 }
 
-void store_hand_over(struct channel *c, enum store_what what, const struct sse_fields *fields, uint64_t key,
-                     struct inbox *home) {
-  struct store_request *r = store_request_new(c, what, fields, key, home, log_failure);
+void store_hand_over(struct channel *c, enum store_what what, const struct sse_fields *fields, uint64_t key) {
+  struct store_request *r = store_request_new(c, what, fields, key, NULL, log_failure);
   store_ask(r);
   store_request_unref(r);
 }
@@ -76,15 +93,14 @@ void store_hand_over(struct channel *c, enum store_what what, const struct sse_f
 // The store takes requests in the order in which the lock is had, so that events tell in order who came and
 // went.
 void store_join(struct channel *c, struct span id, struct span meta, const struct sse_fields *fields,
-                uint64_t key, struct inbox *home) {
+                uint64_t key) {
   lock_take(&c->lock);
-  if (members_join(&c->members, id, meta)) store_hand_over(c, STORE_APPEND, fields, key, home);
+  if (members_join(&c->members, id, meta)) store_hand_over(c, STORE_APPEND, fields, key);
   lock_release(&c->lock);
 }
 
-void store_leave(struct channel *c, struct span id, const struct sse_fields *fields, uint64_t key,
-                 struct inbox *home) {
+void store_leave(struct channel *c, struct span id, const struct sse_fields *fields, uint64_t key) {
   lock_take(&c->lock);
-  if (members_leave(&c->members, id)) store_hand_over(c, STORE_APPEND, fields, key, home);
+  if (members_leave(&c->members, id)) store_hand_over(c, STORE_APPEND, fields, key);
   lock_release(&c->lock);
 }

@@ -41,16 +41,31 @@ struct store_request {
   size_t count;
   bool is_gone;        // of what was behind `at` some is not there: the page begins with the first
   struct list waiters; // on_done's own: empty where they have left
+  const char *why;     // of STORE_UNAVAILABLE: a word, static; or NULL
+  double taken_at;     // the store's own
+  size_t len;          // bytes that it takes
   char texts[];
 };
 
 struct store_ops {
-  // Takes a request; any thread, also with the channel's lock held. Never answers before it returns.
+  // Takes a request; any thread, also with the channel's lock held. Where it is refused, its answer may be on
+  // its way home before this returns.
   void (*take)(struct store *s, struct store_request *r);
+  // Waits until all is answered that was taken so far; any thread. NULL: whoever asks ends later than the
+  // store.
+  void (*flush)(struct store *s);
+};
+
+// What it counts; any thread may read.
+struct store_counters {
+  atomic_ulong kept_total, trimmed_total, commits_total; // events; transactions with some
+  atomic_ulong refused_total, failed_total; // requests that were unavailable; what went wrong with the store
+  atomic_ulong waiting, bytes;              // requests not carried out; on the disk
 };
 
 struct store {
   const struct store_ops *ops;
+  struct store_counters counters;
 };
 
 // A request with copies of the fields (NULL: without an event), whose answer on_done is told at home. It
@@ -65,15 +80,19 @@ void store_request_unref(struct store_request *r);
 // Hands it to the channel's store. Any thread.
 void store_ask(struct store_request *r);
 
-// Asks where nobody waits for the answer; what goes wrong is logged. Any thread.
-void store_hand_over(struct channel *c, enum store_what what, const struct sse_fields *fields, uint64_t key,
-                     struct inbox *home);
+// Waits until all is answered that the store was asked for so far; NULL: there is none. Any thread.
+void store_flush(struct store *s);
+
+// Asks where nobody waits for the answer, which needs no home; what goes wrong is logged. Any thread.
+void store_hand_over(struct channel *c, enum store_what what, const struct sse_fields *fields, uint64_t key);
 
 // For stores: sends the answer home. Any thread.
 void store_answer(struct store_request *r, enum store_answer answer);
 
+// The same where it is unavailable, for a reason.
+void store_unavailable(struct store_request *r, const char *why);
+
 // channel_join and channel_leave of a channel with a store. Any thread.
 void store_join(struct channel *c, struct span id, struct span meta, const struct sse_fields *fields,
-                uint64_t key, struct inbox *home);
-void store_leave(struct channel *c, struct span id, const struct sse_fields *fields, uint64_t key,
-                 struct inbox *home);
+                uint64_t key);
+void store_leave(struct channel *c, struct span id, const struct sse_fields *fields, uint64_t key);

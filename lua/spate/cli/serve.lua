@@ -12,6 +12,7 @@ return function(arguments, native)
     inject = arguments.command == "dev" and not arguments.no_inject }
   settings.listen = #flags.listen > 0 and flags.listen or settings.listen or { "127.0.0.1:8080" }
   settings.workers = flags.workers or settings.workers
+  settings.store, settings.durable = arguments.store or settings.store, arguments.durable or settings.durable
   if how.dev and (settings.log == nil or type(settings.log) == "table" and settings.log.format == nil) then
     settings.log = settings.log or {}
     settings.log.format = "pretty"
@@ -19,6 +20,8 @@ return function(arguments, native)
   local taken, problem = pcall(native.take_settings, settings, how)
   if not taken then
     if flags.workers and tostring(problem):find("^workers") then return USAGE, (problem:gsub("^workers", "-w")) end
+    local flag = tostring(problem):match("^(%a+):")
+    if (flag == "store" or flag == "durable") and arguments[flag] then return USAGE, "--" .. problem end
     return CONFIG, ("%s: %s"):format(path, problem)
   end
   local readable, reason = settings_file.is_script(arguments.app)

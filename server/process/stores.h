@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// The store that the settings name, for as long as the process runs. Main thread.
+#pragma once
+#include "event/broker.h"
+#include "event/shared.h"
+#include "serve/settings.h"
+#include "store/sqlite_store.h"
+
+struct stores {
+  struct sqlite_store *sqlite; // NULL: none
+};
+
+// Opens it, where one is named, for the broker's channels and the dictionaries. False where it cannot be
+// used: why is said on stderr.
+bool stores_open(struct stores *s, const struct settings *settings, struct broker *b);
+
+// What was published is kept; nothing more is. Harmless when done twice.
+void stores_stop(struct stores *s);
+
+// The same, and frees it; nobody uses it any more.
+void stores_close(struct stores *s);

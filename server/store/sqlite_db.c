@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: MIT
+// One connection writes, reads and checkpoints: SQLite before 3.51.3 loses commits where a second one does.
+// Nothing here may open the file by another descriptor: closing that would let go of the lock.
+#include "store/sqlite_db.h"
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/mem.h"
+#include "base/util.h"
+
+_Static_assert(SQLITE_DB_FULL == SQLITE_FULL, "the code of SQLite");
+
+enum { APPLICATION = 0x73706174, SCHEMA = 1 }; // "spat"
+
+static const char *const texts[DB_STATEMENTS] = {
+    [DB_BEGIN] = "begin immediate",
+    [DB_COMMIT] = "commit",
+    [DB_ROLLBACK] = "rollback",
+    [DB_META_GET] = "select value from meta where name = ?",
+    [DB_META_SET] = "insert or replace into meta values (?, ?)",
+    [DB_CHANNEL_FIND] = "select c, floor, finished, history, bytes, ttl from channel where name = ?",
+    [DB_CHANNEL_ADD] =
+        "insert into channel (name, floor, finished, history, bytes, ttl) values (?, ?, 0, ?, ?, ?)",
+    [DB_CHANNEL_LIMITS] = "update channel set history = ?, bytes = ?, ttl = ? where c = ?",
+    [DB_CHANNEL_FLOOR] = "update channel set floor = ? where c = ?",
+    [DB_CHANNEL_FINISH] = "update channel set finished = 1 where c = ?",
+    [DB_CHANNEL_REMOVE] = "update channel set name = null where c = ?",
+    [DB_CHANNEL_DELETE] = "delete from channel where c = ?",
+    [DB_CHANNEL_NEXT] = "select c, name from channel where c > ? order by c limit 1",
+    [DB_EPOCHS] = "select first, epoch from epoch where c = ? order by first",
+    [DB_EPOCH_ADD] = "insert or replace into epoch values (?, ?, ?)",
+    [DB_EPOCHS_DELETE] = "delete from epoch where c = ? and first < ?",
+    [DB_EVENT_ADD] = "insert into event values (?, ?, ?, ?)",
+    [DB_EVENT_FIRST] = "select min(k) from event where k between ? and ?",
+    [DB_EVENT_LAST] = "select max(k) from event where k between ? and ?",
+    [DB_EVENTS] = "select k, key, b, at from event where k between ? and ? order by k",
+    [DB_EVENTS_COUNT] = "select count(*), sum(length(b)) from event where k between ? and ?",
+    [DB_EVENTS_WALK] = "select k, at, length(b) from event where k between ? and ? order by k",
+    [DB_EVENTS_DELETE] = "delete from event where k between ? and ?",
+    [DB_VALUES] = "select dictionary, key, value, expires, type from shared",
+    [DB_VALUE_SET] = "insert or replace into shared values (?, ?, ?, ?, ?)",
+    [DB_VALUE_DELETE] = "delete from shared where dictionary = ? and key = ?",
+};
+
+// An event's key is c * 2^35 + its number. A channel that is removed has no name until its events are
+// deleted. An event is the bytes of the wire, its id line among them (WHATWG HTML 9.2.5); its key tells what
+// conflates, NULL: its name does.
+static const char schema[] =
+    "create table meta (name text primary key, value integer) without rowid;"
+    "create table channel (c integer primary key, name text unique, floor integer not null, finished integer "
+    "not null,"
+    " history integer not null, bytes integer not null, ttl real not null);"
+    "create table epoch (c integer, first integer, epoch integer not null, primary key (c, first)) without "
+    "rowid;"
+    "create table event (k integer primary key, at integer not null, key integer, b blob not null);"
+    "create table shared (dictionary text, key blob, value, expires real, type integer not null,"
+    " primary key (dictionary, key)) without rowid;";
+
+static const char pragmas[] =
+    "pragma locking_mode = exclusive; pragma journal_mode = wal; pragma wal_autocheckpoint = 0;"
+    "pragma secure_delete = off; pragma mmap_size = 0; pragma cache_size = -65536;"
+    "pragma temp_store = memory; pragma trusted_schema = off; pragma cell_size_check = on;"
+    "pragma journal_size_limit = 67108864; begin immediate; commit;";
+
+enum sqlite_fault sqlite_fault_of(int rc) {
+  switch (rc & 0xff) {
+  case SQLITE_OK: return FAULT_NONE;
+  case SQLITE_FULL: return FAULT_FULL;
+  case SQLITE_READONLY:
+  case SQLITE_PERM:
+  case SQLITE_AUTH: return FAULT_READ_ONLY;
+  case SQLITE_BUSY:
+  case SQLITE_LOCKED: return FAULT_IN_USE;
+  case SQLITE_CORRUPT:
+  case SQLITE_NOTADB: return FAULT_CORRUPT;
+  case SQLITE_CANTOPEN: return FAULT_MISSING;
+  default: return FAULT_FAILED;
+  }
+}
+
+const char *sqlite_fault_word(enum sqlite_fault fault) {
+  static const char *const words[] = {"",        "full",    "read-only", "in use",   "newer",
+                                      "foreign", "missing", "corrupt",   "replaced", "failed"};
+  return words[fault];
+}
+
+const char *sqlite_db_message(const struct sqlite_db *db) {
+  return db->rc ? sqlite3_errstr(db->rc) : "nothing is wrong";
+}
+
+static bool note(struct sqlite_db *db, int rc) {
+  if (rc != SQLITE_OK && rc != SQLITE_ROW && rc != SQLITE_DONE && !db->rc) db->rc = rc;
+  return !db->rc;
+}
+
+static bool execute(struct sqlite_db *db, const char *sql) {
+  return !db->rc && note(db, sqlite3_exec(db->handle, sql, NULL, NULL, NULL));
+}
+
+static void bind_one(struct sqlite_db *db, sqlite3_stmt *s, int i, char type, va_list *values) {
+  struct span text;
+  switch (type) {
+  case 'i': note(db, sqlite3_bind_int64(s, i, va_arg(*values, int64_t))); break;
+  case 'd': note(db, sqlite3_bind_double(s, i, va_arg(*values, double))); break;
+  case 't':
+    text = va_arg(*values, struct span);
+    note(db, sqlite3_bind_text(s, i, text.bytes, (int)text.len, SQLITE_STATIC));
+    break;
+  case 'b':
+    text = va_arg(*values, struct span);
+    note(db, sqlite3_bind_blob(s, i, text.len ? text.bytes : "", (int)text.len, SQLITE_STATIC));
+    break;
+  default: note(db, sqlite3_bind_null(s, i)); break;
+  }
+}
+
+void sqlite_db_bind(struct sqlite_db *db, enum sqlite_statement which, const char *types, ...) {
+  va_list values;
+  if (db->rc) return;
+  va_start(values, types);
+  for (int i = 0; types[i]; i++) bind_one(db, db->statements[which], i + 1, types[i], &values);
+  va_end(values);
+}
+
+void sqlite_db_end(struct sqlite_db *db, enum sqlite_statement which) {
+  sqlite3_reset(db->statements[which]);
+}
+
+bool sqlite_db_row(struct sqlite_db *db, enum sqlite_statement which) {
+  if (db->rc) return false;
+  int rc = sqlite3_step(db->statements[which]);
+  if (rc == SQLITE_ROW) return true;
+  note(db, rc);
+  sqlite_db_end(db, which);
+  return false;
+}
+
+bool sqlite_db_run(struct sqlite_db *db, enum sqlite_statement which) {
+  while (sqlite_db_row(db, which)) continue;
+  return !db->rc;
+}
+
+int64_t sqlite_db_int(const struct sqlite_db *db, enum sqlite_statement which, int column) {
+  return sqlite3_column_int64(db->statements[which], column);
+}
+
+double sqlite_db_double(const struct sqlite_db *db, enum sqlite_statement which, int column) {
+  return sqlite3_column_double(db->statements[which], column);
+}
+
+bool sqlite_db_is_null(const struct sqlite_db *db, enum sqlite_statement which, int column) {
+  return sqlite3_column_type(db->statements[which], column) == SQLITE_NULL;
+}
+
+struct span sqlite_db_bytes(const struct sqlite_db *db, enum sqlite_statement which, int column) {
+  const char *bytes = sqlite3_column_blob(db->statements[which], column);
+  return (struct span){bytes ? bytes : "", (size_t)sqlite3_column_bytes(db->statements[which], column)};
+}
+
+bool sqlite_db_begin(struct sqlite_db *db) { return sqlite_db_run(db, DB_BEGIN); }
+
+bool sqlite_db_commit(struct sqlite_db *db) { return sqlite_db_run(db, DB_COMMIT); }
+
+void sqlite_db_rollback(struct sqlite_db *db) {
+  for (int i = 0; i < DB_STATEMENTS; i++) sqlite3_reset(db->statements[i]);
+  db->rc = 0;
+  if (db->handle && !sqlite3_get_autocommit(db->handle)) sqlite_db_run(db, DB_ROLLBACK);
+  db->rc = 0;
+}
+
+int64_t sqlite_db_meta(struct sqlite_db *db, const char *name) {
+  int64_t value = 0;
+  sqlite_db_bind(db, DB_META_GET, "t", span_of(name));
+  if (sqlite_db_row(db, DB_META_GET)) {
+    value = sqlite_db_int(db, DB_META_GET, 0);
+    sqlite_db_end(db, DB_META_GET);
+  }
+  return value;
+}
+
+void sqlite_db_set_meta(struct sqlite_db *db, const char *name, int64_t value) {
+  sqlite_db_bind(db, DB_META_SET, "ti", span_of(name), value);
+  sqlite_db_run(db, DB_META_SET);
+}
+
+uint64_t sqlite_db_next_epoch(struct sqlite_db *db, double wall) {
+  uint64_t now = (uint64_t)(wall * 1e6);
+  return db->epoch_last = MAX(now, db->epoch_last + 1);
+}
+
+void sqlite_db_keep_epoch(struct sqlite_db *db) { sqlite_db_set_meta(db, "epoch", (int64_t)db->epoch_last); }
+
+void sqlite_db_renew(struct sqlite_db *db, double wall) {
+  db->epoch_least = sqlite_db_next_epoch(db, wall);
+  sqlite_db_set_meta(db, "least", (int64_t)db->epoch_least);
+  sqlite_db_keep_epoch(db);
+}
+
+static int on_commit(void *arg, sqlite3 *handle, const char *name, int frames) {
+  struct sqlite_db *db = arg;
+  (void)handle, (void)name;
+  db->wal_frames = frames;
+  return SQLITE_OK;
+}
+
+bool sqlite_db_checkpoint(struct sqlite_db *db, bool truncate) {
+  int left = 0, done = 0;
+  if (db->rc) return false;
+  int how = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+  int rc = sqlite3_wal_checkpoint_v2(db->handle, NULL, how, &left, &done);
+  if (rc == SQLITE_OK) db->wal_frames = left - done;
+  return rc == SQLITE_OK;
+}
+
+const char *sqlite_db_execute(struct sqlite_db *db, const char *sql) {
+  return sqlite3_exec(db->handle, sql, NULL, NULL, NULL) == SQLITE_OK ? NULL : sqlite3_errmsg(db->handle);
+}
+
+static int refuse_commit(void *arg) {
+  struct sqlite_db *db = arg;
+  return db->commits_to_fail > 0 && db->commits_to_fail-- > 0;
+}
+
+void sqlite_db_fail_commits(struct sqlite_db *db, int count) {
+  db->commits_to_fail = count;
+  sqlite3_commit_hook(db->handle, refuse_commit, db);
+}
+
+static char *wal_path(const char *path) { return xasprintf("%s-wal", path); }
+
+// Which file the WAL is: not to be told by its name alone later.
+static void note_wal(struct sqlite_db *db) {
+  struct stat st;
+  char *wal = wal_path(db->path);
+  if (stat(wal, &st) == 0) db->wal_device = st.st_dev, db->wal_inode = st.st_ino;
+  free(wal);
+}
+
+bool sqlite_db_has_moved(struct sqlite_db *db) {
+  int moved = 0;
+  sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+  return moved;
+}
+
+static int64_t pragma_of(struct sqlite_db *db, const char *sql) {
+  sqlite3_stmt *s = NULL;
+  int64_t value = -1;
+  if (!db->rc && note(db, sqlite3_prepare_v2(db->handle, sql, -1, &s, NULL))) {
+    int rc = sqlite3_step(s);
+    if (rc == SQLITE_ROW) value = sqlite3_column_int64(s, 0);
+    note(db, rc);
+  }
+  sqlite3_finalize(s);
+  return value;
+}
+
+static bool is_sound(struct sqlite_db *db) {
+  sqlite3_stmt *s = NULL;
+  bool ok = note(db, sqlite3_prepare_v2(db->handle, "pragma quick_check(1)", -1, &s, NULL)) &&
+            sqlite3_step(s) == SQLITE_ROW && !strcmp((const char *)sqlite3_column_text(s, 0), "ok");
+  sqlite3_finalize(s);
+  return ok;
+}
+
+// An empty file gets the tables; any other has to be ours.
+static enum sqlite_fault check_schema(struct sqlite_db *db) {
+  int64_t version = pragma_of(db, "pragma user_version"),
+          application = pragma_of(db, "pragma application_id");
+  int64_t tables = pragma_of(db, "select count(*) from sqlite_master");
+  if (db->rc) return sqlite_fault_of(db->rc);
+  if (!tables && !version) {
+    char *sql =
+        sqlite3_mprintf("begin immediate; %s pragma application_id = %d; pragma user_version = %d; commit;",
+                        schema, APPLICATION, SCHEMA);
+    execute(db, sql);
+    sqlite3_free(sql);
+    return sqlite_fault_of(db->rc);
+  }
+  if (application != APPLICATION) return FAULT_FOREIGN;
+  return version > SCHEMA ? FAULT_NEWER : FAULT_NONE;
+}
+
+static void prepare(struct sqlite_db *db) {
+  for (int i = 0; i < DB_STATEMENTS && !db->rc; i++)
+    note(db,
+         sqlite3_prepare_v3(db->handle, texts[i], -1, SQLITE_PREPARE_PERSISTENT, &db->statements[i], NULL));
+}
+
+enum { RUN_CLEAN, RUN_COMMIT, RUN_ASYNC };
+
+// What an asynchronous run that was killed had given out may not be here: its numbers are not to be given
+// twice.
+static void begin_run(struct sqlite_db *db, const struct sqlite_run *run) {
+  if (!sqlite_db_begin(db)) return;
+  int64_t before = sqlite_db_meta(db, "run");
+  db->epoch_last = (uint64_t)sqlite_db_meta(db, "epoch"),
+  db->epoch_least = (uint64_t)sqlite_db_meta(db, "least");
+  db->was_clean = before == RUN_CLEAN, db->is_async = run->is_async;
+  if (before == RUN_ASYNC || run->is_renewed) sqlite_db_renew(db, run->wall);
+  sqlite_db_set_meta(db, "run", run->is_async ? RUN_ASYNC : RUN_COMMIT);
+  sqlite_db_commit(db);
+}
+
+// Made before SQLite makes it: what was published is not for everybody to read. Never of a file that is
+// there, whose lock would go with the descriptor.
+static void make_private(const char *path) {
+  int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd >= 0) close(fd);
+}
+
+static enum sqlite_fault open_file(struct sqlite_db *db, const struct sqlite_run *run) {
+  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
+              SQLITE_OPEN_NOFOLLOW;
+  make_private(db->path);
+  note(db, sqlite3_open_v2(db->path, &db->handle, flags, NULL));
+  execute(db, pragmas);
+  execute(db, run->is_async ? "pragma synchronous = normal" : "pragma synchronous = full");
+  if (db->rc) return sqlite_fault_of(db->rc);
+  enum sqlite_fault fault = check_schema(db);
+  if (fault != FAULT_NONE) return fault;
+  sqlite3_wal_hook(db->handle, on_commit, db);
+  prepare(db);
+  begin_run(db, run);
+  note_wal(db);
+  if (db->rc) return sqlite_fault_of(db->rc);
+  return db->was_clean || is_sound(db) ? FAULT_NONE : FAULT_CORRUPT;
+}
+
+// What a person is told of a file that cannot be used.
+static char *explain(const struct sqlite_db *db, enum sqlite_fault fault) {
+  static const char *const texts_of[] = {
+      [FAULT_FULL] = "there is no room on its disk",
+      [FAULT_READ_ONLY] = "the file and its folder have to be writable (read-only)",
+      [FAULT_IN_USE] = "another process uses it: a store belongs to one server",
+      [FAULT_NEWER] = "a newer version of spate has written it: use that one, or another file",
+      [FAULT_FOREIGN] = "it is a database of something else: name another file",
+      [FAULT_MISSING] =
+          "it cannot be opened or made: does its folder exist? (a symbolic link is not followed)",
+      [FAULT_CORRUPT] = "the file is damaged, or no database",
+      [FAULT_REPLACED] = "another file has its name",
+      [FAULT_FAILED] = "the disk, or the system, has failed"};
+  return xasprintf("%s: %s (SQLite: %s)", db->path, texts_of[fault], sqlite_db_message(db));
+}
+
+static void close_handle(struct sqlite_db *db) {
+  for (int i = 0; i < DB_STATEMENTS; i++) sqlite3_finalize(db->statements[i]);
+  sqlite3_close(db->handle);
+  free(db->path);
+  *db = (struct sqlite_db){0};
+}
+
+enum sqlite_fault sqlite_db_open(struct sqlite_db *db, const char *path, const struct sqlite_run *run,
+                                 char **why) {
+  *db = (struct sqlite_db){.path = xstrdup(path)};
+  *why = NULL;
+  enum sqlite_fault fault = open_file(db, run);
+  if (fault == FAULT_NONE) return fault;
+  *why = explain(db, fault);
+  close_handle(db);
+  return fault;
+}
+
+// Our WAL beside a stranger's file would be applied to that.
+static void take_wal_away(const struct sqlite_db *db) {
+  struct stat st;
+  char *wal = wal_path(db->path);
+  if (stat(wal, &st) == 0 && st.st_dev == db->wal_device && st.st_ino == db->wal_inode) {
+    char *aside = xasprintf("%s.replaced", wal);
+    rename(wal, aside);
+    free(aside);
+  }
+  free(wal);
+}
+
+void sqlite_db_close(struct sqlite_db *db, bool is_clean) {
+  if (!db->handle) return;
+  sqlite_db_rollback(db);
+  if (sqlite_db_has_moved(db)) {
+    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
+    take_wal_away(db);
+  } else if (is_clean && sqlite_db_begin(db)) {
+    sqlite_db_set_meta(db, "run", RUN_CLEAN);
+    if (sqlite_db_commit(db)) sqlite_db_checkpoint(db, true);
+  }
+  close_handle(db);
+}
+
+char *sqlite_db_put_aside(const char *path, const char *as, double wall) {
+  char *aside = xasprintf("%s.%s-%.0f", path, as, wall);
+  char *wal = wal_path(path), *wal_aside = wal_path(aside);
+  rename(path, aside);
+  rename(wal, wal_aside);
+  free(wal), free(wal_aside);
+  return aside;
+}
