@@ -246,6 +246,54 @@ app:all("/one", function() return reply.proxy("http://up.example/one") end)
     server:close()
   end)
 
+  it("says through whom a request has come, behind those who said so before", function()
+    local server = serve [[
+app:get("/a", function() return reply.proxy("http://up.example/a") end)
+app:get("/b", function() return reply.proxy("http://up.example/a", { via = false }) end)
+]]
+    local up = stub({ body = "a" }, "GET", "http://up.example/a")
+    local head = "Host: spec\r\nVia: 1.0 first, 1.1 second\r\nVia: 1.1 third\r\n\r\n"
+    server:send("GET /a HTTP/1.1\r\n" .. head)
+    server:send("GET /b HTTP/1.1\r\n" .. head)
+    server:get "/b"
+    assert.same({ "1.0 first, 1.1 second, 1.1 third, 1.1 spate", "1.0 first, 1.1 second, 1.1 third" },
+      { up.requests[1].headers.via, up.requests[2].headers.via })
+    assert.equal(nil, up.requests[3].headers.via)
+    server:close()
+  end)
+
+  it("has the word on whom the client is, and may leave it out", function()
+    local server = serve [[app:get("/", function()
+  return reply.proxy("http://up.example/a", { headers = { ["X-Forwarded-For"] = false, ["X-Forwarded-Proto"] = "https", Via = "1.1 me", Cookie = "ours" } })
+end)]]
+    local up = stub({ body = "a" }, "GET", "http://up.example/a")
+    server:get("/", { headers = { Cookie = "theirs", Via = "1.1 them" } })
+    local asked = up.requests[1].headers
+    assert.same({ "https", "spec", "1.1 me", "ours" }, { asked["x-forwarded-proto"], asked["x-forwarded-host"], asked.via, asked.cookie })
+    assert.equal(nil, asked["x-forwarded-for"])
+    server:close()
+  end)
+
+  it("passes no more fields on than a server may be asked with", function()
+    local server = serve(PROXY)
+    local up, headers = stub({ body = "a" }, "GET", "http://up.example/v1/a"), {}
+    for i = 1, 80 do headers["X-" .. i] = tostring(i) end
+    assert.equal(200, server:get("/api/a", { headers = headers }):status())
+    assert.equal("80", up.requests[1].headers["x-80"])
+    for i = 81, 96 do headers["X-" .. i] = tostring(i) end
+    assert.equal(431, server:get("/api/a", { headers = headers }):status())
+    assert.truthy(server:log():find("more fields than are passed on", 1, true))
+    server:close()
+  end)
+
+  it("asks a URL with a user in it, too", function()
+    local server = serve [[app:get("/*path", function() return reply.proxy("http://me:pw@up.example/v1") end)]]
+    local up = stub({ body = "a" }, "GET", "http://me:pw@up.example/v1/a")
+    assert.equal(200, server:get("/a"):status())
+    assert.equal(1, #up.requests)
+    server:close()
+  end)
+
   it("sends a large body up as it comes", function()
     local server = serve(PROXY)
     local up = stub({ body = "done" }, "PUT", "http://up.example/v1/a")

@@ -323,7 +323,10 @@ function answer.answerer(root)
       refusing[allowed] = handler
     end
     local answered = run_finishers(req, handler(req), root.routes[route] and root.routes[route].where)
-    if answered._proxy then answered = require("spate.proxy").answer(req, answered) end
+    if answered._proxy then
+      answered = answered._proxy:answer(req, answered)
+      if not answered then return end
+    end
     if answered._response then return core.pass(req, answered._response, answered._status, answered._fields) end
     if answered._stream then return run_stream(req, answered) end
     if answered._write then return run_raw(req, answered) end

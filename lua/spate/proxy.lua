@@ -7,104 +7,54 @@ local report = require "spate.report"
 local reply -- of spate.reply, which requires this module
 
 local OPTIONS = { "headers", "timeout", "preserve_host", "max_body", "via", "tls", "unix" }
--- Which a client may not say, or which are not its own; "proxy" is what a CGI program takes for its environment.
-local DROPPED = { date = true, forwarded = true, proxy = true, ["x-real-ip"] = true }
-local FIELDS_MAX = 96
+local PLANS_MAX = 100
 
 local NONE = {}
 
 local proxy = {}
 
--- What reply.proxy was given, checked.
-function proxy.plan(url, options)
+-- Where to, and how: `url` and its `origin`, `asked` and `given` as core.proxy_begin wants them, `max_body`.
+local Plan = {}
+Plan.__index = Plan
+
+local function check_url(url)
   if type(url) ~= "string" or not url:find "^https?://[^/?#]" then
     core.raise("reply.proxy: expected a URL with http or https, got " .. (type(url) == "string" and url or type(url)))
   end
   if url:find "#" then core.raise("reply.proxy: the URL must not have a fragment") end
-  options = check.options(options or NONE, "reply.proxy", OPTIONS)
-  if not options.headers then return { url = url, options = options } end
-  local own = {}
-  for name, value in pairs(options) do own[name] = value end
-  own.headers = {}
-  for name, value in pairs(options.headers) do
+end
+
+-- The fields that are to be said in the place of the client's; false: neither.
+local function given_of(options)
+  local list = { via = options.via ~= false, preserve_host = options.preserve_host and true or false }
+  for name, value in pairs(options.headers or NONE) do
     if value then core.check_field(name, value) end
-    own.headers[tostring(name):lower()] = value
-  end
-  return { url = url, options = own }
-end
-
-local function percent(byte) return ("%%%02X"):format(byte:byte()) end
-
--- Whether others may take a part of it for "..": what is behind a ";" is left out by some, and "\" is "/" to some.
-local function is_devious(rest)
-  if not rest:find "[%%;\\]" then return false end
-  local plain = rest
-  for _ = 1, 2 do plain = plain:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end) end
-  for part in plain:gmatch "[^/\\]+" do
-    if part:match "^%.%.?$" or part:match "^%.%.?;" then return true end
-  end
-  return false
-end
-
--- What the request's path has behind the route's prefix, as it came; "" of a route without `*rest`.
-local function rest_of(req, path)
-  local prefix = (req.route or ""):match "^(.*)/%*[%w_]*$"
-  if not prefix then return "" end
-  local depth = select(2, prefix:gsub("/", ""))
-  return (path:match("^" .. ("/[^/]*"):rep(depth) .. "(.*)$") or ""):gsub("[^%w%-._~!$&'()*+,;=:@/%%]", percent)
-end
-
-local function join(url, rest, query)
-  local path, own = url:match "^([^?]*)%??(.*)$"
-  if rest ~= "" then path = path:gsub("/$", "") .. rest end
-  local both = {}
-  if own ~= "" then both[1] = own end
-  if query then both[#both + 1] = query end
-  return #both > 0 and path .. "?" .. table.concat(both, "&") or path
-end
-
-local OURS = { ["x-forwarded-for"] = true, ["x-forwarded-proto"] = true, ["x-forwarded-host"] = true }
-
--- Fields that a client may not set: also with "_", which to programs behind CGI or WSGI is the same name.
-local function is_ours(name)
-  if name:find("_", 1, true) then name = name:gsub("_", "-") end
-  return DROPPED[name] or OURS[name]
-end
-
--- The fields that go on, in a flat list: the request's, but those that we or the options have instead.
-local function fields_of(req, options)
-  local given, list, via = options.headers, {}, nil
-  local asked = core.request_fields(req) or list
-  for i = 1, #asked, 2 do
-    local name = asked[i]
-    if name == "via" then via = via and via .. ", " .. asked[i + 1] or asked[i + 1]
-    elseif not is_ours(name) and not (given and given[name] ~= nil) then
-      list[#list + 1], list[#list + 2] = name, asked[i + 1]
-    end
-  end
-  local function add(name, value)
-    if value and not (given and given[name] ~= nil) then list[#list + 1], list[#list + 2] = name, value end
-  end
-  add("x-forwarded-for", req.remote_addr)
-  add("x-forwarded-proto", req.scheme)
-  add("x-forwarded-host", req.host)
-  add("via", options.via ~= false and (via and via .. ", 1.1 spate" or "1.1 spate") or via)
-  add("host", options.preserve_host and req.host)
-  for name, value in pairs(given or {}) do
-    if value then list[#list + 1], list[#list + 2] = name, tostring(value) end
+    list[#list + 1] = tostring(name)
+    list[#list + 1] = value and tostring(value)
   end
   return list
 end
 
--- What http_begin is told.
-local function asked_of(req, plan, url)
-  local options = plan.options
-  local asked = require("spate.http").asked(req.method, url, { timeout = options.timeout, tls = options.tls, unix = options.unix, redirects = 0 },
-    "reply.proxy")
-  asked.fields = fields_of(req, options)
-  local length = core.request_length(req)
-  asked.in_pieces, asked.length = length ~= false, length or nil
-  return asked
+local plans, plan_count = {}, 0 -- of URLs without options: most handlers have one
+
+-- What reply.proxy was given, checked.
+function proxy.plan(url, options)
+  local plan = options == nil and plans[url]
+  if plan then return plan end
+  check_url(url)
+  plan = setmetatable({ url = url, origin = core.proxy_origin(url) }, Plan)
+  if options ~= nil then
+    check.options(options, "reply.proxy", OPTIONS)
+    plan.given, plan.max_body = given_of(options), options.max_body
+    if options.timeout ~= nil or options.tls ~= nil or options.unix ~= nil then
+      plan.asked = require("spate.http").asked("GET", url, { timeout = options.timeout, tls = options.tls, unix = options.unix, redirects = 0 },
+        "reply.proxy")
+    end
+    return plan
+  end
+  if plan_count == PLANS_MAX then plans, plan_count = {}, 0 end
+  plans[url], plan_count = plan, plan_count + 1
+  return plan
 end
 
 -- The body as it comes, until the answer begins.
@@ -115,35 +65,34 @@ local function send_body(handle, req, max)
   core.http_send_end(handle)
 end
 
--- The status of the answer, in `handle`; nil, message and code.
-local function ask(req, plan, url)
-  local asked = asked_of(req, plan, url)
-  if #asked.fields > 2 * FIELDS_MAX then return nil, "more fields than are passed on", "fields" end
-  local handle, message, code = core.http_begin(asked)
-  if not handle then return nil, message, code end
-  if asked.in_pieces then send_body(handle, req, plan.options.max_body) end
-  local status
-  status, message, code = core.http_head(handle)
-  return status and handle, status or message, code
+local STATUS = { timeout = 504, fields = 431, path = 400 }
+
+local function failed(plan, req, message, code)
+  reply = reply or require "spate.reply"
+  if code ~= "path" then core.log.warn(("reply.proxy: %s"):format(report.logged(message)), { request = tostring(req), url = plan.url }) end
+  return reply.error(STATUS[code] or 502)
 end
 
-local STATUS = { timeout = 504, fields = 431 }
-
--- The reply to the request, with the fields that were added to the one in whose place it is.
-function proxy.answer(req, given)
+-- The answer with fields of the reply in whose place it is.
+local function with_fields(handle, list)
+  local status, message, code = core.http_head(handle)
+  if not status then return nil, message, code end
   reply = reply or require "spate.reply"
-  local plan = given._proxy
-  local path, query = core.request_target(req)
-  local rest = rest_of(req, path or "/")
-  if is_devious(rest) then return reply.error(400) end
-  local handle, status, code = ask(req, plan, join(plan.url, rest, query))
-  if not handle then
-    core.log.warn(("reply.proxy: %s"):format(report.logged(status)), { request = tostring(req), url = plan.url })
-    return reply.error(STATUS[code] or 502)
-  end
   local passed = reply.of_response(handle, status)
-  for i = 1, #(given._fields or {}), 2 do passed:header(given._fields[i], given._fields[i + 1]) end
+  for i = 1, #list, 2 do passed:header(list[i], list[i + 1]) end
   return passed
+end
+
+-- Asks, and answers the request where it has been `given` no fields of its own; else a reply.
+function Plan:answer(req, given)
+  local handle, is_open, code = core.proxy_begin(req, self.url, self.origin, self.asked, self.given)
+  if not handle then return failed(self, req, is_open, code) end
+  if is_open then send_body(handle, req, self.max_body) end
+  local passed, message
+  if given._fields then passed, message, code = with_fields(handle, given._fields)
+  else passed, message, code = core.pass_whole(req, handle) end
+  if not passed then return failed(self, req, message, code) end
+  return passed ~= true and passed or nil
 end
 
 return proxy

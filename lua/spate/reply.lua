@@ -6,6 +6,7 @@ local core = require "spate.core"
 local fields = require "spate.fields"
 local file_options = require "spate.file_options"
 local json = require "spate.json"
+local plan_of = require("spate.proxy").plan
 
 local Reply = {}
 Reply.__index = Reply
@@ -155,9 +156,7 @@ end
 -- What the server at `url` answers to the same request: proxy.lua says how, once the reply is sent.
 function reply.proxy(url, options)
   check_dot(url, "proxy")
-  local r = new(200)
-  r._proxy = require("spate.proxy").plan(url, options)
-  return r
+  return setmetatable({ _status = 200, _proxy = plan_of(url, options) }, Reply)
 end
 
 local function check_self(self, name)

@@ -3,6 +3,9 @@
 // whether it is named or not: some who send it do not name it.
 #include "http/hop_by_hop.h"
 #include "base/util.h"
+#include "http/head_guard.h"
+
+enum { NAME_MAX_LEN = 256 }; // as a script may name one
 
 static bool is_named_in(struct span name, struct span list) {
   while (list.len)
@@ -28,4 +31,12 @@ bool is_hop_by_hop(struct span name, const struct field *fields, size_t count) {
     if (span_equal_nocase(fields[i].name, SPAN("connection")) && is_named_in(name, fields[i].value))
       return true;
   return false;
+}
+
+bool field_is_sendable(const struct field *f) {
+  for (size_t i = 0; i < f->name.len; i++)
+    if (!is_tchar((unsigned char)f->name.bytes[i])) return false;
+  for (size_t i = 0; i < f->value.len; i++)
+    if (!is_value_byte((unsigned char)f->value.bytes[i])) return false;
+  return f->name.len > 0 && f->name.len <= NAME_MAX_LEN;
 }

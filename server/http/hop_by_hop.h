@@ -6,3 +6,6 @@
 // Whether a field of this head is one: by its name, in any case, or because the head's Connection names it.
 // So are those that say how a body is framed.
 bool is_hop_by_hop(struct span name, const struct field *fields, size_t count);
+
+// Whether it can be part of a head of ours.
+bool field_is_sendable(const struct field *f);

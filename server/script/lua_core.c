@@ -13,6 +13,7 @@
 #include "script/lua_fields.h"
 #include "script/lua_process.h"
 #include "script/lua_pass.h"
+#include "script/lua_proxy.h"
 #include "script/lua_raw.h"
 #include "script/lua_report.h"
 #include "script/lua_require.h"
@@ -121,6 +122,7 @@ static void add_files(lua_State *L) {
   router_open(L);
   event_source_open(L);
   pass_open(L);
+  proxy_open(L);
   request_open(L);
   lua_setfield(L, -2, "request_methods");
   file_functions_open(L);

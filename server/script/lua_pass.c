@@ -5,40 +5,16 @@
 #include <lauxlib.h>
 #include "base/digits.h"
 #include "client/pass.h"
-#include "http/head_guard.h"
 #include "http/hop_by_hop.h"
-#include "script/class.h"
 #include "script/exchange.h"
 #include "script/lua_fields.h"
 #include "script/raise.h"
 #include "script/upstream.h"
 
-enum { NAME_MAX_LEN = 256 }; // as core.check_field has it
-
-// Whether it can be part of a head of ours.
-static bool is_sendable(const struct field *f) {
-  for (size_t i = 0; i < f->name.len; i++)
-    if (!is_tchar((unsigned char)f->name.bytes[i])) return false;
-  for (size_t i = 0; i < f->value.len; i++)
-    if (!is_value_byte((unsigned char)f->value.bytes[i])) return false;
-  return f->name.len > 0 && f->name.len <= NAME_MAX_LEN;
-}
-
-// Pushes the fields that are passed on, but for two, as a flat list of names and values.
-static int push_passed(lua_State *L, const struct field *fields, size_t count, struct span but,
-                       struct span and) {
-  lua_Integer n = 0;
-  lua_createtable(L, (int)MIN(count, 1000u) * 2, 0);
-  for (size_t i = 0; i < count; i++) {
-    const struct field *f = &fields[i];
-    bool is_left_out = span_equal_nocase(f->name, but) || span_equal_nocase(f->name, and);
-    if (is_left_out || !is_sendable(f) || is_hop_by_hop(f->name, fields, count)) continue;
-    lua_pushlstring(L, f->name.bytes, f->name.len);
-    lua_rawseti(L, -2, ++n);
-    lua_pushlstring(L, f->value.len ? f->value.bytes : "", f->value.len);
-    lua_rawseti(L, -2, ++n);
-  }
-  return 1;
+// Whether a client gets it. Date is the server's own.
+static bool is_passed(const struct field *field, const struct field *fields, size_t count) {
+  return !span_equal_nocase(field->name, SPAN("date")) && field_is_sendable(field) &&
+         !is_hop_by_hop(field->name, fields, count);
 }
 
 // The response's fields with texts of their own, pushed: whatever else is made may collect, and a finalizer
@@ -60,40 +36,20 @@ static const struct field *push_copy(lua_State *L, const struct upstream *r, siz
   return fields;
 }
 
-// core.response_fields(res): those of its fields that a client gets. Date is the server's own.
+// core.response_fields(res): those of its fields that a client gets, as a flat list of names and values.
 static int response_fields(lua_State *L) {
   size_t count;
   const struct field *fields = push_copy(L, upstream_check(L, 1), &count);
+  lua_Integer n = 0;
   if (!fields) return raise_error(L, "reply.pass: the response is closed, or its body is read");
-  return push_passed(L, fields, count, SPAN("date"), SPAN("content-length"));
-}
-
-// core.request_fields(req): those of its fields that another server gets; nil where the request is over.
-static int request_fields(lua_State *L) {
-  const struct exchange *ex = exchange_check(L, 1);
-  if (!ex || !ex->request) return 0;
-  return push_passed(L, ex->request->fields, ex->request->field_count, SPAN("host"), SPAN("expect"));
-}
-
-// core.request_target(req): its path as it came, and its query or nil; nil where the request is over.
-static int request_target(lua_State *L) {
-  const struct exchange *ex = exchange_check(L, 1);
-  if (!ex || !ex->request) return 0;
-  const struct request *r = ex->request;
-  bool has_query = r->target.len && memchr(r->target.bytes, '?', r->target.len);
-  lua_pushlstring(L, r->path.bytes, r->path.len);
-  if (has_query) lua_pushlstring(L, r->query.len ? r->query.bytes : "", r->query.len);
-  else lua_pushnil(L);
-  return 2;
-}
-
-// core.request_length(req): bytes of its body; nil: not known; false: it has none.
-static int request_length(lua_State *L) {
-  const struct exchange *ex = exchange_check(L, 1);
-  const struct request *r = ex ? ex->request : NULL;
-  if (!r || r->body == BODY_NONE) lua_pushboolean(L, false);
-  else if (r->body == BODY_LENGTH) lua_pushinteger(L, (lua_Integer)r->content_length);
-  else lua_pushnil(L);
+  lua_createtable(L, (int)MIN(count, 1000u) * 2, 0);
+  for (size_t i = 0; i < count; i++) {
+    if (!is_passed(&fields[i], fields, count)) continue;
+    lua_pushlstring(L, fields[i].name.bytes, fields[i].name.len);
+    lua_rawseti(L, -2, ++n);
+    lua_pushlstring(L, fields[i].value.len ? fields[i].value.bytes : "", fields[i].value.len);
+    lua_rawseti(L, -2, ++n);
+  }
   return 1;
 }
 
@@ -110,6 +66,22 @@ static bool is_event_stream(const struct fetch *f) {
   return span_equal_nocase(span_trim(span_split(&rest, ';')), SPAN("text/event-stream"));
 }
 
+// Answers with what the response has, in its place `fields`; takes it. Does not raise.
+static void pass_on(struct exchange *ex, struct upstream *r, int status, const struct field *fields,
+                    size_t count) {
+  struct buf rest = {0};
+  struct fetch *f = upstream_take(r, &rest);
+  struct stream *s = ex ? ex->stream : NULL;
+  bool is_ours = s && s->state == STREAM_WAITING;
+  if (is_ours) s->is_live = is_event_stream(f);
+  if (is_ours) stream_open_raw(s, status, fields, count, announced_length(f));
+  if (is_ours && s->state == STREAM_OPEN) {
+    ex->detached = true;
+    pass_body(f, buf_span(&rest), s);
+  } else fetch_free(f);
+  buf_deinit(&rest);
+}
+
 // core.pass(req, res, status, fields): answers with the response's body as it comes, without Lua, after the
 // task has ended. Takes the response.
 static int pass(lua_State *L) {
@@ -118,27 +90,32 @@ static int pass(lua_State *L) {
   size_t max = lua_rawlen(L, 4) / 2;
   struct field *fields = lua_newuserdatauv(L, (max + 1) * sizeof *fields, 0);
   size_t n = read_fields_up_to(L, 4, fields, max);
-  struct buf *rest = push_buf(L);
-  struct fetch *f = upstream_take(upstream_check(L, 2), rest);
-  if (!f) return raise_error(L, "reply.pass: the response is closed, or its body is read");
-  struct stream *s = ex ? ex->stream : NULL;
-  bool is_ours = s && s->state == STREAM_WAITING;
-  if (is_ours) s->is_live = is_event_stream(f);
-  if (is_ours) stream_open_raw(s, status, fields, n, announced_length(f));
-  if (is_ours && s->state == STREAM_OPEN) {
-    ex->detached = true;
-    pass_body(f, buf_span(rest), s);
-  } else fetch_free(f);
-  buf_deinit(rest);
+  struct upstream *r = upstream_check(L, 2);
+  if (!r->fetch) return raise_error(L, "reply.pass: the response is closed, or its body is read");
+  pass_on(ex, r, status, fields, n);
   return 0;
 }
 
+static int pass_whole(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  struct upstream *r = upstream_check(L, 2);
+  if (upstream_awaits_head(r)) return upstream_await(L, r, "reply.proxy", pass_whole);
+  size_t room = r->fetch ? r->fetch->field_count : 0, n = 0;
+  struct field *fields = lua_newuserdatauv(L, (room + 1) * sizeof *fields, 0);
+  const struct fetch *f = r->fetch; // making room may have closed it
+  if (!f || !f->has_head) return upstream_push_end(L, r);
+  for (size_t i = 0; i < f->field_count; i++)
+    if (is_passed(&f->fields[i], f->fields, f->field_count)) fields[n++] = f->fields[i];
+  pass_on(exchange_check(L, 1), r, f->status <= 599 ? f->status : 502, fields, n);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+// core.pass_whole(req, res): waits for the head, and passes all of it on: true; nil, message and code.
+static int core_pass_whole(lua_State *L) { return pass_whole(L, LUA_OK, 0); }
+
 void pass_open(lua_State *L) {
-  static const luaL_Reg functions[] = {{"response_fields", response_fields},
-                                       {"request_fields", request_fields},
-                                       {"request_target", request_target},
-                                       {"request_length", request_length},
-                                       {"pass", pass},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"response_fields", response_fields}, {"pass", pass}, {"pass_whole", core_pass_whole}, {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
 }

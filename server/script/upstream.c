@@ -99,6 +99,17 @@ static size_t read_fields_at(lua_State *L, int table, struct field *fields) {
   return n;
 }
 
+void upstream_read_options(lua_State *L, int index, struct fetch_request *q) {
+  q->connect = number_at(L, index, "connect", 0);
+  q->idle = number_at(L, index, "idle", 0);
+  q->total = number_at(L, index, "total", 0);
+  q->is_unverified = flag_at(L, index, "is_unverified");
+  q->ca = text_at(L, index, "ca").bytes;
+  q->cert = text_at(L, index, "cert").bytes;
+  q->key = text_at(L, index, "key").bytes;
+  q->unix_path = text_at(L, index, "unix").bytes;
+}
+
 static struct fetch_request read_request(lua_State *L, int table, struct field *fields) {
   struct fetch_request q = {
       .method = text_at(L, table, "method"),
@@ -109,17 +120,10 @@ static struct fetch_request read_request(lua_State *L, int table, struct field *
       .body_length = (int64_t)number_at(L, table, "length", -1),
       .user = text_at(L, table, "user"),
       .password = text_at(L, table, "password"),
-      .connect = number_at(L, table, "connect", 0),
-      .idle = number_at(L, table, "idle", 0),
-      .total = number_at(L, table, "total", 0),
       .redirects = (unsigned)number_at(L, table, "redirects", 0),
       .refuses_private = flag_at(L, table, "refuses_private"),
-      .is_unverified = flag_at(L, table, "is_unverified"),
-      .ca = text_at(L, table, "ca").bytes,
-      .cert = text_at(L, table, "cert").bytes,
-      .key = text_at(L, table, "key").bytes,
-      .unix_path = text_at(L, table, "unix").bytes,
   };
+  upstream_read_options(L, table, &q);
   q.body_kind = flag_at(L, table, "in_pieces") ? FETCH_BODY_PIECES
                 : q.body.bytes                 ? FETCH_BODY_WHOLE
                                                : FETCH_BODY_NONE;
@@ -134,13 +138,8 @@ static int push_busy(lua_State *L, const struct vm *vm) {
   return 3;
 }
 
-static int begin(lua_State *L) {
-  struct field fields[FIELDS_MAX_OUT];
+int upstream_begin(lua_State *L, struct task *t, const struct fetch_request *request) {
   struct vm *vm = vm_of(L);
-  luaL_checktype(L, 1, LUA_TTABLE);
-  lua_settop(L, 1);
-  struct task *t = task_check(L, text_at(L, 1, "what").bytes);
-  struct fetch_request request = read_request(L, 1, fields);
   struct held **box = held_push(L, META, 0);
   struct upstream *r = xmalloc(sizeof *r);
   *r = (struct upstream){.sink = {&sink_ops}, .vm = vm, .tie = {.cut = cut}};
@@ -148,13 +147,22 @@ static int begin(lua_State *L) {
   waitlist_init(&r->waiting);
   held_put(L, box, &r->held, drop);
   r->held.leave = leave;
-  r->fetch = fetch_new(vm->service->fetcher, &request, &r->sink);
+  r->fetch = fetch_new(vm->service->fetcher, request, &r->sink);
   if (!r->fetch) return push_busy(L, vm);
   task_tie(t, &r->tie);
   return 1;
 }
 
-static int push_end(lua_State *L, const struct upstream *r) {
+static int begin(lua_State *L) {
+  struct field fields[FIELDS_MAX_OUT];
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  struct task *t = task_check(L, text_at(L, 1, "what").bytes);
+  struct fetch_request request = read_request(L, 1, fields);
+  return upstream_begin(L, t, &request);
+}
+
+int upstream_push_end(lua_State *L, const struct upstream *r) {
   const struct fetch *f = r->fetch;
   lua_pushnil(L);
   if (r->is_read) return 1;
@@ -164,7 +172,9 @@ static int push_end(lua_State *L, const struct upstream *r) {
   return 3;
 }
 
-static int wait_for(lua_State *L, struct upstream *r, const char *what, lua_KFunction k) {
+bool upstream_awaits_head(const struct upstream *r) { return r->fetch && r->fetch->state == FETCH_ASKED; }
+
+int upstream_await(lua_State *L, struct upstream *r, const char *what, lua_KFunction k) {
   return task_wait_in(L, task_check(L, what), &r->waiting, INFINITY, 0, k);
 }
 
@@ -172,8 +182,8 @@ static int head(lua_State *L, int status, lua_KContext context) {
   (void)status, (void)context;
   struct upstream *r = upstream_check(L, 1);
   const struct fetch *f = r->fetch;
-  if (f && f->state == FETCH_ASKED) return wait_for(L, r, "spate.http", head);
-  if (!f || !f->has_head) return push_end(L, r);
+  if (upstream_awaits_head(r)) return upstream_await(L, r, "spate.http", head);
+  if (!f || !f->has_head) return upstream_push_end(L, r);
   lua_pushinteger(L, f->status);
   return 1;
 }
@@ -204,10 +214,10 @@ static int read_on(lua_State *L, int status, lua_KContext context) {
     if (f) fetch_resume(f);
     return 1;
   }
-  if (f && f->state != FETCH_ENDED) return wait_for(L, r, "reading the body", read_on);
+  if (f && f->state != FETCH_ENDED) return upstream_await(L, r, "reading the body", read_on);
   r->is_read |= f && !f->error;
   if (r->is_read) upstream_close(r);
-  return push_end(L, r);
+  return upstream_push_end(L, r);
 }
 
 static int http_read(lua_State *L) { return read_on(L, LUA_OK, 0); }

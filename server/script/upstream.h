@@ -27,6 +27,20 @@ struct upstream *upstream_check(lua_State *L, int index);
 // f->sink. NULL where it is closed, or read to its end.
 struct fetch *upstream_take(struct upstream *r, struct buf *body);
 
+// Asks, and pushes the response; nil, message and code where too many do. The calling task, which can wait,
+// has it.
+int upstream_begin(lua_State *L, struct task *t, const struct fetch_request *request);
+
+// Reads into a request what the table at `index` says of how long it may take, of TLS and sockets; borrowed
+// from the table.
+void upstream_read_options(lua_State *L, int index, struct fetch_request *request);
+
+// Whether its head has not come; waits for news of it, as the last thing that a function of Lua's does;
+// pushes what is at its end: nil, of a failure with message and code.
+bool upstream_awaits_head(const struct upstream *r);
+int upstream_await(lua_State *L, struct upstream *r, const char *what, lua_KFunction k);
+int upstream_push_end(lua_State *L, const struct upstream *r);
+
 // Closes it; harmless where it is closed.
 void upstream_close(struct upstream *r);
 
