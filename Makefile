@@ -20,7 +20,7 @@ FOLDER  ?= event
 COUNT   ?= 200
 ADDRESS ?= 127.0.0.1:8080
 
-PKGS     := lua5.4 jansson libcrypto libcurl sqlite3
+PKGS     := lua5.4 jansson libcrypto libcurl sqlite3 libpq
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes
 CPPFLAGS += -D_GNU_SOURCE -DSPATE_VERSION='"$(VERSION)"' -Iserver
 CFLAGS   ?= -O2 -g
@@ -44,7 +44,7 @@ endif
 SOURCES := $(wildcard server/*/*.c)
 MODULES := $(wildcard lua/spate/*.lua lua/spate/*/*.lua)
 TEXTS   := $(wildcard lua/templates/*) $(patsubst %,examples/%.lua,ticks chat tokens htmx)
-INSTALLED := spate/init.lua spate/test.lua $(patsubst %,spate/test/%.lua,app assertions channel http match request response session)
+INSTALLED := spate/init.lua spate/test.lua $(patsubst %,spate/test/%.lua,app assertions channel http match postgres request response session)
 ARGPARSE := /usr/share/lua/5.4/argparse.lua
 OBJECTS := $(SOURCES:server/%.c=$(BUILD)/%.o) $(LLHTTP:%=$(BUILD)/llhttp/%.o) $(BUILD)/embedded.o
 PROGRAM := $(OBJECTS)
@@ -53,8 +53,8 @@ LIBRARY := $(filter-out $(BUILD)/harness/%,$(HARNESS))
 FUZZERS := $(patsubst spec/fuzz/%.c,$(BUILD)/%,$(wildcard spec/fuzz/*.c))
 C_FILES := $(sort $(wildcard server/*/*.[ch] spec/*.[ch] spec/*/*.[ch]))
 
-NEEDS_BUILD := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libev-dev libjansson-dev libssl-dev libcrypt-dev libcurl4-openssl-dev libsqlite3-dev lua-argparse 'libllhttp-dev|@node-llhttp'
-NEEDS_TEST  := $(NEEDS_BUILD) lua-busted lua-socket lua-sec lua-cqueues lua-check openssl curl nginx
+NEEDS_BUILD := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libev-dev libjansson-dev libssl-dev libcrypt-dev libcurl4-openssl-dev libsqlite3-dev libpq-dev lua-argparse 'libllhttp-dev|@node-llhttp'
+NEEDS_TEST  := $(NEEDS_BUILD) lua-busted lua-socket lua-sec lua-cqueues lua-check openssl curl nginx postgresql
 NEEDS_CLIENTS := nodejs npm
 NEEDS_LINT  := clang cppcheck lua-check
 NEEDS_FUZZ  := $(NEEDS_BUILD) clang 'libclang-rt-dev|libclang-rt-14-dev'
@@ -159,7 +159,7 @@ tsan:
 	@export TSAN_OPTIONS="halt_on_error=1 exitcode=66 suppressions=$(CURDIR)/spec/tsan.suppressions"; build/tsan/shared_stress && build/tsan/job_stress && build/tsan/pool_stress && \
 	  BUILD=$(BUILD) SPATE=build/tsan/spate DELIVERY_SUBSCRIBERS=100 $(BUSTED) \
 	  --filter-out="the script has a loop" --filter-out="a C call that never returns" --filter-out="computes for too long" \
-	  spec/e2e_spec.lua spec/e2e_shared_spec.lua spec/e2e_delivery_spec.lua spec/e2e_fs_spec.lua spec/e2e_offload_spec.lua spec/e2e_password_spec.lua spec/e2e_process_spec.lua spec/e2e_sqlite_spec.lua spec/e2e_wait_fd_spec.lua
+	  spec/e2e_spec.lua spec/e2e_shared_spec.lua spec/e2e_delivery_spec.lua spec/e2e_fs_spec.lua spec/e2e_offload_spec.lua spec/e2e_password_spec.lua spec/e2e_postgres_spec.lua spec/e2e_process_spec.lua spec/e2e_sqlite_spec.lua spec/e2e_wait_fd_spec.lua
 
 $(BUILD)/%_stress: spec/%_stress.c $(LIBRARY)
 	@echo LD $@

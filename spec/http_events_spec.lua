@@ -349,7 +349,7 @@ app:get("/claim", function() return tostring(claims:get "prices") end)
   end)
 
   it("says what is wrong with its arguments", function()
-    for given, message in pairs { ["1"] = "channel:relay: url: expected a string", ['"http://a", 1'] = "expected a table of options",
+    for given, message in pairs { ["1"] = "channel:relay: expected a URL, pg:listen(...), or a function that returns a stream, got number", ["sse.never()"] = "a stream that cannot be read again", ["function() end, { headers = {} }"] = "option 'headers' is of a URL's", ['"http://a", 1'] = "expected a table of options",
       ['"http://a", { linger = -1 }'] = "channel:relay: linger" } do
       assert.truthy(helper.load_error(('sse.channel("x"):relay(%s)'):format(given)):find(message, 1, true), given)
     end

@@ -3,7 +3,8 @@
 -- settings file that points to them. And the writing of files in general.
 local settings_file = require "spate.settings_file"
 
-local MODULES = { "spate", "spate.sse", "spate.json", "spate.crypto", "spate.fs", "spate.http", "spate.process", "spate.sqlite", "spate.test" }
+local MODULES = { "spate", "spate.sse", "spate.json", "spate.crypto",
+  "spate.fs", "spate.http", "spate.postgres", "spate.process", "spate.sqlite", "spate.test" }
 local STUB = '---@meta\n---@type %s\nlocal module\nreturn module\n'
 
 local editor_files = { LUARC = ".luarc.json" }

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- channel:relay: one connection to another server's event stream for all subscribers of the process. The worker that has
--- the claim reads it, while there is a subscriber and a while longer; the claim is a key of a dictionary that all share,
--- and is lost with whoever does not renew it.
+-- channel:relay: one reader of another server's event stream, or of one of pg:listen's and the like, for all subscribers of
+-- the process. The worker that has the claim reads it, while there is a subscriber and a while longer; the claim is a key of
+-- a dictionary that all share, and is lost with whoever does not renew it.
 local at_end = require "spate.at_end"
 local check = require "spate.check"
 local core = require "spate.core"
@@ -20,20 +20,33 @@ Relay.__index = Relay
 local function publish_all(self, events)
   local _ <close> = events
   for event in events:each() do
-    self.last_event_id, event.id = event.id or "", nil
+    if self.url then self.last_event_id = event.id or "" end
+    if type(event) == "table" then event.id = nil end -- the channel numbers them
     local id, why = self.channel:publish(event)
     if not id then error("channel:publish: " .. why, 0) end
   end
+end
+
+-- The events anew; nil and why not.
+function Relay:open()
+  if not self.url then
+    local events, message = self.again()
+    if events ~= nil and getmetatable(events) ~= sse.Stream then
+      return nil, "expected a stream from the function, got " .. type(events)
+    end
+    return events, message
+  end
+  local options = {}
+  for name, value in pairs(self.options) do options[name] = value end
+  options.reconnect, options.last_event_id = true, self.last_event_id
+  return require("spate.http").events(self.url, options)
 end
 
 -- Until the other server says that this is the end, which then is the channel's.
 function Relay:read()
   local _ <close> = at_end(function() self.cursors:set(self.name, self.last_event_id) end)
   while true do
-    local options = {}
-    for name, value in pairs(self.options) do options[name] = value end
-    options.reconnect, options.last_event_id = true, self.last_event_id
-    local events, message = require("spate.http").events(self.url, options)
+    local events, message = self:open()
     local ok, err = false, message
     if events then ok, err = pcall(publish_all, self, events) end
     if ok then return self.channel:finish() end
@@ -74,15 +87,25 @@ function Relay:start()
   self.task = core.background(run, self)
 end
 
--- Has the channel carry what the URL streams; the channel.
-return function(channel, url, options)
-  check.text(url, "channel:relay: url")
+-- The URL; or a function that makes the stream, each time that it is to be read.
+local function check_source(source)
+  if type(source) == "string" then return source end
+  if type(source) == "function" then return nil, source end
+  if getmetatable(source) == sse.Stream and source.again then return nil, source.again end
+  core.raise(("channel:relay: expected a URL, pg:listen(...), or a function that returns a stream, got %s"):format(
+    getmetatable(source) == sse.Stream and "a stream that cannot be read again" or type(source)))
+end
+
+-- Has the channel carry what the source streams; the channel.
+return function(channel, source, options)
+  local url, again = check_source(source)
   if type(options or {}) ~= "table" then core.raise("channel:relay: expected a table of options, got " .. type(options)) end
   local own = {}
   for name, value in pairs(options or {}) do own[name] = value end
   local linger = own.linger
   own.linger = nil
-  local relay = setmetatable({ channel = channel, name = channel.name, url = url, options = own, claims = core.shared "spate relays",
+  if again and next(own) then core.raise(("channel:relay: option '%s' is of a URL's"):format(tostring((next(own))))) end
+  local relay = setmetatable({ channel = channel, name = channel.name, url = url, again = again, options = own, claims = core.shared "spate relays",
     cursors = core.shared "spate relay cursors", linger = linger and check.seconds(linger, "channel:relay: linger") or LINGER }, Relay)
   core.relays[channel.name] = relay
   if channel.handle:count() > 0 then relay:start() end

@@ -11,7 +11,7 @@ local session = require "spate.test.session"
 
 require "spate.test.assertions"
 
-local t = { channel = require "spate.test.channel", http = require "spate.test.http" }
+local t = { channel = require "spate.test.channel", http = require "spate.test.http", postgres = require("spate.test.postgres").api }
 
 -- An application's file, loaded and started, its clock at 0. options: settings, workers, at.
 function t.load(path, options)

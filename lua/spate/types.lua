@@ -13,6 +13,7 @@
 ---@field process spate.process
 ---@field fs spate.fs
 ---@field sqlite spate.sqlite
+---@field postgres spate.postgres
 local spate = {}
 
 ---A new application.
@@ -274,6 +275,83 @@ function SqliteDatabase:rows(sql, ...) end
 function SqliteDatabase:transaction(fn) end
 
 function SqliteDatabase:close() end
+
+---@alias spate.PostgresFailure
+---|"busy"|"closed"|"conflict"|"constraint"|"forbidden"|"full"|"readonly"|"rolled back"|"sql"|"timeout"|"too large"|"unavailable"|"unknown"
+
+---Durations are seconds.
+---@class spate.PostgresOptions
+---@field parameters? table<string, string|number> of the connection, as libpq names them
+---@field connections? integer of a worker, 10
+---@field wait? number for a free one, 5
+---@field queue? integer tasks that wait for one, 1000
+---@field timeout? number of a statement, 30
+---@field connect? number until there is a connection, 10
+---@field idle? number until one that nobody has is closed, 60
+---@field prepare? boolean whether statements are kept prepared, true
+---@field max_rows? integer of pg:query, 10000
+---@field max_bytes? integer of pg:query, 8 MiB
+
+---@class spate.postgres
+local postgres = {}
+
+---A pool of connections. Nothing is connected to before the first call.
+---@param server? string a URI, or "host=... dbname=..."
+---@param options? spate.PostgresOptions
+---@return spate.Postgres
+function postgres.open(server, options) end
+
+---A value as a parameter that is JSON.
+---@param value any
+---@return spate.PostgresValue
+function postgres.json(value) end
+
+---A list as a parameter that is an array; json.null is NULL in it.
+---@param list any[]
+---@return spate.PostgresValue
+function postgres.array(list) end
+
+---Bytes as a parameter that is bytea.
+---@param bytes string
+---@return spate.PostgresValue
+function postgres.bytea(bytes) end
+
+---@alias spate.PostgresValue table what postgres.json, postgres.array and postgres.bytea return
+
+---@class spate.Postgres
+local Postgres = {}
+
+---The rows, and how many were changed.
+---@param sql string
+---@param ... string|number|boolean|spate.PostgresValue|nil
+---@return table<string, any>[]? rows
+---@return integer|string changed or the message
+---@return spate.PostgresFailure? code
+---@return string? sqlstate
+function Postgres:query(sql, ...) end
+
+---The rows one after another. A failure raises where they are read.
+---@param sql string
+---@param ... string|number|boolean|spate.PostgresValue|nil
+---@return spate.Stream
+function Postgres:rows(sql, ...) end
+
+---What the function returned, true where that is nothing.
+---@generic T
+---@param fn fun(pg: spate.Postgres): T?
+---@param options? { isolation?: "read committed"|"repeatable read"|"serializable", read_only?: boolean }
+---@return T|true|nil
+---@return string? message
+---@return spate.PostgresFailure? code
+---@return string? sqlstate
+function Postgres:transaction(fn, options) end
+
+---What is notified, as events; { event = "reset" } at the beginning, and where some may have been missed.
+---@param channel string
+---@return spate.Stream
+function Postgres:listen(channel) end
+
+function Postgres:close() end
 
 ---@class spate.crypto
 local crypto = {}
@@ -1104,11 +1182,11 @@ function Channel:snapshot(fn) end
 ---@class spate.RelayOptions: spate.EventsOptions
 ---@field linger? number seconds without a subscriber until it ends; 30
 
----Has the channel carry another server's event stream, which is read once for all subscribers, while there is one.
----@param url string
+---Has the channel carry another server's event stream, or another one, which is read once for all subscribers, while there is one.
+---@param source string|spate.Stream|fun(): spate.Stream?, string? a URL, pg:listen(...), or what makes a stream
 ---@param options? spate.RelayOptions
 ---@return spate.Channel
-function Channel:relay(url, options) end
+function Channel:relay(source, options) end
 
 ---A channel that is made of this one, once for all of its readers.
 ---@param fn fun(event: spate.fields): spate.event?
@@ -1370,6 +1448,37 @@ t.http = {}
 ---@param answer? spate.test.StubAnswer|spate.test.StubAnswer[]
 ---@return spate.test.Stub
 function t.http.stub(method, url, answer) end
+
+---@class spate.test.PostgresAnswer
+---@field rows? table<string, any>[]
+---@field count? integer rows changed; that of `rows` unless given
+---@field error? string
+---@field code? spate.PostgresFailure "sql" unless given
+---@field sqlstate? string
+---@field after? number seconds
+
+---@class spate.test.postgres
+t.postgres = {}
+
+---@class spate.test.PostgresStub
+---@field queries { sql: string, params: table }[] asked so far
+---@field notify fun(self: spate.test.PostgresStub, channel: string, payload?: string): integer
+
+---Has statements answered so that have the pattern in them, for this `it` or, outside of one, for the file.
+---@param pattern string a part of them, or a pattern of Lua's; white space is one blank
+---@param answer? spate.test.PostgresAnswer|table<string, any>[]|fun(sql: string, ...: any): any, string?, string?
+---@return spate.test.PostgresStub
+function t.postgres.stub(pattern, answer) end
+
+---Notifies who listens; how many that are.
+---@param channel string
+---@param payload? string
+---@return integer
+function t.postgres.notify(channel, payload) end
+
+---The connection that listens was lost: all who listen get a reset.
+---@return integer
+function t.postgres.lose() end
 
 ---@class spate.test.RequestOptions
 ---@field headers? table<string, string|number|string[]>

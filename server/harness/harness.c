@@ -82,6 +82,7 @@ static struct vm *new_vm(struct harness *h, int worker, unsigned generation, str
   if (!vm) return NULL;
   vm->trace = h->is_traced ? on_line : NULL;
   if (h->blocks) lua_register(vm->L, "block", app_block);
+  if (h->stubs) spec_asks_add(&h->asks, vm);
   vm_reset_hook(vm, vm->L);
   return vm;
 }
@@ -123,6 +124,7 @@ static void open_server(struct harness *h, int worker) {
   file_watcher_init(&h->file_watcher, &h->loop);
   h->service.file_watcher = &h->file_watcher;
   stub_fetcher_init(&h->fetcher, &h->service, h->stubs);
+  spec_asks_init(&h->asks);
   long_turns_watch(&h->long_turns, &h->service, worker);
   metrics_add_worker(&h->process->metrics, &h->service);
   generations_init(&h->generations, &h->service, &h->loop, on_spent, on_started);
@@ -430,6 +432,7 @@ static int server_close(lua_State *L) {
   metrics_remove_worker(&h->process->metrics, &h->service);
   connections_deinit(&h->service);
   stub_fetcher_deinit(&h->fetcher);
+  spec_asks_deinit(&h->asks, L);
   file_watcher_deinit(&h->file_watcher);
   service_deinit(&h->service);
   struct test_store *store = h->owner ? &h->owner->store : &h->store;
@@ -459,6 +462,10 @@ static int server_stress(lua_State *L) {
   check_server(L)->vm->is_stressed = lua_toboolean(L, 2);
   return 0;
 }
+
+// server:answer_by(fn), answer(number, ...): harness/spec_asks.h
+static int server_answer_by(lua_State *L) { return spec_asks_answer_by(L, &check_server(L)->asks); }
+static int server_answer(lua_State *L) { return spec_asks_answer(L, &check_server(L)->asks); }
 
 // server:fail_allocation(after [, count]): so many allocations of the newest state succeed, then `count` fail
 // (2: Lua tries each twice); count 0 ends it. How many that had been asked for before have not come about.
@@ -494,6 +501,8 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
                                             {"log", server_log},
                                             {"fail_allocation", server_fail_allocation},
                                             {"fail_task", server_fail_task},
+                                            {"answer_by", server_answer_by},
+                                            {"answer", server_answer},
                                             {"close", server_close},
                                             {NULL, NULL}};
   class_new(L, HARNESS_SERVER, server_methods, server_close);

@@ -11,6 +11,7 @@ struct harness *check_server(lua_State *L) {
   struct harness *h = luaL_checkudata(L, 1, HARNESS_SERVER);
   luaL_argcheck(L, h->is_open, 1, "the server is closed");
   luaL_argcheck(L, h->vm, 1, "the application has not started");
+  h->asks.L = L;
   return h;
 }
 
@@ -21,7 +22,7 @@ static void on_log(void *owner, const char *line, size_t len) {
 void harness_capture_log(struct harness *h) { log_capture(on_log, h); }
 
 bool harness_poll_clients(struct harness *h) {
-  bool any = false;
+  bool any = spec_asks_poll(&h->asks);
   list_each (node, &h->clients) {
     struct memory_peer *peer = &container_of(node, struct client, link)->peer;
     any |= memory_peer_poll(peer);

@@ -7,6 +7,7 @@
 #include "event/broker.h"
 #include "event/shared.h"
 #include "harness/probe.h"
+#include "harness/spec_asks.h"
 #include "harness/stub_fetcher.h"
 #include "harness/sqlite_probe.h"
 #include "harness/test_store.h"
@@ -22,6 +23,7 @@ struct harness {
   struct service service;
   struct inbox inbox;
   struct stub_fetcher fetcher;
+  struct spec_asks asks;
   struct stubs *stubs;   // NULL: none; kept alive as a user value
   struct broker *broker; // its own, or another server's
   struct broker own_broker;

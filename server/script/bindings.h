@@ -82,6 +82,10 @@ void wait_fd_open(lua_State *L);
 // Adds sqlite_open and sqlite_blob to the table on top of the stack.
 void lua_sqlite_open(lua_State *L);
 
+// lua_postgres.c: PostgreSQL for spate.postgres, on the loop.
+// Adds postgres_open to the table on top of the stack.
+void lua_postgres_open(lua_State *L);
+
 // lua_offload.c: functions of modules on other threads.
 // Adds offload to the table on top of the stack.
 void offload_open(lua_State *L);

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/util.h"
 #include "client/http_client.h"
+#include "client/pg_connection.h"
 #include "client/sqlite_connection.h"
 #include "http/head.h"
 #include "loop/control_client.h"
@@ -218,7 +219,8 @@ static void push_libraries(lua_State *L) {
                    {"jansson", jansson_version_str()},
                    {"OpenSSL", OpenSSL_version(OPENSSL_VERSION_STRING)},
                    {"libcurl", http_client_library_version()},
-                   {"SQLite", sqlite_library_version()}};
+                   {"SQLite", sqlite_library_version()},
+                   {"libpq", pg_library_version()}};
   lua_createtable(L, countof(libraries), 0);
   for (size_t i = 0; i < countof(libraries); i++) {
     lua_createtable(L, 0, 2);

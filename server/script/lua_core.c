@@ -118,6 +118,7 @@ static void add_files(lua_State *L) {
   offload_open(L);
   lua_process_open(L);
   lua_sqlite_open(L);
+  lua_postgres_open(L);
   wait_fd_open(L);
   router_open(L);
   event_source_open(L);

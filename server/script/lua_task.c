@@ -189,6 +189,14 @@ static int signal_wake(lua_State *L) {
   return 0;
 }
 
+// core.task_id(): what tells the running task from others while it runs; nil outside of one.
+static int lua_task_id(lua_State *L) {
+  struct task *t = vm_of(L)->current;
+  if (t) lua_pushlightuserdata(L, t);
+  else lua_pushnil(L);
+  return 1;
+}
+
 void task_open(lua_State *L) {
   static const luaL_Reg signal_methods[] = {{"wait", signal_wait}, {"wake", signal_wake}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"sleep", lua_sleep},
@@ -206,6 +214,7 @@ void task_open(lua_State *L) {
                                        {"was_stopped", lua_was_stopped},
                                        {"is_retired", lua_is_retired},
                                        {"cut_ties", lua_cut_ties},
+                                       {"task_id", lua_task_id},
                                        {NULL, NULL}};
   luaL_newmetatable(L, HANDLE);
   luaL_newmetatable(L, SIGNAL);

@@ -5,6 +5,7 @@
 local PROGRAM = "spate.process runs programs without holding the worker"
 local REQUEST = "spate.http asks other servers without holding the worker"
 local FILE = "spate.sqlite asks SQLite without holding the worker"
+local SERVER = "spate.postgres asks PostgreSQL without holding the worker"
 local SLEEP = "sse.sleep waits without holding the worker"
 local SOCKET = "sse.wait_fd waits for a socket, spate.http asks a server, spate.offload calls what blocks on another thread"
 
@@ -23,6 +24,10 @@ local BLOCKING = {
   ["system"] = { sleep = SLEEP },
   ["lsqlite3"] = { open = FILE, open_memory = FILE },
   ["lsqlite3complete"] = { open = FILE, open_memory = FILE },
+  ["pgmoon"] = { new = SERVER },
+  ["pgsql"] = { connectdb = SERVER },
+  ["luapgsql"] = { connectdb = SERVER },
+  ["luasql.postgres"] = { postgres = SERVER },
   ["luasql.sqlite3"] = { sqlite3 = FILE },
   ["sqlite3"] = { open = FILE },
   ["cqueues"] = { sleep = SLEEP, poll = SOCKET },

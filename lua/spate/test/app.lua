@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- An application under test: one server in memory, or one per worker, and the clients that it has.
 local harness = require "spate.harness"
+local postgres = require "spate.test.postgres"
 local request_bytes = require "spate.test.request"
 local response = require "spate.test.response"
 local session = require "spate.test.session"
@@ -37,6 +38,7 @@ local function start(self)
     local err = core
     if ok then
       self.cores[i] = core
+      postgres.attach(core)
       ok, err = core:load(self.path)
     end
     if not ok then

@@ -79,8 +79,14 @@ local function end_stubs(count)
   return #list > 0 and "asked without a stub (t.http.stub): " .. table.concat(list, ", ") or nil
 end
 
+-- The same of PostgreSQL's.
+local function end_postgres(count) return session.postgres and session.postgres.keep(count) end
+
+local postgres_of_file = 0
+
 local function before_test()
   session.in_test, session.test = true, nil
+  postgres_of_file = session.postgres and #session.postgres.stubs or 0
   stubs_of_file = session.stubs:count()
   for _, app in ipairs(session.apps) do app:mark() end
 end
@@ -93,6 +99,7 @@ local function after_test()
     else session.tell(left) end
   end
   problems[#problems + 1] = end_stubs(stubs_of_file)
+  problems[#problems + 1] = end_postgres(postgres_of_file)
   show_log(session.test)
   close_apps(function(app) return app.in_test end)
   session.in_test = false
@@ -102,6 +109,7 @@ end
 local function after_file()
   close_apps(function() return true end)
   end_stubs(0)
+  end_postgres(0)
   if #session.warnings > 0 then io.stderr:write("\nspate.test: ", table.concat(session.warnings, "\nspate.test: "), "\n") end
   session.warnings, session.settings, session.workers, session.wall, session.strict = {}, nil, nil, nil, nil
 end
