@@ -10,7 +10,7 @@ local Moments = {}
 Moments.__index = Moments
 
 local MODES = {
-  incremental = "", generational = 'collectgarbage("generational")', eager = 'collectgarbage("incremental", 10, 400)',
+  incremental = "", generational = 'collectgarbage("generational")', eager = 'collectgarbage("incremental", 110, 400)',
 }
 
 -- True, or nil and why the application does not load.

@@ -27,6 +27,13 @@ function may()
   left = left - 1
   return left >= 0
 end
+-- A task that never ends, of which there are few: where each moment made more, and the collector's pace is a cycle for
+-- each allocation, a program took minutes.
+local lasting = 12
+function every(...)
+  lasting = lasting - 1
+  if lasting >= 0 then return sse.every(...) end
+end
 function publish(channel, event) if may() then return channel:publish(event) end end
 function spawn(...) if may() then return sse.spawn(...) end end
 app:get("/fine", function() return "fine" end)

@@ -76,8 +76,9 @@ end
 
 function schedule.settings(d)
   local s = settings(d)
-  -- The collector's pace: as the server sets it, or all the time.
-  local pace = d:weighed { { 5, "" }, { 3, 'collectgarbage("incremental", 10, 400)' }, { 2, 'collectgarbage("generational")' } }
+  -- The collector's pace: as the server sets it, or all the time; with a pause of 100 or less each look at it is a whole cycle.
+  local pace = d:weighed { { 5, "" }, { 2, 'collectgarbage("incremental", 110, 400)' }, { 1, 'collectgarbage("incremental", 10, 400)' },
+    { 2, 'collectgarbage("generational")' } }
   return s, pace
 end
 

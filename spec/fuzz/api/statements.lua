@@ -68,7 +68,7 @@ block(6, function(d) return { ("sse.sleep(%s)"):format(streams.seconds(d)) } end
 block(5, function(d, scope) return join(d:slot "t", " = spawn(", fn(d, "", scope), ")") end)
 block(4, call("t", "cancel()"))
 block(3, call("t", "join()"))
-block(1, function(d, scope) return join(d:slot "t", " = may() and sse.every(", d:pick { "0.5", "2" }, ", ", fn(d, "", scope), ") or nil") end)
+block(1, function(d, scope) return join(d:slot "t", " = every(", d:pick { "0.5", "2" }, ", ", fn(d, "", scope), ")") end)
 
 -- Senders, requests and bodies, also those of others
 block(4, function(d, scope) return { ("%s(%s)"):format(scope.send and d:chance(80) and "send" or d:slot "send", event(d)) } end)
