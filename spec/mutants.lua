@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- make mutants: small changes of the core, one at a time, each built and run against the specs in memory that enter its
 -- line. What no spec sees is printed: there a spec is missing, or the code is dead, or the change is one that nobody could
--- see. FOLDER (or a file of server/), COUNT (or "all"), SEED; AGAIN=1 takes the survivors of the run before. Where several
--- run at a time, each has a NAME.
+-- see. FOLDER (or a file of server/), COUNT (or "all"), SEED; AGAIN=1 takes the survivors of the run before, QUICK=1 leaves
+-- the sanitizers out. Where several run at a time, each has a NAME.
 local altered = require "spec.altered_build"
 local changes = require "spec.mutants.changes"
 local coverage = require "spec.mutants.coverage"
@@ -24,6 +24,7 @@ local sanitized = {
   settings = 'COMMIT=none CC=gcc CFLAGS=-O1 SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined"',
   environment = 'LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)"',
 }
+local WAYS = os.getenv "QUICK" == "1" and { plain } or { plain, sanitized }
 local FOLDER, SEED = os.getenv "FOLDER" or "event", tonumber(os.getenv "SEED") or 1
 local COUNT, AGAIN = os.getenv "COUNT" or "200", os.getenv "AGAIN" == "1"
 
@@ -193,7 +194,7 @@ local function build(list, texts)
     of[one.path] = of[one.path] or {}
     table.insert(of[one.path], one)
   end
-  for _, way in ipairs { plain, sanitized } do
+  for _, way in ipairs(WAYS) do
     way.dir = ("%s/%s"):format(DIR, way.name)
     altered.run(("rm -rf %s && mkdir -p %s/src/%s"):format(way.dir, way.dir, FOLDER:match("^[^/]+")))
     local objects = {}
@@ -219,7 +220,7 @@ local function try(mutant, covering)
   if mutant.outcome then return mutant.outcome end
   local specs = covering(mutant.path, mutant.line)
   if #specs == 0 then return "uncovered" end
-  for _, way in ipairs { plain, sanitized } do
+  for _, way in ipairs(WAYS) do
     local killer = show(way, mutant, specs)
     if killer then return way == plain and "killed" or "sanitized", killer end
   end
@@ -253,7 +254,7 @@ local function report(counts, survivors)
 end
 
 local function main()
-  for _, way in ipairs { plain, sanitized } do
+  for _, way in ipairs(WAYS) do
     assert(altered.run(("make -j2 BUILD=%s %s %s/lib/spate/harness.so"):format(way.build, way.settings, way.build)))
     way.commands = altered.commands(way.build, way.settings)
   end
