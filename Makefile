@@ -223,7 +223,7 @@ simulate-asan:
 # for those only that were left the time before.
 mutants:
 	$(CHECK) $(NEEDS_TEST)
-	@FOLDER=$(FOLDER) COUNT=$(COUNT) SEED=$(SEED) AGAIN=$(AGAIN) QUICK=$(QUICK) SPECS="$(SPECS)" NAME=$(NAME) nice -n 15 $(LUA) spec/mutants.lua
+	@FOLDER=$(FOLDER) COUNT=$(COUNT) SEED=$(SEED) AGAIN=$(AGAIN) QUICK=$(QUICK) JOBS=$(JOBS) SPECS="$(SPECS)" NAME=$(NAME) nice -n 15 $(LUA) spec/mutants.lua
 
 # Each fault of spec/simulate/faults.lua, or FAULT=name, is put back and looked for by the simulator, for MINUTES.
 simulate-faults:

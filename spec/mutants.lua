@@ -26,6 +26,7 @@ local sanitized = {
 }
 local WAYS = os.getenv "QUICK" == "1" and { plain } or { plain, sanitized }
 local FOLDER, SEED = os.getenv "FOLDER" or "event", tonumber(os.getenv "SEED") or 1
+local JOBS = tonumber(os.getenv "JOBS") or 2
 local COUNT, AGAIN = os.getenv "COUNT" or "200", os.getenv "AGAIN" == "1"
 
 local function say(...)
@@ -135,14 +136,18 @@ local function plan(mutant, specs, budget)
   return chunks
 end
 
+local runs = 0
+
 -- Who sees the change `id`: the name of a spec, "timeout" or "crash", and in which file; nil where nobody does.
 local function run_chunk(way, chunk, id)
-  local only = ("%s/only.%d"):format(DIR, id)
+  runs = runs + 1
+  local only = ("%s/only.%d"):format(DIR, runs)
   altered.write(only, table.concat(chunk.names, "\n") .. "\n")
   local cpu = math.ceil(2 + way.slower * chunk.seconds)
   local command = coverage.busted(way.dir, ("MUTANTS_ONLY=%s MUTANT=%d"):format(only, id), chunk.files,
     ("spec/mutants/run.sh %d env %s"):format(cpu * 10, way.environment or ""))
   local pipe = io.popen(("{ ( %s ulimit -t %d; ulimit -c 0; %s ) 2>&1; } 2> /dev/null"):format(way.limits, cpu, command))
+  coroutine.yield() -- others are begun before this one is waited for
   local text = pipe:read("a")
   local ok, _, code = pipe:close()
   os.remove(only)
@@ -253,6 +258,21 @@ local function report(counts, survivors)
   for _, name in ipairs(names) do say(score_line(name, counts[name])) end
 end
 
+-- Calls fn(one, i) for each of a list, `jobs` of them at a time, in coroutines that yield where they would wait.
+local function each_by(jobs, list, fn)
+  local running, at = {}, 0
+  while at < #list or running[1] do
+    while #running < jobs and at < #list do
+      at = at + 1
+      running[#running + 1] = coroutine.wrap(function(...) fn(...); return true end)
+      if running[#running](list[at], at) then table.remove(running) end
+    end
+    for k = #running, 1, -1 do
+      if running[k]() then table.remove(running, k) end
+    end
+  end
+end
+
 local function main()
   for _, way in ipairs(WAYS) do
     assert(altered.run(("make -j2 BUILD=%s %s %s/lib/spate/harness.so"):format(way.build, way.settings, way.build)))
@@ -267,16 +287,15 @@ local function main()
   say(("%d possible changes in server/%s; %s of them, seed %d"):format(#all, FOLDER, AGAIN and "survivors" or #list, SEED))
   build(list, texts)
   local counts, survivors = {}, {}
-  for i, mutant in ipairs(list) do
+  each_by(JOBS, list, function(mutant, i)
     local outcome, detail = try(mutant, covering)
-    if outcome ~= "uncompilable" then
-      count(counts, mutant.path, outcome)
-      count(counts, mutant.path:match("^(.*/)"), outcome)
-      mutant.outcome = outcome
-      if outcome == "survived" or outcome == "uncovered" then survivors[#survivors + 1] = mutant end
-      say(("%d/%d %s:%d: %s: %s%s"):format(i, #list, mutant.path, mutant.line, mutant.what, outcome, detail and " (" .. detail .. ")" or ""))
-    end
-  end
+    if outcome == "uncompilable" then return end
+    count(counts, mutant.path, outcome)
+    count(counts, mutant.path:match("^(.*/)"), outcome)
+    mutant.outcome = outcome
+    if outcome == "survived" or outcome == "uncovered" then survivors[#survivors + 1] = mutant end
+    say(("%d/%d %s:%d: %s: %s%s"):format(i, #list, mutant.path, mutant.line, mutant.what, outcome, detail and " (" .. detail .. ")" or ""))
+  end)
   table.sort(survivors, function(a, b)
     if a.path ~= b.path then return a.path < b.path end
     return a.line < b.line or a.line == b.line and a.first < b.first
