@@ -116,6 +116,27 @@ describe("request body", function()
       end
     end)
 
+    it("that is slow behind a window has the time of a window, and no more", function()
+      serve(APP, { settings = { timeouts = { body = 3, body_total = 5 } } })
+      local client = server:connect()
+      local res = server:send(post("/count", "Content-Length: 1000000\r\n", ("x"):rep(WINDOW)), client)
+      for _ = 1, 2 do
+        for _ = 1, 2 do
+          server:advance(2)
+          assert.equal("", res:raw())
+          server:send("x", client)
+        end
+        server:send(("x"):rep(WINDOW - 2), client)
+      end
+      for _ = 1, 2 do
+        server:advance(2)
+        assert.equal("", res:raw())
+        server:send("x", client)
+      end
+      server:advance(1.1)
+      assert.equal(408, res:status())
+    end)
+
     it("is read no further than its reader has come", function()
       serve()
       local client = server:connect()

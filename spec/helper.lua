@@ -79,9 +79,9 @@ function Server:log() return self.core:log() end
 
 function Server:stats() return self.core:stats() end
 
--- A client, from `address` (127.0.0.1).
-function Server:connect(address, how)
-  local client = self.core:connect(address, how)
+-- A client, from `address` (127.0.0.1), which may have sent `bytes` before it is accepted.
+function Server:connect(address, how, bytes)
+  local client = self.core:connect(address, how, bytes)
   self.clients[#self.clients + 1] = client
   return client
 end

@@ -114,6 +114,32 @@ describe("limits", function()
       assert.equal(100, server:stats().connections_refused_total)
     end)
 
+    it("that are refused and not waited for have what they sent read, which would cut them else", function()
+      serve { connections = 1 }
+      served()
+      for _ = 1, 32 do server:connect() end
+      local client = server:connect(nil, nil, GET)
+      assert.equal("closed", client:state())
+      assert.equal(0, client:unread())
+      assert.matches("^HTTP/1%.1 503 ", client:take())
+      local silent = server:connect()
+      assert.equal("closed", silent:state())
+    end)
+
+    it("for which there is no descriptor are told so and closed at once, and counted", function()
+      serve {}
+      local client = server:connect(nil, "full", GET)
+      assert.equal("closed", client:state())
+      assert.equal(0, client:unread())
+      assert.matches("^HTTP/1%.1 503 .*\r\n\r\ntoo many connections\n$", client:take())
+      local closed = server:connect(nil, "full", "")
+      assert.equal("closed", closed:state())
+      local stats = server:stats()
+      assert.equal(2, stats.connections_refused_total)
+      assert.equal(0, stats.connections)
+      assert.equal(0, stats.requests_total)
+    end)
+
     it("that are refused are logged once a second, with their number", function()
       serve { connections = 1 }
       local kept = served()

@@ -95,18 +95,34 @@ local function is_about(file, stem)
   return false
 end
 
+-- The specs to be shown a change, within a budget: of each file the quick ones, and the more of a file the more changes of
+-- this source it has seen.
+local function chosen(mutant, specs, budget)
+  local of, kills, places = {}, killers[mutant.path] or {}, {}
+  local stem = mutant.path:match("([^/]+)%.c$")
+  table.sort(specs, function(a, b) return a.seconds < b.seconds end)
+  for _, spec in ipairs(specs) do
+    of[spec.file] = (of[spec.file] or 0) + 1
+    places[spec] = of[spec.file] / (1 + (kills[spec.file] or 0) + (is_about(spec.file, stem) and 5 or 0))
+  end
+  table.sort(specs, function(a, b)
+    if places[a] ~= places[b] then return places[a] < places[b] end
+    return a.seconds < b.seconds
+  end)
+  local list = {}
+  for _, spec in ipairs(specs) do
+    budget = budget - spec.seconds
+    if budget < 0 and list[1] then break end
+    list[#list + 1] = spec
+  end
+  return list
+end
+
 -- Files of specs with the names of those to run, those first that are likely to see it, in chunks of some seconds.
 local function plan(mutant, specs, budget)
   local files, of = {}, {}
-  local stem, left = mutant.path:match("([^/]+)%.c$"), budget
-  table.sort(specs, function(a, b)
-    local first, second = is_about(a.file, stem), is_about(b.file, stem)
-    if first ~= second then return first end
-    return a.seconds < b.seconds
-  end)
-  for _, spec in ipairs(specs) do
-    left = left - spec.seconds
-    if left < 0 and #files > 0 then break end
+  local stem = mutant.path:match("([^/]+)%.c$")
+  for _, spec in ipairs(chosen(mutant, specs, budget)) do
     if not of[spec.file] then
       of[spec.file] = { path = spec.file, seconds = 0, names = {} }
       files[#files + 1] = of[spec.file]

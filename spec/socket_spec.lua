@@ -240,6 +240,9 @@ describe("what listens", function()
     assert.matches("^127%.0%.0%.1:[1-9]%d+$", (socket:listen "127.0.0.1:0"))
     assert.matches("^0%.0%.0%.0:[1-9]%d+$", (socket:listen ":0"))
     assert.matches("^127%.0%.0%.1:[1-9]%d+$", (socket:listen "localhost:0"))
+    assert.matches("^127%.0%.0%.1:[1-9]%d+$", (socket:listen "[127.0.0.1]:0"))
+    assert.is_nil((socket:listen "[127.0.0.1:0"))
+    assert.is_nil((socket:listen "127.0.0.1]:0"))
     local six = socket:listen "[::1]:0"
     if six then
       assert.matches("^%[::1%]:[1-9]%d+$", six)
@@ -304,6 +307,22 @@ describe("what listens", function()
       harness.limit_descriptors()
       assert.equal((seconds == 0 or seconds == 0.2) and "warn full full" or "full full", log)
     end
+  end)
+
+  it("turns away as many in a turn as it would take", function()
+    socket:listen "127.0.0.1:0"
+    assert.equal(70, socket:dial(70))
+    harness.limit_descriptors(0)
+    local log = socket:turn()
+    harness.limit_descriptors()
+    assert.equal(64, select(2, log:gsub("full", "")))
+  end)
+
+  it("takes a port again that connections were closed at a moment ago", function()
+    local name = socket:listen "127.0.0.1:0"
+    assert.equal(1, socket:dial(1, true))
+    socket:deafen()
+    assert.equal(name, (socket:listen(name)))
   end)
 
   it("at a path takes the place of one that is gone, and of nothing else", function()

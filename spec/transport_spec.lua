@@ -78,8 +78,13 @@ describe("a transport", function()
 
   it("by which one byte leaves at a time carries a short answer whole", function()
     local wanted = transcript(REQUESTS[2], function() end)
-    local got = transcript(REQUESTS[2], function(client) client:step(1):late() end)
+    local client
+    local got = transcript(REQUESTS[2], function(c)
+      client = c
+      c:step(1):late()
+    end)
     assert.is_true(wanted == got)
+    assert.equal(#got, client:writes())
   end)
 
   it("that is broken with something in flight ends its stream, and frees what was in flight", function()

@@ -24,10 +24,13 @@ static int set_environment(lua_State *L) {
   return 0;
 }
 
-// harness.control_path(pid, make): nil where there can be none.
+// harness.control_path(pid, make [, user]): nil where there can be none, for root also as another user.
 static int path_of(lua_State *L) {
   char path[CONTROL_PATH_MAX];
+  uid_t self = geteuid();
+  if (seteuid((uid_t)luaL_optinteger(L, 3, self)) < 0) return luaL_error(L, "who is not root is nobody else");
   bool ok = control_path((pid_t)luaL_checkinteger(L, 1), lua_toboolean(L, 2), path);
+  if (seteuid(self) < 0) abort();
   lua_pushstring(L, ok ? path : NULL);
   return 1;
 }
@@ -135,8 +138,8 @@ static bool count_turns(struct loop_hook *h) {
   return true;
 }
 
-// harness.signals(number, ...): 0 where there is something to tell by, and what a loop that watches all of
-// them is told where this thread gets the first.
+// harness.signals(number, ...): 0 where there is something to tell by, whether that is no program's that we
+// start and never blocks, and what a loop that watches all of them is told where this thread gets the first.
 static int tell_signals(lua_State *L) {
   struct told t = {.signals = {.on_signal = on_signal}, .hook = {.run = count_turns}};
   sigset_t set, before;
@@ -146,8 +149,11 @@ static int tell_signals(lua_State *L) {
   loop_init(&t.loop, clock_system(), true);
   loop_hook_add(&t.loop, &t.hook);
   signals_stop(&t.signals); // never started
+  bool is_ours = false;
   int started = signals_start(&t.signals, &t.loop, &set);
   if (!started) {
+    int fd = watch_fd(&t.signals.watch);
+    is_ours = fcntl(fd, F_GETFD) & FD_CLOEXEC && fcntl(fd, F_GETFL) & O_NONBLOCK;
     pthread_kill(pthread_self(), (int)lua_tointeger(L, 1));
     loop_run(&t.loop);
     signals_stop(&t.signals);
@@ -157,9 +163,10 @@ static int tell_signals(lua_State *L) {
   loop_deinit(&t.loop);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   lua_pushinteger(L, started);
+  lua_pushboolean(L, is_ours);
   lua_pushlstring(L, t.log.bytes ? t.log.bytes : "", t.log.len);
   buf_deinit(&t.log);
-  return 2;
+  return 3;
 }
 
 void control_probe_open(lua_State *L) {

@@ -309,12 +309,15 @@ static int server_stand_in(lua_State *L) {
   return swap(L, h);
 }
 
-// server:connect([address [, how]]): a client of HTTP/1; where `how` is "mux" of that (harness/mux.h), where
-// it is "closed" one whose connection carries no bytes before client:open().
+// server:connect([address [, how [, bytes]]]): a client of HTTP/1, which may have sent something already;
+// where `how` is "mux" of that (harness/mux.h), where it is "closed" one whose connection carries no bytes
+// before client:open(), where it is "full" one that there is no descriptor for.
 static int server_connect(lua_State *L) {
   struct harness *h = check_server(L);
   const char *address = luaL_optstring(L, 2, "127.0.0.1");
-  lua_settop(L, 3);
+  size_t len;
+  const char *bytes = luaL_optlstring(L, 4, "", &len);
+  lua_settop(L, 4);
   struct client *c = client_push(L, address);
   const char *how = luaL_optstring(L, 3, "");
   if (!strcmp(how, "mux")) c->peer.transport.protocol = PROTOCOL_MUX;
@@ -322,7 +325,9 @@ static int server_connect(lua_State *L) {
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
   list_append(&h->clients, &c->link);
-  connections_accept(&h->service, &c->peer.transport);
+  buf_append(&c->peer.to_server, bytes, len);
+  if (!strcmp(how, "full")) connections_turn_away(&h->service, &c->peer.transport);
+  else connections_accept(&h->service, &c->peer.transport);
   return 1;
 }
 

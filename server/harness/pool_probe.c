@@ -31,6 +31,7 @@ struct probe_work {
   struct work work;
   struct pool_probe *probe;
   int number;
+  int leaves, makes; // another, as it runs; 0: none
   bool has_run;
   sem_t gate;
 };
@@ -43,10 +44,15 @@ static struct probe_work *check_work(lua_State *L) {
   return w ? w : (luaL_error(L, "no work %d", (int)n), NULL);
 }
 
+static bool submit(struct pool_probe *p, int number, int leaves, int makes);
+
 static void run(struct work *work) {
   struct probe_work *w = container_of(work, struct probe_work, work);
   sem_post(&w->probe->began);
   if (w->probe->has_threads) sem_wait(&w->gate);
+  struct probe_work *other = w->leaves ? w->probe->works[w->leaves] : NULL;
+  if (other) pool_abandon(&other->work);
+  if (w->makes) submit(w->probe, w->makes, 0, 0);
   w->has_run = true;
 }
 
@@ -64,17 +70,23 @@ static void free_work(struct job *j) {
   free(w);
 }
 
-// pool:submit(number): false where it is full.
-static int probe_submit(lua_State *L) {
-  struct pool_probe *p = check(L);
+static bool submit(struct pool_probe *p, int number, int leaves, int makes) {
   struct probe_work *w = xcalloc(1, sizeof *w);
-  w->probe = p, w->number = (int)luaL_checkinteger(L, 2), w->work.run = run;
+  w->probe = p, w->number = number, w->leaves = leaves, w->makes = makes, w->work.run = run;
   sem_init(&w->gate, 0, 0);
   job_begin(&w->work.job, &p->inbox, on_done, free_work);
   bool ok = pool_submit(&p->pool, &w->work);
   if (ok) p->works[w->number] = w;
   else sem_destroy(&w->gate), free(w);
-  lua_pushboolean(L, ok);
+  return ok;
+}
+
+// pool:submit(number [, left [, made]]): false where it is full; as it runs it leaves another, and, without
+// threads, makes one.
+static int probe_submit(lua_State *L) {
+  struct pool_probe *p = check(L);
+  int number = (int)luaL_checkinteger(L, 2);
+  lua_pushboolean(L, submit(p, number, (int)luaL_optinteger(L, 3, 0), (int)luaL_optinteger(L, 4, 0)));
   return 1;
 }
 

@@ -250,7 +250,8 @@ static int probe_listen(lua_State *L) {
   return 3;
 }
 
-// socket:dial([n]): connects so often to what listens; how often that went well. The clients leave at once.
+// socket:dial([n [, last]]): connects so often to what listens; how often that went well. The clients leave
+// at once, or where they do so last once they have been accepted and closed.
 static int probe_dial(lua_State *L) {
   struct socket_probe *p = check(L);
   struct sockaddr_storage a = {0};
@@ -260,6 +261,7 @@ static int probe_dial(lua_State *L) {
   for (lua_Integer n = luaL_optinteger(L, 2, 1); n > 0; n--) {
     int fd = socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     done += fd >= 0 && connect(fd, (void *)&a, len) == 0;
+    if (lua_toboolean(L, 3)) listener_empty(&p->listener);
     close(fd);
   }
   lua_pushinteger(L, done);
