@@ -90,6 +90,18 @@ for _, kind in ipairs { "unix", "tcp" } do
       end
     end)
 
+    it("keeps what the kernel has no room for at all", function()
+      local piece, sent, left = pattern(1000), 0
+      repeat
+        left = socket:send(piece)
+        sent = sent + #piece
+      until left < #piece
+      local got, told = drain(sent - #piece + left, sent, 100000)
+      assert.equal("", told)
+      assert.equal(sent, #got)
+      assert.is_true(got == piece:rep(sent // #piece))
+    end)
+
     it("sends a part of a file", function()
       local bytes = pattern(2000000)
       local path = temporary(bytes)
@@ -126,6 +138,14 @@ for _, kind in ipairs { "unix", "tcp" } do
       assert.equal(line:sub(4), (socket:far_take()))
       assert.equal(-2, socket:send_file("/proc/self/cmdline", 0, #line + 1))
       assert.equal(-1, socket:send_file("/", 0, 10)) -- a folder
+      local long <close> = assert(io.open("/proc/kallsyms", "rb"))
+      local names = long:read(150000)
+      socket:far_take()
+      local left = socket:send_file("/proc/kallsyms", 0, #names)
+      assert.is_true(left > 0 and left <= #names, left)
+      local got = left == #names and (socket:far_take()) or (drain(left, #names, 50000))
+      assert.equal(#names, #got)
+      assert.is_true(got == names)
     end)
 
     it("reads as much at a time as is wished", function()
@@ -226,9 +246,33 @@ describe("a transport over TCP", function()
     assert.same({ "", "reset" }, { socket:far_take() })
   end)
 
+  it("keeps little of a file in the kernel", function()
+    assert.is_true(socket:unsent() ~= 131072)
+    local path = temporary "file"
+    assert.equal(4, socket:send_file(path, 0, 4))
+    assert.equal(131072, socket:unsent())
+    os.remove(path)
+  end)
+
   it("gives up who does not acknowledge, and who has silently gone", function()
     assert.same({ 1, 30, 10, 3, 30500 }, { socket:send_timeout(30.5) })
     assert.same({ 1, 30, 10, 3, 1000000000 }, { socket:send_timeout(1e300) })
+  end)
+end)
+
+describe("sockets", function()
+  it("have no name where they are none", function()
+    assert.equal("", harness.socket_name(-1))
+  end)
+
+  it("are as many as there may be descriptors", function()
+    local before = harness.descriptors_max()
+    assert.is_true(before >= 64)
+    harness.limit_descriptors(3)
+    local fewer = harness.descriptors_max()
+    harness.limit_descriptors()
+    assert.is_true(fewer < 64 and fewer >= 3, fewer)
+    assert.equal(before, harness.descriptors_max())
   end)
 end)
 
@@ -296,6 +340,34 @@ describe("what listens", function()
     assert.equal(1, socket:dial())
     assert.equal("", socket:turn(0.09)) -- it rests
     assert.equal("accept:127.0.0.1,1", socket:turn(0.02))
+  end)
+
+  it("goes on without a spare descriptor, and has one again where it can", function()
+    socket:listen "127.0.0.1:0"
+    assert.equal(2, socket:dial(2))
+    socket:keep(true)
+    harness.limit_descriptors(0)
+    assert.equal("warn full", socket:turn())
+    socket:keep(false)
+    harness.limit_descriptors()
+    assert.equal("accept:127.0.0.1,1", socket:turn(0.11))
+    assert.equal(1, socket:dial())
+    harness.limit_descriptors(0)
+    assert.equal("warn full", socket:turn(1))
+    harness.limit_descriptors()
+  end)
+
+  it("rests where it can accept nothing for whatever reason", function()
+    socket:listen "127.0.0.1:0"
+    socket:turn()
+    assert.is_false(socket:rests())
+    socket:spoil()
+    assert.equal("", socket:turn())
+    assert.is_true(socket:rests())
+    socket:accept_all()
+    assert.equal("", socket:turn(0.09))
+    socket:deafen()
+    assert.is_false(socket:rests())
   end)
 
   it("says once in a second that no descriptor is left, and goes on turning away", function()
@@ -369,6 +441,12 @@ describe("what listens", function()
       local _, err = other:listen(bad)
       assert.equal(("cannot listen on %s: expected fd:N with the number of an open socket"):format(bad), err)
     end
+    local bound = socket:bind()
+    local _, here, is_ours = other:listen("fd:" .. bound)
+    assert.not_equal(bound, here)
+    assert.is_true(is_ours)
+    assert.equal(1, other:dial())
+    assert.equal("accept:127.0.0.1,0", other:turn())
     local _, err = other:listen "fd:1048576"
     assert.equal("cannot listen on fd:1048576: Bad file descriptor (of the system)", err)
     other:close()
@@ -385,7 +463,7 @@ describe("what listens", function()
   end)
 
   it("is refused an address that is none", function()
-    for _, bad in ipairs { "", "8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:x", "127.0.0.1:-1", ("x"):rep(256) .. ":1" } do
+    for _, bad in ipairs { "", "8080", "unix1:x", "fdx:x", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:x", "127.0.0.1:-1", ("x"):rep(256) .. ":1" } do
       local _, err = socket:listen(bad)
       assert.equal(("cannot listen on %s: expected HOST:PORT such as 127.0.0.1:8080 (ports go to 65535), unix:PATH or fd:N"):format(bad):sub(1, 255), err)
     end

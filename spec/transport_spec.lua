@@ -125,6 +125,19 @@ describe("a transport", function()
       assert.equal("hello", (res:body()))
     end)
 
+    it("opens once, and not where it has been closed", function()
+      serve { timeouts = { head = 5 } }
+      local client = server:connect(nil, "closed")
+      client:open():open()
+      assert.equal("hello", (server:send(REQUEST, client):body()))
+      local late = server:connect(nil, "closed")
+      server:advance(6)
+      assert.equal("closed", late:state())
+      late:open()
+      server:turn()
+      assert.equal("", late:take())
+    end)
+
     it("is given up where that takes longer than timeouts.head", function()
       serve { timeouts = { head = 5 } }
       local client = server:connect(nil, "closed")

@@ -157,6 +157,10 @@ static int tell_signals(lua_State *L) {
     pthread_kill(pthread_self(), (int)lua_tointeger(L, 1));
     loop_run(&t.loop);
     signals_stop(&t.signals);
+    int another = fcntl(0, F_DUPFD_CLOEXEC, fd); // the number is another's now
+    signals_stop(&t.signals);
+    is_ours &= another == fd && fcntl(another, F_GETFD) >= 0;
+    close(another);
     t.turns = 0;
     loop_run(&t.loop);
   }

@@ -525,6 +525,7 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   json_open(L, settings_default().limits.json_depth);
   lua_setfield(L, -2, "json");
   rerun_open(L);
+  loop_prepare_process();
   loop_probe_open(L);
   turn_probe_open(L);
   control_probe_open(L);

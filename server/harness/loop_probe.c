@@ -5,18 +5,15 @@
 #include "harness/harness.h"
 #include <errno.h>
 #include <lauxlib.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "base/buf.h"
 #include "base/mem.h"
+#include "harness/refusal.h"
 #include "loop/job.h"
 #include "loop/watch.h"
 #include "script/class.h"
@@ -196,28 +193,17 @@ static int probe_turns(lua_State *L) {
   return 2;
 }
 
-static void *run_refused(void *loop) {
-  struct sock_filter filter[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-                                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_epoll_ctl, 0, 1),
-                                 BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSPC),
-                                 BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
-  struct sock_fprog program = {countof(filter), filter};
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
-    return loop;
-  loop_run(loop);
-  return NULL;
-}
+static void run_loop(void *loop) { loop_run(loop); }
 
 // loop:refused_turn([seconds later [, sleeps]]): a turn, or until the watch is told something, in which the
 // kernel has no room for one more watch.
 static int probe_refused_turn(lua_State *L) {
   struct loop_probe *p = check(L);
-  pthread_t thread;
-  void *failed = p;
   p->clock.now += luaL_optnumber(L, 2, 0);
   begin_turn(p, lua_toboolean(L, 3));
-  if (pthread_create(&thread, NULL, run_refused, &p->loop) == 0) pthread_join(thread, &failed);
-  return failed ? luaL_error(L, "no filter of system calls") : push_told(L, p);
+  if (refusal_run(__NR_epoll_ctl, __NR_epoll_ctl, ENOSPC, run_loop, &p->loop) < 0)
+    return luaL_error(L, "no filter of system calls");
+  return push_told(L, p);
 }
 
 // loop:write(): a byte from the far end.

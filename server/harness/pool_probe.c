@@ -2,12 +2,15 @@
 // A loop and a pool of threads on it, or without threads. What is submitted waits in its `run` for a gate of
 // its own that the spec opens, where it has threads; a spec waits for what it has asked for, never for a
 // time.
+#include <errno.h>
 #include <lauxlib.h>
 #include <semaphore.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include "base/buf.h"
 #include "base/mem.h"
 #include "harness/harness.h"
+#include "harness/refusal.h"
 #include "loop/pool.h"
 #include "script/class.h"
 
@@ -90,6 +93,26 @@ static int probe_submit(lua_State *L) {
   return 1;
 }
 
+struct submission {
+  struct pool_probe *probe;
+  int number;
+  bool ok;
+};
+
+static void submit_it(void *arg) {
+  struct submission *s = arg;
+  s->ok = submit(s->probe, s->number, 0, 0);
+}
+
+// pool:submit_alone(number): where the system starts no thread.
+static int probe_submit_alone(lua_State *L) {
+  struct submission s = {check(L), (int)luaL_checkinteger(L, 2), false};
+  if (refusal_run(__NR_clone, __NR_clone3, EAGAIN, submit_it, &s) < 0)
+    return luaL_error(L, "no filter of system calls");
+  lua_pushboolean(L, s.ok);
+  return 1;
+}
+
 // pool:open(number): lets that work end.
 static int probe_open(lua_State *L) {
   sem_post(&check_work(L)->gate);
@@ -128,11 +151,13 @@ static int probe_await(lua_State *L) {
   return push_log(L, p);
 }
 
-// pool:turn(): the same, in one turn of a loop without threads.
+// pool:turn(): the same, in one turn of a loop without threads; and whether there is more to do.
 static int probe_turn(lua_State *L) {
   struct pool_probe *p = check(L);
-  loop_turn(&p->loop);
-  return push_log(L, p);
+  bool more = loop_turn(&p->loop);
+  push_log(L, p);
+  lua_pushboolean(L, more);
+  return 2;
 }
 
 // pool:threads(): how many it has; pool:threads(n): once it has so many.
@@ -175,10 +200,11 @@ static int probe_new(lua_State *L) {
 }
 
 void pool_probe_open(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"submit", probe_submit},   {"open", probe_open},   {"await_begun", probe_await_begun},
-      {"abandon", probe_abandon}, {"await", probe_await}, {"turn", probe_turn},
-      {"threads", probe_threads}, {"close", probe_close}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"submit", probe_submit},   {"submit_alone", probe_submit_alone},
+                                     {"open", probe_open},       {"await_begun", probe_await_begun},
+                                     {"abandon", probe_abandon}, {"await", probe_await},
+                                     {"turn", probe_turn},       {"threads", probe_threads},
+                                     {"close", probe_close},     {NULL, NULL}};
   class_new(L, POOL, methods, probe_close);
   lua_pushcfunction(L, probe_new);
   lua_setfield(L, -2, "pool");

@@ -29,7 +29,8 @@ struct socket_probe {
   struct loop_hook hook;
   bool polled, is_open;
   struct transport *transport; // NULL: closed
-  int far_fd, file_fd, listening;
+  int near_fd, far_fd, file_fd, listening;
+  int kept; // one that there was no descriptor for; -1: none, -2: it is closed at once
   struct listener listener;
   char *given; // what the transport has, in flight perhaps
   struct buf log;
@@ -205,6 +206,26 @@ static bool is_ours_and_never_blocks(int fd) {
   return fcntl(fd, F_GETFD) & FD_CLOEXEC && fcntl(fd, F_GETFL) & O_NONBLOCK;
 }
 
+// socket:unsent(): bytes that may wait unsent in the kernel before it takes no more; of TCP.
+static int probe_unsent(lua_State *L) {
+  lua_pushinteger(L, option_of(check_open(L)->near_fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT));
+  return 1;
+}
+
+// harness.socket_name(fd)
+static int socket_name(lua_State *L) {
+  char name[SOCK_NAME_MAX];
+  sock_name((int)luaL_checkinteger(L, 1), name);
+  lua_pushstring(L, name);
+  return 1;
+}
+
+// harness.descriptors_max(): how many there may be.
+static int descriptors_max(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)sock_descriptors_max());
+  return 1;
+}
+
 static void on_accept(struct listener *l, int fd) {
   struct socket_probe *p = container_of(l, struct socket_probe, listener);
   char text[ADDRESS_TEXT_MAX];
@@ -216,9 +237,10 @@ static void on_accept(struct listener *l, int fd) {
 }
 
 static void on_full(struct listener *l, int fd) {
-  buf_printf(&container_of(l, struct socket_probe, listener)->log, "full%s ",
-             is_ours_and_never_blocks(fd) ? "" : " inherited");
-  close(fd);
+  struct socket_probe *p = container_of(l, struct socket_probe, listener);
+  buf_printf(&p->log, "full%s ", is_ours_and_never_blocks(fd) ? "" : " inherited");
+  if (p->kept == -1) p->kept = fd;
+  else close(fd);
 }
 
 static void stop_listening(struct socket_probe *p) {
@@ -268,6 +290,34 @@ static int probe_dial(lua_State *L) {
   return 1;
 }
 
+// socket:keep(true): the next that there is no descriptor for keeps the one that it gets, until
+// socket:keep(false).
+static int probe_keep(lua_State *L) {
+  struct socket_probe *p = check(L);
+  if (p->kept >= 0) close(p->kept);
+  p->kept = lua_toboolean(L, 2) ? -1 : -2;
+  return 0;
+}
+
+// socket:spoil(): nothing can be accepted any more. socket:rests(): whether the listener does.
+static int probe_spoil(lua_State *L) { return shutdown(check(L)->listening, SHUT_RDWR), 0; }
+
+static int probe_rests(lua_State *L) {
+  lua_pushboolean(L, timer_is_armed(&check(L)->listener.pause));
+  return 1;
+}
+
+// socket:bind(): a descriptor with an address of TCP that does not listen, and blocks.
+static int probe_bind(lua_State *L) {
+  struct socket_probe *p = check(L);
+  struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  if (p->file_fd >= 0) close(p->file_fd);
+  p->file_fd = socket(AF_INET, SOCK_STREAM, 0);
+  if (bind(p->file_fd, (void *)&a, sizeof a) < 0) return luaL_error(L, "no address");
+  lua_pushinteger(L, p->file_fd);
+  return 1;
+}
+
 // socket:accept_all(), and socket:deafen().
 static int probe_accept_all(lua_State *L) { return listener_empty(&check(L)->listener), 0; }
 static int probe_deafen(lua_State *L) { return stop_listening(check(L)), 0; }
@@ -291,6 +341,7 @@ static int probe_close(lua_State *L) {
   stop_listening(p);
   if (p->far_fd >= 0) close(p->far_fd);
   if (p->file_fd >= 0) close(p->file_fd);
+  if (p->kept >= 0) close(p->kept);
   loop_hook_remove(&p->loop, &p->hook);
   loop_deinit(&p->loop);
   buf_deinit(&p->log);
@@ -320,13 +371,14 @@ static int probe_new(lua_State *L) {
   bool is_tcp = !strcmp(luaL_optstring(L, 1, "unix"), "tcp");
   struct socket_probe *p = lua_newuserdatauv(L, sizeof *p, 0);
   int pair[2];
-  *p = (struct socket_probe){.hook = {.run = end_turn}, .far_fd = -1, .file_fd = -1, .listening = -1};
+  *p = (struct socket_probe){
+      .hook = {.run = end_turn}, .far_fd = -1, .file_fd = -1, .listening = -1, .kept = -2};
   luaL_setmetatable(L, SOCKET);
   manual_clock_init(&p->clock, 0);
   int failed =
       is_tcp ? tcp_pair(pair) : socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair);
   if (failed || loop_init(&p->loop, &p->clock.clock, true) < 0) return luaL_error(L, "no sockets");
-  p->far_fd = pair[1], p->is_open = true;
+  p->near_fd = pair[0], p->far_fd = pair[1], p->is_open = true;
   log_capture(on_line, p);
   setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &(int){KERNEL_KEEPS}, sizeof(int));
   list_init(&p->hook.link);
@@ -338,26 +390,23 @@ static int probe_new(lua_State *L) {
 }
 
 void socket_probe_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"turn", probe_turn},
-                                     {"send", probe_send},
-                                     {"send_file", probe_send_file},
-                                     {"want_read", probe_want_read},
-                                     {"read_now", probe_read_now},
-                                     {"finish", probe_finish},
-                                     {"shut", probe_shut_it},
-                                     {"bound", probe_bound},
-                                     {"peer", probe_peer},
-                                     {"far_take", far_take},
-                                     {"far_send", far_send},
-                                     {"far_close", far_close},
-                                     {"listen", probe_listen},
-                                     {"dial", probe_dial},
-                                     {"accept_all", probe_accept_all},
-                                     {"deafen", probe_deafen},
-                                     {"send_timeout", probe_send_timeout},
-                                     {"close", probe_close},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"turn", probe_turn},           {"send", probe_send},
+                                     {"send_file", probe_send_file}, {"want_read", probe_want_read},
+                                     {"read_now", probe_read_now},   {"finish", probe_finish},
+                                     {"shut", probe_shut_it},        {"bound", probe_bound},
+                                     {"unsent", probe_unsent},       {"peer", probe_peer},
+                                     {"far_take", far_take},         {"far_send", far_send},
+                                     {"far_close", far_close},       {"listen", probe_listen},
+                                     {"dial", probe_dial},           {"accept_all", probe_accept_all},
+                                     {"deafen", probe_deafen},       {"keep", probe_keep},
+                                     {"spoil", probe_spoil},         {"rests", probe_rests},
+                                     {"bind", probe_bind},           {"send_timeout", probe_send_timeout},
+                                     {"close", probe_close},         {NULL, NULL}};
   class_new(L, SOCKET, methods, probe_close);
   lua_pushcfunction(L, probe_new);
   lua_setfield(L, -2, "socket");
+  lua_pushcfunction(L, socket_name);
+  lua_setfield(L, -2, "socket_name");
+  lua_pushcfunction(L, descriptors_max);
+  lua_setfield(L, -2, "descriptors_max");
 }
