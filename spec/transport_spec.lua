@@ -76,6 +76,57 @@ describe("a transport", function()
     end
   end
 
+  for i = 6, 8 do
+    for how, prepare in pairs {
+      ["to which files go by themselves"] = function(client) client:takes_files() end,
+      ["to which they go in pieces"] = function(client) client:takes_files():step(4001) end,
+      ["to which they go late"] = function(client) client:takes_files():late():step(5003) end,
+    } do
+      it(("%s carries the same: %d"):format(how, i), function()
+        local wanted, wanted_state = transcript(REQUESTS[i], function() end)
+        local got, state = transcript(REQUESTS[i], prepare)
+        assert.equal(#wanted, #got)
+        assert.is_true(wanted == got)
+        assert.equal(wanted_state, state)
+      end)
+    end
+  end
+
+  it("to which files go by themselves goes in shares of a quarter of a MiB", function()
+    local path = FOLDER .. "/large.txt"
+    local f <close> = assert(io.open(path, "w"))
+    f:write(("0123456789abcde\n"):rep(65536))
+    f:close()
+    local server = helper.serve(APP)
+    local client = server:connect():takes_files()
+    client:send "GET /files/large.txt HTTP/1.1\r\nHost: a\r\n\r\n"
+    for _ = 1, 6 do server:turn() end
+    assert.is_true(#client:take() > 1 << 20)
+    assert.equal(5, client:writes()) -- the first with the head
+    server:close()
+  end)
+
+  it("to which files go by themselves is cut where a file ends before its part", function()
+    local path = FOLDER .. "/short.txt"
+    for _, is_late in ipairs { false, true } do
+      local f <close> = assert(io.open(path, "w"))
+      f:write(("0123456789abcde\n"):rep(65536))
+      f:close()
+      local server = helper.serve(APP)
+      local client = server:connect():takes_files()
+      if is_late then client:late() end
+      client:window(100000)
+      server:send("GET /files/short.txt HTTP/1.1\r\nHost: a\r\n\r\n", client)
+      os.execute("truncate -s 50000 " .. path)
+      client:window()
+      for _ = 1, 10 do server:turn() end
+      assert.equal("reset", client:state())
+      assert.equal("error", client:reason())
+      assert.matches("a file has become shorter while it was sent: /files/short.txt", server:log(), 1, true)
+      server:close()
+    end
+  end)
+
   it("by which one byte leaves at a time carries a short answer whole", function()
     local wanted = transcript(REQUESTS[2], function() end)
     local client

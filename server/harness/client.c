@@ -83,6 +83,13 @@ static int client_late(lua_State *L) {
   return 1;
 }
 
+// client:takes_files(): parts of files go to it as they do to a socket, by their descriptors.
+static int client_takes_files(lua_State *L) {
+  check_client(L)->peer.transport.takes_files = true;
+  lua_settop(L, 1);
+  return 1;
+}
+
 // client:open(): the connection that server:connect has left closed carries bytes from now on.
 static int client_open_now(lua_State *L) {
   memory_peer_open(&check_client(L)->peer);
@@ -151,22 +158,14 @@ static int client_collect(lua_State *L) {
 }
 
 void client_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"send", client_send},
-                                     {"take", client_take},
-                                     {"finish", client_finish},
-                                     {"leave", client_leave},
-                                     {"reset", client_reset},
-                                     {"window", client_window},
-                                     {"pieces", client_pieces},
-                                     {"state", client_state},
-                                     {"writes", client_writes},
-                                     {"reason", client_reason},
-                                     {"address", client_address},
-                                     {"unread", client_unread},
-                                     {"open", client_open_now},
-                                     {"step", client_step},
-                                     {"late", client_late},
-                                     {"tag", client_tag},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"send", client_send},       {"take", client_take},
+                                     {"finish", client_finish},   {"leave", client_leave},
+                                     {"reset", client_reset},     {"window", client_window},
+                                     {"pieces", client_pieces},   {"state", client_state},
+                                     {"writes", client_writes},   {"reason", client_reason},
+                                     {"address", client_address}, {"unread", client_unread},
+                                     {"open", client_open_now},   {"step", client_step},
+                                     {"late", client_late},       {"takes_files", client_takes_files},
+                                     {"tag", client_tag},         {NULL, NULL}};
   class_new(L, CLIENT, methods, client_collect);
 }

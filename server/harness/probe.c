@@ -5,12 +5,15 @@
 #include <dirent.h>
 #include <malloc.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/mem.h"
 #include "event/event.h"
+#include "script/lua_settings.h"
 #include "script/task.h"
+#include "serve/settings.h"
 
 struct code_run {
   struct span code;
@@ -180,6 +183,18 @@ static int limit_descriptors(lua_State *L) {
   return 0;
 }
 
+// harness.are_defaults(settings [, dev]): whether they are what holds where nothing is set, or `spate dev`
+// sets.
+static int are_defaults(lua_State *L) {
+  struct settings defaults = settings_default();
+  luaL_checktype(L, 1, LUA_TTABLE);
+  if (lua_toboolean(L, 2)) settings_for_dev(&defaults);
+  struct settings read = defaults;
+  settings_read(L, 1, &read);
+  lua_pushboolean(L, !memcmp(&defaults, &read, sizeof read));
+  return 1;
+}
+
 // harness.hash(bytes, number): a number that both make.
 static int hash(lua_State *L) {
   struct span bytes;
@@ -196,6 +211,7 @@ void probe_open(lua_State *L) {
                                        {"leaks", leaks},
                                        {"descriptors", descriptors},
                                        {"limit_descriptors", limit_descriptors},
+                                       {"are_defaults", are_defaults},
                                        {"hash", hash},
                                        {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);

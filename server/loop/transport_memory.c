@@ -3,6 +3,7 @@
 // small as a spec likes, so that whoever sends meets every place at which a socket could stop.
 #include "loop/transport_memory.h"
 #include <stdint.h>
+#include <unistd.h>
 
 static struct memory_peer *memory_of(struct transport *t) {
   return container_of(t, struct memory_peer, transport);
@@ -10,10 +11,18 @@ static struct memory_peer *memory_of(struct transport *t) {
 
 static bool is_broken(const struct memory_peer *p) { return p->client_reset || p->client_left; }
 
-// Moves what may leave now; its number of bytes.
-static size_t memory_leave(struct memory_peer *p) {
+// Of a part of a file; an error where that ends before its part.
+static ssize_t leave_file(struct memory_peer *p, size_t room) {
+  size_t len = MIN(p->flight.len - p->flight_at, room);
+  off_t at = (off_t)(p->flight.offset + p->flight_at);
+  ssize_t n = len ? pread(p->flight.fd, buf_reserve(&p->to_client, len), len, at) : 0;
+  if (n > 0) p->to_client.len += (size_t)n;
+  return n || !len ? n : TRANSPORT_FILE_SHORT;
+}
+
+static ssize_t leave_memory(struct memory_peer *p, size_t room) {
   const struct outq *q = &p->flight;
-  size_t at = p->flight_at, sent = 0, room = MIN(p->window, p->step);
+  size_t at = p->flight_at, sent = 0;
   for (int i = 0; i < q->count && sent < room; i++) {
     if (at >= q->iov[i].iov_len) {
       at -= q->iov[i].iov_len;
@@ -24,8 +33,16 @@ static size_t memory_leave(struct memory_peer *p) {
     sent += n, at = 0;
     if (sent == room) break;
   }
-  p->window -= sent, p->flight_at += sent;
-  if (p->flight_at == q->len) p->flight.len = p->flight_at = 0;
+  return (ssize_t)sent;
+}
+
+// Moves what may leave now; its number of bytes, or an error.
+static ssize_t memory_leave(struct memory_peer *p) {
+  size_t room = MIN(p->window, p->step);
+  ssize_t sent = p->flight.count ? leave_memory(p, room) : leave_file(p, room);
+  if (sent < 0) return sent;
+  p->window -= (size_t)sent, p->flight_at += (size_t)sent;
+  if (p->flight_at == p->flight.len) p->flight.len = p->flight_at = 0;
   p->writes += sent > 0;
   return sent;
 }
@@ -34,8 +51,9 @@ static ssize_t memory_send(struct transport *t, const struct outq *q) {
   struct memory_peer *p = memory_of(t);
   if (is_broken(p)) return TRANSPORT_BROKEN;
   p->flight.count = q->count, p->flight.len = q->len, p->flight_at = 0;
+  p->flight.fd = q->fd, p->flight.offset = q->offset;
   memcpy(p->flight.iov, q->iov, (size_t)q->count * sizeof *q->iov);
-  return p->is_late ? 0 : (ssize_t)memory_leave(p);
+  return p->is_late ? 0 : memory_leave(p);
 }
 
 static void memory_open(struct transport *t) {
@@ -100,13 +118,10 @@ static void read_some(struct memory_peer *p) {
 }
 
 static bool send_on(struct memory_peer *p) {
-  if (is_broken(p)) {
-    p->transport.sink->on_error(&p->transport, TRANSPORT_BROKEN);
-    return true;
-  }
-  size_t sent = memory_leave(p);
-  if (sent) p->transport.sink->on_sent(&p->transport, sent);
-  return sent > 0;
+  ssize_t sent = is_broken(p) ? TRANSPORT_BROKEN : memory_leave(p);
+  if (sent < 0) p->transport.sink->on_error(&p->transport, (enum transport_error)sent);
+  if (sent > 0) p->transport.sink->on_sent(&p->transport, (size_t)sent);
+  return sent != 0;
 }
 
 bool memory_peer_poll(struct memory_peer *p) {
