@@ -275,6 +275,40 @@ describe("connection", function()
     end)
   end)
 
+  it("keeps little in the kernel for an event stream, and leaves it to that for all else", function()
+    server:close()
+    serve { settings = { limits = { send_buffer = 12345 } } }
+    assert.equal(0, server:get("/").client:bound())
+    for _, target in ipairs { "/ticks", "/never", "/once" } do assert.equal(12345, server:get(target).client:bound()) end
+    assert.equal(0, server:head("/never").client:bound())
+  end)
+
+  it("that is refused and takes that late is told so although it ends its side meanwhile", function()
+    local client = server:connect()
+    client:window(0)
+    local res = server:send("nonsense\r\n\r\n", client)
+    client:finish()
+    server:turn()
+    assert.equal("open", client:state())
+    client:window(10)
+    server:turn()
+    assert.equal("open", client:state())
+    client:window()
+    server:turn()
+    assert.equal(400, res:status())
+    assert.equal("closed", client:state())
+  end)
+
+  it("that is refused and takes nothing is closed after two seconds", function()
+    local client = server:connect()
+    client:window(0)
+    server:send("nonsense\r\n\r\n", client)
+    server:advance(1.9)
+    assert.equal("open", client:state())
+    server:advance(0.2)
+    assert.equal("closed", client:state())
+  end)
+
   describe("reset", function()
     local dialogue = GET .. post("/", "Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n0\r\n\r\n") .. get "/slow/1" ..
       post("/", "Content-Length: 3\r\nExpect: 100-continue\r\n", "abc") .. get "/ticks" .. "\r\n"

@@ -41,6 +41,16 @@ describe("drain", function()
   before_each(function() server = helper.serve(APP) end)
   after_each(function() server:close() end)
 
+  it("that is asked for again puts off no end", function()
+    local streams = {}
+    for i = 1, 100 do streams[i] = server:get "/never" end
+    server.core:drain()
+    server:advance(2.5)
+    server.core:drain()
+    server:advance(2.5)
+    for _, res in ipairs(streams) do assert.is_true(res:has_ended()) end
+  end)
+
   it("ends each stream cleanly within shutdown.window, with a jittered retry", function()
     local streams, ended_at, retries = {}, {}, {}
     for i = 1, 200 do streams[i] = server:get(i % 2 == 0 and "/stream" or "/never") end

@@ -41,6 +41,8 @@ local function descriptors()
   return n
 end
 
+local opened -- how many there were before a spec
+
 local function get(server, target, headers) return server:get(target, { headers = headers }) end
 
 before_each(function()
@@ -58,11 +60,15 @@ before_each(function()
   write("public/sub/index.html", "<h1>sub</h1>")
   write("public/.hidden", "hidden")
   write("public/.git/config", "config")
+  collectgarbage()
+  opened = descriptors()
 end)
 
 after_each(function()
   os.execute("rm -rf " .. directory)
   while servers[1] do table.remove(servers):close() end
+  collectgarbage()
+  assert.equal(opened, descriptors())
 end)
 
 describe("app:static", function()
@@ -358,6 +364,14 @@ describe("conditions", function()
     local res = get(server, "/assets/a.txt", { ["If-Modified-Since"] = os.date("!%a, %d %b %Y %H:%M:%S GMT", NOW + 2000) })
     assert.equal(200, res:status())
     assert.is_nil(res:header "Last-Modified")
+    write("public/a.txt", TEXT, NOW + 1)
+    assert.is_nil(get(server, "/assets/a.txt"):header "Last-Modified")
+    write("public/a.txt", TEXT, NOW)
+    assert.equal(os.date("!%a, %d %b %Y %H:%M:%S GMT", NOW), get(server, "/assets/a.txt"):header "Last-Modified")
+    write("public/a.txt", TEXT, 0)
+    assert.equal("Thu, 01 Jan 1970 00:00:00 GMT", get(server, "/assets/a.txt"):header "Last-Modified")
+    write("public/a.txt", TEXT, -1)
+    assert.is_nil(get(server, "/assets/a.txt"):header "Last-Modified")
   end)
 
   it("do not concern a reply with another status, or another method", function()

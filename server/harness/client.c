@@ -130,6 +130,12 @@ static int client_writes(lua_State *L) {
   return 1;
 }
 
+// client:bound(): bytes that the server lets wait unsent for it in the kernel; 0: as many as that likes.
+static int client_bound(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)check_client(L)->peer.bound);
+  return 1;
+}
+
 // client:state(): "open", "ended" (the server's side), "closed" or "reset".
 static int client_state(lua_State *L) {
   const struct memory_peer *p = &check_client(L)->peer;
@@ -158,14 +164,24 @@ static int client_collect(lua_State *L) {
 }
 
 void client_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"send", client_send},       {"take", client_take},
-                                     {"finish", client_finish},   {"leave", client_leave},
-                                     {"reset", client_reset},     {"window", client_window},
-                                     {"pieces", client_pieces},   {"state", client_state},
-                                     {"writes", client_writes},   {"reason", client_reason},
-                                     {"address", client_address}, {"unread", client_unread},
-                                     {"open", client_open_now},   {"step", client_step},
-                                     {"late", client_late},       {"takes_files", client_takes_files},
-                                     {"tag", client_tag},         {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"send", client_send},
+                                     {"take", client_take},
+                                     {"finish", client_finish},
+                                     {"leave", client_leave},
+                                     {"reset", client_reset},
+                                     {"window", client_window},
+                                     {"pieces", client_pieces},
+                                     {"state", client_state},
+                                     {"writes", client_writes},
+                                     {"bound", client_bound},
+                                     {"reason", client_reason},
+                                     {"address", client_address},
+                                     {"unread", client_unread},
+                                     {"open", client_open_now},
+                                     {"step", client_step},
+                                     {"late", client_late},
+                                     {"takes_files", client_takes_files},
+                                     {"tag", client_tag},
+                                     {NULL, NULL}};
   class_new(L, CLIENT, methods, client_collect);
 }

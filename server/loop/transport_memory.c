@@ -80,7 +80,7 @@ static void memory_close(struct transport *t, bool reset) {
   p->read_len = p->flight.len = 0;
 }
 
-static void memory_bound(struct transport *t, size_t bytes) { (void)t, (void)bytes; }
+static void memory_bound(struct transport *t, size_t bytes) { memory_of(t)->bound = bytes; }
 
 static const struct transport_ops memory_ops = {.open = memory_open,
                                                 .send = memory_send,

@@ -11,6 +11,7 @@ struct memory_peer {
   size_t window;                                // bytes that the client still takes
   size_t piece;                                 // at most so many bytes per read of the server
   size_t step;                                  // at most so many bytes leave at a time
+  size_t bound;                                 // what the server has bound it to; 0: nothing
   bool is_late;                                 // nothing leaves at once, all is told of by on_sent
   bool is_closed;                               // it does not carry bytes yet
   size_t writes;                                // of the server that took bytes
