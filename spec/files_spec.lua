@@ -71,6 +71,18 @@ after_each(function()
   assert.equal(opened, descriptors())
 end)
 
+describe("reply.file", function()
+  it("of a file that has fewer bytes than it says is a 500, and lets the file go", function()
+    local path = "/sys/kernel/uevent_seqnum" -- of 4096 bytes, as it says
+    if lfs.attributes(path, "size") ~= 4096 then return pending "no such file here" end
+    local server = serve(('app:get("/", function() return reply.file %q end)'):format(path))
+    local res = get(server, "/")
+    assert.equal(500, res:status())
+    assert.equal("0", res:header "Content-Length")
+    assert.equal(200, server:head("/"):status())
+  end)
+end)
+
 describe("app:static", function()
   it("serves a file with its type, length and validators", function()
     local res = get(static(), "/assets/a.txt")

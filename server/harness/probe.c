@@ -183,8 +183,8 @@ static int limit_descriptors(lua_State *L) {
   return 0;
 }
 
-// harness.are_defaults(settings [, dev]): whether they are what holds where nothing is set, or `spate dev`
-// sets.
+// harness.are_defaults(settings [, dev]): whether they are what holds where nothing is set, or what `spate
+// dev` sets; and shutdown.window, which cannot be set to 0.
 static int are_defaults(lua_State *L) {
   struct settings defaults = settings_default();
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -192,7 +192,8 @@ static int are_defaults(lua_State *L) {
   struct settings read = defaults;
   settings_read(L, 1, &read);
   lua_pushboolean(L, !memcmp(&defaults, &read, sizeof read));
-  return 1;
+  lua_pushnumber(L, defaults.shutdown.window);
+  return 2;
 }
 
 // harness.hash(bytes, number): a number that both make.
