@@ -25,7 +25,7 @@ end
 
 function sqlite_files.settle(server)
   local store = server.core:store()
-  for _ = 1, 100 do
+  for _ = 1, 10000 do
     local steps = store:settle()
     server:turn()
     if steps == 0 then return end

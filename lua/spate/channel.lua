@@ -370,7 +370,8 @@ return function(sse)
   -- sse.resumable(key, fn, options): the stream of a producer that outlives its connection. The first request starts
   -- fn(send); whoever comes back with Last-Event-ID goes on where it was. Without a reader for `linger` seconds (30),
   -- or `ttl` seconds (60) after its end, it is dropped.
-  local RESUMABLE = { "linger", "ttl", "after", "history" }
+  local RESUMABLE = { "linger", "ttl", "after", "history", "store" }
+  local DAY = 24 * 60 * 60
 
   local function drop(channel, task)
     if task then task:cancel() end
@@ -391,6 +392,17 @@ return function(sse)
     sse.sleep(ttl)
   end
 
+  -- One that is kept outlives the end of the process, which ends this too.
+  local function watch_until_dropped(channel, task, linger, ttl, is_kept)
+    local is_over = false
+    core.background_until(function()
+      if is_over or not is_kept then drop(channel, task) end
+    end, function()
+      if task then watch(channel, task, linger, ttl) else sse.sleep(ttl) end
+      is_over = true
+    end)
+  end
+
   local function seconds(options, name, default)
     local value = options[name]
     if value == nil then return default end
@@ -400,9 +412,11 @@ return function(sse)
     return value
   end
 
-  local function produce(channel, fn)
-    local has_failed = false
+  -- One that is kept and has not come to its end is not finished: another process begins anew.
+  local function produce(channel, fn, is_kept)
+    local has_failed, has_ended = false, false
     local _ <close> = at_end(function()
+      if is_kept and not has_ended and not core.was_stopped() then return end
       if has_failed or core.was_stopped() then channel:publish { event = "error", data = "the producer failed" } end
       channel:finish()
     end)
@@ -411,8 +425,20 @@ return function(sse)
       return id and true, why
     end
     local ok, err = xpcall(fn, traceback, send)
-    has_failed = not ok
+    has_failed, has_ended = not ok, true
     if has_failed then core.log.error(report.logged(err)) end
+  end
+
+  -- In memory, or in the store: there it is forgotten a day after it should have been, should the process end before.
+  local function open_resumable(key, options, ttl)
+    local is_kept = options.store or false
+    return open(nil, "resumable:" .. key, { history = options.history or 10000, ttl = is_kept and ttl + DAY or 0, store = is_kept })
+  end
+
+  -- What a process that has ended has left: "finished", "interrupted", or nil.
+  local function left_of(channel)
+    if channel.handle:is_finished() then return "finished" end
+    return not channel.handle:newest():find "%-0$" and "interrupted" or nil
   end
 
   function sse.resumable(key, fn, options)
@@ -420,7 +446,10 @@ return function(sse)
     if type(fn) ~= "function" then core.raise("sse.resumable: expected a function, got " .. type(fn)) end
     options = check.options(options or {}, "sse.resumable", RESUMABLE)
     local linger, ttl = seconds(options, "linger", 30), seconds(options, "ttl", 60)
-    local channel, created = open(nil, "resumable:" .. key, { history = options.history or 10000, ttl = 0 })
+    if options.store ~= nil and type(options.store) ~= "boolean" then
+      core.raise("sse.resumable: store: expected true or false, got " .. tostring(options.store))
+    end
+    local channel, created = open_resumable(key, options, ttl)
     if not channel then return nil, created end
     local task, has_begun = nil, not created
     local _ <close> = at_end(function()
@@ -428,9 +457,18 @@ return function(sse)
     end)
     local stream, why = channel:subscribe { after = options.after, replay = "all" }
     if not stream then return nil, why end
+    local left = created and left_of(channel)
+    if left == "interrupted" then -- it begins anew: who has some of it is told
+      drop(channel)
+      left = nil
+      channel, created = open_resumable(key, options, ttl)
+      if not channel then return nil, created end
+      stream, why = channel:subscribe { after = options.after, replay = "all" }
+      if not stream then return nil, why end
+    end
     if created then
-      task = core.background(produce, channel, fn)
-      core.background_until(function() drop(channel, task) end, watch, channel, task, linger, ttl)
+      task = not left and core.background(produce, channel, fn, options.store)
+      watch_until_dropped(channel, task, linger, ttl, options.store)
       has_begun = true
     end
     return stream

@@ -72,6 +72,13 @@ local COMMANDS = {
     command:option("--since", "Begin after the event with this id."):argname("ID")
     add_json(command)
   end },
+  { "store", "Look into the file of a store, or take it elsewhere, while no server has it.", function(command)
+    command:argument("action", "What to do."):choices { "info", "tail", "export", "import", "vacuum" }
+    command:argument("file", "The file.")
+    command:argument("channel", "Of tail and export: this one only."):args("?")
+    command:option("-n --count", "Of tail: how many events of each channel (10)."):argname("N")
+    add_json(command)
+  end },
   { "password", "Ask for a password, or read it from stdin, and print its hash.", function(command)
     command:option("--cost", "1 to 11: each step doubles the time that it takes to guess, and to check."):argname("N")
       :convert(function(text) return math.tointeger(tonumber(text)) or nil, "--cost: expected a number, got " .. text end)

@@ -46,8 +46,9 @@ function spate.stats() end
 
 ---A dictionary that all workers share.
 ---@param name string
+---@param options? { store?: boolean } kept in the file of the setting `store`
 ---@return spate.Shared
-function spate.shared(name) end
+function spate.shared(name, options) end
 
 ---Middleware: any other Host is answered with 421.
 ---@param list string[]|string "a.example", ".a.example" for all below it
@@ -924,7 +925,7 @@ function sse.reply(stream, options) end
 ---A producer that outlives its connection.
 ---@param key string
 ---@param fn fun(send: spate.send)
----@param options? { after?: string, linger?: number, ttl?: number, history?: integer, history_bytes?: integer }
+---@param options? { after?: string, linger?: number, ttl?: number, history?: integer, store?: boolean }
 ---@return spate.Stream
 function sse.resumable(key, fn, options) end
 

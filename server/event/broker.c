@@ -32,20 +32,21 @@ void broker_deinit(struct broker *b) {
 }
 
 // With the broker's lock held, under which alone references are given out.
-static bool is_idle(struct channel *c, double now) {
-  bool idle = channel_is_empty(c, now);
+static bool is_idle(struct channel *c, double now, bool is_pressed) {
+  bool idle = channel_is_empty(c, now, is_pressed);
   return idle && atomic_load(&c->refs) == 1;
 }
 
 struct sweep {
   struct broker *broker;
   double now;
+  bool is_pressed; // room is wanted
   size_t gone;
 };
 
 static void sweep_channel(struct map_node *node, void *arg) {
   struct sweep *s = arg;
-  if (!is_idle(channel_of(node), s->now)) return;
+  if (!is_idle(channel_of(node), s->now, s->is_pressed)) return;
   broker_take_out(s->broker, channel_of(node));
   s->gone++;
 }
@@ -59,11 +60,11 @@ static size_t sweep_share(struct sweep *s, size_t from) {
 static void sweep_some(struct broker *b, double now) {
   if (!b->sweep_at && now < b->swept_from + SWEEP_SECONDS) return;
   if (!b->sweep_at) b->swept_from = now;
-  b->sweep_at = sweep_share(&(struct sweep){b, now, 0}, b->sweep_at);
+  b->sweep_at = sweep_share(&(struct sweep){.broker = b, .now = now}, b->sweep_at);
 }
 
 size_t broker_sweep(struct broker *b, double now) {
-  struct sweep s = {b, now, 0};
+  struct sweep s = {.broker = b, .now = now, .is_pressed = true};
   size_t at = 0;
   do {
     lock_take(&b->lock);

@@ -347,10 +347,10 @@ double channel_lonely(struct channel *c, double now) {
   return seconds;
 }
 
-bool channel_is_empty(struct channel *c, double now) {
+bool channel_is_empty(struct channel *c, double now, bool is_pressed) {
   lock_take(&c->lock);
   history_expire(&c->history, now);
-  bool empty = !c->subscriber_count && !c->members.count && (c->store || !c->history.count);
+  bool empty = !c->subscriber_count && !c->members.count && ((c->store && is_pressed) || !c->history.count);
   lock_release(&c->lock);
   return empty;
 }

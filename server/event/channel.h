@@ -151,8 +151,9 @@ struct position channel_before(struct channel *c, const struct event *e);
 // it will never have.
 struct channel *channel_derive(struct channel *source, struct position dropped, double now);
 
-// For the broker: lets go of what is too old; true where nothing is left and nobody is there.
-bool channel_is_empty(struct channel *c, double now);
+// For the broker: lets go of what is too old; true where nothing is left and nobody is there. is_pressed:
+// what a store has as well does not count.
+bool channel_is_empty(struct channel *c, double now, bool is_pressed);
 
 // Subscribers on all workers, but for those who still read the past from a store. Any thread.
 size_t channel_subscribers(struct channel *c);

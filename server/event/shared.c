@@ -33,6 +33,8 @@ struct shared {
   struct map entries;
   struct timer_heap expiries;
   size_t bytes;
+  bool is_kept; // beyond the process
+  struct shared_changes changes;
   char name[];
 };
 
@@ -63,7 +65,7 @@ static bool has_room(struct shared_registry *r, size_t len) {
 static bool reserve(struct shared_registry *r, size_t len) {
   size_t used = atomic_load(&r->bytes);
   do {
-    if (len > r->limit - used) return false;
+    if (used > r->limit || len > r->limit - used) return false;
   } while (!atomic_compare_exchange_weak(&r->bytes, &used, used + len));
   return true;
 }
@@ -82,7 +84,23 @@ static void free_text(struct shared_value *v) {
   if (v->type == SHARED_STRING) free((char *)v->string.bytes);
 }
 
+// A key that is taken out leaves one behind, whether there is room or not: what comes next finds none.
+static void mark(struct shared *d, struct span key) {
+  struct shared_registry *r = d->registry;
+  if (!d->is_kept || !shared_changes_add(&d->changes, key)) return;
+  d->bytes += shared_changes_cost(key.len);
+  atomic_fetch_add(&r->bytes, shared_changes_cost(key.len));
+  if (!atomic_fetch_add(&r->changed, 1) && r->keeper) r->keeper->on_change(r->keeper);
+}
+
+static void unmark(struct shared *d, struct map_node *node) {
+  release(d, shared_changes_cost(node->name.len));
+  atomic_fetch_sub(&d->registry->changed, 1);
+  shared_changes_drop(&d->changes, node);
+}
+
 static void entry_take_out(struct shared *d, struct entry *e) {
+  mark(d, e->node.name);
   map_remove(&d->entries, &e->node);
   timer_disarm(&d->expiries, &e->expiry);
   release(d, entry_cost(e->node.name.len) + shared_value_len(&e->value));
@@ -148,6 +166,7 @@ static enum shared_result store(struct shared *d, struct entry *e, struct update
   if (!e) e = new_entry(d, u->key);
   set_value(e, v);
   set_ttl(d, e, ttl, u->now);
+  mark(d, u->key);
   return SHARED_OK;
 }
 
@@ -184,6 +203,7 @@ static void free_dictionary(struct shared *d) {
   map_remove(&d->registry->dictionaries, &d->node);
   atomic_fetch_sub(&d->registry->bytes, dictionary_cost(d->node.name.len));
   map_deinit(&d->entries);
+  shared_changes_deinit(&d->changes);
   timer_heap_deinit(&d->expiries);
   lock_deinit(&d->lock);
   free(d);
@@ -205,7 +225,7 @@ static void make_room_in(struct map_node *node, void *arg) {
     is_empty = !d->entries.count;
     lock_release(&d->lock);
   }
-  if (!d->refs && is_empty) free_dictionary(d);
+  if (!d->refs && is_empty && !d->changes.keys.count) free_dictionary(d);
 }
 
 // Takes out expired values until `len` bytes are free. With the registry's lock held.
@@ -327,6 +347,7 @@ static struct shared *new_dictionary(struct shared_registry *r, struct span name
   d->registry = r;
   lock_init(&d->lock);
   map_init(&d->entries, r->seed);
+  shared_changes_init(&d->changes, r->seed);
   memcpy(d->name, name.bytes, name.len);
   d->node.name = (struct span){d->name, name.len};
   map_insert(&r->dictionaries, &d->node);
@@ -347,7 +368,7 @@ struct shared *shared_open(struct shared_registry *r, struct span name, double n
 void shared_unref(struct shared *d, double now) {
   struct shared_registry *r = d->registry;
   lock_take(&r->lock);
-  if (!--d->refs && !shared_count(d, now)) free_dictionary(d);
+  if (!--d->refs && !shared_count(d, now) && !d->changes.keys.count) free_dictionary(d);
   lock_release(&r->lock);
 }
 
@@ -358,12 +379,103 @@ void shared_registry_init(struct shared_registry *r, size_t limit) {
   map_init(&r->dictionaries, r->seed);
 }
 
+static void mark_entry(struct map_node *node, void *d) { mark(d, node->name); }
+
+void shared_keep(struct shared *d) {
+  if (!d->registry->keeper) return;
+  lock_take(&d->lock);
+  bool was_kept = d->is_kept;
+  d->is_kept = true;
+  if (!was_kept) map_each(&d->entries, mark_entry, d);
+  lock_release(&d->lock);
+}
+
+static void keep_again(struct map_node *node, void *arg) {
+  struct shared *d = shared_of(node);
+  (void)arg;
+  lock_take(&d->lock);
+  map_each(&d->entries, mark_entry, d);
+  lock_release(&d->lock);
+}
+
+void shared_keep_again(struct shared_registry *r) {
+  lock_take(&r->lock);
+  map_each(&r->dictionaries, keep_again, NULL);
+  lock_release(&r->lock);
+}
+
+struct taking {
+  double now;
+  size_t left;
+  struct list *into;
+  struct shared *dictionary;
+};
+
+static void take_change(struct map_node *node, void *arg) {
+  struct taking *t = arg;
+  if (!t->left) return;
+  struct map_node *there = map_find(&t->dictionary->entries, node->name);
+  const struct entry *e = there && !is_expired(entry_of(there), t->now) ? entry_of(there) : NULL;
+  double deadline = e && timer_is_armed(&e->expiry) ? e->expiry.deadline : INFINITY;
+  list_append(t->into,
+              &shared_change_new(t->dictionary->node.name, node->name, e ? &e->value : NULL, deadline)->link);
+  unmark(t->dictionary, node);
+  t->left--;
+}
+
+static void take_changes(struct map_node *node, void *arg) {
+  struct taking *t = arg;
+  t->dictionary = shared_of(node);
+  lock_take(&t->dictionary->lock);
+  if (t->left && t->dictionary->changes.keys.count) map_each(&t->dictionary->changes.keys, take_change, t);
+  bool is_over = !t->dictionary->entries.count && !t->dictionary->changes.keys.count && !t->dictionary->refs;
+  lock_release(&t->dictionary->lock);
+  if (is_over) free_dictionary(t->dictionary);
+}
+
+size_t shared_take_changes(struct shared_registry *r, double now, size_t max, struct list *into) {
+  struct taking t = {.now = now, .left = max, .into = into};
+  if (!atomic_load(&r->changed)) return 0;
+  lock_take(&r->lock);
+  map_each(&r->dictionaries, take_changes, &t);
+  lock_release(&r->lock);
+  return max - t.left;
+}
+
+void shared_put_back(struct shared_registry *r, const struct shared_change *c, double now) {
+  struct shared *d = shared_open(r, c->dictionary, now);
+  if (!d) return;
+  lock_take(&d->lock);
+  d->is_kept = true;
+  mark(d, c->key);
+  lock_release(&d->lock);
+  shared_unref(d, now);
+}
+
+bool shared_restore(struct shared_registry *r, struct span name, struct span key,
+                    const struct shared_value *v, double ttl, double now) {
+  struct shared *d = shared_open(r, name, now);
+  if (!d) return false;
+  d->is_kept = false;
+  bool ok = ttl <= 0 || shared_set(d, key, v, ttl, now) == SHARED_OK;
+  d->is_kept = true;
+  lock_take(&d->lock);
+  if (ttl <= 0) mark(d, key); // over: the keeper is to forget it
+  lock_release(&d->lock);
+  shared_unref(d, now);
+  return ok;
+}
+
+static void drop_mark(struct map_node *node, void *d) { unmark(d, node); }
+
 static void drop_entry(struct map_node *node, void *d) { entry_take_out(d, entry_of(node)); }
 
 static void drop_dictionary(struct map_node *node, void *arg) {
   struct shared *d = shared_of(node);
   (void)arg;
+  d->is_kept = false;
   map_each(&d->entries, drop_entry, d);
+  map_each(&d->changes.keys, drop_mark, d);
   free_dictionary(d);
 }
 

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include "base/buf.h"
 #include "base/map.h"
+#include "event/shared_changes.h"
 #include "event/shared_value.h"
 
 enum { SHARED_NAME_MAX = 255, SHARED_KEY_MAX = 255 };
@@ -15,12 +16,19 @@ enum shared_result { SHARED_OK, SHARED_REFUSED, SHARED_FULL, SHARED_NOT_NUMBER, 
 
 struct shared; // one dictionary
 
+// Who keeps dictionaries beyond the process, told that there is something to take.
+struct shared_keeper {
+  void (*on_change)(struct shared_keeper *k); // any thread, also with a dictionary's lock held
+};
+
 struct shared_registry {
   pthread_mutex_t lock; // before a dictionary's
   struct map dictionaries;
   size_t limit;
   atomic_size_t bytes; // of all dictionaries, expired values that nobody has met yet included
   uint64_t seed;
+  struct shared_keeper *keeper; // NULL: none
+  atomic_size_t changed;        // keys of dictionaries to be kept that were not taken since they changed
 };
 
 // No dictionaries, and room for `limit` bytes of them.
@@ -43,6 +51,20 @@ struct span shared_name(const struct shared *d);
 
 // In what follows keys have at most SHARED_KEY_MAX bytes, floats are not NaN, and `ttl` is in seconds:
 // INFINITY for a value that stays, 0 for the time that an old value has left (a new one stays).
+
+// Has it be kept from now on, with what it holds. Any thread.
+void shared_keep(struct shared *d);
+
+// For the keeper: takes up to `max` changes into the list; they are its to free. A key that changes again is
+// there again. Puts one back that could not be kept. All that is held is to be taken anew.
+size_t shared_take_changes(struct shared_registry *r, double now, size_t max, struct list *into);
+void shared_put_back(struct shared_registry *r, const struct shared_change *c, double now);
+void shared_keep_again(struct shared_registry *r);
+
+// For the keeper, before anybody else is there: a value that was kept; a dictionary of which one was is kept
+// again. False where there is no room.
+bool shared_restore(struct shared_registry *r, struct span name, struct span key,
+                    const struct shared_value *v, double ttl, double now);
 
 // The value of a key; false, and SHARED_NIL, where it has none. The bytes of a string are appended to `into`,
 // where v->string borrows them.

@@ -160,6 +160,7 @@ static bool open_sqlite(struct harness *h, char **error) {
   const struct sqlite_store_config config = {.path = strchr(h->settings.store.url, ':') + 1,
                                              .is_async = h->settings.store.is_async,
                                              .broker = h->broker,
+                                             .shared = h->shared,
                                              .clock = &h->clock.clock};
   h->sqlite = sqlite_store_new(&config, error);
   return h->sqlite;

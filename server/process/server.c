@@ -357,7 +357,7 @@ int server_run(const struct options *o) {
   }
   if (s.code < 0) {
     log_start(STDERR_FILENO, (enum log_level)o->settings.log.level, (enum log_format)o->settings.log.format);
-    if (!stores_open(&s.stores, &o->settings, &s.broker)) s.code = EXIT_CONFIG;
+    if (!stores_open(&s.stores, &o->settings, &s.broker, &s.shared)) s.code = EXIT_CONFIG;
     else if (start_workers(&s)) server_loop(&s);
     else {
       fprintf(stderr,

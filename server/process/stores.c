@@ -8,12 +8,14 @@
 
 static const double STOP_SECONDS = 10;
 
-bool stores_open(struct stores *s, const struct settings *settings, struct broker *b) {
+bool stores_open(struct stores *s, const struct settings *settings, struct broker *b,
+                 struct shared_registry *shared) {
   char *error = NULL;
   if (!*settings->store.url) return true;
   const struct sqlite_store_config config = {.path = strchr(settings->store.url, ':') + 1,
                                              .is_async = settings->store.is_async,
                                              .broker = b,
+                                             .shared = shared,
                                              .clock = clock_system()};
   s->sqlite = sqlite_store_new(&config, &error);
   if (s->sqlite && sqlite_store_start(s->sqlite)) return true;

@@ -12,7 +12,8 @@ struct stores {
 
 // Opens it, where one is named, for the broker's channels and the dictionaries. False where it cannot be
 // used: why is said on stderr.
-bool stores_open(struct stores *s, const struct settings *settings, struct broker *b);
+bool stores_open(struct stores *s, const struct settings *settings, struct broker *b,
+                 struct shared_registry *shared);
 
 // What was published is kept; nothing more is. Harmless when done twice.
 void stores_stop(struct stores *s);

@@ -152,10 +152,10 @@ static struct position check_position(lua_State *L, int index) {
 }
 
 static int push_answer(lua_State *L, int status, lua_KContext context) {
-  const struct store_request *r = store_answered(L, context);
   char id[CHANNEL_ID_MAX];
   (void)status;
-  if (r->answer == STORE_UNAVAILABLE) return store_push_unavailable(L, r);
+  if (store_is_unavailable(L, context)) return store_push_unavailable(L, context);
+  const struct store_request *r = store_answered(L, context);
   if (r->answer == STORE_ENDED) return push_failure(L, "finished");
   if (r->what == STORE_APPEND) lua_pushlstring(L, id, position_write(r->at, id));
   else lua_pushboolean(L, 1);

@@ -28,6 +28,7 @@
 #include "script/lua_report.h"
 #include "script/lua_require.h"
 #include "script/lua_settings.h"
+#include "script/lua_store.h"
 #include "script/password.h"
 #include "script/vm.h"
 
@@ -259,6 +260,7 @@ static void push_native(lua_State *L, struct options *o) {
   lua_setfield(L, -2, "commit");
   push_libraries(L);
   lua_setfield(L, -2, "libraries");
+  lua_store_open(L);
 }
 
 // The message on top of the stack as the text that a person reads, in its place.

@@ -263,18 +263,41 @@ static struct span check_name(lua_State *L) {
   return name;
 }
 
-// spate.shared(name): the dictionary of this name. Upvalue 1 has the handles by name, weakly.
+// The options of spate.shared: whether it is to be kept.
+static bool check_store(lua_State *L) {
+  static const char *const names[] = {"store"};
+  bool is_kept = false;
+  if (lua_isnoneornil(L, 2)) return false;
+  if (!lua_istable(L, 2)) raise_type(L, 2, "spate.shared", "a table of options");
+  for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+    if (strcmp(name, names[0]) != 0)
+      raise_error(L, "spate.shared: unknown option '%s'; there is 'store'", name);
+    if (!lua_isboolean(L, -1))
+      raise_error(L, "spate.shared: store: expected true or false, got %s", luaL_typename(L, -1));
+    is_kept = lua_toboolean(L, -1);
+  }
+  return is_kept;
+}
+
+// spate.shared(name [, { store = }]): the dictionary of this name. Upvalue 1 has the handles by name, weakly.
 static int open_shared(lua_State *L) {
   struct vm *vm = vm_of(L);
   struct span name = check_name(L);
+  bool is_kept = check_store(L);
   lua_settop(L, 1);
   lua_pushvalue(L, 1);
-  if (lua_rawget(L, lua_upvalueindex(1)) == LUA_TUSERDATA) return 1;
+  if (lua_rawget(L, lua_upvalueindex(1)) == LUA_TUSERDATA) {
+    if (is_kept)
+      shared_keep(container_of(*(struct held **)lua_touserdata(L, -1), struct handle, held)->dictionary);
+    return 1;
+  }
   struct held **box = held_push(L, META, 0);
   struct shared *d = shared_open(vm->service->shared, name, time_now(L));
   if (!d)
     return raise_error(L, "spate.shared: no room for another dictionary within limits.shared (%zu bytes)",
                        vm->settings->limits.shared);
+  if (is_kept) shared_keep(d);
   struct handle *h = xmalloc(sizeof *h);
   h->dictionary = d;
   held_put(L, box, &h->held, handle_drop);

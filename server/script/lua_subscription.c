@@ -18,6 +18,7 @@
 #include "serve/feed.h"
 
 static const char SUBSCRIPTION[] = "spate.subscription";
+static const double STORE_SECONDS = 10; // after which an answer is not waited for any more
 static const char ASKED[] = "spate.asked";
 
 struct subscription {
@@ -96,7 +97,7 @@ int store_wait(lua_State *L, int index, struct channel *c, enum store_what what,
   held_put(L, box, &a->held, drop_asked);
   list_append(&a->request->waiters, &vm->current->wait_link);
   store_ask(a->request);
-  return task_wait(L, vm->current, INFINITY, index, k);
+  return task_wait(L, vm->current, vm->loop->now + STORE_SECONDS, index, k);
 }
 
 const struct store_request *store_answered(lua_State *L, lua_KContext context) {
@@ -104,7 +105,14 @@ const struct store_request *store_answered(lua_State *L, lua_KContext context) {
   return container_of(*box, struct asked, held)->request;
 }
 
-int store_push_unavailable(lua_State *L, const struct store_request *r) {
+bool store_is_unavailable(lua_State *L, lua_KContext context) {
+  return vm_of(L)->current->timed_out || store_answered(L, context)->answer == STORE_UNAVAILABLE;
+}
+
+int store_push_unavailable(lua_State *L, lua_KContext context) {
+  if (vm_of(L)->current->timed_out)
+    return push_failure_code(L, "unavailable", "slow"); // another may be writing to it
+  const struct store_request *r = store_answered(L, context);
   return r->why ? push_failure_code(L, "unavailable", r->why) : push_failure(L, "unavailable");
 }
 
@@ -127,8 +135,7 @@ static int subscribe(lua_State *L, struct channel *c) {
 
 static int subscribe_loaded(lua_State *L, int status, lua_KContext context) {
   (void)status;
-  const struct store_request *r = store_answered(L, context);
-  if (r->answer == STORE_UNAVAILABLE) return store_push_unavailable(L, r);
+  if (store_is_unavailable(L, context)) return store_push_unavailable(L, context);
   return subscribe(L, channel_check(L));
 }
 

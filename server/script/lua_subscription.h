@@ -2,6 +2,7 @@
 // What a script holds of a subscription, and of what it asks a channel's store for.
 #pragma once
 #include <lua.h>
+#include <stdbool.h>
 #include "store/store.h"
 
 // channel:subscribe(after or nil, newest events wanted, -1: all [, queue]): a subscription, of a queue other
@@ -23,9 +24,10 @@ int store_wait(lua_State *L, int index, struct channel *c, enum store_what what,
 // For that continuation: what was answered, borrowed. It is freed with what lies at that place of the stack.
 const struct store_request *store_answered(lua_State *L, lua_KContext context);
 
-// Pushes what is returned where the answer is STORE_UNAVAILABLE: nil, "unavailable", and a word that says why
-// where there is one.
-int store_push_unavailable(lua_State *L, const struct store_request *r);
+// Whether it is STORE_UNAVAILABLE, or was waited for too long: it is not to be looked at then. Pushes what is
+// returned: nil, "unavailable", and a word that says why where there is one.
+bool store_is_unavailable(lua_State *L, lua_KContext context);
+int store_push_unavailable(lua_State *L, lua_KContext context);
 
 // Puts the functions for subscriptions into the table on top of the stack.
 void subscription_open(lua_State *L);

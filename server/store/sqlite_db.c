@@ -44,6 +44,10 @@ static const char *const texts[DB_STATEMENTS] = {
     [DB_EVENTS_DELETE] = "delete from event where k between ? and ?",
     [DB_VALUES] = "select dictionary, key, value, expires, type from shared",
     [DB_VALUE_SET] = "insert or replace into shared values (?, ?, ?, ?, ?)",
+    [DB_COUNT_CHANNELS] = "select count(*) from channel where name is not null",
+    [DB_COUNT_EVENTS] = "select count(*), sum(length(b)), min(at), max(at) from event",
+    [DB_COUNT_VALUES] = "select count(*) from shared",
+    [DB_EVENT_FROM_END] = "select k from event where k between ? and ? order by k desc limit 1 offset ?",
     [DB_VALUE_DELETE] = "delete from shared where dictionary = ? and key = ?",
 };
 
@@ -115,7 +119,11 @@ static void bind_one(struct sqlite_db *db, sqlite3_stmt *s, int i, char type, va
     text = va_arg(*values, struct span);
     note(db, sqlite3_bind_blob(s, i, text.len ? text.bytes : "", (int)text.len, SQLITE_STATIC));
     break;
-  default: note(db, sqlite3_bind_null(s, i)); break;
+  default:
+    if (type == 'n') (void)va_arg(*values, int64_t);
+    else (void)va_arg(*values, double);
+    note(db, sqlite3_bind_null(s, i));
+    break;
   }
 }
 
@@ -340,7 +348,7 @@ static char *explain(const struct sqlite_db *db, enum sqlite_fault fault) {
       [FAULT_NEWER] = "a newer version of spate has written it: use that one, or another file",
       [FAULT_FOREIGN] = "it is a database of something else: name another file",
       [FAULT_MISSING] =
-          "it cannot be opened or made: does its folder exist? (a symbolic link is not followed)",
+          "it cannot be opened or made: is its folder there, and writable? (a symbolic link is not followed)",
       [FAULT_CORRUPT] = "the file is damaged, or no database",
       [FAULT_REPLACED] = "another file has its name",
       [FAULT_FAILED] = "the disk, or the system, has failed"};

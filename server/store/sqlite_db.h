@@ -40,6 +40,10 @@ enum sqlite_statement {
   DB_VALUES,
   DB_VALUE_SET,
   DB_VALUE_DELETE,
+  DB_COUNT_CHANNELS,
+  DB_COUNT_EVENTS,
+  DB_COUNT_VALUES,
+  DB_EVENT_FROM_END,
   DB_STATEMENTS
 };
 
@@ -99,7 +103,8 @@ const char *sqlite_db_message(const struct sqlite_db *db);
 // Whether another file, or none, has its name.
 bool sqlite_db_has_moved(struct sqlite_db *db);
 
-// Binds values and begins: "i" an int64_t, "d" a double, "t" and "b" a struct span (text, bytes), "n" none.
+// Binds values and begins: "i" an int64_t, "d" a double, "t" and "b" a struct span (text, bytes); "n" and "N"
+// nothing, in the place of an int64_t and of a double.
 void sqlite_db_bind(struct sqlite_db *db, enum sqlite_statement which, const char *types, ...);
 
 // The next row: false at the end, or where it has failed; the statement is over then.

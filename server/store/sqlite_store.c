@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "store/sqlite_upkeep.h"
+#include "store/sqlite_values.h"
 
 enum { BATCH_MAX = 512, CHANNELS_MAX = 100000, FRAME_BYTES = 4120 };
 static const double BATCH_SECONDS = 0.005, RETRY_SECONDS = 1, QUEUE_SECONDS = 5;
@@ -33,6 +34,10 @@ static void take(struct store *base, struct store_request *r) {
 
 static void flush(struct store *base) {
   sqlite_queue_flush(&container_of(base, struct sqlite_store, store)->queue);
+}
+
+static void on_change(struct shared_keeper *k) {
+  sqlite_queue_poke(&container_of(k, struct sqlite_store, keeper)->queue);
 }
 
 static const struct store_ops ops = {.take = take, .flush = flush};
@@ -188,12 +193,16 @@ static void count_kept(struct sqlite_store *s, unsigned long events) {
   atomic_store(&s->store.counters.bytes, (unsigned long)size + (unsigned long)s->db.wal_frames * FRAME_BYTES);
 }
 
+static void recover(struct sqlite_store *s) {
+  if (s->fault != FAULT_NONE) log_message(LOG_INFO, "store %s: goes on", s->config.path);
+  s->fault = FAULT_NONE, s->is_to_renew = false;
+}
+
 static void succeed(struct sqlite_store *s) {
   size_t n = 0;
   for (struct list *node; (node = list_shift(&s->done)); n++) answer(s, request_of(node));
   if (n) note_answers(s, n);
-  if (s->fault != FAULT_NONE) log_message(LOG_INFO, "store %s: goes on", s->config.path);
-  s->fault = FAULT_NONE, s->is_to_renew = false;
+  recover(s);
 }
 
 static void tell(struct sqlite_store *s, enum sqlite_fault fault, const char *why) {
@@ -228,6 +237,7 @@ static void put_aside(struct sqlite_store *s) {
 static void fail(struct sqlite_store *s) {
   enum sqlite_fault fault = sqlite_fault_of(s->db.rc);
   tell(s, fault, sqlite_db_message(&s->db));
+  s->retry_at = now_of(s) + RETRY_SECONDS;
   sqlite_db_rollback(&s->db);
   sqlite_channels_clear(&s->channels);
   note_answers(s, refuse_all(&s->done, sqlite_fault_word(fault)));
@@ -235,7 +245,7 @@ static void fail(struct sqlite_store *s) {
   if (fault == FAULT_FULL) sqlite_db_checkpoint(&s->db, true); // what the log holds may find room in the file
   if (fault == FAULT_FULL || fault == FAULT_READ_ONLY) return;
   sqlite_db_close(&s->db, false);
-  if (fault == FAULT_CORRUPT) put_aside(s);
+  if (fault == FAULT_CORRUPT) put_aside(s), shared_keep_again(s->config.shared);
   open_anew(s, true);
 }
 
@@ -280,8 +290,10 @@ static bool carry_out_batch(struct sqlite_store *s) {
 
 bool sqlite_store_work(struct sqlite_store *s) {
   bool had_requests = carry_out_batch(s);
-  bool had_upkeep = s->db.handle && s->fault == FAULT_NONE && sqlite_upkeep(s, had_requests);
+  bool is_due = s->fault == FAULT_NONE || now_of(s) >= s->retry_at;
+  bool had_upkeep = is_due && is_ready(s) && sqlite_upkeep(s, had_requests);
   if (s->db.rc) fail(s);
+  else if (had_upkeep && !s->is_to_renew) recover(s);
   return had_requests || had_upkeep;
 }
 
@@ -290,6 +302,16 @@ static void *run(void *arg) {
   while (!sqlite_queue_is_over(&s->queue))
     if (!sqlite_store_work(s)) sqlite_queue_wait(&s->queue, sqlite_upkeep_wait(s));
   return NULL;
+}
+
+static void load_values(struct sqlite_store *s) {
+  s->keeper.on_change = on_change;
+  s->config.shared->keeper = &s->keeper;
+  if (!s->db.handle) return;
+  size_t lost = sqlite_values_load(&s->db, s->config.shared, s->config.clock);
+  if (lost)
+    log_message(LOG_ERROR, "store %s: %zu values of shared dictionaries have no room within limits.shared",
+                s->config.path, lost);
 }
 
 struct sqlite_store *sqlite_store_new(const struct sqlite_store_config *config, char **error) {
@@ -315,6 +337,7 @@ struct sqlite_store *sqlite_store_new(const struct sqlite_store_config *config, 
     return NULL;
   }
   config->broker->store = &s->store, config->broker->store_wants_history = true;
+  load_values(s);
   return s;
 }
 
@@ -332,6 +355,8 @@ bool sqlite_store_stop(struct sqlite_store *s, double seconds) {
   if (s->has_thread && pthread_timedjoin_np(s->thread, NULL, &until) != 0) return false;
   s->has_thread = false;
   while (!sqlite_queue_is_over(&s->queue)) sqlite_store_work(s);
+  while (s->db.handle && !s->db.rc && sqlite_values_keep(&s->db, s->config.shared, s->config.clock)) continue;
+  s->config.shared->keeper = NULL;
   sqlite_db_close(&s->db, !s->is_to_renew);
   return true;
 }

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include "base/clock.h"
 #include "event/broker.h"
+#include "event/shared.h"
 #include "store/sqlite_channels.h"
 #include "store/sqlite_db.h"
 #include "store/sqlite_queue.h"
@@ -17,11 +18,13 @@ struct sqlite_store_config {
   const char *path;
   bool is_async; // answers before it is on the disk
   struct broker *broker;
+  struct shared_registry *shared;
   const struct clock *clock;
 };
 
 struct sqlite_store {
   struct store store;
+  struct shared_keeper keeper;
   struct sqlite_store_config config; // its path is the store's own
   struct sqlite_queue queue;
   struct sqlite_db db; // the thread's, as all that follows
@@ -35,8 +38,8 @@ struct sqlite_store {
     const struct store_request *request;
   } pages[STORE_SHARED_PAGES];
   size_t page_count;
-  int64_t swept;                  // the channel that was looked at last for what is too old
-  double sweep_at, checkpoint_at; // when there is something to do beside
+  int64_t swept;                             // the channel that was looked at last for what is too old
+  double sweep_at, checkpoint_at, values_at; // when there is something to do beside
   bool has_failed_checkpoint;
   pthread_t thread;
   bool has_thread;

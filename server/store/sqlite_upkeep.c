@@ -3,10 +3,12 @@
 // channel is known when an event is appended; what is too old is looked for, channel by channel, a round a
 // minute.
 #include "store/sqlite_upkeep.h"
+#include <math.h>
 #include "event/broker.h"
+#include "store/sqlite_values.h"
 
 enum { FRAMES_PASSIVE = 1000, FRAMES_FORCED = 8192, CHANNELS_AT_ONCE = 16 };
-static const double IDLE_SECONDS = 1, ROUND_SECONDS = 60;
+static const double IDLE_SECONDS = 1, ROUND_SECONDS = 60, VALUES_SECONDS = 0.1;
 
 static double now_of(const struct sqlite_store *s) { return clock_now(s->config.clock); }
 static double wall_of(const struct sqlite_store *s) { return clock_wall(s->config.clock); }
@@ -80,8 +82,15 @@ static void checkpoint_some(struct sqlite_store *s, bool is_busy) {
   s->checkpoint_at = now_of(s) + IDLE_SECONDS;
 }
 
+static bool keep_values(struct sqlite_store *s) {
+  if (now_of(s) < s->values_at || !sqlite_values_keep(&s->db, s->config.shared, s->config.clock))
+    return false;
+  s->values_at = now_of(s) + VALUES_SECONDS;
+  return true;
+}
+
 bool sqlite_upkeep(struct sqlite_store *s, bool is_busy) {
-  bool did = trim_one(s);
+  bool did = trim_one(s) | keep_values(s);
   checkpoint_some(s, is_busy);
   if (is_busy) return true;
   return did | sweep_some(s);
@@ -89,7 +98,9 @@ bool sqlite_upkeep(struct sqlite_store *s, bool is_busy) {
 
 double sqlite_upkeep_wait(const struct sqlite_store *s) {
   double at = s->sweep_at;
+  if (s->fault == FAULT_REPLACED) return INFINITY;
+  if (s->fault != FAULT_NONE) return MAX(s->retry_at - now_of(s), 0.001);
   if (s->db.wal_frames) at = MIN(at, s->checkpoint_at);
-  if (!s->db.handle) at = MIN(at, s->retry_at);
+  if (atomic_load(&s->config.shared->changed)) at = MIN(at, s->values_at);
   return MAX(at - now_of(s), 0.001);
 }
