@@ -63,9 +63,10 @@ describe("a store in a file", function()
   end
 
   local function publish(from, to, options)
-    return run(([[local ids = {}
-      for i = %d, %d do ids[#ids + 1] = assert(sse.channel("a", %s):publish(i)) end
-      return ids]]):format(from, to, options or "{ history = 100 }"))
+    return run(([[local ids, tasks, ch = {}, {}, sse.channel("a", %s)
+      for i = %d, %d do tasks[#tasks + 1] = sse.spawn(function() ids[i - %d] = assert(ch:publish(i)) end) end
+      for _, task in ipairs(tasks) do task:join() end
+      return ids]]):format(options or "{ history = 100 }", from, to, from - 1))
   end
 
   local function try(text) return run(('return sse.channel("a", { history = 100 }):publish(%q)'):format(text)) end
@@ -231,9 +232,9 @@ describe("a store in a file", function()
 
     it("of a channel that is removed, a slice at a time", function()
       serve()
-      run [[for _ = 1, 2000 do sse.channel("resumable:x", { history = 5000 }):publish "x" end]]
-      run [[local ch = sse.channel.find "resumable:x" require("spate.core").remove_channel(ch.handle)]]
-      assert.equal("0", tostring(run 'return #sse.channel("resumable:x", { history = 5000 }):history()'))
+      publish(1, 2000, "{ history = 5000 }")
+      run 'require("spate.core").remove_channel(sse.channel.find("a").handle)'
+      assert.equal(0, run 'return #sse.channel("a", { history = 5000 }):history()')
       server:advance(61)
       settle()
       server:close()
@@ -390,7 +391,8 @@ describe("a store in a file", function()
 
     it("has a log that was torn has what was whole of it", function()
       serve()
-      local ids = publish(1, 20)
+      local ids = {}
+      for i = 1, 20 do ids[i] = publish(i, i)[1] end
       sqlite_files.copy(path, folder .. "/torn.db")
       server:close()
       path = folder .. "/torn.db"

@@ -241,6 +241,22 @@ describe("a store", function()
       assert.same({}, store:asked())
     end)
 
+    it("a few pages at a time, however many come back at once", function()
+      publish(1, 10)
+      forget()
+      local readers = {}
+      for i = 1, 50 do readers[i] = read "?replay=all" end
+      carry_out() -- open
+      assert.equal(32, #store:asked())
+      for i = 31, 34 do readers[i]:close() end -- two of them were asked for
+      carry_out(1)
+      assert.equal(32, #store:asked())
+      run_all()
+      for i = 1, 50 do
+        if i < 31 or i > 34 then assert.equal(numbers(1, 10), data(readers[i])) end
+      end
+    end)
+
     it("and cuts who cannot be served, so that it comes back", function()
       publish(1, 10)
       forget()

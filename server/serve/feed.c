@@ -193,7 +193,42 @@ static void begin_live(struct feed *f, const struct replay *r) {
   f->state = r->finished ? FEED_FINISHED : FEED_QUEUED;
 }
 
+// So few at a time that a turn in which they all come is a short one, and that they hold some megabytes at
+// most.
+enum { PAGES_AT_ONCE = 32 };
+
 static void on_page(struct job *j);
+
+static void pages_ask(struct pages *p, struct store_request *r) {
+  r->pages = p, r->is_held_back = p->asked == PAGES_AT_ONCE;
+  if (r->is_held_back) {
+    list_append(&p->waiting, &r->job.done.link);
+    return;
+  }
+  p->asked++;
+  store_ask(r);
+}
+
+// One has come.
+static void pages_next(struct pages *p) {
+  struct list *node = list_shift(&p->waiting);
+  if (!node) {
+    p->asked--;
+    return;
+  }
+  struct store_request *r = container_of(node, struct store_request, job.done.link);
+  r->is_held_back = false;
+  store_ask(r);
+}
+
+// Nobody waits for the page any more. One that has not been asked for never is.
+static void page_leave(struct store_request *r) {
+  if (r->is_held_back) {
+    list_remove(&r->job.done.link);
+    store_request_unref(r); // the answer's reference
+  }
+  store_request_unref(r);
+}
 
 // Asks for what lies behind `at`, or for the newest `last`.
 static void ask_page(struct feed *f, struct channel *c, struct position at, long last) {
@@ -202,7 +237,7 @@ static void ask_page(struct feed *f, struct channel *c, struct position at, long
   list_init(&f->subscriber.link);
   list_append(&r->waiters, &f->subscriber.link);
   f->state = FEED_REPLAYING, f->page = r;
-  store_ask(r);
+  pages_ask(&f->service->pages, r);
 }
 
 // Behind a page: what history has since then, and live; or the next page, once a reader has taken this one.
@@ -220,6 +255,7 @@ static void follow_page(struct feed *f) {
 static void on_page(struct job *j) {
   struct store_request *r = container_of(j, struct store_request, job);
   struct list *waiter = list_shift(&r->waiters);
+  pages_next(r->pages);
   if (!waiter) return;
   struct feed *f = container_of(waiter, struct feed, subscriber.link);
   if (r->answer == STORE_UNAVAILABLE) {
@@ -248,7 +284,7 @@ void feed_stop(struct feed *f) {
   channel_unsubscribe(&f->subscriber);
   if (f->state != FEED_REPLAYING) return;
   list_remove(&f->subscriber.link);
-  store_request_unref(f->page);
+  page_leave(f->page);
   f->state = FEED_CUT_OFF, f->stream = NULL;
 }
 

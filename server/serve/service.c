@@ -28,6 +28,7 @@ void service_init(struct service *s, struct loop *loop, const struct settings *s
                         .date_second = -1,
                         .seed = (unsigned)(clock_wall(loop->clock) * 1e6)};
   list_init(&s->counted);
+  list_init(&s->pages.waiting);
   list_init(&s->conns);
   list_init(&s->dirty);
   list_init(&s->late);

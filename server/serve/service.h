@@ -60,6 +60,10 @@ struct service {
   struct file_watcher *file_watcher; // of the loop; set by who makes the service
   struct fetcher *fetcher;           // of requests to other servers
   struct proto_limits limits;
+  struct pages {  // of the past that feeds have asked stores for
+    size_t asked; // and not got
+    struct list waiting;
+  } pages;
   struct list conns;
   struct list dirty;  // connections with something to write
   struct list late;   // those that an earlier turn had no time for

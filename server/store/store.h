@@ -41,6 +41,8 @@ struct store_request {
   size_t count;
   bool is_gone;        // of what was behind `at` some is not there: the page begins with the first
   struct list waiters; // on_done's own: empty where they have left
+  struct pages *pages; // on_done's own: among whose it is counted
+  bool is_held_back;   // likewise: it has not been asked yet
   const char *why;     // of STORE_UNAVAILABLE: a word, static; or NULL
   double taken_at;     // the store's own
   size_t len;          // bytes that it takes
