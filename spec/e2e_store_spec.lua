@@ -25,9 +25,9 @@ describe("a store in a file", function()
   end)
   after_each(process.leave)
 
-  local function serve(store, settings)
-    return process.serve(APP, { arguments = { "-l", "127.0.0.1:0", "--store", "sqlite:" .. (store or path) },
-      settings = settings or "{ log = { access = false } }" })
+  local function serve(store, workers)
+    return process.serve(APP, { arguments = { "-l", "127.0.0.1:0", "-w", workers or "1", "--store", "sqlite:" .. (store or path) },
+      settings = "{ log = { access = false } }" })
   end
 
   local function publish(server, text)
@@ -95,8 +95,8 @@ describe("a store in a file", function()
     server:stop()
   end)
 
-  it("commits what waits before it ends, and leaves one file", function()
-    local server = serve()
+  it("commits what waits before it ends, of all workers, and leaves one file", function()
+    local server = serve(nil, "2")
     local last, stopped = nil, false
     publishers.run(server.port, 32, function(i, n) return ("%d.%d"):format(i, n) end, function(_, status, id)
       if status ~= 200 then return end

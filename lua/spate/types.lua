@@ -1147,7 +1147,8 @@ local Channel = {}
 
 ---@param event spate.event
 ---@return string? id
----@return string? err "full", "finished" or "too large"
+---@return string? err "full", "finished", "too large" or "unavailable"
+---@return string? code of "unavailable": why
 function Channel:publish(event) end
 
 ---@param options? { after?: string, replay?: integer|"all" }

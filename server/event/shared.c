@@ -456,14 +456,17 @@ bool shared_restore(struct shared_registry *r, struct span name, struct span key
                     const struct shared_value *v, double ttl, double now) {
   struct shared *d = shared_open(r, name, now);
   if (!d) return false;
-  d->is_kept = false;
-  bool ok = ttl <= 0 || shared_set(d, key, v, ttl, now) == SHARED_OK;
-  d->is_kept = true;
   lock_take(&d->lock);
+  d->is_kept = true;
   if (ttl <= 0) mark(d, key); // over: the keeper is to forget it
   lock_release(&d->lock);
+  bool is_full = ttl > 0 && shared_add(d, key, v, ttl, now) == SHARED_FULL;
+  lock_take(&d->lock);
+  struct map_node *node = map_find(&d->changes.keys, key);
+  if (node && ttl > 0 && !r->keeper) unmark(d, node);
+  lock_release(&d->lock);
   shared_unref(d, now);
-  return ok;
+  return !is_full;
 }
 
 static void drop_mark(struct map_node *node, void *d) { unmark(d, node); }

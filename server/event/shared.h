@@ -61,8 +61,8 @@ size_t shared_take_changes(struct shared_registry *r, double now, size_t max, st
 void shared_put_back(struct shared_registry *r, const struct shared_change *c, double now);
 void shared_keep_again(struct shared_registry *r);
 
-// For the keeper, before anybody else is there: a value that was kept; a dictionary of which one was is kept
-// again. False where there is no room.
+// For the keeper: a value that was kept, where there is none yet; a dictionary of which one was is kept
+// again. False where there is no room. Before the registry has a keeper it is no change.
 bool shared_restore(struct shared_registry *r, struct span name, struct span key,
                     const struct shared_value *v, double ttl, double now);
 

@@ -213,6 +213,15 @@ static void tell(struct sqlite_store *s, enum sqlite_fault fault, const char *wh
   s->fault = fault;
 }
 
+static void load_values(struct sqlite_store *s) {
+  if (!s->db.handle || s->has_values) return;
+  size_t lost = sqlite_values_load(&s->db, s->config.shared, s->config.clock);
+  s->has_values = !s->db.rc;
+  if (lost)
+    log_message(LOG_ERROR, "store %s: %zu values of shared dictionaries have no room within limits.shared",
+                s->config.path, lost);
+}
+
 static void open_anew(struct sqlite_store *s, bool is_renewed) {
   char *why;
   struct sqlite_run run = {.is_async = s->config.is_async, .is_renewed = is_renewed, .wall = wall_of(s)};
@@ -224,6 +233,7 @@ static void open_anew(struct sqlite_store *s, bool is_renewed) {
   if (fault != FAULT_NONE) tell(s, fault, why);
   s->retry_at = now_of(s) + RETRY_SECONDS;
   free(why);
+  load_values(s);
 }
 
 static void put_aside(struct sqlite_store *s) {
@@ -304,16 +314,6 @@ static void *run(void *arg) {
   return NULL;
 }
 
-static void load_values(struct sqlite_store *s) {
-  s->keeper.on_change = on_change;
-  s->config.shared->keeper = &s->keeper;
-  if (!s->db.handle) return;
-  size_t lost = sqlite_values_load(&s->db, s->config.shared, s->config.clock);
-  if (lost)
-    log_message(LOG_ERROR, "store %s: %zu values of shared dictionaries have no room within limits.shared",
-                s->config.path, lost);
-}
-
 struct sqlite_store *sqlite_store_new(const struct sqlite_store_config *config, char **error) {
   struct sqlite_store *s = xcalloc(1, sizeof *s);
   s->store.ops = &ops, s->config = *config, s->config.path = xstrdup(config->path);
@@ -338,6 +338,7 @@ struct sqlite_store *sqlite_store_new(const struct sqlite_store_config *config, 
   }
   config->broker->store = &s->store, config->broker->store_wants_history = true;
   load_values(s);
+  s->keeper.on_change = on_change, config->shared->keeper = &s->keeper;
   return s;
 }
 

@@ -42,7 +42,7 @@ struct sqlite_store {
   double sweep_at, checkpoint_at, values_at; // when there is something to do beside
   bool has_failed_checkpoint;
   pthread_t thread;
-  bool has_thread;
+  bool has_thread, has_values; // the latter: that dictionaries have what was kept of them
 };
 
 // Opens the file. NULL where it cannot be used, and why in *error (the caller's); a disk that is full or
