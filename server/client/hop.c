@@ -81,6 +81,7 @@ static bool take_origin(struct hop *h, const struct fetch_request *r) {
 
 static void copy_fields(struct hop *h, const struct fetch_request *r) {
   size_t len = 0;
+  if (!r->field_count) return;
   for (size_t i = 0; i < r->field_count; i++) len += r->fields[i].name.len + r->fields[i].value.len + 4;
   buf_reserve(&h->fields, len);
   for (size_t i = 0; i < r->field_count; i++) {

@@ -10,14 +10,16 @@ measure.full = {
   streams = 5000, rate = 10, seconds = 10, settle = 1, rounds = 3, contention_max = 0.1,
   memory_streams = { 1000, 5000, 15000 }, memory_settle = 1,
   hello_seconds = 5, hello_rounds = 3, churn_streams = 15000, churn_rounds = 3,
-  saturated_streams = 1000, saturated_messages = 3000, pairs = 10000, proxy_streams = 1000,
+  saturated_streams = 1000, saturated_messages = 3000, pairs = 10000,
+  proxied = { streams = 1000, seconds = 5, short_seconds = 2, rounds = 3 },
 }
 
 measure.quick = {
   streams = 5000, rate = 10, seconds = 2, settle = 0.3, rounds = 2, short = true, contention_max = 0.1,
   memory_streams = { 1000, 5000 }, memory_settle = 0.3,
   hello_seconds = 1, hello_rounds = 2, churn_streams = 5000, churn_rounds = 3,
-  saturated_streams = 1000, saturated_messages = 1000, pairs = 10000, proxy_streams = 1000,
+  saturated_streams = 1000, saturated_messages = 1000, pairs = 10000,
+  proxied = { streams = 1000, seconds = 2, short_seconds = 1, rounds = 2 },
 }
 
 local function say(format, ...) io.stderr:write(format:format(...), "\n") end

@@ -117,10 +117,10 @@ function process.wait_until(seconds, pause, condition)
   return true
 end
 
--- Waits until GET path is answered with 200.
+-- Waits until GET path is answered with 200, for a while that a server under valgrind has time in, too.
 function process:wait_ready(port, path)
   local ready
-  process.wait_until(15, 0.01, function()
+  process.wait_until(60, 0.01, function()
     ready = answers(port, path)
     return ready or not self:is_alive()
   end)

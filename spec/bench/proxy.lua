@@ -1,12 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- Between a client and another server: 1,000 streams that each come from a connection of their own, what they cost and
--- how much later events are; short answers. The other server has the client's core. `tools` are functions of measure.lua.
+-- how much later events are; short answers; and the instructions that both take, which a busy machine does not change. The
+-- other server has the client's core. `tools` are functions of measure.lua.
 local process, report, servers = require "process", require "report", require "servers"
 
 local rows = {
   { label = "no proxy", direct = true },
   { label = "nginx proxy_pass, buffering off", server = "proxy-nginx", path = "/events" },
-  { label = "node, undici, pipe", server = "proxy-node", path = "/events", once = true },
+  { label = "node, undici, pipe", server = "proxy-node", path = "/events" },
   { label = "spate sse.reply(res:events())", server = "proxy-spate", path = "/events", target = 1.2, node_target = 0.6, kb_target = 22, ms_target = 2 },
   { label = "spate reply.pass(res)", server = "proxy-spate", path = "/pass", target = 1.2, node_target = 0.6, kb_target = 22, ms_target = 2 },
 }
@@ -35,19 +36,51 @@ return function(tools)
   local function streams(run, row, count, more)
     local s = run.settings
     if row.direct then
-      return tools.load_streams(run, { port = servers.behind.events, pid = 1 }, "/", ("-c %d -d %g -w %g -L %s"):format(count, s.seconds, s.settle, more or ""))
+      return tools.load_streams(run, { port = servers.behind.events, pid = 1 }, "/", ("-c %d -d %g -w %g -L %s"):format(count, s.proxied.seconds, s.settle, more or ""))
     end
     local p <close> = servers.start(row.server, run.server_core)
     local files = p:open_files()
     tools.load_streams(run, p, row.path, "-c 1 -d 0 -w 0.05")
     p:wait_idle(files + 10)
-    return tools.load_streams(run, p, row.path, ("-c %d -d %g -w %g -L"):format(count, s.seconds, s.settle))
+    return tools.load_streams(run, p, row.path, ("-c %d -d %g -w %g -L"):format(count, s.proxied.seconds, s.settle))
+  end
+
+  local function load_line(p, path, options) return ("build/bench/sseload -p %d -g %s %s"):format(p.port, path, options) end
+
+  -- What a server has executed, in a process of its own under callgrind; what `work` returns as well.
+  local function counted(run, row, work)
+    local p <close> = servers.start(row.server, run.server_core, "valgrind --tool=callgrind --trace-children=yes --callgrind-out-file=/dev/null ")
+    local done = work(p)
+    p:stop()
+    local log <close> = assert(io.open(p.log))
+    return tonumber(log:read "a":match "Collected : (%d+)") or error("no count of instructions in " .. p.log, 0), done
+  end
+
+  -- Instructions each: the difference of much and little, by the difference of what was done.
+  local function count_each(run, row, work)
+    local little, few = counted(run, row, function(p) return work(p, 1) end)
+    local much, many = counted(run, row, function(p) return work(p, 4) end)
+    return (much - little) / (many - few)
+  end
+
+  local function count_events(run, row)
+    return count_each(run, row, function(p, seconds)
+      local text = process.run(run.client_core, load_line(p, row.path, ("-c 50 -d %d -w 1"):format(seconds)))
+      return tonumber(text:match '"events":(%d+)')
+    end)
+  end
+
+  local function count_requests(run, row)
+    return count_each(run, row, function(p, seconds)
+      local text = process.run(run.client_core, ("wrk -t1 -c16 -d%ds http://127.0.0.1:%d/hello"):format(seconds, p.port))
+      return tonumber(text:match "(%d+) requests in")
+    end)
   end
 
   local function round(run, row)
     local s = run.settings
-    local full = not row.direct and streams(run, row, s.proxy_streams)
-    local half = streams(run, row, s.proxy_streams // 2)
+    local full = not row.direct and streams(run, row, s.proxied.streams)
+    local half = streams(run, row, s.proxied.streams // 2)
     local figures = full or half
     figures.half_p50_ms, figures.half_p99_ms = half.p50_ms, half.p99_ms
     tools.say("  %-34s %7.3f us/event %6.2f kB per stream, at half load p50 %.2f p99 %.2f ms", row.label, row.direct and 0 or figures.server_us_per_event,
@@ -72,7 +105,7 @@ return function(tools)
   local function hello(run, row)
     local p <close> = servers.start(row.server, run.server_core)
     local before = cpu_seconds(p)
-    local text = process.run(run.client_core, ("wrk -t1 -c64 -d%ds http://127.0.0.1:%d/hello"):format(run.settings.hello_seconds, p.port))
+    local text = process.run(run.client_core, ("wrk -t1 -c64 -d%ds http://127.0.0.1:%d/hello"):format(run.settings.proxied.short_seconds, p.port))
     local trouble = text:match "Socket errors[^\n]*" or text:match "Non%-2xx[^\n]*"
     if trouble then error(trouble, 0) end
     local rate, count = tonumber(text:match "Requests/sec:%s*([%d.]+)"), tonumber(text:match "(%d+) requests in")
@@ -83,7 +116,7 @@ return function(tools)
 
   local function measure_hello(run, list)
     for _, row in ipairs(list) do row.kind, row.runs = "hello", {} end
-    for n = 1, run.settings.hello_rounds do
+    for n = 1, run.settings.proxied.rounds do
       local nginx
       for _, row in ipairs(list) do
         local figures = not row.error and tools.attempt(row, hello, run, row)
@@ -105,11 +138,11 @@ return function(tools)
     local _ <close> = start_behind(run)
     for _, row in ipairs(list) do row.kind, row.runs = "streams", {} end
     local node
-    for n = 1, run.settings.rounds do
-      tools.say("proxy, round %d of %d", n, run.settings.rounds)
+    for n = 1, run.settings.proxied.rounds do
+      tools.say("proxy, round %d of %d", n, run.settings.proxied.rounds)
       local nginx, direct
       for _, row in ipairs(list) do
-        local figures = not row.error and not (row.once and n > 1) and tools.attempt(row, round, run, row)
+        local figures = not row.error and tools.attempt(row, round, run, row)
         if figures then
           if row.direct then direct = figures.half_p99_ms end
           if row.server == "proxy-nginx" then nginx = figures.server_us_per_event end
@@ -122,8 +155,16 @@ return function(tools)
       end
     end
     for _, row in ipairs(list) do finish(row) end
+    local can_count = process.installed "valgrind"
+    if not can_count then table.insert(run.skipped, "instructions of proxies: valgrind is not installed") end
+    for _, row in ipairs(can_count and list or {}) do
+      if not row.direct and row.server ~= "proxy-node" then row.instructions = tools.attempt(row, count_events, run, row) end
+    end
     local short = process.installed "wrk" and tools.available(run, hello_rows) or {}
     if #short > 0 then measure_hello(run, short) end
+    for _, row in ipairs(can_count and short or {}) do
+      if row.server ~= "proxy-node" then row.instructions = tools.attempt(row, count_requests, run, row) end
+    end
     return table.move(short, 1, #short, #list + 1, list)
   end
 end

@@ -135,10 +135,10 @@ function servers.build()
   end
 end
 
--- Starts a server on a core and returns its process, with its `port`, once it answers.
-function servers.start(name, core)
+-- Starts a server on a core and returns its process, with its `port`, once it answers; `under` is a program that runs it.
+function servers.start(name, core, under)
   local server, port = servers[name], process.free_port()
-  local p = process.start { command = server.command(port), core = core, log = ("%s/%s.log"):format(out, name) }
+  local p = process.start { command = (under or "") .. server.command(port), core = core, log = ("%s/%s.log"):format(out, name) }
   p.port = port
   local ok, message = pcall(p.wait_ready, p, port, server.probe)
   if not ok then
