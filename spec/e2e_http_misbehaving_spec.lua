@@ -88,6 +88,7 @@ describe("spate.http and servers that misbehave", function()
 
   it("has an answer that comes byte by byte, with extensions and trailers", function()
     assert.same({ 200, "abcdefg" }, get "/bytes")
+    assert.same({ 200, ("a"):rep(100) }, get "/extensions")
   end)
 
   it("passes over interim answers", function()

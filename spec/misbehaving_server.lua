@@ -38,6 +38,11 @@ local answers = {
     local text = OK .. "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\nTrailer: x\r\n\r\n"
     for i = 1, #text do client:send(text:sub(i, i)) end
   end,
+  ["/extensions"] = function(client) -- more of them than data, as long as the answer is
+    client:send(OK .. "Transfer-Encoding: chunked\r\n\r\n")
+    for _ = 1, 100 do client:send("1;name=" .. ("x"):rep(1000) .. "\r\na\r\n") end
+    client:send "0\r\n\r\n"
+  end,
   ["/hints"] = function(client)
     client:send("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" .. OK .. "Content-Length: 2\r\nX-A: 1\r\nx-a: 2\r\n\r\nok")
   end,

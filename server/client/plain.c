@@ -16,7 +16,13 @@
 #include "client/plain_ask.h"
 #include "serve/service.h"
 
-enum { IDLE_MAX = 128, READ_LEN = 16 << 10, CHUNK_LEN = 16 << 10, WHOLE_WITH_HEAD = 16 << 10 };
+enum {
+  IDLE_MAX = 128,
+  READ_LEN = 16 << 10,
+  CHUNK_LEN = 16 << 10,
+  WHOLE_WITH_HEAD = 16 << 10,
+  KEEP_ALIVE_SECONDS = 60
+};
 static const double ATTEMPT_SECONDS = 1, IDLE_SECONDS = 118, ONCE_IDLE_SECONDS = 4;
 
 void plain_pool_init(struct plain_pool *p, struct loop *loop) {
@@ -176,6 +182,8 @@ static struct plain *plain_connect(struct plain_pool *p, struct transfer *t, con
   if (family != AF_UNIX) {
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){KEEP_ALIVE_SECONDS}, sizeof(int));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &(int){KEEP_ALIVE_SECONDS}, sizeof(int));
   }
   if (connect(fd, (struct sockaddr *)&sa, fill_sockaddr(c, &sa)) < 0 && errno != EINPROGRESS) {
     close(fd);

@@ -119,6 +119,7 @@ static bool take_chunk(struct plain_answer *a, struct transfer *t, struct span *
   in->bytes += n, in->len -= n;
   if (refusal.status) return refuse(t, FETCH_CLOSED, "a malformed chunk in the answer");
   if (a->chunked.state == CHUNKED_DONE) a->state = ANSWER_TRAILER;
+  if (data.len) a->chunked.extension_len = 0; // a stream may go on for ever: each chunk has its own
   return !data.len || transfer_take_body(t, data);
 }
 

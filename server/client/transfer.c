@@ -103,7 +103,8 @@ bool transfer_needs_name(const struct transfer *t, bool has_proxy) {
 }
 
 bool transfer_is_plain(const struct transfer *t, bool has_proxy) {
-  return !t->hop.is_secure && !t->hop.user && (transfer_refuses_private(t) || !has_proxy);
+  bool has_zone = strchr(t->hop.host, '%'); // of an address that is of a link only
+  return !t->hop.is_secure && !t->hop.user && !has_zone && (transfer_refuses_private(t) || !has_proxy);
 }
 
 void transfer_check_literal(struct transfer *t) {

@@ -152,17 +152,17 @@ function process:wait_idle(files)
   return last
 end
 
--- Asks it to end, and insists after three seconds.
-function process:stop()
+-- Asks it to end, and insists after three seconds, or so many.
+function process:stop(patience)
   if not self.handle then return end
   local handle = self.handle
   self.handle = nil
   os.execute(("kill -TERM %d 2>/dev/null"):format(self.pid))
-  if not process.wait_until(3, 0.01, function() return not self:is_alive() end) then
+  if not process.wait_until(patience or 3, 0.01, function() return not self:is_alive() end) then
     os.execute(("kill -KILL %d 2>/dev/null"):format(self.pid))
   end
   handle:close()
 end
-process.__close = process.stop
+process.__close = function(p) p:stop() end
 
 return process

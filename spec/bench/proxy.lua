@@ -51,7 +51,7 @@ return function(tools)
   local function counted(run, row, work)
     local p <close> = servers.start(row.server, run.server_core, "valgrind --tool=callgrind --trace-children=yes --callgrind-out-file=/dev/null ")
     local done = work(p)
-    p:stop()
+    p:stop(60)
     local log <close> = assert(io.open(p.log))
     return tonumber(log:read "a":match "Collected : (%d+)") or error("no count of instructions in " .. p.log, 0), done
   end
@@ -75,6 +75,16 @@ return function(tools)
       local text = process.run(run.client_core, ("wrk -t1 -c16 -d%ds http://127.0.0.1:%d/hello"):format(seconds, p.port))
       return tonumber(text:match "(%d+) requests in")
     end)
+  end
+
+  -- The same of libcurl alone, which only asks, with six fields.
+  local function count_curl(run)
+    local function asked(n)
+      local command = ("valgrind --tool=callgrind --callgrind-out-file=/dev/null build/bench/curl_ask http://127.0.0.1:%d/text 16 %d 6 2>&1"):format(
+        servers.behind.hello, n)
+      return tonumber(process.run(run.client_core, command):match "Collected : (%d+)")
+    end
+    return (asked(1200) - asked(200)) / 1000
   end
 
   local function round(run, row)
@@ -164,6 +174,11 @@ return function(tools)
     if #short > 0 then measure_hello(run, short) end
     for _, row in ipairs(can_count and short or {}) do
       if row.server ~= "proxy-node" then row.instructions = tools.attempt(row, count_requests, run, row) end
+    end
+    if can_count and #short > 0 then
+      local curl = { label = "libcurl, asking and no more", kind = "hello", runs = {} }
+      curl.instructions = tools.attempt(curl, count_curl, run)
+      short[#short + 1] = curl
     end
     return table.move(short, 1, #short, #list + 1, list)
   end

@@ -225,7 +225,7 @@ local function print_proxy(rows, s)
       report.figure("%.2f", row.half_p99_ms), report.figure("%.2f", row.added_p99_ms), judge_proxied(row) }
   end
   for _, row in ipairs(of_kind(rows, "hello")) do
-    short[#short + 1] = { row.label, row.requests_per_s and report.thousands(row.requests_per_s) or "failed",
+    short[#short + 1] = { row.label, row.requests_per_s and report.thousands(row.requests_per_s) or row.error and "failed" or "",
       row.per_core_s and report.thousands(row.per_core_s) or "", report.figure("%.2f", row.ratio_to_nginx),
       row.instructions and report.thousands(row.instructions) or "", judge(row, row.ratio_to_nginx, false) }
   end

@@ -125,12 +125,12 @@ servers["proxy-node"] = {
   version = ("sed -n 's/.*\"version\": *\"\\([^\"]*\\)\".*/undici \\1/p' %s/node_modules/undici/package.json"):format(out),
 }
 
--- Compiles the load client and the floor.
+-- Compiles the load client, the floor, and what asks by libcurl alone.
 function servers.build()
   local cc = os.getenv("CC") or "cc"
   os.execute("mkdir -p " .. out)
-  for _, name in ipairs { "sseload", "floor" } do
-    local line = ("%s -std=gnu11 -O2 -pthread -o %s/%s spec/bench/%s.c"):format(cc, out, name, name)
+  for _, name in ipairs { "sseload", "floor", "curl_ask" } do
+    local line = ("%s -std=gnu11 -O2 -pthread -o %s/%s spec/bench/%s.c%s"):format(cc, out, name, name, name == "curl_ask" and " -lcurl" or "")
     if not os.execute(line) then error("cannot compile: " .. line, 0) end
   end
 end
