@@ -331,7 +331,7 @@ struct fetcher *http_client_new(struct service *s) {
   list_init(&c->going_on);
   list_init(&c->doomed);
   list_init(&c->running);
-  c->resolver = resolver_new(s);
+  c->resolver = resolver_new(s->loop, s->inbox, &s->pools[WORK_NAMES]);
   c->has_proxy[false] = transfer_has_proxy(false), c->has_proxy[true] = transfer_has_proxy(true);
   plain_pool_init(&c->plain, c->loop);
   c->plain.in_call = &c->in_call, c->plain.on_step = on_plain_step;

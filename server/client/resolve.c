@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include "base/map.h"
 #include "base/mem.h"
-#include "serve/service.h"
 
 enum { NAMES_MAX = 256, QUERY_SECONDS = 2, QUERY_TRIES = 2 };
 static const double KEPT_SECONDS = 30;
@@ -35,14 +34,16 @@ struct name {
 };
 
 struct resolver {
-  struct service *service;
+  struct loop *loop;
+  struct inbox *home;
+  struct pool *pool;
   struct map names;
   struct list ages;
 };
 
-struct resolver *resolver_new(struct service *s) {
+struct resolver *resolver_new(struct loop *l, struct inbox *home, struct pool *pool) {
   struct resolver *r = xcalloc(1, sizeof *r);
-  r->service = s;
+  r->loop = l, r->home = home, r->pool = pool;
   map_init(&r->names, map_seed(r));
   list_init(&r->ages);
   return r;
@@ -124,20 +125,20 @@ static void on_done(struct job *j) {
   struct looking *l = container_of(j, struct looking, work.job);
   struct name *n = l->name;
   n->looking = NULL, n->found = l->found;
-  n->until = n->found.count ? n->resolver->service->loop->now + KEPT_SECONDS : 0;
+  n->until = n->found.count ? n->resolver->loop->now + KEPT_SECONDS : 0;
   tell(n);
 }
 
 static void free_looking(struct job *j) { free(container_of(j, struct looking, work.job)); }
 
 static bool begin(struct name *n) {
-  struct service *s = n->resolver->service;
+  struct resolver *r = n->resolver;
   size_t len = n->node.name.len;
   struct looking *l = xcalloc(1, sizeof *l + len + 1);
   memcpy(l->host, n->host, len);
   l->name = n, l->work.run = look_up;
-  job_begin(&l->work.job, s->inbox, on_done, free_looking);
-  if (pool_submit(&s->pools[WORK_NAMES], &l->work)) return n->looking = l, true;
+  job_begin(&l->work.job, r->home, on_done, free_looking);
+  if (pool_submit(r->pool, &l->work)) return n->looking = l, true;
   snprintf(n->found.why, sizeof n->found.why, "too many names are being looked up");
   free(l);
   return false;
@@ -167,7 +168,7 @@ const struct resolved *resolver_find(struct resolver *r, const char *host, struc
   struct map_node *node = map_find(&r->names, span_of(host));
   if (!node) make_room(r);
   struct name *n = node ? container_of(node, struct name, node) : add_name(r, span_of(host));
-  if (!n->looking && n->until > r->service->loop->now) return &n->found;
+  if (!n->looking && n->until > r->loop->now) return &n->found;
   list_remove(&n->age_link);
   list_append(&r->ages, &n->age_link);
   if (!n->looking) n->found = (struct resolved){0};

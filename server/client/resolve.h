@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Names of hosts to addresses, off the loop: by the system's resolver, on threads of the service's pool for
+// Names of hosts to addresses, off the loop: by the system's resolver, on threads of a pool for
 // it. Who asks for a name that is being looked up waits for the same answer; answers are kept for a while.
-// Worker thread only.
+// The loop's thread only.
 #pragma once
 #include "base/address.h"
 #include "base/list.h"
+#include "loop/pool.h"
 
 struct resolver;
-struct service;
 
 enum { RESOLVED_MAX = 8 };
 
@@ -24,7 +24,8 @@ struct lookup {
   void (*on_found)(struct lookup *l, const struct resolved *found); // outside of whatever asked; once
 };
 
-struct resolver *resolver_new(struct service *s);
+// Names are looked up by the pool, whose home it is too; both outlive it.
+struct resolver *resolver_new(struct loop *l, struct inbox *home, struct pool *pool);
 
 // Frees it; nobody waits any more, and the pool's threads have ended.
 void resolver_free(struct resolver *r);

@@ -531,6 +531,7 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   turn_probe_open(L);
   control_probe_open(L);
   socket_probe_open(L);
+  redis_probe_open(L);
   pool_probe_open(L);
   event_probe_open(L);
   stubs_open(L);
