@@ -4,7 +4,7 @@
 local settings_file = require "spate.settings_file"
 
 local MODULES = { "spate", "spate.sse", "spate.json", "spate.crypto",
-  "spate.fs", "spate.http", "spate.postgres", "spate.process", "spate.sqlite", "spate.test" }
+  "spate.fs", "spate.http", "spate.postgres", "spate.process", "spate.redis", "spate.sqlite", "spate.test" }
 local STUB = '---@meta\n---@type %s\nlocal module\nreturn module\n'
 
 local editor_files = { LUARC = ".luarc.json" }

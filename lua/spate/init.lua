@@ -51,7 +51,7 @@ core.public(spate, "abort", "env")
 local LATER = {
   cors = "cors", allow_origins = "origins", allow_hosts = "hosts", rate_limit = "rate_limit", basic_auth = "basic_auth",
   session = "session", jwt = "jwt", sign = "sign", verify = "sign", equal = "sign", crypto = "crypto", offload = "offload",
-  http = "http", process = "process", fs = "fs", sqlite = "sqlite", postgres = "postgres",
+  http = "http", process = "process", fs = "fs", sqlite = "sqlite", postgres = "postgres", redis = "redis",
 }
 
 return setmetatable(spate, { __index = function(_, name)

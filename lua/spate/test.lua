@@ -11,7 +11,8 @@ local session = require "spate.test.session"
 
 require "spate.test.assertions"
 
-local t = { channel = require "spate.test.channel", http = require "spate.test.http", postgres = require("spate.test.postgres").api }
+local t = { channel = require "spate.test.channel", http = require "spate.test.http", postgres = require("spate.test.postgres").api,
+  redis = require("spate.test.redis").api }
 
 -- An application's file, loaded and started, its clock at 0. options: settings, workers, at.
 function t.load(path, options)

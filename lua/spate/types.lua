@@ -14,6 +14,7 @@
 ---@field fs spate.fs
 ---@field sqlite spate.sqlite
 ---@field postgres spate.postgres
+---@field redis spate.redis
 local spate = {}
 
 ---A new application.
@@ -353,6 +354,88 @@ function Postgres:transaction(fn, options) end
 function Postgres:listen(channel) end
 
 function Postgres:close() end
+
+---What fails: "unavailable" nothing was sent; "unknown" it may have been done; else what the server says.
+---@alias spate.RedisFailure "unavailable"|"unknown"|"closed"|"busy"|spate.RedisError
+---@alias spate.RedisError "loading"|"readonly"|"moved"|"ask"|"noscript"|"oom"|"noreplicas"|"misconf"|spate.RedisRefusal|"wrongtype"|"error"
+---@alias spate.RedisRefusal "noauth"|"wrongpass"|"noperm"
+
+---@class spate.RedisOptions
+---@field timeout? number seconds to the answer, 10
+---@field connect? number seconds for a connection, 5
+---@field wait? number seconds that a command waits for a connection, 2
+---@field queue? integer commands that are not answered, 10000
+---@field queue_bytes? integer of them, 64 MiB
+---@field blocking? integer commands that block at a time, 100
+---@field ca? string a file of certificates that are trusted, of TLS
+---@field cert? string a file of one's own certificate
+---@field key? string a file of its key
+---@field verify? boolean false: whatever certificate the server has
+
+---@class spate.redis
+local redis = {}
+
+---A Redis server. Nothing is connected before the first call.
+---@param url string
+---@param options? spate.RedisOptions
+---@return spate.Redis
+function redis.open(url, options) end
+
+---@class spate.Redis
+local Redis = {}
+
+---A value, nil where there is none. A command that blocks has a connection of its own.
+---@param name string such as "GET"
+---@param ... string|number
+---@return any value
+---@return string? message
+---@return spate.RedisFailure? code
+function Redis:command(name, ...) end
+
+---Some commands at once: a list of values, in which nil is false and an error { err =, code = }.
+---@param commands (string|number)[][]
+---@return any[]? values
+---@return string? message
+---@return spate.RedisFailure? code
+function Redis:pipeline(commands) end
+
+---The same in one step, between MULTI and EXEC.
+---@param commands (string|number)[][]
+---@return any[]? values
+---@return string? message
+---@return spate.RedisFailure? code
+function Redis:transaction(commands) end
+
+---A stream of what is published on channels; "reset" where some may have been lost.
+---@param ... string names
+---@return spate.Stream? stream
+---@return string? message
+---@return spate.RedisFailure? code
+function Redis:subscribe(...) end
+
+---The same by patterns, such as "news.*".
+---@param ... string
+---@return spate.Stream? stream
+---@return string? message
+---@return spate.RedisFailure? code
+function Redis:psubscribe(...) end
+
+---The same of a cluster's channels that belong to a slot.
+---@param ... string
+---@return spate.Stream? stream
+---@return string? message
+---@return spate.RedisFailure? code
+function Redis:ssubscribe(...) end
+
+---The entries of a stream of Redis's behind the id `from`; "0": all; nil: from now on.
+---@param key string
+---@param from? string such as req.last_event_id
+---@return spate.Stream
+function Redis:xread(key, from) end
+
+---Closes its connections; who waits is told "closed".
+function Redis:close() end
+
 
 ---@class spate.crypto
 local crypto = {}
@@ -1481,6 +1564,33 @@ function t.postgres.notify(channel, payload) end
 ---The connection that listens was lost: all who listen get a reset.
 ---@return integer
 function t.postgres.lose() end
+
+---What stands for Redis in a spec.
+---@class spate.test.RedisStub
+---@field commands string[][] what it was asked: lists of words
+
+---@alias spate.test.RedisAnswer string|number|boolean|nil|table|fun(...: string): any
+
+---@class spate.test.redis
+t.redis = {}
+
+---Has such commands answered so, for this `it` or, outside of one, for the file.
+---@param pattern string first words, in which * is anything
+---@param answer? spate.test.RedisAnswer
+---@return spate.test.RedisStub
+function t.redis.stub(pattern, answer) end
+
+---Publishes a message; the subscriptions that hear of it.
+---@param channel string
+---@param message string
+---@return integer
+function t.redis.publish(channel, message) end
+
+---There is no server until t.redis.up().
+function t.redis.down() end
+
+---There is one again.
+function t.redis.up() end
 
 ---@class spate.test.RequestOptions
 ---@field headers? table<string, string|number|string[]>

@@ -26,7 +26,7 @@ struct pg_pool *pg_pool_new(struct service *s, struct pg_config *config, struct 
   struct pg_pool *p = xcalloc(1, sizeof *p);
   p->service = s, p->config = *config, p->limits = limits;
   *config = (struct pg_config){0};
-  p->resolver = resolver_new(s);
+  p->resolver = resolver_new(s->loop, s->inbox, &s->pools[WORK_NAMES]);
   p->timer.on_fire = on_timer;
   list_init(&p->connections);
   list_init(&p->idle);

@@ -22,6 +22,7 @@ struct redis_entry {
   double deadline; // of the answer
   size_t bytes_len;
   unsigned prefix; // answers to be passed over before its own
+  char *wrong;     // the first error among those
   bool is_sent;
   char bytes[];
 };
@@ -50,6 +51,7 @@ static struct redis_command *entry_end(struct redis_entry *e) {
   list_remove(&e->link);
   loop_disarm(loop_of(r), &e->timer);
   r->commands--, r->bytes -= e->bytes_len;
+  free(e->wrong);
   free(e);
   return c;
 }
@@ -105,14 +107,29 @@ static void on_ready(struct redis_link *l) {
 
 static void on_room(struct redis_link *l) { pump(redis_of(l)); }
 
+static char *error_text(const redisReply *reply) {
+  return xasprintf("redis: %.*s", (int)MIN(redis_text(reply).len, (size_t)500), reply->str);
+}
+
+static void pass_over(struct redis_entry *e, const redisReply *reply) {
+  e->prefix--;
+  if (reply->type == REDIS_REPLY_ERROR && !e->wrong) e->wrong = error_text(reply);
+}
+
+// What was wrong among those before says more than that one was.
+static char *message_of(struct redis_entry *e, const redisReply *reply) {
+  char *wrong = e->wrong;
+  e->wrong = NULL;
+  return wrong ? wrong : error_text(reply);
+}
+
 static bool on_reply(struct redis_link *l, redisReply **reply) {
   struct redis *r = redis_of(l);
   if (list_empty(&r->sent)) return true; // which the link was not asked for
   struct redis_entry *e = container_of(r->sent.next, struct redis_entry, link);
-  if (e->prefix) return e->prefix--, true;
+  if (e->prefix) return pass_over(e, *reply), true;
   enum redis_code code = redis_code_of(*reply);
-  char *message =
-      code ? xasprintf("redis: %.*s", (int)MIN(redis_text(*reply).len, (size_t)500), (*reply)->str) : NULL;
+  char *message = code ? message_of(e, *reply) : NULL;
   if (code == REDIS_CODE_READONLY) redis_link_drop(l, "it has become a replica");
   tell(entry_end(e), code, reply, message);
   free(message);
@@ -235,6 +252,7 @@ bool redis_ask(struct redis *r, struct redis_command *c, int argc, const char *c
 
 void redis_leave(struct redis_command *c) {
   struct redis_entry *e = c->entry;
+  if (c->routed) c->routed->leave(c->routed);
   if (!e) return;
   c->entry = NULL, e->command = NULL;
   if (!e->is_sent) entry_end(e);

@@ -38,11 +38,17 @@ struct redis_answer {
   const char *message; // of any code but REDIS_CODE_OK: for people, borrowed
 };
 
+// Who asks on a command's behalf (client/redis_cluster.h).
+struct redis_routed {
+  void (*leave)(struct redis_routed *r);
+};
+
 // Embedded in who asks.
 struct redis_command {
   void (*on_reply)(struct redis_command *c, struct redis_answer *a);
-  double timeout;            // seconds; 0: as the options say; INFINITY: none
-  struct redis_entry *entry; // redis's own; NULL: it does not wait
+  double timeout;              // seconds; 0: as the options say; INFINITY: none
+  struct redis_entry *entry;   // redis's own, as is
+  struct redis_routed *routed; // both NULL: it does not wait
 };
 
 // Makes a client. The address outlives it, or is given to it by redis_own_address; `options` are copied.

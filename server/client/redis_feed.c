@@ -349,6 +349,7 @@ bool redis_subscribe(struct redis_feed *f, struct redis_subscription *s, enum re
 
 void redis_unsubscribe(struct redis_subscription *s) {
   struct redis_topic *t = s->topic;
+  if (s->placed) s->placed->leave(s->placed);
   if (!t) return;
   s->topic = NULL, s->is_live = false;
   list_remove(&s->link);

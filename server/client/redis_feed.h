@@ -27,15 +27,21 @@ struct redis_feed_options {
 // Connect 5 s, silence 5 s, a ping every 5 s, 100,000 names.
 extern const struct redis_feed_options redis_feed_usual;
 
-// Embedded in who listens, who sets the functions; each may be NULL but on_message.
+// Who subscribes on another's behalf (client/redis_cluster.h).
+struct redis_placed {
+  void (*leave)(struct redis_placed *p);
+};
+
+// Embedded in who listens, all zeros but for these, who sets the functions; each may be NULL but on_message.
 struct redis_subscription {
   void (*on_message)(struct redis_subscription *s, struct span channel, struct span payload);
   void (*on_live)(struct redis_subscription *s);
   void (*on_lost)(struct redis_subscription *s);
   void (*on_refused)(struct redis_subscription *s, const char *message);
   struct list link;
-  struct redis_topic *topic; // the feed's; NULL: none
-  bool is_live;              // on_live has been told, and on_lost not since
+  struct redis_topic *topic;   // the feed's, as is
+  struct redis_placed *placed; // both NULL: it has not begun, or has ended
+  bool is_live;                // on_live has been told, and on_lost not since
 };
 
 struct redis_feed *redis_feed_new(struct redis_home *home, const struct redis_address *address,

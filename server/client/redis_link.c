@@ -167,6 +167,7 @@ static void greet(struct redis_link *l) {
   else if (a->password) send_words(l, 2, (const char *const[]){"AUTH", a->password});
   snprintf(db, sizeof db, "%u", a->db);
   if (a->db) send_words(l, 2, (const char *const[]){"SELECT", db});
+  if (l->locator) send_words(l, 1, (const char *const[]){"ROLE"});
   send_words(l, 1, (const char *const[]){"PING"});
   flush(l);
 }
@@ -187,14 +188,21 @@ static void become_ready(struct redis_link *l) {
   l->ops->on_ready(l);
 }
 
+// What ROLE says of a server that a locator has led to.
+static bool is_master(const redisReply *reply) {
+  return reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
+         span_equal(redis_text(reply->element[0]), SPAN("master"));
+}
+
 static void take_greeting(struct redis_link *l, const redisReply *reply) {
   char why[140];
-  if (reply->type == REDIS_REPLY_STATUS) {
+  if (reply->type == REDIS_REPLY_STATUS || (l->locator && is_master(reply))) {
     if (!--l->greeting) become_ready(l);
     return;
   }
-  struct span text =
-      reply->type == REDIS_REPLY_ERROR ? redis_text(reply) : SPAN("an odd answer to its greeting");
+  struct span text = reply->type == REDIS_REPLY_ERROR   ? redis_text(reply)
+                     : reply->type == REDIS_REPLY_ARRAY ? SPAN("it is no master")
+                                                        : SPAN("an odd answer to its greeting");
   snprintf(why, sizeof why, "%.*s", (int)MIN(text.len, sizeof why - 1), text.bytes);
   enum redis_code code = redis_code_of(reply);
   link_fail(l, code ? code : REDIS_CODE_ERROR, why);
@@ -314,6 +322,7 @@ void redis_link_init(struct redis_link *l, struct redis_home *home, const struct
   l->dial = (struct dial){.loop = home->loop, .resolver = home->resolver, .on_done = on_dialled};
   l->timer.on_fire = on_timer;
   list_init(&l->dirty_link);
+  list_init(&l->locate_link);
   if (address->host_count) redis_link_move(l, address->hosts[0].name, address->hosts[0].port);
 }
 

@@ -83,8 +83,8 @@ struct redis_link {
   char why[200];        // of the last loss, for people
   char *host;           // where to; NULL: to the socket in the file system
   unsigned port;
-  bool was_ready; // before the loss
-  struct list dirty_link;
+  bool was_ready;                      // before the loss
+  struct list dirty_link, locate_link; // of the home's, and of its locator's
   struct dial dial;
   struct transport *transport; // while it is connected
   struct redis_reader reader;

@@ -125,6 +125,8 @@ static void open_server(struct harness *h, int worker) {
   h->service.file_watcher = &h->file_watcher;
   stub_fetcher_init(&h->fetcher, &h->service, h->stubs);
   spec_asks_init(&h->asks);
+  stub_redis_init(&h->redis, &h->loop);
+  h->service.redis_home = &h->redis.home;
   long_turns_watch(&h->long_turns, &h->service, worker);
   metrics_add_worker(&h->process->metrics, &h->service);
   generations_init(&h->generations, &h->service, &h->loop, on_spent, on_started);
@@ -439,6 +441,7 @@ static int server_close(lua_State *L) {
   connections_deinit(&h->service);
   stub_fetcher_deinit(&h->fetcher);
   spec_asks_deinit(&h->asks, L);
+  stub_redis_deinit(&h->redis, L);
   file_watcher_deinit(&h->file_watcher);
   service_deinit(&h->service);
   struct test_store *store = h->owner ? &h->owner->store : &h->store;
@@ -472,6 +475,15 @@ static int server_stress(lua_State *L) {
 // server:answer_by(fn), answer(number, ...): harness/spec_asks.h
 static int server_answer_by(lua_State *L) { return spec_asks_answer_by(L, &check_server(L)->asks); }
 static int server_answer(lua_State *L) { return spec_asks_answer(L, &check_server(L)->asks); }
+// server:redis(fn), redis_give(n, bytes [, after]), redis_cut([n]), redis_refuse(on): harness/stub_redis.h
+static int server_redis(lua_State *L) { return stub_redis_answer_by(L, &check_server(L)->redis); }
+static int server_redis_give(lua_State *L) { return stub_redis_give(L, &check_server(L)->redis); }
+static int server_redis_cut(lua_State *L) { return stub_redis_cut(L, &check_server(L)->redis); }
+
+static int server_redis_refuse(lua_State *L) {
+  check_server(L)->redis.refuses = lua_toboolean(L, 2);
+  return 0;
+}
 
 // server:fail_allocation(after [, count]): so many allocations of the newest state succeed, then `count` fail
 // (2: Lua tries each twice); count 0 ends it. How many that had been asked for before have not come about.
@@ -509,6 +521,10 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
                                             {"fail_task", server_fail_task},
                                             {"answer_by", server_answer_by},
                                             {"answer", server_answer},
+                                            {"redis", server_redis},
+                                            {"redis_give", server_redis_give},
+                                            {"redis_cut", server_redis_cut},
+                                            {"redis_refuse", server_redis_refuse},
                                             {"close", server_close},
                                             {NULL, NULL}};
   class_new(L, HARNESS_SERVER, server_methods, server_close);

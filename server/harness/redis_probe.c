@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include "base/log.h"
 #include "base/mem.h"
-#include "client/redis.h"
-#include "client/redis_feed.h"
+#include "client/redis_cluster.h"
+#include "client/redis_sentinel.h"
 #include "loop/transport_memory.h"
 #include "script/class.h"
 
@@ -33,6 +33,8 @@ struct redis_probe {
   struct redis_address address;
   struct redis *redis;
   struct redis_feed *feed;
+  struct redis_cluster *cluster;   // of such an address: it has what is asked and subscribed
+  struct redis_sentinel *sentinel; // likewise, where the two are
   bool is_open, refuses, answers_reset;
   struct memory_peer peers[CONNECTIONS_MAX];
   int peer_count;
@@ -71,7 +73,9 @@ static void probe_free_clients(struct redis_probe *p) {
   for (int i = 0; i < SUBSCRIPTIONS_MAX; i++) redis_unsubscribe(&p->subscriptions[i].subscription);
   if (p->redis) redis_free(p->redis);
   if (p->feed) redis_feed_free(p->feed);
-  p->redis = NULL, p->feed = NULL;
+  if (p->cluster) redis_cluster_free(p->cluster);
+  if (p->sentinel) redis_sentinel_free(p->sentinel);
+  p->redis = NULL, p->feed = NULL, p->cluster = NULL, p->sentinel = NULL;
 }
 
 // What the spec has asked to be done inside of a callback.
@@ -195,6 +199,18 @@ static int probe_advance(lua_State *L) {
   return 1;
 }
 
+// By the second word, where there is one.
+static bool ask_cluster(struct redis_probe *p, struct redis_command *c, int argc, const char *const *argv,
+                        const size_t *lens) {
+  struct span key = {0};
+  struct buf b = {0};
+  if (argc > 1) key = (struct span){argv[1], lens[1]};
+  redis_format(&b, argc, argv, lens);
+  bool is_taken = redis_cluster_ask(p->cluster, c, key, buf_span(&b), 0);
+  buf_deinit(&b);
+  return is_taken;
+}
+
 // redis:ask(number, timeout or 0, word...): whether it was taken.
 static int probe_ask(lua_State *L) {
   struct redis_probe *p = check(L);
@@ -205,7 +221,8 @@ static int probe_ask(lua_State *L) {
   for (int i = 0; i < argc; i++) argv[i] = luaL_checklstring(L, i + 4, &lens[i]);
   struct probe_command *c = &p->commands[number];
   *c = (struct probe_command){{.on_reply = on_reply, .timeout = luaL_checknumber(L, 3)}, p};
-  lua_pushboolean(L, redis_ask(p->redis, &c->command, argc, argv, lens));
+  lua_pushboolean(L, p->cluster ? ask_cluster(p, &c->command, argc, argv, lens)
+                                : redis_ask(p->redis, &c->command, argc, argv, lens));
   return 1;
 }
 
@@ -224,7 +241,9 @@ static int probe_subscribe(lua_State *L) {
   name.bytes = luaL_checklstring(L, 4, &name.len);
   *s = (struct probe_subscription){
       {.on_message = on_message, .on_live = on_live, .on_lost = on_lost, .on_refused = on_refused}, p};
-  lua_pushboolean(L, redis_subscribe(p->feed, &s->subscription, (enum redis_channel_kind)kind, name));
+  enum redis_channel_kind which = (enum redis_channel_kind)kind;
+  lua_pushboolean(L, p->cluster ? redis_cluster_subscribe(p->cluster, &s->subscription, which, name)
+                                : redis_subscribe(p->feed, &s->subscription, which, name));
   return 1;
 }
 
@@ -359,6 +378,13 @@ static int probe_new(lua_State *L) {
   p->home.stand_in = stand_in, p->home.seed = 1;
   p->redis = redis_new(&p->home, &p->address, &options);
   p->feed = redis_feed_new(&p->home, &p->address, &feed_options);
+  if (p->address.kind == REDIS_CLUSTER)
+    p->cluster = redis_cluster_new(&p->home, &p->address, &options, &feed_options);
+  if (p->address.kind == REDIS_SENTINEL) {
+    p->sentinel = redis_sentinel_new(&p->home, &p->address);
+    redis_set_locator(p->redis, redis_sentinel_locator(p->sentinel));
+    redis_feed_set_locator(p->feed, redis_sentinel_locator(p->sentinel));
+  }
   lua_getfield(L, 2, "states");
   if (lua_toboolean(L, -1))
     redis_on_state(p->redis, on_state, p), redis_feed_on_state(p->feed, on_feed_state, p);
@@ -402,6 +428,14 @@ static int probe_address(lua_State *L) {
   return 1;
 }
 
+// harness.redis_slot(key)
+static int probe_slot(lua_State *L) {
+  struct span key;
+  key.bytes = luaL_checklstring(L, 1, &key.len);
+  lua_pushinteger(L, redis_slot(key));
+  return 1;
+}
+
 void redis_probe_open(lua_State *L) {
   static const luaL_Reg methods[] = {{"turn", probe_turn},
                                      {"advance", probe_advance},
@@ -419,7 +453,8 @@ void redis_probe_open(lua_State *L) {
                                      {"waiting", probe_waiting},
                                      {"close", probe_close},
                                      {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"redis", probe_new}, {"redis_address", probe_address}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"redis", probe_new}, {"redis_address", probe_address}, {"redis_slot", probe_slot}, {NULL, NULL}};
   class_new(L, REDIS, methods, probe_close);
   luaL_setfuncs(L, functions, 0);
 }

@@ -12,6 +12,7 @@ struct harness *check_server(lua_State *L) {
   luaL_argcheck(L, h->is_open, 1, "the server is closed");
   luaL_argcheck(L, h->vm, 1, "the application has not started");
   h->asks.L = L;
+  h->redis.L = L;
   return h;
 }
 
@@ -23,6 +24,7 @@ void harness_capture_log(struct harness *h) { log_capture(on_log, h); }
 
 bool harness_poll_clients(struct harness *h) {
   bool any = spec_asks_poll(&h->asks);
+  any |= stub_redis_poll(&h->redis);
   list_each (node, &h->clients) {
     struct memory_peer *peer = &container_of(node, struct client, link)->peer;
     any |= memory_peer_poll(peer);

@@ -10,6 +10,7 @@
 #include "harness/spec_asks.h"
 #include "harness/stub_fetcher.h"
 #include "harness/sqlite_probe.h"
+#include "harness/stub_redis.h"
 #include "harness/test_store.h"
 #include "script/generations.h"
 #include "script/long_turns.h"
@@ -24,6 +25,7 @@ struct harness {
   struct inbox inbox;
   struct stub_fetcher fetcher;
   struct spec_asks asks;
+  struct stub_redis redis;
   struct stubs *stubs;   // NULL: none; kept alive as a user value
   struct broker *broker; // its own, or another server's
   struct broker own_broker;

@@ -10,6 +10,7 @@
 #include "client/file_watch.h"
 #include "client/http_client.h"
 #include "client/process.h"
+#include "client/redis_link.h"
 #include "loop/sock.h"
 #include "loop/transport.h"
 #include "process/builder.h"
@@ -38,6 +39,8 @@ struct worker {
   struct generations generations;
   struct long_turns long_turns;
   struct file_watcher file_watcher;
+  struct resolver *resolver; // of connections to Redis
+  struct redis_home redis_home;
   struct loop_hook watched_hook;
   atomic_bool is_watched; // from outside, while it is at work
   struct processes processes;
@@ -238,6 +241,9 @@ static void init(struct worker *w) {
   file_watcher_init(&w->file_watcher, &w->loop);
   w->service.file_watcher = &w->file_watcher;
   w->service.fetcher = http_client_new(&w->service);
+  w->resolver = resolver_new(&w->loop, &w->inbox, &w->service.pools[WORK_NAMES]);
+  redis_home_init(&w->redis_home, &w->loop, w->resolver);
+  w->service.redis_home = &w->redis_home;
   long_turns_watch(&w->long_turns, &w->service, w->config.number);
   processes_init(&w->processes, &w->service);
   w->service.processes = &w->processes;
@@ -263,6 +269,8 @@ static void *worker_main(void *arg) {
   processes_deinit(&w->processes, w->quits ? QUIT_SECONDS : w->config.settings->timeouts.kill);
   service_close_pools(&w->service);
   http_client_free(w->service.fetcher);
+  redis_home_deinit(&w->redis_home);
+  resolver_free(w->resolver);
   file_watcher_deinit(&w->file_watcher);
   if (w->starting) finish_start(w, NULL);
   watchdog_stop();

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "client/http_client.h"
+#include "client/redis_link.h"
 #include "script/app.h"
 #include "script/bench.h"
 #include "script/task.h"
@@ -70,6 +71,10 @@ int run_alone(const char *module, const char *text, char **message) {
   struct service *s = &a.bench.service;
   service_open_pools(s, true);
   s->fetcher = http_client_new(s);
+  struct resolver *resolver = resolver_new(s->loop, s->inbox, &s->pools[WORK_NAMES]);
+  struct redis_home redis_home;
+  redis_home_init(&redis_home, s->loop, resolver);
+  s->redis_home = &redis_home;
   struct vm_config config = {
       .service = s, .loop = &a.bench.loop, .settings = &a.bench.settings, .worker = 0, .generation = 1};
   watchdog_start(&a.bench.settings);
@@ -78,6 +83,8 @@ int run_alone(const char *module, const char *text, char **message) {
   watchdog_stop();
   service_close_pools(s);
   http_client_free(s->fetcher);
+  redis_home_deinit(&redis_home);
+  resolver_free(resolver);
   bench_deinit(&a.bench);
   *message = a.message;
   return a.code;

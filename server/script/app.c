@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "client/fetch.h"
 #include "client/process.h"
+#include "client/redis_link.h"
 #include "script/exchange.h"
 #include "script/held.h"
 #include "script/lua_core.h"
@@ -85,8 +86,10 @@ void app_attach(struct vm *vm) {
   // one turn.
   loop_hook_remove(vm->loop, &service->fetcher->hook);
   loop_hook_remove(vm->loop, &service->flush_hook);
+  if (service->redis_home) loop_hook_remove(vm->loop, &service->redis_home->hook);
   loop_hook_add(vm->loop, &vm->hook);
   loop_hook_add(vm->loop, &service->fetcher->hook);
+  if (service->redis_home) loop_hook_add(vm->loop, &service->redis_home->hook);
   loop_hook_add(vm->loop, &service->flush_hook);
 }
 

@@ -86,6 +86,10 @@ void lua_sqlite_open(lua_State *L);
 // Adds postgres_open to the table on top of the stack.
 void lua_postgres_open(lua_State *L);
 
+// lua_redis.c: Redis for spate.redis.
+// Adds redis_open to the table on top of the stack.
+void lua_redis_open(lua_State *L);
+
 // lua_offload.c: functions of modules on other threads.
 // Adds offload to the table on top of the stack.
 void offload_open(lua_State *L);

@@ -54,6 +54,8 @@ const struct metric metrics_table[] = {
     GAUGE("databases", counters.databases, "Connections to databases that scripts have."),
     COUNTER("database_calls_total", counters.database_calls_total, "Statements asked of databases."),
     COUNTER("database_errors_total", counters.database_errors_total, "Those that failed."),
+    COUNTER("redis_commands_total", counters.redis_commands_total,
+            "Commands that scripts have asked of Redis servers."),
     GAUGE("channels", channels, "Channels."),
     GAUGE("channel_bytes", channel_bytes, "Bytes of the channels' histories."),
     COUNTER("published_total", published_total, "Events published to channels."),

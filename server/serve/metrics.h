@@ -29,6 +29,7 @@ struct counters {
   uint64_t files_followed, file_bytes_total; // by spate.fs; the bytes are read and written
   uint64_t databases, database_calls_total;  // connections that scripts have; statements asked of them
   uint64_t database_errors_total;            // those that failed
+  uint64_t redis_commands_total;             // asked by scripts
 };
 
 // Of one Lua state, whose thread alone writes, by counter_add; any thread may read.

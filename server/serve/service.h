@@ -21,6 +21,7 @@ struct sources;
 struct groups;
 struct inbox;
 struct processes;
+struct redis_home;
 struct service;
 struct stream;
 struct transport;
@@ -59,6 +60,7 @@ struct service {
   struct pool pools[WORK_KINDS];
   struct file_watcher *file_watcher; // of the loop; set by who makes the service
   struct fetcher *fetcher;           // of requests to other servers
+  struct redis_home *redis_home;     // of connections to Redis
   struct proto_limits limits;
   struct pages {  // of the past that feeds have asked stores for
     size_t asked; // and not got

@@ -6,6 +6,7 @@ local PROGRAM = "spate.process runs programs without holding the worker"
 local REQUEST = "spate.http asks other servers without holding the worker"
 local FILE = "spate.sqlite asks SQLite without holding the worker"
 local SERVER = "spate.postgres asks PostgreSQL without holding the worker"
+local REDIS = "spate.redis asks Redis without holding the worker"
 local SLEEP = "sse.sleep waits without holding the worker"
 local SOCKET = "sse.wait_fd waits for a socket, spate.http asks a server, spate.offload calls what blocks on another thread"
 
@@ -30,6 +31,7 @@ local BLOCKING = {
   ["luasql.postgres"] = { postgres = SERVER },
   ["luasql.sqlite3"] = { sqlite3 = FILE },
   ["sqlite3"] = { open = FILE },
+  ["redis"] = { connect = REDIS },
   ["cqueues"] = { sleep = SLEEP, poll = SOCKET },
 }
 

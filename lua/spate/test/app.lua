@@ -3,6 +3,7 @@
 local harness = require "spate.harness"
 local postgres = require "spate.test.postgres"
 local request_bytes = require "spate.test.request"
+local redis = require "spate.test.redis"
 local response = require "spate.test.response"
 local session = require "spate.test.session"
 
@@ -39,6 +40,7 @@ local function start(self)
     if ok then
       self.cores[i] = core
       postgres.attach(core)
+      redis.attach(core)
       ok, err = core:load(self.path)
     end
     if not ok then
@@ -253,7 +255,10 @@ function App:stop()
   if self.ended then return end
   report(self)
   self.ended = true
-  for i = #self.cores, 1, -1 do self.cores[i]:close() end
+  for i = #self.cores, 1, -1 do
+    redis.detach(self.cores[i])
+    self.cores[i]:close()
+  end
 end
 
 -- The same, and nobody moves its time any more.

@@ -70,7 +70,7 @@ local function show_log(test)
   end
 end
 
-local stubs_of_file = 0 -- those that outlast an `it`
+local stubs_of_file, redis_of_file = 0, 0 -- those that outlast an `it`
 
 -- Drops the stubs of the `it`, all but so many; the requests that none was for, as one sentence.
 local function end_stubs(count)
@@ -84,10 +84,13 @@ local function end_postgres(count) return session.postgres and session.postgres.
 
 local postgres_of_file = 0
 
+-- The same of Redis's.
+local function end_redis(count) return session.redis and session.redis.keep(count) end
+
 local function before_test()
   session.in_test, session.test = true, nil
   postgres_of_file = session.postgres and #session.postgres.stubs or 0
-  stubs_of_file = session.stubs:count()
+  stubs_of_file, redis_of_file = session.stubs:count(), session.redis and #session.redis.stubs or 0
   for _, app in ipairs(session.apps) do app:mark() end
 end
 
@@ -100,6 +103,7 @@ local function after_test()
   end
   problems[#problems + 1] = end_stubs(stubs_of_file)
   problems[#problems + 1] = end_postgres(postgres_of_file)
+  problems[#problems + 1] = end_redis(redis_of_file)
   show_log(session.test)
   close_apps(function(app) return app.in_test end)
   session.in_test = false
@@ -110,6 +114,7 @@ local function after_file()
   close_apps(function() return true end)
   end_stubs(0)
   end_postgres(0)
+  end_redis(0)
   if #session.warnings > 0 then io.stderr:write("\nspate.test: ", table.concat(session.warnings, "\nspate.test: "), "\n") end
   session.warnings, session.settings, session.workers, session.wall, session.strict = {}, nil, nil, nil, nil
 end
