@@ -361,6 +361,31 @@ describe("a store in a file", function()
       assert.is_true(os.execute(("test -s %s.corrupt-1700000000"):format(path)))
     end)
 
+    it("is damaged while it is used is moved aside as well, and streams go on from memory", function()
+      serve { settings = { limits = { channel_bytes = 20000 } } } -- the past is read from the file
+      local live = read()
+      local first = run [[local tasks, ids = {}, {}
+        for i = 1, 200 do
+          tasks[i] = sse.spawn(function() ids[i] = assert(sse.channel("a", { history = 1000 }):publish(("x"):rep(1000))) end)
+        end
+        for _, task in ipairs(tasks) do task:join() end
+        return ids[1] ]]
+      server:advance(2)
+      settle() -- out of the log, into the file
+      execute "pragma cache_size = 1"
+      execute "pragma shrink_memory"
+      shell(("dd if=/dev/urandom of=%s bs=4096 seek=2 count=40 conv=notrunc 2>/dev/null"):format(path))
+      local reader = read("", first)
+      assert.match("the file is damaged: it is " .. path .. ".corrupt-", server:log(), 1, true)
+      assert.is_false(select(2, reader:body())) -- cut, so that it comes back
+      local id = try "next"
+      assert.match("%-201$", id)
+      assert.equal("next", live:data()[201])
+      assert.equal("open", live.client:state())
+      kill()
+      assert.equal("next", data(read "?replay=all"))
+    end)
+
     it("is none of a database is moved aside as well", function()
       shell(("head -c 10000 /dev/urandom > %s"):format(path))
       serve()
@@ -521,153 +546,5 @@ describe("a store in a file", function()
     serve()
     assert.equal(1280, run [[local n = 0
       for i = 0, 4 do n = n + #sse.channel("c" .. i, { history = 10000 }):history() end return n]])
-  end)
-end)
-
-describe("a file keeps for sse.resumable { store = true }", function()
-  local folder, path, server
-  local SOURCE = channels.APP .. [[
-    runs = 0
-    app:get("/answer", function(req)
-      return sse.reply(sse.resumable("k", function(send)
-        runs = runs + 1
-        for i = 1, 3 do send(("%d.%d"):format(runs, i)) end
-        if req.query.long then sse.sleep(100) end
-        send "end"
-      end, { after = req.last_event_id, store = true, ttl = 60 }))
-    end)
-    app:get("/runs", function() return tostring(runs) end)
-  ]]
-
-  local function serve() server = sqlite_files.serve(SOURCE, path) end
-
-  local function answer(query, after)
-    local res = server:get("/answer" .. (query or ""), { headers = after and { ["Last-Event-ID"] = after } })
-    sqlite_files.settle(server)
-    return res
-  end
-
-  local function data(res) return table.concat(res:data(), " ") end
-
-  before_each(function()
-    folder = sqlite_files.folder()
-    path = folder .. "/events.db"
-    serve()
-  end)
-
-  after_each(function()
-    server:close()
-    sqlite_files.remove(folder)
-  end)
-
-  it("what has come to its end, until ttl seconds after that", function()
-    local first = answer()
-    assert.equal("1.1 1.2 1.3 end", data(first))
-    local id = first:events()[2].id
-    server:close { tasks = 1, timers = 1 }
-    serve()
-    assert.equal("1.3 end", data(answer("", id)))
-    assert.equal("0", (server:get("/runs"):body()))
-    server:advance(61)
-    sqlite_files.settle(server)
-    assert.equal("1.1 1.2 1.3 end", data(answer("", id)):match "these are gone (.*)")
-    server:advance(61)
-    sqlite_files.settle(server)
-  end)
-
-  it("nothing that was interrupted: it begins anew", function()
-    local first = answer "?long=1"
-    assert.equal("1.1 1.2 1.3", data(first))
-    local id = first:events()[2].id
-    first:close()
-    server:close { tasks = 2, timers = 2 }
-    serve()
-    assert.equal("1.1 1.2 1.3 end", data(answer("", id)):match "these are gone (.*)")
-    assert.equal("1", (server:get("/runs"):body()))
-    server:advance(61)
-    sqlite_files.settle(server)
-  end)
-end)
-
-describe("spate.shared { store = true }", function()
-  local folder, path, server
-  local SOURCE = channels.APP .. [[shared = spate.shared("s", { store = true }) plain = spate.shared "plain" env.shared, env.plain = shared, plain]]
-
-  local function serve(options) server = sqlite_files.serve(SOURCE, path, options) end
-
-  local function run(code) return channels.run(server, code) end
-
-  local function settle()
-    server:advance(0.2)
-    sqlite_files.settle(server)
-  end
-
-  before_each(function()
-    folder = sqlite_files.folder()
-    path = folder .. "/events.db"
-    serve()
-  end)
-
-  after_each(function()
-    server:close()
-    sqlite_files.remove(folder)
-  end)
-
-  it("has its values over a restart, of all types", function()
-    run [[shared:set("text", "a\0b") shared:set("integer", 9007199254740993) shared:set("float", 0.5) shared:set("yes", true)
-      shared:set("no", false) plain:set("gone", 1)]]
-    settle()
-    sqlite_files.copy(path, path .. ".copy") -- as after a kill -9
-    server:close()
-    path = path .. ".copy"
-    serve()
-    assert.same({ "a\0b", 9007199254740993, 0.5, true }, { run 'return shared:get "text", shared:get "integer", shared:get "float", shared:get "yes"' })
-    assert.same({ false, nil, 5 }, { run 'return shared:get "no", plain:get "gone", shared:count()' })
-  end)
-
-  it("has what changed last after a clean end, and nothing that was deleted", function()
-    run 'for i = 1, 100 do shared:incr("n") end shared:set("x", 1)'
-    settle()
-    run 'shared:incr("n") shared:delete "x"'
-    server:close()
-    serve()
-    assert.same({ 101, nil, 1 }, { run 'return shared:get "n", shared:get "x", shared:count()' })
-  end)
-
-  it("has values that end when they should", function()
-    run 'shared:set("a", 1, { ttl = 100 }) shared:set("b", 1, { ttl = 10 })'
-    settle()
-    server:close()
-    serve { epoch = 1700000050 }
-    assert.same({ 1, nil }, { run 'return shared:get "a", shared:get "b"' })
-    server:advance(51)
-    assert.is_nil(run 'return shared:get "a"')
-    server:close()
-    serve { epoch = 1700000050 }
-    assert.equal(0, run "return shared:count()")
-  end)
-
-  it("keeps a key once, however often it changes, and goes on where the disk was full", function()
-    assert(server.core:store():execute "pragma query_only = on")
-    run 'for i = 1, 1000 do shared:incr("n") end'
-    settle()
-    assert(server.core:store():execute "pragma query_only = off")
-    server:advance(1)
-    settle()
-    sqlite_files.copy(path, path .. ".copy")
-    server:close()
-    path = path .. ".copy"
-    serve()
-    assert.equal(1000, run 'return shared:get "n"')
-  end)
-
-  it("takes no option but that", function()
-    assert.match("unknown option 'stor'", helper.load_error 'spate.shared("x", { stor = true })\n', 1, true)
-    assert.match("store: expected true or false, got number", helper.load_error 'spate.shared("x", { store = 1 })\n', 1, true)
-    assert.equal(1, run 'local d = spate.shared("late") d:set("a", 1) d = spate.shared("late", { store = true }) return d:get "a"')
-    settle()
-    server:close()
-    serve()
-    assert.equal(1, run 'return spate.shared("late"):get "a"')
   end)
 end)
