@@ -266,6 +266,26 @@ describe("a store in a file", function()
       assert.equal("2 three", data(read("", ids[1])))
     end)
 
+    it("and its thread sleeps meanwhile", function()
+      serve()
+      publish(1, 2)
+      execute "pragma query_only = on"
+      try "x"
+      for _ = 1, 3 do
+        server:advance(2)
+        settle()
+        assert.is_true(server.core:store():rest() > 0.5)
+      end
+      execute "pragma query_only = off"
+      try "y"
+      server:advance(2)
+      settle()
+      assert.is_true(server.core:store():rest() > 30)
+      shell("rm " .. path)
+      try "z"
+      assert.equal(math.huge, server.core:store():rest())
+    end)
+
     it("where it may not be written to", function()
       serve()
       publish(1, 2)
@@ -391,6 +411,13 @@ describe("a store in a file", function()
       serve()
       assert.match("the file is damaged", server:log(), 1, true)
       publish(1, 1)
+    end)
+
+    it("is something else's is refused, and stays as it is", function()
+      shell(("sqlite3 %s 'create table t (x); insert into t values (42)'"):format(path))
+      shell(("cp %s %s.before"):format(path, path))
+      assert.match("it is a database of something else: name another file", refusal(), 1, true)
+      shell(("cmp %s %s.before"):format(path, path))
     end)
 
     it("was written by a newer version is refused by name", function()

@@ -4,6 +4,7 @@
 #include "harness/sqlite_probe.h"
 #include <lauxlib.h>
 #include "script/class.h"
+#include "store/sqlite_upkeep.h"
 
 enum { WORK_MAX = 100000 };
 static const char META[] = "spate.harness.sqlite";
@@ -23,6 +24,12 @@ static struct sqlite_store *check_still(lua_State *L) {
 // store:work(): one step of what its thread does; false where there was nothing to do.
 static int probe_work(lua_State *L) {
   lua_pushboolean(L, sqlite_store_work(check_still(L)));
+  return 1;
+}
+
+// store:rest(): how long its thread would sleep now.
+static int probe_rest(lua_State *L) {
+  lua_pushnumber(L, sqlite_upkeep_wait(check_still(L)));
   return 1;
 }
 
@@ -90,9 +97,14 @@ void sqlite_probe_push(lua_State *L, int owner, struct sqlite_store **s) {
 }
 
 void sqlite_probe_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"work", probe_work},         {"settle", probe_settle},
-                                     {"begin", probe_begin},       {"finish", probe_finish},
-                                     {"execute", probe_execute},   {"fail_commits", probe_fail_commits},
-                                     {"counters", probe_counters}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"work", probe_work},
+                                     {"settle", probe_settle},
+                                     {"rest", probe_rest},
+                                     {"begin", probe_begin},
+                                     {"finish", probe_finish},
+                                     {"execute", probe_execute},
+                                     {"fail_commits", probe_fail_commits},
+                                     {"counters", probe_counters},
+                                     {NULL, NULL}};
   class_new(L, META, methods, NULL);
 }

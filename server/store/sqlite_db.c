@@ -212,30 +212,33 @@ static int64_t pragma_of(struct sqlite_db *db, const char *sql) {
   return value;
 }
 
-static bool is_sound(struct sqlite_db *db) {
+// Whether the first row's text is that.
+static bool answers(struct sqlite_db *db, const char *sql, const char *text) {
   sqlite3_stmt *s = NULL;
-  bool ok = note(db, sqlite3_prepare_v2(db->handle, "pragma quick_check(1)", -1, &s, NULL)) &&
-            sqlite3_step(s) == SQLITE_ROW && !strcmp((const char *)sqlite3_column_text(s, 0), "ok");
+  bool ok = note(db, sqlite3_prepare_v2(db->handle, sql, -1, &s, NULL)) && sqlite3_step(s) == SQLITE_ROW &&
+            !strcmp((const char *)sqlite3_column_text(s, 0), text);
   sqlite3_finalize(s);
   return ok;
 }
 
-// An empty file gets the tables; any other has to be ours.
-static enum sqlite_fault check_schema(struct sqlite_db *db) {
+// Whose file it is, before anything in it is changed; an empty one is to get the tables.
+static enum sqlite_fault identify(struct sqlite_db *db, bool *is_new) {
   int64_t version = pragma_of(db, "pragma user_version"),
           application = pragma_of(db, "pragma application_id");
   int64_t tables = pragma_of(db, "select count(*) from sqlite_master");
   if (db->rc) return sqlite_fault_of(db->rc);
-  if (!tables && !version) {
-    char *sql =
-        sqlite3_mprintf("begin immediate; %s pragma application_id = %d; pragma user_version = %d; commit;",
-                        sqlite_schema_tables, SQLITE_SCHEMA_APPLICATION, SQLITE_SCHEMA_VERSION);
-    execute(db, sql);
-    sqlite3_free(sql);
-    return sqlite_fault_of(db->rc);
-  }
+  *is_new = !tables && !version;
+  if (*is_new) return FAULT_NONE;
   if (application != SQLITE_SCHEMA_APPLICATION) return FAULT_FOREIGN;
   return version > SQLITE_SCHEMA_VERSION ? FAULT_NEWER : FAULT_NONE;
+}
+
+static void make_tables(struct sqlite_db *db) {
+  char *sql =
+      sqlite3_mprintf("begin immediate; %s pragma application_id = %d; pragma user_version = %d; commit;",
+                      sqlite_schema_tables, SQLITE_SCHEMA_APPLICATION, SQLITE_SCHEMA_VERSION);
+  execute(db, sql);
+  sqlite3_free(sql);
 }
 
 static void prepare(struct sqlite_db *db) {
@@ -269,19 +272,24 @@ static void make_private(const char *path) {
 static enum sqlite_fault open_file(struct sqlite_db *db, const struct sqlite_run *run) {
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
               SQLITE_OPEN_NOFOLLOW;
+  bool is_new = false;
   make_private(db->path);
   note(db, sqlite3_open_v2(db->path, &db->handle, flags, NULL));
+  execute(db, sqlite_schema_lock);
+  if (db->rc) return sqlite_fault_of(db->rc);
+  enum sqlite_fault fault = identify(db, &is_new);
+  if (fault != FAULT_NONE) return fault;
   execute(db, sqlite_schema_pragmas);
   execute(db, run->is_async ? "pragma synchronous = normal" : "pragma synchronous = full");
+  if (is_new) make_tables(db);
   if (db->rc) return sqlite_fault_of(db->rc);
-  enum sqlite_fault fault = check_schema(db);
-  if (fault != FAULT_NONE) return fault;
+  if (!answers(db, "pragma journal_mode", "wal")) return FAULT_FAILED;
   sqlite3_wal_hook(db->handle, on_commit, db);
   prepare(db);
   begin_run(db, run);
   note_wal(db);
   if (db->rc) return sqlite_fault_of(db->rc);
-  return db->was_clean || is_sound(db) ? FAULT_NONE : FAULT_CORRUPT;
+  return db->was_clean || answers(db, "pragma quick_check(1)", "ok") ? FAULT_NONE : FAULT_CORRUPT;
 }
 
 // What a person is told of a file that cannot be used.

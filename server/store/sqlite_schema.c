@@ -51,8 +51,13 @@ const char sqlite_schema_tables[] =
     "create table shared (dictionary text, key blob, value, expires real, type integer not null,"
     " primary key (dictionary, key)) without rowid;";
 
+// Before anything is read: the lock is for as long as the file is open, and no other process shares memory
+// with it.
+const char sqlite_schema_lock[] =
+    "pragma locking_mode = exclusive; pragma trusted_schema = off; pragma cell_size_check = on;"
+    "pragma mmap_size = 0;";
+
 const char sqlite_schema_pragmas[] =
-    "pragma locking_mode = exclusive; pragma journal_mode = wal; pragma wal_autocheckpoint = 0;"
-    "pragma secure_delete = off; pragma mmap_size = 0; pragma cache_size = -65536;"
-    "pragma temp_store = memory; pragma trusted_schema = off; pragma cell_size_check = on;"
-    "pragma journal_size_limit = 67108864; begin immediate; commit;";
+    "pragma journal_mode = wal; pragma wal_autocheckpoint = 0; pragma secure_delete = off; pragma cache_size "
+    "= -65536;"
+    "pragma temp_store = memory; pragma journal_size_limit = 67108864; begin immediate; commit;";

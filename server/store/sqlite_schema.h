@@ -8,4 +8,5 @@ enum { SQLITE_SCHEMA_APPLICATION = 0x73706174, SQLITE_SCHEMA_VERSION = 1 }; // "
 extern const char *const sqlite_schema_statements[];
 
 extern const char sqlite_schema_tables[];  // makes the tables
-extern const char sqlite_schema_pragmas[]; // for each connection, before it is used
+extern const char sqlite_schema_lock[];    // for each connection, before it reads
+extern const char sqlite_schema_pragmas[]; // then, of a file that is ours

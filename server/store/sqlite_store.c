@@ -302,6 +302,7 @@ bool sqlite_store_work(struct sqlite_store *s) {
   bool had_requests = carry_out_batch(s);
   bool is_due = s->fault == FAULT_NONE || now_of(s) >= s->retry_at;
   bool had_upkeep = is_due && is_ready(s) && sqlite_upkeep(s, had_requests);
+  if (is_due && s->fault != FAULT_NONE) s->retry_at = now_of(s) + RETRY_SECONDS;
   if (s->db.rc) fail(s);
   else if (had_upkeep && !s->is_to_renew) recover(s);
   return had_requests || had_upkeep;
