@@ -275,6 +275,7 @@ bool channel_subscribe(struct channel *c, struct inbox *inbox, struct subscriber
   bool is_here = n >= 0 || !c->store;
   if (is_here) channel_enter(c, inbox, s, n < 0 ? c->history.count : (size_t)n, n < 0 ? c->newest : p, r);
   if (is_here) r->reset = n < 0;
+  else c->catching_up++;
   lock_release(&c->lock);
   return is_here;
 }
@@ -284,9 +285,15 @@ bool channel_follow(struct channel *c, struct inbox *inbox, struct subscriber *s
   lock_take(&c->lock);
   history_expire(&c->history, now);
   long n = position_is_after(from, c->newest) ? 0 : history_after(&c->history, from);
-  if (n >= 0) channel_enter(c, inbox, s, (size_t)n, from, r);
+  if (n >= 0) channel_enter(c, inbox, s, (size_t)n, from, r), c->catching_up--;
   lock_release(&c->lock);
   return n >= 0;
+}
+
+void channel_forgo(struct channel *c, double now) {
+  lock_take(&c->lock);
+  c->catching_up--, c->left_at = now;
+  lock_release(&c->lock);
 }
 
 void channel_unsubscribe(struct subscriber *s) {
@@ -342,7 +349,7 @@ bool channel_is_loading(struct channel *c) { return has_state(c, CHANNEL_LOADING
 
 double channel_lonely(struct channel *c, double now) {
   lock_take(&c->lock);
-  double seconds = c->subscriber_count ? -1 : MAX(now - c->left_at, 0.0);
+  double seconds = c->subscriber_count || c->catching_up ? -1 : MAX(now - c->left_at, 0.0);
   lock_release(&c->lock);
   return seconds;
 }
@@ -350,7 +357,8 @@ double channel_lonely(struct channel *c, double now) {
 bool channel_is_empty(struct channel *c, double now, bool is_pressed) {
   lock_take(&c->lock);
   history_expire(&c->history, now);
-  bool empty = !c->subscriber_count && !c->members.count && ((c->store && is_pressed) || !c->history.count);
+  bool has_past = (!c->store || !is_pressed) && c->history.count;
+  bool empty = !c->subscriber_count && !c->catching_up && !c->members.count && !has_past;
   lock_release(&c->lock);
   return empty;
 }

@@ -40,14 +40,14 @@ struct channel {
   struct history history;
   struct outlet *outlets;
   struct members members;
-  size_t subscriber_count;
-  struct position newest; // of its events
-  double left_at;         // when the last subscriber went, or it was made
-  struct store *store;    // numbers and keeps its events; NULL: it does so itself
-  struct channel *source; // of a derived one, whose positions its events have; else NULL
-  uint8_t state;          // enum channel_state
-  bool removed;           // behind the broker's lock
-  atomic_bool is_told;    // that it was opened with other options than it has
+  size_t subscriber_count, catching_up; // the others are sent the past by the store
+  struct position newest;               // of its events
+  double left_at;                       // when the last subscriber went, or it was made
+  struct store *store;                  // numbers and keeps its events; NULL: it does so itself
+  struct channel *source;               // of a derived one, whose positions its events have; else NULL
+  uint8_t state;                        // enum channel_state
+  bool removed;                         // behind the broker's lock
+  atomic_bool is_told;                  // that it was opened with other options than it has
   char name[];
 };
 
@@ -101,8 +101,9 @@ void channel_loaded(struct channel *c, struct position newest);
 void channel_break(struct channel *c, struct position to);
 
 // Subscribes and reads history in one step: no event is lost or twice. `after` an id, or empty; then the
-// newest `last` events (-1: all there are; REPLAY_HELD: all that history holds). False, and nothing done,
-// where the past is to be read from its store first. Worker thread of `inbox`.
+// newest `last` events (-1: all there are; REPLAY_HELD: all that history holds). False
+// where the past is to be read from its store first: it is no subscriber yet, but nobody is lonely until
+// channel_follow has been true, or channel_forgo been called. Worker thread of `inbox`.
 enum { REPLAY_HELD = -2 };
 bool channel_subscribe(struct channel *c, struct inbox *inbox, struct subscriber *s, struct span after,
                        long last, double now, struct replay *r);
@@ -111,6 +112,9 @@ bool channel_subscribe(struct channel *c, struct inbox *inbox, struct subscriber
 // all that has come since.
 bool channel_follow(struct channel *c, struct inbox *inbox, struct subscriber *s, struct position from,
                     double now, struct replay *r);
+
+// Who was to follow has left, or cannot be told the past. Any thread.
+void channel_forgo(struct channel *c, double now);
 
 // Ends a subscription; harmless when done twice. Worker thread.
 void channel_unsubscribe(struct subscriber *s);

@@ -259,6 +259,7 @@ static void on_page(struct job *j) {
   if (!waiter) return;
   struct feed *f = container_of(waiter, struct feed, subscriber.link);
   if (r->answer == STORE_UNAVAILABLE) {
+    channel_forgo(r->channel, f->service->loop->now);
     f->state = FEED_CUT_OFF, f->stream = NULL;
     store_request_unref(r);
   } else {
@@ -284,6 +285,7 @@ void feed_stop(struct feed *f) {
   channel_unsubscribe(&f->subscriber);
   if (f->state != FEED_REPLAYING) return;
   list_remove(&f->subscriber.link);
+  channel_forgo(f->page->channel, f->service->loop->now);
   page_leave(f->page);
   f->state = FEED_CUT_OFF, f->stream = NULL;
 }

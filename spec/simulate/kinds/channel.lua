@@ -116,6 +116,7 @@ function kind.on_event(model, request, event)
   model:expect(seq >= request.next_lo, ONCE, "%s: %s, expected %d", request, event.id, request.next_lo)
   model:expect(seq <= request.next_hi or may_skip(model, c, request, seq), ONCE, "%s: %s, expected %d to %d", request, event.id, request.next_lo, request.next_hi)
   request.next_lo, request.next_hi, request.resets, request.has_heard = seq + 1, seq + 1, { [false] = true }, true
+  if model.now == request.head_at then request.replayed = (request.replayed or 0) + 1 end
 end
 
 function kind.on_end(model, request, how)
