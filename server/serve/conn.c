@@ -21,18 +21,19 @@ static void touch(struct conn *c) {
   if (list_empty(&c->dirty)) list_append(&c->carrier.service->dirty, &c->dirty);
 }
 
-static struct stream *on_request(struct proto *p, struct request *r) {
-  struct conn *c = p->owner;
-  struct stream *s = stream_new(&c->carrier, r);
-  list_append(&c->streams, &s->link);
-  c->requests++, c->body_gained = 0;
-  return s;
-}
-
 // A body that is read in pieces may take long as a whole, but not each BODY_WINDOW bytes of it.
 static void allow_body_time(struct conn *c) {
   c->body_deadline = c->carrier.service->loop->now + c->carrier.service->settings->timeouts.body_total;
   c->body_gained = 0;
+}
+
+static struct stream *on_request(struct proto *p, struct request *r) {
+  struct conn *c = p->owner;
+  struct stream *s = stream_new(&c->carrier, r);
+  list_append(&c->streams, &s->link);
+  c->requests++;
+  allow_body_time(c);
+  return s;
 }
 
 static void on_body(struct stream *s, struct span bytes) {
@@ -95,7 +96,6 @@ static void watch(struct conn *c) {
   bool same = phase == c->phase;
   c->phase = (uint8_t)phase;
   if (phase == PROTO_BODY) {
-    if (!same) allow_body_time(c);
     const struct stream *reading = stream_reading(c);
     bool waits = reading && is_body_due(reading);
     set_deadline(c, waits ? MIN(now + set->timeouts.body, c->body_deadline) : INFINITY);

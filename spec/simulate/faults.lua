@@ -69,6 +69,12 @@ return {
     what = "what was added to a number that has an end is lost with the next incr",
   },
 
+  {
+    name = "lonely_while_it_reads", file = "server/event/channel.c",
+    from = "c->subscriber_count || c->catching_up ? -1", to = "c->subscriber_count ? -1",
+    what = "a producer of sse.resumable is stopped while its only reader is sent the past by a store",
+  },
+
   -- serve/
   {
     name = "lost_before_its_reply", file = "server/serve/feed.c",
@@ -152,6 +158,11 @@ return {
     name = "pipelined_forgotten", file = "server/serve/conn.c",
     from = "if (can && can_carry_more(c)) advance(c, SPAN(\"\"));", to = "if (can && can_carry_more(c)) watch(c), want_read(c);",
     what = "a request that waited behind a stream is not looked at before more bytes come",
+  },
+  {
+    name = "no_time_of_its_own", file = "server/serve/conn.c",
+    from = "  c->requests++;\n  allow_body_time(c);\n", to = "  c->requests++;\n",
+    what = "a body that comes while the answer before it is made has the time that was left to one before it",
   },
   {
     name = "place_kept", file = "server/serve/conn.c",
@@ -255,6 +266,11 @@ return {
     name = "room_for_one", file = "lua/spate/sse.lua",
     from = "if #self.queue == 0 then self.room:wake() end", to = "if #self.queue == QUEUE_MAX then self.room:wake() end",
     what = "a merged stream whose source waited for room in its queue reads no more of it",
+  },
+  {
+    name = "reader_beside_a_replay", file = "lua/spate/sse.lua",
+    from = "local own = core.take_over(stream.subscription)", to = "local own = stream.subscription",
+    what = "a task that reads a subscription is left beside a reply that sends what a store has of it",
   },
   {
     name = "member_dropped", file = "lua/spate/channel.lua",

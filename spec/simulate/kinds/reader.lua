@@ -78,9 +78,9 @@ local function is_closed(model, request, now)
 end
 
 function kind.on_head(model, request, now)
-  local c = request.channel
   take_reads(model)
   begin(model, request)
+  local c = request.channel
   model.remove(model.held, request)
   channel.after_waiting(c, request)
   request.may_have_lost = request.may_have_lost or c.burst > c.options.queue
