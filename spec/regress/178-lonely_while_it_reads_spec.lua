@@ -7,7 +7,7 @@ local APP = [[
 app:get("/job", function()
   return sse.reply(sse.resumable("job", function(send)
     for i = 1, 3 do send(i) sse.sleep(1) end
-  end, { linger = 2, ttl = 5 }))
+  end, { linger = 2, ttl = 5, store = true }))
 end)]]
 
 describe("a producer that outlives its connection", function()
@@ -15,12 +15,12 @@ describe("a producer that outlives its connection", function()
     local server = helper.serve(APP, { store = true })
     local store = server.core:store()
     local res = server:get "/job"
-    server:advance(10)
+    server:advance(5)
     assert.same({ "open resumable:job" }, store:asked())
     store:carry_out()
     server:turn()
     assert.same({ "read resumable:job", "append resumable:job" }, store:asked())
-    server:advance(10)
+    server:advance(5)
     for _ = 1, 20 do
       store:carry_out()
       server:advance(0.5)
