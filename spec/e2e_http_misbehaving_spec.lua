@@ -111,6 +111,59 @@ describe("spate.http and servers that misbehave", function()
     end)
   end
 
+  -- What goes through a proxy of the environment is carried by libcurl, and the server takes both forms of a target.
+  describe("by libcurl", function()
+    local proxied
+
+    setup(function() proxied = process.serve(http_app.SOURCE, { environment = "http_proxy=" .. url .. http_app.SANITIZER }) end)
+    teardown(function() proxied:stop() end)
+
+    local function get_by_libcurl(path)
+      return http_app.run(proxied, [[
+        local res, err, code = http.get("http://any.example%s", { timeout = 5 })
+        if not res then return nil, err, code end
+        local body
+        body, err, code = res:body()
+        if not body then return nil, err, code end
+        return res.status, body
+      ]], path)
+    end
+
+    it("has an answer that comes byte by byte, behind interim ones, and behind a redirect", function()
+      assert.same({ 200, "abcdefg" }, get_by_libcurl "/bytes")
+      assert.same({ 200, "ok" }, get_by_libcurl "/hints")
+      assert.same({ 200, "abcdefg" }, get_by_libcurl "/fat-redirect")
+      assert.same({ 200, "all there is" }, get_by_libcurl "/to-its-end")
+    end)
+
+    for path, code in pairs {
+      ["/empty"] = "closed", ["/reset"] = "closed", ["/reset-body"] = "closed", ["/short"] = "closed", ["/short-chunks"] = "closed",
+      ["/bad-chunks"] = "closed", ["/garbage"] = "protocol", ["/redirects"] = "redirects", ["/fields"] = "too large", ["/field"] = "too large",
+    } do
+      it(("says %q of %s"):format(code, path), function()
+        local answer = get_by_libcurl(path)
+        assert.same({ "nil", code }, { answer[1], answer[3] }, answer[2])
+        assert.same({ 0 }, http_app.run(proxied, "return spate.stats().http_requests"))
+      end)
+    end
+
+    it("keeps a window of a body that nobody reads, and reads on", function()
+      local answer = http_app.run(proxied, [[
+        local before = spate.stats().http_bytes_in_total
+        local res <close> = http.get "http://any.example/gigabyte"
+        sse.sleep(0.5)
+        local came, n = spate.stats().http_bytes_in_total - before, 0
+        for piece in res:chunks() do
+          n = n + #piece
+          if n > 1 << 24 then break end
+        end
+        return came, n
+      ]])
+      assert.is_true(answer[1] >= 65536 and answer[1] <= 65536 + 16384, answer[1])
+      assert.is_true(answer[2] > 1 << 24, answer[2])
+    end)
+  end)
+
   it("reads lines that end in LF alone, a length that is said twice, and a body up to its end", function()
     assert.same({ 200, "ok" }, get "/line-feeds")
     assert.same({ 200, "ok" }, get "/same-lengths")
