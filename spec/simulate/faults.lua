@@ -68,7 +68,11 @@ return {
     to = "struct shared_value sum = e && !timer_is_armed(&e->expiry) ? e->value : u->other;",
     what = "what was added to a number that has an end is lost with the next incr",
   },
-
+  {
+    name = "lonely_while_it_reads", file = "server/event/channel.c",
+    from = "c->subscriber_count || c->catching_up ? -1", to = "c->subscriber_count ? -1",
+    what = "a producer of sse.resumable is stopped while its only reader is sent the past by a store",
+  },
 
   -- serve/
   {

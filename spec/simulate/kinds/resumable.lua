@@ -16,9 +16,9 @@ function kind.code(r)
       send("job%d:" .. i)
       sse.sleep(%g)
     end
-  end, { after = req.last_event_id, linger = %g, ttl = %g })
+  end, { after = req.last_event_id, linger = %g, ttl = %g, store = %s })
   if not s then return reply.error(503, why) end
-  return sse.reply(s)]]):format(r.key, r.key, r.count, r.key, r.pause, r.linger, r.ttl)
+  return sse.reply(s)]]):format(r.key, r.key, r.count, r.key, r.pause, r.linger, r.ttl, r.key == 1)
 end
 
 kind.statuses = { [204] = "finished", [503] = "store" }
