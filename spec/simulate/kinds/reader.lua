@@ -19,8 +19,9 @@ function kind.code(r)
   local _kept <close> = setmetatable({}, { __close = function() if not is_handed then sub:close() end end })
   %s
   sse.sleep(%g)
+  local answer = sse.reply(sub)
   is_handed = true
-  return sse.reply(sub)]]):format(r.channel, r.replay, r.is_read and [[sse.spawn(function()
+  return answer]]):format(r.channel, r.replay, r.is_read and [[sse.spawn(function()
     local _over <close> = setmetatable({}, { __close = function() log("readover", t) end })
     for event in sub:each() do log("read", t, event.id or "reset", event.data) end
   end)]] or "", r.wait)
@@ -101,6 +102,15 @@ function kind.at_rest(model)
     begin(model, request)
     request.may_have_lost = request.may_have_lost or request.channel.burst > request.channel.options.queue
   end
+end
+
+-- How many tasks read on on a worker though memory has failed the reply that was to take over: nothing ends them.
+function kind.left(model, worker)
+  local count = 0
+  for _, request in ipairs(model.has_faults and model.held or {}) do
+    if request.route.is_read and not request.read_over_at and request.client.worker == worker then count = count + 1 end
+  end
+  return count
 end
 
 function kind.spawns(route) return route.is_read end
