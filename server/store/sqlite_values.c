@@ -33,7 +33,8 @@ size_t sqlite_values_load(struct sqlite_db *db, struct shared_registry *r, const
 void sqlite_values_put(struct sqlite_db *db, struct span dictionary, struct span key,
                        const struct shared_value *v, double expires) {
   bool stays = isinf(expires);
-  int64_t type = v->type, integer = v->type == SHARED_INTEGER ? v->integer : v->boolean;
+  int64_t type = v->type, integer = v->type == SHARED_INTEGER ? v->integer : 0;
+  if (v->type == SHARED_BOOLEAN) integer = v->boolean;
   if (v->type == SHARED_STRING)
     sqlite_db_bind(db, DB_VALUE_SET, stays ? "tbbNi" : "tbbdi", dictionary, key, v->string, expires, type);
   else if (v->type == SHARED_FLOAT)
