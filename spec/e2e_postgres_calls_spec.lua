@@ -19,7 +19,7 @@ end
 describe("spate.postgres, asked", function()
   local database, server
 
-  setup(function() database = postgres.new() end)
+  setup(function() database = postgres.new { tls = true } end)
   teardown(function() database:stop() end)
   after_each(function()
     if not server then return end
@@ -210,12 +210,21 @@ describe("spate.postgres, asked", function()
 
   it("gives the connection back of rows that are not read to their end", function()
     assert.equal("fine", run([[
-      for i = 1, 20 do
-        local rows <close> = pg:rows "select g as n, repeat('x', 2000) as x from generate_series(1, 1000000) g"
+      for i = 1, 6 do
+        local rows <close> = pg:rows "select g as n, repeat('x', 2000) as x from generate_series(1, 100000) g"
         assert(rows().n == 1)
       end
       assert(pg:query "select 1")
       return "fine"]], "{ connections = 1 }"))
+  end)
+
+  it("finds connections again that loops have left behind", function()
+    assert.equal("fine", run([[
+      for _ = 1, 2 do
+        for _ in pg:rows "select g from generate_series(1, 1000) g" do break end
+      end
+      assert(pg:query "select 1")
+      return "fine"]], "{ connections = 2 }"))
   end)
 
   it("raises where rows fail", function()
@@ -339,6 +348,48 @@ describe("spate.postgres, asked", function()
       named:close()
       return n .. " " .. said]]):format(database.port)):gsub("Temporary failure in name resolution", "Name or service not known")
       :gsub("No address associated with hostname", "Name or service not known"))
+  end)
+
+  it("fails cleanly wherever memory runs out", function()
+    serve [[
+      local function work()
+        local n = 0
+        pg:transaction(function() assert(pg:query("select $1::int[] as a, $2::jsonb as j", postgres.array { 1, 2 }, postgres.json { a = 1 })) end)
+        for row in pg:rows("select g as n from generate_series(1, 250) g"):each() do n = n + row.n end
+        return tostring(n)
+      end
+      app:get("/", function() local ok, said = pcall(work) return ok and said or "failed" end)
+      app:get("/again", function() return tostring(pg:query "select 1 as n"[1].n) end)]]
+    local runs, after = 0, 0
+    while after < 20000 do
+      after = after + (after < 300 and 5 or 80)
+      server.core:fail_allocation(after, 2)
+      local res = server:get "/"
+      server:wait(function() return res:has_ended() or res.client:state() ~= "open" end)
+      local left = server.core:fail_allocation(0, 0)
+      runs = runs + 1
+      if left > 0 then
+        assert.equal("31375", (res:body()))
+        assert.equal("1", body(server:get "/again"))
+        assert.is_true(runs > 20)
+        return
+      end
+    end
+    error "it never came to the end"
+  end)
+
+  it("checks by TLS who answers, where it is told so", function()
+    local code = [[
+      local secure = postgres.open("host=%s port=%d user=postgres dbname=postgres", { parameters = { sslmode = "verify-full", sslrootcert = %q } })
+      local said = tell(secure:query "select ssl::text from pg_stat_ssl where pid = pg_backend_pid()")
+      secure:close()
+      return said]]
+    assert.matches("^table", run(code:format("localhost", database.port, database.authority)))
+    server:get "/close"
+    server:turn()
+    server:close()
+    assert.matches("does not match host name \"127.0.0.1\"|unavailable|nil",
+      run(code:format("127.0.0.1", database.port, database.authority)), 1, true)
   end)
 
   it("cannot wait while the script is loaded, which opening it can", function()

@@ -122,6 +122,20 @@ describe("spate.postgres in the program", function()
     waiting:close()
   end)
 
+  it("can be stopped while the server of the database stands still, and cannot be told to cancel", function()
+    serve { settings = "{ shutdown = { grace = 0.5 } }" }
+    local client = server:ask "/sleep"
+    process.eventually("the statement", function() return backends "query like '%pg_sleep%' and state = 'active'" == 1 end)
+    database:signal "STOP"
+    process.reset(client)
+    assert.truthy(stat "requests_total")
+    server:kill "TERM"
+    assert.equal(0, (server:wait()))
+    server = nil
+    database:signal "CONT"
+    process.eventually("the end of the statement", function() return backends "query like '%pg_sleep%' and state = 'active'" == 0 end)
+  end)
+
   it("has the server wait for a client that reads nothing of many rows", function()
     serve()
     local client = server:ask "/rows"

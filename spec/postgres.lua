@@ -45,13 +45,27 @@ local function eventually(what, probe)
   error("waited in vain for " .. what, 3)
 end
 
--- A new server, once it answers.
-function postgres.new()
+-- A certificate for localhost, by an authority of its own, whose certificate is at the path that comes back.
+local function certify(folder)
+  assert(os.execute(([[unset LD_PRELOAD; cd %s/data && {
+    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout ca.key -out %s/ca.crt
+    openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout server.key -out server.csr
+    echo subjectAltName=DNS:localhost > ext
+    openssl x509 -req -days 2 -in server.csr -CA %s/ca.crt -CAkey ca.key -CAcreateserial -extfile ext -out server.crt
+    chmod 600 server.key; [ $(id -u) != 0 ] || chown postgres:postgres server.key server.crt
+    printf "ssl = on\n" >> postgresql.conf
+  } >/dev/null 2>&1]]):format(folder, folder, folder)))
+  return folder .. "/ca.crt"
+end
+
+-- A new server, once it answers. options: tls.
+function postgres.new(options)
   local folder = read "mktemp -d /tmp/spate-pg-XXXXXX":match "[^\n]+"
   local self = setmetatable({ folder = folder, port = free_port() }, postgres)
   assert(os.execute(("chmod 755 %s && mkdir %s/data && { [ $(id -u) != 0 ] || chown postgres:postgres %s %s/data; }"):format(folder, folder, folder, folder)))
   assert(os.execute(("unset LD_PRELOAD; cd / && %s -D %s/data -U postgres -A trust --no-sync -E UTF8 --locale=C >%s/initdb.log 2>&1"):format(
     as_owner(binary "initdb"), folder, folder)), "initdb has failed: " .. folder)
+  if options and options.tls then self.authority = certify(folder) end
   self:start()
   return self
 end

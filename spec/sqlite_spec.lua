@@ -417,6 +417,30 @@ app:get("/", function() return tostring(#db:query "select 1") end)]])
   end)
 end)
 
+describe("without memory", function()
+  it("fails cleanly, wherever it runs out", function()
+    serve [[
+local function work()
+  local db <close> = sqlite.open(":memory:", { migrations = { "create table t(id integer primary key, name text)" } })
+  db:transaction(function() assert(db:exec("insert into t(name) values (:name)", { name = ("x"):rep(100) })) end)
+  for row in db:rows("select * from t where name like ?", "x%") do assert(row.name) end
+  return tostring(#assert(db:query "select * from t"))
+end
+app:get("/", function() local ok, said = pcall(work) return ok and said or "failed" end)]]
+    for after = 0, 400 do
+      server.core:fail_allocation(after, 2)
+      local res = server:get "/"
+      server:turn()
+      local left = server.core:fail_allocation(0, 0)
+      if left > 0 then
+        assert.equal("1", (res:body()))
+        return
+      end
+    end
+    error "it never came to the end"
+  end)
+end)
+
 describe("sqlite.open", function()
   for name, case in pairs {
     ["no path"] = { "sqlite.open()", "sqlite.open: expected a string, got nil" },

@@ -103,9 +103,11 @@ local function query_in(self, sql, parameters, plain)
   local what, link = "pg:query", mine(self)
   if link then return ask(self, what, link, true, sql, parameters, plain) end
   local message, code
+  local _ <close> = at_end(function() -- which is there before the connection is
+    if link then link:release() end
+  end)
   link, message, code = take(self, what)
   if not link then return nil, message, code end
-  local _ <close> = at_end(function() link:release() end)
   return ask(self, what, link, false, sql, parameters)
 end
 
@@ -191,11 +193,17 @@ local function commit(self, link, ...)
   return ...
 end
 
-local function run(self, link, id, fn)
+local function run(self, begin, fn)
+  local id = core.task_id()
+  local link, message, code
   local _ <close> = at_end(function()
     self.transactions[id] = nil
-    link:release()
+    if link then link:release() end
   end)
+  link, message, code = take(self, "pg:transaction")
+  if not link then return nil, message, code end
+  local tag, why, word, state = plain(self, link, begin)
+  if not tag then return nil, why, word, state end
   self.transactions[id] = link
   return commit(self, link, fn(self))
 end
@@ -207,14 +215,7 @@ function Postgres:transaction(fn, options)
   check.callable(fn, "pg:transaction")
   local begin = begin_of(options)
   if mine(self) then core.raise "pg:transaction: the task is in a transaction of this pool already" end
-  local link, message, code = take(self, "pg:transaction")
-  if not link then return nil, message, code end
-  local tag, why, word, state = plain(self, link, begin)
-  if not tag then
-    link:release()
-    return nil, why, word, state
-  end
-  return run(self, link, core.task_id(), fn)
+  return run(self, begin, fn)
 end
 
 -- A stream of what is notified on a channel, as events: { event = channel, data = payload }; { event = "reset" } where

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// From libpq 17 on the request is encrypted as the connection is; before, it is sent as it is. It is freed
-// when it comes home, whoever waits.
+// From libpq 17 on the request is encrypted as the connection is; before, it is sent as it is. A server that
+// stands still holds its thread up: where these are all taken, connections are closed instead. A request is
+// freed when it comes home, whoever waits.
 #include "client/pg_cancel.h"
 #include <stdlib.h>
 #include "base/mem.h"
@@ -37,7 +38,7 @@ struct pg_cancel *pg_cancel_start(struct service *s, PGconn *conn, void *user,
   c->user = user, c->on_done = told, c->work.run = run;
   if (c->handle) {
     job_begin(&c->work.job, s->inbox, on_done, free_cancel);
-    if (pool_submit(&s->pools[WORK_DATABASES], &c->work)) return c;
+    if (pool_submit(&s->pools[WORK_CANCELS], &c->work)) return c;
     free_request(c->handle);
   }
   free(c);

@@ -173,6 +173,8 @@ bool pg_pool_take(struct pg_pool *p, struct pg_lease *l) {
   return true;
 }
 
+bool pg_pool_is_full(const struct pg_pool *p) { return p->count >= p->limits.connections; }
+
 void pg_lease_return(struct pg_lease *l) {
   struct pg_connection *c = l->connection;
   bool waits = l->state == PG_LEASE_WAITING && !c;

@@ -36,5 +36,8 @@ void pg_pool_free(struct pg_pool *p);
 // Has the lease get a connection, at once or later. False: too many wait.
 bool pg_pool_take(struct pg_pool *p, struct pg_lease *l);
 
+// Whether it has as many connections as it may.
+bool pg_pool_is_full(const struct pg_pool *p);
+
 // Gives back what it has, or waits no longer; harmless in any state.
 void pg_lease_return(struct pg_lease *l);

@@ -17,7 +17,8 @@
 
 static const char HANDLE[] = "spate.postgres", LINK[] = "spate.postgres_link";
 
-enum { NOTICES_MAX = 2000 }; // texts of a list
+enum { NOTICES_MAX = 2000 };              // texts of a list
+static const double COLLECT_SECONDS = 10; // between two looks for connections that scripts have dropped
 
 struct handle {
   struct held held;
@@ -25,6 +26,7 @@ struct handle {
   struct pg_pool_limits limits;
   struct pg_pool *pool; // NULL: nobody has wanted a connection, or it is closed
   bool is_closed;
+  double collect_from; // when the collector may look for connections again
   struct list links;
 };
 
@@ -143,6 +145,14 @@ static struct link *push_link(lua_State *L, struct handle *h, struct task *t) {
   return k;
 }
 
+// All connections may be in use; or some are rows that a loop has left before their end, and garbage.
+static void collect_links(lua_State *L, struct handle *h) {
+  double now = vm_of(L)->loop->now;
+  if (now < h->collect_from || !pg_pool_is_full(h->pool)) return;
+  h->collect_from = now + COLLECT_SECONDS;
+  lua_gc(L, LUA_GCCOLLECT);
+}
+
 // handle:take(what, deadline, is_extra): a link; nil, a message and a code.
 static int handle_take(lua_State *L) {
   struct handle *h = check_handle(L);
@@ -156,6 +166,7 @@ static int handle_take(lua_State *L) {
   if (!h->pool) h->pool = pg_pool_new(vm_of(L)->service, &h->config, h->limits);
   if (!pg_pool_take(h->pool, &k->lease))
     return refuse(L, what, "too many wait for a connection already (queue)", "busy");
+  if (k->lease.state == PG_LEASE_WAITING) collect_links(L, h);
   return taken(L, LUA_OK, 0);
 }
 

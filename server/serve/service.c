@@ -6,13 +6,13 @@
 
 static const double IDLE_SECONDS = 30;
 
-// Names and files are waited for, hashes use a processor and 16 MB each. Each database that is open has one
-// thread at most. The settings say how much may be offloaded.
+// Names and files are waited for, hashes use a processor and 16 MB each. Each database in a file that is
+// open has one thread at most. What tells servers of databases to stop blocks for as long as these stand
+// still. The settings say how much may be offloaded.
 static const struct pool_limits pool_limits[WORK_KINDS] = {
-    [WORK_NAMES] = {.threads = 4, .queued = 1000},
-    [WORK_FILES] = {.threads = 4, .queued = 1000},
-    [WORK_HASHES] = {.threads = 2, .queued = 100},
-    [WORK_DATABASES] = {.threads = 64, .queued = 64},
+    [WORK_NAMES] = {.threads = 4, .queued = 1000}, [WORK_FILES] = {.threads = 4, .queued = 1000},
+    [WORK_HASHES] = {.threads = 2, .queued = 100}, [WORK_DATABASES] = {.threads = 64, .queued = 64},
+    [WORK_CANCELS] = {.threads = 4, .queued = 16},
 };
 
 void service_init(struct service *s, struct loop *loop, const struct settings *settings,

@@ -46,7 +46,15 @@ struct process_state {
 };
 
 // What would hold up the loop. Each kind has a pool of threads of its own.
-enum work_kind { WORK_NAMES, WORK_FILES, WORK_HASHES, WORK_OFFLOAD, WORK_DATABASES, WORK_KINDS };
+enum work_kind {
+  WORK_NAMES,
+  WORK_FILES,
+  WORK_HASHES,
+  WORK_OFFLOAD,
+  WORK_DATABASES,
+  WORK_CANCELS,
+  WORK_KINDS
+};
 
 struct service {
   struct loop *loop;
