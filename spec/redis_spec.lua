@@ -281,6 +281,19 @@ describe("redis:subscribe", function()
     res:close()
   end)
 
+  it("is relayed to a channel, from when the application loads", function()
+    local app = load [[local news = sse.channel("news"):relay(redis:subscribe("news"))
+      app:get("/", function() return sse.reply(news:subscribe()) end)]]
+    local one, two = app:get "/", app:get "/"
+    assert.equal(1, t.redis.publish("news", "hello"))
+    assert.events(one, { { data = "hello" } })
+    assert.events(two, { { data = "hello" } })
+    one:close()
+    two:close()
+    t.advance(60)
+    assert.equal(0, t.redis.publish("news", "hello"))
+  end)
+
   it("bounds what its reader does not take", function()
     local app = load([[app:get("/", function()
       local stream <close>, seen = redis:subscribe("news"), {}
@@ -360,6 +373,22 @@ describe("redis:xread", function()
     t.advance(15)
     assert.events(res, { { id = "2-0", data = "two" } })
     res:close()
+  end)
+
+  it("is relayed to a channel, and read on where it was left", function()
+    local app = load [[local news = sse.channel("news"):relay(redis:xread("s", "0"))
+      app:get("/", function() return sse.reply(news:subscribe()) end)]]
+    local entries = { { "1-0", { "data", "one" } } }
+    stand_for(entries)
+    local res = app:get "/"
+    assert.equal("one", res:events()[1].data)
+    res:close()
+    t.advance(60)
+    entries[2] = { "2-0", { "data", "two" } }
+    local again = app:get "/"
+    assert.equal("two", again:events()[1].data)
+    again:close()
+    t.advance(60)
   end)
 
   it("raises where trying again does not help", function()

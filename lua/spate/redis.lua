@@ -8,7 +8,6 @@ local sse = require "spate.sse"
 local redis = {}
 
 local OPTIONS = { "timeout", "connect", "wait", "queue", "queue_bytes", "blocking", "ca", "cert", "key", "verify" }
-local RESET = { event = "reset", data = "messages before this one may have been lost" }
 local BLOCK = 20            -- seconds that one XREAD waits
 local PAGE = 100            -- entries of one XREAD
 local RETRY, RETRY_MAX = 0.2, 5 -- seconds
@@ -49,6 +48,8 @@ local function key_of(name, words)
   local key = words[place or 2]
   return key ~= nil and tostring(key) or nil
 end
+
+local function reset() return { event = "reset", data = "messages before this one may have been lost" } end
 
 local Redis = { __name = "redis" }
 Redis.__index = Redis
@@ -156,29 +157,44 @@ function Redis:transaction(commands)
   return self.handle:ask("redis:transaction", "atomic", 0, check_commands(commands, "redis:transaction"))
 end
 
--- A stream of what is published: with one name an event's data is the message, with several its event is the channel.
-local function subscribe(self, method, kind, ...)
-  local what = "redis:" .. method
-  check_self(self, method)
-  local names = check.strings({ ... }, what)
-  if select("#", ...) ~= #names then core.raise(("%s: name %d: expected a string, got nil"):format(what, #names + 1)) end
+-- A stream of what is published: with one name an event's data is the message, with several its event is the channel. Where
+-- nothing can wait, as while an application loads, it begins with its first reader.
+local function subscribe(self, method, kind, names)
+  local what, is_closed = "redis:" .. method, false
   local has_names = #names > 1 or kind == "pattern"
-  local subscriber, message, code = self.handle:subscribe(what, kind, self.wait, names)
-  if not subscriber then return nil, message, code end
+  local function begin() return self.handle:subscribe(what, kind, self.wait, names) end
+  local subscriber, message, code = begin()
+  if subscriber == nil then return nil, message, code end
   local function next_event()
+    if is_closed then return nil end
+    local why
+    if not subscriber then subscriber, why = begin() end
+    if not subscriber then error(why or what .. ": it cannot be waited for here", 0) end
     local payload, channel = subscriber:next()
     if payload then return { data = payload, event = has_names and channel or nil } end
-    if payload == false then return RESET end
+    if payload == false then return reset() end
     if channel then error(("%s: %s"):format(what, channel), 0) end
   end
   local stream = sse.from(next_event)
-  stream._close, stream.where = function() subscriber:close() end, core.where()
+  stream.where = core.where()
+  stream._close = function()
+    is_closed = true
+    if subscriber then subscriber:close() end
+  end
+  stream.again = function() return subscribe(self, method, kind, names) end
   return stream
 end
 
-function Redis:subscribe(...) return subscribe(self, "subscribe", "channel", ...) end
-function Redis:psubscribe(...) return subscribe(self, "psubscribe", "pattern", ...) end
-function Redis:ssubscribe(...) return subscribe(self, "ssubscribe", "shard", ...) end
+local function check_names(self, method, ...)
+  check_self(self, method)
+  local names = check.strings({ ... }, "redis:" .. method)
+  if select("#", ...) ~= #names then core.raise(("redis:%s: name %d: expected a string, got nil"):format(method, #names + 1)) end
+  return names
+end
+
+function Redis:subscribe(...) return subscribe(self, "subscribe", "channel", check_names(self, "subscribe", ...)) end
+function Redis:psubscribe(...) return subscribe(self, "psubscribe", "pattern", check_names(self, "psubscribe", ...)) end
+function Redis:ssubscribe(...) return subscribe(self, "ssubscribe", "shard", check_names(self, "ssubscribe", ...)) end
 
 -- What reads a stream of Redis's, entry by entry.
 local Reader = {}
@@ -194,15 +210,15 @@ function Reader:find_place()
   local newest, message, code = self:ask("XREVRANGE", self.key, "+", "-", "COUNT", 1)
   if not newest then return nil, message, code end
   local last = newest[1] and newest[1][1] or "0-0"
-  if not self.last then
-    self.last = last
-  elseif self.last ~= "0-0" and self.last ~= last then
+  if not self.place.last then
+    self.place.last = last
+  elseif self.place.last ~= "0-0" and self.place.last ~= last then
     local found
-    found, message, code = self:ask("XRANGE", self.key, self.last, self.last, "COUNT", 1)
+    found, message, code = self:ask("XRANGE", self.key, self.place.last, self.place.last, "COUNT", 1)
     if not found then return nil, message, code end
     if not found[1] then
       self.is_reset = true
-      self.last = "0-0"
+      self.place.last = "0-0"
     end
   end
   self.is_placed = true
@@ -215,7 +231,7 @@ function Reader:read_page()
     if not ok then return nil, message, code end
   end
   local reply, message, code = self.redis.handle:ask("redis:xread", "blocking", BLOCK + self.redis.timeout,
-    { { "XREAD", "COUNT", PAGE, "BLOCK", BLOCK * 1000, "STREAMS", self.key, self.last, key = self.key } })
+    { { "XREAD", "COUNT", PAGE, "BLOCK", BLOCK * 1000, "STREAMS", self.key, self.place.last, key = self.key } })
   if message then return nil, message, code end
   return reply and reply[1][2] or {}
 end
@@ -252,13 +268,22 @@ function Reader:next()
     self.page, self.at = self:next_page(), 0
     if self.is_reset then
       self.is_reset = false
-      return RESET
+      return reset()
     end
   end
   self.at = self.at + 1
   local entry = self.page[self.at]
-  self.last = entry[1]
+  self.place.last = entry[1]
   return event_of(entry)
+end
+
+-- `place` has where it is, for whoever reads on.
+local function read_stream(self, key, place)
+  local reader = setmetatable({ redis = self, key = key, place = place, page = {}, at = 0, failures = 0 }, Reader)
+  local stream = sse.from(function() return reader:next() end)
+  stream._close, stream.where = function() reader.is_over = true end, core.where()
+  stream.again = function() return read_stream(self, key, place) end
+  return stream
 end
 
 -- The entries of a stream behind the one whose id is `from`; "0": all; nil or "": what comes from now on.
@@ -268,10 +293,7 @@ function Redis:xread(key, from)
   if from == "" or from == "$" then from = nil end
   if from ~= nil and not check.text(from, "redis:xread: from"):find "^%d+%-?%d*$" then from = "0-1" end -- as one that is gone
   if from == "0" then from = "0-0" end
-  local reader = setmetatable({ redis = self, key = key, last = from, page = {}, at = 0, failures = 0 }, Reader)
-  local stream = sse.from(function() return reader:next() end)
-  stream._close, stream.where = function() reader.is_over = true end, core.where()
-  return stream
+  return read_stream(self, key, { last = from })
 end
 
 -- Closes its connections; who waits is told "closed", and streams end.

@@ -182,7 +182,8 @@ int redis_subscriber_new(lua_State *L) {
   int kind = luaL_checkoption(L, SUB_KIND, NULL, kinds);
   luaL_checktype(L, SUB_NAMES, LUA_TTABLE);
   lua_settop(L, SUB_NAMES);
-  struct task *t = task_check(L, what);
+  if (!task_can_wait(L)) return lua_pushboolean(L, false), 1;
+  struct task *t = vm_of(L)->current;
   lua_pushnumber(L, loop_time(t->vm->loop) + luaL_checknumber(L, SUB_SECONDS));
   lua_replace(L, SUB_SECONDS);
   if (!redis_handle_begin(h, t->vm->service->redis_home))

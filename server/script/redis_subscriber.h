@@ -4,7 +4,8 @@
 #include <lua.h>
 
 // handle:subscribe(what, kind, seconds, names): a subscriber, once the server has confirmed all of them, or
-// the seconds are over: then the first that is read is a reset, as soon as it has. Methods:
+// the seconds are over: then the first that is read is a reset, as soon as it has.
+// False where nothing can wait. Methods:
 //   subscriber:next()   waits for a message: payload, channel, name; false where some may have been lost;
 //                       nil at the end, with message and code where that is a failure
 //   subscriber:close()
