@@ -314,6 +314,31 @@ describe("what listens", function()
     os.remove(path)
   end)
 
+  it("opens nothing that is a program's which we start", function()
+    local function flags()
+      local list = {}
+      for name in require("lfs").dir "/proc/self/fdinfo" do
+        local f <close> = io.open("/proc/self/fdinfo/" .. name)
+        local text = f and name:find "^%d" and f:read "a"
+        if text then list[name] = text:match "flags:%s*(%d+)" end
+      end
+      return list
+    end
+    local before = flags()
+    local other = harness.socket()
+    other:listen "127.0.0.1:0"
+    other:turn()
+    local count = 0
+    for name, now in pairs(flags()) do
+      if not before[name] and tonumber(name) > 2 then
+        count = count + 1
+        assert.is_true(tonumber(now, 8) & 0x80000 ~= 0, name) -- O_CLOEXEC
+      end
+    end
+    other:close()
+    assert.is_true(count >= 5, count) -- the poll and what wakes it, both ends, what listens, the spare
+  end)
+
   it("accepts each client, and is told who it is", function()
     socket:listen "127.0.0.1:0"
     assert.equal("", socket:turn())
