@@ -161,7 +161,7 @@ local function run_chunk(way, chunk, id)
   altered.write(only, table.concat(chunk.names, "\n") .. "\n")
   local cpu = math.ceil(2 + way.slower * chunk.seconds)
   local command = coverage.busted(way.dir, ("MUTANTS_ONLY=%s MUTANT=%d"):format(only, id), chunk.files,
-    ("spec/mutants/run.sh %d env %s"):format(cpu * 10, way.environment or ""))
+    ("spec/mutants/run.sh %d env %s"):format(cpu * 40, way.environment or ""))
   local pipe = io.popen(("{ ( %s ulimit -t %d; ulimit -c 0; %s ) 2>&1; } 2> /dev/null"):format(way.limits, cpu, command))
   coroutine.yield() -- others are begun before this one is waited for
   local text = pipe:read("a")
