@@ -2,6 +2,7 @@
 -- reply.file and app:static: what a client gets of a file, and of which files.
 local helper = require "spec.helper"
 local lfs = require "lfs"
+local harness = helper.harness
 
 local NOW = 1700000000     -- the wall clock's
 local MODIFIED = 784111777 -- Sun, 06 Nov 1994 08:49:37 GMT
@@ -84,6 +85,15 @@ describe("reply.file", function()
 end)
 
 describe("app:static", function()
+  it("says of a file that cannot be opened why", function()
+    local server = static()
+    local function status(error) return harness.refused("openat2", error, function() return get(server, "/assets/a.txt"):status() end) end
+    for _, error in ipairs { "EACCES", "EPERM" } do assert.equal(403, status(error), error) end
+    for _, error in ipairs { "EMFILE", "ENFILE", "ENOMEM", "EIO", "EAGAIN" } do assert.equal(503, status(error), error) end
+    assert.equal(404, status "ENOENT")
+    assert.equal(200, get(server, "/assets/a.txt"):status())
+  end)
+
   it("serves a file with its type, length and validators", function()
     local res = get(static(), "/assets/a.txt")
     assert.equal(200, res:status())

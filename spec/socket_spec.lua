@@ -32,6 +32,15 @@ end
 
 local function pattern(len) return (("0123456789abcdef"):rep(len // 16 + 1):sub(1, len):gsub("f0", { f0 = "f\n" })) end
 
+-- What is told in the first turn that tells something: the kernel takes its time over what goes from one end to the other.
+local function told()
+  for _ = 1, TURNS_MAX do
+    local log = socket:turn()
+    if log ~= "" then return log end
+  end
+  error "nothing is told"
+end
+
 -- Takes all at the far end, piece by piece, until the near end has sent `len` bytes more than `left` at once: what came,
 -- and all that the near end was told beside that.
 local function drain(left, len, piece)
@@ -129,6 +138,35 @@ for _, kind in ipairs { "unix", "tcp" } do
       local got, told = drain(left, 1100000, 200000)
       assert.equal("error:-2", told)
       assert.is_true(#got >= 999000)
+      os.remove(path)
+    end)
+
+    it("is not broken by a signal, nor by a kernel that has no room", function()
+      for _, error in ipairs { "EINTR", "EAGAIN" } do
+        assert.equal(0, harness.refused("sendto", error, function() return socket:send "late" end))
+        assert.equal("sent:4", told())
+        socket:want_read(10)
+        socket:far_send "x"
+        assert.equal("", harness.refused("recvfrom", error, function() return socket:turn() end))
+        assert.equal("bytes:x", told())
+        socket:want_read(0)
+      end
+      assert.equal("latelate", (socket:far_take()))
+      assert.equal(-1, harness.refused("sendto", "EPERM", function() return socket:send "x" end))
+      socket:want_read(10)
+      socket:far_send "x"
+      assert.equal("error:-1", harness.refused("recvfrom", "EIO", function() return told() end))
+    end)
+
+    it("sends a file piece by piece where the kernel has no such call, and not where it fails", function()
+      local path = temporary "0123456789"
+      for _, error in ipairs { "EINVAL", "ENOSYS" } do
+        assert.equal(4, harness.refused("sendfile", error, function() return socket:send_file(path, 3, 4) end))
+        assert.equal("3456", (socket:far_take()))
+      end
+      assert.equal(0, harness.refused("sendfile", "EAGAIN", function() return socket:send_file(path, 3, 4) end))
+      assert.equal("sent:4", socket:turn())
+      assert.equal(-1, harness.refused("sendfile", "EIO", function() return socket:send_file(path, 3, 4) end))
       os.remove(path)
     end)
 
@@ -276,6 +314,7 @@ describe("sockets", function()
     harness.limit_descriptors()
     assert.is_true(fewer < 64 and fewer >= 3, fewer)
     assert.equal(before, harness.descriptors_max())
+    assert.equal(1024, harness.refused("prlimit", "EPERM", harness.descriptors_max))
   end)
 end)
 
@@ -396,6 +435,45 @@ describe("what listens", function()
     assert.equal("", socket:turn(0.09))
     socket:deafen()
     assert.is_false(socket:rests())
+  end)
+
+  it("goes on at once where a client has left before it was accepted, and rests where that is not why", function()
+    socket:listen "127.0.0.1:0"
+    for _, error in ipairs { "ECONNABORTED", "EINTR", "EPROTO", "EAGAIN" } do
+      socket:dial()
+      assert.equal("", harness.refused("accept4", error, function() return socket:turn() end), error)
+      assert.is_false(socket:rests(), error)
+      harness.refused("accept4", error, function() socket:accept_all() end)
+      assert.equal("accept:127.0.0.1,1", socket:turn(), error)
+    end
+    for _, error in ipairs { "ENFILE", "EMFILE", "ENOBUFS", "ENOMEM", "EPERM" } do
+      socket:dial()
+      assert.equal(error == "EPERM" and "" or "warn", harness.refused("accept4", error, function() return socket:turn(1) end), error)
+      assert.is_true(socket:rests(), error)
+      assert.equal("accept:127.0.0.1,1", socket:turn(0.11), error)
+    end
+  end)
+
+  it("is refused where the system refuses, whatever it is", function()
+    local path = os.tmpname()
+    os.remove(path)
+    local _, fd = socket:listen "127.0.0.1:0"
+    local bound = socket:bind()
+    local other = harness.socket()
+    for _, case in ipairs { { "listen", "127.0.0.1:0" }, { "listen", "unix:" .. path }, { "listen", "fd:" .. bound }, { "bind", "127.0.0.1:0" },
+      { "bind", "unix:" .. path }, { "setsockopt", "127.0.0.1:0" }, { "fcntl", "fd:" .. fd }, { "socket", "127.0.0.1:0" }, { "socket", "unix:" .. path } } do
+      local call, address = table.unpack(case)
+      collectgarbage()
+      local before = harness.descriptors()
+      local name, err = harness.refused(call, "EPERM", function() return other:listen(address, call == "setsockopt") end)
+      assert.is_nil(name, call)
+      if call ~= "socket" or address:find "unix" then
+        assert.equal(("cannot listen on %s: Operation not permitted (of the system)"):format(address), err)
+      end
+      assert.equal(before, harness.descriptors(), call)
+      os.remove(path)
+    end
+    other:close()
   end)
 
   it("says once in a second that no descriptor is left, and goes on turning away", function()

@@ -15,6 +15,9 @@ void rerun_open(struct lua_State *L);
 // comes from other threads.
 void loop_probe_open(struct lua_State *L);
 
+// Adds `refused`, which runs a function where the kernel refuses something.
+void refusal_open(struct lua_State *L);
+
 // Adds `turns`, which makes a loop without descriptors, its hooks and its timers.
 void turn_probe_open(struct lua_State *L);
 
