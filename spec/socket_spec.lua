@@ -33,7 +33,7 @@ end
 local function pattern(len) return (("0123456789abcdef"):rep(len // 16 + 1):sub(1, len):gsub("f0", { f0 = "f\n" })) end
 
 -- What is told in the first turn that tells something: the kernel takes its time over what goes from one end to the other.
-local function told()
+local function next_told()
   for _ = 1, TURNS_MAX do
     local log = socket:turn()
     if log ~= "" then return log end
@@ -144,18 +144,18 @@ for _, kind in ipairs { "unix", "tcp" } do
     it("is not broken by a signal, nor by a kernel that has no room", function()
       for _, error in ipairs { "EINTR", "EAGAIN" } do
         assert.equal(0, harness.refused("sendto", error, function() return socket:send "late" end))
-        assert.equal("sent:4", told())
+        assert.equal("sent:4", next_told())
         socket:want_read(10)
         socket:far_send "x"
         assert.equal("", harness.refused("recvfrom", error, function() return socket:turn() end))
-        assert.equal("bytes:x", told())
+        assert.equal("bytes:x", next_told())
         socket:want_read(0)
       end
       assert.equal("latelate", (socket:far_take()))
       assert.equal(-1, harness.refused("sendto", "EPERM", function() return socket:send "x" end))
       socket:want_read(10)
       socket:far_send "x"
-      assert.equal("error:-1", harness.refused("recvfrom", "EIO", function() return told() end))
+      assert.equal("error:-1", harness.refused("recvfrom", "EIO", next_told))
     end)
 
     it("sends a file piece by piece where the kernel has no such call, and not where it fails", function()

@@ -362,6 +362,7 @@ static int tcp_pair(int pair[2]) {
   if (connect(pair[1], (void *)&a, len) == 0)
     pair[0] = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
   fcntl(pair[1], F_SETFL, O_NONBLOCK);
+  setsockopt(pair[1], IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)); // what it sends comes at once
   close(listening);
   return pair[0] < 0 ? -1 : 0;
 }
