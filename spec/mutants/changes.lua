@@ -205,6 +205,11 @@ local function is_of_descriptor(tokens, i)
   return (tokens[at].text == "<" or tokens[at].text == ">=") and tokens[at - 1].text:find("fd$") and tokens[at + 1].text == "0"
 end
 
+-- What prepares a lock or a condition and gives it back: one of zeros is ready, and it holds nothing.
+local function is_of_lock(word)
+  return word == "lock_init" or word == "lock_deinit" or word == "pthread_cond_destroy" or word:find("^pthread_%w*attr_destroy$")
+end
+
 local function of_token(text, tokens, i, last, add)
   local token, before = tokens[i], tokens[i - 1]
   local word = token.text
@@ -229,7 +234,7 @@ local function of_token(text, tokens, i, last, add)
     if stop and not is_number then add(i + 1, stop - 1, "!(" .. text:sub(tokens[i + 1].first, tokens[stop - 1].last) .. ")", "return of the opposite") end
   end
   if word == "break" or word == "continue" or (word == "return" and tokens[i + 1].text == ";") then add(i, i, "", word .. " is left out") end
-  if begins_action(tokens, i) then
+  if begins_action(tokens, i) and not is_of_lock(word) then
     local stop = semicolon(tokens, i, last)
     if stop then add(i, stop - 1, "", "left out: " .. text:sub(token.first, tokens[stop - 1].last):gsub("%s+", " ")) end
   end
