@@ -141,17 +141,19 @@ static bool can_be_woken(void) {
 }
 
 int loop_init(struct loop *l, const struct clock *clock, bool with_poll) {
-  *l = (struct loop){.clock = clock, .now = clock_now(clock), .scratch = xmalloc(LOOP_SCRATCH_LEN)};
+  *l = (struct loop){.clock = clock, .now = clock_now(clock)};
   list_init(&l->hooks);
-  if (!with_poll) return 0;
-  l->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
-  if (!l->ev) return -1;
-  if (!can_be_woken()) {
-    ev_loop_destroy(l->ev);
-    l->ev = NULL;
-    return -1;
+  if (with_poll) {
+    l->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+    if (!l->ev) return -1;
+    if (!can_be_woken()) {
+      ev_loop_destroy(l->ev);
+      l->ev = NULL;
+      return -1;
+    }
+    l->poll = poll_new(l);
   }
-  l->poll = poll_new(l);
+  l->scratch = xmalloc(LOOP_SCRATCH_LEN);
   return 0;
 }
 
