@@ -114,6 +114,21 @@ for _, kind in ipairs { "unix", "tcp" } do
       assert.is_true(got == piece:rep(sent // #piece))
     end)
 
+    it("goes on where it is told of room that is not there", function()
+      local left = socket:send(pattern(1000000), pattern(1000000))
+      for _ = 1, 3 do
+        socket:far_take(500000)
+        local log = harness.refused("sendmsg", "EAGAIN", function()
+          return harness.refused("sendto", "EAGAIN", function() return socket:turn() end)
+        end)
+        assert.equal("", log)
+      end
+      assert.is_true(left < 2000000)
+      local _, told, sent = drain(left, 2000000, 100000)
+      assert.equal("", told)
+      assert.equal(2000000, sent)
+    end)
+
     it("sends a part of a file", function()
       local bytes = pattern(2000000)
       local path = temporary(bytes)
