@@ -179,7 +179,7 @@ describe("spate.redis", function()
       assert.equal("1000", select(2, server:get "/many"))
       server:stop()
     end
-    serve(("rediss://localhost:%d"):format(port), "{ wait = 0.5 }")
+    serve(("rediss://localhost:%d"):format(port), "{ wait = 3 }")
     local refused = command("GET", "a")
     assert.equal("unavailable", refused.code)
     assert.matches("certificate", refused.message)

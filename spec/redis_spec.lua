@@ -11,15 +11,15 @@ local redis = spate.redis.open("redis://db:6379", { timeout = 5, wait = 2 })
 local function told(...) return table.concat({ json.encode((...)), select(2, ...), select(3, ...) }, " | ") end
 ]]
 
-local function load(source, options)
+local function load(source, options, keeps)
   local path = os.tmpname()
   local f <close> = assert(io.open(path, "w"))
   f:write(PRELUDE, source, "\nreturn app\n")
   f:close()
   local ok, app = pcall(t.load, path, options)
-  os.remove(path)
+  if not keeps then os.remove(path) end
   if not ok then error(app, 0) end
-  return app
+  return app, path
 end
 
 describe("redis:command", function()
@@ -177,6 +177,29 @@ describe("redis:command", function()
     assert.equal("null | redis:command: as many commands block as may at a time | busy", second:body())
     t.advance(30)
     assert.equal("null", first:body())
+  end)
+
+  it("goes on in old code until that ends, and leaves no connection behind", function()
+    local app, path = load([[app:get("/pop", function() return told(redis:command("BLPOP", "jobs", 30)) end)
+      app:get("/get", function() return told(redis:command("GET", "a")) end)
+      app:get("/news", function() return sse.reply(redis:subscribe("news")) end)
+      app:get("/read", function() return sse.reply(redis:xread("s")) end)]], { settings = { reload = { max_age = 60 } } }, true)
+    t.redis.stub("BLPOP", { { "jobs", "x" }, after = 5 })
+    t.redis.stub("GET a", { "late", after = 4 })
+    t.redis.stub("XREVRANGE", {})
+    t.redis.stub("XREAD", { nil, after = 20 })
+    local pop, get, news, read = app:get "/pop", app:get "/get", app:get "/news", app:get "/read"
+    assert.is_true(app:reload())
+    assert.equal(1, t.redis.publish("news", "x"))
+    t.advance(6)
+    assert.equal('["jobs","x"]', pop:body())
+    assert.equal('"late"', get:body())
+    assert.events(news, { { data = "x" } })
+    t.advance(200)
+    assert.is_string(news.close_reason)
+    assert.is_string(read.close_reason)
+    assert.equal(0, t.redis.publish("news", "x"))
+    os.remove(path)
   end)
 
   it("is over where it is closed", function()
