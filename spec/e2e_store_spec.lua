@@ -147,6 +147,26 @@ describe("a store in a file", function()
     server:stop()
   end)
 
+  it("says that it is not known where the disk fails as it commits, and goes on in a new epoch", function()
+    if not os.execute "strace -D -o /dev/null true 2>/dev/null" then return pending "no strace" end
+    local server = process.serve(APP, { arguments = { "-l", "127.0.0.1:0", "--store", "sqlite:" .. path },
+      wrapper = "strace -D -f -qq -o /dev/null -e trace=fdatasync -e inject=fdatasync:error=EIO:when=12" })
+    local ids, failures = {}, {}
+    for i = 1, 15 do
+      local status, answer = publish(server, tostring(i))
+      if status == 200 then ids[#ids + 1] = answer else failures[#failures + 1] = answer end
+    end
+    assert.same({ "unavailable failed\n" }, failures)
+    assert.is_true(ids[#ids]:match "^%x+" > ids[1]:match "^%x+")
+    server:says "disk I/O error (failed)"
+    local all, reset = read_all(server, ids[1], #ids - 1)
+    assert.is_false(reset)
+    local seen = {}
+    for _, event in ipairs(all) do seen[event.id] = event.data end
+    for i = 2, #ids - 1 do assert.is_truthy(seen[ids[i]]) end
+    server:stop()
+  end)
+
   describe("on a disk", function()
     local disk, is_mounted
 
