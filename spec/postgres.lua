@@ -109,6 +109,9 @@ end
 
 function postgres:signal(name) os.execute(("kill -%s %d"):format(name, self.pid)) end
 
+-- The same of the processes that serve its clients.
+function postgres:signal_backends(name) os.execute(("kill -%s $(cat /proc/%d/task/%d/children)"):format(name, self.pid, self.pid)) end
+
 -- Ends it at once, as a crash would; or with "INT" by cutting its clients.
 function postgres:kill(signal)
   self:signal(signal or "KILL")
