@@ -2,6 +2,7 @@
 // The reader is only given what has been scanned, so that an error of its own means lack of memory.
 #include "client/redis_reader.h"
 #include <stdlib.h>
+#include "base/util.h"
 
 void redis_reader_init(struct redis_reader *r) {
   *r = (struct redis_reader){.reader = redisReaderCreate()};
@@ -25,4 +26,8 @@ redisReply *redis_reader_next(struct redis_reader *r) {
   if (!r->wrong && redisReaderGetReply(r->reader, &reply) != REDIS_OK)
     r->wrong = "a reply that cannot be read";
   return reply;
+}
+
+const char *redis_library_version(void) {
+  return LITERAL_OF(HIREDIS_MAJOR) "." LITERAL_OF(HIREDIS_MINOR) "." LITERAL_OF(HIREDIS_PATCH);
 }

@@ -22,6 +22,9 @@ bool redis_reader_feed(struct redis_reader *r, struct span bytes);
 // The next reply, for freeReplyObject; NULL where more has to come, or something is wrong.
 redisReply *redis_reader_next(struct redis_reader *r);
 
+// The version of the library that this was built with, static: it does not say its own.
+const char *redis_library_version(void);
+
 // The bytes of a string, a status or an error; { NULL } of anything else.
 static inline struct span redis_text(const redisReply *r) {
   bool is_text =

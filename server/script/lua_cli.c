@@ -18,6 +18,7 @@
 #include "base/util.h"
 #include "client/http_client.h"
 #include "client/pg_connection.h"
+#include "client/redis_reader.h"
 #include "client/sqlite_connection.h"
 #include "http/head.h"
 #include "loop/control_client.h"
@@ -221,7 +222,8 @@ static void push_libraries(lua_State *L) {
                    {"OpenSSL", OpenSSL_version(OPENSSL_VERSION_STRING)},
                    {"libcurl", http_client_library_version()},
                    {"SQLite", sqlite_library_version()},
-                   {"libpq", pg_library_version()}};
+                   {"libpq", pg_library_version()},
+                   {"hiredis", redis_library_version()}};
   lua_createtable(L, countof(libraries), 0);
   for (size_t i = 0; i < countof(libraries); i++) {
     lua_createtable(L, 0, 2);
