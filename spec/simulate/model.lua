@@ -210,9 +210,7 @@ function Model.on_body() end
 function Model.on_bytes() end
 
 -- Whether an earlier answer on its connection has said that it is the last.
-local is_behind_the_last
-
-function is_behind_the_last(request)
+local function is_behind_the_last(request)
   local before = request.behind
   return before and (before.fields and before.fields.connection == "close" or is_behind_the_last(before))
 end

@@ -86,8 +86,9 @@ function kind.on_head(model, request, now)
   channel.after_waiting(c, request)
   request.may_have_lost = request.may_have_lost or c.burst > c.options.queue
   request.is_closed = request.route.is_read and is_closed(model, request, now)
+  local may_read_on = not request.route.is_read or model.has_faults or request.is_loose
+  model:expect(may_read_on or request.read_over_at, HANDED, "%s: its reader waits still", request)
   if request.is_closed then return end
-  model:expect(not request.route.is_read or request.read_over_at or model.has_faults, HANDED, "%s: its reader waits still", request)
   c.readers[#c.readers + 1] = request
   model.dirty[c.name] = true
 end
