@@ -80,7 +80,7 @@ local function launch(self)
     "-c log_min_messages=fatal </dev/null >>%s/server.log 2>&1 & echo $!"):format(as_owner(binary "postgres"), self.folder, self.folder, self.port, self.folder))
   self.pid = assert(tonumber(pid))
   -- Where the specs are killed, so is it.
-  os.execute(("unset LD_PRELOAD; (while kill -0 %d && kill -0 %d; do sleep 1; done; kill -0 %d || { kill -QUIT %d; rm -rf %s; }) >/dev/null 2>&1 &"):format(
+  os.execute(("unset LD_PRELOAD; (while kill -0 %d && kill -0 %d; do sleep 1; done; kill -0 %d || { kill -QUIT %d; sleep 1; rm -rf %s; }) >/dev/null 2>&1 &"):format(
     own_pid(), self.pid, own_pid(), self.pid, self.folder))
 end
 
