@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "event/event.h"
+#include "loop/sock.h"
 #include "script/lua_settings.h"
 #include "script/task.h"
 #include "serve/settings.h"
@@ -168,6 +169,20 @@ static int event_lengths(lua_State *L) {
   return 2;
 }
 
+// harness.socket_name(fd)
+static int socket_name(lua_State *L) {
+  char name[SOCK_NAME_MAX];
+  sock_name((int)luaL_checkinteger(L, 1), name);
+  lua_pushstring(L, name);
+  return 1;
+}
+
+// harness.descriptors_max(): how many there may be.
+static int descriptors_max(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)sock_descriptors_max());
+  return 1;
+}
+
 // harness.limit_descriptors([n]): how many more this process may open from now on; as many as before.
 static int limit_descriptors(lua_State *L) {
   static struct rlimit before;
@@ -212,6 +227,8 @@ void probe_open(lua_State *L) {
                                        {"leaks", leaks},
                                        {"descriptors", descriptors},
                                        {"limit_descriptors", limit_descriptors},
+                                       {"descriptors_max", descriptors_max},
+                                       {"socket_name", socket_name},
                                        {"are_defaults", are_defaults},
                                        {"hash", hash},
                                        {NULL, NULL}};

@@ -212,20 +212,6 @@ static int probe_unsent(lua_State *L) {
   return 1;
 }
 
-// harness.socket_name(fd)
-static int socket_name(lua_State *L) {
-  char name[SOCK_NAME_MAX];
-  sock_name((int)luaL_checkinteger(L, 1), name);
-  lua_pushstring(L, name);
-  return 1;
-}
-
-// harness.descriptors_max(): how many there may be.
-static int descriptors_max(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)sock_descriptors_max());
-  return 1;
-}
-
 static void on_accept(struct listener *l, int fd) {
   struct socket_probe *p = container_of(l, struct socket_probe, listener);
   char text[ADDRESS_TEXT_MAX];
@@ -406,8 +392,4 @@ void socket_probe_open(lua_State *L) {
   class_new(L, SOCKET, methods, probe_close);
   lua_pushcfunction(L, probe_new);
   lua_setfield(L, -2, "socket");
-  lua_pushcfunction(L, socket_name);
-  lua_setfield(L, -2, "socket_name");
-  lua_pushcfunction(L, descriptors_max);
-  lua_setfield(L, -2, "descriptors_max");
 }
