@@ -21,6 +21,7 @@ local function read(path)
 end
 
 local KEEPS = { ["board.lua"] = { tasks = 1, timers = 1 } } -- what runs by itself
+local ELSEWHERE = { ["live_table.lua"] = true, ["outbox.lua"] = true } -- they need a database: examples_databases_spec
 
 local function serve(name)
   local server = helper.serve("examples/" .. name)
@@ -34,8 +35,9 @@ describe("examples", function()
       it(name .. " says how to run it, is short, and loads", function()
         local lines = {}
         for line in io.lines("examples/" .. name) do lines[#lines + 1] = line end
-        assert.truthy(lines[1]:find("-- spate serve examples/" .. name, 1, true))
+        assert.truthy(lines[1]:find("^%-%- [^ ]- ?spate serve examples/" .. name:gsub("%p", "%%%0")))
         assert.is_true(#lines < 60)
+        if ELSEWHERE[name] then return end
         assert.equal("", serve(name):log())
       end)
     end

@@ -480,7 +480,7 @@ describe("a program's input", function()
         return p
       end
       local said, p = {}, start()
-      for i, name in ipairs { "lines", "chunks", "errors" } do said[i] = select(2, pcall(p[name], p)):match(i == 1 and "p:.*" or "p:[^;]*") end
+      for i, name in ipairs { "lines", "chunks", "errors" } do said[i] = select(2, pcall(p[name], p)):match(i == 1 and "p:%l+:.*" or "p:%l+:[^;]*") end
       return said]])
     close()
   end)
