@@ -46,7 +46,8 @@ function bounds.stall(self, request, now)
   local stall = request.stall
   local first = stall and first_behind(request, stall.from)
   if not first or is_held(self, request) or request.client.is_over or request.ended or request.client.is_mux or self.has_faults or self.plan.store or self.jumped_at >= stall.at or not request.has_heard then return end
-  self:expect(now < first.at + self.send_timeout + EPS, "`timeouts.send`: without the client taking what waits for it: closed", "%s: takes nothing since %.3f s", request, first.at)
+  local spread = self:is_left(request) and ((self.plan.settings.shutdown or {}).window or 5) or 0 -- one that is about to end is looked at then
+  self:expect(now < first.at + self.send_timeout + spread + EPS, "`timeouts.send`: without the client taking what waits for it: closed", "%s: takes nothing since %.3f s", request, first.at)
 end
 
 -- From now on tasks that limits.tasks may refuse cannot start; others are none of those.
