@@ -1,7 +1,7 @@
 # Builds into build/; nothing is written elsewhere but by `make install`.
 #   make run      installs what building needs, builds, serves examples/ticks.lua
 #   make test     installs what specs need, builds, runs every spec
-#   make deps     installs what all of these need: asan e2e tsan lint format format-check layers fuzz fuzz-lua mutants simulate valgrind
+#   make deps     installs what all of these need: asan e2e tsan lint format format-check layers fuzz fuzz-lua mutants model simulate valgrind
 #                 faults soak soak-tsan bench; these install nothing, and name what is missing
 #   make clients  installs the npm packages that some specs run; make test does so where there are node and npm
 #   make install  PREFIX=/usr/local DESTDIR=: the program, and what specs need to run by plain busted
@@ -57,6 +57,7 @@ NEEDS_BUILD := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libev-dev libjansso
 NEEDS_TEST  := $(NEEDS_BUILD) lua-busted lua-socket lua-sec lua-cqueues lua-check openssl curl nginx postgresql redis-server
 NEEDS_CLIENTS := nodejs npm
 NEEDS_LINT  := clang cppcheck lua-check
+NEEDS_MODEL := gcc lua5.4 spin
 NEEDS_FUZZ  := $(NEEDS_BUILD) clang 'libclang-rt-dev|libclang-rt-14-dev'
 CHECK       = @.ci/install --check
 BUSTED      = $(LUA) /usr/bin/busted -o spec/summary.lua -p _spec
@@ -125,7 +126,7 @@ run:
 	@exec $(BUILD)/spate serve examples/ticks.lua -l $(ADDRESS)
 
 deps:
-	@.ci/install $(NEEDS_TEST) $(NEEDS_LINT) $(NEEDS_FUZZ) clang-format valgrind strace
+	@.ci/install $(NEEDS_TEST) $(NEEDS_LINT) $(NEEDS_FUZZ) $(NEEDS_MODEL) clang-format valgrind strace
 	@{ command -v node && command -v npm; } >/dev/null || .ci/install $(NEEDS_CLIENTS)
 
 test:
@@ -202,6 +203,11 @@ fuzz-lua:
 	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=1:leak_check_at_exit=0:handle_abort=1 UBSAN_OPTIONS=print_stacktrace=1 \
 	  BUILD=build/asan SECONDS=$(SECONDS) SEED=$(SEED) $(LUA) spec/fuzz/api.lua
+
+# Searches all states of what channels on several nodes go by.
+model:
+	$(CHECK) $(NEEDS_MODEL)
+	@$(LUA) spec/model/check.lua
 
 # The whole server under random schedules of faults, in virtual time, against a model: SEED=n one of them again, SEEDS=1000
 # of the date's, SECONDS=60 at most, HOURS=1 a long one with CLIENTS=200.
@@ -286,5 +292,5 @@ clean:
 	@mkdir -p build
 	find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +
 
-.PHONY: all always harness-commands run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers fuzz-lua mutants simulate simulate-asan simulate-faults valgrind faults soak \
+.PHONY: all always harness-commands run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers fuzz-lua mutants model simulate simulate-asan simulate-faults valgrind faults soak \
         soak-tsan bench install clean

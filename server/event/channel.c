@@ -284,7 +284,7 @@ bool channel_follow(struct channel *c, struct inbox *inbox, struct subscriber *s
                     double now, struct replay *r) {
   lock_take(&c->lock);
   history_expire(&c->history, now);
-  long n = position_is_after(from, c->newest) ? 0 : history_after(&c->history, from);
+  long n = position_is_after(from, c->newest) ? -1 : history_after(&c->history, from);
   if (n >= 0) channel_enter(c, inbox, s, (size_t)n, from, r), c->catching_up--;
   lock_release(&c->lock);
   return n >= 0;

@@ -108,8 +108,8 @@ enum { REPLAY_HELD = -2 };
 bool channel_subscribe(struct channel *c, struct inbox *inbox, struct subscriber *s, struct span after,
                        long last, double now, struct replay *r);
 
-// The same behind an event up to which the past was read from the store; false where history no longer holds
-// all that has come since.
+// The same behind an event up to which the past was read from the store; false where history does not hold
+// all that has come since, or where the channel has not come as far: its store may have lost that event.
 bool channel_follow(struct channel *c, struct inbox *inbox, struct subscriber *s, struct position from,
                     double now, struct replay *r);
 

@@ -319,7 +319,7 @@ struct feed *feed_new(struct service *service, struct channel *c, struct span af
   list_init(&f->held);
   feed_set_queue(f, c->options.queue), f->on_full = (uint8_t)c->options.on_full;
   bool is_here = channel_subscribe(c, service->inbox, &f->subscriber, after, last, service->loop->now, &r);
-  if (!position_read(after, &at)) at = (struct position){0}; // where no event is
+  if (!position_read(after, &at)) at = (struct position){UINT64_MAX, 0}; // where no event is
   if (is_here) begin_live(f, &r);
   else ask_page(f, c, at, after.len ? 0 : last);
   return f;
