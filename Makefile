@@ -105,11 +105,11 @@ $(BUILD)/llhttp/%.o: $(LLHTTP_SHARE)/llhttp/%.c
 	@$(CC) $(CPPFLAGS) -std=gnu11 -fPIC -fvisibility=hidden -O2 -g $(SANITIZE) -c -o $@ $<
 
 # The Lua library, inside the program.
-EMBED = $(LUA) server/script/embed.lua argparse $(ARGPARSE) spate lua/spate/init.lua \
+EMBED = $(LUA) server/script/embed.lua argparse $(ARGPARSE) redis_library server/client/redis_library.lua spate lua/spate/init.lua \
   $(foreach m,$(filter-out init,$(MODULES:lua/spate/%.lua=%)),spate.$(subst /,.,$(m)) lua/spate/$(m).lua) \
   $(foreach t,$(TEXTS),$(t:lua/%=%) $(t))
 
-$(BUILD)/embedded.c: $(MODULES) $(TEXTS) server/script/embed.lua Makefile
+$(BUILD)/embedded.c: $(MODULES) $(TEXTS) server/client/redis_library.lua server/script/embed.lua Makefile
 	@mkdir -p $(@D)
 	@$(EMBED) > $@
 
@@ -277,6 +277,7 @@ bench:
 	@spec/bench/run
 	@spec/bench/reload
 	@spec/bench/store
+	@spec/bench/nodes
 
 # The library is inside the program. Beside it lies what plain busted requires: spate.test, and the module with the
 # library inside that it stands on; and spate/init.lua, which says to who runs a script by plain Lua what to do.

@@ -201,9 +201,11 @@ return function(sse)
     return setmetatable({ channel = self, id = id }, Membership)
   end
 
-  -- All members: a list of { id =, meta = }.
+  -- All members: a list of { id =, meta = }. nil, "unavailable" where a store that several servers share does not answer.
   function Channel:members()
-    local flat, list = check_self(self, "members"):members(), json.array {}
+    local flat, why = check_self(self, "members"):members()
+    if not flat then return nil, why end
+    local list = json.array {}
     for i = 1, #flat, 2 do
       local meta = json.decode(flat[i + 1])
       list[#list + 1] = { id = flat[i], meta = meta ~= json.null and meta or nil }

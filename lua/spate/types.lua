@@ -1256,7 +1256,8 @@ function Channel:finish(event) end
 ---@return string? err
 function Channel:join(id, meta) end
 
----@return { id: string, meta: any }[]
+---@return { id: string, meta: any }[]?
+---@return string? err "unavailable"
 function Channel:members() end
 
 ---What `fn` returns, then the events that it does not contain.

@@ -172,6 +172,18 @@ void channel_loaded(struct channel *c, struct position newest) {
   lock_release(&c->lock);
 }
 
+bool channel_unload(struct channel *c, double linger, double now) {
+  lock_take(&c->lock);
+  bool is_lonely = !c->subscriber_count && !c->catching_up && !c->members.count && now >= c->left_at + linger;
+  if (is_lonely) {
+    history_clear(&c->history);
+    c->newest = c->history.dropped = (struct position){0};
+    c->state = CHANNEL_LOADING;
+  }
+  lock_release(&c->lock);
+  return is_lonely;
+}
+
 void channel_break(struct channel *c, struct position to) {
   lock_take(&c->lock);
   history_clear(&c->history);
@@ -284,7 +296,8 @@ bool channel_follow(struct channel *c, struct inbox *inbox, struct subscriber *s
                     double now, struct replay *r) {
   lock_take(&c->lock);
   history_expire(&c->history, now);
-  long n = position_is_after(from, c->newest) ? -1 : history_after(&c->history, from);
+  bool is_there = c->state != CHANNEL_LOADING && !position_is_after(from, c->newest);
+  long n = is_there ? history_after(&c->history, from) : -1;
   if (n >= 0) channel_enter(c, inbox, s, (size_t)n, from, r), c->catching_up--;
   lock_release(&c->lock);
   return n >= 0;
@@ -347,6 +360,14 @@ static bool has_state(struct channel *c, enum channel_state state) {
 bool channel_is_finished(struct channel *c) { return has_state(c, CHANNEL_FINISHED); }
 bool channel_is_loading(struct channel *c) { return has_state(c, CHANNEL_LOADING); }
 
+bool channel_is_ready(struct channel *c, double now) {
+  lock_take(&c->lock);
+  bool is_ready = c->state != CHANNEL_LOADING;
+  if (is_ready) c->left_at = now;
+  lock_release(&c->lock);
+  return is_ready;
+}
+
 double channel_lonely(struct channel *c, double now) {
   lock_take(&c->lock);
   double seconds = c->subscriber_count || c->catching_up ? -1 : MAX(now - c->left_at, 0.0);
@@ -363,11 +384,15 @@ bool channel_is_empty(struct channel *c, double now, bool is_pressed) {
   return empty;
 }
 
-size_t channel_subscribers(struct channel *c) {
+size_t channel_subscribers_here(struct channel *c) {
   lock_take(&c->lock);
   size_t count = c->subscriber_count;
   lock_release(&c->lock);
   return count;
+}
+
+size_t channel_subscribers(struct channel *c) {
+  return channel_subscribers_here(c) + atomic_load_explicit(&c->elsewhere, memory_order_relaxed);
 }
 
 size_t channel_members(struct channel *c, struct buf *out) {

@@ -41,6 +41,7 @@ struct channel {
   struct outlet *outlets;
   struct members members;
   size_t subscriber_count, catching_up; // the others are sent the past by the store
+  atomic_size_t elsewhere;              // subscribers in other processes, as its store was told last
   struct position newest;               // of its events
   double left_at;                       // when the last subscriber went, or it was made
   struct store *store;                  // numbers and keeps its events; NULL: it does so itself
@@ -96,6 +97,10 @@ struct replay {
 // For stores: where a channel that was LOADING is. Any thread.
 void channel_loaded(struct channel *c, struct position newest);
 
+// For stores: nobody has been subscribed or a member for so long, so that it will not be kept up to date any
+// more: it is LOADING again. False where somebody is, or was lately. Any thread.
+bool channel_unload(struct channel *c, double linger, double now);
+
 // For stores: what lies between its newest event and `to` cannot be had. History begins there, and
 // subscribers are told. Any thread.
 void channel_break(struct channel *c, struct position to);
@@ -134,6 +139,9 @@ void channel_leave(struct channel *c, struct span id, const struct sse_fields *f
 bool channel_is_finished(struct channel *c);
 bool channel_is_loading(struct channel *c);
 
+// Whether somebody can subscribe, who is about to: it stays so for a while. Any thread.
+bool channel_is_ready(struct channel *c, double now);
+
 // Seconds since the last subscriber went; < 0 where there is one. Any thread.
 double channel_lonely(struct channel *c, double now);
 
@@ -159,7 +167,9 @@ struct channel *channel_derive(struct channel *source, struct position dropped, 
 // what a store has as well does not count.
 bool channel_is_empty(struct channel *c, double now, bool is_pressed);
 
-// Subscribers on all workers, but for those who still read the past from a store. Any thread.
+// Subscribers on all workers, but for those who still read the past from a store; and those in other
+// processes beside them. Any thread.
+size_t channel_subscribers_here(struct channel *c);
 size_t channel_subscribers(struct channel *c);
 
 // Appends each member's id and meta as NUL-terminated texts to `out`. Their number. Any thread.

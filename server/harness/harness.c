@@ -19,6 +19,7 @@
 #include "harness/stub_fetcher.h"
 #include "harness/stubs.h"
 #include "harness/test_store.h"
+#include "script/lua_require.h"
 #include "script/app.h"
 #include "script/bindings.h"
 #include "script/class.h"
@@ -158,6 +159,17 @@ static void take_stubs(lua_State *L, struct harness *h) {
   lua_settop(L, 2);
 }
 
+static bool open_redis(struct harness *h, char **error) {
+  const struct embedded *library = embedded_find("redis_library");
+  const struct redis_store_config config = {
+      .url = h->settings.store.url,
+      .library = {library->bytes, (size_t)(library->end - library->bytes)},
+      .broker = h->broker,
+      .clock = &h->clock.clock};
+  h->redis_store = redis_store_new(&config, error);
+  return h->redis_store;
+}
+
 static bool open_sqlite(struct harness *h, char **error) {
   const struct sqlite_store_config config = {.path = strchr(h->settings.store.url, ':') + 1,
                                              .is_async = h->settings.store.is_async,
@@ -166,6 +178,17 @@ static bool open_sqlite(struct harness *h, char **error) {
                                              .clock = &h->clock.clock};
   h->sqlite = sqlite_store_new(&config, error);
   return h->sqlite;
+}
+
+static bool open_store(struct harness *h, char **error) {
+  return redis_store_knows(h->settings.store.url) ? open_redis(h, error) : open_sqlite(h, error);
+}
+
+static void close_redis(struct harness *h) {
+  if (!h->redis_store) return;
+  redis_store_stop(h->redis_store);
+  redis_store_free(h->redis_store);
+  h->redis_store = NULL;
 }
 
 static void close_sqlite(struct harness *h) {
@@ -206,7 +229,7 @@ static int harness_new(lua_State *L) {
   }
   open_server(h, (int)option(L, "worker", 0));
   h->blocks = option(L, "blocks", 0) > 0;
-  if (!h->owner && *h->settings.store.url && !open_sqlite(h, &error)) return raise_error_of(L, error);
+  if (!h->owner && *h->settings.store.url && !open_store(h, &error)) return raise_error_of(L, error);
   if (option(L, "store", 0) > 0) test_store_init(&h->store, &h->own_broker, &h->clock.clock);
   h->is_traced = option(L, "coverage", 0) > 0;
   h->vm = new_vm(h, (int)option(L, "worker", 0), 1, (struct vm_faults){0}, &error);
@@ -409,8 +432,9 @@ static int server_stats(lua_State *L) {
 // server:store(): what its channels are kept in.
 static int server_store(lua_State *L) {
   struct harness *h = check_server(L);
-  luaL_argcheck(L, h->store.is_open || h->sqlite, 1, "made without a store");
-  if (h->sqlite) sqlite_probe_push(L, 1, &h->sqlite);
+  luaL_argcheck(L, h->store.is_open || h->sqlite || h->redis_store, 1, "made without a store");
+  if (h->redis_store) store_probe_push(L, 1, &h->redis_store);
+  else if (h->sqlite) sqlite_probe_push(L, 1, &h->sqlite);
   else test_store_push(L, 1, &h->store);
   return 1;
 }
@@ -450,6 +474,7 @@ static int server_close(lua_State *L) {
   if (h->owner && h->owner->sqlite)
     while (sqlite_store_work(h->owner->sqlite)) continue;
   close_sqlite(h);
+  close_redis(h);
   admission_unref(&h->process->admission);
   inbox_deinit(&h->inbox);
   if (h->owner) h->owner->guests--;
@@ -535,6 +560,7 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   client_open(L);
   test_store_open(L);
   sqlite_probe_open(L);
+  store_probe_open(L);
   lua_newtable(L);
   lua_pushcfunction(L, harness_new);
   lua_setfield(L, -2, "new");

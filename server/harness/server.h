@@ -11,6 +11,7 @@
 #include "harness/stub_fetcher.h"
 #include "harness/sqlite_probe.h"
 #include "harness/stub_redis.h"
+#include "harness/store_probe.h"
 #include "harness/test_store.h"
 #include "script/generations.h"
 #include "script/long_turns.h"
@@ -29,9 +30,10 @@ struct harness {
   struct stubs *stubs;   // NULL: none; kept alive as a user value
   struct broker *broker; // its own, or another server's
   struct broker own_broker;
-  struct test_store store;        // of own_broker, where it has one
-  struct sqlite_store *sqlite;    // or this
-  struct shared_registry *shared; // likewise
+  struct test_store store;         // of own_broker, where it has one
+  struct sqlite_store *sqlite;     // or this
+  struct redis_store *redis_store; // or this
+  struct shared_registry *shared;  // likewise
   struct shared_registry own_shared;
   struct harness *owner;         // of broker and dictionaries, where that is another server
   int guests;                    // servers that it is the owner for

@@ -5,26 +5,50 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "script/lua_require.h"
 
 static const double STOP_SECONDS = 10;
 
-bool stores_open(struct stores *s, const struct settings *settings, struct broker *b,
-                 struct shared_registry *shared) {
+// Says why it cannot be.
+static bool refuse(char *error) {
+  fprintf(stderr, "spate: store %s\n", error ? error : "has no thread: raise `ulimit -u`");
+  free(error);
+  return false;
+}
+
+static bool open_redis(struct stores *s, const char *url, struct broker *b) {
   char *error = NULL;
-  if (!*settings->store.url) return true;
+  const struct embedded *library = embedded_find("redis_library");
+  const struct redis_store_config config = {
+      .url = url,
+      .library = {library->bytes, (size_t)(library->end - library->bytes)},
+      .broker = b,
+      .clock = clock_system()};
+  s->redis = redis_store_new(&config, &error);
+  return s->redis && redis_store_start(s->redis) ? true : refuse(error);
+}
+
+static bool open_sqlite(struct stores *s, const struct settings *settings, struct broker *b,
+                        struct shared_registry *shared) {
+  char *error = NULL;
   const struct sqlite_store_config config = {.path = strchr(settings->store.url, ':') + 1,
                                              .is_async = settings->store.is_async,
                                              .broker = b,
                                              .shared = shared,
                                              .clock = clock_system()};
   s->sqlite = sqlite_store_new(&config, &error);
-  if (s->sqlite && sqlite_store_start(s->sqlite)) return true;
-  fprintf(stderr, "spate: store %s\n", error ? error : "has no thread: raise `ulimit -u`");
-  free(error);
-  return false;
+  return s->sqlite && sqlite_store_start(s->sqlite) ? true : refuse(error);
+}
+
+bool stores_open(struct stores *s, const struct settings *settings, struct broker *b,
+                 struct shared_registry *shared) {
+  const char *url = settings->store.url;
+  if (!*url) return true;
+  return redis_store_knows(url) ? open_redis(s, url, b) : open_sqlite(s, settings, b, shared);
 }
 
 void stores_stop(struct stores *s) {
+  if (s->redis) redis_store_stop(s->redis);
   if (!s->sqlite || sqlite_store_stop(s->sqlite, STOP_SECONDS)) return;
   log_message(LOG_ERROR, "the store's disk does not answer: what was published last may not be kept");
   log_stop();
@@ -32,8 +56,8 @@ void stores_stop(struct stores *s) {
 }
 
 void stores_close(struct stores *s) {
-  if (!s->sqlite) return;
   stores_stop(s);
-  sqlite_store_free(s->sqlite);
-  s->sqlite = NULL;
+  if (s->sqlite) sqlite_store_free(s->sqlite);
+  if (s->redis) redis_store_free(s->redis);
+  s->sqlite = NULL, s->redis = NULL;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The store that the settings name, for as long as the process runs. Main thread.
 #pragma once
+#include "client/redis_store.h"
 #include "event/broker.h"
 #include "event/shared.h"
 #include "serve/settings.h"
@@ -8,6 +9,7 @@
 
 struct stores {
   struct sqlite_store *sqlite; // NULL: none
+  struct redis_store *redis;   // likewise
 };
 
 // Opens it, where one is named, for the broker's channels and the dictionaries. False where it cannot be

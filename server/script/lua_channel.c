@@ -253,9 +253,23 @@ static int history(lua_State *L) {
   return 1;
 }
 
-static int subscriber_count(lua_State *L) {
+// Whether a channel's store has to be asked for what is so in all processes, and can be.
+static bool is_shared(lua_State *L, const struct channel *c) {
+  return c->store && c->store->ops->is_shared && task_can_wait(L);
+}
+
+static int push_count(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
   lua_pushinteger(L, (lua_Integer)channel_subscribers(channel_check(L)));
   return 1;
+}
+
+static int subscriber_count(lua_State *L) {
+  struct channel *c = channel_check(L);
+  if (!is_shared(L, c) || !channel_is_loading(c)) return push_count(L, LUA_OK, 0);
+  lua_settop(L, 1);
+  store_push_asked(L);
+  return store_wait(L, 2, c, STORE_OPEN, NULL, 0, push_count);
 }
 
 // channel:newest(): the id of its newest event.
@@ -314,17 +328,35 @@ static int lonely(lua_State *L) {
   return 1;
 }
 
-// channel:members(): a flat list of ids and metas as JSON.
+// Pushes a list of NUL-terminated texts, one behind the other.
+static void push_texts(lua_State *L, struct span texts) {
+  lua_newtable(L);
+  for (lua_Integer i = 1; texts.len; i++) {
+    struct span text = span_split(&texts, '\0');
+    lua_pushlstring(L, text.bytes, text.len);
+    lua_rawseti(L, -2, i);
+  }
+}
+
+static int push_members(lua_State *L, int status, lua_KContext context) {
+  const struct store_request *r = store_answered(L, context);
+  (void)status;
+  if (r->answer != STORE_OK) return push_failure(L, "unavailable");
+  push_texts(L, buf_span(&r->members));
+  return 1;
+}
+
+// channel:members(): a flat list of ids and metas as JSON; nil, "unavailable".
 static int members(lua_State *L) {
   struct channel *c = channel_check(L);
-  struct buf *text = push_buf(L);
-  size_t n = channel_members(c, text), at = 0;
-  lua_createtable(L, (int)MIN(n, 1000u) * 2, 0);
-  for (size_t i = 0; i < n * 2; i++) { // NUL-terminated texts, one behind the other
-    lua_pushstring(L, text->bytes + at);
-    at += strlen(text->bytes + at) + 1;
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  lua_settop(L, 1);
+  if (is_shared(L, c)) {
+    store_push_asked(L);
+    return store_wait(L, 2, c, STORE_MEMBERS, NULL, 0, push_members);
   }
+  struct buf *text = push_buf(L);
+  channel_members(c, text);
+  push_texts(L, buf_span(text));
   buf_deinit(text);
   return 1;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/nearest.h"
 #include "base/util.h"
+#include "client/redis_store.h"
 
 // What types and stacks bear: counters have 32 bits, the kernel takes an int of bytes, sums of sizes have 64
 // bits; a target is decoded on the stack of the thread; jansson reads 2048 levels, and each takes some of the
@@ -241,14 +242,16 @@ static bool key_is(lua_State *L, const char *name) {
   return span_equal(key, span_of(name));
 }
 
-// store = "sqlite:PATH": key and value are on top of the stack.
+// store = "sqlite:PATH", or a URL of Redis: key and value are on top of the stack.
 static bool read_store(lua_State *L, struct settings *s) {
   static const char scheme[] = "sqlite:";
   if (!key_is(L, "store")) return false;
   const char *url = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
   size_t len = strlen(url);
-  if (strncmp(url, scheme, sizeof scheme - 1) != 0 || len == sizeof scheme - 1 || len != lua_rawlen(L, -1))
-    luaL_error(L, "store: expected \"sqlite:PATH\", got %s", luaL_tolstring(L, -1, NULL));
+  bool is_file = strncmp(url, scheme, sizeof scheme - 1) == 0 && len > sizeof scheme - 1;
+  if ((!is_file && !redis_store_knows(url)) || len != lua_rawlen(L, -1))
+    luaL_error(L, "store: expected \"sqlite:PATH\" or \"redis://HOST:PORT/DB?prefix=spate\", got %s",
+               luaL_tolstring(L, -1, NULL));
   if (len >= sizeof s->store.url)
     luaL_error(L, "store: expected at most %d bytes", (int)sizeof s->store.url - 1);
   memcpy(s->store.url, url, len + 1);

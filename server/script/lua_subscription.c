@@ -144,7 +144,7 @@ int channel_subscription(lua_State *L) {
   if (!vm_of(L)->is_attached)
     return raise_error(
         L, "channel:subscribe: nothing can subscribe while the script is loaded; do it in a handler");
-  if (!channel_is_loading(c)) return subscribe(L, c);
+  if (channel_is_ready(c, vm_of(L)->loop->now)) return subscribe(L, c);
   lua_settop(L, 4);
   task_check(L, "channel:subscribe");
   store_push_asked(L);

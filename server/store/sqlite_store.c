@@ -159,6 +159,7 @@ static void carry_out(struct sqlite_store *s, struct store_request *r) {
     sqlite_channel_remove(&s->db, ch);
     sqlite_channels_drop(&s->channels, ch);
     break;
+  case STORE_MEMBERS: break; // it is not shared
   }
 }
 

@@ -11,6 +11,7 @@ void store_request_unref(struct store_request *r) {
   if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1) return;
   for (size_t i = 0; i < r->count; i++) event_unref(r->events[i]);
   free(r->events);
+  buf_deinit(&r->members);
   channel_unref(r->channel);
   free(r);
 }
@@ -28,26 +29,37 @@ static void copy_text(struct span *text, char **to) {
   *to += text->len;
 }
 
-struct store_request *store_request_new(struct channel *c, enum store_what what,
-                                        const struct sse_fields *fields, uint64_t key, struct inbox *home,
-                                        void (*on_done)(struct job *j)) {
-  size_t len = sizeof(struct store_request) + texts_length(fields) + 1;
+static struct store_request *request_new(struct channel *c, enum store_what what,
+                                         const struct sse_fields *fields, uint64_t key, struct inbox *home,
+                                         void (*on_done)(struct job *j), struct span member,
+                                         struct span meta) {
+  size_t len = sizeof(struct store_request) + texts_length(fields) + member.len + meta.len + 1;
   struct store_request *r = xmalloc(len);
   char *texts = r->texts;
   *r = (struct store_request){.channel = channel_ref(c),
                               .what = what,
                               .fields = fields ? *fields : SSE_NO_FIELDS,
                               .key = key,
+                              .member = member,
+                              .meta = meta,
                               .has_event = fields != NULL,
                               .len = len};
   r->fields.id = (struct span){0};
   copy_text(&r->fields.comment, &texts);
   copy_text(&r->fields.event, &texts);
   copy_text(&r->fields.data, &texts);
+  copy_text(&r->member, &texts);
+  copy_text(&r->meta, &texts);
   atomic_init(&r->refs, 2);
   list_init(&r->waiters);
   job_begin(&r->job, home, on_done, free_answer);
   return r;
+}
+
+struct store_request *store_request_new(struct channel *c, enum store_what what,
+                                        const struct sse_fields *fields, uint64_t key, struct inbox *home,
+                                        void (*on_done)(struct job *j)) {
+  return request_new(c, what, fields, key, home, on_done, (struct span){0}, (struct span){0});
 }
 
 void store_ask(struct store_request *r) {
@@ -57,6 +69,11 @@ void store_ask(struct store_request *r) {
 
 void store_flush(struct store *s) {
   if (s && s->ops->flush) s->ops->flush(s);
+}
+
+void store_tell(struct store *s, struct span message) {
+  if (s->ops->tell) s->ops->tell(s, message);
+  else if (s->on_told) s->on_told(s, message);
 }
 
 static void arrive_nowhere(struct store_request *r) {
@@ -78,16 +95,26 @@ void store_unavailable(struct store_request *r, const char *why) {
 
 static void log_failure(struct job *j) {
   const struct store_request *r = container_of(j, struct store_request, job);
-  static const char *const what[] = {"opening", "publishing", "finishing", "reading", "removing"};
+  static const char *const what[] = {"opening", "publishing", "finishing", "reading", "removing", "members"};
   if (r->answer != STORE_OK)
     log_message(LOG_WARN, "channel %s: %s it has failed where nothing could wait for that: %s",
                 r->channel->name, what[r->what], r->answer == STORE_ENDED ? "finished" : "unavailable");
 }
 
-void store_hand_over(struct channel *c, enum store_what what, const struct sse_fields *fields, uint64_t key) {
-  struct store_request *r = store_request_new(c, what, fields, key, NULL, log_failure);
+static void hand_over(struct store_request *r) {
   store_ask(r);
   store_request_unref(r);
+}
+
+void store_hand_over(struct channel *c, enum store_what what, const struct sse_fields *fields, uint64_t key) {
+  hand_over(store_request_new(c, what, fields, key, NULL, log_failure));
+}
+
+static void hand_over_member(struct channel *c, struct span id, struct span meta,
+                             const struct sse_fields *fields, uint64_t key, bool leaves) {
+  struct store_request *r = request_new(c, STORE_APPEND, fields, key, NULL, log_failure, id, meta);
+  r->member_leaves = leaves;
+  hand_over(r);
 }
 
 // The store takes requests in the order in which the lock is had, so that events tell in order who came and
@@ -95,12 +122,12 @@ void store_hand_over(struct channel *c, enum store_what what, const struct sse_f
 void store_join(struct channel *c, struct span id, struct span meta, const struct sse_fields *fields,
                 uint64_t key) {
   lock_take(&c->lock);
-  if (members_join(&c->members, id, meta)) store_hand_over(c, STORE_APPEND, fields, key);
+  if (members_join(&c->members, id, meta)) hand_over_member(c, id, meta, fields, key, false);
   lock_release(&c->lock);
 }
 
 void store_leave(struct channel *c, struct span id, const struct sse_fields *fields, uint64_t key) {
   lock_take(&c->lock);
-  if (members_leave(&c->members, id)) store_hand_over(c, STORE_APPEND, fields, key);
+  if (members_leave(&c->members, id)) hand_over_member(c, id, (struct span){0}, fields, key, true);
   lock_release(&c->lock);
 }

@@ -14,7 +14,8 @@ enum store_what {
   STORE_APPEND, // number an event of the fields, and keep it
   STORE_FINISH, // end the channel, behind such an event where it has_event
   STORE_READ,   // give a page of the past
-  STORE_REMOVE  // forget the channel
+  STORE_REMOVE, // forget the channel
+  STORE_MEMBERS // name the members that all processes have; of a store that is shared
 };
 
 enum store_answer {
@@ -35,10 +36,13 @@ struct store_request {
   struct sse_fields fields; // in `texts`
   uint64_t key;
   bool has_event;
+  struct span member, meta; // of an event that tells of somebody who came or went, in `texts`; else NULL
+  bool member_leaves;
   long last;             // STORE_READ: begin with the newest so many, -1 with the first; 0: behind `at`
   struct position at;    // answered: of the event that was appended, or of the last up to which was read
   struct event **events; // the page
   size_t count;
+  struct buf members;  // STORE_MEMBERS: ids and metas, NUL-terminated
   bool is_gone;        // of what was behind `at` some is not there: the page begins with the first
   struct list waiters; // on_done's own: empty where they have left
   struct pages *pages; // on_done's own: among whose it is counted
@@ -56,6 +60,10 @@ struct store_ops {
   // Waits until all is answered that was taken so far; any thread. NULL: whoever asks ends later than the
   // store.
   void (*flush)(struct store *s);
+  bool is_shared; // by several processes: events of members are published where all of them have it so
+  // Has on_told be called in every process that shares it, this one as well; where one is cut off it is not.
+  // Any thread. NULL: it is not shared.
+  void (*tell)(struct store *s, struct span message);
 };
 
 // What it counts; any thread may read.
@@ -67,6 +75,7 @@ struct store_counters {
 
 struct store {
   const struct store_ops *ops;
+  void (*on_told)(struct store *s, struct span message); // on a thread of the store's; NULL: nobody listens
   struct store_counters counters;
 };
 
@@ -87,6 +96,9 @@ void store_flush(struct store *s);
 
 // Asks where nobody waits for the answer, which needs no home; what goes wrong is logged. Any thread.
 void store_hand_over(struct channel *c, enum store_what what, const struct sse_fields *fields, uint64_t key);
+
+// Tells every process of a message; where the store is not shared, this one, at once. Any thread.
+void store_tell(struct store *s, struct span message);
 
 // For stores: sends the answer home. Any thread.
 void store_answer(struct store_request *r, enum store_answer answer);

@@ -36,6 +36,7 @@ app:get("/sub", function() return sse.reply(news:subscribe()) end)
 app:post("/pub", function(req) return (assert(news:publish(req:body()))) end)
 app:get("/past/sub", function(req) return sse.reply(past:subscribe { after = req.last_event_id }) end)
 app:post("/past/pub", function(req) return (assert(past:publish(req:body()))) end)
+app:post("/pair/:name", function(req) return (assert(sse.channel(req.params.name):publish(req:body()))) end)
 app:get("/pair/:name", function(req) return sse.reply(sse.channel(req.params.name):subscribe()) end)
 
 return app

@@ -1,0 +1,192 @@
+#!lua name=spate_1
+-- SPDX-License-Identifier: MIT
+-- What a Redis server does for channels, each in one step. Its name, and those of its functions, have a version in them,
+-- so that two releases can share a server. Loaded by redis_store.c; keys as client/redis_record.h names them. None is
+-- marked as without writes, though some only read: so a replica refuses them all, which has not what its master has.
+
+-- Keeps what a channel has for `ttl` milliseconds from now on (0: always); touched once in half of that time.
+local function keep(stream, meta, ttl)
+  ttl = tonumber(ttl)
+  if ttl > 0 and redis.call("PTTL", stream) < ttl / 2 then
+    redis.call("PEXPIRE", stream, ttl)
+    redis.call("PEXPIRE", meta, ttl)
+  end
+end
+
+local function now()
+  local t = redis.call("TIME")
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+local function newest(stream)
+  local last = redis.call("XREVRANGE", stream, "+", "-", "COUNT", 1)[1]
+  return last and last[1] or ""
+end
+
+-- Microseconds since 1970, and above all that was. A double holds them whole.
+local function new_epoch(stream, before)
+  local t = redis.call("TIME")
+  local epoch, last = t[1] * 1000000 + t[2], newest(stream)
+  local old = math.max(tonumber(before or 0), tonumber(string.match(last, "^%d+") or 0))
+  return string.format("%.0f", epoch > old and epoch or old + 1)
+end
+
+-- Numbers an event, keeps it and publishes it: its id; false where the channel has ended. What was numbered under another
+-- replication id, by this server before it restarted or by the master before it, may be lost there, and its numbers with
+-- it: the next are of a new epoch.
+local function append(stream, meta, max, ttl, bytes)
+  local master = string.match(redis.call("INFO", "replication"), "master_replid:(%x+)")
+  local known = redis.call("HMGET", meta, "r", "e", "f")
+  if known[3] then return false end
+  local id
+  if known[1] == master and redis.call("EXISTS", stream) == 1 then
+    id = known[2] .. "-*"
+  else
+    local epoch = new_epoch(stream, known[2])
+    redis.call("HSET", meta, "r", master, "e", epoch)
+    id = epoch .. "-1"
+  end
+  id = redis.call("XADD", stream, "MAXLEN", "~", max, id, "b", bytes)
+  redis.call("SPUBLISH", stream, "E" .. id .. " " .. bytes)
+  keep(stream, meta, ttl)
+  return id
+end
+
+-- keys: stream, meta; arguments: how many to keep, ttl, the event
+redis.register_function("spate_1_append", function(keys, args)
+  return append(keys[1], keys[2], args[1], args[2], args[3])
+end)
+
+-- The same, and the channel ends; an empty event is none. The id of the last.
+redis.register_function("spate_1_finish", function(keys, args)
+  local stream, meta = keys[1], keys[2]
+  if redis.call("HEXISTS", meta, "f") == 1 then return false end
+  local id = args[3] ~= "" and append(stream, meta, args[1], args[2], args[3]) or newest(stream)
+  redis.call("HSET", meta, "f", 1)
+  keep(stream, meta, args[2])
+  redis.call("SPUBLISH", stream, "F" .. id)
+  return id
+end)
+
+-- keys: stream; arguments: where to begin (inclusive), how many. The newest id, then ids and events by turns.
+local function page(stream, from, count)
+  local answer = { newest(stream) }
+  for _, entry in ipairs(redis.call("XRANGE", stream, from, "+", "COUNT", count)) do
+    answer[#answer + 1] = entry[1]
+    answer[#answer + 1] = entry[2][2]
+  end
+  return answer
+end
+
+redis.register_function {
+  function_name = "spate_1_read", flags = { "allow-oom" },
+  callback = function(keys, args) return page(keys[1], args[1], args[2]) end,
+}
+
+-- The same, beginning with the newest so many.
+redis.register_function {
+  function_name = "spate_1_tail", flags = { "allow-oom" },
+  callback = function(keys, args)
+    local entries = redis.call("XREVRANGE", keys[1], "+", "-", "COUNT", args[1])
+    return page(keys[1], #entries > 0 and entries[#entries][1] or "-", args[2])
+  end,
+}
+
+-- A member is there once, however many nodes have it: `members` has { how many, the how-manieth that came, what it brought
+-- along, what is published when it goes }; `present` has each node's until when it is so.
+local function leave(keys, max, ttl, member)
+  local stream, meta, present, members = keys[1], keys[2], keys[3], keys[4]
+  if redis.call("ZREM", present, member) == 0 then return end
+  local id = string.match(member, "^%S+ (.*)$")
+  local kept = redis.call("HGET", members, id)
+  if not kept then return end
+  kept = cmsgpack.unpack(kept)
+  kept[1] = kept[1] - 1
+  if kept[1] > 0 then
+    redis.call("HSET", members, id, cmsgpack.pack(kept))
+  else
+    redis.call("HDEL", members, id)
+    append(stream, meta, max, ttl, kept[4])
+  end
+end
+
+-- Members whose nodes have not been heard of.
+local function sweep(keys, max, ttl)
+  for _, member in ipairs(redis.call("ZRANGEBYSCORE", keys[3], "-inf", now(), "LIMIT", 0, 1000)) do
+    leave(keys, max, ttl, member)
+  end
+end
+
+-- keys: stream, meta, present, members; arguments: how many to keep, ttl, the node, for how many milliseconds, then of each
+-- member: id, what it brings along, the events of its coming and going.
+redis.register_function("spate_1_join", function(keys, args)
+  local stream, meta, present, members = keys[1], keys[2], keys[3], keys[4]
+  local max, ttl, node, lease = args[1], args[2], args[3], tonumber(args[4])
+  sweep(keys, max, ttl)
+  for i = 5, #args, 4 do
+    local id = args[i]
+    if redis.call("ZADD", present, now() + lease, node .. " " .. id) == 1 then
+      local kept = redis.call("HGET", members, id)
+      kept = kept and cmsgpack.unpack(kept) or { 0, redis.call("HINCRBY", meta, "o", 1), args[i + 1], args[i + 3] }
+      kept[1] = kept[1] + 1
+      redis.call("HSET", members, id, cmsgpack.pack(kept))
+      if kept[1] == 1 then append(stream, meta, max, ttl, args[i + 2]) end
+    end
+  end
+  local rest = math.max(2 * lease, tonumber(ttl))
+  redis.call("PEXPIRE", present, rest)
+  redis.call("PEXPIRE", members, rest)
+  return newest(stream)
+end)
+
+-- keys: the same; arguments: how many to keep, ttl, the node, the id of a member.
+redis.register_function("spate_1_leave", function(keys, args)
+  leave(keys, args[1], args[2], args[3] .. " " .. args[4])
+  return newest(keys[1])
+end)
+
+-- keys: the same; arguments: how many to keep, ttl. Ids and what they brought along by turns, in the order of coming.
+redis.register_function("spate_1_members", function(keys, args)
+  sweep(keys, args[1], args[2])
+  local list, flat, answer = {}, redis.call("HGETALL", keys[4]), {}
+  for i = 1, #flat, 2 do
+    local kept = cmsgpack.unpack(flat[i + 1])
+    list[#list + 1] = { kept[2], flat[i], kept[3] }
+  end
+  table.sort(list, function(a, b) return a[1] < b[1] end)
+  for _, one in ipairs(list) do
+    answer[#answer + 1] = one[2]
+    answer[#answer + 1] = one[3]
+  end
+  return answer
+end)
+
+-- Subscribers on other nodes; notes those of this one, for as long as that is heard of.
+local function count(counts, node, own, lease)
+  local at, others = now(), 0
+  local flat, kept = redis.call("HGETALL", counts), nil
+  for i = 1, #flat, 2 do
+    local n, til = string.match(flat[i + 1], "^(%d+) (%d+)$")
+    if flat[i] == node then kept = { n, tonumber(til) }
+    elseif tonumber(til) < at then redis.call("HDEL", counts, flat[i])
+    else others = others + n
+    end
+  end
+  if own == "0" and kept then redis.call("HDEL", counts, node) end
+  if own ~= "0" and (not kept or kept[1] ~= own or kept[2] < at + lease / 2) then
+    redis.call("HSET", counts, node, own .. " " .. string.format("%.0f", at + lease))
+    redis.call("PEXPIRE", counts, 2 * lease)
+  end
+  return others
+end
+
+-- keys: stream, meta, present, members, counts; arguments: how many to keep, ttl, the node, how many subscribers it has, for
+-- how many milliseconds. The newest id, whether the channel has ended, subscribers elsewhere.
+redis.register_function {
+  function_name = "spate_1_look", flags = { "allow-oom" },
+  callback = function(keys, args)
+    if redis.call("EXISTS", keys[3]) == 1 then sweep(keys, args[1], args[2]) end
+    keep(keys[1], keys[2], args[2])
+    return { newest(keys[1]), redis.call("HEXISTS", keys[2], "f"), count(keys[5], args[3], args[4], tonumber(args[5])) }
+  end,
+}

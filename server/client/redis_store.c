@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT
+// Workers leave requests in a list behind a lock, and post one message for all that is in it. The rest is the
+// thread's: its loop, the two connections, the channels that are followed, the requests on their way.
+#include "client/redis_store.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include "base/lock.h"
+#include "base/mem.h"
+#include "base/thread.h"
+#include "client/redis_asks.h"
+#include "client/resolve.h"
+
+static const double TICK_SECONDS = 0.1, LEASE_SECONDS = 30, TIMEOUT_SECONDS = 5;
+enum { TOLD_MAX = 4 << 20 };
+
+// On its way to all processes.
+struct told {
+  struct list link;
+  size_t len;
+  char bytes[];
+};
+
+struct redis_store {
+  struct store store;
+  struct redis_store_config config;
+  struct redis_address address;
+  char *prefix, *library;
+  double timeout;
+  char node[24];
+  struct loop loop;
+  struct inbox inbox;
+  struct pool pool;
+  struct resolver *resolver;
+  struct redis_home home;
+  struct redis_pair pair;
+  struct redis_asks asks;
+  struct timer tick;
+  pthread_mutex_t lock;
+  struct list taken, told; // behind the lock, as these
+  size_t told_bytes, unanswered;
+  bool is_posted, is_stopping;
+  pthread_cond_t answered;
+  struct message wake;
+  struct redis_subscription nodes; // what is told to all processes
+  pthread_t thread;
+  bool has_thread;
+};
+
+static void on_answered(struct redis_asks *asks) {
+  struct redis_store *s = container_of(asks, struct redis_store, asks);
+  atomic_fetch_sub(&s->store.counters.waiting, 1);
+  lock_take(&s->lock);
+  s->unanswered--;
+  pthread_cond_broadcast(&s->answered);
+  lock_release(&s->lock);
+}
+
+static void take_out(struct redis_store *s, struct list *taken, struct list *told) {
+  list_init(taken);
+  list_init(told);
+  lock_take(&s->lock);
+  list_splice(taken, &s->taken);
+  list_splice(told, &s->told);
+  s->told_bytes = 0;
+  s->is_posted = false;
+  lock_release(&s->lock);
+}
+
+static char *nodes_name(const struct redis_store *s) { return xasprintf("%s:nodes", s->prefix); }
+
+// Nobody waits for what becomes of it.
+static void publish(struct redis_store *s, const struct told *t) {
+  char *name = nodes_name(s);
+  struct redis_command nobody = {0};
+  const char *words[] = {"PUBLISH", name, t->bytes};
+  if (redis_pair_ask(&s->pair, &nobody, (struct span){0}, 3, words,
+                     (const size_t[]){7, strlen(name), t->len}))
+    redis_leave(&nobody);
+  free(name);
+}
+
+static void on_told(struct redis_subscription *sub, struct span name, struct span message) {
+  struct redis_store *s = container_of(sub, struct redis_store, nodes);
+  (void)name;
+  if (s->store.on_told) s->store.on_told(&s->store, message);
+}
+
+static void carry_out_all(struct redis_store *s) {
+  struct list taken, told;
+  take_out(s, &taken, &told);
+  for (struct list *node; (node = list_shift(&taken));)
+    redis_ask_store(&s->asks, container_of(node, struct store_request, job.done.link));
+  for (struct list *node; (node = list_shift(&told));) {
+    struct told *t = container_of(node, struct told, link);
+    if (!s->is_stopping) publish(s, t);
+    free(t);
+  }
+}
+
+static void on_taken(struct message *m) {
+  struct redis_store *s = container_of(m, struct redis_store, wake);
+  carry_out_all(s);
+  if (s->is_stopping) loop_stop(&s->loop);
+}
+
+// With the lock held.
+static void post(struct redis_store *s) {
+  if (s->is_posted) return;
+  s->is_posted = true;
+  inbox_post(&s->inbox, &s->wake);
+}
+
+static void take(struct store *base, struct store_request *r) {
+  struct redis_store *s = container_of(base, struct redis_store, store);
+  atomic_fetch_add(&base->counters.waiting, 1);
+  lock_take(&s->lock);
+  list_append(&s->taken, &r->job.done.link);
+  s->unanswered++;
+  post(s);
+  lock_release(&s->lock);
+}
+
+static void tell(struct store *base, struct span message) {
+  struct redis_store *s = container_of(base, struct redis_store, store);
+  struct told *t = xmalloc(sizeof *t + message.len);
+  t->len = message.len;
+  memcpy(t->bytes, message.bytes, message.len);
+  list_init(&t->link);
+  lock_take(&s->lock);
+  bool has_room = s->told_bytes + t->len <= TOLD_MAX;
+  if (has_room) list_append(&s->told, &t->link);
+  if (has_room) s->told_bytes += t->len;
+  post(s);
+  lock_release(&s->lock);
+  if (!has_room) free(t);
+}
+
+// What is asked for meanwhile by others is waited for as well, which all has a deadline.
+static void flush(struct store *base) {
+  struct redis_store *s = container_of(base, struct redis_store, store);
+  struct timespec until;
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_sec += (time_t)(2 * s->timeout) + 1;
+  lock_take(&s->lock);
+  while (s->unanswered && s->has_thread && pthread_cond_timedwait(&s->answered, &s->lock, &until) == 0)
+    continue;
+  lock_release(&s->lock);
+}
+
+static const struct store_ops ops = {.take = take, .flush = flush, .is_shared = true, .tell = tell};
+
+static void on_tick(struct timer *t) {
+  struct redis_store *s = container_of(t, struct redis_store, tick);
+  redis_asks_tick(&s->asks);
+  redis_pair_tell(&s->pair);
+  loop_arm(&s->loop, &s->tick, s->loop.now + TICK_SECONDS);
+}
+
+// What the URL says of us: prefix and seconds. NULL, or what is wrong with it.
+static const char *read_options(struct redis_store *s) {
+  char *timeout = redis_address_take(&s->address, "timeout"), *end = NULL;
+  s->prefix = redis_address_take(&s->address, "prefix");
+  if (!s->prefix) s->prefix = xstrdup("spate");
+  s->timeout = timeout ? strtod(timeout, &end) : TIMEOUT_SECONDS;
+  bool is_number = !timeout || (end != timeout && !*end && s->timeout >= 0.1 && s->timeout <= 60);
+  free(timeout);
+  if (!is_number) return "timeout: expected 0.1 to 60 seconds";
+  if (!*s->prefix) return "prefix: expected some characters";
+  if (s->address.option_count) return "it has an option that is not known: there are prefix and timeout";
+  return NULL;
+}
+
+static void open_connections(struct redis_store *s) {
+  struct span library = {s->library, s->config.library.len};
+  inbox_init(&s->inbox, &s->loop);
+  pool_init(&s->pool, &s->inbox, (struct pool_limits){.threads = 1, .queued = 64, .idle = 10});
+  s->resolver = resolver_new(&s->loop, &s->inbox, &s->pool);
+  redis_home_init(&s->home, &s->loop, s->resolver);
+  redis_follows_init(&s->asks.follows, &s->loop, s->config.clock, redis_asks_ready);
+  redis_pair_init(&s->pair, &s->home, &s->address, library, s->timeout);
+  redis_asks_init(&s->asks, s->timeout);
+  s->asks.counters = &s->store.counters, s->asks.on_answered = on_answered;
+  s->asks.follows.calls = (struct redis_calls){
+      .pair = &s->pair, .prefix = span_of(s->prefix), .node = span_of(s->node), .lease = LEASE_SECONDS};
+  char *name = nodes_name(s);
+  s->nodes.on_message = on_told;
+  redis_pair_subscribe(&s->pair, &s->nodes, REDIS_CHANNEL, span_of(name));
+  free(name);
+  s->tick.on_fire = on_tick;
+  loop_arm(&s->loop, &s->tick, s->loop.now + TICK_SECONDS);
+}
+
+static void free_texts(struct redis_store *s) {
+  redis_address_deinit(&s->address);
+  free(s->prefix);
+  free(s->library);
+  free(s);
+}
+
+bool redis_store_knows(const char *url) {
+  static const char *const schemes[] = {"redis:", "rediss:", "unix:", "redis+", "rediss+"};
+  for (size_t i = 0; i < countof(schemes); i++)
+    if (!strncmp(url, schemes[i], strlen(schemes[i]))) return true;
+  return false;
+}
+
+struct redis_store *redis_store_new(const struct redis_store_config *config, char **error) {
+  struct redis_store *s = xcalloc(1, sizeof *s);
+  s->store.ops = &ops, s->config = *config;
+  const char *wrong = redis_address_init(&s->address, span_of(config->url));
+  if (!wrong) wrong = read_options(s);
+  if (!wrong && loop_init(&s->loop, config->clock, true) != 0) wrong = "no descriptors: raise `ulimit -n`";
+  if (wrong) {
+    *error = xstrdup(wrong);
+    free_texts(s);
+    return NULL;
+  }
+  snprintf(s->node, sizeof s->node, "%016llx", (unsigned long long)map_seed(s));
+  s->library = xmalloc(config->library.len);
+  memcpy(s->library, config->library.bytes, config->library.len);
+  list_init(&s->taken);
+  list_init(&s->told);
+  lock_init(&s->lock);
+  pthread_cond_init(&s->answered, NULL);
+  s->wake.deliver = on_taken;
+  list_init(&s->wake.link);
+  open_connections(s);
+  config->broker->store = &s->store;
+  return s;
+}
+
+struct store *redis_store_base(struct redis_store *s) {
+  return &s->store;
+}
+
+static void *run(void *arg) {
+  struct redis_store *s = arg;
+  loop_run(&s->loop);
+  return NULL;
+}
+
+bool redis_store_start(struct redis_store *s) {
+  s->has_thread = thread_start(&s->thread, run, s) == 0;
+  return s->has_thread;
+}
+
+void redis_store_poll(struct redis_store *s, double seconds) { loop_poll(&s->loop, seconds); }
+
+size_t redis_store_waiting(struct redis_store *s) {
+  lock_take(&s->lock);
+  size_t n = s->unanswered;
+  lock_release(&s->lock);
+  return n;
+}
+
+void redis_store_stop(struct redis_store *s) {
+  lock_take(&s->lock);
+  s->is_stopping = true;
+  post(s);
+  lock_release(&s->lock);
+  if (s->has_thread) pthread_join(s->thread, NULL);
+  lock_take(&s->lock);
+  s->has_thread = false;
+  lock_release(&s->lock);
+  carry_out_all(s);
+  redis_asks_refuse(&s->asks);
+}
+
+void redis_store_free(struct redis_store *s) {
+  loop_disarm(&s->loop, &s->tick);
+  redis_unsubscribe(&s->nodes);
+  redis_follows_deinit(&s->asks.follows);
+  redis_pair_deinit(&s->pair);
+  redis_home_deinit(&s->home);
+  pool_deinit(&s->pool);
+  inbox_deinit(&s->inbox);
+  resolver_free(s->resolver);
+  loop_deinit(&s->loop);
+  pthread_cond_destroy(&s->answered);
+  lock_deinit(&s->lock);
+  free_texts(s);
+}

@@ -1,0 +1,161 @@
+-- SPDX-License-Identifier: MIT
+-- The store on a real Redis server: what holds of any store, and what several servers see of each other; their own time
+-- stands, and the spec has their stores do what there is.
+local helper = require "spec.helper"
+local redis_server = require "spec.redis_server"
+
+if not os.execute "command -v redis-server redis-cli >/dev/null" then
+  describe("a store on Redis", function() pending "there is no redis-server" end)
+  return
+end
+
+local redis
+local prefixes = 0
+
+setup(function() redis = redis_server.start { appendonly = "yes" } end)
+teardown(redis_server.stop)
+
+local function serve(app, prefix)
+  return helper.serve(app, { epoch = 1700000000, settings = { store = ("unix://%s?prefix=%s"):format(redis.socket, prefix) } })
+end
+
+require "spec.store_shared"({
+  name = "Redis",
+  serve = function(app)
+    prefixes = prefixes + 1
+    return serve(app, "p" .. prefixes)
+  end,
+  settle = function(server) server.core:store():settle(0.001) end,
+  restart = function(server, app)
+    server:close()
+    return serve(app, "p" .. prefixes)
+  end,
+  close = function(server) server:close() end,
+}, _ENV)
+
+local APP = require "spec.channels".APP
+
+describe("several servers on one Redis", function()
+  local one, two
+
+  before_each(function()
+    prefixes = prefixes + 1
+    one, two = serve(APP, "p" .. prefixes), serve(APP, "p" .. prefixes)
+  end)
+  after_each(function()
+    two.core:close() -- what is left over is counted for both
+    one:close()
+  end)
+
+  -- Until neither has anything to do; time does not go by for them.
+  local function settle()
+    for _ = 1, 5 do
+      for _, server in ipairs { one, two } do
+        server.core:store():settle()
+        server:turn()
+      end
+    end
+  end
+
+  local function pass(seconds)
+    for _ = 1, seconds do
+      for _, server in ipairs { one, two } do server:advance(1) end
+      settle()
+    end
+  end
+
+  local function start(server, code)
+    local res = server:post("/lua", { body = code })
+    settle()
+    return res
+  end
+
+  local function run(server, code)
+    local res = start(server, code)
+    local list = assert(res:status() == 200 and res:json(), server:log())
+    for i = 1, #list do if list[i] == helper.json.null then list[i] = nil end end
+    return table.unpack(list, 1, 4)
+  end
+
+  local function subscribe(server, after)
+    run(server, "sse.channel('a', { history = 100 })")
+    local res = server:get("/sub/a", { headers = after and { ["Last-Event-ID"] = after } })
+    settle()
+    return res
+  end
+
+  it("hear each other in one order, and resume at any", function()
+    local here, there = subscribe(one), subscribe(two)
+    for i = 1, 6 do run(i % 2 == 1 and one or two, ("return sse.channel('a'):publish(%d)"):format(i)) end
+    assert.same({ "1", "2", "3", "4", "5", "6" }, here:data())
+    assert.same(here:events(), there:events())
+    assert.same({ "5", "6" }, subscribe(two, here:events()[4].id):data())
+  end)
+
+  it("keep nothing up to date that nobody reads", function()
+    local res = subscribe(one)
+    res:close()
+    local function listeners() return tonumber(redis:cli("PUBSUB", "SHARDNUMSUB", ("p%d:{a}:s"):format(prefixes)):match "(%d+)$") end
+    assert.equal(1, listeners())
+    pass(15)
+    assert.equal(0, listeners())
+    run(two, "for i = 1, 3 do sse.channel('a', { history = 100 }):publish(i) end")
+    assert.equal(0, listeners())
+    assert.same({ "2", "3" }, (function()
+      local again = one:get("/sub/a?replay=2")
+      settle()
+      return again:data()
+    end)())
+  end)
+
+  it("count each other's subscribers", function()
+    local streams = { subscribe(one), subscribe(one), subscribe(two) }
+    pass(7) -- each says how many it has, and then learns of the others
+    assert.equal(3, run(one, "return sse.channel('a'):count()"))
+    assert.equal(3, run(two, "return sse.channel('a'):count()"))
+    streams[1]:close()
+    streams[2]:close()
+    pass(7)
+    assert.equal(1, run(two, "return sse.channel('a'):count()"))
+  end)
+
+  it("have their members together: one is there once, until the last of it has gone", function()
+    local live = subscribe(two)
+    run(one, "me = sse.channel('a'):join('ann', { age = 7 })")
+    run(two, "me = sse.channel('a'):join('ann') you = sse.channel('a'):join('bob')")
+    local names = "local l = {} for i, m in ipairs(sse.channel('a'):members()) do l[i] = m.id end return table.concat(l, ' '), sse.channel('a'):members()[1].meta.age"
+    for _, server in ipairs { one, two } do assert.same({ "ann bob", 7 }, { run(server, names) }) end
+    run(one, "me:close()")
+    assert.same({ "ann bob", 7 }, { run(one, names) })
+    run(two, "me:close() you:close()")
+    assert.equal(0, run(one, "return #sse.channel('a'):members()"))
+    assert.same({ "join", "join", "leave", "leave" }, require "spec.channels".names(live))
+  end)
+
+  it("lose the members of one that is gone, in time", function()
+    local live = subscribe(two)
+    run(one, "me = sse.channel('a'):join('ann')")
+    run(two, "you = sse.channel('a'):join('bob')")
+    local until_now = redis:cli("ZRANGE", ("p%d:{a}:p"):format(prefixes), 0, -1)
+    assert.equal(2, select(2, until_now:gsub("%x+ %a+", "")))
+    local gone = until_now:match "(%x+) ann"
+    redis:cli("ZADD", ("p%d:{a}:p"):format(prefixes), 1, gone .. " ann") -- as after half a minute without a word of it
+    pass(4)
+    assert.equal("bob", run(two, "local l = sse.channel('a'):members() return #l == 1 and l[1].id"))
+    assert.same({ "join", "join", "leave" }, require "spec.channels".names(live))
+    pass(12) -- it was cut off only
+    assert.equal(2, run(two, "return #sse.channel('a'):members()"))
+    assert.same({ "join", "join", "leave", "join" }, require "spec.channels".names(live))
+    run(one, "me:close()")
+    run(two, "you:close()")
+  end)
+
+  it("tell each other", function()
+    local store, other = one.core:store(), two.core:store()
+    other:told()
+    settle()
+    store:tell "all of you"
+    settle()
+    assert.equal("all of you", other:told())
+  end)
+end)
