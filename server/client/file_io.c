@@ -28,21 +28,16 @@ int file_open_regular(const char *path, struct stat *st) {
   return -1;
 }
 
-// The size only says how much room to begin with: files of /proc say 0, and others grow meanwhile.
-int file_read(const char *path, size_t max, struct buf *out) {
-  struct stat st;
-  int fd = file_open_regular(path, &st), error = 0;
-  if (fd < 0) return errno;
-  if ((uint64_t)st.st_size > max) error = EFBIG;
-  else buf_reserve(out, (size_t)st.st_size + BLOCK_LEN);
-  for (ssize_t n = 1; n > 0 && !error;) {
+int file_read(int fd, size_t size, size_t max, struct buf *out) {
+  if (size > max) return EFBIG;
+  buf_reserve(out, size + BLOCK_LEN);
+  for (ssize_t n = 1; n > 0;) {
     n = read(fd, buf_reserve(out, BLOCK_LEN), BLOCK_LEN);
-    if (n < 0) error = errno;
-    else out->len += (size_t)n;
-    if (out->len > max) error = EFBIG;
+    if (n < 0) return errno;
+    out->len += (size_t)n;
+    if (out->len > max) return EFBIG;
   }
-  close(fd);
-  return error;
+  return 0;
 }
 
 static char *folder_of(const char *path) {

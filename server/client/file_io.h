@@ -10,8 +10,9 @@ struct stat;
 // ENODEV for what is neither.
 int file_open_regular(const char *path, struct stat *st);
 
-// Appends the file's bytes to `out`: 0, or an errno; EFBIG where there are more than `max`.
-int file_read(const char *path, size_t max, struct buf *out);
+// Appends the bytes of an open file to `out`: 0, or an errno; EFBIG where there are more than `max`. `size`
+// says how much room to begin with: files of /proc say 0, and others grow meanwhile.
+int file_read(int fd, size_t size, size_t max, struct buf *out);
 
 // Replaces the file as a whole, or makes it: 0, or an errno.
 int file_write(const char *path, struct span bytes);

@@ -8,6 +8,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "base/mem.h"
 #include "client/file_changes.h"
 #include "client/file_io.h"
@@ -64,6 +66,8 @@ static int push_watch_errno(lua_State *L, int error) {
 
 enum file_task { FILE_READ, FILE_WRITE, FILE_LIST };
 
+static const char *const file_calls[] = {"fs.read", "fs.write", "fs.list"};
+
 static int push_too_large(lua_State *L, enum file_task task, size_t max) {
   bool is_setting = task != FILE_LIST && max == vm_of(L)->settings->limits.file;
   return push_failure_code(L,
@@ -80,18 +84,35 @@ struct file_errand {
   size_t max;
   struct buf bytes; // to write, or found
   int error;
+  bool is_refused; // limits.work
 };
 
 static struct file_errand *file_errand_of(struct errand *e) {
   return container_of(e, struct file_errand, errand);
 }
 
+// 0 or an errno. A file may be larger than it said.
+static int read_file(struct file_errand *f) {
+  struct stat st;
+  int fd = file_open_regular(f->path, &st), error = 0;
+  if (fd < 0) return errno;
+  size_t size = (size_t)st.st_size;
+  f->is_refused = size <= f->max && !errand_hold(&f->errand, size);
+  if (!f->is_refused) error = file_read(fd, size, f->max, &f->bytes);
+  f->is_refused |= f->bytes.len > size && !errand_hold(&f->errand, f->bytes.len - size);
+  close(fd);
+  return error;
+}
+
 static void run_file(struct errand *e) {
   struct file_errand *f = file_errand_of(e);
   switch (f->task) {
-  case FILE_READ: f->error = file_read(f->path, f->max, &f->bytes); break;
+  case FILE_READ: f->error = read_file(f); break;
   case FILE_WRITE: f->error = file_write(f->path, buf_span(&f->bytes)); break;
-  case FILE_LIST: f->error = file_list(f->path, f->max, &f->bytes); break;
+  case FILE_LIST:
+    f->error = file_list(f->path, f->max, &f->bytes);
+    f->is_refused = !errand_hold(&f->errand, f->bytes.len);
+    break;
   }
 }
 
@@ -122,6 +143,7 @@ static void push_entries(lua_State *L, const struct buf *b) {
 
 static int push_file(lua_State *L, struct errand *e) {
   const struct file_errand *f = file_errand_of(e);
+  if (f->is_refused) return errand_push_busy(L, file_calls[f->task]);
   if (f->error == EFBIG && f->task != FILE_WRITE) return push_too_large(L, f->task, f->max);
   if (f->error) return push_errno(L, f->error);
   if (f->task != FILE_LIST) counter_add(&vm_of(L)->service->counters.file_bytes_total, (int64_t)f->bytes.len);
@@ -138,7 +160,6 @@ enum { FILE_TASK = 1, FILE_PATH, FILE_ARGUMENT, FILE_BOX };
 // core.file_call(task, path, argument): 0 reads `argument` bytes at most, 1 writes the string `argument`, 2
 // lists a folder. What it has read, true, or the entries; nil, message, code.
 static int file_call(lua_State *L) {
-  static const char *const names[] = {"fs.read", "fs.write", "fs.list"};
   enum file_task task = (enum file_task)luaL_checkinteger(L, FILE_TASK);
   const char *path = luaL_checkstring(L, FILE_PATH);
   struct span data = {0};
@@ -146,14 +167,15 @@ static int file_call(lua_State *L) {
   if (task == FILE_WRITE) data.bytes = luaL_checklstring(L, FILE_ARGUMENT, &data.len);
   if (task == FILE_READ && !lua_isnil(L, FILE_ARGUMENT)) max = (size_t)luaL_checkinteger(L, FILE_ARGUMENT);
   lua_settop(L, FILE_ARGUMENT);
-  struct task *t = task_check(L, names[task]);
+  struct task *t = task_check(L, file_calls[task]);
   if (data.len > max) return push_too_large(L, task, max);
   struct held **box = held_push_closed(L);
   struct file_errand *f = xmalloc(sizeof *f);
   *f = (struct file_errand){.task = task, .path = xstrdup(path), .max = max};
   errand_put(L, box, &f->errand, &file_ops);
+  if (!errand_hold(&f->errand, data.len)) return errand_push_busy(L, file_calls[task]);
   buf_append_span(&f->bytes, data);
-  return errand_wait(L, t, FILE_BOX, WORK_FILES, names[task]);
+  return errand_wait(L, t, FILE_BOX, WORK_FILES, file_calls[task]);
 }
 
 struct tail_handle {

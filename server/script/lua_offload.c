@@ -26,7 +26,13 @@ static struct offload_errand *offload_errand_of(struct errand *e) {
 
 static void offload_errand_run(struct errand *e) {
   struct offload_errand *o = offload_errand_of(e);
-  offload_run(o->offload, &o->call, o->is_alone);
+  struct offload_call *c = &o->call;
+  offload_run(o->offload, c, o->is_alone);
+  size_t len = c->results.len;
+  if (errand_hold(e, len)) return;
+  buf_deinit(&c->results);
+  c->failure = xasprintf("%s.%s: results of %zu bytes: more waits than limits.work allows", c->module,
+                         c->function, len);
 }
 
 // true and the results; false, what was raised, and its traceback; false and what else went wrong.
@@ -77,6 +83,7 @@ static int core_offload(lua_State *L) {
   o->call.module = xstrdup(module), o->call.function = xstrdup(function);
   errand_put(L, box, &o->errand, &offload_ops);
   copy_args(L, &o->call, count, vm->settings->offload.bytes);
+  if (!errand_hold(&o->errand, o->call.args.len)) return errand_push_busy(L, "spate.offload");
   return errand_wait(L, t, count + 1, WORK_OFFLOAD, "spate.offload");
 }
 

@@ -77,6 +77,7 @@ static const struct row {
     ROW(limits, files, KIND_COUNT),
     ROW(limits, file_window, KIND_INT_BYTES),
     ROW(limits, file, KIND_BYTES),
+    ROW(limits, work, KIND_BYTES),
     ROW(limits, burst, KIND_SECONDS),
     ROW(limits, turn, KIND_SECONDS),
     ROW(limits, hang, KIND_SECONDS),

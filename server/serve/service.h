@@ -66,6 +66,7 @@ struct service {
   struct process_state *process;
   struct processes *processes; // the worker's programs; NULL where none can be started
   struct pool pools[WORK_KINDS];
+  atomic_size_t work_bytes;          // that wait for a thread, and that have come of it and are not taken
   struct file_watcher *file_watcher; // of the loop; set by who makes the service
   struct fetcher *fetcher;           // of requests to other servers
   struct redis_home *redis_home;     // of connections to Redis

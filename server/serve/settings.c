@@ -38,6 +38,7 @@ struct settings settings_default(void) {
                  .files = 10000,
                  .file_window = 64 << 10,
                  .file = 64 << 20,
+                 .work = (size_t)256 << 20,
                  .burst = 0.5,
                  .turn = 0.1,
                  .hang = 10},

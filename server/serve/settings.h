@@ -34,6 +34,7 @@ struct settings {
     size_t files;         // that one worker follows or watches
     size_t file_window;   // bytes of a followed file that wait to be taken
     size_t file;          // bytes of one that is read or written as a whole, unless told otherwise
+    size_t work;          // bytes that wait for one worker's threads, or come of them
     double burst;         // CPU seconds that a task may use between two waits
     double turn;          // seconds of a loop's turn above which it is told
     double hang;          // CPU seconds after which a task that cannot be stopped ends the process

@@ -9,7 +9,7 @@ local MAX = {
     connections_per_address = COUNT, send_buffer = INT_BYTES, upload = BYTES, parts = COUNT, spool = BYTES, query_pairs = COUNT, event = INT_BYTES,
     queue_high = BYTES, queue_low = BYTES, queue_events = COUNT, subscriber = BYTES, inbox = BYTES, lua_memory = BYTES, shared = BYTES,
     json_depth = 2000, tasks = COUNT, processes = COUNT, channels = COUNT, channel_bytes = BYTES, burst = SECONDS, turn = SECONDS,
-    files = COUNT, file_window = INT_BYTES, file = BYTES, hang = SECONDS,
+    files = COUNT, file_window = INT_BYTES, file = BYTES, work = BYTES, hang = SECONDS,
     http_requests = COUNT, http_window = INT_BYTES, http_head = INT_BYTES, http_fields = COUNT, http_body = BYTES,
   },
   timeouts = { head = SECONDS, idle = SECONDS, body = SECONDS, body_total = SECONDS, send = SECONDS, start = SECONDS, kill = SECONDS,
