@@ -2,11 +2,11 @@
 // The callbacks of an easy handle, and its options. A callback that finds that the transfer is to end returns
 // what makes libcurl give up. Nothing here touches the multi handle.
 #include "client/easy.h"
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include "base/cidr.h"
 #include "base/mem.h"
+#include "loop/sock.h"
 #include "serve/service.h"
 
 enum { BUFFER_LEN = 16 << 10, ONCE_IDLE_SECONDS = 4 };
@@ -58,21 +58,13 @@ static int on_rewind(void *arg, curl_off_t offset, int origin) {
   return CURL_SEEKFUNC_OK;
 }
 
-static bool sockaddr_is_private(const struct sockaddr *to) {
-  bool is_v4 = to->sa_family == AF_INET;
-  const void *bytes = is_v4 ? (const void *)&((const struct sockaddr_in *)(const void *)to)->sin_addr
-                            : (const void *)&((const struct sockaddr_in6 *)(const void *)to)->sin6_addr;
-  if (!is_v4 && to->sa_family != AF_INET6) return true;
-  struct address a = address_of_bytes(bytes, is_v4 ? 4 : 16);
-  return address_is_private(&a);
-}
-
 // Each address is asked for here after its name has been resolved; libcurl's own call would let programs that
 // are started inherit the descriptor.
 static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to) {
   struct transfer *t = arg;
+  struct address address = sock_address(&to->addr);
   (void)purpose;
-  if (transfer_refuses_private(t) && to->family != AF_UNIX && sockaddr_is_private(&to->addr)) {
+  if (transfer_refuses_private(t) && to->family != AF_UNIX && address_is_private(&address)) {
     transfer_give_up(t, FETCH_PRIVATE);
     return CURL_SOCKET_BAD;
   }

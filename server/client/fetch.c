@@ -126,7 +126,6 @@ void fetch_tell_head(struct fetch *f) {
 }
 
 void fetch_tell_body(struct fetch *f, struct span bytes) {
-  f->bytes_in += bytes.len;
   counter_add(&counters_of(f)->http_bytes_in_total, (int64_t)bytes.len);
   if (f->sink && f->sink->ops->on_body) f->sink->ops->on_body(f, bytes);
 }

@@ -102,7 +102,7 @@ struct fetch {
   char *message;          // of an error: what happened, for people; NULL: none
   struct buf upload;      // sent by the user, and not taken by the server
   bool upload_ended;
-  uint64_t bytes_in, bytes_out; // of bodies
+  uint64_t bytes_out; // of the body, so far
 };
 
 struct fetcher_ops {

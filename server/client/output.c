@@ -28,7 +28,7 @@ static void tell_lines(struct output *o) {
   while (output_take_line(o, TOLD_MAX, &line) == OUTPUT_TAKEN) o->ops->on_line(o, line);
 }
 
-void output_close(struct output *o) {
+static void output_close(struct output *o) {
   if (o->fd < 0) return;
   watch_stop(&o->watch);
   close(o->fd);

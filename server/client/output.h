@@ -42,9 +42,6 @@ void output_open(struct output *o, struct loop *loop, int fd, enum output_mode m
 
 // An output that has come to its end already.
 void output_init_over(struct output *o);
-
-// Closes it; what has been read can still be taken, unless it is dropped.
-void output_close(struct output *o);
 void output_deinit(struct output *o);
 
 // Changes what becomes of it from now on. `max`: of OUTPUT_KEPT.

@@ -4,13 +4,13 @@
 // and a name for which there is no room fails at once. Failures are not kept.
 #include "client/resolve.h"
 #include <netdb.h>
-#include <netinet/in.h>
 #include <resolv.h>
 #undef REFUSED // a code of theirs; ours is another
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/map.h"
 #include "base/mem.h"
+#include "loop/sock.h"
 
 enum { NAMES_MAX = 256, QUERY_SECONDS = 2, QUERY_TRIES = 2 };
 static const double KEPT_SECONDS = 30;
@@ -68,11 +68,8 @@ void resolver_free(struct resolver *r) {
 // Of IPv4 first or IPv6 first, as the system orders them.
 static void add_addresses(struct resolved *found, const struct addrinfo *list) {
   for (; list && found->count < RESOLVED_MAX; list = list->ai_next) {
-    const void *sa = list->ai_addr;
-    if (list->ai_family == AF_INET)
-      found->addresses[found->count++] = address_of_bytes(&((const struct sockaddr_in *)sa)->sin_addr, 4);
-    else if (list->ai_family == AF_INET6)
-      found->addresses[found->count++] = address_of_bytes(&((const struct sockaddr_in6 *)sa)->sin6_addr, 16);
+    struct address a = sock_address(list->ai_addr);
+    if (a.family != ADDRESS_NONE) found->addresses[found->count++] = a;
   }
 }
 

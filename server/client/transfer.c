@@ -114,14 +114,14 @@ void transfer_check_literal(struct transfer *t) {
     transfer_give_up(t, FETCH_PRIVATE);
 }
 
-bool transfer_take_name(struct transfer *t, const struct resolved *found) {
+void transfer_take_name(struct transfer *t, const struct resolved *found) {
   t->resolved = *found, t->resolved.count = 0, t->has_resolved = true;
   for (unsigned i = 0; i < found->count; i++)
     if (!transfer_refuses_private(t) || !address_is_private(&found->addresses[i]))
       t->resolved.addresses[t->resolved.count++] = found->addresses[i];
-  if (t->resolved.count) return true;
+  if (t->resolved.count) return;
   snprintf(t->text, sizeof t->text, "%s", found->why);
-  return transfer_give_up(t, found->count ? FETCH_PRIVATE : FETCH_NAME);
+  transfer_give_up(t, found->count ? FETCH_PRIVATE : FETCH_NAME);
 }
 
 void transfer_begin(struct transfer *t) {

@@ -67,8 +67,8 @@ bool transfer_needs_name(const struct transfer *t, bool has_proxy);
 // Takes an address that stands in the url, or refuses it, as t->error says then.
 void transfer_check_literal(struct transfer *t);
 
-// Takes the answer. False where nothing of it may be connected to: t->error says why.
-bool transfer_take_name(struct transfer *t, const struct resolved *found);
+// Takes the answer. Where nothing of it may be connected to, t->error says why.
+void transfer_take_name(struct transfer *t, const struct resolved *found);
 
 // Whether the hop is to be carried by a connection of ours: HTTP/1.1 without TLS, a proxy or a password.
 bool transfer_is_plain(const struct transfer *t, bool has_proxy);

@@ -41,7 +41,7 @@ static int client_send(lua_State *L) {
 // client:take(): the bytes that have come since the last call.
 static int client_take(lua_State *L) {
   struct client *c = check_client(L);
-  lua_pushlstring(L, c->peer.to_client.bytes ? c->peer.to_client.bytes : "", c->peer.to_client.len);
+  push_span(L, buf_span(&c->peer.to_client));
   buf_reset(&c->peer.to_client, 1 << 16);
   return 1;
 }

@@ -4,6 +4,7 @@
 #include "base/util.h"
 #include "event/sse_parser.h"
 #include "harness/harness.h"
+#include "script/class.h"
 
 struct parsing {
   struct sse_parser parser;
@@ -11,7 +12,7 @@ struct parsing {
 };
 
 static void set_text(lua_State *L, const char *name, struct span text) {
-  lua_pushlstring(L, text.len ? text.bytes : "", text.len);
+  push_span(L, text);
   lua_setfield(L, -2, name);
 }
 

@@ -366,7 +366,7 @@ static int server_run(lua_State *L) {
   harness_capture_log(h);
   bool ok = probe_run(h->vm, (struct span){code, len}, &h->answer);
   if (!ok) lua_pushnil(L);
-  lua_pushlstring(L, h->answer.len ? h->answer.bytes : "", h->answer.len);
+  push_span(L, buf_span(&h->answer));
   return ok ? 1 : 2;
 }
 
@@ -442,7 +442,7 @@ static int server_store(lua_State *L) {
 // server:log(): what has been logged since the last call.
 static int server_log(lua_State *L) {
   struct harness *h = check_server(L);
-  lua_pushlstring(L, h->log.bytes ? h->log.bytes : "", h->log.len);
+  push_span(L, buf_span(&h->log));
   buf_reset(&h->log, 0);
   return 1;
 }

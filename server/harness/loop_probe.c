@@ -144,7 +144,7 @@ static void begin_turn(struct loop_probe *p, bool sleeps) {
 static int push_told(lua_State *L, struct loop_probe *p) {
   lua_pushfstring(L, "%s%s", p->told & WATCH_READ ? "r" : "", p->told & WATCH_WRITE ? "w" : "");
   lua_pushinteger(L, p->times);
-  lua_pushlstring(L, p->log.bytes ? p->log.bytes : "", p->log.len);
+  push_span(L, buf_span(&p->log));
   buf_deinit(&p->log);
   return 3;
 }

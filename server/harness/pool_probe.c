@@ -138,7 +138,7 @@ static bool stop_when_freed(struct loop_hook *h) {
 }
 
 static int push_log(lua_State *L, struct pool_probe *p) {
-  lua_pushlstring(L, p->log.bytes ? p->log.bytes : "", p->log.len);
+  push_span(L, buf_span(&p->log));
   buf_deinit(&p->log);
   return 1;
 }

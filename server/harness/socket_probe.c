@@ -171,7 +171,7 @@ static int far_take(lua_State *L) {
   ssize_t n = 1;
   while (left && (n = recv(p->far_fd, buf_reserve(all, 65536), MIN(left, (size_t)65536), 0)) > 0)
     all->len += (size_t)n, left -= (size_t)n;
-  lua_pushlstring(L, all->bytes ? all->bytes : "", all->len);
+  push_span(L, buf_span(all));
   lua_pushstring(L, !n                         ? "end"
                     : n > 0 || errno == EAGAIN ? "open"
                     : errno == ECONNRESET      ? "reset"

@@ -132,8 +132,8 @@ static int add_stub(lua_State *L) {
   s->refs = 1, s->method = xstrdup(method), s->url = xstrdup(url);
   s->answer_count = lua_rawlen(L, 4), s->answers = xcalloc(s->answer_count + 1, sizeof *s->answers);
   list_init(&s->requests);
-  s->link.prev = &stubs->list, s->link.next = stubs->list.next;
-  stubs->list.next->prev = &s->link, stubs->list.next = &s->link;
+  list_init(&s->link);
+  list_append(stubs->list.next, &s->link); // before the newest
   for (size_t i = 0; i < s->answer_count; i++) {
     lua_rawgeti(L, 4, (lua_Integer)i + 1);
     read_answer(L, 5, &s->answers[i]);
@@ -174,7 +174,7 @@ struct stub_request *stub_ask(struct stub *s, const struct fetch_request *r,
 }
 
 static void set_span(lua_State *L, const char *name, const struct buf *b) {
-  lua_pushlstring(L, b->len ? b->bytes : "", b->len);
+  push_span(L, buf_span(b));
   lua_setfield(L, -2, name);
 }
 
@@ -211,7 +211,7 @@ static int keep_stubs(lua_State *L) {
   struct stubs *s = stubs_check(L, 1);
   size_t n = (size_t)luaL_checkinteger(L, 2);
   while (stub_count(s) > n) drop_newest(s);
-  lua_pushlstring(L, s->missed.len ? s->missed.bytes : "", s->missed.len);
+  push_span(L, buf_span(&s->missed));
   buf_reset(&s->missed, 0);
   return 1;
 }
@@ -228,7 +228,8 @@ static int collect_stubs(lua_State *L) {
   return 0;
 }
 
-int stubs_push(lua_State *L) {
+// harness.stubs(): a list without stubs.
+static int stubs_push(lua_State *L) {
   struct stubs *s = lua_newuserdatauv(L, sizeof *s, 0);
   *s = (struct stubs){0};
   list_init(&s->list);

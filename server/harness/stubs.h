@@ -44,9 +44,6 @@ struct stubs {
   struct buf missed; // requests that none stands for, a line each
 };
 
-// Pushes a list without stubs, as a userdata.
-int stubs_push(lua_State *L);
-
 // The list at `index`; raises.
 struct stubs *stubs_check(lua_State *L, int index);
 

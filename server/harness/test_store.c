@@ -4,6 +4,7 @@
 #include "harness/test_store.h"
 #include <lauxlib.h>
 #include <stdlib.h>
+#include "base/lock.h"
 #include "base/mem.h"
 #include "script/class.h"
 
@@ -24,10 +25,10 @@ struct kept {
 
 static void take(struct store *s, struct store_request *r) {
   struct test_store *t = container_of(s, struct test_store, store);
-  pthread_mutex_lock(&t->lock);
+  lock_take(&t->lock);
   list_append(&t->requests, &r->job.done.link);
   pthread_cond_signal(&t->asked);
-  pthread_mutex_unlock(&t->lock);
+  lock_release(&t->lock);
 }
 
 static const struct store_ops ops = {.take = take};
@@ -35,7 +36,7 @@ static const struct store_ops ops = {.take = take};
 void test_store_init(struct test_store *t, struct broker *b, const struct clock *clock) {
   *t = (struct test_store){.store = {.ops = &ops}, .broker = b, .clock = clock, .is_open = true};
   b->store = &t->store;
-  pthread_mutex_init(&t->lock, NULL);
+  lock_init(&t->lock);
   pthread_cond_init(&t->asked, NULL);
   list_init(&t->requests);
   list_init(&t->kept);
@@ -140,19 +141,19 @@ static enum store_answer carry_out(struct test_store *t, struct store_request *r
 }
 
 static struct store_request *next_request(struct test_store *t) {
-  pthread_mutex_lock(&t->lock);
+  lock_take(&t->lock);
   struct list *node = list_shift(&t->requests);
-  pthread_mutex_unlock(&t->lock);
+  lock_release(&t->lock);
   return node ? container_of(node, struct store_request, job.done.link) : NULL;
 }
 
 static void *run_thread(void *arg) {
   struct test_store *t = arg;
   for (bool is_over = false; !is_over;) {
-    pthread_mutex_lock(&t->lock);
+    lock_take(&t->lock);
     while (list_empty(&t->requests) && !t->is_stopping) pthread_cond_wait(&t->asked, &t->lock);
     is_over = list_empty(&t->requests);
-    pthread_mutex_unlock(&t->lock);
+    lock_release(&t->lock);
     struct store_request *r = next_request(t);
     if (r) store_answer(r, carry_out(t, r));
   }
@@ -161,10 +162,10 @@ static void *run_thread(void *arg) {
 
 static void stop_thread(struct test_store *t) {
   if (!t->has_thread) return;
-  pthread_mutex_lock(&t->lock);
+  lock_take(&t->lock);
   t->is_stopping = true;
   pthread_cond_signal(&t->asked);
-  pthread_mutex_unlock(&t->lock);
+  lock_release(&t->lock);
   pthread_join(t->thread, NULL);
   t->has_thread = t->is_stopping = false;
 }
@@ -190,7 +191,7 @@ void test_store_deinit(struct test_store *t) {
     free(k);
   }
   pthread_cond_destroy(&t->asked);
-  pthread_mutex_destroy(&t->lock);
+  lock_deinit(&t->lock);
   t->is_open = false;
 }
 

@@ -33,12 +33,7 @@ static int server_slice(lua_State *L) {
 
 // server:has_mail(): whether others have left something for it that waits for its next turn.
 static int server_has_mail(lua_State *L) {
-  bool any = false;
-  list_each (node, &check_server(L)->loop.hooks) {
-    struct loop_hook *hook = container_of(node, struct loop_hook, link);
-    any |= hook->is_ready && hook->is_ready(hook);
-  }
-  lua_pushboolean(L, any);
+  lua_pushboolean(L, loop_is_ready(&check_server(L)->loop));
   return 1;
 }
 

@@ -51,6 +51,15 @@ static void end_turn(struct loop *l) {
   if (limit && l->now - l->began > limit->seconds) limit->on_exceeded(limit, l->now - l->began);
 }
 
+bool loop_is_ready(const struct loop *l) {
+  bool any = false;
+  list_each (node, &l->hooks) {
+    struct loop_hook *h = container_of(node, struct loop_hook, link);
+    any |= h->is_ready && h->is_ready(h);
+  }
+  return any;
+}
+
 static bool run_turn(struct loop *l) {
   bool more = false;
   l->now = clock_now(l->clock);
@@ -60,10 +69,7 @@ static bool run_turn(struct loop *l) {
     l->next_hook = node->next;
     more |= h->run(h);
   }
-  list_each (node, &l->hooks) {
-    struct loop_hook *h = container_of(node, struct loop_hook, link);
-    more |= h->is_ready && h->is_ready(h);
-  }
+  more |= loop_is_ready(l);
   end_turn(l);
   return more;
 }

@@ -68,6 +68,9 @@ static inline bool loop_polls(const struct loop *l) { return l->ev != NULL; }
 // One turn without polling: reads the clock, fires what is due, runs the hooks. True: there is more to do.
 bool loop_turn(struct loop *l);
 
+// Whether any hook has something for the next turn.
+bool loop_is_ready(const struct loop *l);
+
 // The number of the turn that runs; 0 while the loop sleeps. Any thread.
 static inline unsigned long loop_running_turn(struct loop *l) {
   unsigned long turn = atomic_load_explicit(&l->turn, memory_order_relaxed);

@@ -123,10 +123,11 @@ int sock_listen(const char *address, bool share, char error[SOCK_ERROR_MAX]) {
   return listen_tcp(address, share, error);
 }
 
-static struct address address_of(const struct sockaddr_storage *a) {
-  if (a->ss_family == AF_INET) return address_of_bytes(&((const struct sockaddr_in *)a)->sin_addr, 4);
-  if (a->ss_family == AF_INET6) return address_of_bytes(&((const struct sockaddr_in6 *)a)->sin6_addr, 16);
-  return (struct address){.family = a->ss_family == AF_UNIX ? ADDRESS_UNIX : ADDRESS_NONE};
+struct address sock_address(const struct sockaddr *a) {
+  const void *bytes = a;
+  if (a->sa_family == AF_INET) return address_of_bytes(&((const struct sockaddr_in *)bytes)->sin_addr, 4);
+  if (a->sa_family == AF_INET6) return address_of_bytes(&((const struct sockaddr_in6 *)bytes)->sin6_addr, 16);
+  return (struct address){.family = a->sa_family == AF_UNIX ? ADDRESS_UNIX : ADDRESS_NONE};
 }
 
 void sock_name(int fd, char out[SOCK_NAME_MAX]) {
@@ -137,7 +138,7 @@ void sock_name(int fd, char out[SOCK_NAME_MAX]) {
   if (getsockname(fd, (void *)&a, &len) < 0) return;
   if (a.ss_family == AF_UNIX) snprintf(out, SOCK_NAME_MAX, "unix:%s", ((struct sockaddr_un *)&a)->sun_path);
   if (a.ss_family != AF_INET && a.ss_family != AF_INET6) return;
-  struct address address = address_of(&a);
+  struct address address = sock_address((const void *)&a);
   address_text(&address, ip);
   int port = ntohs(a.ss_family == AF_INET ? ((struct sockaddr_in *)&a)->sin_port
                                           : ((struct sockaddr_in6 *)&a)->sin6_port);
@@ -148,7 +149,7 @@ struct address sock_peer(int fd) {
   struct sockaddr_storage a = {0};
   socklen_t len = sizeof a;
   if (getpeername(fd, (void *)&a, &len) < 0) return (struct address){0};
-  return address_of(&a);
+  return sock_address((const void *)&a);
 }
 
 size_t sock_descriptors_max(void) {

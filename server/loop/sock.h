@@ -4,6 +4,8 @@
 #include "base/address.h"
 #include "loop/watch.h"
 
+struct sockaddr;
+
 enum { SOCK_ERROR_MAX = 256, SOCK_NAME_MAX = 140 };
 
 // Opens a listening, non-blocking socket at "HOST:PORT", "[V6]:PORT", ":PORT", "unix:PATH" or "fd:N". Where
@@ -13,6 +15,9 @@ int sock_listen(const char *address, bool share, char error[SOCK_ERROR_MAX]);
 
 // Writes the address a socket is bound to, as sock_listen takes it; "" where it has none.
 void sock_name(int fd, char out[SOCK_NAME_MAX]);
+
+// The address in a socket's; of neither family where it is of another kind.
+struct address sock_address(const struct sockaddr *a);
 
 // The address of a connected socket's peer.
 struct address sock_peer(int fd);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
+#include "base/lock.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "script/app.h"
@@ -69,7 +70,7 @@ static void build(struct builder *builder, struct build *b) {
 static void *builder_main(void *arg) {
   struct builder *builder = arg;
   watchdog_start(builder->settings);
-  pthread_mutex_lock(&builder->lock);
+  lock_take(&builder->lock);
   for (;;) {
     struct build *b = builder->next;
     struct list *spent = list_shift(&builder->spent);
@@ -79,13 +80,13 @@ static void *builder_main(void *arg) {
       pthread_cond_wait(&builder->changed, &builder->lock);
       continue;
     }
-    pthread_mutex_unlock(&builder->lock);
+    lock_release(&builder->lock);
     builder->loop.now = clock_now(clock_system());
     if (spent) app_free(container_of(spent, struct vm, link));
     if (b) build(builder, b);
-    pthread_mutex_lock(&builder->lock);
+    lock_take(&builder->lock);
   }
-  pthread_mutex_unlock(&builder->lock);
+  lock_release(&builder->lock);
   watchdog_stop();
   return NULL;
 }
@@ -95,7 +96,7 @@ struct builder *builder_new(const struct settings *settings) {
   builder->settings = settings;
   loop_init(&builder->loop, clock_system(), false);
   list_init(&builder->spent);
-  pthread_mutex_init(&builder->lock, NULL);
+  lock_init(&builder->lock);
   pthread_cond_init(&builder->changed, NULL);
   if (thread_start(&builder->thread, builder_main, builder) == 0) return builder;
   free(builder);
@@ -103,17 +104,17 @@ struct builder *builder_new(const struct settings *settings) {
 }
 
 void builder_start(struct builder *builder, struct build *b) {
-  pthread_mutex_lock(&builder->lock);
+  lock_take(&builder->lock);
   builder->next = b;
   pthread_cond_signal(&builder->changed);
-  pthread_mutex_unlock(&builder->lock);
+  lock_release(&builder->lock);
 }
 
 void builder_close(struct builder *builder, struct vm *vm) {
-  pthread_mutex_lock(&builder->lock);
+  lock_take(&builder->lock);
   list_append(&builder->spent, &vm->link);
   pthread_cond_signal(&builder->changed);
-  pthread_mutex_unlock(&builder->lock);
+  lock_release(&builder->lock);
 }
 
 struct loop *builder_loop(struct builder *builder) {
@@ -124,13 +125,13 @@ bool builder_free(struct builder *builder, double seconds) {
   struct timespec until;
   clock_gettime(CLOCK_REALTIME, &until);
   until.tv_sec += (time_t)seconds;
-  pthread_mutex_lock(&builder->lock);
+  lock_take(&builder->lock);
   builder->ends = true;
   pthread_cond_signal(&builder->changed);
-  pthread_mutex_unlock(&builder->lock);
+  lock_release(&builder->lock);
   if (pthread_timedjoin_np(builder->thread, NULL, &until) != 0) return false;
   loop_deinit(&builder->loop);
-  pthread_mutex_destroy(&builder->lock);
+  lock_deinit(&builder->lock);
   pthread_cond_destroy(&builder->changed);
   free(builder);
   return true;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+#include "base/lock.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "client/file_watch.h"
@@ -69,10 +70,10 @@ struct failure {
 };
 
 static void set_state(struct worker *w, enum worker_state state) {
-  pthread_mutex_lock(&w->lock);
+  lock_take(&w->lock);
   w->state = state;
   pthread_cond_broadcast(&w->changed);
-  pthread_mutex_unlock(&w->lock);
+  lock_release(&w->lock);
 }
 
 static void on_order(struct message *m) {
@@ -84,10 +85,10 @@ static void on_order(struct message *m) {
 // Posts a message unless the thread is about to end already; false then.
 static bool post(struct worker *w, struct message *m) {
   list_init(&m->link);
-  pthread_mutex_lock(&w->lock);
+  lock_take(&w->lock);
   bool alive = w->state == WORKER_READY;
   if (alive) inbox_post(&w->inbox, m);
-  pthread_mutex_unlock(&w->lock);
+  lock_release(&w->lock);
   return alive;
 }
 
@@ -286,10 +287,10 @@ static void *worker_main(void *arg) {
 
 // True once the thread is ready for orders.
 static bool wait_ready(struct worker *w) {
-  pthread_mutex_lock(&w->lock);
+  lock_take(&w->lock);
   while (w->state == WORKER_STARTING) pthread_cond_wait(&w->changed, &w->lock);
   bool ready = w->state == WORKER_READY;
-  pthread_mutex_unlock(&w->lock);
+  lock_release(&w->lock);
   return ready;
 }
 
@@ -301,7 +302,7 @@ struct worker *worker_new(const struct worker_config *config) {
   w->accepting = xcalloc(config->listener_count + 1, sizeof *w->accepting);
   w->ended = (struct message){.deliver = on_ended};
   list_init(&w->ended.link);
-  pthread_mutex_init(&w->lock, NULL);
+  lock_init(&w->lock);
   pthread_cond_init(&w->changed, NULL);
   bool has_thread = thread_start(&w->thread, worker_main, w) == 0;
   if (has_thread && wait_ready(w)) return w;
@@ -359,7 +360,7 @@ void worker_join(struct worker *w) { pthread_join(w->thread, NULL); }
 
 void worker_free(struct worker *w) {
   admission_unref(&w->config.process->admission);
-  pthread_mutex_destroy(&w->lock);
+  lock_deinit(&w->lock);
   pthread_cond_destroy(&w->changed);
   free(w->accepting);
   free(w);

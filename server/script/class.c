@@ -17,6 +17,8 @@ void class_new(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFun
   lua_pop(L, 1);
 }
 
+void push_span(lua_State *L, struct span s) { lua_pushlstring(L, s.len ? s.bytes : "", s.len); }
+
 static int collect_buf(lua_State *L) {
   buf_deinit(lua_touserdata(L, 1));
   return 0;

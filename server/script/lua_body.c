@@ -4,9 +4,9 @@
 // client has left.
 #include "script/lua_body.h"
 #include <lauxlib.h>
+#include "script/class.h"
 #include "script/exchange.h"
 #include "script/raise.h"
-#include "script/request_getters.h"
 #include "script/task.h"
 #include "script/vm.h"
 

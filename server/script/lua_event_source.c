@@ -195,7 +195,7 @@ static int cursor(lua_State *L) {
   const struct event_source *u = event_source_in(check_event_source(L, 1));
   if (!u) return 0;
   struct span id = buf_span(&u->parser.last_id);
-  lua_pushlstring(L, id.len ? id.bytes : "", id.len);
+  push_span(L, id);
   if (u->parser.retry_ms >= 0) lua_pushnumber(L, (lua_Number)u->parser.retry_ms / 1e3);
   else lua_pushnil(L);
   return 2;

@@ -18,7 +18,6 @@
 #include "script/errand.h"
 #include "script/held.h"
 #include "script/raise.h"
-#include "script/request_getters.h"
 #include "script/task.h"
 #include "script/vm.h"
 
@@ -148,7 +147,7 @@ static int push_file(lua_State *L, struct errand *e) {
   if (f->error) return push_errno(L, f->error);
   if (f->task != FILE_LIST) counter_add(&vm_of(L)->service->counters.file_bytes_total, (int64_t)f->bytes.len);
   if (f->task == FILE_LIST) push_entries(L, &f->bytes);
-  else if (f->task == FILE_READ) lua_pushlstring(L, f->bytes.len ? f->bytes.bytes : "", f->bytes.len);
+  else if (f->task == FILE_READ) push_span(L, buf_span(&f->bytes));
   else lua_pushboolean(L, true);
   return 1;
 }
@@ -254,7 +253,7 @@ static int took(lua_State *L, int status, lua_KContext context) {
   case TAIL_WAIT: return task_wait_in(L, task_check(L, "fs.tail"), &h->waiting, INFINITY, 0, took);
   case TAIL_LINE: break;
   }
-  lua_pushlstring(L, line.text.len ? line.text.bytes : "", line.text.len); // before what may collect
+  push_span(L, line.text); // before what may collect
   lua_createtable(L, 0, 2);
   lua_insert(L, -2);
   lua_setfield(L, -2, "text");

@@ -6,6 +6,7 @@
 #include "base/digits.h"
 #include "client/pass.h"
 #include "http/hop_by_hop.h"
+#include "script/class.h"
 #include "script/exchange.h"
 #include "script/lua_fields.h"
 #include "script/raise.h"
@@ -47,7 +48,7 @@ static int response_fields(lua_State *L) {
     if (!is_passed(&fields[i], fields, count)) continue;
     lua_pushlstring(L, fields[i].name.bytes, fields[i].name.len);
     lua_rawseti(L, -2, ++n);
-    lua_pushlstring(L, fields[i].value.len ? fields[i].value.bytes : "", fields[i].value.len);
+    push_span(L, fields[i].value);
     lua_rawseti(L, -2, ++n);
   }
   return 1;

@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 #include "http/query.h"
 #include "http/redact.h"
+#include "script/class.h"
 #include "script/exchange.h"
 #include "script/lua_body.h"
 #include "script/raise.h"

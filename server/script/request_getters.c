@@ -5,6 +5,7 @@
 #include <sys/random.h>
 #include "http/forwarded.h"
 #include "http/query.h"
+#include "script/class.h"
 #include "script/exchange.h"
 #include "script/lua_router.h"
 #include "script/raise.h"
@@ -12,8 +13,6 @@
 #include "serve/access.h"
 
 enum { TRACE_ID_LEN = 32 };
-
-void push_span(lua_State *L, struct span s) { lua_pushlstring(L, s.bytes ? s.bytes : "", s.len); }
 
 static void push_params(lua_State *L, struct exchange *ex) {
   const struct request *r = ex->request;

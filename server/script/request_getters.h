@@ -18,8 +18,6 @@ struct getter {
 enum { GETTER_COUNT = 16 };
 extern const struct getter getters[GETTER_COUNT];
 
-void push_span(lua_State *L, struct span s);
-
 // Pushes a part of a query decoded; where it cannot be, byte for byte.
 void push_decoded(lua_State *L, struct span in);
 

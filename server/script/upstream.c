@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "script/bindings.h"
 #include "script/class.h"
+#include "script/lua_fields.h"
 #include "script/raise.h"
 #include "script/vm.h"
 
@@ -40,7 +41,7 @@ struct fetch *upstream_take(struct upstream *r, struct buf *body) {
   return f;
 }
 
-void upstream_close(struct upstream *r) {
+static void upstream_close(struct upstream *r) {
   struct buf body = {0};
   fetch_free(upstream_take(r, &body));
   buf_deinit(&body);
@@ -87,15 +88,9 @@ static bool flag_at(lua_State *L, int table, const char *name) {
 }
 
 static size_t read_fields_at(lua_State *L, int table, struct field *fields) {
-  size_t n = 0;
-  lua_getfield(L, table, "fields");
-  for (lua_Integer i = 1; n < FIELDS_MAX_OUT && lua_rawgeti(L, -1, i) == LUA_TSTRING; i += 2, n++) {
-    fields[n].name.bytes = lua_tolstring(L, -1, &fields[n].name.len);
-    lua_rawgeti(L, -2, i + 1);
-    fields[n].value.bytes = lua_tolstring(L, -1, &fields[n].value.len);
-    lua_pop(L, 2);
-  }
-  lua_settop(L, table);
+  lua_getfield(L, table, "fields"); // the table keeps the list, and that its texts
+  size_t n = read_fields_up_to(L, lua_gettop(L), fields, FIELDS_MAX_OUT);
+  lua_pop(L, 1);
   return n;
 }
 
@@ -131,11 +126,11 @@ static struct fetch_request read_request(lua_State *L, int table, struct field *
 }
 
 static int push_busy(lua_State *L, const struct vm *vm) {
-  lua_pushnil(L);
-  lua_pushfstring(L, "more than %d requests to other servers at a time (limits.http_requests)",
-                  (int)vm->settings->limits.http_requests);
-  lua_pushliteral(L, "busy");
-  return 3;
+  return push_failure_code(
+      L,
+      lua_pushfstring(L, "more than %d requests to other servers at a time (limits.http_requests)",
+                      (int)vm->settings->limits.http_requests),
+      "busy");
 }
 
 int upstream_begin(lua_State *L, struct task *t, const struct fetch_request *request) {
@@ -164,12 +159,9 @@ static int begin(lua_State *L) {
 
 int upstream_push_end(lua_State *L, const struct upstream *r) {
   const struct fetch *f = r->fetch;
-  lua_pushnil(L);
-  if (r->is_read) return 1;
-  if (!f) lua_pushliteral(L, "the response is closed"), lua_pushliteral(L, "closed");
-  else if (f->error) lua_pushstring(L, f->message), lua_pushstring(L, fetch_error_name(f->error));
-  else return 1;
-  return 3;
+  if (r->is_read || (f && !f->error)) return lua_pushnil(L), 1;
+  if (!f) return push_failure_code(L, "the response is closed", "closed");
+  return push_failure_code(L, f->message, fetch_error_name(f->error));
 }
 
 bool upstream_awaits_head(const struct upstream *r) { return r->fetch && r->fetch->state == FETCH_ASKED; }

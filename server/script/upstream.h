@@ -41,9 +41,6 @@ bool upstream_awaits_head(const struct upstream *r);
 int upstream_await(lua_State *L, struct upstream *r, const char *what, lua_KFunction k);
 int upstream_push_end(lua_State *L, const struct upstream *r);
 
-// Closes it; harmless where it is closed.
-void upstream_close(struct upstream *r);
-
 // Adds to the table on top of the stack:
 //   http_begin(options)     asks; a response. nil, message and code where too many do
 //   http_head(response)     waits for the status, and returns it; nil, message and code
