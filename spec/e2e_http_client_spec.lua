@@ -44,7 +44,7 @@ describe("spate.http end to end", function()
     process.write_file(dir .. "/megabyte", ("x"):rep(1 << 20))
     process.shell("truncate -s 1G %s/gigabyte", dir)
     nginx = servers.nginx(dir, port, directives)
-    server = process.serve(APP, { environment = "SSL_CERT_FILE=" .. dir .. "/ca.pem" .. http_app.SANITIZER })
+    server = process.serve(APP, { dir = "/", environment = "SSL_CERT_FILE=" .. dir .. "/ca.pem" .. http_app.SANITIZER })
     tls, nginx = "https://localhost:" .. secure, "http://127.0.0.1:" .. port
     other = "http://localhost:" .. port
   end)
@@ -86,6 +86,12 @@ describe("spate.http end to end", function()
 
   it("speaks through a UNIX socket", function()
     assert.same({ "hello" }, run([[return http.get("http://any.example/hello", { unix = "%s/socket", private = false }):body()]], dir))
+    assert.same({ "hello" }, run([[return http.get("http://any.example/hello", { unix = "socket" }):body()]])) -- beside the script
+    assert.same({ "hello" }, run([[return http.get("%s/hello", { tls = { ca = "ca.pem" } }):body()]], tls))
+    assert.same({ "200", "true" }, run([[
+      local res = http.post("%s/body", { form = { file = { path = "megabyte" } } })
+      return tostring(res.status), tostring(tonumber(res:body():match "^POST (%%d+)") > 1 << 20)
+    ]], nginx))
   end)
 
   it("trusts certificates of known authorities only, for the name that was asked for", function()

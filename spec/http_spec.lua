@@ -54,7 +54,7 @@ describe("spate.http", function()
     ['http.get("http://x", { redirects = -1 })'] = "http.get: redirects: expected a number of 0 or more, got -1",
     ['http.get("http://x", { max = 1.5 })'] = "http.get: max: expected a number of 0 or more, got 1.5",
     ['http.get("http://x", { private = 0 })'] = "http.get: private: expected true or false, got number",
-    ['http.get("http://x", { unix = "a\\0b" })'] = "http.get: unix: the path holds a NUL",
+    ['http.get("http://x", { unix = "a\\0b" })'] = 'http.get: unix: expected a path, got "a\\0b"',
     ['http.get("http://x", { tls = { key = "k" } })'] = "http.get: tls: a key without its cert",
     ['http.get("http://x", { auth = { user = "a:b" } })'] = "http.get: auth: the user may hold no colon",
     ['http.request("GE T", "http://x")'] = 'http.request: expected a method, got "GE T"',
@@ -221,6 +221,45 @@ end)]], { stubs = session.stubs })
         b, 'Content-Disposition: form-data; name="more"; filename="file"', "Content-Type: application/octet-stream", "", "1",
         b, 'Content-Disposition: form-data; name="more"; filename="file"', "Content-Type: application/octet-stream", "", "2",
         b, 'Content-Disposition: form-data; name="name"', "", "Jo", b .. "--", "" }, "\r\n"), r.body)
+    end)
+
+    describe("with files of a form", function()
+      local path
+
+      before_each(function()
+        path = os.tmpname() -- beside the script, which is in /tmp here
+        local f <close> = assert(io.open(path, "w"))
+        f:write(("x"):rep(100000))
+      end)
+
+      after_each(function() os.remove(path) end)
+
+      local function name() return path:match "[^/]+$" end
+
+      it("has those beside the script, off the loop", function()
+        local r = asked(("{ form = { a = { path = %q, type = 'text/x' }, b = { { path = %q }, { data = '1' } } } }"):format(name(), path))
+        assert.equal(2, select(2, r.body:gsub(('filename="%s"\r\nContent%%-Type: [^\r]*\r\n\r\n%s\r\n'):format(name(), ("x"):rep(100000)), "")))
+        assert.equal(tostring(#r.body), r.headers["content-length"] or tostring(#r.body))
+      end)
+
+      it("tells of those that are not there, and asks nobody", function()
+        local stub = t.http.stub("POST", URL, {})
+        assert.equal("nil | http.post: form.a.path: 'no-such': No such file or directory | missing",
+          run(('return http.post("%s", { form = { a = { path = "no-such" }, b = { path = %q } } })'):format(URL, path)))
+        assert.equal("nil | http.post: form.a.path: '/tmp': Is a directory | directory",
+          run(('return http.post("%s", { form = { a = { path = "/tmp" } } })'):format(URL)))
+        assert.equal(0, #stub.requests)
+        assert.matches('^error: .*: http.post: form.a.path: expected a path, got ""$', run(('http.post("%s", { form = { a = { path = "" } } })'):format(URL)))
+      end)
+
+      it("raises where one becomes shorter meanwhile", function()
+        local stub = t.http.stub("POST", URL, {})
+        assert.matches("^error: .*: http.post: form.a.path: '.*': it has become shorter meanwhile$",
+          run(([[
+            sse.spawn(function() sse.sleep(0) io.open(%q, "w"):close() end) -- once the first is open
+            return http.post("%s", { form = { a = { path = %q }, b = { path = "/etc/passwd" } } })]]):format(path, URL, path)))
+        assert.is_true(stub.closed)
+      end)
     end)
 
     it("raises what the iterator of its body raises, and lets go", function()

@@ -21,11 +21,19 @@ local function count(n, what)
   return n
 end
 
--- A table with no other names than the given ones.
+local sets = setmetatable({}, { __mode = "k" }) -- of names, by the list, which is not changed
+
+local function set_of(names)
+  local set = {}
+  for _, name in ipairs(names) do set[name] = true end
+  sets[names] = set
+  return set
+end
+
+-- A table with no other names than those in the list, the same at each call.
 local function options(given, what, names)
   if type(given) ~= "table" then core.raise(("%s: expected a table of options, got %s"):format(what, type(given))) end
-  local is_known = {}
-  for _, name in ipairs(names) do is_known[name] = true end
+  local is_known = sets[names] or set_of(names)
   for name in pairs(given) do
     if not is_known[name] then
       local close = core.nearest(tostring(name), names)
@@ -50,4 +58,12 @@ local function text(value, what)
   return value
 end
 
-return { options = options, strings = strings, text = text, callable = callable, seconds = seconds_above_0, count = count }
+-- The path of a file, which lies beside the application's script where it is relative; beside the directory that the
+-- program was started in where there is no application.
+local function path(value, what)
+  text(value, what)
+  if value == "" or value:find("\0", 1, true) then core.raise(("%s: expected a path, got %q"):format(what, value)) end
+  return value:sub(1, 1) == "/" and value or (core.folder or "") .. value
+end
+
+return { path = path, options = options, strings = strings, text = text, callable = callable, seconds = seconds_above_0, count = count }

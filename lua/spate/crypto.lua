@@ -6,6 +6,8 @@ local core = require "spate.core"
 local RANDOM_MAX = 1 << 20
 local COST_MAX = 11 -- 3 seconds and 1 GB
 
+local BASE64_OPTIONS, PASSWORD_OPTIONS = { "url", "pad" }, { "cost" }
+
 local FORMS = {
   hex = core.hex, raw = function(bytes) return bytes end, base64 = function(bytes) return core.base64(bytes, false, true) end,
   base64url = function(bytes) return core.base64(bytes, true, false) end,
@@ -42,7 +44,7 @@ end
 -- RFC 4648: { url = true } has '-' and '_', and no padding unless { pad = true }.
 local function kind_of(options, what)
   if options == nil then return false, true end
-  check.options(options, what, { "url", "pad" })
+  check.options(options, what, BASE64_OPTIONS)
   local url = options.url and true or false
   if options.pad == nil then return url, not url end
   return url, options.pad and true or false
@@ -76,7 +78,7 @@ function crypto.equal(a, b) return core.equal(check.text(a, "crypto.equal"), che
 function crypto.password.hash(password, options)
   local what, cost = "crypto.password.hash", nil
   check.text(password, what)
-  if options ~= nil then cost = check.options(options, what, { "cost" }).cost end
+  if options ~= nil then cost = check.options(options, what, PASSWORD_OPTIONS).cost end
   if cost ~= nil and (math.type(cost) ~= "integer" or cost < 1 or cost > COST_MAX) then
     core.raise(("%s: cost: expected 1 to %d, got %s"):format(what, COST_MAX, tostring(cost)))
   end

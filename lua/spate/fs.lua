@@ -7,13 +7,9 @@ local sse = require "spate.sse"
 
 local READ, WRITE, LIST = 0, 1, 2
 
-local fs = {}
+local TAIL_OPTIONS = { "from", "wait" }
 
-local function whole_path(path, what)
-  check.text(path, what)
-  if path == "" or path:find("\0", 1, true) then core.raise(("%s: expected a path, got %q"):format(what, path)) end
-  return path:sub(1, 1) == "/" and path or core.folder .. path
-end
+local fs = {}
 
 -- What was done with `path`, or why it could not be: the message says with which.
 local function named(what, path, value, message, code)
@@ -23,14 +19,14 @@ end
 
 -- A file's bytes; more than `max` of them (limits.file) are "too large".
 function fs.read(path, max)
-  local full = whole_path(path, "fs.read")
+  local full = check.path(path, "fs.read")
   if max ~= nil then check.count(max, "fs.read") end
   return named("fs.read", path, core.file_call(READ, full, max))
 end
 
 -- Replaces a file as a whole, or makes it: a reader has the old or the new one.
 function fs.write(path, data)
-  local full = whole_path(path, "fs.write")
+  local full = check.path(path, "fs.write")
   return named("fs.write", path, core.file_call(WRITE, full, check.text(data, "fs.write")))
 end
 
@@ -38,7 +34,7 @@ local function by_name(a, b) return a.name < b.name end
 
 -- What a folder has, by name: { { name =, type = "file" | "directory" | "link" | "other" }, ... }.
 function fs.list(path)
-  local entries, err, code = named("fs.list", path, core.file_call(LIST, whole_path(path, "fs.list")))
+  local entries, err, code = named("fs.list", path, core.file_call(LIST, check.path(path, "fs.list")))
   if not entries then return nil, err, code end
   table.sort(entries, by_name)
   return entries
@@ -64,8 +60,8 @@ end
 
 -- The lines of a file, those that come later too: a stream of { text =, offset = }.
 function fs.tail(path, options)
-  local full = whole_path(path, "fs.tail")
-  options = check.options(options or {}, "fs.tail", { "from", "wait" })
+  local full = check.path(path, "fs.tail")
+  options = check.options(options or {}, "fs.tail", TAIL_OPTIONS)
   local offset, lines = start_of(options.from)
   if offset == false then return nil, "fs.tail: from: not an offset: " .. options.from, "offset" end
   local tail, err, code = named("fs.tail", path, core.tail_open(full, offset, lines, options.wait == true))
@@ -75,7 +71,7 @@ end
 
 -- The changes of a file or of those in a folder: a stream of { what =, path = [, name =] }.
 function fs.watch(path)
-  local full = whole_path(path, "fs.watch")
+  local full = check.path(path, "fs.watch")
   local changes, err, code = named("fs.watch", path, core.changes_open(full))
   if not changes then return nil, err, code end
   local inside = path:gsub("/*$", "/")

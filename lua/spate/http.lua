@@ -14,12 +14,6 @@ local REDIRECTS = 5
 local PIECE = 64 * 1024 -- of a body that is handed over at a time
 local FIELDS_MAX = 90
 
-local function path(value, what)
-  check.text(value, what)
-  if value:find("\0", 1, true) then core.raise(what .. ": the path holds a NUL") end
-  return value
-end
-
 local function boolean(value, what)
   if type(value) ~= "boolean" then core.raise(("%s: expected true or false, got %s"):format(what, type(value))) end
   return value
@@ -89,7 +83,7 @@ local function read_tls(asked, tls, what)
   if tls == nil then return end
   what = what .. ": tls"
   check.options(tls, what, TLS)
-  for _, name in ipairs { "ca", "cert", "key" } do asked[name] = tls[name] and path(tls[name], what .. "." .. name) end
+  for _, name in ipairs { "ca", "cert", "key" } do asked[name] = tls[name] and check.path(tls[name], what .. "." .. name) end
   if tls.verify ~= nil then asked.is_unverified = not boolean(tls.verify, what .. ".verify") end
   if tls.key and not tls.cert then core.raise(what .. ": a key without its cert") end
 end
@@ -113,7 +107,7 @@ local function read_options(method, url, options, what)
   read_tls(asked, options.tls, what)
   read_auth(asked, options.auth, what)
   if options.max ~= nil then check.count(options.max, what .. ": max") end
-  if options.unix ~= nil then asked.unix = path(options.unix, what .. ": unix") end
+  if options.unix ~= nil then asked.unix = check.path(options.unix, what .. ": unix") end
   if options.private ~= nil then asked.refuses_private = not boolean(options.private, what .. ": private") end
   http_body.read(asked, options, what, encode)
   return asked, options.max
@@ -143,25 +137,34 @@ local function send_all(handle, pieces, also_later)
 end
 
 -- The rest of a body that is still wanted while the answer comes.
-local function send_rest(handle, pieces)
+local function send_rest(handle, pieces, asked)
   local done = false
-  local _ <close> = at_end(function() if not done then core.http_close(handle) end end)
+  local _ <close> = at_end(function()
+    http_body.close(asked)
+    if not done then core.http_close(handle) end
+  end)
   send_all(handle, pieces, true)
   done = true
 end
 
 local function request(method, url, options, what)
   local asked, max = read_options(method, url, options, what)
-  local handle, err, code = core.http_begin(asked)
+  local handle, response, goes_on
+  local _ <close> = at_end(function()
+    if not goes_on then http_body.close(asked) end
+    if handle and not response then core.http_close(handle) end
+  end)
+  local ok, err, code = http_body.open(asked)
+  if not ok then return nil, err, code end
+  handle, err, code = core.http_begin(asked)
   if not handle then return nil, err, code end
-  local response
-  local _ <close> = at_end(function() if not response then core.http_close(handle) end end)
   local pieces = asked.iterator and cut(asked.iterator, what)
   local is_sent = not pieces or send_all(handle, pieces)
   local status
   status, err, code = core.http_head(handle)
   if not status then return nil, err, code end
-  if not is_sent and status < 400 then core.spawn(send_rest, handle, pieces) end
+  goes_on = not is_sent and status < 400
+  if goes_on then core.spawn(send_rest, handle, pieces, asked) end
   response = Response.new(handle, status, max, method)
   return response
 end

@@ -23,14 +23,13 @@ local function check_file(file, what)
   check.options(file, what, FILE)
   if (file.data == nil) == (file.path == nil) then core.raise(what .. ": expected data or path") end
   if file.data ~= nil then check.text(file.data, what .. ".data") end
-  if file.path ~= nil then check.text(file.path, what .. ".path") end
   check.text(file.filename or "", what .. ".filename")
   if check.text(file.type or "", what .. ".type"):find("%c") then core.raise(what .. ".type: it holds control characters") end
 end
 
 local function basename(path) return path:match("[^/]*$") end
 
--- A part's head, then a string or an open file.
+-- A part's head, then a string, or a file that is to be opened.
 local function add_part(parts, boundary, name, value, what)
   local head = ('--%s\r\nContent-Disposition: form-data; name="%s"'):format(boundary, quoted(name))
   if type(value) ~= "table" then
@@ -38,12 +37,7 @@ local function add_part(parts, boundary, name, value, what)
     return
   end
   check_file(value, what)
-  local file
-  if value.path then
-    local err
-    file, err = io.open(value.path, "rb")
-    if not file then core.raise(("%s.path: %s"):format(what, err)) end
-  end
+  local file = value.path and { path = check.path(value.path, what .. ".path"), name = ("%s.path: '%s'"):format(what, value.path) }
   parts[#parts + 1] = ('%s; filename="%s"\r\nContent-Type: %s\r\n\r\n'):format(head,
     quoted(value.filename or value.path and basename(value.path) or "file"), value.type or "application/octet-stream")
   parts[#parts + 1] = file or value.data
@@ -72,30 +66,52 @@ local function multipart(form, boundary, what)
   return parts
 end
 
-local function length_of(parts)
-  local length = 0
-  for _, part in ipairs(parts) do length = length + (type(part) == "string" and #part or part:seek "end") end
-  return length
+-- The next bytes of an open file, as many as it was said to have in all; nil behind them.
+local function next_piece(file)
+  if file.left == 0 then return core.file_close(file.handle) end
+  local piece, err = core.file_next(file.handle, math.min(PIECE, file.left))
+  if not piece then core.raise(("%s: %s"):format(file.name, err or "it has become shorter meanwhile")) end
+  file.left = file.left - #piece
+  return piece
 end
 
 -- One part after the other, files by pieces.
 local function pieces(parts)
-  local i, at = 1, false
+  local i = 1
   return function()
     while parts[i] do
       local part = parts[i]
-      if type(part) == "string" then
-        i = i + 1
-        if part ~= "" then return part end
-      else
-        at = at or part:seek "set"
-        local piece = part:read(PIECE)
+      if type(part) == "table" then
+        local piece = next_piece(part)
         if piece then return piece end
-        part:close()
-        i, at = i + 1, false
       end
+      i = i + 1
+      if type(part) == "string" and part ~= "" then return part end
     end
   end
+end
+
+-- Closes the files of a form that are still open.
+local function close(asked)
+  for _, part in ipairs(asked.parts or {}) do
+    if part.handle then core.file_close(part.handle) end
+  end
+end
+
+-- Opens the files of a form, whose length is known then: true; nil, message and code.
+local function open(asked)
+  if not asked.parts then return true end
+  asked.length = 0
+  for _, part in ipairs(asked.parts) do
+    if type(part) == "table" then
+      local handle, size, code = core.file_open(part.path)
+      if not handle then return nil, ("%s: %s"):format(part.name, size), code end
+      part.handle, part.left = handle, size
+    end
+    asked.length = asked.length + (part.left or #part)
+  end
+  asked.iterator = pieces(asked.parts)
+  return true
 end
 
 local function has_files(form)
@@ -117,9 +133,8 @@ local function read_form(asked, form, what, encode)
     return
   end
   local boundary = "spate-" .. core.hex(core.random(16))
-  local parts = multipart(form, boundary, what)
+  asked.in_pieces, asked.parts = true, multipart(form, boundary, what)
   set_type(asked, "multipart/form-data; boundary=" .. boundary)
-  asked.in_pieces, asked.length, asked.iterator = true, length_of(parts), pieces(parts)
 end
 
 local function read_plain(asked, body, length, what)
@@ -147,4 +162,4 @@ local function read(asked, options, what, encode)
   end
 end
 
-return { read = read }
+return { read = read, open = open, close = close }

@@ -36,6 +36,10 @@ void channel_open(lua_State *L);
 // Adds file_call, tail_open and changes_open, and what goes with these, to the table on top of the stack.
 void fs_open(lua_State *L);
 
+// lua_file_pieces.c: files that are sent to other servers, off the loop.
+// Adds file_open, file_next and file_close to the table on top of the stack.
+void file_pieces_open(lua_State *L);
+
 // lua_form.c: what req:form() is made of.
 // Puts the functions for forms into the table on top of the stack.
 void form_open(lua_State *L);

@@ -112,6 +112,7 @@ static void add_files(lua_State *L) {
   form_open(L);
   http_open(L);
   fs_open(L);
+  file_pieces_open(L);
   lua_shared_open(L);
   crypto_open(L);
   password_open(L);

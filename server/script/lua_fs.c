@@ -16,6 +16,7 @@
 #include "client/tail.h"
 #include "script/class.h"
 #include "script/errand.h"
+#include "script/file_error.h"
 #include "script/held.h"
 #include "script/raise.h"
 #include "script/task.h"
@@ -25,33 +26,7 @@ static const char TAIL[] = "spate.tail", CHANGES[] = "spate.changes";
 
 enum { ENTRIES_MAX = 100000 };
 
-// The words for what has gone wrong, of which a script can tell one from another.
-static const char *code_of(int error) {
-  switch (error) {
-  case ENOENT:
-  case ENOTDIR: return "missing";
-  case EACCES:
-  case EPERM:
-  case EROFS: return "forbidden";
-  case EISDIR: return "directory";
-  case ENODEV: return "not a file";
-  case EFBIG: return "too large";
-  case ENAMETOOLONG:
-  case ELOOP: return "name";
-  case EMFILE:
-  case ENFILE: return "busy";
-  case EDQUOT:
-  case ENOSPC: return "full";
-  default: return "failed";
-  }
-}
-
-static int push_errno(lua_State *L, int error) {
-  const char *why = error == ENODEV ? "neither a file nor a folder" : strerror(error);
-  return push_failure_code(L, why, code_of(error));
-}
-
-// The same of what is followed.
+// nil, why a file cannot be followed, and a word for it.
 static int push_watch_errno(lua_State *L, int error) {
   if (error == EDQUOT)
     return push_failure_code(L,
@@ -60,7 +35,7 @@ static int push_watch_errno(lua_State *L, int error) {
                              "busy");
   if (error == EMFILE || error == ENOSPC)
     return push_failure_code(L, "the user has no inotify watches left (fs.inotify in sysctl)", "busy");
-  return push_errno(L, error);
+  return push_file_error(L, error);
 }
 
 enum file_task { FILE_READ, FILE_WRITE, FILE_LIST };
@@ -144,7 +119,7 @@ static int push_file(lua_State *L, struct errand *e) {
   const struct file_errand *f = file_errand_of(e);
   if (f->is_refused) return errand_push_busy(L, file_calls[f->task]);
   if (f->error == EFBIG && f->task != FILE_WRITE) return push_too_large(L, f->task, f->max);
-  if (f->error) return push_errno(L, f->error);
+  if (f->error) return push_file_error(L, f->error);
   if (f->task != FILE_LIST) counter_add(&vm_of(L)->service->counters.file_bytes_total, (int64_t)f->bytes.len);
   if (f->task == FILE_LIST) push_entries(L, &f->bytes);
   else if (f->task == FILE_READ) push_span(L, buf_span(&f->bytes));
