@@ -9,8 +9,8 @@ local dir = spate.env("LOG_DIR", "/var/log/myapp")
 
 app:get("/logs/:name[%w]", function(req) -- [%w] keeps ".." and "/" out
   local path = dir .. "/" .. req.params.name .. ".log"
-  local lines, err = fs.tail(path, { from = req.last_event_id or -10 })
-  if not lines then return reply.error(404, err) end
+  local lines = fs.tail(path, { from = req.last_event_id or -10 })
+  if not lines then return reply.error(404, "no such log") end
   local want = req.query.grep
   local function is_wanted(line) return not want or line.text:find(want, 1, true) ~= nil end
   local function event_of(line) return { event = "line", id = line.offset, data = line.text } end
