@@ -507,46 +507,7 @@ local function as_stream(value, what)
   return check_stream(value, what)
 end
 
-local KeepAlive = { __name = "keep_alive" }
-KeepAlive.__index = KeepAlive
-
--- Settings for the comments that keep an idle stream alive: interval in seconds (15), text ("").
-function sse.keep_alive() return setmetatable({ seconds = core.keep_alive_interval, comment = "" }, KeepAlive) end
-
-local function check_keep_alive(self, what)
-  if getmetatable(self) ~= KeepAlive then core.raise(what .. ": write it with a colon") end
-end
-
-function KeepAlive:interval(seconds)
-  check_keep_alive(self, "keep_alive:interval")
-  self.seconds = check_seconds(seconds, "keep_alive:interval")
-  return self
-end
-
-function KeepAlive:text(text)
-  check_keep_alive(self, "keep_alive:text")
-  if type(text) ~= "string" or text:find("[\r\n%z]") then
-    core.raise("keep_alive:text: expected a string without line breaks")
-  end
-  self.comment = text
-  return self
-end
-
--- The stream with these settings.
-function KeepAlive:stream(s)
-  check_keep_alive(self, "keep_alive:stream")
-  s = as_stream(s, "keep_alive:stream")
-  s._keep_alive = { self.seconds, self.comment }
-  return s
-end
-
--- Interval (0: none) and text for a stream of a reply.
-function sse.keep_alive_of(stream, wanted)
-  if wanted == false then return 0, "" end
-  local own = stream._keep_alive
-  if own then return own[1], own[2] end
-  return core.keep_alive_interval, ""
-end
+local KeepAlive = require "spate.keep_alive"(sse, as_stream)
 
 local REPLY_OPTIONS = { "status", "headers", "keep_alive" }
 
@@ -596,7 +557,6 @@ require "spate.task"(sse)
 core.public(sse, "wrap", "stream", "interval", "from", "once", "never", "merge", "keep_alive", "reply", "spawn", "every", "wait_fd")
 core.public(Stream, "merge", "map", "filter", "inspect", "take", "take_while", "skip", "chain", "start_with", "throttle",
   "debounce", "batch", "timeout", "each", "collect", "on_close")
-core.public(KeepAlive, "interval", "text", "stream")
 
 sse.channel = require("spate.channel")(sse)
 

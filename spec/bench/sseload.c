@@ -32,6 +32,7 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include "usage.h"
 
 enum { CARRY_MAX = 2048, BATCH = 512, PUBLISHERS_MAX = 64, PAYLOAD_MAX = 60000, PIDS_MAX = 64 };
 enum { CONNECT_TIMEOUT = 30, DELIVERY_TIMEOUT = 10 };
@@ -81,10 +82,6 @@ static struct {
   uint64_t accepted, refused;
 } published;
 
-struct usage {
-  double cpu_seconds, rss_kb;
-};
-
 static struct stream *streams;
 static int poll_fd;
 
@@ -121,41 +118,6 @@ static double latency_at(double part) {
     if (latency.bucket[i] && sum > rank) return (double)((64 + i % 64) << i / 64) / 1e6;
   }
   return (double)latency.max / 1e6;
-}
-
-// The CPU clock of a process counts all its threads, in nanoseconds.
-static double process_cpu(pid_t pid) {
-  clockid_t clock;
-  struct timespec t;
-  if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &t)) return 0;
-  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static bool read_kb(pid_t pid, const char *file, const char *format, double *kb) {
-  char text[256];
-  snprintf(text, sizeof text, "/proc/%d/%s", pid, file);
-  FILE *f = fopen(text, "r");
-  if (!f) return false;
-  bool found = false;
-  while (!found && fgets(text, sizeof text, f)) found = sscanf(text, format, kb) == 1;
-  fclose(f);
-  return found;
-}
-
-// VmRSS lags behind by some pages per core; smaps_rollup counts them.
-static double process_rss_kb(pid_t pid) {
-  double kb = 0;
-  if (!read_kb(pid, "smaps_rollup", "Rss: %lf", &kb)) read_kb(pid, "status", "VmRSS: %lf", &kb);
-  return kb;
-}
-
-static struct usage server_usage(void) {
-  struct usage u = {0, 0};
-  for (int i = 0; i < opt.pid_count; i++) {
-    u.cpu_seconds += process_cpu(opt.pids[i]);
-    u.rss_kb += process_rss_kb(opt.pids[i]);
-  }
-  return u;
 }
 
 static uint64_t number(const char **p, const char *end) {
@@ -528,16 +490,16 @@ static void print_server(const struct usage *u, double events) {
 
 // Usage is taken before connecting, after it, after settling and at the end.
 static void run(void) {
-  struct usage u[4] = {server_usage()};
+  struct usage u[4] = {usage_of(opt.pids, opt.pid_count)};
   uint64_t start = now_ns();
   open_streams();
   double connect_seconds = (double)(now_ns() - start) / 1e9;
-  u[1] = server_usage();
+  u[1] = usage_of(opt.pids, opt.pid_count);
   pump_until(after_ns(opt.settle));
   uint64_t events_before = seen.events, bytes_before = seen.bytes;
-  u[2] = server_usage();
+  u[2] = usage_of(opt.pids, opt.pid_count);
   double seconds = measure();
-  u[3] = server_usage();
+  u[3] = usage_of(opt.pids, opt.pid_count);
   double events = (double)(seen.events - events_before);
   printf("{\"conns\":%d,\"ready\":%" PRIu64 ",\"dead\":%" PRIu64 ",\"ended\":%" PRIu64 ",\"connect_s\":%.3f,",
          opt.streams, seen.ready, seen.gone, seen.ended, connect_seconds);
