@@ -77,10 +77,13 @@ return function(sse)
   -- The channel of this name, made where there is none; its options are those of whoever made it. nil, "full" where
   -- the process has as many as limits.channels allows.
   local function open(_, name, options)
-    local handle, created, other, kept = core.channel(name, check_options(options))
+    local wanted = check_options(options)
+    local self = new(false, options, name) -- before there is a channel: who makes it must come to know
+    local handle, created, other, kept = core.channel(name, wanted)
     if not handle then return nil, created end
+    self.handle = handle
     if other then tell_late(name, other, kept, options[other]) end
-    return new(handle, options, name), created
+    return self, created
   end
 
   -- Publishes an event to all subscribers: its id; nil and "full", "finished" or "too large". Where the channel has a
@@ -397,12 +400,13 @@ return function(sse)
   -- One that is kept outlives the end of the process, which ends this too.
   local function watch_until_dropped(channel, task, linger, ttl, is_kept)
     local is_over = false
-    core.background_until(function()
+    local watcher = core.background_until(function()
       if is_over or not is_kept then drop(channel, task) end
     end, function()
       if task then watch(channel, task, linger, ttl) else sse.sleep(ttl) end
       is_over = true
     end)
+    if not is_kept then core.tie_channel(channel.handle, watcher.handle) end
   end
 
   local function seconds(options, name, default)
@@ -451,12 +455,15 @@ return function(sse)
     if options.store ~= nil and type(options.store) ~= "boolean" then
       core.raise("sse.resumable: store: expected true or false, got " .. tostring(options.store))
     end
-    local channel, created = open_resumable(key, options, ttl)
-    if not channel then return nil, created end
-    local task, has_begun = nil, not created
+    local channel, created, task
+    local has_begun = true
     local _ <close> = at_end(function()
-      if not has_begun then drop(channel, task) end
+      if channel and not has_begun then drop(channel, task) end
     end)
+    channel, created = open_resumable(key, options, ttl)
+    if not channel then return nil, created end
+    has_begun = not created
+    if created and not options.store then core.tie_channel(channel.handle) end -- without memory nothing here may be able to drop it
     local stream, why = channel:subscribe { after = options.after, replay = "all" }
     if not stream then return nil, why end
     local left = created and left_of(channel)

@@ -4,22 +4,45 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 #include "base/mem.h"
+#include "event/broker.h"
 #include "event/channel.h"
 #include "script/held.h"
 #include "script/raise.h"
+#include "script/task.h"
+#include "script/vm.h"
+#include "store/store.h"
 
 const char CHANNEL_META[] = "spate.channel";
 
 struct channel_handle {
   struct held held;
   struct channel *channel;
+  struct service *service;
+  struct tie tie;
 };
 
-struct channel *channel_check(lua_State *L) {
-  struct held *h = *(struct held **)luaL_checkudata(L, 1, CHANNEL_META);
+static struct channel_handle *check_handle(lua_State *L, int index) {
+  struct held *h = *(struct held **)luaL_checkudata(L, index, CHANNEL_META);
   if (!h)
     raise_error(L, "the channel has been collected: a finalizer may run after those of what it refers to");
-  return container_of(h, struct channel_handle, held)->channel;
+  return container_of(h, struct channel_handle, held);
+}
+
+struct channel *channel_check(lua_State *L) {
+  return check_handle(L, 1)->channel;
+}
+
+struct tie *channel_tie(lua_State *L, int index) {
+  return &check_handle(L, index)->tie;
+}
+
+static void cut_channel(struct tie *tie) {
+  struct channel_handle *h = container_of(tie, struct channel_handle, tie);
+  struct service *s = h->service;
+  struct channel *c = h->channel;
+  if (!c->store) channel_finish(c, NULL, s->loop->now);
+  else store_hand_over(c, STORE_FINISH, NULL, 0), store_hand_over(c, STORE_REMOVE, NULL, 0);
+  broker_remove(s->broker, c);
 }
 
 struct held **channel_push_handle(lua_State *L) {
@@ -29,12 +52,14 @@ struct held **channel_push_handle(lua_State *L) {
 static void drop_handle(struct vm *vm, struct held *held) {
   struct channel_handle *h = container_of(held, struct channel_handle, held);
   (void)vm;
+  list_remove(&h->tie.link);
   channel_unref(h->channel);
   free(h);
 }
 
 void channel_put(lua_State *L, struct held **box, struct channel *c) {
   struct channel_handle *h = xmalloc(sizeof *h);
-  h->channel = c;
+  *h = (struct channel_handle){.channel = c, .service = vm_of(L)->service, .tie = {.cut = cut_channel}};
+  list_init(&h->tie.link);
   held_put(L, box, &h->held, drop_handle);
 }

@@ -5,12 +5,16 @@
 
 struct channel;
 struct held;
+struct tie;
 
 // The name of its metatable, which lua_channel.c fills.
 extern const char CHANNEL_META[];
 
 // The channel whose handle is argument 1; raises where it is none.
 struct channel *channel_check(lua_State *L);
+
+// What has the channel of the handle at `index` end, and go from the broker and its store, where it is cut.
+struct tie *channel_tie(lua_State *L, int index);
 
 // Pushes a handle without a channel.
 struct held **channel_push_handle(lua_State *L);

@@ -4,6 +4,7 @@
 #include "script/bindings.h"
 #include <lauxlib.h>
 #include <math.h>
+#include "script/channel_handle.h"
 #include "script/lua_coroutine.h"
 #include "script/lua_report.h"
 #include "script/raise.h"
@@ -140,6 +141,17 @@ static int lua_has_ended(lua_State *L) {
   return 1;
 }
 
+// core.tie_channel(channel [, handle]): the channel ends, and is removed, where the task, or else the running
+// one, fails or is cancelled. It is tied to one at a time.
+static int lua_tie_channel(lua_State *L) {
+  struct tie *tie = channel_tie(L, 1);
+  struct task *t = vm_of(L)->current;
+  if (!lua_isnoneornil(L, 2)) t = ((struct task_handle *)luaL_checkudata(L, 2, HANDLE))->task;
+  list_remove(&tie->link);
+  if (t) task_tie(t, tie);
+  return 0;
+}
+
 // core.cut_ties(): of the running task, which goes on behind an error that it has caught.
 static int lua_cut_ties(lua_State *L) {
   struct task *t = vm_of(L)->current;
@@ -215,6 +227,7 @@ void task_open(lua_State *L) {
                                        {"is_retired", lua_is_retired},
                                        {"cut_ties", lua_cut_ties},
                                        {"task_id", lua_task_id},
+                                       {"tie_channel", lua_tie_channel},
                                        {NULL, NULL}};
   luaL_newmetatable(L, HANDLE);
   luaL_newmetatable(L, SIGNAL);

@@ -252,7 +252,7 @@ return {
   },
   {
     name = "resumable_left", file = "lua/spate/channel.lua",
-    from = "if not has_begun then drop(channel, task) end", to = "if not has_begun and task then drop(channel, task) end",
+    from = "has_begun = not created\n    if created and not options.store then core.tie_channel(channel.handle) end", to = "",
     what = "a resumable stream that could not begin leaves a channel that nobody fills",
   },
   {
