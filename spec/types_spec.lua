@@ -2,6 +2,7 @@
 -- The definitions for editors name what there is, and nothing else.
 package.path = "./lua/?.lua;./lua/?/init.lua;" .. package.path
 local helper = require "spec.helper"
+local editor_files = require "spate.editor_files"
 local t = require "spate.test"
 
 -- What the library's modules have for one another.
@@ -134,10 +135,19 @@ local function live()
   return classes
 end
 
+-- What the module's file has, as the program has it.
+local function text_of(module)
+  local f <close> = assert(io.open("lua/" .. module:gsub("%.", "/") .. ".lua"))
+  return f:read "a"
+end
+
+-- The lines of all files of types.
+local function lines() return editor_files.types({ embedded = text_of }):gmatch "([^\n]*)\n" end
+
 -- Class by class, what the file documents: fields, and functions of the local (or field) that follows the class.
 local function documented()
   local classes, class, of_local, is_class_of = {}, nil, {}, {}
-  for line in io.lines "lua/spate/types.lua" do
+  for line in lines() do
     local named = line:match "^%-%-%-@class ([%w._]+)"
     if named then class = named end
     local field = line:match "^%-%-%-@field ([%w_]+)"
@@ -158,20 +168,25 @@ local function documented()
   return classes
 end
 
-describe("lua/spate/types.lua", function()
-  it("documents what there is, and only that", function()
+describe("the types for editors", function()
+  it("document what there is, and only that", function()
     assert.same(live(), documented())
   end)
 
-  it("has a file of its own for each module that applications and specs require", function()
+  it("have a file of their own for each module that applications and specs require", function()
     local files = {}
-    for _, file in ipairs(require("spate.editor_files")({ embedded = function() return "" end })) do files[file[1]] = file[2] end
+    for _, file in ipairs(editor_files({ embedded = function() return "" end })) do files[file[1]] = file[2] end
     for _, name in ipairs { "spate", "spate.sse", "spate.json", "spate.crypto", "spate.fs", "spate.http", "spate.postgres", "spate.process", "spate.redis", "spate.sqlite", "spate.test" } do
       assert.matches("---@type " .. name .. "\n", files[(".spate/%s.lua"):format(name:gsub("%.", "/"))], 1, true)
     end
   end)
 
-  it("is a file that Lua reads, and that does nothing", function()
-    assert.is_nil(assert(loadfile("lua/spate/types.lua", "t", {}))())
+  it("are files that Lua reads, and that do nothing, alone and as one", function()
+    for _, module in ipairs(editor_files.TYPES) do assert.is_nil(assert(load(text_of(module), module, "t", {}))(), module) end
+    assert.is_nil(assert(load(editor_files.types { embedded = text_of }, "types", "t", {}))())
+    for name in require("lfs").dir "lua/spate/types" do
+      local module = name:match "^(%a+)%.lua$"
+      if module then assert.truthy(table.concat(editor_files.TYPES, " "):find("spate.types." .. module, 1, true), name) end
+    end
   end)
 end)

@@ -5,14 +5,26 @@ local settings_file = require "spate.settings_file"
 
 local MODULES = { "spate", "spate.sse", "spate.json", "spate.crypto",
   "spate.fs", "spate.http", "spate.postgres", "spate.process", "spate.redis", "spate.sqlite", "spate.test" }
+local TYPES = { "spate.types", "spate.types.app", "spate.types.sse", "spate.types.channel", "spate.types.http", "spate.types.fs", "spate.types.databases",
+  "spate.types.process", "spate.types.test" }
 local STUB = '---@meta\n---@type %s\nlocal module\nreturn module\n'
 
-local editor_files = { LUARC = ".luarc.json" }
+local editor_files = { LUARC = ".luarc.json", TYPES = TYPES }
+
+-- All types as one file, with the first lines of the first.
+function editor_files.types(native)
+  local texts = {}
+  for i, name in ipairs(TYPES) do
+    local text = assert(native.embedded(name))
+    texts[i] = i == 1 and text or text:gsub("^.-\n\n", "")
+  end
+  return table.concat(texts, "\n")
+end
 
 -- Path and text of each file, the settings first.
 local function list(_, native)
   local files = {
-    { editor_files.LUARC, assert(native.embedded "templates/luarc.json") }, { ".spate/types.lua", assert(native.embedded "spate.types") },
+    { editor_files.LUARC, assert(native.embedded "templates/luarc.json") }, { ".spate/types.lua", editor_files.types(native) },
   }
   for _, name in ipairs(MODULES) do files[#files + 1] = { (".spate/%s.lua"):format(name:gsub("%.", "/")), STUB:format(name) } end
   return files

@@ -7,7 +7,7 @@ local FAILED = 1
 
 return function(arguments, native)
   if not arguments.luarc then
-    io.write(assert(native.embedded "spate.types"))
+    io.write(editor_files.types(native))
     return 0
   end
   local files = editor_files(native)

@@ -1,0 +1,72 @@
+---@meta
+-- SPDX-License-Identifier: MIT
+-- Types for editors: channels. types.lua says how they are used.
+
+---@class spate.Channel
+local Channel = {}
+
+---@param event spate.event
+---@return string? id
+---@return string? err "full", "finished", "too large" or "unavailable"
+---@return string? code of "unavailable": why
+function Channel:publish(event) end
+
+---@param options? { after?: string, replay?: integer|"all" }
+---@return spate.Stream
+function Channel:subscribe(options) end
+
+---@param n? integer
+---@return spate.fields[]
+function Channel:history(n) end
+
+---@return integer
+function Channel:count() end
+
+---@param event? spate.event
+---@return true?
+---@return string? err
+function Channel:finish(event) end
+
+---@param id string|number
+---@param meta? any
+---@return spate.Membership?
+---@return string? err
+function Channel:join(id, meta) end
+
+---@return { id: string, meta: any }[]?
+---@return string? err "unavailable"
+function Channel:members() end
+
+---What `fn` returns, then the events that it does not contain.
+---@param fn fun(): spate.event
+---@return spate.Stream
+function Channel:snapshot(fn) end
+
+---@class spate.RelayOptions: spate.EventsOptions
+---@field linger? number seconds without a subscriber until it ends; 30
+
+---Has the channel carry another server's event stream, or another one, which is read once for all subscribers, while there is one.
+---@param source string|spate.Stream|fun(): spate.Stream?, string? a URL, pg:listen(...), or what makes a stream
+---@param options? spate.RelayOptions
+---@return spate.Channel
+function Channel:relay(source, options) end
+
+---A channel that is made of this one, once for all of its readers.
+---@param fn fun(event: spate.fields): spate.event?
+---@return spate.Derived
+function Channel:derive(fn) end
+
+---@class spate.Membership
+local Membership = {}
+
+function Membership:close() end
+
+---@class spate.Derived
+local Derived = {}
+
+---@param options? { after?: string, replay?: integer|"all" }
+---@return spate.Stream
+function Derived:subscribe(options) end
+
+---@return integer
+function Derived:count() end
