@@ -158,7 +158,7 @@ describe("spate.fs", function()
     ["fs.read()"] = "fs.read: expected a string, got nil",
     ["fs.read ''"] = "fs.read: expected a path, got \"\"",
     ["fs.read 'a\\0b'"] = "fs.read: expected a path, got \"a\\0b\"",
-    ["fs.read('a', -1)"] = "fs.read: expected a number of 0 or more, got -1",
+    ["fs.read('a', -1)"] = "fs.read: expected an integer of 0 or more, got -1",
     ["fs.write('a', nil)"] = "fs.write: expected a string, got nil",
     ["fs.list(1)"] = "fs.list: expected a string, got number",
     ["fs.tail('a', { form = 1 })"] = "fs.tail: unknown option 'form'; did you mean 'from'?",

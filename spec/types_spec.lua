@@ -8,7 +8,7 @@ local t = require "spate.test"
 -- What the library's modules have for one another.
 local INTERNAL = {
   ["spate.sse"] = "Stream keep_alive_of run beginnings subscription carried", ["spate.reply"] = "Reply copy event_stream file_status of_file of_response send",
-  ["spate.http"] = "Response asked", ["spate.HttpResponse"] = "new",
+  ["spate.http"] = "Response asked check_events", ["spate.HttpResponse"] = "new",
   ["spate.test"] = "parse_time", ["spate.test.App"] = "advance advance_all end_clients mark reload run set_wall settle shut stop",
 }
 

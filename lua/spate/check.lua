@@ -17,7 +17,7 @@ local function seconds_above_0(seconds, what)
 end
 
 local function count(n, what)
-  if math.type(n) ~= "integer" or n < 0 then core.raise(("%s: expected a number of 0 or more, got %s"):format(what, tostring(n))) end
+  if math.type(n) ~= "integer" or n < 0 then core.raise(("%s: expected an integer of 0 or more, got %s"):format(what, tostring(n))) end
   return n
 end
 

@@ -117,16 +117,16 @@ function Follower:stream()
   return s
 end
 
-local function check_own(own)
-  if own.method ~= nil and not check.text(own.method, "http.events: method"):find "^%u+$" then
-    core.raise("http.events: method: expected a name such as POST, got " .. own.method)
+local function check_own(own, what)
+  if own.method ~= nil and not check.text(own.method, what .. ": method"):find "^%u+$" then
+    core.raise(("%s: method: expected a name such as POST, got %s"):format(what, own.method))
   end
-  if own.last_event_id ~= nil then check.text(own.last_event_id, "http.events: last_event_id") end
+  if own.last_event_id ~= nil then check.text(own.last_event_id, what .. ": last_event_id") end
   for _, name in ipairs { "on_open", "on_error" } do
-    if own[name] ~= nil then check.callable(own[name], "http.events: " .. name) end
+    if own[name] ~= nil then check.callable(own[name], ("%s: %s"):format(what, name)) end
   end
   if own.reconnect ~= nil and type(own.reconnect) ~= "boolean" then
-    core.raise("http.events: reconnect: expected true or false, got " .. type(own.reconnect))
+    core.raise(("%s: reconnect: expected true or false, got %s"):format(what, type(own.reconnect)))
   end
 end
 
@@ -139,23 +139,24 @@ local function patient(timeout)
   return all
 end
 
--- Our options, and those of the request: what is no option is told of there.
-local function split(options)
-  if type(options) ~= "table" then core.raise("http.events: expected a table of options, got " .. type(options)) end
+-- Our options, and those of the request, whose names are `names`.
+function event_source.split(options, what, names)
+  check.options(options, what, table.move(names, 1, #names, #OWN + 1, table.move(OWN, 1, #OWN, 1, {})))
   local own, asked, headers = {}, {}, { accept = "text/event-stream", ["cache-control"] = "no-cache" }
   for name, value in pairs(options) do asked[name] = value end
   for _, name in ipairs(OWN) do own[name], asked[name] = asked[name], nil end
-  if type(asked.headers or {}) ~= "table" then core.raise("http.events: headers: expected a table, got " .. type(asked.headers)) end
+  if type(asked.headers or {}) ~= "table" then core.raise(("%s: headers: expected a table, got %s"):format(what, type(asked.headers))) end
   for name, value in pairs(asked.headers or {}) do headers[tostring(name):lower()] = value end
   asked.headers = headers
   asked.timeout = patient(asked.timeout)
-  check_own(own)
+  check_own(own, what)
   return own, asked
 end
 
--- http.events: the events of a URL as a stream; nil, message and code where it is none. `request(method, options)` asks.
-function event_source.open(request, url, options)
-  local own, asked = split(options or {})
+-- http.events: the events of a URL as a stream; nil, message and code where it is none. `request(method, options)` asks, with options
+-- of the given names.
+function event_source.open(request, url, options, names)
+  local own, asked = event_source.split(options or {}, "http.events", names)
   local follower = setmetatable({ url = url, last_event_id = own.last_event_id or "", failures = 0, on_open = own.on_open,
     on_error = own.on_error }, Follower)
   function follower.connect(last_event_id)

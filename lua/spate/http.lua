@@ -76,6 +76,7 @@ local function read_timeout(asked, timeout, what)
     asked.total = check.seconds(timeout, what)
     return
   end
+  if type(timeout) ~= "table" then core.raise(("%s: expected seconds or a table of options, got %s"):format(what, type(timeout))) end
   for name, seconds in pairs(check.options(timeout, what, TIMEOUTS)) do asked[name] = check.seconds(seconds, what .. "." .. name) end
 end
 
@@ -187,7 +188,17 @@ end
 -- The events of a URL as a stream, which is come back to as a browser does where `reconnect` is set; nil, message and
 -- code where it is none. Beside the options of requests: method, reconnect, last_event_id, on_open, on_error.
 function http.events(url, options)
-  return require("spate.event_source").open(function(method, options_) return request(method, url, options_, "http.events") end, url, options)
+  return require("spate.event_source").open(function(method, options_) return request(method, url, options_, "http.events") end, url, options,
+    OPTIONS)
+end
+
+-- Raises at the user's line where http.events would, or the URL is none; `also`: the name of one more option.
+function http.check_events(url, options, what, also)
+  if not url:lower():find "^https?://[^/?#]" then core.raise(("%s: expected a URL with http or https, got %s"):format(what, url)) end
+  local names = table.move(OPTIONS, 1, #OPTIONS, 2, { also })
+  local _, asked = require("spate.event_source").split(options, what, names)
+  asked[also] = nil
+  read_options("GET", url, asked, what)
 end
 
 core.public(http, "events", "request", "get", "post", "put", "patch", "delete", "head")

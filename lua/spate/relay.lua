@@ -14,10 +14,15 @@ local CLAIM_TTL = 20
 local RETRY = 60    -- seconds after a failure that http.events gives up for
 local EARLY = 1e-6  -- what two sums of times may differ by
 
+local NO_URL = "http://none" -- stands for the URL of a function
+
 local Relay = {}
 Relay.__index = Relay
 
-local function publish_all(self, events)
+-- Raises where the stream cannot be opened, or fails.
+local function publish_all(self)
+  local events, message = self:open()
+  if not events then error(message, 0) end
   local _ <close> = events
   for event in events:each() do
     if self.url then self.last_event_id = event.id or "" end
@@ -31,7 +36,7 @@ end
 function Relay:open()
   if not self.url then
     local events, message = self.again()
-    if events ~= nil and getmetatable(events) ~= sse.Stream then
+    if getmetatable(events) ~= sse.Stream and not (events == nil and message) then
       return nil, "expected a stream from the function, got " .. type(events)
     end
     return events, message
@@ -46,9 +51,7 @@ end
 function Relay:read()
   local _ <close> = at_end(function() self.cursors:set(self.name, self.last_event_id) end)
   while true do
-    local events, message = self:open()
-    local ok, err = false, message
-    if events then ok, err = pcall(publish_all, self, events) end
+    local ok, err = pcall(publish_all, self)
     if ok then return self.channel:finish() end
     core.log.warn(("channel:relay: %s"):format(report.logged(tostring(err))), { channel = self.name, url = self.url })
     sse.sleep(RETRY)
@@ -96,15 +99,23 @@ local function check_source(source)
     getmetatable(source) == sse.Stream and "a stream that cannot be read again" or type(source)))
 end
 
+-- A copy of the options. Raises where the source would not take them.
+local function check_options(url, options)
+  require("spate.http").check_events(url or NO_URL, options, "channel:relay", "linger")
+  local own = {}
+  for name, value in pairs(options) do
+    if not url and name ~= "linger" then core.raise(("channel:relay: option '%s' is of a URL's"):format(name)) end
+    own[name] = value
+  end
+  return own
+end
+
 -- Has the channel carry what the source streams; the channel.
 return function(channel, source, options)
   local url, again = check_source(source)
-  if type(options or {}) ~= "table" then core.raise("channel:relay: expected a table of options, got " .. type(options)) end
-  local own = {}
-  for name, value in pairs(options or {}) do own[name] = value end
+  local own = check_options(url, options or {})
   local linger = own.linger
   own.linger = nil
-  if again and next(own) then core.raise(("channel:relay: option '%s' is of a URL's"):format(tostring((next(own))))) end
   local relay = setmetatable({ channel = channel, name = channel.name, url = url, again = again, options = own, claims = core.shared "spate relays",
     cursors = core.shared "spate relay cursors", linger = linger and check.seconds(linger, "channel:relay: linger") or LINGER }, Relay)
   core.relays[channel.name] = relay
