@@ -68,6 +68,9 @@ local answers = {
   end,
   ["/empty"] = function() end,
   ["/garbage"] = function(client) client:send("this is not HTTP\r\n\r\n") end,
+  ["/status-joined"] = function(client) client:send "HTTP/1.1 200OK\r\nContent-Length: 2\r\n\r\nok" end,
+  ["/status-of-four"] = function(client) client:send "HTTP/1.1 2000 OK\r\nContent-Length: 2\r\n\r\nok" end,
+  ["/status-joined-later"] = function(client) client:send "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200OK\r\nContent-Length: 2\r\n\r\nok" end,
   ["/reset"] = reset,
   ["/reset-body"] = function(client)
     client:send(OK .. "Content-Length: 1000000\r\n\r\nsome")

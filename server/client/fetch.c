@@ -79,7 +79,8 @@ static bool begin_head(struct fetch *f, struct span line) {
   uint64_t status;
   struct span rest = line;
   span_split(&rest, ' ');
-  if (!decimal_read(span_split(&rest, ' '), 999, &status)) return false;
+  f->status = 0;
+  if (!decimal_read(span_split(&rest, ' '), 999, &status) || status < 100) return false;
   f->status = (int)status, f->field_count = 0;
   f->head.len = 0;
   return true;

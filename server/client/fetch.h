@@ -146,7 +146,8 @@ void fetch_init(struct fetch *f, struct fetcher *r);
 void fetch_deinit(struct fetch *f);
 
 // A line of the head, without its end: the status line (which drops what was there before, such as an interim
-// answer's), then a field each. False where there are too many or too long ones.
+// answer's), then a field each. False where there are too many or too long ones, and where the status line is
+// none, which leaves the status 0.
 bool fetch_head_line(struct fetch *f, struct span line);
 
 // The head is complete: its fields can be asked for. Tells of it, which is not called for a redirect that is

@@ -163,8 +163,8 @@ bool hop_has_body(const struct hop *h) {
 }
 
 bool hop_is_once(const struct hop *h) {
-  static const char *const once[] = {"POST", "PATCH", NULL};
-  return is_any_of(h->method, once);
+  static const char *const idempotent[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", NULL};
+  return !is_any_of(h->method, idempotent); // RFC 9110 9.2.2
 }
 
 bool hop_is_redirect(int status, struct span location) {

@@ -119,7 +119,8 @@ static const char *own_text(const struct transfer *t) {
     return "the kept connection broke, and the request is not repeated: the server may have had it";
   case FETCH_TOO_LARGE:
     return "a head larger than limits.http_head, or of more fields than limits.http_fields";
-  case FETCH_PROTOCOL: return "an interim answer with nothing behind it";
+  case FETCH_PROTOCOL:
+    return t->fetch.status ? "an interim answer with nothing behind it" : "what came is no answer of HTTP";
   case FETCH_REDIRECTS: return "too many redirects, or one that cannot be followed";
   default: return t->text;
   }

@@ -61,7 +61,8 @@ static bool end_head(struct transfer *t) {
 bool transfer_take_line(struct transfer *t, struct span line) {
   if (t->fetch.state != FETCH_ASKED || t->is_redirect) return true;
   if (!line.len) return end_head(t);
-  return fetch_head_line(&t->fetch, line) || transfer_give_up(t, FETCH_TOO_LARGE);
+  if (fetch_head_line(&t->fetch, line)) return true;
+  return transfer_give_up(t, t->fetch.status ? FETCH_TOO_LARGE : FETCH_PROTOCOL);
 }
 
 bool transfer_take_body(struct transfer *t, struct span bytes) {
