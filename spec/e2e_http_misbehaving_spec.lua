@@ -102,6 +102,7 @@ describe("spate.http and servers that misbehave", function()
     ["/empty"] = "closed", ["/reset"] = "closed", ["/reset-body"] = "closed", ["/short"] = "closed", ["/short-chunks"] = "closed",
     ["/bad-chunks"] = "closed", ["/garbage"] = "protocol", ["/redirects"] = "redirects", ["/fields"] = "too large", ["/field"] = "too large",
     ["/two-lengths"] = "protocol", ["/no-length"] = "protocol", ["/two-heads"] = "protocol", ["/trailer"] = "too large",
+    ["/gzip-chunked"] = "protocol", ["/two-codings"] = "protocol", ["/other-coding"] = "protocol", ["/hints-for-ever"] = "protocol",
   } do
     it(("says %q of %s"):format(code, path), function()
       local answer = get(path)
@@ -168,9 +169,55 @@ describe("spate.http and servers that misbehave", function()
     assert.same({ 200, "ok" }, get "/line-feeds")
     assert.same({ 200, "ok" }, get "/same-lengths")
     assert.same({ 200, "all there is" }, get "/to-its-end")
+    assert.same({ 200, "ok" }, get "/identity")
+  end)
+
+  it("keeps no connection whose end was that of an answer", function()
+    assert.same({ 200, 200, 200 }, run([[
+      local statuses = {}
+      for i = 1, 3 do
+        local res = assert(http.post("%s/to-its-end", { body = "x" }))
+        res:body()
+        statuses[i] = res.status
+      end
+      return table.unpack(statuses)
+    ]], url))
+  end)
+
+  it("keeps no connection on which a request was not sent to its end", function()
+    local answer = run([[
+      local n = 0
+      local res = http.post("%s/answered-early", { length = 2000, body = function()
+        n = n + 1
+        if n > 1 then sse.sleep(0.2) end
+        return "z"
+      end })
+      local ok, err = pcall(function() for _ in res:events():each() do end end)
+      return ok, err, http.get("%s/nothing").status
+    ]], url, url)
+    assert.same({ false, 404 }, { answer[1], answer[3] })
+    contains(answer[2], "limits.event")
+  end)
+
+  it("goes on with what was held back up to its end", function()
+    assert.same({ 67 }, run([[
+      local res = http.get "%s/many-chunks"
+      sse.sleep(0.3)
+      local n = 0
+      for _ in res:events():each() do n = n + 1 end
+      return n
+    ]], url))
+  end)
+
+  it("asks for what is not ASCII in percent signs", function()
+    contains(run([[return http.get("%s/head?\xc3\xbc=\xe2"):body()]], url)[1], "GET /head?%C3%BC=%E2 HTTP/1.1")
   end)
 
   it("takes no answer that it has not asked for", function()
+    assert.same({ 404 }, run([[
+      http.get("%s/unasked-behind"):body()
+      return http.get("%s/nothing").status
+    ]], url, url))
     for _, path in ipairs { "/unasked", "/unasked-later" } do
       assert.same({ "asked", 404 }, run([[
         local body = http.get("%s%s"):body()

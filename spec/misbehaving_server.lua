@@ -66,6 +66,28 @@ local answers = {
     client:send(OK .. "Content-Length: 7\r\n\r\nunasked")
     await_end(client)
   end,
+  ["/unasked-behind"] = function(client) -- the second answer lies behind what is read at once
+    local head = OK .. "Content-Length: 16300\r\n\r\n"
+    client:send(OK .. ("Content-Length: %d\r\n\r\n"):format(16384 - #head) .. ("x"):rep(16384 - #head) .. OK .. "Content-Length: 7\r\n\r\nunasked")
+    await_end(client)
+  end,
+  ["/answered-early"] = function(client) -- with an event larger than any may be, while the body is still to come
+    client:send(OK .. "Content-Type: text/event-stream\r\nContent-Length: 4194400\r\n\r\ndata: " .. ("x"):rep(4194394))
+    await_end(client)
+  end,
+  ["/gzip-chunked"] = function(client) client:send(OK .. "Transfer-Encoding: gzip, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n") end,
+  ["/two-codings"] = function(client) client:send(OK .. "Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n5\r\nhello\r\n0\r\n\r\n") end,
+  ["/other-coding"] = function(client) client:send(OK .. "Transfer-Encoding: gzip\r\n\r\nhello") end,
+  ["/identity"] = function(client) client:send(OK .. "Transfer-Encoding: identity\r\nContent-Length: 2\r\n\r\nok") end,
+  ["/hints-for-ever"] = function(client)
+    repeat local ok = client:send "HTTP/1.1 100 Continue\r\n\r\n" until not ok
+  end,
+  ["/many-chunks"] = function(client) -- more than a window, and its end
+    client:send(OK .. "Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for _ = 1, 67 do chunked(client, "data: " .. ("x"):rep(992) .. "\n\n") end
+    chunked(client, "")
+    await_end(client)
+  end,
   ["/empty"] = function() end,
   ["/garbage"] = function(client) client:send("this is not HTTP\r\n\r\n") end,
   ["/status-joined"] = function(client) client:send "HTTP/1.1 200OK\r\nContent-Length: 2\r\n\r\nok" end,

@@ -23,11 +23,23 @@ static char *part(const struct hop *h, CURLUPart which, unsigned flags) {
   return curl_url_get(h->url, which, &text, flags) == CURLUE_OK ? text : NULL;
 }
 
+// The text with what is not ASCII in percent signs (RFC 3986 2.1).
+static void add_ascii(struct buf *out, const char *text) {
+  for (; *text; text++) {
+    if (*text & 0x80) buf_printf(out, "%%%02X", (unsigned char)*text);
+    else buf_append(out, text, 1);
+  }
+}
+
 // What is asked for in a request's first line.
 static void read_target(struct hop *h) {
   char *path = part(h, CURLUPART_PATH, 0), *query = part(h, CURLUPART_QUERY, 0);
+  struct buf target = {0};
+  add_ascii(&target, path ? path : "/");
+  if (query) buf_append(&target, "?", 1), add_ascii(&target, query);
   free(h->target);
-  h->target = xasprintf("%s%s%s", path ? path : "/", query ? "?" : "", query ? query : "");
+  h->target = xstrndup(target.bytes, target.len);
+  buf_deinit(&target);
   curl_free(path);
   curl_free(query);
 }

@@ -255,8 +255,10 @@ static void go_on(struct transfer *t) {
   struct http_client *c = client_of(t);
   t->is_starved &= !t->fetch.upload.len && !t->fetch.upload_ended;
   transfer_watch(t);
-  if (t->plain) plain_go_on(t);
-  if (t->is_plain) return;
+  if (t->is_plain) {
+    if (t->plain) plain_go_on(t); // which may have been its end
+    return;
+  }
   c->in_call++;
   easy_go_on(t);
   c->in_call--;

@@ -249,10 +249,8 @@ static enum plain_outcome plain_take(struct plain *c, struct span in, bool is_ke
     if (t->fetch.is_paused) plain_hold(c, in, is_kept);
     else if (is_kept) buf_deinit(&c->held);
     return PLAIN_GOES_ON;
-  case ANSWER_COMPLETE:
-    c->answer.keeps &= !in.len && c->is_asked && c->out_at == c->out.len;
-    return PLAIN_COMPLETE;
-  case ANSWER_REFUSED: break;
+  case ANSWER_COMPLETE: c->answer.keeps &= !in.len; return PLAIN_COMPLETE;
+  case ANSWER_REFUSED: c->answer.keeps = false; break;
   }
   return t->is_redirect && !t->error ? PLAIN_COMPLETE : PLAIN_FAILED;
 }
@@ -296,11 +294,25 @@ static void on_ready(struct watch *w, unsigned events) {
   p->on_step(p, t, outcome);
 }
 
+// An address has been tried for long enough; or the connection has been idle, or is again.
 static void on_patience(struct timer *timer) {
   struct plain *c = container_of(timer, struct plain, timer);
   struct plain_pool *p = c->pool;
   struct transfer *t = c->transfer;
-  p->on_step(p, t, plain_connect_anew(c, ETIMEDOUT));
+  if (!c->is_connected) p->on_step(p, t, plain_connect_anew(c, ETIMEDOUT));
+  else if (!t && c->idle_since + IDLE_SECONDS > p->loop->now)
+    loop_arm(p->loop, timer, c->idle_since + IDLE_SECONDS);
+  else if (!t) plain_close(c);
+}
+
+// Whether something has come that nobody has asked for, or the end, which the loop has not told of yet.
+static bool is_stale(const struct plain *c) {
+  char byte;
+  return recv(watch_fd(&c->watch), &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
+}
+
+static bool may_go_to(const struct transfer *t, const struct address *a) {
+  return a->family == ADDRESS_UNIX || !transfer_refuses_private(t) || !address_is_private(a);
 }
 
 // An idle connection to where the transfer goes, whose server has hardly given it up where the request may
@@ -311,14 +323,20 @@ static struct plain *find_idle(struct plain_pool *p, const struct transfer *t) {
     struct plain *c = plain_of(node);
     bool is_local = c->address.family == ADDRESS_UNIX;
     if (is_local == (t->hop.unix_path != NULL) && (is_local || c->port == t->hop.port) &&
-        c->idle_since >= oldest && !strcmp(c->name, name_of(t)))
+        c->idle_since >= oldest && !strcmp(c->name, name_of(t)) && may_go_to(t, &c->address))
       return c;
   }
   return NULL;
 }
 
+static struct plain *find_live(struct plain_pool *p, const struct transfer *t) {
+  struct plain *c;
+  while ((c = find_idle(p, t)) && is_stale(c)) plain_close(c);
+  return c;
+}
+
 void plain_start(struct plain_pool *p, struct transfer *t) {
-  struct plain *c = find_idle(p, t);
+  struct plain *c = find_live(p, t);
   enum plain_outcome outcome;
   t->address_at = 0;
   ++*p->in_call;
@@ -357,7 +375,8 @@ void plain_leave(struct transfer *t) {
   struct plain *c = t->plain;
   if (!c) return;
   struct plain_pool *p = c->pool;
-  if (c->answer.state != ANSWER_DONE || !c->answer.keeps) {
+  bool is_written = c->is_asked && c->out_at == c->out.len;
+  if (c->answer.state != ANSWER_DONE || !c->answer.keeps || !is_written) {
     plain_close(c);
     return;
   }
@@ -367,5 +386,6 @@ void plain_leave(struct transfer *t) {
   buf_deinit(&c->held);
   p->idle_count++;
   list_append(&p->idle, &c->link);
+  if (!timer_is_armed(&c->timer)) loop_arm(p->loop, &c->timer, c->idle_since + IDLE_SECONDS);
   watch_set(&c->watch, WATCH_READ);
 }

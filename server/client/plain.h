@@ -26,7 +26,7 @@ struct plain {
   struct plain_pool *pool;
   struct transfer *transfer; // NULL: idle
   struct list link;          // in pool.idle
-  struct timer timer;        // of an attempt to connect, after which the next address is tried
+  struct timer timer;        // before it is connected: the next address is tried then; later: it may be idle
   struct address address;
   unsigned port;
   bool is_connected, is_used; // is_used: it has carried another answer before

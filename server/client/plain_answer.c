@@ -7,6 +7,8 @@
 #include "base/digits.h"
 #include "serve/service.h"
 
+enum { INTERIM_MAX = 64 };
+
 static const struct proto_limits chunk_limits = {.chunk_extensions = 64 << 10};
 
 void plain_answer_begin(struct plain_answer *a) {
@@ -41,6 +43,25 @@ static bool has_token(struct span list, struct span token) {
   return false;
 }
 
+// Whether a field of the name has the token in its list.
+static bool fields_have(const struct fetch *f, struct span name, struct span token) {
+  for (size_t i = 0; i < f->field_count; i++)
+    if (span_equal_nocase(f->fields[i].name, name) && has_token(f->fields[i].value, token)) return true;
+  return false;
+}
+
+// How many transfer codings there are but identity, which is none.
+static size_t count_codings(const struct fetch *f) {
+  size_t n = 0;
+  for (size_t i = 0; i < f->field_count; i++) {
+    struct span rest = f->fields[i].value;
+    if (!span_equal_nocase(f->fields[i].name, SPAN("transfer-encoding"))) continue;
+    do n += !span_equal_nocase(span_trim(span_split(&rest, ',')), SPAN("identity"));
+    while (rest.len);
+  }
+  return n;
+}
+
 // The length that all Content-Lengths agree on; -1: there is none, -2: they do not, or are no numbers.
 static int64_t length_of(const struct fetch *f) {
   int64_t length = -1;
@@ -60,18 +81,19 @@ static int64_t length_of(const struct fetch *f) {
 // How the body is framed (RFC 9112 6.3).
 static bool choose_framing(struct plain_answer *a, struct transfer *t) {
   const struct fetch *f = &t->fetch;
-  struct span coding = fetch_field(f, SPAN("transfer-encoding")),
-              connection = fetch_field(f, SPAN("connection"));
+  size_t codings = count_codings(f);
   int64_t length = length_of(f);
-  a->keeps = a->is_old ? has_token(connection, SPAN("keep-alive")) : !has_token(connection, SPAN("close"));
+  a->keeps = a->is_old ? fields_have(f, SPAN("connection"), SPAN("keep-alive"))
+                       : !fields_have(f, SPAN("connection"), SPAN("close"));
   if (!strcmp(t->hop.method, "HEAD") || f->status == 204 || f->status == 304) a->state = ANSWER_DONE;
-  else if (coding.bytes) {
-    bool is_chunked = span_equal_nocase(coding, SPAN("chunked"));
-    a->state = is_chunked ? ANSWER_CHUNKED : ANSWER_TO_CLOSE;
-    a->keeps &= is_chunked && length == -1; // both may be an attempt to have two answers taken for one
+  else if (codings) {
+    if (codings > 1 || !fields_have(f, SPAN("transfer-encoding"), SPAN("chunked")))
+      return refuse(t, FETCH_PROTOCOL, "a transfer coding that was not asked for");
+    a->state = ANSWER_CHUNKED;
+    a->keeps &= length == -1 && !a->is_old; // both may be an attempt to have two answers taken for one
   } else if (length == -2) return refuse(t, FETCH_PROTOCOL, "a Content-Length that says nothing");
   else if (length >= 0) a->left = (uint64_t)length, a->state = length ? ANSWER_LENGTH : ANSWER_DONE;
-  else a->state = ANSWER_TO_CLOSE;
+  else a->state = ANSWER_TO_CLOSE, a->keeps = false;
   return true;
 }
 
@@ -79,7 +101,10 @@ static bool end_answer_head(struct plain_answer *a, struct transfer *t) {
   int status = t->fetch.status;
   if (status == 101) return refuse(t, FETCH_PROTOCOL, "the server speaks another protocol now");
   if (!transfer_take_line(t, SPAN(""))) return false;
-  if (status < 200) return a->state = ANSWER_STATUS, true;
+  if (status < 200) {
+    a->state = ANSWER_STATUS;
+    return ++a->interim <= INTERIM_MAX || refuse(t, FETCH_PROTOCOL, "interim answers without end");
+  }
   return choose_framing(a, t);
 }
 

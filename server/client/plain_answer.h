@@ -27,6 +27,7 @@ struct plain_answer {
   bool has_begun;
   bool is_old;     // HTTP/1.0
   bool keeps;      // the connection may carry another
+  uint8_t interim; // answers before the one that counts
   uint64_t left;   // of ANSWER_LENGTH
   size_t trailer;  // bytes
   struct buf line; // one whose end has not come
