@@ -221,7 +221,7 @@ app:get("/c", function() return io.popen("date"):read "a" end)]]
           app:get("/", function() return "x" end)]]
         write_file(directory .. "/spate.conf.lua", 'return { workers = 2, listen = { "127.0.0.1:1" } }\n')
         local code, out, err = run { "check", "--start" }
-        assert.same({ 0, "app.lua: 1 route, no problems\napp.lua: starts\n", "" }, { code, out, err })
+        assert.same({ 0, "app.lua: 1 route\napp.lua: starts, no problems\n", "" }, { code, out, err })
         for _, name in ipairs { "started", "each0", "each1", "stopped" } do assert(io.open(directory .. "/" .. name), name):close() end
       end)
 

@@ -114,23 +114,26 @@ local function read_options(method, url, options, what)
   return asked, options.max
 end
 
--- What the iterator has, in pieces that are handed over at a time.
-local function cut(iterator, what)
-  local piece, at = "", 1
+-- What the iterator has, in pieces that are handed over at a time; false where that is more than `length`, if it is given.
+local function cut(iterator, what, length)
+  local piece, at, left = "", 1, length or math.huge
   return function()
     while at > #piece do
       piece, at = iterator(), 1
       if piece == nil then return nil end
-      check.text(piece, what .. ": body: what its iterator returns")
+      left = left - #check.text(piece, what .. ": body: what its iterator returns")
+      if left < 0 then return false end
     end
     at = at + PIECE
     return piece:sub(at - PIECE, at - 1)
   end
 end
 
--- Sends what there is, by pieces; false once the answer has begun, to which the last of them has gone as well.
+-- Sends what there is, by pieces; false once the answer has begun, to which the last of them has gone as well; nil where
+-- there is more than there was to be.
 local function send_all(handle, pieces, also_later)
   for piece in pieces do
+    if not piece then return nil end
     if not core.http_send(handle, piece, also_later) then return false end
   end
   core.http_send_end(handle)
@@ -144,8 +147,7 @@ local function send_rest(handle, pieces, asked)
     http_body.close(asked)
     if not done then core.http_close(handle) end
   end)
-  send_all(handle, pieces, true)
-  done = true
+  done = send_all(handle, pieces, true) ~= nil
 end
 
 local function request(method, url, options, what)
@@ -159,8 +161,9 @@ local function request(method, url, options, what)
   if not ok then return nil, err, code end
   handle, err, code = core.http_begin(asked)
   if not handle then return nil, err, code end
-  local pieces = asked.iterator and cut(asked.iterator, what)
-  local is_sent = not pieces or send_all(handle, pieces)
+  local pieces, is_sent = asked.iterator and cut(asked.iterator, what, asked.length), true
+  if pieces then is_sent = send_all(handle, pieces) end
+  if is_sent == nil then return nil, ("%s: the body's iterator has more than its length of %d bytes"):format(what, asked.length), "closed" end
   local status
   status, err, code = core.http_head(handle)
   if not status then return nil, err, code end

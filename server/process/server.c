@@ -93,7 +93,7 @@ static void announce(const struct server *s) {
 
 // Nobody has begun anything, so that what runs beside requests ends at once.
 static void end_after_start(struct server *s) {
-  printf("%s: starts\n", s->options->app);
+  printf("%s: starts, no problems\n", s->options->app);
   fflush(stdout);
   drain(s);
 }

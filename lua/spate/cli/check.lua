@@ -24,7 +24,10 @@ return function(arguments, native)
   table.move(found.problems, 1, #found.problems, #all + 1, all)
   if arguments.json then print(json.encode { problems = all, routes = #found.routes })
   elseif #all > 0 then problems_of.print(all, io.stdout)
-  else print(("%s: %d route%s, no problems"):format(arguments.app, #found.routes, #found.routes == 1 and "" or "s")) end
+  else
+    local is_all = not arguments.start -- else the start says so at its end
+    print(("%s: %d route%s%s"):format(arguments.app, #found.routes, #found.routes == 1 and "" or "s", is_all and ", no problems" or ""))
+  end
   if #all == 0 and arguments.start then return start(arguments, native) end
   return #of_settings > 0 and CONFIG or #found.problems > 0 and FAILED or OK
 end
