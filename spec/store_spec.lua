@@ -66,6 +66,12 @@ describe("a store", function()
     return table.concat(list, " ")
   end
 
+  it("that keeps channels only says so of a dictionary", function()
+    assert.equal(500, ask('spate.shared("d", { store = true })'):status())
+    assert.truthy(server:log():find("spate.shared: store: the store of the settings keeps no dictionaries", 1, true))
+    assert.equal(1, run('local d = spate.shared("d", { store = false }) return { d:incr "n" }'))
+  end)
+
   describe("is waited for by who publishes", function()
     it("until it has the event, whose id it gives", function()
       local res = ask 'return sse.channel("a"):publish "x"'

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include "base/mem.h"
 #include "base/nearest.h"
+#include "event/broker.h"
 #include "event/shared.h"
 #include "script/class.h"
 #include "script/held.h"
@@ -263,6 +264,15 @@ static struct span check_name(lua_State *L) {
   return name;
 }
 
+// A store of several machines keeps channels only: two that count in a dictionary of their own would lose of
+// each other's.
+static void check_keeper(lua_State *L) {
+  const struct service *s = vm_of(L)->service;
+  if (s->broker->store && !s->shared->keeper)
+    raise_error(L, "spate.shared: store: the store of the settings keeps no dictionaries; what several "
+                   "machines share is kept by spate.redis");
+}
+
 // The options of spate.shared: whether it is to be kept.
 static bool check_store(lua_State *L) {
   static const char *const names[] = {"store"};
@@ -285,6 +295,7 @@ static int open_shared(lua_State *L) {
   struct vm *vm = vm_of(L);
   struct span name = check_name(L);
   bool is_kept = check_store(L);
+  if (is_kept) check_keeper(L);
   lua_settop(L, 1);
   lua_pushvalue(L, 1);
   if (lua_rawget(L, lua_upvalueindex(1)) == LUA_TUSERDATA) {

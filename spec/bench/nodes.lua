@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Servers that share one Redis: what goes through it as fast as 64 publishers at each server can, how long an event takes at
 -- a fixed rate, and what it costs whom. Each server has a channel with 10 subscribers; whatever is published goes to Redis
--- and comes back. Beside it Nchan on the same Redis, where that is installed. Started by spec/bench/nodes.
+-- and comes back. Started by spec/bench/nodes.
 package.path = "spec/bench/?.lua;" .. package.path
 local process, report, servers = require "process", require "report", require "servers"
 
