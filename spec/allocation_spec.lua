@@ -255,7 +255,7 @@ describe("memory that runs out", function()
 
   for what, count in pairs { ["at"] = ONCE, ["from"] = FOR_GOOD } do
     it(("while code is loaded, %s each place: the old code goes on"):format(what), function()
-      local path, n = write_app(), 0
+      local path, n, loaded = write_app(), 0, 0
       start(SCENARIOS.plain)
       repeat
         local ok, err = server.core:build(path, n, count)
@@ -264,7 +264,8 @@ describe("memory that runs out", function()
         server.core:fail_allocation(0, 0)
         check_unharmed(n, { "connections", "streams", "tasks" })
         n = step(n)
-      until ok
+        loaded = ok and loaded + 1 or 0
+      until loaded == 3 -- in a row: it may do without a larger table of strings
       assert.is_true(n > 1000)
       os.remove(path)
       server:close()

@@ -76,7 +76,7 @@ local function own_pid()
 end
 
 local function launch(self)
-  local pid = read(("cd /; exec 2>/dev/null; %s -D %s/data -k %s -h 127.0.0.1 -p %d -c fsync=off -c shared_buffers=16MB -c max_connections=60 " ..
+  local pid = read(("cd /; exec 2>/dev/null; %s -D %s/data -k %s -h 127.0.0.1 -p %d -c fsync=off -c max_files_per_process=20000 -c shared_buffers=16MB -c max_connections=60 " ..
     "-c log_min_messages=fatal </dev/null >>%s/server.log 2>&1 & echo $!"):format(as_owner(binary "postgres"), self.folder, self.folder, self.port, self.folder))
   self.pid = assert(tonumber(pid))
   -- Where the specs are killed, so is it.

@@ -23,6 +23,8 @@ local REFUSED = {
 }
 
 -- Where a command that blocks has its time, and in which units; -1: its last word.
+local MOVES_MAX = 5 -- of the slot of a command that blocks
+
 local BLOCKING = {
   BLPOP = { -1, 1 }, BRPOP = { -1, 1 }, BLMOVE = { -1, 1 }, BRPOPLPUSH = { -1, 1 }, BZPOPMIN = { -1, 1 }, BZPOPMAX = { -1, 1 },
   BLMPOP = { 2, 1 }, BZMPOP = { 2, 1 }, WAIT = { -1, 1000 }, WAITAOF = { -1, 1000 },
@@ -128,7 +130,12 @@ function Redis:command(...)
   words.key = key_of(name, words)
   local block = blocks_for(name, words)
   if not block then return self.handle:ask("redis:command", "single", 0, { words }) end
-  return self.handle:ask("redis:command", "blocking", block > 0 and block + self.timeout or math.huge, { words })
+  local value, message, code
+  for _ = 1, MOVES_MAX do
+    value, message, code = self.handle:ask("redis:command", "blocking", block > 0 and block + self.timeout or math.huge, { words })
+    if code ~= "moved" then break end -- nothing was done, and the node is known now
+  end
+  return value, message, code
 end
 
 local function check_commands(commands, what)

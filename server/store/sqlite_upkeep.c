@@ -90,10 +90,11 @@ static bool keep_values(struct sqlite_store *s) {
 }
 
 bool sqlite_upkeep(struct sqlite_store *s, bool is_busy) {
-  bool did = trim_one(s) | keep_values(s);
+  bool has_trimmed = trim_one(s), has_kept = keep_values(s);
   checkpoint_some(s, is_busy);
   if (is_busy) return true;
-  return did | sweep_some(s);
+  bool has_swept = sweep_some(s);
+  return has_trimmed || has_kept || has_swept;
 }
 
 double sqlite_upkeep_wait(const struct sqlite_store *s) {

@@ -30,7 +30,7 @@ describe("the head of an answer", function()
   it("that is an interim one only is no answer", function()
     local answer = run('return http.get "%s/switched"', url)
     assert.same({ "nil", "protocol" }, { answer[1], answer[3] })
-    assert.matches("an interim answer with nothing behind it", answer[2], 1, true)
+    assert.matches("the server speaks another protocol now", answer[2], 1, true)
   end)
 
   it("may go on with a value in the next line", function()
