@@ -86,7 +86,6 @@ local answers = {
     client:send(OK .. "Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
     for _ = 1, 67 do chunked(client, "data: " .. ("x"):rep(992) .. "\n\n") end
     chunked(client, "")
-    await_end(client)
   end,
   ["/empty"] = function() end,
   ["/garbage"] = function(client) client:send("this is not HTTP\r\n\r\n") end,
