@@ -24,6 +24,8 @@ app:get("/count/:name", function(req) return tostring(sse.channel(req.params.nam
 
 local function is_able() return os.execute "command -v redis-server redis-cli >/dev/null" == true end
 
+if os.getenv "ASAN_OPTIONS" then return end -- it takes minutes there; e2e_redis_store_spec has the same code in one
+
 describe("several servers with one Redis", function()
   local folder, redis, nodes, fleet
 
