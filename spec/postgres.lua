@@ -75,9 +75,12 @@ local function own_pid()
   return math.tointeger(f:read "n")
 end
 
+-- It counts the descriptors that it is started with, and can do with few.
+local CLOSE_OTHERS = 'for fd in /proc/self/fd/*; do fd=${fd##*/}; [ $fd -le 2 ] || eval "exec $fd>&-"; done'
+
 local function launch(self)
-  local pid = read(("cd /; exec 2>/dev/null; %s -D %s/data -k %s -h 127.0.0.1 -p %d -c fsync=off -c max_files_per_process=20000 -c shared_buffers=16MB -c max_connections=60 " ..
-    "-c log_min_messages=fatal </dev/null >>%s/server.log 2>&1 & echo $!"):format(as_owner(binary "postgres"), self.folder, self.folder, self.port, self.folder))
+  local pid = read(("exec bash -c 'cd /; exec 2>/dev/null; " .. CLOSE_OTHERS .. "; %s -D %s/data -k %s -h 127.0.0.1 -p %d -c fsync=off -c shared_buffers=16MB " ..
+    "-c max_connections=60 -c log_min_messages=fatal </dev/null >>%s/server.log 2>&1 & echo $!'"):format(as_owner(binary "postgres"), self.folder, self.folder, self.port, self.folder))
   self.pid = assert(tonumber(pid))
   -- Where the specs are killed, so is it.
   os.execute(("unset LD_PRELOAD; (while kill -0 %d && kill -0 %d; do sleep 1; done; kill -0 %d || { kill -QUIT %d; sleep 1; rm -rf %s; }) >/dev/null 2>&1 &"):format(

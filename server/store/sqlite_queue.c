@@ -78,8 +78,9 @@ static struct timespec after(double seconds) {
 }
 
 void sqlite_queue_wait(struct sqlite_queue *q, double seconds) {
-  struct timespec until = isinf(seconds) ? (struct timespec){0} : after(seconds);
+  struct timespec until = {0};
   int rc = 0;
+  if (!isinf(seconds)) until = after(seconds);
   lock_take(&q->lock);
   while (!q->count && !q->is_closed && !q->is_poked && !rc)
     rc = isinf(seconds) ? pthread_cond_wait(&q->changed, &q->lock)
