@@ -58,6 +58,13 @@ local function text(value, what)
   return value
 end
 
+-- An SQL statement.
+local function statement(sql, what)
+  text(sql, what)
+  if sql:find("\0", 1, true) then core.raise(what .. ": the statement has a NUL in it; give it as a parameter") end
+  return sql
+end
+
 -- The path of a file, which lies beside the application's script where it is relative; beside the directory that the
 -- program was started in where there is no application.
 local function path(value, what)
@@ -66,4 +73,4 @@ local function path(value, what)
   return value:sub(1, 1) == "/" and value or (core.folder or "") .. value
 end
 
-return { path = path, options = options, strings = strings, text = text, callable = callable, seconds = seconds_above_0, count = count }
+return { path = path, options = options, strings = strings, text = text, statement = statement, callable = callable, seconds = seconds_above_0, count = count }

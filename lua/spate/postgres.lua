@@ -65,12 +65,6 @@ local function check_self(self, name)
   if getmetatable(self) ~= Postgres then core.raise(("pg:%s: write it with a colon"):format(name)) end
 end
 
-local function check_sql(sql, what)
-  check.text(sql, what)
-  if sql:find("\0", 1, true) then core.raise(what .. ": the statement has a NUL in it; give it as a parameter") end
-  return sql
-end
-
 local function mine(self)
   local id = core.task_id()
   return id and self.transactions[id]
@@ -114,7 +108,7 @@ end
 -- The rows as a list of tables, { column = value }, and how many the statement has changed.
 function Postgres:query(sql, ...)
   check_self(self, "query")
-  check_sql(sql, "pg:query")
+  check.statement(sql, "pg:query")
   return query_in(self, sql, self.handle.is_stub and values.plain(...) or values.parameters("pg:query", ...))
 end
 
@@ -122,7 +116,7 @@ end
 -- they are read.
 function Postgres:rows(sql, ...)
   check_self(self, "rows")
-  check_sql(sql, "pg:rows")
+  check.statement(sql, "pg:rows")
   local parameters = self.handle.is_stub and values.plain(...) or values.parameters("pg:rows", ...)
   local link, own, page, at, has_more = nil, false, {}, 0, true
   local types

@@ -66,29 +66,23 @@ local function check_self(self, name)
   if getmetatable(self) ~= Database then core.raise(("db:%s: write it with a colon"):format(name)) end
 end
 
-local function check_sql(sql, what)
-  check.text(sql, what)
-  if sql:find("\0", 1, true) then core.raise(what .. ": the statement has a NUL in it; give it as a parameter") end
-  return sql
-end
-
 -- The rows as a list of tables, { column = value }.
 function Database:query(sql, ...)
   check_self(self, "query")
-  return self.handle:ask("db:query", "query", nil, check_sql(sql, "db:query"), ...)
+  return self.handle:ask("db:query", "query", nil, check.statement(sql, "db:query"), ...)
 end
 
 -- How many rows have changed, and the rowid of the last one inserted. Without parameters the text may be of several
 -- statements.
 function Database:exec(sql, ...)
   check_self(self, "exec")
-  return self.handle:ask("db:exec", "exec", nil, check_sql(sql, "db:exec"), ...)
+  return self.handle:ask("db:exec", "exec", nil, check.statement(sql, "db:exec"), ...)
 end
 
 -- A stream of the rows, which are read as they are taken. A failure raises where they are read.
 function Database:rows(sql, ...)
   check_self(self, "rows")
-  check_sql(sql, "db:rows")
+  check.statement(sql, "db:rows")
   local handle, rows, parameters = self.handle, self.handle:rows(), table.pack(...)
   local page, at, has_more = {}, 0, true
   local function next_row()
