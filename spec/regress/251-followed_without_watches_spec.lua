@@ -1,11 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- A followed file whose way became longer while other programs of the user had all of the kernel's watches was never looked at
 -- again: nothing told the stream, and nobody was told. In a user namespace, which has a limit of its own.
+local few_watches = require "spec.few_watches"
 local process = require "spec.process"
 
-local LIMITED = "unshare -Ur sh -c 'echo %d > /proc/sys/user/max_inotify_watches && exec \"$@\"' sh"
-local it = os.execute(LIMITED:format(9) .. " true 2>/dev/null") and it or pending
-if it == pending then io.stderr:write "spec/regress/251: skipped, as there are no user namespaces here\n" end
+local it = few_watches.it("spec/regress/251", it, pending)
 
 describe("a file that is followed, where no watch is left", function()
   after_each(process.leave)
@@ -23,7 +22,7 @@ describe("a file that is followed, where no watch is left", function()
           kept[i], message, code = fs.watch("w" .. i)
           if not kept[i] then return message .. " " .. code end
         end
-      end)]], { wrapper = LIMITED:format(20) })
+      end)]], { wrapper = few_watches.wrapper(20) })
     local client = process.ask(server.port, "/log")
     process.read_until(client, "data: one\n")
     local _, answer = process.get(server.port, "/all")

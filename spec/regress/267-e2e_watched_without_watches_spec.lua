@@ -1,11 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- Who watched a folder that came again while other programs of the user had all of the kernel's watches waited for good. In a user
 -- namespace, which has a limit of its own.
+local few_watches = require "spec.few_watches"
 local process = require "spec.process"
 
-local LIMITED = "unshare -Ur sh -c 'echo %d > /proc/sys/user/max_inotify_watches && exec \"$@\"' sh"
-local it = os.execute(LIMITED:format(9) .. " true 2>/dev/null") and it or pending
-if it == pending then io.stderr:write "spec/regress/267: skipped, as there are no user namespaces here\n" end
+local it = few_watches.it("spec/regress/267", it, pending)
 
 describe("a folder that is watched, where no watch is left", function()
   after_each(process.leave)
@@ -24,7 +23,7 @@ describe("a folder that is watched, where no watch is left", function()
       app:get("/none", function()
         for i = #kept, 1, -1 do table.remove(kept):close() end
         return "none"
-      end)]], { wrapper = LIMITED:format(20) })
+      end)]], { wrapper = few_watches.wrapper(20) })
     local client = process.ask(server.port, "/changes")
     process.read_head(client)
     process.shell("mv %s/d %s/e", directory, directory)
