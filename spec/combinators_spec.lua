@@ -242,6 +242,7 @@ describe("a mistake raises at the user's line", function()
     { "sse.never():batch(0)", "stream:batch: expected 1 or more" },
     { "sse.never():batch(2, 0)", "stream:batch: expected more than 0 seconds, got 0" },
     { "sse.never():timeout()", "stream:timeout: expected seconds, got nil" },
+    { "sse.never().next()", "stream:next: write it with a colon" },
     { "sse.never():on_close()", "stream:on_close: expected a function, got nil" },
     { "sse.never().map(tostring)", "stream:map: write it with a colon" },
     { "sse.wrap(1)", "sse.wrap: expected a function" },
@@ -261,6 +262,55 @@ describe("a mistake raises at the user's line", function()
     assert.is_false(res:has_ended())
     local log = server:log()
     assert.truthy(log:find("stream:map: the function (%S+:4) returned nil; use filter to leave values out"), log)
+    server:close()
+  end)
+end)
+
+describe("stream:next", function()
+  local function serve(body) return helper.serve("app:get('/', function(req)\n" .. body .. "\nend)") end
+
+  it("takes value by value, nil at the end", function()
+    local server = serve [[local s = sse.from { "a", "b" }
+return json.array { s:next(), s:next(), tostring(s:next()), tostring(s:next()) }]]
+    assert.same({ "a", "b", "nil", "nil" }, server:get("/"):json())
+    server:close()
+  end)
+
+  it("waits, and leaves what follows to the reply", function()
+    for _, source in ipairs { "sse.interval(1):take(3)", "sse.stream(function(send) for i = 1, 3 do sse.sleep(1) send(i) end end)" } do
+      local server = serve(("local s = %s\nlocal first = s:next()\nreturn sse.reply(s:map(function(n) return first * 10 + n end))"):format(source))
+      local res = server:get "/"
+      server:advance(1.5)
+      assert.equal(200, res:status())
+      server:advance(3)
+      assert.same({ "12", "13" }, res:data())
+      assert.is_true(res:has_ended())
+      server:close()
+    end
+  end)
+
+  it("closes what a function holds where the stream goes", function()
+    local server = serve [[
+local s <close> = sse.stream(function(send)
+  local _ <close> = setmetatable({}, { __close = function() spate.log.info "closed" end })
+  while true do send "x" end
+end)
+return s:next()]]
+    assert.equal("x", (server:get("/"):body()))
+    assert.truthy(server:log():find "closed")
+    server:close()
+  end)
+
+  it("takes the events of a channel, and its reply goes on behind them", function()
+    local server = serve [[
+local ch = sse.channel "a"
+local s = ch:subscribe()
+sse.spawn(function() for i = 1, 3 do ch:publish(i) end end)
+local first = s:next()
+return sse.reply(s, { headers = { first = first.data } })]]
+    local res = server:get "/"
+    assert.equal("1", res:header "First")
+    assert.same({ "2", "3" }, res:data())
     server:close()
   end)
 end)

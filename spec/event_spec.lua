@@ -153,6 +153,19 @@ describe("a mistake in an event raises at the user's line", function()
   end)
 end)
 
+describe("sse.encode", function()
+  it("is the text that goes over the wire", function()
+    assert.equal("event: a\ndata: {\"x\":1}\n\n", (wire [[assert(sse.encode { event = "a", json = { x = 1 } } == tostring(sse.event("a"):json_data { x = 1 })) send(sse.event("a"):json_data { x = 1 })]]))
+    assert.equal("data: data: 42\ndata: \ndata: \n\n", (wire "send(sse.encode(42))"))
+  end)
+
+  it("says at the caller's line what is no event", function()
+    assert.equal("6: 'event' must not contain a line break", message 'sse.encode { event = "a\\nb", data = "x" }')
+    assert.equal("6: an event of 1008 bytes is larger than limits.event (1000)",
+      message('sse.encode(("x"):rep(1000))', { settings = { limits = { event = 1000 } } }))
+  end)
+end)
+
 describe("limits.event", function()
   local function with_limit(code, limit) return wire(code, { settings = { limits = { event = limit } } }) end
 

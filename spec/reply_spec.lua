@@ -329,3 +329,30 @@ describe("reply", function()
     end)
   end)
 end)
+
+describe("reply.body", function()
+  it("is bytes of any type", function()
+    local server = helper.serve [[
+app:get("/", function() return reply.body("\0\255", "application/wasm") end)
+app:get("/made", function() return reply.body("<a/>", "image/svg+xml", 201) end)]]
+    local res = server:get "/"
+    assert.equal("application/wasm", res:header "Content-Type")
+    assert.equal("2", res:header "Content-Length")
+    assert.equal("\0\255", (res:body()))
+    assert.equal(201, server:get("/made"):status())
+    server:close()
+  end)
+
+  it("wants both", function()
+    for code, message in pairs {
+      ["reply.body()"] = 'reply.body: expected a type, such as "image/png", got nil',
+      ["reply.body('x')"] = 'reply.body: expected a type, such as "image/png", got nil',
+      ["reply.body({}, 'a/b')"] = "reply.body: expected a string, got table",
+      ["reply:body('a/b')"] = "reply.body(...): write it with a dot",
+      ["reply.body('x', 'a\\nb')"] = "the value must not contain control characters",
+    } do
+      local err = helper.load_error("local function f()\n" .. code .. "\nend\nlocal x = f()")
+      assert.truthy(err:find(":4: ", 1, true) and err:find(message, 1, true), err)
+    end
+  end)
+end)

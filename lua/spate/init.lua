@@ -51,12 +51,12 @@ core.public(spate, "abort", "env")
 local LATER = {
   cors = "cors", allow_origins = "origins", allow_hosts = "hosts", rate_limit = "rate_limit", basic_auth = "basic_auth",
   session = "session", jwt = "jwt", sign = "sign", verify = "sign", equal = "sign", crypto = "crypto", offload = "offload",
-  http = "http", process = "process", fs = "fs", sqlite = "sqlite", postgres = "postgres", redis = "redis",
+  http = "http", process = "process", fs = "fs", sqlite = "sqlite", postgres = "postgres", redis = "redis", promise = "promise",
 }
 
 return setmetatable(spate, { __index = function(_, name)
   if not LATER[name] then return nil end
   local module = require("spate." .. LATER[name])
-  spate[name] = module[name] or module
+  spate[name] = type(module) == "table" and module[name] or module
   return spate[name]
 end })

@@ -53,6 +53,14 @@ function reply.json(value, status)
   return new(check_status(status or 200), "application/json", json.encode(value))
 end
 
+-- Bytes of any type.
+function reply.body(bytes, type, status)
+  check_dot(bytes, "body")
+  if type == nil then core.raise 'reply.body: expected a type, such as "image/png", got nil' end
+  local r = new(check_status(status or 200), nil, check_text("reply.body", bytes))
+  return r:header("Content-Type", type)
+end
+
 function reply.status(status)
   check_dot(status, "status")
   return new(check_status(status))
@@ -257,7 +265,7 @@ function reply.send(req, r)
   core.answer_file(req, r._status, r._type, file, r._fields)
 end
 
-core.public(reply, "text", "html", "json", "status", "error", "redirect", "stream", "file", "pass", "proxy")
+core.public(reply, "text", "html", "json", "body", "status", "error", "redirect", "stream", "file", "pass", "proxy")
 core.public(Reply, "status", "header", "cookie")
 
 return reply

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- require "spate.sse": events, streams and their combinators, waiting and tasks.
--- A stream is pulled: `next()` returns the next value, waiting for it, or nil at the end; `close()` lets go of what it
+-- A stream is pulled: `pull()` returns the next value, waiting for it, or nil at the end; `close()` lets go of what it
 -- holds. A function stream has `fn(send)` instead, which runs as it is where nothing transforms it. `where` is the place
 -- ("file:line") where its values come from, or the function that makes them: what is no event is told with it.
 local at_end = require "spate.at_end"
@@ -21,8 +21,8 @@ local function end_coroutine(co)
   if not ok then error(err, 0) end
 end
 
-local function new(next, close, where)
-  return setmetatable({ next = next, _close = close or nothing, where = where }, Stream)
+local function new(pull, close, where)
+  return setmetatable({ pull = pull, _close = close or nothing, where = where }, Stream)
 end
 
 local function check_stream(s, what)
@@ -36,10 +36,10 @@ end
 
 local check_function, check_seconds, check_count = check.callable, check.seconds, check.count
 
--- A stream for the library's other modules. Where nothing transforms it, `carry(req)` takes the place of `next`: it sends
+-- A stream for the library's other modules. Where nothing transforms it, `carry(req)` takes the place of `pull`: it sends
 -- what comes into the request's open stream without Lua.
-function sse.carried(next, close, carry)
-  local s = new(next, close)
+function sse.carried(pull, close, carry)
+  local s = new(pull, close)
   s.carry = carry
   return s
 end
@@ -47,7 +47,7 @@ end
 -- Lets go of what the stream holds; harmless when done twice.
 function Stream:close()
   local close = self._close
-  self._close, self.next = nothing, nothing
+  self._close, self.pull = nothing, nothing
   close()
 end
 
@@ -80,7 +80,7 @@ local function pullable(s)
   if not s.fn then return s end
   local fn = s.fn
   local generator = generate(function() fn(send_by_yield) end)
-  local pulled = new(generator.next, function()
+  local pulled = new(generator.pull, function()
     local _ <close> = at_end(s._close)
     generator:close()
   end, fn)
@@ -171,7 +171,7 @@ function Pump:read(source)
     self.changed:wake()
   end)
   local ok, err = xpcall(function()
-    for value in source.next do
+    for value in source.pull do
       while #self.queue >= QUEUE_MAX do self.room:wait() end
       self.queue[#self.queue + 1] = value
       self.changed:wake()
@@ -278,9 +278,9 @@ function Stream:map(fn)
     return keeping({ self }, new(core.ticker(self.period, fn, nil_refusal), nil, fn))
   end
   return derive(self, function(source)
-    local next = source.next
+    local pull = source.pull
     return function()
-      local value = next()
+      local value = pull()
       if value == nil then return nil end
       local mapped = fn(value)
       if mapped == nil then error(nil_refusal(fn), 0) end
@@ -294,7 +294,7 @@ function Stream:filter(fn)
   check_function(fn, "stream:filter")
   return derive(self, function(source)
     return function()
-      for value in source.next do
+      for value in source.pull do
         if fn(value) then return value end
       end
     end
@@ -306,7 +306,7 @@ function Stream:inspect(fn)
   check_function(fn, "stream:inspect")
   return derive(self, function(source)
     return function()
-      local value = source.next()
+      local value = source.pull()
       if value ~= nil then fn(value) end
       return value
     end
@@ -320,7 +320,7 @@ function Stream:take(n)
     return function()
       if n == 0 then return nil end
       n = n - 1
-      return source.next()
+      return source.pull()
     end
   end)
 end
@@ -331,7 +331,7 @@ function Stream:take_while(fn)
   return derive(self, function(source)
     local over = false
     return function()
-      local value = not over and source.next() or nil
+      local value = not over and source.pull() or nil
       if value ~= nil and fn(value) then return value end
       over = true
     end
@@ -345,9 +345,9 @@ function Stream:skip(n)
     return function()
       while n > 0 do
         n = n - 1
-        if source.next() == nil then return nil end
+        if source.pull() == nil then return nil end
       end
-      return source.next()
+      return source.pull()
     end
   end)
 end
@@ -362,7 +362,7 @@ function Stream:chain(...)
   chained = keeping(sources, new(function()
     while sources[at] do
       chained.where = sources[at].where
-      local value = sources[at].next()
+      local value = sources[at].pull()
       if value ~= nil then return value end
       sources[at]:close()
       at = at + 1
@@ -384,7 +384,7 @@ function Stream:throttle(seconds)
   return derive(self, function(source)
     local next_at = -math.huge
     return function()
-      for value in source.next do
+      for value in source.pull do
         local now = core.now()
         if now >= next_at then
           next_at = now + seconds
@@ -450,14 +450,24 @@ end
 -- for value in stream do ... end: goes on where another such loop has left it, and does not close it.
 function Stream:__call()
   if self.fn then core.raise "a stream of a function(send) is read by stream:each()" end
-  return self.next()
+  return self.pull()
+end
+
+-- The next value, waiting for it; nil at the end. sse.reply and loops go on behind it.
+function Stream:next()
+  check_self(self, "stream:next")
+  if self.fn then
+    local pulled = pullable(self)
+    self.fn, self.pull, self._close = nil, pulled.pull, pulled._close
+  end
+  return self.pull()
 end
 
 -- For loops: for value in stream:each() do ... end
 function Stream:each()
   check_self(self, "stream:each")
   local source = pullable(self)
-  return function() return source.next() end, nil, nil, source
+  return function() return source.pull() end, nil, nil, source
 end
 
 -- A stream of a channel's subscription, after the value `first` where there is one.
@@ -552,12 +562,18 @@ function sse.run(req, stream)
   return core.go_on(req, run_and_close, stream, send)
 end
 
+-- The text of an event on the wire; raises at the caller's line where the value is none.
+sse.encode = core.encode
+
 require "spate.task"(sse)
 
 core.public(sse, "wrap", "stream", "interval", "from", "once", "never", "merge", "keep_alive", "reply", "spawn", "every", "wait_fd")
 core.public(Stream, "merge", "map", "filter", "inspect", "take", "take_while", "skip", "chain", "start_with", "throttle",
-  "debounce", "batch", "timeout", "each", "collect", "on_close")
+  "debounce", "batch", "timeout", "next", "each", "collect", "on_close")
 
 sse.channel = require("spate.channel")(sse)
+
+package.loaded["spate.sse"] = sse
+require "spate.promise"
 
 return sse

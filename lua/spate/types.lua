@@ -51,6 +51,12 @@ function spate.stats() end
 ---@return spate.Shared
 function spate.shared(name, options) end
 
+---A value that a request to any worker is to bring, by JSON; kept for `ttl` seconds (300).
+---@param name string
+---@param options? { ttl?: number }
+---@return spate.Promise
+function spate.promise(name, options) end
+
 ---Middleware: any other Host is answered with 421.
 ---@param list string[]|string "a.example", ".a.example" for all below it
 ---@return spate.middleware

@@ -172,12 +172,18 @@ size_t event_fields(lua_State *L, int index, struct sse_fields *f, char digits[N
   return sse_length(f);
 }
 
+// As event_fields, of an event that is not too large.
+static size_t fields_within_limit(lua_State *L, int index, struct sse_fields *f, char digits[NUMBER_MAX]) {
+  size_t len = event_fields(L, index, f, digits), limit = vm_of(L)->settings->limits.event;
+  if (len > limit) raise_error(L, "an event of %zu bytes is larger than limits.event (%zu)", len, limit);
+  return len;
+}
+
 struct event *event_of_value(lua_State *L, int index) {
   struct sse_fields f;
   char digits[NUMBER_MAX];
   int top = lua_gettop(L);
-  size_t len = event_fields(L, index, &f, digits), limit = vm_of(L)->settings->limits.event;
-  if (len > limit) raise_error(L, "an event of %zu bytes is larger than limits.event (%zu)", len, limit);
+  size_t len = fields_within_limit(L, index, &f, digits);
   struct event *e = sse_encode(&f, len);
   lua_settop(L, top);
   return e;
@@ -261,20 +267,31 @@ static int builder_retry(lua_State *L) {
   return 1;
 }
 
-// The event as it goes over the wire.
-static int builder_tostring(lua_State *L) {
-  struct sse_fields f = SSE_NO_FIELDS;
-  check_builder(L);
-  read_builder(L, 1, &f);
-  if (sse_refusal(&f)) return lua_pushliteral(L, ""), 1;
+// Pushes the text, of so many bytes, that the fields have on the wire.
+static int push_encoded(lua_State *L, const struct sse_fields *f, size_t encoded_len) {
   luaL_Buffer b;
-  luaL_buffinitsize(L, &b, sse_length(&f));
-  struct event *e = sse_encode(&f, sse_length(&f));
+  luaL_buffinitsize(L, &b, encoded_len);
+  struct event *e = sse_encode(f, encoded_len);
   size_t len = event_bare_len(e);
   memcpy(luaL_buffaddr(&b), e->bytes + e->bare_at, len);
   event_unref(e);
   luaL_pushresultsize(&b, len);
   return 1;
+}
+
+static int builder_tostring(lua_State *L) {
+  struct sse_fields f = SSE_NO_FIELDS;
+  check_builder(L);
+  read_builder(L, 1, &f);
+  if (sse_refusal(&f)) return lua_pushliteral(L, ""), 1;
+  return push_encoded(L, &f, sse_length(&f));
+}
+
+int lua_event_encode(lua_State *L) {
+  struct sse_fields f;
+  char digits[NUMBER_MAX];
+  size_t len = fields_within_limit(L, 1, &f, digits);
+  return push_encoded(L, &f, len);
 }
 
 void event_open(lua_State *L) {

@@ -19,5 +19,8 @@ void event_push(lua_State *L, struct span text);
 // sse.event([name]): a new builder.
 int lua_event_new(lua_State *L);
 
+// sse.encode(event): its text on the wire. Raises as event_of_value.
+int lua_event_encode(lua_State *L);
+
 // Registers the builder's metatable.
 void event_open(lua_State *L);

@@ -43,7 +43,7 @@ static int send(lua_State *L) {
   return send_value(L, ex, 1);
 }
 
-// The loop of core.pump. Stack: request, stream, its next(). `context`: a value has come and lies on top.
+// The loop of core.pump. Stack: request, stream, its pull(). `context`: a value has come and lies on top.
 static int pump(lua_State *L, int status, lua_KContext context) {
   (void)status;
   struct exchange *ex = exchange_in(lua_touserdata(L, 1));
@@ -63,7 +63,7 @@ static int pump(lua_State *L, int status, lua_KContext context) {
 int core_pump(lua_State *L) {
   exchange_check(L, 1);
   lua_settop(L, 2);
-  lua_getfield(L, 2, "next");
+  lua_getfield(L, 2, "pull");
   lua_toclose(L, 2);
   return pump(L, LUA_OK, false);
 }

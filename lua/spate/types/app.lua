@@ -245,6 +245,13 @@ function reply.html(html, status) end
 ---@return spate.Reply
 function reply.json(value, status) end
 
+---Bytes of any type, such as "image/png".
+---@param bytes string
+---@param type string
+---@param status? integer
+---@return spate.Reply
+function reply.body(bytes, type, status) end
+
 ---@param status integer
 ---@return spate.Reply
 function reply.status(status) end

@@ -70,6 +70,30 @@ function sse.stream(fn) end
 ---@return spate.Stream
 function sse.interval(seconds, fn) end
 
+---An event's text on the wire; raises where the value is none.
+---@param event spate.event
+---@return string
+function sse.encode(event) end
+
+---A value that another task of this worker is to bring.
+---@return spate.Promise
+function sse.promise() end
+
+---@class spate.Promise
+local Promise = {}
+
+---Brings the value; false where one has been brought.
+---@param value any
+---@return boolean? first
+---@return string? why
+function Promise:fulfil(value) end
+
+---The value; nil, "timeout" after so many seconds without one.
+---@param seconds? number
+---@return any
+---@return string? why
+function Promise:await(seconds) end
+
 ---@param source table|function|thread
 ---@return spate.Stream
 function sse.from(source) end
@@ -205,6 +229,10 @@ function Stream:timeout(seconds) end
 ---@param fn fun()
 ---@return spate.Stream
 function Stream:on_close(fn) end
+
+---The next value, waiting for it; nil at the end.
+---@return any
+function Stream:next() end
 
 ---@return fun(): any
 function Stream:each() end

@@ -1,0 +1,94 @@
+-- SPDX-License-Identifier: MIT
+-- sse.promise, spate.promise: a value that another task, or a request to another worker, is to bring.
+local at_end = require "spate.at_end"
+local check = require "spate.check"
+local core = require "spate.core"
+local json = require "spate.json"
+local sse = require "spate.sse"
+
+local Promise = { __name = "promise" }
+Promise.__index = Promise
+
+local Named = { __name = "promise" }
+Named.__index = Named
+
+local KEPT = 300 -- seconds
+
+local function check_self(self, meta, name)
+  if getmetatable(self) ~= meta then core.raise(("promise:%s: write it with a colon"):format(name)) end
+end
+
+local function check_value(value)
+  if value == nil then core.raise "promise:fulfil: expected a value, got nil" end
+end
+
+local function check_seconds(seconds)
+  if seconds ~= nil then check.seconds(seconds, "promise:await") end
+end
+
+-- Brings the value: true; false where one has been brought.
+function Promise:fulfil(value)
+  check_self(self, Promise, "fulfil")
+  check_value(value)
+  if self.value ~= nil then return false end
+  self.value = value
+  self.changed:wake()
+  return true
+end
+
+-- Waits for the value, at most so many seconds: nil, "timeout".
+function Promise:await(seconds)
+  check_self(self, Promise, "await")
+  check_seconds(seconds)
+  if self.value == nil then self.changed:wait(seconds, "promise:await") end
+  if self.value == nil then return nil, "timeout" end
+  return self.value
+end
+
+-- A value for the tasks of this worker.
+function sse.promise() return setmetatable({ changed = core.signal() }, Promise) end
+
+local function channel_of(self) return sse.channel("promise:" .. self.name, { history = 1, ttl = self.ttl }) end
+
+-- The same over all workers, and all servers where channels are shared; the value is copied as JSON. nil and why where
+-- the channel that carries it cannot be.
+function Named:fulfil(value)
+  check_self(self, Named, "fulfil")
+  check_value(value)
+  local ok, text = pcall(json.encode, value)
+  if not ok then core.raise("promise:fulfil: " .. text) end
+  local channel, why = channel_of(self)
+  if not channel then return nil, why end
+  ok, why = channel:finish { data = text }
+  if ok then return true end
+  if why == "finished" then return false end
+  return nil, why
+end
+
+function Named:await(seconds)
+  check_self(self, Named, "await")
+  check_seconds(seconds)
+  local channel, why = channel_of(self)
+  if not channel then return nil, why end
+  local values, failure = channel:subscribe { replay = "all" }
+  if not values then return nil, failure end
+  if seconds then values = values:timeout(seconds) end
+  local _ <close> = at_end(function() values:close() end)
+  local event = values:next()
+  if not event then return nil, "timeout" end
+  return json.decode(event.data)
+end
+
+-- The promise of this name, of any worker. `ttl`: the seconds for which a value is kept (300).
+local function named(name, options)
+  if type(name) ~= "string" then core.raise("spate.promise: expected a name as a string, got " .. type(name)) end
+  options = check.options(options or {}, "spate.promise", { "ttl" })
+  if options.ttl ~= nil then check.seconds(options.ttl, "spate.promise: ttl") end
+  return setmetatable({ name = name, ttl = options.ttl or KEPT }, Named)
+end
+
+core.public(Promise, "fulfil", "await")
+core.public(Named, "fulfil", "await")
+core.public(sse, "promise")
+
+return named
