@@ -2,7 +2,7 @@
 #   make run      installs what building needs, builds, serves examples/ticks.lua
 #   make test     installs what specs need, builds, runs every spec
 #   make deps     installs what all of these need: asan e2e tsan lint format format-check layers fuzz fuzz-lua mutants model simulate valgrind
-#                 faults soak soak-tsan bench; these install nothing, and name what is missing
+#                 instructions faults soak soak-tsan bench; these install nothing, and name what is missing
 #   make clients  installs the npm packages that some specs run; make test does so where there are node and npm
 #   make install  PREFIX=/usr/local DESTDIR=: the program, and what specs need to run by plain busted
 VERSION := 0.1.0
@@ -245,14 +245,18 @@ $(FUZZERS): $(BUILD)/%: spec/fuzz/%.c $(LIBRARY)
 	@$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # The program under memcheck, and specs of the harness. Leaks are looked for in the program only: busted keeps what it has.
-# And what some work costs, in instructions.
 valgrind:
 	$(CHECK) $(NEEDS_TEST) valgrind
 	@$(MAKE_IN) all
 	@SPATE=spec/valgrind.sh BUILD=$(BUILD) $(BUSTED) spec/e2e_shared_spec.lua
 	@SPATE=spec/valgrind.sh BUILD=$(BUILD) $(BUSTED) --filter="comes with" --filter-out=page spec/e2e_reload_spec.lua
 	@BUILD=$(BUILD) valgrind -q --error-exitcode=99 $(BUSTED) spec/channel_spec.lua spec/task_spec.lua
-	@BUILD=$(BUILD) $(BUSTED) spec/instructions.lua
+
+# What work costs, in instructions, and whether that has grown.
+instructions:
+	$(CHECK) $(NEEDS_TEST) valgrind
+	@$(MAKE_IN) all
+	@BUILD=$(BUILD) CC='$(CC)' $(BUSTED) spec/instructions.lua
 
 # System calls that fail; FULL=1 for all of them.
 faults:
@@ -293,5 +297,5 @@ clean:
 	@mkdir -p build
 	find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +
 
-.PHONY: all always harness-commands run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers fuzz-lua mutants model simulate simulate-asan simulate-faults valgrind faults soak \
+.PHONY: all always harness-commands run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers fuzz-lua mutants model simulate simulate-asan simulate-faults valgrind instructions faults soak \
         soak-tsan bench install clean

@@ -1,7 +1,10 @@
 -- SPDX-License-Identifier: MIT
--- What work costs, in instructions as callgrind counts them, which a busy machine does not change: each case is done for
--- n and for 2n, in a process of its own, and the difference by n has a limit. What is not of the order of its size exceeds
--- any. `make valgrind` runs these.
+-- What work costs, in instructions as callgrind counts them, which a busy machine does not change. `make instructions` runs
+-- these, and prints the counts. In memory each case is done for n and for 2n, in a process of its own, and the difference
+-- by n has a limit. What is not of the order of its size exceeds any. The program's hot paths (instructions/measure.lua)
+-- may take hardly more than the count that is committed for them.
+local counts = require "spec.instructions.counts"
+local paths = require "spec.instructions.measure"
 local process = require "spec.process"
 
 local HARNESS = [[
@@ -50,6 +53,28 @@ describe("no more instructions than expected take", function()
     it(case[1], function()
       local each = (instructions(case[2], 2 * case.n) - instructions(case[2], case.n)) // case.n
       assert.is_true(each > 0 and each < case.limit, ("%d instructions each, expected less than %d"):format(each, case.limit))
+    end)
+  end
+end)
+
+-- "gcc 12", of what a build used and what it links: other versions of either make other counts.
+local function compiler()
+  local run <close> = assert(io.popen "${CC:-cc} --version")
+  local text = run:read "a"
+  return ("%s %s"):format(text:find "clang" and "clang" or "gcc", text:match "(%d+)%.%d+")
+end
+
+describe("a hot path takes no more instructions than committed:", function()
+  local same = compiler() == counts.compiler
+  local growth = same and 1.05 or 1.25
+  for _, path in ipairs(paths) do
+    local name, measure = path[1], path[2]
+    it(name, function()
+      finally(process.leave)
+      local now, allowed = math.floor(measure()), math.floor(counts[name] * growth)
+      io.stderr:write(("  [%q] = %d,\n"):format(name, now))
+      assert.is_true(now > 0 and now <= allowed, ("%s: %d instructions; %d are committed (with %s), %d allowed. Where that is meant, the new count goes into spec/instructions/counts.lua"):format(
+        name, now, counts[name], counts.compiler, allowed))
     end)
   end
 end)
