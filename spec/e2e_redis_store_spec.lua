@@ -84,6 +84,19 @@ describe("several servers on one Redis", function()
     return res
   end
 
+  it("end each other's streams by spate.kick", function()
+    local here, there = subscribe(one), subscribe(two)
+    run(two, "return spate.kick { channel = 'a', reason = 'moved', retry = 5 }")
+    settle()
+    for _, res in ipairs { here, there } do
+      local last = res:events()[1]
+      assert.equal("kick", last.event)
+      assert.equal("moved", last.data)
+      assert.is_true(tonumber(last.retry) >= 5000)
+      assert.is_true(res:has_ended())
+    end
+  end)
+
   it("hear each other in one order, and resume at any", function()
     local here, there = subscribe(one), subscribe(two)
     for i = 1, 6 do run(i % 2 == 1 and one or two, ("return sse.channel('a'):publish(%d)"):format(i)) end

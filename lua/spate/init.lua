@@ -7,8 +7,10 @@ if not found then -- by plain Lua, or in a spec
 end
 local app = require "spate.app"
 
+local kick = require "spate.kick"
+
 local spate = { version = core.version, worker = core.worker, reply = require "spate.reply", log = core.log, app = app.new,
-  stats = core.stats, shared = core.shared }
+  stats = core.stats, shared = core.shared, kick = kick }
 
 -- Ends the request with a status and a text (that of the status unless given), from however deep.
 function spate.abort(status, text)
@@ -45,7 +47,7 @@ local entities = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&qu
 -- Text for HTML, also inside attributes.
 function spate.escape(text) return (tostring(text):gsub("[&<>\"']", entities)) end
 
-core.public(spate, "abort", "env")
+core.public(spate, "abort", "env", "kick")
 
 -- What is loaded when it is first used: the name, and the module that it is in, or that it is.
 local LATER = {

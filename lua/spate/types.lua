@@ -51,6 +51,12 @@ function spate.stats() end
 ---@return spate.Shared
 function spate.shared(name, options) end
 
+---Ends streams, on all workers and all servers that share their channels: with an event `kick` whose data is the reason, a
+---retry of one to two times so many seconds, and a clean end.
+---@param options { tag?: string, channel?: string, reason?: string, retry?: number }
+---@return true
+function spate.kick(options) end
+
 ---A value that a request to any worker is to bring, by JSON; kept for `ttl` seconds (300).
 ---@param name string
 ---@param options? { ttl?: number }

@@ -83,7 +83,7 @@ static void publish(struct redis_store *s, const struct told *t) {
 static void on_told(struct redis_subscription *sub, struct span name, struct span message) {
   struct redis_store *s = container_of(sub, struct redis_store, nodes);
   (void)name;
-  if (s->store.on_told) s->store.on_told(&s->store, message);
+  if (s->store.listener) s->store.listener->on_told(s->store.listener, message);
 }
 
 static void carry_out_all(struct redis_store *s) {
@@ -226,6 +226,7 @@ struct redis_store *redis_store_new(const struct redis_store_config *config, cha
   s->wake.deliver = on_taken;
   list_init(&s->wake.link);
   open_connections(s);
+  s->store.listener = config->listener;
   config->broker->store = &s->store;
   return s;
 }

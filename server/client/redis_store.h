@@ -14,6 +14,7 @@ struct redis_store_config {
   const char *url;     // as client/redis_address.h says, with the options prefix= and timeout= (seconds)
   struct span library; // redis_library.lua
   struct broker *broker;
+  struct store_listener *listener; // NULL: nobody listens
   const struct clock *clock;
 };
 

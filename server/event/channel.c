@@ -228,11 +228,25 @@ enum publish_result channel_finish(struct channel *c, const struct sse_fields *f
   return was_finished ? PUBLISH_FINISHED : PUBLISH_OK;
 }
 
-// With the lock held.
-static struct outlet *outlet_at(struct channel *c, struct inbox *inbox) {
+// With the lock held; NULL where there is none.
+static struct outlet *find_outlet(const struct channel *c, const struct inbox *inbox) {
   for (struct outlet *o = c->outlets; o; o = o->next)
     if (o->inbox == inbox) return o;
-  struct outlet *o = outlet_new(c, inbox, deliver);
+  return NULL;
+}
+
+struct list *channel_subscribers_at(struct channel *c, const struct inbox *inbox) {
+  lock_take(&c->lock);
+  struct outlet *o = find_outlet(c, inbox);
+  lock_release(&c->lock);
+  return o ? &o->subscribers : NULL;
+}
+
+// With the lock held.
+static struct outlet *outlet_at(struct channel *c, struct inbox *inbox) {
+  struct outlet *o = find_outlet(c, inbox);
+  if (o) return o;
+  o = outlet_new(c, inbox, deliver);
   o->next = c->outlets;
   return c->outlets = o;
 }

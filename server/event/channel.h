@@ -121,6 +121,10 @@ bool channel_follow(struct channel *c, struct inbox *inbox, struct subscriber *s
 // Who was to follow has left, or cannot be told the past. Any thread.
 void channel_forgo(struct channel *c, double now);
 
+// The channel's subscribers at a worker, by subscriber.link; NULL where there has been none. The worker's
+// thread.
+struct list *channel_subscribers_at(struct channel *c, const struct inbox *inbox);
+
 // Ends a subscription; harmless when done twice. Worker thread.
 void channel_unsubscribe(struct subscriber *s);
 

@@ -29,6 +29,7 @@
 #include "script/watchdog.h"
 #include "serve/conn.h"
 #include "serve/connections.h"
+#include "serve/kick.h"
 
 static int watched; // servers whose scripts have a limit of time
 
@@ -165,6 +166,7 @@ static bool open_redis(struct harness *h, char **error) {
       .url = h->settings.store.url,
       .library = {library->bytes, (size_t)(library->end - library->bytes)},
       .broker = h->broker,
+      .listener = kick_listener(h->process),
       .clock = &h->clock.clock};
   h->redis_store = redis_store_new(&config, error);
   return h->redis_store;

@@ -45,8 +45,8 @@ static int probe_poll(lua_State *L) {
 // store:tell(text): to all that share it; store:told(): what this one was told since the last time, or nil.
 static char *told;
 
-static void on_told(struct store *s, struct span message) {
-  (void)s;
+static void on_told(struct store_listener *l, struct span message) {
+  (void)l;
   free(told);
   told = xmalloc(message.len + 1);
   memcpy(told, message.bytes, message.len);
@@ -62,7 +62,8 @@ static int probe_tell(lua_State *L) {
 }
 
 static int probe_told(lua_State *L) {
-  redis_store_base(check_store(L))->on_told = on_told;
+  static struct store_listener listener = {.on_told = on_told};
+  redis_store_base(check_store(L))->listener = &listener;
   lua_pushstring(L, told);
   free(told);
   told = NULL;

@@ -25,6 +25,7 @@
 #include "process/stores.h"
 #include "process/turns.h"
 #include "process/worker.h"
+#include "serve/kick.h"
 
 static const double QUIT_SECONDS = 1; // after shutdown.grace, for <close> variables
 
@@ -357,7 +358,8 @@ int server_run(const struct options *o) {
   }
   if (s.code < 0) {
     log_start(STDERR_FILENO, (enum log_level)o->settings.log.level, (enum log_format)o->settings.log.format);
-    if (!stores_open(&s.stores, &o->settings, &s.broker, &s.shared)) s.code = EXIT_CONFIG;
+    struct store_listener *listener = kick_listener(&s.process);
+    if (!stores_open(&s.stores, &o->settings, &s.broker, &s.shared, listener)) s.code = EXIT_CONFIG;
     else if (start_workers(&s)) server_loop(&s);
     else {
       fprintf(stderr,

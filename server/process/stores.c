@@ -16,13 +16,14 @@ static bool refuse(char *error) {
   return false;
 }
 
-static bool open_redis(struct stores *s, const char *url, struct broker *b) {
+static bool open_redis(struct stores *s, const char *url, struct broker *b, struct store_listener *listener) {
   char *error = NULL;
   const struct embedded *library = embedded_find("redis_library");
   const struct redis_store_config config = {
       .url = url,
       .library = {library->bytes, (size_t)(library->end - library->bytes)},
       .broker = b,
+      .listener = listener,
       .clock = clock_system()};
   s->redis = redis_store_new(&config, &error);
   return s->redis && redis_store_start(s->redis) ? true : refuse(error);
@@ -41,10 +42,10 @@ static bool open_sqlite(struct stores *s, const struct settings *settings, struc
 }
 
 bool stores_open(struct stores *s, const struct settings *settings, struct broker *b,
-                 struct shared_registry *shared) {
+                 struct shared_registry *shared, struct store_listener *listener) {
   const char *url = settings->store.url;
   if (!*url) return true;
-  return redis_store_knows(url) ? open_redis(s, url, b) : open_sqlite(s, settings, b, shared);
+  return redis_store_knows(url) ? open_redis(s, url, b, listener) : open_sqlite(s, settings, b, shared);
 }
 
 void stores_stop(struct stores *s) {

@@ -13,9 +13,9 @@ struct stores {
 };
 
 // Opens it, where one is named, for the broker's channels and the dictionaries. False where it cannot be
-// used: why is said on stderr.
+// used: why is said on stderr. `listener` is told what other processes say by it.
 bool stores_open(struct stores *s, const struct settings *settings, struct broker *b,
-                 struct shared_registry *shared);
+                 struct shared_registry *shared, struct store_listener *listener);
 
 // What was published is kept; nothing more is. Harmless when done twice.
 void stores_stop(struct stores *s);

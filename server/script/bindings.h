@@ -16,6 +16,10 @@ void time_open(lua_State *L);
 // Pushes the table {debug, info, warn, error}, each (message [, fields]).
 void log_open(lua_State *L);
 
+// lua_kick.c: the ends of streams from elsewhere.
+// Adds tag and kick to the table on top of the stack.
+void kick_open(lua_State *L);
+
 // print, through the log's writer: a terminal that stands still does not hold the server up.
 int lua_print(lua_State *L);
 

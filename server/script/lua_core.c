@@ -109,6 +109,7 @@ static void add_files(lua_State *L) {
   task_open(L);
   event_open(L);
   channel_open(L);
+  kick_open(L);
   form_open(L);
   http_open(L);
   fs_open(L);

@@ -24,11 +24,11 @@ struct heard {
 
 struct subscription {
   struct redis_subscription subscription;
-  struct subscriber *subscriber;
+  struct redis_subscriber *subscriber;
   bool is_lost; // messages may have been, since it was last live
 };
 
-struct subscriber {
+struct redis_subscriber {
   struct held held;
   struct redis_user user; // in the handle's list
   struct vm *vm;
@@ -41,16 +41,16 @@ struct subscriber {
   struct subscription each[];
 };
 
-static struct subscriber *subscriber_of(struct redis_subscription *s) {
+static struct redis_subscriber *subscriber_of(struct redis_subscription *s) {
   return container_of(s, struct subscription, subscription)->subscriber;
 }
 
-static void queue_clear(struct subscriber *s) {
+static void queue_clear(struct redis_subscriber *s) {
   for (struct list *node; (node = list_shift(&s->queue));) free(container_of(node, struct heard, link));
   s->count = s->bytes = 0;
 }
 
-static struct heard *queue_add(struct subscriber *s, size_t len) {
+static struct heard *queue_add(struct redis_subscriber *s, size_t len) {
   struct heard *h = xmalloc(sizeof *h + len);
   *h = (struct heard){0};
   list_init(&h->link);
@@ -61,13 +61,13 @@ static struct heard *queue_add(struct subscriber *s, size_t len) {
 }
 
 // Two in a row say no more than one.
-static void queue_reset(struct subscriber *s) {
+static void queue_reset(struct redis_subscriber *s) {
   if (s->count && container_of(s->queue.prev, struct heard, link)->is_reset) return;
   queue_add(s, 0)->is_reset = true;
 }
 
 static void on_message(struct redis_subscription *rs, struct span channel, struct span payload) {
-  struct subscriber *s = subscriber_of(rs);
+  struct redis_subscriber *s = subscriber_of(rs);
   const struct settings *set = s->vm->settings;
   if (s->count >= set->limits.queue_events ||
       s->bytes + payload.len > MAX(set->limits.queue_high, payload.len)) {
@@ -84,7 +84,7 @@ static void on_message(struct redis_subscription *rs, struct span channel, struc
 
 static void on_live(struct redis_subscription *rs) {
   struct subscription *one = container_of(rs, struct subscription, subscription);
-  struct subscriber *s = one->subscriber;
+  struct redis_subscriber *s = one->subscriber;
   s->live++;
   if (one->is_lost) queue_reset(s);
   one->is_lost = false;
@@ -97,24 +97,26 @@ static void on_lost(struct redis_subscription *rs) {
 }
 
 static void on_refused(struct redis_subscription *rs, const char *message) {
-  struct subscriber *s = subscriber_of(rs);
+  struct redis_subscriber *s = subscriber_of(rs);
   if (!s->refused) s->refused = xstrdup(message);
   waitlist_wake_all(&s->waiting);
 }
 
-static void subscriber_close(struct subscriber *s) {
+static void subscriber_close(struct redis_subscriber *s) {
   s->is_over = true;
   list_remove(&s->user.link);
   for (size_t i = 0; i < s->names; i++) redis_unsubscribe(&s->each[i].subscription);
   waitlist_wake_all(&s->waiting);
 }
 
-static void close_user(struct redis_user *u) { subscriber_close(container_of(u, struct subscriber, user)); }
+static void close_user(struct redis_user *u) {
+  subscriber_close(container_of(u, struct redis_subscriber, user));
+}
 
-static void leave(struct held *h) { subscriber_close(container_of(h, struct subscriber, held)); }
+static void leave(struct held *h) { subscriber_close(container_of(h, struct redis_subscriber, held)); }
 
 static void drop(struct vm *vm, struct held *h) {
-  struct subscriber *s = container_of(h, struct subscriber, held);
+  struct redis_subscriber *s = container_of(h, struct redis_subscriber, held);
   (void)vm;
   subscriber_close(s);
   queue_clear(s);
@@ -122,9 +124,9 @@ static void drop(struct vm *vm, struct held *h) {
   free(s);
 }
 
-static struct subscriber *push_subscriber(lua_State *L, size_t names) {
+static struct redis_subscriber *push_subscriber(lua_State *L, size_t names) {
   struct held **box = held_push(L, SUBSCRIBER, 0);
-  struct subscriber *s = xcalloc(1, sizeof *s + names * sizeof s->each[0]);
+  struct redis_subscriber *s = xcalloc(1, sizeof *s + names * sizeof s->each[0]);
   s->vm = vm_of(L), s->names = names, s->user.close = close_user;
   list_init(&s->user.link);
   list_init(&s->queue);
@@ -140,9 +142,9 @@ static struct subscriber *push_subscriber(lua_State *L, size_t names) {
   return s;
 }
 
-static struct subscriber *subscriber_at(lua_State *L, int index) {
+static struct redis_subscriber *subscriber_at(lua_State *L, int index) {
   struct held *const *box = luaL_checkudata(L, index, SUBSCRIBER);
-  return *box ? container_of(*box, struct subscriber, held) : NULL;
+  return *box ? container_of(*box, struct redis_subscriber, held) : NULL;
 }
 
 // What subscribe has on its stack, with the subscriber on top.
@@ -150,7 +152,7 @@ enum { SUB_HANDLE = 1, SUB_WHAT, SUB_KIND, SUB_SECONDS, SUB_NAMES, SUB_SUBSCRIBE
 
 // Behind the seconds a subscriber goes on without confirmation.
 static int confirmed(lua_State *L, int status, lua_KContext context) {
-  struct subscriber *s = subscriber_at(L, SUB_SUBSCRIBER);
+  struct redis_subscriber *s = subscriber_at(L, SUB_SUBSCRIBER);
   double deadline = lua_tonumber(L, SUB_SECONDS);
   (void)status, (void)context;
   lua_settop(L, SUB_SUBSCRIBER);
@@ -161,7 +163,8 @@ static int confirmed(lua_State *L, int status, lua_KContext context) {
   return 1;
 }
 
-static bool begin(lua_State *L, struct redis_handle *h, struct subscriber *s, enum redis_channel_kind kind) {
+static bool begin(lua_State *L, struct redis_handle *h, struct redis_subscriber *s,
+                  enum redis_channel_kind kind) {
   bool ok = true;
   for (size_t i = 0; i < s->names && ok; i++) {
     struct span name;
@@ -188,7 +191,7 @@ int redis_subscriber_new(lua_State *L) {
   lua_replace(L, SUB_SECONDS);
   if (!redis_handle_begin(h, t->vm->service->redis_home))
     return push_failure_code(L, lua_pushfstring(L, "%s: it has been closed", what), "closed");
-  struct subscriber *s = push_subscriber(L, lua_rawlen(L, SUB_NAMES));
+  struct redis_subscriber *s = push_subscriber(L, lua_rawlen(L, SUB_NAMES));
   list_append(&h->listening, &s->user.link);
   if (!begin(L, h, s, (enum redis_channel_kind)kind)) {
     subscriber_close(s);
@@ -199,7 +202,7 @@ int redis_subscriber_new(lua_State *L) {
 
 // What was heard as values, on an empty stack. Making them may collect, and a finalizer may close the
 // subscriber: it is taken out of the queue first.
-static int push_heard(lua_State *L, struct subscriber *s) {
+static int push_heard(lua_State *L, struct redis_subscriber *s) {
   struct list *node = list_shift(&s->queue);
   struct heard *h = container_of(node, struct heard, link);
   s->count--, s->bytes -= h->channel_len + h->payload_len;
@@ -218,7 +221,7 @@ static int push_heard(lua_State *L, struct subscriber *s) {
 }
 
 static int next_heard(lua_State *L, int status, lua_KContext context) {
-  struct subscriber *s = subscriber_at(L, 1);
+  struct redis_subscriber *s = subscriber_at(L, 1);
   (void)status, (void)context;
   lua_settop(L, 1);
   if (s && s->count) return push_heard(L, s);
@@ -231,7 +234,7 @@ static int next_heard(lua_State *L, int status, lua_KContext context) {
 static int subscriber_next(lua_State *L) { return next_heard(L, LUA_OK, 0); }
 
 static int close_subscriber(lua_State *L) {
-  struct subscriber *s = subscriber_at(L, 1);
+  struct redis_subscriber *s = subscriber_at(L, 1);
   if (s) subscriber_close(s);
   return 0;
 }

@@ -3,7 +3,7 @@
 #include "serve/close_reason.h"
 
 const char *close_reason_name(enum close_reason r) {
-  static const char *const names[] = {"finished",      "client_closed", "error", "timeout",
-                                      "slow_consumer", "shutdown",      "reload"};
+  static const char *const names[] = {"finished",      "client_closed", "error",  "timeout",
+                                      "slow_consumer", "shutdown",      "reload", "kicked"};
   return names[r];
 }

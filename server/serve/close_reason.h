@@ -9,7 +9,8 @@ enum close_reason {
   REASON_TIMEOUT,
   REASON_SLOW_CONSUMER,
   REASON_SHUTDOWN,
-  REASON_RELOAD
+  REASON_RELOAD,
+  REASON_KICKED
 };
 
 // "client_closed" and so on, static.

@@ -6,8 +6,6 @@
 #include "base/mem.h"
 #include "store/store.h"
 
-static struct feed *feed_of(struct subscriber *s) { return container_of(s, struct feed, subscriber); }
-
 void feed_tell_reader(struct feed *f) {
   struct feed_reader *r = f->reader;
   f->reader = NULL;
@@ -340,6 +338,15 @@ void feed_attach(struct feed *f, struct stream *s) {
   else if (state == FEED_FINISHED) stream_end(s, REASON_FINISHED, false);
   else if (state == FEED_CUT_OFF) stream_end(s, REASON_ERROR, true);
   else stream_fall_behind(s);
+}
+
+void feed_kick(struct feed *f, struct event *last) {
+  if (f->state == FEED_STREAMED) {
+    stream_kick(f->stream, last);
+    return;
+  }
+  channel_unsubscribe(&f->subscriber);
+  on_finish(&f->subscriber);
 }
 
 bool feed_is_over(const struct feed *f) { return f->state == FEED_FINISHED && !f->count; }

@@ -55,6 +55,12 @@ void feed_stop(struct feed *f);
 // stream is cut where the feed has fallen behind. Not while it is FEED_REPLAYING.
 void feed_attach(struct feed *f, struct stream *s);
 
+// Ends it as stream_kick does; for a task that reads it the channel ends behind what waits.
+void feed_kick(struct feed *f, struct event *last);
+
+// The feed that subscribes by this.
+static inline struct feed *feed_of(struct subscriber *s) { return container_of(s, struct feed, subscriber); }
+
 // A reader has all there is and is told of what comes next. It lives until then, or until the feed is freed.
 void feed_await(struct feed *f, struct feed_reader *reader);
 

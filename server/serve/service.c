@@ -27,6 +27,7 @@ void service_init(struct service *s, struct loop *loop, const struct settings *s
                         .last_chunk = event_of_bytes(SPAN("0\r\n\r\n")),
                         .date_second = -1,
                         .seed = (unsigned)(clock_wall(loop->clock) * 1e6)};
+  map_init(&s->tags, map_seed(s));
   list_init(&s->counted);
   list_init(&s->pages.waiting);
   list_init(&s->conns);
@@ -54,6 +55,7 @@ void service_close_pools(struct service *s) {
 
 void service_deinit(struct service *s) {
   event_unref(s->last_chunk);
+  map_deinit(&s->tags);
   buf_deinit(&s->head);
 }
 

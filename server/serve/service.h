@@ -4,6 +4,7 @@
 #pragma once
 #include <stdatomic.h>
 #include <stdint.h>
+#include "base/map.h"
 #include "event/event.h"
 #include "http/proto.h"
 #include "http/refusal.h"
@@ -12,6 +13,7 @@
 #include "serve/admission.h"
 #include "serve/metrics.h"
 #include "serve/settings.h"
+#include "store/store.h"
 
 struct broker;
 struct file_watcher;
@@ -43,6 +45,10 @@ struct process_state {
   atomic_ulong reloads_total, reloads_failed_total;
   struct groups *groups;   // of the programs that scripts have started
   struct sources *sources; // where the application's files are watched; else NULL
+  struct kicks {
+    struct store_listener listener; // of other processes'
+    uint64_t self;                  // by which it knows its own
+  } kicks;
 };
 
 // What would hold up the loop. Each kind has a pool of threads of its own.
@@ -75,6 +81,7 @@ struct service {
     size_t asked; // and not got
     struct list waiting;
   } pages;
+  struct map tags; // of its streams, by name
   struct list conns;
   struct list dirty;  // connections with something to write
   struct list late;   // those that an earlier turn had no time for

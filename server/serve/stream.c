@@ -10,6 +10,7 @@
 #include "loop/transport.h"
 #include "serve/access.h"
 #include "serve/file_body.h"
+#include "serve/tags.h"
 
 static const double EARLY = 1e-6;  // a timer may fire this much before the sum of two times says
 static const double SLOWEST = 512; // bytes per second that a client is to take while more wait
@@ -63,10 +64,14 @@ static void send_retry(struct stream *s) {
 }
 
 // Other bytes than events have an end of their own, which this is not unless all that was announced is there.
-static void leave(struct stream *s) {
+static void end_or_cut(struct stream *s, enum close_reason reason) {
   bool is_whole = s->framing == FRAMING_LENGTH && !s->length_left;
+  end_and_tell(s, reason, !s->is_sse && !is_whole);
+}
+
+static void leave(struct stream *s) {
   if (s->is_sse) send_retry(s);
-  end_and_tell(s, (enum close_reason)s->reason, !s->is_sse && !is_whole);
+  end_or_cut(s, (enum close_reason)s->reason);
 }
 
 static void send_comment(struct stream *s) {
@@ -117,6 +122,7 @@ void stream_free(struct stream *s, enum close_reason reason) {
   if (service->ops->on_end) service->ops->on_end(s, reason);
   if (s->ops) s->ops->on_gone(s, reason);
   if (s->source) s->source->ops->free(s->source);
+  tags_free(s);
   file_body_free(s->file);
   event_queue_deinit(&s->queue);
   event_unref(s->comment);
@@ -236,6 +242,13 @@ void stream_leave(struct stream *s, double after, enum close_reason reason) {
   if (s->leaving) at = MIN(at, s->timer.deadline); // who asks again does not put it off
   s->leaving = true, s->reason = (uint8_t)reason;
   loop_arm(stream_service(s)->loop, &s->timer, at);
+}
+
+void stream_kick(struct stream *s, struct event *last) {
+  if (s->state == STREAM_WAITING) stream_end_at(s, stream_service(s)->loop->now);
+  if (s->state != STREAM_OPEN) return;
+  if (s->is_sse) stream_send(s, event_ref(last));
+  end_or_cut(s, REASON_KICKED);
 }
 
 void stream_end_at(struct stream *s, double deadline) {

@@ -14,6 +14,7 @@ struct carrier;
 struct file_body;
 struct stream;
 struct stream_source;
+struct tagging;
 
 // What a connection does for its streams.
 struct carrier_ops {
@@ -78,6 +79,7 @@ struct stream {
   void *owner;                  // the user's
   struct stream_source *source; // NULL: none
   struct event_queue queue;
+  struct tagging *tags;            // by which it is found; NULL: none
   struct file_body *file;          // what is left of the answer behind the queue; NULL: nothing
   uint8_t state, framing, reading; // enum stream_state, enum framing, enum body_reading
   uint8_t reason;                  // why it ended, or is to end
@@ -102,7 +104,7 @@ struct stream {
   uint64_t bytes_out;
 };
 
-_Static_assert(sizeof(struct stream) <= 248, "kept by every stream");
+_Static_assert(sizeof(struct stream) <= 256, "kept by every stream");
 
 static inline struct service *stream_service(const struct stream *s) { return s->carrier->service; }
 
@@ -140,6 +142,10 @@ void stream_end(struct stream *s, enum close_reason reason, bool cut);
 // Ends an open stream `after` seconds from now: one of events with a jittered `retry:` and a clean end, any
 // other is cut.
 void stream_leave(struct stream *s, double after, enum close_reason reason);
+
+// Ends it now, behind what waits: an event stream with this event (borrowed), which says so, any other is
+// cut. One that has not begun ends as soon as it is an event stream; an answer that is none goes out in full.
+void stream_kick(struct stream *s, struct event *last);
 
 // Ends it cleanly at this time, or at the one set before where that is earlier, as soon as it is an event
 // stream; an answer that is none goes out in full.

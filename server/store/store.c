@@ -73,7 +73,7 @@ void store_flush(struct store *s) {
 
 void store_tell(struct store *s, struct span message) {
   if (s->ops->tell) s->ops->tell(s, message);
-  else if (s->on_told) s->on_told(s, message);
+  else if (s->listener) s->listener->on_told(s->listener, message);
 }
 
 static void arrive_nowhere(struct store_request *r) {

@@ -61,7 +61,7 @@ struct store_ops {
   // store.
   void (*flush)(struct store *s);
   bool is_shared; // by several processes: events of members are published where all of them have it so
-  // Has on_told be called in every process that shares it, this one as well; where one is cut off it is not.
+  // Has the listeners told in every process that shares it, this one as well; where one is cut off it is not.
   // Any thread. NULL: it is not shared.
   void (*tell)(struct store *s, struct span message);
 };
@@ -73,9 +73,14 @@ struct store_counters {
   atomic_ulong waiting, bytes;              // requests not carried out; on the disk
 };
 
+// Who is told what processes that share a store tell each other, on a thread of the store's.
+struct store_listener {
+  void (*on_told)(struct store_listener *l, struct span message);
+};
+
 struct store {
   const struct store_ops *ops;
-  void (*on_told)(struct store *s, struct span message); // on a thread of the store's; NULL: nobody listens
+  struct store_listener *listener; // NULL: nobody listens
   struct store_counters counters;
 };
 

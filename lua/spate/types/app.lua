@@ -224,8 +224,14 @@ function Request:accepts(type) end
 ---@param seconds number
 function Request:close_after(seconds) end
 
----@param fn fun(reason: "finished"|"client_closed"|"error"|"timeout"|"slow_consumer"|"shutdown"|"reload")
+---@param fn fun(reason: "finished"|"client_closed"|"error"|"timeout"|"slow_consumer"|"shutdown"|"reload"|"kicked")
 function Request:on_close(fn) end
+
+---Names the stream, for spate.kick: at most 16 names of 200 bytes. nil, "closed" where it is over.
+---@param ... string
+---@return spate.Request? req
+---@return string? why
+function Request:tag(...) end
 
 ---@class spate.reply
 local reply = {}

@@ -1,0 +1,43 @@
+-- SPDX-License-Identifier: MIT
+-- req:tag, spate.kick: who is on a stream, and its end from elsewhere.
+local check = require "spate.check"
+local core = require "spate.core"
+
+local TAG_MAX, REASON_MAX = 200, 1000 -- bytes
+
+local function check_tag(tag, what)
+  check.text(tag, what)
+  if #tag == 0 or #tag > TAG_MAX then core.raise(("%s: expected 1 to %d bytes, got %d"):format(what, TAG_MAX, #tag)) end
+  return tag
+end
+
+-- Names the request's stream, by which spate.kick finds it; the request. nil, "closed" where it is over.
+function core.request_methods.tag(req, ...)
+  local count = select("#", ...)
+  if count == 0 then core.raise "req:tag: expected one tag or more, got none" end
+  for i = 1, count do check_tag((select(i, ...)), "req:tag") end
+  for i = 1, count do
+    local ok, why = core.tag(req, (select(i, ...)))
+    if not ok then return nil, why end
+  end
+  return req
+end
+
+core.public(core.request_methods, "tag")
+
+local OPTIONS = { "tag", "channel", "reason", "retry" }
+
+-- Ends the streams of a tag, or of a channel's subscribers, on all workers, and on all servers that share their channels:
+-- with an event `kick` whose data is the reason, a retry (seconds, one to two times of it) and a clean end. True.
+local function kick(options)
+  options = check.options(options, "spate.kick", OPTIONS)
+  if (options.tag == nil) == (options.channel == nil) then core.raise "spate.kick: expected one of tag and channel" end
+  local reason = options.reason == nil and "" or check.text(options.reason, "spate.kick: reason")
+  if #reason > REASON_MAX then core.raise(("spate.kick: reason: expected %d bytes at most, got %d"):format(REASON_MAX, #reason)) end
+  local retry = options.retry == nil and 0 or check.seconds(options.retry, "spate.kick: retry")
+  if options.tag ~= nil then core.kick(false, check_tag(options.tag, "spate.kick: tag"), reason, retry)
+  else core.kick(true, check.text(options.channel, "spate.kick: channel"), reason, retry) end
+  return true
+end
+
+return kick

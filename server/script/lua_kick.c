@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// The names of streams, and their end from elsewhere. What the arguments are is the library's to check.
+#include <lauxlib.h>
+#include "script/bindings.h"
+#include "script/exchange.h"
+#include "script/raise.h"
+#include "script/vm.h"
+#include "serve/kick.h"
+#include "serve/tags.h"
+
+static struct span check_span(lua_State *L, int index) {
+  struct span s;
+  s.bytes = luaL_checklstring(L, index, &s.len);
+  return s;
+}
+
+// core.tag(req, name): gives the request's stream a tag.
+static int core_tag(lua_State *L) {
+  struct exchange *ex = exchange_open(L, 1);
+  if (!ex) return 2;
+  if (!tags_add(ex->stream, check_span(L, 2)))
+    return raise_error(L, "req:tag: a request has %d tags at most", (int)TAGS_MAX);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+// core.kick(is_channel, name, reason, retry)
+static int core_kick(lua_State *L) {
+  const struct kick k = {.what = lua_toboolean(L, 1) ? KICK_CHANNEL : KICK_TAG,
+                         .name = check_span(L, 2),
+                         .reason = check_span(L, 3),
+                         .retry = luaL_checknumber(L, 4)};
+  kick_everywhere(vm_of(L)->service, &k);
+  return 0;
+}
+
+void kick_open(lua_State *L) {
+  lua_pushcfunction(L, core_tag);
+  lua_setfield(L, -2, "tag");
+  lua_pushcfunction(L, core_kick);
+  lua_setfield(L, -2, "kick");
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+// Other processes are told in text: who tells, so that it does not hear itself, what, how long to wait, how
+// long the name is, then name and reason.
+#include "serve/kick.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/buf.h"
+#include "base/lock.h"
+#include "base/mem.h"
+#include "event/broker.h"
+#include "event/sse.h"
+#include "serve/feed.h"
+#include "serve/service.h"
+#include "serve/stream.h"
+#include "serve/tags.h"
+
+enum { FAREWELLS = 16, HEAD_MAX = 96 }; // so many clients' times to come back differ
+
+struct kick_message {
+  struct message message;
+  struct service *service;
+  struct kick kick; // in `bytes`
+  char bytes[];
+};
+
+// The events that say goodbye, each with its own time to come back.
+struct farewells {
+  struct service *service;
+  const struct kick *kick;
+  struct event *events[FAREWELLS];
+};
+
+static struct event *farewell_new(const struct farewells *f) {
+  double retry = f->kick->retry > 0 ? f->kick->retry : f->service->settings->shutdown.retry;
+  struct sse_fields fields = SSE_NO_FIELDS;
+  fields.event = SPAN("kick"), fields.data = f->kick->reason;
+  fields.retry_ms = (int64_t)(retry * (1 + service_random(f->service)) * 1e3);
+  return sse_encode(&fields, sse_length(&fields));
+}
+
+static struct event *farewell(struct farewells *f) {
+  struct event **e = &f->events[(size_t)(service_random(f->service) * (FAREWELLS - 1))];
+  if (!*e) *e = farewell_new(f);
+  return *e;
+}
+
+static void kick_tag(struct farewells *f) {
+  struct list *taggings = tags_find(f->service, f->kick->name);
+  if (!taggings) return;
+  list_each (node, taggings) stream_kick(container_of(node, struct tagging, link)->stream, farewell(f));
+}
+
+static void kick_channel(struct farewells *f) {
+  struct channel *c = broker_find(f->service->broker, f->kick->name);
+  if (!c) return;
+  struct list *subscribers = channel_subscribers_at(c, f->service->inbox);
+  if (subscribers) {
+    list_each (node, subscribers)
+      feed_kick(feed_of(container_of(node, struct subscriber, link)), farewell(f));
+  }
+  channel_unref(c);
+}
+
+static void deliver(struct message *m) {
+  struct kick_message *k = container_of(m, struct kick_message, message);
+  struct farewells f = {.service = k->service, .kick = &k->kick};
+  if (k->kick.what == KICK_TAG) kick_tag(&f);
+  else kick_channel(&f);
+  for (size_t i = 0; i < FAREWELLS; i++) event_unref(f.events[i]);
+  free(k);
+}
+
+static void post(struct service *s, const struct kick *k) {
+  struct kick_message *m = xmalloc(sizeof *m + k->name.len + k->reason.len + 1);
+  *m = (struct kick_message){.message = {.deliver = deliver}, .service = s, .kick = *k};
+  list_init(&m->message.link);
+  memcpy(m->bytes, k->name.bytes, k->name.len);
+  m->kick.name.bytes = m->bytes;
+  m->kick.reason.bytes = m->bytes + k->name.len;
+  if (k->reason.len) memcpy(m->bytes + k->name.len, k->reason.bytes, k->reason.len);
+  inbox_post(s->inbox, &m->message);
+}
+
+// All workers of this process. Any thread.
+static void kick_here(struct process_state *p, const struct kick *k) {
+  lock_take(&p->metrics.lock);
+  list_each (node, &p->metrics.workers) post(container_of(node, struct service, counted), k);
+  lock_release(&p->metrics.lock);
+}
+
+static void tell_others(struct process_state *p, struct store *s, const struct kick *k) {
+  char head[HEAD_MAX];
+  struct buf text = {0};
+  int len = snprintf(head, sizeof head, "kick %" PRIx64 " %d %.3f %zu\n", p->kicks.self, k->what, k->retry,
+                     k->name.len);
+  buf_append(&text, head, (size_t)len);
+  buf_append(&text, k->name.bytes, k->name.len);
+  buf_append(&text, k->reason.bytes, k->reason.len);
+  store_tell(s, buf_span(&text));
+  buf_deinit(&text);
+}
+
+void kick_everywhere(struct service *s, const struct kick *k) {
+  struct store *store = s->broker->store;
+  kick_here(s->process, k);
+  if (store && store->ops->tell) tell_others(s->process, store, k);
+}
+
+// False for what is no such message, or one's own.
+static bool read_message(struct span message, uint64_t self, struct kick *k) {
+  char head[HEAD_MAX];
+  int what, read = 0;
+  uint64_t from;
+  size_t len;
+  snprintf(head, sizeof head, "%.*s", (int)MIN(message.len, sizeof head - 1), message.bytes);
+  if (sscanf(head, "kick %" SCNx64 " %d %lf %zu%n", &from, &what, &k->retry, &len, &read) != 4) return false;
+  if (head[read] != '\n' || from == self) return false;
+  size_t at = (size_t)read + 1;
+  if (len > message.len - at || (what != KICK_TAG && what != KICK_CHANNEL)) return false;
+  k->what = (enum kick_what)what;
+  k->name = (struct span){message.bytes + at, len};
+  k->reason = (struct span){message.bytes + at + len, message.len - at - len};
+  return true;
+}
+
+static void on_told(struct store_listener *l, struct span message) {
+  struct process_state *p = container_of(l, struct process_state, kicks.listener);
+  struct kick k;
+  if (read_message(message, p->kicks.self, &k)) kick_here(p, &k);
+}
+
+struct store_listener *kick_listener(struct process_state *p) {
+  p->kicks.self = map_seed(p);
+  p->kicks.listener.on_told = on_told;
+  return &p->kicks.listener;
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// Ends streams by what they are called or read, on all workers, and where a store is shared by several
+// processes in all of these.
+#pragma once
+#include "base/span.h"
+#include "store/store.h"
+
+struct process_state;
+struct service;
+
+enum kick_what { KICK_TAG, KICK_CHANNEL };
+
+struct kick {
+  enum kick_what what;
+  struct span name;
+  struct span reason; // the data of the event that says so
+  double retry;       // seconds that clients are told to wait, each one to two times; 0: shutdown.retry
+};
+
+// Has it done by every worker, in its next turn, and tells other processes by the broker's store. It is
+// copied. Worker thread.
+void kick_everywhere(struct service *s, const struct kick *k);
+
+// What has the process do as others tell it by a store; the process outlives that. Main thread.
+struct store_listener *kick_listener(struct process_state *p);

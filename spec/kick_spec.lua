@@ -1,0 +1,157 @@
+-- SPDX-License-Identifier: MIT
+-- Who is on a stream, and its end from elsewhere: req:tag, spate.kick.
+local helper = require "spec.helper"
+
+local APP = [[
+local news = sse.channel("news", { history = 10 })
+app:get("/user/:name", function(req)
+  req:tag("user:" .. req.params.name, "all")
+  req:on_close(function(reason) spate.log.info("gone", { reason = reason, name = req.params.name }) end)
+  return sse.reply(sse.never())
+end)
+app:get("/late", function(req) req:tag "late" sse.sleep(5) return sse.reply(sse.never()) end)
+app:get("/raw", function(req) req:tag "raw" return reply.stream(function(write) write "x" sse.sleep(1000) end) end)
+app:get("/news", function(req) return sse.reply(news:subscribe { after = req.last_event_id }) end)
+app:get("/other", function(req) return sse.reply(sse.channel("other"):subscribe()) end)
+app:get("/mapped", function(req) return sse.reply(news:subscribe():map(function(e) return e.data end)) end)
+app:get("/twice", function(req) return { req:tag("a", "a"):tag("a") == req } end)
+app:post("/publish", function(req) news:publish(req:body()) return "" end)
+app:post("/kick", function(req) return { ok = spate.kick(req:json()) } end)]]
+
+local QUIET = { log = { access = false } }
+
+-- The event that tells of it, without its retry, and that.
+local function farewell(res)
+  local events = res:events()
+  local last = events[#events]
+  local retry = tonumber(last.retry)
+  last.retry = nil
+  return last, retry
+end
+
+describe("spate.kick", function()
+  local server, two
+  before_each(function()
+    server = helper.serve(APP, { settings = { log = { level = "info" } } })
+    server:get("/other"):close() -- makes the keep-alive comment, which would count as one of the other's events
+    two = helper.serve(APP, { with = server.core, worker = 1, settings = QUIET })
+  end)
+  after_each(function()
+    two:close()
+    server:close()
+  end)
+
+  local function kick(what)
+    assert.same({ ok = true }, server:post("/kick", { json = what }):json())
+    server:turn()
+    two:turn()
+  end
+
+  it("ends the streams of a tag, on all workers, with an event, a retry and a clean end", function()
+    local ann, bob, other = server:get "/user/ann", server:get "/user/bob", two:get "/user/ann"
+    kick { tag = "user:ann", reason = "signed out" }
+    for _, res in ipairs { ann, other } do
+      assert.is_true(res:has_ended())
+      local event, retry = farewell(res)
+      assert.same({ event = "kick", data = "signed out" }, event)
+      assert.is_true(retry >= 1000 and retry <= 2000, retry)
+    end
+    assert.is_false(bob:has_ended())
+    local log = server:log()
+    assert.truthy(log:find("gone name=ann reason=kicked", 1, true), log)
+    assert.truthy(log:find("closed=kicked", 1, true) or log:find("reason=kicked", 1, true), log)
+  end)
+
+  it("takes the retry that it is told, one to two times", function()
+    local res = server:get "/user/ann"
+    kick { tag = "all", retry = 60 }
+    local event, retry = farewell(res)
+    assert.same({ event = "kick", data = "" }, event)
+    assert.is_true(retry >= 60000 and retry <= 120000, retry)
+  end)
+
+  it("reaches nobody by a tag that nobody has, nor those who have gone", function()
+    server:get("/user/ann"):close()
+    local bob = server:get "/user/bob"
+    kick { tag = "user:ann" }
+    kick { tag = "user:" }
+    assert.is_false(bob:has_ended())
+  end)
+
+  it("ends a stream whose handler has not answered yet as soon as it has begun", function()
+    local res = server:get "/late"
+    kick { tag = "late" }
+    server:advance(6)
+    assert.equal(200, res:status())
+    assert.is_true(res:has_ended())
+  end)
+
+  it("cuts a body that is no event stream", function()
+    local res = server:get "/raw"
+    kick { tag = "raw" }
+    assert.is_false((select(2, res:body())))
+    assert.equal("closed", res.client:state())
+  end)
+
+  it("ends the subscribers of a channel behind what they have", function()
+    local here, there, other, mapped = server:get "/news", two:get "/news", server:get "/other", server:get "/mapped"
+    server:post("/publish", { body = "one" })
+    kick { channel = "news", reason = "moved" }
+    for _, res in ipairs { here, there } do
+      local events = res:events()
+      assert.equal("one", events[1].data)
+      assert.same({ event = "kick", data = "moved" }, (farewell(res)))
+      assert.is_true(res:has_ended())
+    end
+    assert.same({ "one" }, mapped:data())
+    assert.is_true(mapped:has_ended())
+    assert.is_false(other:has_ended())
+    local back = server:get("/news", { headers = { ["Last-Event-ID"] = here:events()[1].id } })
+    server:post("/publish", { body = "two" })
+    assert.same({ "two" }, back:data())
+  end)
+
+  it("knows no channel that is not there", function()
+    local res = server:get "/other"
+    kick { channel = "nowhere" }
+    assert.is_false(res:has_ended())
+  end)
+
+  it("ends thousands within one turn's share of time each", function()
+    local all = {}
+    for i = 1, 500 do all[i] = server:get("/user/" .. i) end
+    kick { tag = "all" }
+    for _ = 1, 100 do server:turn() end
+    for i = 1, 500 do assert.is_true(all[i]:has_ended(), i) end
+  end)
+
+  it("has a tag once", function()
+    assert.same({ true }, server:get("/twice"):json())
+  end)
+end)
+
+describe("what is wrong with a tag or a kick", function()
+  for code, message in pairs {
+    ["req:tag()"] = "req:tag: expected one tag or more, got none",
+    ["req:tag(1)"] = "req:tag: expected a string, got number",
+    ["req:tag('')"] = "req:tag: expected 1 to 200 bytes, got 0",
+    ["req:tag(('x'):rep(201))"] = "req:tag: expected 1 to 200 bytes, got 201",
+    ["for i = 1, 17 do req:tag('t' .. i) end"] = "req:tag: a request has 16 tags at most",
+    ["spate.kick()"] = "spate.kick: expected a table of options, got nil",
+    ["spate.kick { tga = 'x' }"] = "spate.kick: unknown option 'tga'; it has tag, channel, reason, retry",
+    ["spate.kick {}"] = "spate.kick: expected one of tag and channel",
+    ["spate.kick { tag = 'x', channel = 'y' }"] = "spate.kick: expected one of tag and channel",
+    ["spate.kick { tag = 1 }"] = "spate.kick: tag: expected a string, got number",
+    ["spate.kick { tag = 'x', reason = 1 }"] = "spate.kick: reason: expected a string, got number",
+    ["spate.kick { tag = 'x', reason = ('x'):rep(1001) }"] = "spate.kick: reason: expected 1000 bytes at most, got 1001",
+    ["spate.kick { tag = 'x', retry = 0 }"] = "spate.kick: retry: expected more than 0 seconds, got 0",
+  } do
+    it(code .. " says so", function()
+      local server = helper.serve("app:get('/', function(req)\n" .. code .. "\nend)")
+      assert.equal(500, server:get("/"):status())
+      local log = server:log()
+      assert.truthy(log:find(":4: " .. message, 1, true), log)
+      server:close()
+    end)
+  end
+end)
