@@ -41,6 +41,12 @@ LLHTTP_SHARE := $(if $(wildcard /usr/share/llhttp/llhttp.c),,build/deps)/usr/sha
 CPPFLAGS += -isystem $(LLHTTP_SHARE)/include/llhttp -DLLHTTP_STRICT_MODE=1
 endif
 
+# Without liburing sends go one by one, and `spate version` says that it was left out.
+ifeq ($(shell pkg-config --exists liburing 2>/dev/null && echo yes),yes)
+LDLIBS   += $(shell pkg-config --libs liburing)
+CPPFLAGS += -DLIBURING_VERSION='"$(shell pkg-config --modversion liburing)"'
+endif
+
 SOURCES := $(wildcard server/*/*.c)
 MODULES := $(wildcard lua/spate/*.lua lua/spate/*/*.lua)
 TEXTS   := $(wildcard lua/templates/*) $(patsubst %,examples/%.lua,ticks chat tokens htmx)
@@ -53,7 +59,7 @@ LIBRARY := $(filter-out $(BUILD)/harness/%,$(HARNESS))
 FUZZERS := $(patsubst spec/fuzz/%.c,$(BUILD)/%,$(wildcard spec/fuzz/*.c))
 C_FILES := $(sort $(wildcard server/*/*.[ch] spec/*.[ch] spec/*/*.[ch]))
 
-NEEDS_BUILD := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libev-dev libjansson-dev libssl-dev libcrypt-dev libcurl4-openssl-dev libsqlite3-dev libpq-dev libhiredis-dev lua-argparse 'libllhttp-dev|@node-llhttp'
+NEEDS_BUILD := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libev-dev libjansson-dev libssl-dev libcrypt-dev libcurl4-openssl-dev libsqlite3-dev libpq-dev libhiredis-dev liburing-dev lua-argparse 'libllhttp-dev|@node-llhttp'
 NEEDS_TEST  := $(NEEDS_BUILD) lua-busted lua-socket lua-sec lua-cqueues lua-check openssl iproute2 curl nginx postgresql redis-server
 NEEDS_CLIENTS := nodejs npm
 NEEDS_LINT  := clang cppcheck lua-check

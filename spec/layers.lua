@@ -18,12 +18,12 @@ local BELOW = { -- the folders whose headers each may include, beside its own
 
 local SYSTEM = { -- headers of libraries, and the folders that may include them
   ["lua.h"] = "script harness", ["lauxlib.h"] = "script harness", ["lualib.h"] = "script harness",
-  ["ev.h"] = "loop", ["llhttp.h"] = "http", ["jansson.h"] = "script",
+  ["ev.h"] = "loop", ["liburing.h"] = "loop", ["llhttp.h"] = "http", ["jansson.h"] = "script",
   ["curl/curl.h"] = "client", ["crypt.h"] = "script", ["sqlite3.h"] = "store client", ["libpq-fe.h"] = "client",
   ["hiredis/hiredis.h"] = "client", ["openssl/ssl.h"] = "client",
 }
 
-local HIDDEN = { ["ev.h"] = true } -- those that no header includes
+local HIDDEN = { ["ev.h"] = true, ["liburing.h"] = true } -- those that no header includes
 
 local CALLS = { -- names, and the files that may use them: the doors into Lua
   { "lua_resume", "script/coroutine.c" },

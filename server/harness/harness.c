@@ -576,6 +576,7 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   turn_probe_open(L);
   control_probe_open(L);
   socket_probe_open(L);
+  batch_probe_open(L);
   redis_probe_open(L);
   pool_probe_open(L);
   event_probe_open(L);

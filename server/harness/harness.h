@@ -33,5 +33,8 @@ void event_probe_open(struct lua_State *L);
 // Adds `socket`, which makes a transport over a socket whose far end a spec holds, and listens.
 void socket_probe_open(struct lua_State *L);
 
+// Adds `batch`, which makes a batch and what sends by it.
+void batch_probe_open(struct lua_State *L);
+
 // Adds `redis`, which makes a Redis client and a feed whose connections a spec holds, and `redis_address`.
 void redis_probe_open(struct lua_State *L);

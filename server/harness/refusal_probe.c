@@ -13,13 +13,27 @@ struct named {
   int number;
 };
 
-static const struct named calls[] = {
-    {"accept4", __NR_accept4},     {"bind", __NR_bind},         {"clone", __NR_clone},
-    {"epoll_ctl", __NR_epoll_ctl}, {"eventfd", __NR_eventfd2},  {"fcntl", __NR_fcntl},
-    {"listen", __NR_listen},       {"openat2", __NR_openat2},   {"prlimit", __NR_prlimit64},
-    {"pwrite", __NR_pwrite64},     {"sendfile", __NR_sendfile}, {"setsockopt", __NR_setsockopt},
-    {"signalfd", __NR_signalfd4},  {"socket", __NR_socket},     {"recvfrom", __NR_recvfrom},
-    {"sendto", __NR_sendto},       {"sendmsg", __NR_sendmsg},   {"getsockname", __NR_getsockname}};
+static const struct named calls[] = {{"accept4", __NR_accept4},
+                                     {"bind", __NR_bind},
+                                     {"clone", __NR_clone},
+                                     {"epoll_ctl", __NR_epoll_ctl},
+                                     {"eventfd", __NR_eventfd2},
+                                     {"fcntl", __NR_fcntl},
+                                     {"io_uring_setup", __NR_io_uring_setup},
+                                     {"io_uring_enter", __NR_io_uring_enter},
+                                     {"socketpair", __NR_socketpair},
+                                     {"listen", __NR_listen},
+                                     {"openat2", __NR_openat2},
+                                     {"prlimit", __NR_prlimit64},
+                                     {"pwrite", __NR_pwrite64},
+                                     {"sendfile", __NR_sendfile},
+                                     {"setsockopt", __NR_setsockopt},
+                                     {"signalfd", __NR_signalfd4},
+                                     {"socket", __NR_socket},
+                                     {"recvfrom", __NR_recvfrom},
+                                     {"sendto", __NR_sendto},
+                                     {"sendmsg", __NR_sendmsg},
+                                     {"getsockname", __NR_getsockname}};
 static const struct named errors[] = {
     {"EAGAIN", EAGAIN},   {"EINTR", EINTR},   {"ECONNABORTED", ECONNABORTED},
     {"EPROTO", EPROTO},   {"ENFILE", ENFILE}, {"EMFILE", EMFILE},

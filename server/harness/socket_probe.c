@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "loop/batch.h"
 #include "loop/sock.h"
 #include "loop/transport.h"
 #include "script/class.h"
@@ -27,12 +29,14 @@ struct socket_probe {
   struct manual_clock clock;
   struct loop loop;
   struct loop_hook hook;
-  bool polled, is_open;
+  bool polled, is_open, is_batched;
   struct transport *transport; // NULL: closed
   int near_fd, far_fd, file_fd, listening;
   int kept; // one that there was no descriptor for; -1: none, -2: it is closed at once
   struct listener listener;
   char *given; // what the transport has, in flight perhaps
+  bool sends;  // in a batch: what that has come to is `left`
+  ssize_t left;
   struct buf log;
 };
 
@@ -53,7 +57,9 @@ static void on_bytes(struct transport *t, struct span bytes) {
 }
 
 static void on_sent(struct transport *t, size_t len) {
-  buf_printf(&((struct socket_probe *)t->owner)->log, "sent:%zu ", len);
+  struct socket_probe *p = t->owner;
+  if (p->sends) p->left = (ssize_t)len;
+  else buf_printf(&p->log, "sent:%zu ", len);
 }
 
 static void probe_shut(struct socket_probe *p, bool reset) {
@@ -69,8 +75,9 @@ static void on_end(struct transport *t) {
 
 static void on_error(struct transport *t, enum transport_error why) {
   struct socket_probe *p = t->owner;
-  buf_printf(&p->log, "error:%d ", (int)why);
-  probe_shut(p, false);
+  if (p->sends) p->left = why;
+  else buf_printf(&p->log, "error:%d ", (int)why);
+  if (!p->sends) probe_shut(p, false);
 }
 
 static void on_line(void *owner, const char *line, size_t len) {
@@ -100,6 +107,19 @@ static int probe_turn(lua_State *L) {
   return 1;
 }
 
+// Alone in a batch, where the socket is for that.
+static ssize_t send_out(struct socket_probe *p, const struct outq *q) {
+  if (!p->is_batched) return p->transport->ops->send(p->transport, q);
+  batch_open(p->loop.batch, p->clock.now);
+  p->sends = true;
+  p->left = p->transport->ops->send(p->transport, q);
+  bool is_queued = p->transport->is_queued;
+  batch_close(p->loop.batch, p->clock.now);
+  p->sends = false;
+  if (is_queued != (q->count > 0) || p->transport->is_queued) return INT_MIN;
+  return p->left;
+}
+
 // socket:send(piece, ...): how much has left at once, or an error's number.
 static int probe_send(lua_State *L) {
   struct socket_probe *p = check_open(L);
@@ -113,7 +133,7 @@ static int probe_send(lua_State *L) {
     q.iov[i] = (struct iovec){memcpy(at, piece, len), len};
     at += len;
   }
-  lua_pushinteger(L, p->transport->ops->send(p->transport, &q));
+  lua_pushinteger(L, send_out(p, &q));
   return 1;
 }
 
@@ -123,7 +143,7 @@ static int probe_send_file(lua_State *L) {
   struct outq q = {.offset = (uint64_t)luaL_checkinteger(L, 3), .len = (size_t)luaL_checkinteger(L, 4)};
   if (p->file_fd >= 0) close(p->file_fd);
   q.fd = p->file_fd = open(luaL_checkstring(L, 2), O_RDONLY | O_CLOEXEC);
-  lua_pushinteger(L, p->transport->ops->send(p->transport, &q));
+  lua_pushinteger(L, send_out(p, &q));
   return 1;
 }
 
@@ -353,7 +373,7 @@ static int tcp_pair(int pair[2]) {
   return pair[0] < 0 ? -1 : 0;
 }
 
-// harness.socket(["tcp"]): of the UNIX domain unless told.
+// harness.socket(["tcp" [, true]]): of the UNIX domain unless told; each send is a batch.
 static int probe_new(lua_State *L) {
   bool is_tcp = !strcmp(luaL_optstring(L, 1, "unix"), "tcp");
   struct socket_probe *p = lua_newuserdatauv(L, sizeof *p, 0);
@@ -366,6 +386,9 @@ static int probe_new(lua_State *L) {
       is_tcp ? tcp_pair(pair) : socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair);
   if (failed || loop_init(&p->loop, &p->clock.clock, true) < 0) return luaL_error(L, "no sockets");
   p->near_fd = pair[0], p->far_fd = pair[1], p->is_open = true;
+  p->is_batched = lua_toboolean(L, 2);
+  const char *why = p->is_batched ? loop_open_batch(&p->loop) : NULL;
+  if (why) return luaL_error(L, "io_uring: %s", why);
   log_capture(on_line, p);
   setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &(int){KERNEL_KEEPS}, sizeof(int));
   list_init(&p->hook.link);

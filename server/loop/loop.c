@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "base/mem.h"
 #include "base/util.h"
+#include "loop/batch.h"
 
 struct poll {
   struct loop *loop;
@@ -163,7 +164,14 @@ int loop_init(struct loop *l, const struct clock *clock, bool with_poll) {
   return 0;
 }
 
+const char *loop_open_batch(struct loop *l) {
+  const char *why = NULL;
+  if (!l->batch) l->batch = batch_new(&why);
+  return why;
+}
+
 void loop_deinit(struct loop *l) {
+  batch_free(l->batch);
   timer_heap_deinit(&l->timers);
   if (l->ev) ev_loop_destroy(l->ev);
   free(l->poll);

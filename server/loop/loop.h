@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "loop/timer.h"
 
+struct batch;
 struct ev_loop;
 struct poll;
 
@@ -20,8 +21,9 @@ struct turn_limit {
 };
 
 struct loop {
-  struct ev_loop *ev; // for the files of loop/ that include ev.h; NULL under a manual clock
-  struct poll *poll;  // with what wakes it and puts it to sleep
+  struct ev_loop *ev;  // for the files of loop/ that include ev.h; NULL under a manual clock
+  struct poll *poll;   // with what wakes it and puts it to sleep
+  struct batch *batch; // that the sends of a turn are collected in; NULL: each is made at once
   const struct clock *clock;
   double now;                    // of this turn, seconds of the clock; loop_time moves it on
   double began;                  // when this turn did
@@ -47,6 +49,9 @@ void loop_prepare_process(void);
 // descriptor to wake it by.
 int loop_init(struct loop *l, const struct clock *clock, bool with_poll);
 void loop_deinit(struct loop *l);
+
+// Has the loop collect sends in a batch from now on, on its own thread; NULL, or why it cannot, static.
+const char *loop_open_batch(struct loop *l);
 
 // The version of the library below it, static.
 const char *loop_library_version(void);

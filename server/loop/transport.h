@@ -30,15 +30,17 @@ struct transport;
 struct transport_sink {
   void (*on_open)(struct transport *t);                     // it carries bytes from now on; its peer is known
   void (*on_bytes)(struct transport *t, struct span bytes); // borrowed
-  void (*on_sent)(struct transport *t, size_t len);         // so much of what it was given has left since
-  void (*on_end)(struct transport *t);                      // the peer has ended its side
+  void (*on_sent)(struct transport *t,
+                  size_t len);         // so much of what it was given has left since; 0: queued in vain
+  void (*on_end)(struct transport *t); // the peer has ended its side
   void (*on_error)(struct transport *t, enum transport_error why);
 };
 
 struct transport_ops {
   void (*open)(struct transport *t); // once its sink is set
   // Takes all of `q`, while nothing is in flight. Returns how many bytes have left at once, or an error; of
-  // the others on_sent tells, and their memory and file stay as they are until then, or until close.
+  // the others on_sent tells, and their memory and file stay as they are until then, or until close. Where it
+  // sets is_queued they leave with those of others by one call into the kernel, still in this turn.
   ssize_t (*send)(struct transport *t, const struct outq *q);
   void (*want_read)(struct transport *t, size_t len); // at most so many bytes at a time; 0: none for now
   bool (*read_now)(struct transport *t); // what has come already, by on_bytes; false where that is nothing
@@ -54,6 +56,7 @@ struct transport {
   struct address peer;
   uint8_t protocol; // enum protocol that both sides have agreed to speak
   bool takes_files; // else only memory
+  bool is_queued; // what it was given is in the loop's batch: on_sent tells, or on_error, when that is closed
 };
 
 // A transport over a connected, non-blocking socket; takes `fd`. Sink and owner are for its user to set.

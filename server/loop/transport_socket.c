@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Bytes over a socket of TCP or of the UNIX domain. Reading is wished nearly always, since only a read tells
 // that a client has left. What the kernel does not take at once waits here: its pieces are noted, not copied.
+// While the loop's batch is open, memory goes that way.
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -11,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/mem.h"
+#include "loop/batch.h"
 #include "loop/sock.h"
 #include "loop/transport.h"
 #include "loop/watch.h"
@@ -31,8 +33,9 @@ struct flight {
 struct socket_transport {
   struct transport transport;
   struct watch watch;
-  struct flight *flight; // NULL: all has left
+  struct flight *flight; // NULL: all has left, or is in the batch
   uint32_t read_len;
+  struct batched batched;
   bool sends_files;
 };
 
@@ -98,20 +101,46 @@ static void skip_sent(struct flight *f, size_t n) {
   f->iov[f->at].iov_len -= n;
 }
 
-static struct flight *flight_new(const struct outq *q, size_t sent) {
-  struct flight *f = xmalloc(sizeof *f + (size_t)q->count * sizeof *f->iov);
-  *f = (struct flight){.count = q->count, .fd = q->fd, .len = q->len, .offset = q->offset};
-  memcpy(f->iov, q->iov, (size_t)q->count * sizeof *f->iov);
-  skip_sent(f, sent);
-  return f;
+static void flight_begin(struct socket_transport *s, const struct iovec *iov, int count, size_t len) {
+  struct flight *f = xmalloc(sizeof *f + (size_t)count * sizeof *iov);
+  *f = (struct flight){.count = count, .len = len};
+  memcpy(f->iov, iov, (size_t)count * sizeof *iov);
+  s->flight = f;
+}
+
+// What is left behind `sent` bytes waits for room.
+static void await_room(struct socket_transport *s, size_t sent) {
+  skip_sent(s->flight, sent);
+  watch_socket(s);
+}
+
+static void on_batched(struct batched *b, const struct batch_outcome *o) {
+  struct socket_transport *s = container_of(b, struct socket_transport, batched);
+  s->transport.is_queued = false;
+  if (o->sent < 0) {
+    s->transport.sink->on_error(&s->transport, TRANSPORT_BROKEN);
+    return;
+  }
+  if ((size_t)o->sent < o->len) {
+    flight_begin(s, o->iov, o->count, o->len);
+    await_room(s, (size_t)o->sent);
+  }
+  s->transport.sink->on_sent(&s->transport, (size_t)o->sent);
+}
+
+static bool queue_send(struct socket_transport *s, const struct outq *q) {
+  return s->transport.is_queued =
+             batch_send(s->watch.loop->batch, &s->batched, s->watch.fd, q->iov, q->count, q->len, on_batched);
 }
 
 static ssize_t socket_send(struct transport *t, const struct outq *q) {
   struct socket_transport *s = socket_of(t);
+  if (q->count && batch_is_open(s->watch.loop->batch) && queue_send(s, q)) return 0;
   ssize_t n = q->count ? send_memory(s->watch.fd, q->iov, q->count) : send_file(s, q->fd, q->offset, q->len);
   if (n < 0 || (size_t)n == q->len) return n;
-  s->flight = flight_new(q, (size_t)n);
-  watch_socket(s);
+  flight_begin(s, q->iov, q->count, q->len);
+  s->flight->fd = q->fd, s->flight->offset = q->offset;
+  await_room(s, (size_t)n);
   return n;
 }
 
@@ -169,6 +198,7 @@ static void socket_end(struct transport *t) { shutdown(socket_of(t)->watch.fd, S
 static void socket_close(struct transport *t, bool reset) {
   struct socket_transport *s = socket_of(t);
   int fd = s->watch.fd;
+  batch_withdraw(s->watch.loop->batch, &s->batched);
   watch_stop(&s->watch);
   if (reset) setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
   close(fd);

@@ -258,6 +258,7 @@ static void *worker_main(void *arg) {
     set_state(w, WORKER_FAILED);
     return NULL;
   }
+  loop_open_batch(&w->loop);
   init(w);
   watchdog_start(w->config.settings);
   set_state(w, WORKER_READY);

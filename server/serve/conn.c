@@ -398,6 +398,7 @@ bool conn_flush(struct conn *c) {
   if (c->state != CONN_OPEN) return c->state != CONN_CLOSED;
   bool shares = send_ready(c);
   if (shares) touch(c);
+  if (c->state != CONN_CLOSED && c->transport->is_queued) return true; // on_sent goes on from here
   if (c->state == CONN_OPEN) conn_settle(c, !shares);
   if (c->carrier.service->draining && list_empty(&c->dirty)) conn_close_idle(c);
   return c->state != CONN_CLOSED;
@@ -408,7 +409,7 @@ static void on_sent(struct transport *t, size_t len) {
   c->in_flight -= len;
   if (c->state == CONN_LEAVING && !c->in_flight) conn_leave(c); // the protocol may have had no room for it
   if (c->state != CONN_OPEN) return;
-  on_left(c, len);
+  if (len) on_left(c, len);
   if (c->in_flight) conn_settle(c, true);
   else conn_flush(c);
 }

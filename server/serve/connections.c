@@ -4,6 +4,7 @@
 #include "serve/connections.h"
 #include <stdlib.h>
 #include "base/log.h"
+#include "loop/batch.h"
 #include "serve/conn.h"
 
 enum { FLUSHES_MAX = 500 };
@@ -21,6 +22,26 @@ static void free_closed(struct service *s) {
   for (struct list *node; (node = list_shift(&s->closed));) free(container_of(node, struct conn, link));
 }
 
+// Whether as many connections have something to send as a batch takes.
+static bool are_many(const struct list *fresh, const struct list *late) {
+  unsigned n = 0;
+  list_each (node, fresh)
+    if (++n == BATCH_MIN) return true;
+  list_each (node, late)
+    if (++n == BATCH_MIN) return true;
+  return false;
+}
+
+// What connections send meanwhile leaves when both have been gone through.
+static void flush_batch(struct service *s, struct list *fresh) {
+  struct batch *batch = s->loop->batch;
+  bool collects = batch && are_many(fresh, &s->late);
+  if (collects) batch_open(batch, s->loop->now);
+  flush_some(s, fresh);
+  flush_some(s, &s->late);
+  if (collects) batch_close(batch, s->loop->now);
+}
+
 // One event may be for every stream there is, and a write takes microseconds: after so many the loop looks
 // whether anything else has come. What is left does not go before what comes then, which would wait for all
 // of it, nor is it put off by that: each has its share of a turn.
@@ -29,8 +50,7 @@ static bool flush_dirty(struct loop_hook *h) {
   struct list fresh;
   list_init(&fresh);
   list_splice(&fresh, &s->dirty);
-  flush_some(s, &fresh);
-  flush_some(s, &s->late);
+  flush_batch(s, &fresh);
   list_splice(&s->late, &fresh);
   free_closed(s);
   return !list_empty(&s->dirty) || !list_empty(&s->late);

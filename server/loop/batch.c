@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// Nothing becomes asynchronous by it: when batch_close has entered the kernel every send is over, and who
+// sent is told in the same order. Where the kernel does not take them all, such as without memory, the rest
+// is sent one by one, and the ring is given up for a while.
+#include "loop/batch.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include "base/log.h"
+#include "base/mem.h"
+
+static const double PAUSE_SECONDS = 10; // before another ring is tried in a failed one's place
+
+enum { ALL = INT32_MAX }; // the result of a send that has left whole
+
+struct batch *batch_new(const char **why) {
+  struct ring *ring = ring_new(why);
+  if (!ring) return NULL;
+  struct batch *b = xmalloc(sizeof *b);
+  b->ring = ring, b->is_open = false, b->count = b->pieces = 0;
+  b->closed_until = 0, b->batches_total = b->sends_total = 0;
+  return b;
+}
+
+void batch_free(struct batch *b) {
+  if (b) ring_free(b->ring);
+  free(b);
+}
+
+static void give_up(struct batch *b, double now, const char *why) {
+  ring_free(b->ring);
+  b->ring = NULL, b->closed_until = now + PAUSE_SECONDS;
+  log_message(LOG_WARN, "io_uring: %s; sends go one by one for %g s", why, PAUSE_SECONDS);
+}
+
+void batch_open(struct batch *b, double now) {
+  const char *why;
+  if (!b->ring && now >= b->closed_until) {
+    b->ring = ring_new(&why);
+    if (!b->ring) give_up(b, now, why);
+  }
+  b->is_open = b->ring;
+}
+
+bool batch_send(struct batch *b, struct batched *who, int fd, const struct iovec *iov, int count, size_t len,
+                void (*on_done)(struct batched *who, const struct batch_outcome *outcome)) {
+  if (!batch_is_open(b) || b->count == RING_SENDS_MAX) return false;
+  if (b->pieces + (unsigned)count > BATCH_PIECES_MAX || len >= ALL) return false;
+  struct iovec *pieces = b->iov + b->pieces;
+  memcpy(pieces, iov, (size_t)count * sizeof *iov);
+  b->pieces += (unsigned)count;
+  b->results[b->count] = ALL;
+  ring_send(b->ring, b->count, fd, pieces, (size_t)count);
+  b->sends[b->count++] =
+      (struct batch_send){who, on_done, {.iov = pieces, .count = count, .len = len}, .fd = fd};
+  who->place = (uint16_t)b->count;
+  return true;
+}
+
+static int send_now(const struct batch_send *s) {
+  struct msghdr m = {.msg_iov = s->send.iov, .msg_iovlen = (size_t)s->send.count};
+  ssize_t n = sendmsg(s->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+  return n < 0 ? -errno : (int)n;
+}
+
+void batch_withdraw(struct batch *b, struct batched *who) {
+  if (!who->place) return;
+  struct batch_send *s = b->sends + who->place - 1;
+  if (b->is_open) {
+    ring_leave_out(b->ring, who->place - 1u);
+    send_now(s);
+  }
+  s->who = NULL;
+  who->place = 0;
+}
+
+static void tell(struct batch *b, unsigned i) {
+  struct batch_send *s = b->sends + i;
+  int n = b->results[i];
+  if (!s->who) return;
+  s->who->place = 0;
+  if (n >= 0) s->send.sent = n == ALL ? (ssize_t)s->send.len : n;
+  else s->send.sent = n == -EAGAIN || n == -EINTR ? 0 : -1;
+  s->on_done(s->who, &s->send);
+}
+
+// Those that the kernel has not taken.
+static void send_rest(struct batch *b, unsigned from) {
+  for (unsigned i = from; i < b->count; i++)
+    if (b->sends[i].who) b->results[i] = send_now(b->sends + i);
+}
+
+void batch_close(struct batch *b, double now) {
+  unsigned count = b->count;
+  b->is_open = false;
+  if (!count) return;
+  unsigned taken = ring_enter(b->ring, b->results);
+  b->batches_total++, b->sends_total += taken;
+  if (taken < count) {
+    give_up(b, now, "the kernel does not take what it is given");
+    send_rest(b, taken);
+  }
+  for (unsigned i = 0; i < count; i++) tell(b, i);
+  b->count = b->pieces = 0;
+}
