@@ -51,7 +51,7 @@ core.public(spate, "abort", "env", "kick")
 
 -- What is loaded when it is first used: the name, and the module that it is in, or that it is.
 local LATER = {
-  cors = "cors", allow_origins = "origins", allow_hosts = "hosts", rate_limit = "rate_limit", basic_auth = "basic_auth",
+  cors = "cors", allow_origins = "origins", allow_hosts = "hosts", rate_limit = "rate_limit", basic_auth = "basic_auth", hsts = "hsts",
   session = "session", jwt = "jwt", sign = "sign", verify = "sign", equal = "sign", crypto = "crypto", offload = "offload",
   http = "http", process = "process", fs = "fs", sqlite = "sqlite", postgres = "postgres", redis = "redis", promise = "promise",
 }

@@ -87,6 +87,11 @@ function spate.allow_origins(list) end
 ---@return spate.middleware
 function spate.cors(options) end
 
+---Middleware: browsers use https for this host from now on; said over https only.
+---@param options? { max_age?: integer, include_subdomains?: boolean, preload?: boolean } max_age in seconds, a year
+---@return spate.middleware
+function spate.hsts(options) end
+
 ---@class spate.RateLimitOptions
 ---@field rate number requests ...
 ---@field per? number ... in so many seconds

@@ -16,11 +16,11 @@ static void set_address(struct client *c, const char *text) {
   address_parse(span_of(text), peer);
 }
 
-static struct conn *conn_of_client(struct client *c) { return c->peer.transport.owner; }
+static struct conn *conn_of_client(struct client *c) { return c->top->owner; }
 
 struct client *client_push(lua_State *L, const char *address) {
   struct client *c = lua_newuserdatauv(L, sizeof *c, 1);
-  c->reason = NULL, c->tag = 0;
+  c->reason = NULL, c->tag = 0, c->top = NULL;
   memory_peer_init(&c->peer);
   set_address(c, address);
   list_init(&c->link);
@@ -155,7 +155,7 @@ static int client_reason(lua_State *L) {
 static int client_collect(lua_State *L) {
   struct client *c = check_client(L);
   bool is_open = !list_empty(&c->link);
-  if (is_open && !c->peer.server_closed) { // the server still holds it
+  if (is_open && c->top && !c->peer.server_closed) { // the server still holds it
     conn_close(conn_of_client(c), REASON_CLIENT_CLOSED, false);
   }
   list_remove(&c->link);

@@ -8,8 +8,9 @@
 struct client {
   struct list link; // in its server's
   struct memory_peer peer;
-  const char *reason; // why its last stream has ended; NULL: none has
-  lua_Integer tag;    // by which server:heard names it
+  struct transport *top; // what the server's connection has: the peer's, or TLS over it; NULL: it was refused
+  const char *reason;    // why its last stream has ended; NULL: none has
+  lua_Integer tag;       // by which server:heard names it
 };
 
 // Registers the metatable of clients.

@@ -19,6 +19,8 @@
 #include "harness/stub_fetcher.h"
 #include "harness/stubs.h"
 #include "harness/test_store.h"
+#include "harness/tls_client.h"
+#include "loop/transport_tls.h"
 #include "script/lua_require.h"
 #include "script/app.h"
 #include "script/bindings.h"
@@ -30,6 +32,8 @@
 #include "serve/conn.h"
 #include "serve/connections.h"
 #include "serve/kick.h"
+
+enum { REDIRECT_PORT = 8443 };
 
 static int watched; // servers whose scripts have a limit of time
 
@@ -46,9 +50,22 @@ static void on_started(struct generations *g, char *error) {
   container_of(g, struct harness, generations)->start_error = error;
 }
 
+// Whose connection this transport is; NULL where the client has been collected.
+static struct client *client_over(const struct harness *h, const struct transport *t) {
+  list_each (node, &h->clients) {
+    struct client *c = container_of(node, struct client, link);
+    if (c->top == t) return c;
+  }
+  return NULL;
+}
+
 static void on_end(struct stream *stream, int reason) {
-  struct memory_peer *peer = container_of(conn_of(stream->carrier)->transport, struct memory_peer, transport);
-  container_of(peer, struct client, peer)->reason = close_reason_name((enum close_reason)reason);
+  struct transport *t = conn_of(stream->carrier)->transport;
+  struct harness *h = container_of(stream_service(stream), struct harness, service);
+  struct client *c = t->is_secure
+                         ? client_over(h, t)
+                         : container_of(container_of(t, struct memory_peer, transport), struct client, peer);
+  if (c) c->reason = close_reason_name((enum close_reason)reason);
 }
 
 static struct proto *new_proto(struct transport *t, const struct proto_sink *sink,
@@ -111,6 +128,7 @@ static void open_server(struct harness *h, int worker) {
     metrics_init(&h->process->metrics);
     groups_init(&h->own_groups);
     h->process->groups = &h->own_groups;
+    tls_keys_init(&h->own_process.tls_keys, &h->clock.clock);
   }
   h->events_before = event_count() - (long)broker_counters(h->broker).events;
   inbox_init(&h->inbox, &h->loop);
@@ -200,6 +218,15 @@ static void close_sqlite(struct harness *h) {
   h->sqlite = NULL;
 }
 
+// Reads the certificates of the settings, for new connections; what is wrong is allocated.
+static bool use_certificates(struct harness *h, char **error) {
+  char why[TLS_ERROR_MAX];
+  struct tls_hosts *hosts = tls_hosts_new(&h->settings.tls, &h->process->tls_keys, why);
+  if (hosts) tls_server_use(&h->service.tls, hosts);
+  else *error = xstrdup(why);
+  return hosts;
+}
+
 static int raise_error_of(lua_State *L, char *error) {
   lua_pushstring(L, error);
   free(error);
@@ -232,6 +259,7 @@ static int harness_new(lua_State *L) {
   open_server(h, (int)option(L, "worker", 0));
   h->blocks = option(L, "blocks", 0) > 0;
   if (!h->owner && *h->settings.store.url && !open_store(h, &error)) return raise_error_of(L, error);
+  if (h->settings.tls.count && !use_certificates(h, &error)) return raise_error_of(L, error);
   if (option(L, "store", 0) > 0) test_store_init(&h->store, &h->own_broker, &h->clock.clock);
   h->is_traced = option(L, "coverage", 0) > 0;
   h->vm = new_vm(h, (int)option(L, "worker", 0), 1, (struct vm_faults){0}, &error);
@@ -339,7 +367,8 @@ static int server_stand_in(lua_State *L) {
 
 // server:connect([address [, how [, bytes]]]): a client of HTTP/1, which may have sent something already;
 // where `how` is "mux" of that (harness/mux.h), where it is "closed" one whose connection carries no bytes
-// before client:open(), where it is "full" one that there is no descriptor for.
+// before client:open(), where it is "full" one that there is no descriptor for, "tls" one that speaks that,
+// "redirect" one to an address that sends all to https at REDIRECT_PORT.
 static int server_connect(lua_State *L) {
   struct harness *h = check_server(L);
   const char *address = luaL_optstring(L, 2, "127.0.0.1");
@@ -354,8 +383,19 @@ static int server_connect(lua_State *L) {
   lua_setiuservalue(L, -2, 1);
   list_append(&h->clients, &c->link);
   buf_append(&c->peer.to_server, bytes, len);
-  if (!strcmp(how, "full")) connections_turn_away(&h->service, &c->peer.transport);
-  else connections_accept(&h->service, &c->peer.transport);
+  c->top = &c->peer.transport;
+  if (!strcmp(how, "tls")) c->top = transport_tls_new(&h->service.tls, c->top);
+  if (!strcmp(how, "redirect")) c->top->redirect_port = REDIRECT_PORT;
+  if (c->top && !strcmp(how, "full")) connections_turn_away(&h->service, c->top);
+  else if (c->top) connections_accept(&h->service, c->top);
+  return 1;
+}
+
+// server:read_certificates(): true, or nil and why the old ones stay.
+static int server_read_certificates(lua_State *L) {
+  char *error = NULL;
+  if (!use_certificates(check_server(L), &error)) return push_error(L, error);
+  lua_pushboolean(L, 1);
   return 1;
 }
 
@@ -404,6 +444,10 @@ static int server_stats(lua_State *L) {
   set(L, "events_total", (double)c->events_total);
   set(L, "slow_total", (double)c->slow_total);
   set(L, "refused_total", (double)c->refused_total);
+  set(L, "tls_handshakes_total", (double)c->tls.handshakes_total);
+  set(L, "tls_resumed_total", (double)c->tls.resumed_total);
+  set(L, "tls_refused_total", (double)c->tls.refused_total);
+  set(L, "tls_truncated_total", (double)c->tls.truncated_total);
   set(L, "connections_refused_total", (double)c->connections_refused_total);
   set(L, "lua_bytes", (double)h->vm->gauges.lua_bytes);
   size_t tasks = 0, request_tasks = 0, generations = 0, own_timers = 0, comments = 0;
@@ -481,8 +525,8 @@ static int server_close(lua_State *L) {
   inbox_deinit(&h->inbox);
   if (h->owner) h->owner->guests--;
   else
-    broker_deinit(h->broker), shared_registry_deinit(h->shared), metrics_deinit(&h->process->metrics),
-        groups_deinit(&h->own_groups);
+    tls_keys_deinit(&h->own_process.tls_keys), broker_deinit(h->broker), shared_registry_deinit(h->shared),
+        metrics_deinit(&h->process->metrics), groups_deinit(&h->own_groups);
   lua_pushinteger(L, (lua_Integer)h->loop.timers.count);
   loop_deinit(&h->loop);
   log_capture(NULL, NULL);
@@ -538,6 +582,7 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
                                             {"stand_in", server_stand_in},
                                             {"connect", server_connect},
                                             {"stress", server_stress},
+                                            {"read_certificates", server_read_certificates},
                                             {"run", server_run},
                                             {"coverage", server_coverage},
                                             {"drain", server_drain},
@@ -581,6 +626,7 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   pool_probe_open(L);
   event_probe_open(L);
   stubs_open(L);
+  tls_client_open(L);
   signal(SIGPIPE,
          SIG_IGN); // both as the server does: a program that does not read is no end of who writes to it
   signal(SIGCHLD, SIG_DFL);

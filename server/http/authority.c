@@ -39,6 +39,14 @@ bool is_authority(struct span s) {
   return i > 0 && is_port((struct span){s.bytes + i, s.len - i});
 }
 
+struct span authority_host(struct span s) {
+  const char *end = s.len && s.bytes[0] == '[' ? memchr(s.bytes, ']', s.len) : NULL;
+  const char *colon = !end && s.len ? memchr(s.bytes, ':', s.len) : NULL;
+  return (struct span){s.bytes, end     ? (size_t)(end + 1 - s.bytes)
+                                : colon ? (size_t)(colon - s.bytes)
+                                        : s.len};
+}
+
 enum { IPV4_MAX = 15 };
 
 static bool is_ipv4_loopback(struct span name) {

@@ -62,7 +62,7 @@ struct span forwarded_scheme(const struct request *r) {
   struct span scheme = last_value(r, SPAN("x-forwarded-proto"));
   if (span_equal_nocase(scheme, SPAN("https"))) return SPAN("https");
   if (span_equal_nocase(scheme, SPAN("http"))) return SPAN("http");
-  return (struct span){0};
+  return r->is_secure ? SPAN("https") : SPAN("http");
 }
 
 struct span forwarded_host(const struct request *r) {

@@ -9,7 +9,7 @@
 // is said, and the peer is all that is known.
 size_t forwarded_address(const struct request *r, const struct trusted *t, char out[ADDRESS_TEXT_MAX]);
 
-// "http" or "https"; without bytes where nothing is said.
+// "http" or "https": the proxy's word, else how the request came to us.
 struct span forwarded_scheme(const struct request *r);
 
 // The host, with its port where it has one: the proxy's word, else the request's own.

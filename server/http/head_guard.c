@@ -48,6 +48,8 @@ bool is_tchar(unsigned char byte) { return is(byte, NAME); }
 
 bool is_value_byte(unsigned char byte) { return is(byte, VALUE); }
 
+enum { TLS_HANDSHAKE = 0x16 }; // what a record of the first message begins with
+
 static struct refusal guard_enter(struct head_guard *g, enum head_guard_state state) {
   g->state = (uint8_t)state;
   g->run = 0;
@@ -68,6 +70,7 @@ static struct refusal step_lead(struct head_guard *g, unsigned char byte) {
 static struct refusal step_method(struct head_guard *g, unsigned char byte) {
   g->state = GUARD_METHOD;
   if (byte == ' ' && g->run) return guard_enter(g, GUARD_TARGET);
+  if (byte == TLS_HANDSHAKE && !g->run) return REFUSED(400, "this is TLS, and the port speaks plain HTTP");
   if (!is(byte, NAME)) return REFUSED(400, "bad method");
   return ++g->run > METHOD_NAME_MAX ? REFUSED(501, "unknown method") : ACCEPTED;
 }

@@ -31,6 +31,7 @@ struct request {
   uint8_t method, body, minor; // enum method, enum body_kind, of HTTP/1.minor
   bool keep_alive;             // the client's wish by version and Connection (RFC 9112 9.3)
   bool expect_continue;
+  bool is_secure;          // it came by TLS to us
   bool from_proxy;         // whose word about the client is believed
   struct span method_name; // as it came
   uint64_t content_length; // of BODY_LENGTH

@@ -57,6 +57,8 @@ struct transport {
   uint8_t protocol; // enum protocol that both sides have agreed to speak
   bool takes_files; // else only memory
   bool is_queued; // what it was given is in the loop's batch: on_sent tells, or on_error, when that is closed
+  bool is_secure; // what it carries is encrypted (TLS)
+  uint16_t redirect_port; // set by its user: requests are sent on to https there; 0: they are served
 };
 
 // A transport over a connected, non-blocking socket; takes `fd`. Sink and owner are for its user to set.

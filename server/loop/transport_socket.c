@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "base/mem.h"
 #include "loop/batch.h"
+#include "loop/flight.h"
 #include "loop/sock.h"
 #include "loop/transport.h"
 #include "loop/watch.h"
@@ -20,14 +21,6 @@
 enum {
   UNSENT_MAX = 128 << 10, // of a file, waiting in the kernel
   COPY_LEN = 64 << 10     // of a file that the kernel cannot send by itself
-};
-
-// What is in flight, beginning with what is to go next.
-struct flight {
-  int count, at, fd;
-  size_t len;
-  uint64_t offset;
-  struct iovec iov[];
 };
 
 struct socket_transport {
@@ -92,25 +85,9 @@ static ssize_t send_file(struct socket_transport *s, int fd, uint64_t offset, si
   return (ssize_t)sent;
 }
 
-// What is left of the pieces once `n` bytes have gone.
-static void skip_sent(struct flight *f, size_t n) {
-  f->len -= n, f->offset += n;
-  for (; f->at < f->count && n >= f->iov[f->at].iov_len; f->at++) n -= f->iov[f->at].iov_len;
-  if (f->at == f->count) return;
-  f->iov[f->at].iov_base = (char *)f->iov[f->at].iov_base + n;
-  f->iov[f->at].iov_len -= n;
-}
-
-static void flight_begin(struct socket_transport *s, const struct iovec *iov, int count, size_t len) {
-  struct flight *f = xmalloc(sizeof *f + (size_t)count * sizeof *iov);
-  *f = (struct flight){.count = count, .len = len};
-  memcpy(f->iov, iov, (size_t)count * sizeof *iov);
-  s->flight = f;
-}
-
 // What is left behind `sent` bytes waits for room.
 static void await_room(struct socket_transport *s, size_t sent) {
-  skip_sent(s->flight, sent);
+  flight_skip(s->flight, sent);
   watch_socket(s);
 }
 
@@ -122,7 +99,7 @@ static void on_batched(struct batched *b, const struct batch_outcome *o) {
     return;
   }
   if ((size_t)o->sent < o->len) {
-    flight_begin(s, o->iov, o->count, o->len);
+    s->flight = flight_new(o->iov, o->count, o->len);
     await_room(s, (size_t)o->sent);
   }
   s->transport.sink->on_sent(&s->transport, (size_t)o->sent);
@@ -138,7 +115,7 @@ static ssize_t socket_send(struct transport *t, const struct outq *q) {
   if (q->count && batch_is_open(s->watch.loop->batch) && queue_send(s, q)) return 0;
   ssize_t n = q->count ? send_memory(s->watch.fd, q->iov, q->count) : send_file(s, q->fd, q->offset, q->len);
   if (n < 0 || (size_t)n == q->len) return n;
-  flight_begin(s, q->iov, q->count, q->len);
+  s->flight = flight_new(q->iov, q->count, q->len);
   s->flight->fd = q->fd, s->flight->offset = q->offset;
   await_room(s, (size_t)n);
   return n;
@@ -152,7 +129,7 @@ static void on_writable(struct socket_transport *s) {
     s->transport.sink->on_error(&s->transport, (enum transport_error)n);
     return;
   }
-  skip_sent(f, (size_t)n);
+  flight_skip(f, (size_t)n);
   if (!f->len) {
     free(f);
     s->flight = NULL;

@@ -40,7 +40,7 @@ static int fail_listen(const struct listening *l, const char *error, const char 
 // first socket at a port is opened alone, so that a port in use is noticed.
 static int listen_at(struct listening *l, size_t which) {
   char error[SOCK_ERROR_MAX], *bound = l->names[which];
-  const char *address = l->options->listen[which];
+  const char *address = l->options->listen.list[which].address;
   int first = sock_listen(address, false, error);
   if (first < 0) return fail_listen(l, error, address);
   sock_name(first, bound);
@@ -61,21 +61,47 @@ static int listen_at(struct listening *l, size_t which) {
 
 void listening_remove_files(struct listening *l) {
   for (; l->bound; l->bound--) {
-    const char *address = l->options->listen[l->bound - 1];
+    const char *address = l->options->listen.list[l->bound - 1].address;
     if (!strncmp(address, "unix:", 5)) unlink(address + 5);
   }
 }
 
+static uint16_t port_of(const struct listening *l, size_t which) {
+  const char *colon = strrchr(l->names[which], ':');
+  return (uint16_t)(colon ? strtoul(colon + 1, NULL, 10) : 443);
+}
+
+static uint16_t https_port(const struct listening *l) {
+  size_t i = 0;
+  while (i < l->count && !l->options->listen.list[i].is_secure) i++;
+  return i < l->count ? port_of(l, i) : 0;
+}
+
+static void listening_set_kinds(struct listening *l) {
+  for (size_t i = 0; i < l->count; i++) {
+    const struct listen_address *a = &l->options->listen.list[i];
+    uint16_t port = a->port ? (uint16_t)a->port : https_port(l);
+    l->kinds[i] = (struct listener_kind){.is_secure = a->is_secure, .redirect_port = a->redirects ? port : 0};
+  }
+}
+
+const char *listening_scheme(const struct listening *l, size_t which) {
+  if (strchr(l->names[which], '/')) return "";
+  return l->options->listen.list[which].is_secure ? "https://" : "http://";
+}
+
 int listening_open(struct listening *l, const struct options *o) {
-  *l = (struct listening){.options = o, .worker_count = (size_t)o->workers, .count = o->listen_count};
+  *l = (struct listening){.options = o, .worker_count = (size_t)o->workers, .count = o->listen.count};
   size_t bytes = l->worker_count * l->count * sizeof *l->fds;
   l->fds = xmalloc(bytes + 1);
   memset(l->fds, 0xff, bytes);
   l->names = xcalloc(l->count + 1, sizeof *l->names);
+  l->kinds = xcalloc(l->count + 1, sizeof *l->kinds);
   for (size_t i = 0; i < l->count; i++) {
     int code = listen_at(l, i);
     if (code >= 0) return code;
   }
+  listening_set_kinds(l);
   return -1;
 }
 
@@ -85,4 +111,5 @@ void listening_close(struct listening *l) {
     if (l->fds[i] >= 0) close(l->fds[i]);
   free(l->fds);
   free(l->names);
+  free(l->kinds);
 }

@@ -2,6 +2,7 @@
 // The sockets of the process: one for each address and worker. Main thread.
 #pragma once
 #include "loop/sock.h"
+#include "process/worker.h"
 #include "script/lua_cli.h"
 
 struct listening {
@@ -9,6 +10,7 @@ struct listening {
   size_t worker_count, count;   // count: of addresses
   size_t bound;                 // of them, so far
   int *fds;                     // worker_count rows of `count`; a worker has its own row once it runs
+  struct listener_kind *kinds;  // of each address
   char (*names)[SOCK_NAME_MAX]; // what each address is bound to
 };
 
@@ -22,6 +24,9 @@ static inline int *listening_of(const struct listening *l, size_t worker) {
 
 // The address that one is bound to, as sock_name.
 static inline const char *listening_name(const struct listening *l, size_t which) { return l->names[which]; }
+
+// What stands before its name in a URL; "" where that is a file.
+const char *listening_scheme(const struct listening *l, size_t which);
 
 // Removes the files of sockets in the file system: afterwards the next server may have its own there.
 void listening_remove_files(struct listening *l);

@@ -18,6 +18,7 @@
 #include "event/shared.h"
 #include "loop/signals.h"
 #include "loop/sock.h"
+#include "process/certificates.h"
 #include "process/control_server.h"
 #include "process/listening.h"
 #include "process/reload.h"
@@ -50,6 +51,7 @@ struct server {
   struct builder *builder;
   struct reload reload;
   struct control_server control;
+  struct certificates certificates;
   struct source_watch watch; // where the application is developed
   struct turns turns;
   struct timer grace;
@@ -81,7 +83,7 @@ static bool is_watched(const struct server *s) { return s->options->settings.dev
 static void announce(const struct server *s) {
   for (size_t i = 0; i < s->listening.count; i++) {
     const char *bound = listening_name(&s->listening, i);
-    printf("serving %s on %s%s (%zu worker%s)", s->options->app, strchr(bound, '/') ? "" : "http://", bound,
+    printf("serving %s on %s%s (%zu worker%s)", s->options->app, listening_scheme(&s->listening, i), bound,
            s->worker_count, s->worker_count == 1 ? "" : "s");
     if (is_watched(s))
       printf(", %zu route%s, watching %zu file%s", s->reload.build.routes,
@@ -99,12 +101,20 @@ static void end_after_start(struct server *s) {
   drain(s);
 }
 
+static void use_certificates(struct certificates *c) {
+  struct server *s = container_of(c, struct server, certificates);
+  for (size_t i = 0; i < s->worker_count && c->hosts; i++)
+    if (s->workers[i]) worker_use_hosts(s->workers[i], tls_hosts_ref(c->hosts));
+}
+
 static void begin_serving(struct server *s) {
   s->state = SERVER_SERVING;
   if (s->options->only_starts) {
     end_after_start(s);
     return;
   }
+  use_certificates(&s->certificates);
+  certificates_watch(&s->certificates, &s->loop);
   tell_workers(s, worker_serve);
   announce(s);
 }
@@ -129,7 +139,8 @@ static void on_loaded(struct reload *r, const char *error) {
   atomic_fetch_add(error ? &s->process.reloads_failed_total : &s->process.reloads_total, 1);
   if (error) log_message(LOG_ERROR, "not reloaded: generation %u goes on", r->generation);
   else log_message(LOG_INFO, "reloaded: generation %u, in %.0f ms", r->generation, r->build.seconds * 1e3);
-  control_server_reloaded(&s->control, r->attempts, error);
+  const char *refused = certificates_read(&s->certificates);
+  control_server_reloaded(&s->control, r->attempts, error ? error : refused);
 }
 
 static void server_drain(struct server *s, const char *why) {
@@ -201,7 +212,8 @@ static void control_status(struct control_server *c, struct buf *out) {
   buf_printf(out, "pid %d\napp %s\n", (int)getpid(),
              realpath(s->options->app, path) ? path : s->options->app);
   for (size_t i = 0; i < s->listening.count && serves; i++)
-    buf_printf(out, "address %s\n", listening_name(&s->listening, i));
+    buf_printf(out, "address %s%s\n", s->options->listen.list[i].is_secure ? "https://" : "",
+               listening_name(&s->listening, i));
   buf_printf(out, "state %s\nworkers %zu\nuptime %.0f\n", serves ? "serving" : "stopping", s->worker_count,
              s->loop.now - s->started_at);
   const struct figures f = metrics_read(&s->process, &s->broker, &s->shared);
@@ -247,6 +259,7 @@ static bool start_workers(struct server *s) {
                                    .process = &s->process,
                                    .builder = s->builder,
                                    .listeners = listening_of(&s->listening, i),
+                                   .listener_kinds = s->listening.kinds,
                                    .listener_count = s->listening.count,
                                    .owner = &s->owner};
     s->workers[i] = worker_new(&config);
@@ -280,7 +293,7 @@ static void leave_what_runs(struct server *s) {
 // connections; then each worker's loop, and for each address a listener and a spare for refusals.
 static bool has_descriptors(const struct options *o) {
   enum { OF_PROCESS = 16, OF_LOOP = 2, OF_ADDRESS = 2 };
-  size_t needed = OF_PROCESS + (size_t)o->workers * (OF_LOOP + OF_ADDRESS * o->listen_count);
+  size_t needed = OF_PROCESS + (size_t)o->workers * (OF_LOOP + OF_ADDRESS * o->listen.count);
   size_t max = sock_descriptors_max();
   if (max < needed)
     fprintf(stderr, "spate: `ulimit -n` is %zu: %zu descriptors are needed at least: raise it\n", max,
@@ -299,6 +312,7 @@ static bool init(struct server *s, const struct options *o, const sigset_t *set)
                                                  settings->limits.inbox});
   metrics_init(&s->process.metrics);
   groups_init(&s->groups);
+  tls_keys_init(&s->process.tls_keys, clock_system());
   s->process.groups = &s->groups;
   shared_registry_init(&s->shared, settings->limits.shared);
   bool ok = loop_init(&s->loop, clock_system(), true) == 0;
@@ -330,6 +344,8 @@ static void deinit(struct server *s) {
   end_builder(s);
   stores_close(&s->stores);
   tell_workers(s, worker_free);
+  certificates_close(&s->certificates);
+  tls_keys_deinit(&s->process.tls_keys);
   if (is_watched(s)) source_watch_close(&s->watch);
   listening_close(&s->listening);
   signals_stop(&s->signals);
@@ -340,6 +356,14 @@ static void deinit(struct server *s) {
   metrics_deinit(&s->process.metrics);
   groups_deinit(&s->groups);
   free(s->workers);
+}
+
+static bool open_certificates(struct server *s) {
+  struct certificates *c = &s->certificates;
+  c->on_new = use_certificates;
+  if (certificates_open(c, &s->options->settings.tls, &s->process.tls_keys)) return true;
+  fprintf(stderr, "spate: %s\n", c->error);
+  return false;
 }
 
 int server_run(const struct options *o) {
@@ -359,7 +383,8 @@ int server_run(const struct options *o) {
   if (s.code < 0) {
     log_start(STDERR_FILENO, (enum log_level)o->settings.log.level, (enum log_format)o->settings.log.format);
     struct store_listener *listener = kick_listener(&s.process);
-    if (!stores_open(&s.stores, &o->settings, &s.broker, &s.shared, listener)) s.code = EXIT_CONFIG;
+    if (!open_certificates(&s)) s.code = EXIT_CONFIG;
+    else if (!stores_open(&s.stores, &o->settings, &s.broker, &s.shared, listener)) s.code = EXIT_CONFIG;
     else if (start_workers(&s)) server_loop(&s);
     else {
       fprintf(stderr,

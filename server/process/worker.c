@@ -13,7 +13,7 @@
 #include "client/process.h"
 #include "client/redis_link.h"
 #include "loop/sock.h"
-#include "loop/transport.h"
+#include "loop/transport_tls.h"
 #include "process/builder.h"
 #include "script/app.h"
 #include "script/generations.h"
@@ -49,6 +49,7 @@ struct worker {
   struct accepting {
     struct listener listener;
     struct worker *worker;
+    struct listener_kind kind;
   } * accepting;
   bool listens, drains, quits;
   struct loop_hook drain_hook;
@@ -112,6 +113,19 @@ static void on_failure(struct message *m) {
   free_failure(f);
 }
 
+// New certificates, on their way from the main thread.
+struct new_hosts {
+  struct message message;
+  struct worker *worker;
+  struct tls_hosts *hosts;
+};
+
+static void on_new_hosts(struct message *m) {
+  struct new_hosts *n = container_of(m, struct new_hosts, message);
+  tls_server_use(&n->worker->service.tls, n->hosts);
+  free(n);
+}
+
 static void on_request(struct service *s, struct stream *stream) {
   generations_begin(&container_of(s, struct worker, service)->generations, stream);
 }
@@ -133,15 +147,26 @@ static void on_started(struct generations *g, char *error) {
   finish_start(container_of(g, struct worker, generations), error);
 }
 
+// What is spoken there over a connected socket; NULL where that is closed already.
+static struct transport *transport_at(const struct accepting *a, int fd) {
+  struct worker *w = a->worker;
+  struct transport *t = transport_socket_new(&w->loop, fd);
+  if (a->kind.is_secure) return transport_tls_new(&w->service.tls, t);
+  t->redirect_port = a->kind.redirect_port;
+  return t;
+}
+
 static void on_accept(struct listener *l, int fd) {
   struct accepting *a = container_of(l, struct accepting, listener);
   sock_set_send_timeout(fd, a->worker->config.settings->timeouts.send);
-  connections_accept(&a->worker->service, transport_socket_new(&a->worker->loop, fd));
+  struct transport *t = transport_at(a, fd);
+  if (t) connections_accept(&a->worker->service, t);
 }
 
 static void on_full(struct listener *l, int fd) {
   struct accepting *a = container_of(l, struct accepting, listener);
-  connections_turn_away(&a->worker->service, transport_socket_new(&a->worker->loop, fd));
+  struct transport *t = transport_at(a, fd);
+  if (t) connections_turn_away(&a->worker->service, t);
 }
 
 // A worker that drains keeps the code that it has, whose on_stop functions run.
@@ -167,8 +192,9 @@ static void serve(struct worker *w, struct start *s) {
   (void)s;
   w->listens = true;
   for (size_t i = 0; i < w->config.listener_count; i++) {
-    w->accepting[i] =
-        (struct accepting){.listener = {.on_accept = on_accept, .on_full = on_full}, .worker = w};
+    w->accepting[i] = (struct accepting){.listener = {.on_accept = on_accept, .on_full = on_full},
+                                         .worker = w,
+                                         .kind = w->config.listener_kinds[i]};
     listener_start(&w->accepting[i].listener, &w->loop, w->config.listeners[i]);
   }
 }
@@ -349,6 +375,12 @@ void worker_leave_unwatched(struct worker *w) { atomic_store(&w->is_watched, fal
 
 void worker_look(struct worker *w) {
   if (long_turns_would_tell(&w->long_turns)) watchdog_look_at(w->thread);
+}
+
+void worker_use_hosts(struct worker *w, struct tls_hosts *hosts) {
+  struct new_hosts *n = xmalloc(sizeof *n);
+  *n = (struct new_hosts){.message = {.deliver = on_new_hosts}, .worker = w, .hosts = hosts};
+  if (!post(w, &n->message)) tls_hosts_unref(hosts), free(n);
 }
 
 void worker_serve(struct worker *w) { worker_tell(w, serve, NULL); }

@@ -11,6 +11,7 @@
 struct broker;
 struct builder;
 struct shared_registry;
+struct tls_hosts;
 struct vm;
 struct worker;
 
@@ -28,14 +29,21 @@ struct start {
   char *error;   // why it may not be served; NULL: it may, or the worker ends
 };
 
+// What is spoken at an address.
+struct listener_kind {
+  bool is_secure;         // TLS
+  uint16_t redirect_port; // as transport.redirect_port
+};
+
 struct worker_config {
   int number; // from 0
   const struct settings *settings;
   struct broker *broker;          // the process's channels
   struct shared_registry *shared; // the process's dictionaries
   struct process_state *process;
-  struct builder *builder; // frees old states
-  int *listeners;          // descriptors; closed and set to -1 when it stops listening
+  struct builder *builder;                    // frees old states
+  int *listeners;                             // descriptors; closed and set to -1 when it stops listening
+  const struct listener_kind *listener_kinds; // as many
   size_t listener_count;
   struct worker_owner *owner;
 };
@@ -53,6 +61,9 @@ void worker_start(struct worker *w, struct start *s);
 // Has requests go to the state that has started from now on, or gives it up. Main thread.
 void worker_commit(struct worker *w);
 void worker_abandon(struct worker *w);
+
+// Has new connections by TLS be made to these hosts (taken). Main thread.
+void worker_use_hosts(struct worker *w, struct tls_hosts *hosts);
 
 // Opens the listeners. Main thread.
 void worker_serve(struct worker *w);

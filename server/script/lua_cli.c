@@ -33,28 +33,18 @@
 #include "script/password.h"
 #include "script/vm.h"
 
-// The addresses of the table at `table`.
+// The addresses of the table at `table`. Each with https needs a certificate, each redirect an https.
 static void read_listen(lua_State *L, int table, struct options *o) {
-  lua_getfield(L, table, "listen");
-  if (lua_type(L, -1) == LUA_TSTRING) {
-    lua_createtable(L, 1, 0);
-    lua_insert(L, -2);
-    lua_rawseti(L, -2, 1);
-  }
-  if (lua_isnil(L, -1)) return;
-  if (!lua_istable(L, -1))
-    luaL_error(L, "listen: expected an address or a list of them, got %s", luaL_typename(L, -1));
-  size_t n = lua_rawlen(L, -1);
-  if (!n) luaL_error(L, "listen: expected at least one address");
-  o->listen = xcalloc(n + 1, sizeof *o->listen);
-  for (size_t i = 0; i < n; i++) {
-    if (lua_rawgeti(L, -1, (lua_Integer)i + 1) != LUA_TSTRING)
-      luaL_error(L, "listen[%d]: expected an address", (int)i + 1);
-    if (strlen(lua_tostring(L, -1)) != lua_rawlen(L, -1))
-      luaL_error(L, "listen[%d]: a NUL in the address", (int)i + 1);
-    o->listen[o->listen_count++] = xstrdup(lua_tostring(L, -1));
-    lua_pop(L, 1);
-  }
+  bool has_https = false;
+  listen_free(&o->listen);
+  if (lua_getfield(L, table, "listen") == LUA_TNIL) return;
+  listen_read(L, &o->listen);
+  for (size_t i = 0; i < o->listen.count; i++) has_https |= o->listen.list[i].is_secure;
+  if (has_https && !o->settings.tls.count)
+    luaL_error(L, "listen: https needs a certificate: tls = { cert = \"FILE\", key = \"FILE\" }");
+  for (size_t i = 0; i < o->listen.count; i++)
+    if (o->listen.list[i].redirects && !o->listen.list[i].port && !has_https)
+      luaL_error(L, "listen[%d].redirect: there is no address of https to redirect to", (int)i + 1);
 }
 
 static void read_workers(lua_State *L, int table, struct options *o) {
@@ -323,8 +313,7 @@ int options_read(struct options *o, int argc, char **argv, int (*harness)(struct
 }
 
 void options_deinit(struct options *o) {
-  for (size_t i = 0; i < o->listen_count; i++) free(o->listen[i]);
-  free(o->listen);
+  listen_free(&o->listen);
   free(o->app);
   free(o->error);
 }

@@ -3,13 +3,13 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include "script/lua_listen.h"
 #include "serve/settings.h"
 
 struct options {
-  char *error;   // what is wrong, where the program is to end
-  char *app;     // path of the application's script
-  char **listen; // addresses as sock_listen takes them
-  size_t listen_count;
+  char *error; // what is wrong, where the program is to end
+  char *app;   // path of the application's script
+  struct listen_addresses listen;
   bool listen_is_configured; // by the settings file, not by -l
   bool only_starts;          // it ends once it could serve, and listens nowhere
   int workers;

@@ -119,7 +119,7 @@ static void add_forwarded(struct asked *a, const struct exchange *ex, bool keeps
   size_t len = ex->stream ? access_client(ex->stream, peer) : 0;
   put(a, peer, len);
   if (len) add_own(a, SPAN("x-forwarded-for"), (struct span){at, len});
-  add_own(a, SPAN("x-forwarded-proto"), scheme.len ? scheme : SPAN("http"));
+  add_own(a, SPAN("x-forwarded-proto"), scheme);
   add_own(a, SPAN("x-forwarded-host"), host);
   if (keeps_host) add_own(a, SPAN("host"), host);
 }

@@ -8,6 +8,7 @@
 #include "base/nearest.h"
 #include "base/util.h"
 #include "client/redis_store.h"
+#include "script/lua_tls_settings.h"
 
 // What types and stacks bear: counters have 32 bits, the kernel takes an int of bytes, sums of sizes have 64
 // bits; a target is decoded on the stack of the thread; jansson reads 2048 levels, and each takes some of the
@@ -51,6 +52,7 @@ static const struct row {
     ROW(limits, requests, KIND_COUNT),
     ROW(limits, connections, KIND_COUNT_OR_0),
     ROW(limits, connections_per_address, KIND_COUNT),
+    ROW(limits, handshakes, KIND_COUNT),
     ROW(limits, send_buffer, KIND_INT_BYTES),
     ROW(limits, upload, KIND_BYTES),
     ROW(limits, parts, KIND_COUNT),
@@ -81,6 +83,7 @@ static const struct row {
     ROW(limits, burst, KIND_SECONDS),
     ROW(limits, turn, KIND_SECONDS),
     ROW(limits, hang, KIND_SECONDS),
+    ROW(timeouts, handshake, KIND_SECONDS),
     ROW(timeouts, head, KIND_SECONDS),
     ROW(timeouts, idle, KIND_SECONDS),
     ROW(timeouts, body, KIND_SECONDS),
@@ -303,11 +306,12 @@ void settings_read(lua_State *L, int table, struct settings *s) {
   static const char *const groups[] = {"limits", "timeouts", "keep_alive", "shutdown",
                                        "reload", "log",      "http",       "offload"};
   static const char *const known[] = {
-      "limits",  "timeouts", "keep_alive", "shutdown", "reload",          "log",    "http",
-      "offload", "listen",   "workers",    "store",    "trusted_proxies", "durable"};
+      "limits",  "timeouts", "keep_alive", "shutdown", "reload",          "log",     "http",
+      "offload", "listen",   "workers",    "store",    "trusted_proxies", "durable", "tls"};
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     bool found = key_is(L, "listen") || key_is(L, "workers");
     if (key_is(L, "trusted_proxies")) found = true, read_trusted(L, &s->trusted_proxies);
+    if (key_is(L, "tls")) found = true, tls_settings_read(L, &s->tls);
     found = found || read_store(L, s) || read_durable(L, s);
     for (size_t i = 0; i < countof(groups) && !found; i++) found = read_group(L, groups[i], s);
     if (!found) unknown_key(L, "", known, countof(known));

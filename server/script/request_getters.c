@@ -113,18 +113,13 @@ static void push_method(lua_State *L, struct exchange *ex) { push_span(L, ex->re
 static void push_path(lua_State *L, struct exchange *ex) { push_span(L, ex->request->path); }
 static void push_host(lua_State *L, struct exchange *ex) { push_span(L, forwarded_host(ex->request)); }
 
-static struct span scheme_of(const struct request *r) {
-  struct span scheme = forwarded_scheme(r);
-  return scheme.len ? scheme : SPAN("http");
-}
-
-static void push_scheme(lua_State *L, struct exchange *ex) { push_span(L, scheme_of(ex->request)); }
+static void push_scheme(lua_State *L, struct exchange *ex) { push_span(L, forwarded_scheme(ex->request)); }
 
 static void push_url(lua_State *L, struct exchange *ex) {
   const struct request *r = ex->request;
   luaL_Buffer b;
   luaL_buffinit(L, &b);
-  struct span scheme = scheme_of(r), host = forwarded_host(r);
+  struct span scheme = forwarded_scheme(r), host = forwarded_host(r);
   luaL_addlstring(&b, scheme.bytes, scheme.len);
   luaL_addstring(&b, "://");
   luaL_addlstring(&b, host.bytes ? host.bytes : "", host.len);
@@ -140,6 +135,49 @@ static void push_remote_addr(lua_State *L, struct exchange *ex) {
     return;
   }
   lua_pushlstring(L, peer, access_client(ex->stream, peer));
+}
+
+// The names of a client's certificate are of a table in it; there may be several of one.
+static void set_tls(lua_State *L, int table, struct span name, struct span value) {
+  bool is_flag = span_equal(name, SPAN("verified")) || span_equal(name, SPAN("resumed"));
+  push_span(L, name);
+  if (is_flag) lua_pushboolean(L, value.len > 0);
+  else push_span(L, value);
+  lua_rawset(L, table);
+}
+
+// In the order in which transport_tls_describe has them: what is of the client begins with its subject.
+static void push_described(lua_State *L, struct span rest) {
+  lua_newtable(L);
+  int table = lua_gettop(L);
+  while (rest.len) {
+    struct span name = span_split(&rest, 0), value = span_split(&rest, 0);
+    if (span_equal(name, SPAN("subject"))) {
+      lua_createtable(L, 0, 5);
+      lua_pushvalue(L, -1);
+      lua_setfield(L, table, "client");
+      lua_newtable(L);
+      lua_setfield(L, -2, "san");
+    }
+    int at = lua_gettop(L);
+    if (!span_equal(name, SPAN("san"))) {
+      set_tls(L, at, name, value);
+      continue;
+    }
+    lua_getfield(L, at, "san");
+    push_span(L, value);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    lua_pop(L, 1);
+  }
+  lua_settop(L, table);
+}
+
+static void push_tls(lua_State *L, struct exchange *ex) {
+  struct buf *described = push_buf(L);
+  if (ex->stream && ex->stream->carrier->ops->describe_tls(ex->stream->carrier, described))
+    push_described(L, buf_span(described));
+  else lua_pushnil(L);
+  lua_remove(L, -2);
 }
 
 static void push_route(lua_State *L, struct exchange *ex) { lua_router_pattern(L, ex->route); }
@@ -217,6 +255,7 @@ const struct getter getters[GETTER_COUNT] = {
     {.name = "route", .push = push_route},
     {.name = "host", .push = push_host},
     {.name = "scheme", .push = push_scheme},
+    {.name = "tls", .push = push_tls, .keeps = true},
     {.name = "url", .push = push_url},
     {.name = "last_event_id", .push = push_last_event_id},
     {.name = "closed", .push = push_closed, .always = true},

@@ -15,7 +15,7 @@ struct getter {
   bool always; // needs no request: there also when that has been freed, or `ex` is NULL
 };
 
-enum { GETTER_COUNT = 16 };
+enum { GETTER_COUNT = 17 };
 extern const struct getter getters[GETTER_COUNT];
 
 // Pushes a part of a query decoded; where it cannot be, byte for byte.

@@ -11,8 +11,10 @@
 #include <stdlib.h>
 #include "base/mem.h"
 #include "http/http1.h"
+#include "loop/transport_tls.h"
 #include "serve/access.h"
 #include "serve/error_reply.h"
+#include "serve/misdirected.h"
 
 static const double LINGER_SECONDS = 2;
 enum { STILL_TURNS_MAX = 16 }; // in which one task may wake another that sends, and so on
@@ -29,6 +31,7 @@ static void allow_body_time(struct conn *c) {
 
 static struct stream *on_request(struct proto *p, struct request *r) {
   struct conn *c = p->owner;
+  r->is_secure = c->transport->is_secure;
   struct stream *s = stream_new(&c->carrier, r);
   list_append(&c->streams, &s->link);
   c->requests++;
@@ -206,7 +209,7 @@ static void announce(struct conn *c) {
     struct stream *s = container_of(node, struct stream, link);
     if (s->is_announced) continue;
     s->is_announced = true;
-    c->carrier.service->ops->on_request(c->carrier.service, s);
+    if (!misdirected_answer(s, c->transport)) c->carrier.service->ops->on_request(c->carrier.service, s);
   }
 }
 
@@ -453,6 +456,7 @@ static void on_open(struct transport *t) {
   c->proto = s->ops->new_proto ? s->ops->new_proto(t, &proto_sink, &s->limits) : NULL;
   if (!c->proto) c->proto = http1_new(&proto_sink, &s->limits);
   c->proto->owner = c;
+  if (t->is_secure) set_deadline(c, s->loop->now + s->settings->timeouts.head);
   t->ops->want_read(t, LOOP_SCRATCH_LEN);
 }
 
@@ -508,7 +512,12 @@ static bool carrier_takes_files(struct carrier *c) {
   return t->takes_files && t->protocol == PROTOCOL_HTTP1;
 }
 
-static const struct carrier_ops carrier_ops = {.touch = carrier_touch,
+static bool carrier_describe_tls(struct carrier *c, struct buf *out) {
+  return transport_tls_describe(conn_of(c)->transport, out);
+}
+
+static const struct carrier_ops carrier_ops = {.describe_tls = carrier_describe_tls,
+                                               .touch = carrier_touch,
                                                .flush = carrier_flush,
                                                .answer = carrier_answer,
                                                .interim = carrier_interim,
@@ -549,7 +558,8 @@ struct conn *conn_open(struct service *s, struct transport *t, enum admission_st
   list_append(&s->conns, &c->link);
   counter_add(&s->counters.connections_open, 1);
   counter_add(&s->counters.connections_total, 1);
-  set_deadline(c, s->loop->now + s->settings->timeouts.head);
+  const struct settings *set = s->settings;
+  set_deadline(c, s->loop->now + (t->is_secure ? set->timeouts.handshake : set->timeouts.head));
   t->ops->open(t);
   return c;
 }

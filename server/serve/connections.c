@@ -59,6 +59,7 @@ static bool flush_dirty(struct loop_hook *h) {
 void connections_init(struct service *s) {
   s->flush_hook = (struct loop_hook){.run = flush_dirty};
   loop_hook_add(s->loop, &s->flush_hook);
+  tls_server_init(&s->tls, s->loop, &s->counters.tls, s->settings->limits.handshakes);
 }
 
 void connections_close(struct service *s) {
@@ -69,6 +70,7 @@ void connections_close(struct service *s) {
 void connections_deinit(struct service *s) {
   connections_close(s);
   free_closed(s);
+  tls_server_deinit(&s->tls);
   loop_hook_remove(s->loop, &s->flush_hook);
 }
 

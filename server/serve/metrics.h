@@ -4,7 +4,9 @@
 #pragma once
 #include <pthread.h>
 #include <stdint.h>
+#include "base/counter.h"
 #include "base/list.h"
+#include "loop/tls_server.h"
 
 struct broker;
 struct process_state;
@@ -30,6 +32,7 @@ struct counters {
   uint64_t databases, database_calls_total;  // connections that scripts have; statements asked of them
   uint64_t database_errors_total;            // those that failed
   uint64_t redis_commands_total;             // asked by scripts
+  struct tls_counters tls;
 };
 
 // Of one Lua state, whose thread alone writes, by counter_add; any thread may read.
@@ -83,8 +86,3 @@ void metrics_remove_state(struct metrics *m, struct state_gauges *g);
 
 // The sum over all workers and states, and what the process has beside them. Any thread.
 struct figures metrics_read(struct process_state *p, struct broker *b, struct shared_registry *r);
-
-// Adds to a counter that other threads may be reading.
-static inline void counter_add(uint64_t *counter, int64_t n) {
-  __atomic_store_n(counter, *counter + (uint64_t)n, __ATOMIC_RELAXED);
-}

@@ -10,6 +10,7 @@
 #include "http/refusal.h"
 #include "loop/loop.h"
 #include "loop/pool.h"
+#include "loop/tls_server.h"
 #include "serve/admission.h"
 #include "serve/metrics.h"
 #include "serve/settings.h"
@@ -43,8 +44,9 @@ struct process_state {
   struct metrics metrics;
   atomic_uint generation; // that is served; written by workers, as they begin to
   atomic_ulong reloads_total, reloads_failed_total;
-  struct groups *groups;   // of the programs that scripts have started
-  struct sources *sources; // where the application's files are watched; else NULL
+  struct tls_keys tls_keys; // of all workers
+  struct groups *groups;    // of the programs that scripts have started
+  struct sources *sources;  // where the application's files are watched; else NULL
   struct kicks {
     struct store_listener listener; // of other processes'
     uint64_t self;                  // by which it knows its own
@@ -82,6 +84,7 @@ struct service {
     struct list waiting;
   } pages;
   struct map tags; // of its streams, by name
+  struct tls_server tls;
   struct list conns;
   struct list dirty;  // connections with something to write
   struct list late;   // those that an earlier turn had no time for

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include "base/cidr.h"
 #include "http/redact.h"
+#include "loop/tls_config.h"
 
 struct settings {
   struct {
@@ -19,6 +20,7 @@ struct settings {
     size_t requests;         // on one connection; the last answer closes it
     size_t connections;      // of the process -> 503; 0: the descriptors that it may have, less some
     size_t connections_per_address; // of them from one address -> 503
+    size_t handshakes;              // by TLS that one worker has under way; one more is refused
     size_t send_buffer;             // that the kernel may keep unsent for an event stream
     size_t query_pairs;             // pairs in a query -> 400
     size_t event;                   // one encoded event -> an error at the sender's line
@@ -48,6 +50,7 @@ struct settings {
     size_t http_body;     // bytes of an answer that is collected, unless a script says how many
   } limits;
   struct {
+    double handshake;    // of TLS, from a connection's begin
     double head;         // from the first byte of a request to the end of its head -> 408
     double idle;         // of a kept-alive connection between two requests
     double body;         // between two reads of a body
@@ -93,6 +96,7 @@ struct settings {
     bool access;               // a line per request
     struct short_names redact; // query parameters whose values are left out
   } log;
+  struct tls_config tls;
   struct trusted trusted_proxies; // whose X-Forwarded fields are believed
 };
 

@@ -27,6 +27,7 @@ struct carrier_ops {
   void (*read_on)(struct carrier *c, struct stream *s);    // more of the body may come than before
   void (*body_asked)(struct carrier *c, struct stream *s); // the same, and the client's time for it counts
   bool (*limit_body)(struct carrier *c, struct stream *s, uint64_t max); // false: more has been announced
+  bool (*describe_tls)(struct carrier *c, struct buf *out);              // as transport_tls_describe
   bool (*takes_files)(struct carrier *c);                                // as they are; else only memory
   // Ends the stream at once, and frees it; where the protocol has no other way, the connection with it.
   void (*give_up)(struct carrier *c, struct stream *s, enum close_reason reason);

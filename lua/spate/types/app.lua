@@ -132,12 +132,27 @@ function App:on_start(fn, options) end
 ---@return spate.App
 function App:on_stop(fn, options) end
 
+---@class spate.TlsClient the certificate that the client has shown
+---@field subject string as RFC 2253 writes names: "CN=Ada,O=Guests"
+---@field issuer string
+---@field fingerprint string SHA-256 of the certificate, in hex
+---@field verified boolean false with verify_client = "any" only
+---@field san string[] such as "DNS:ada.example", "email:ada@example.org", "URI:spiffe://example.org/ada"
+
+---@class spate.Tls
+---@field version string "TLSv1.3" or "TLSv1.2"
+---@field cipher string
+---@field sni string? the host that the client has named
+---@field resumed boolean
+---@field client spate.TlsClient?
+
 ---@class spate.Request
 ---@field method string
 ---@field path string
 ---@field route string? the pattern
 ---@field host string
 ---@field scheme string
+---@field tls spate.Tls? nil where the request has not come by TLS to this server
 ---@field url string
 ---@field remote_addr string
 ---@field id string random

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+// One place for every option of the library. Buffers are given back while a connection is silent
+// (SSL_MODE_RELEASE_BUFFERS), which is most of what it would cost; there is no cache of sessions, since
+// tickets need none; ciphers of TLS 1.2 are those that HTTP/2 allows (RFC 9113 9.2.2), so that one list does
+// for all protocols.
+#include "loop/tls_context.h"
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/util.h"
+#include "loop/transport.h"
+
+static const char CIPHERS[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
+
+// What is spoken above TLS (ALPN), the preferred one first.
+static const struct {
+  const char *name; // behind its length
+  enum protocol protocol;
+} protocols[] = {{"\x08http/1.1", PROTOCOL_HTTP1}};
+
+static void context_fail(char error[TLS_ERROR_MAX], const char *setting, const char *file) {
+  unsigned long code = ERR_peek_error();
+  const char *why =
+      ERR_GET_LIB(code) == ERR_LIB_SYS ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
+  if (ERR_GET_REASON(code) == PEM_R_NO_START_LINE && ERR_GET_LIB(code) == ERR_LIB_PEM) why = "no PEM in it";
+  snprintf(error, TLS_ERROR_MAX, "tls.%s: %s: %s", setting, file, why ? why : "it cannot be read");
+  ERR_clear_error();
+}
+
+static bool is_offered(const unsigned char *list, unsigned len, const char *name) {
+  for (unsigned at = 0; at < len; at += list[at] + 1U)
+    if (list[at] == name[0] && at + list[at] < len && !memcmp(list + at, name, (size_t)name[0] + 1))
+      return true;
+  return false;
+}
+
+// Who offers nothing that we speak is refused, as RFC 7301 3.2 has it.
+static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
+                   unsigned in_len, void *arg) {
+  (void)ssl, (void)arg;
+  for (size_t i = 0; i < countof(protocols); i++) {
+    if (!is_offered(in, in_len, protocols[i].name)) continue;
+    *out = (const unsigned char *)protocols[i].name + 1, *out_len = (unsigned char)protocols[i].name[0];
+    return SSL_TLSEXT_ERR_OK;
+  }
+  return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+enum protocol tls_context_protocol(const struct ssl_st *ssl) {
+  const unsigned char *name;
+  unsigned len;
+  SSL_get0_alpn_selected(ssl, &name, &len);
+  for (size_t i = 0; i < countof(protocols); i++)
+    if (len == (unsigned)protocols[i].name[0] && !memcmp(name, protocols[i].name + 1, len))
+      return protocols[i].protocol;
+  return PROTOCOL_HTTP1;
+}
+
+// A name that is answered for, so that SSL_get_servername has it: which host that is was chosen before.
+static int on_server_name(SSL *ssl, int *alert, void *arg) {
+  (void)ssl, (void)alert, (void)arg;
+  return SSL_TLSEXT_ERR_OK;
+}
+
+// Nobody is there to type it.
+static int on_passphrase(char *out, int size, int writing, void *arg) {
+  (void)out, (void)size, (void)writing, (void)arg;
+  return -1;
+}
+
+// Whoever has signed it, whatever is wrong with it: SSL_get_verify_result says so.
+static int on_any_certificate(int ok, X509_STORE_CTX *store) {
+  (void)ok, (void)store;
+  return 1;
+}
+
+static bool read_certificate(SSL_CTX *c, const struct tls_config *config, const struct tls_host_config *host,
+                             char *error) {
+  const char *cert = tls_text(config, host->cert), *key = tls_text(config, host->key);
+  if (SSL_CTX_use_certificate_chain_file(c, cert) != 1) context_fail(error, "cert", cert);
+  else if (SSL_CTX_use_PrivateKey_file(c, key, SSL_FILETYPE_PEM) != 1) context_fail(error, "key", key);
+  else if (SSL_CTX_check_private_key(c) != 1) context_fail(error, "key", key);
+  else return true;
+  return false;
+}
+
+static bool read_client_ca(SSL_CTX *c, const char *file, char *error) {
+  if (!*file) return true;
+  STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
+  if (!names || SSL_CTX_load_verify_locations(c, file, NULL) != 1) {
+    context_fail(error, "client_ca", file);
+    sk_X509_NAME_pop_free(names, X509_NAME_free);
+    return false;
+  }
+  SSL_CTX_set_client_CA_list(c, names);
+  return true;
+}
+
+static bool choose_ciphers(SSL_CTX *c, const struct tls_config *config, char *error) {
+  const char *ciphers = tls_text(config, config->ciphers), *groups = tls_text(config, config->groups);
+  if (!*ciphers) ciphers = CIPHERS;
+  if (SSL_CTX_set_cipher_list(c, ciphers) != 1) context_fail(error, "ciphers", ciphers);
+  else if (*groups && SSL_CTX_set1_groups_list(c, groups) != 1) context_fail(error, "groups", groups);
+  else return true;
+  return false;
+}
+
+static void ask_clients(SSL_CTX *c, enum tls_clients clients) {
+  int mode = clients == TLS_CLIENTS_UNASKED ? SSL_VERIFY_NONE : SSL_VERIFY_PEER;
+  if (clients == TLS_CLIENTS_REQUIRED) mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+  SSL_CTX_set_verify(c, mode, clients == TLS_CLIENTS_ANY ? on_any_certificate : NULL);
+}
+
+void tls_context_apply(SSL_CTX *context, SSL *ssl) {
+  SSL_set_SSL_CTX(ssl, context);
+  SSL_set_verify(ssl, SSL_CTX_get_verify_mode(context), SSL_CTX_get_verify_callback(context));
+  SSL_set_options(ssl, SSL_CTX_get_options(context));
+  SSL_set_mode(ssl, SSL_CTX_get_mode(context));
+  SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(context));
+}
+
+SSL_CTX *tls_context_new(const struct tls_config *config, const struct tls_host_config *host,
+                         char error[TLS_ERROR_MAX]) {
+  ERR_clear_error();
+  SSL_CTX *c = SSL_CTX_new(TLS_server_method());
+  if (!c) {
+    snprintf(error, TLS_ERROR_MAX, "tls: OpenSSL has no memory");
+    return NULL;
+  }
+  SSL_CTX_set_min_proto_version(c, config->is_min_13 ? TLS1_3_VERSION : TLS1_2_VERSION);
+  SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                             SSL_OP_PRIORITIZE_CHACHA);
+  SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_num_tickets(c, 1);
+  SSL_CTX_set_default_passwd_cb(c, on_passphrase);
+  SSL_CTX_set_alpn_select_cb(c, on_alpn, NULL);
+  SSL_CTX_set_tlsext_servername_callback(c, on_server_name);
+  ask_clients(c, (enum tls_clients)host->clients);
+  if (choose_ciphers(c, config, error) && read_certificate(c, config, host, error) &&
+      read_client_ca(c, tls_text(config, host->client_ca), error))
+    return c;
+  SSL_CTX_free(c);
+  return NULL;
+}

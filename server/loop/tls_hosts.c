@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+// The host is chosen in the callback of the ClientHello, before anything else is read of it: a ticket is
+// opened later, and by then the session's context has to be this host's, so that a ticket of another does not
+// fit. That context is a digest of who the host is and of whom it trusts; it is the same after a reload, and
+// another once client_ca is.
+#include "loop/tls_hosts.h"
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include "base/mem.h"
+#include "base/util.h"
+
+enum { DIGEST_LEN = 32, NAMES_MAX = 256, NAME_LEN_MAX = 255 };
+
+struct host {
+  SSL_CTX *context;
+  char **names; // in the order of the certificate
+  size_t name_count;
+  char *cert; // the file
+  enum tls_clients clients;
+  unsigned char trust[DIGEST_LEN];   // of whom its clients have to be signed by
+  unsigned char session[DIGEST_LEN]; // of that and its names
+};
+
+struct tls_hosts {
+  atomic_uint users;
+  struct tls_keys *keys;
+  size_t count;
+  struct host hosts[];
+};
+
+static const struct tls_hosts *hosts_of(SSL *ssl) { return SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)); }
+
+// "b.example", or a wildcard for one label: "*.b.example".
+static bool name_is(const char *name, struct span asked) {
+  if (name[0] != '*' || name[1] != '.') return span_equal_nocase(span_of(name), asked);
+  const char *dot = memchr(asked.bytes, '.', asked.len);
+  size_t label = dot ? (size_t)(dot - asked.bytes) : 0;
+  return label && span_equal_nocase(span_of(name + 1), (struct span){dot, asked.len - label});
+}
+
+static bool host_has(const struct host *h, struct span name, bool as_wildcard) {
+  for (size_t i = 0; i < h->name_count; i++)
+    if ((h->names[i][0] == '*') == as_wildcard && name_is(h->names[i], name)) return true;
+  return false;
+}
+
+// An exact name goes before a wildcard; nobody's name is the first host's.
+static size_t hosts_find(const struct tls_hosts *h, struct span name) {
+  if (name.len && name.bytes[name.len - 1] == '.') name.len--;
+  for (int as_wildcard = 0; as_wildcard < 2 && name.len; as_wildcard++)
+    for (size_t i = 0; i < h->count; i++)
+      if (host_has(&h->hosts[i], name, as_wildcard)) return i;
+  return 0;
+}
+
+// The one name of the extension (RFC 6066 3): a list with a length, entries of a type, a length and a name.
+static struct span asked_name(SSL *ssl) {
+  const unsigned char *e;
+  size_t len;
+  if (!SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &e, &len) || len < 5 || e[2] != 0)
+    return (struct span){0};
+  size_t name_len = (size_t)e[3] << 8 | e[4];
+  return name_len <= len - 5 ? (struct span){(const char *)e + 5, name_len} : (struct span){0};
+}
+
+static int on_client_hello(SSL *ssl, int *alert, void *arg) {
+  const struct tls_hosts *h = arg;
+  const struct host *host = &h->hosts[hosts_find(h, asked_name(ssl))];
+  (void)alert;
+  tls_context_apply(host->context, ssl);
+  SSL_set_session_id_context(ssl, host->session, sizeof host->session);
+  return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+static bool set_ticket_key(const struct tls_key *key, const unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                           EVP_MAC_CTX *mac, bool makes) {
+  OSSL_PARAM params[] = {
+      OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)(uintptr_t)key->mac, sizeof key->mac),
+      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char[]){"SHA256"}, 0),
+      OSSL_PARAM_construct_end()};
+  return EVP_MAC_CTX_set_params(mac, params) &&
+         EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher, iv, makes) == 1;
+}
+
+// 2 for each ticket that is known: its client gets a new one. With 1 a client of TLS 1.3, which uses a ticket
+// once, would have none for the connection after this.
+static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                     EVP_MAC_CTX *mac, int makes) {
+  struct tls_keys *keys = hosts_of(ssl)->keys;
+  struct tls_key key;
+  bool ok =
+      makes ? tls_keys_current(keys, &key) && RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) == 1
+            : tls_keys_find(keys, name, &key);
+  if (!ok) return makes ? -1 : 0;
+  if (makes) memcpy(name, key.name, sizeof key.name);
+  ok = set_ticket_key(&key, iv, cipher, mac, makes);
+  OPENSSL_cleanse(&key, sizeof key);
+  return !ok ? -1 : makes ? 1 : 2;
+}
+
+static void host_add_name(struct host *h, struct span name) {
+  bool is_name = name.len && name.len <= NAME_LEN_MAX && !memchr(name.bytes, 0, name.len);
+  if (is_name && h->name_count < NAMES_MAX) h->names[h->name_count++] = xstrndup(name.bytes, name.len);
+}
+
+// The DNS names of the certificate (RFC 9525 6.3: no other field has any).
+static void host_add_names(struct host *h, X509 *cert) {
+  GENERAL_NAMES *all = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+  for (int i = 0; i < sk_GENERAL_NAME_num(all); i++) {
+    const GENERAL_NAME *each = sk_GENERAL_NAME_value(all, i);
+    if (each->type != GEN_DNS) continue;
+    host_add_name(h, (struct span){(const char *)ASN1_STRING_get0_data(each->d.dNSName),
+                                   (size_t)ASN1_STRING_length(each->d.dNSName)});
+  }
+  GENERAL_NAMES_free(all);
+}
+
+static void digest_file(EVP_MD_CTX *md, const char *path) {
+  char piece[4096];
+  FILE *f = *path ? fopen(path, "re") : NULL;
+  for (size_t n; f && (n = fread(piece, 1, sizeof piece, f)) > 0;) EVP_DigestUpdate(md, piece, n);
+  if (f) fclose(f);
+}
+
+static bool host_digest(struct host *h, const char *client_ca) {
+  EVP_MD_CTX *md = EVP_MD_CTX_new();
+  bool ok =
+      md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) && EVP_DigestUpdate(md, &h->clients, sizeof h->clients);
+  if (ok) digest_file(md, client_ca);
+  ok = ok && EVP_DigestFinal_ex(md, h->trust, NULL) && EVP_DigestInit_ex(md, EVP_sha256(), NULL) &&
+       EVP_DigestUpdate(md, h->trust, sizeof h->trust);
+  for (size_t i = 0; i < h->name_count && ok; i++)
+    ok = EVP_DigestUpdate(md, h->names[i], strlen(h->names[i]) + 1);
+  ok = ok && EVP_DigestFinal_ex(md, h->session, NULL);
+  EVP_MD_CTX_free(md);
+  return ok;
+}
+
+static bool host_init(struct host *h, struct tls_hosts *all, const struct tls_config *config,
+                      const struct tls_host_config *from, char *error) {
+  const char *name = tls_text(config, from->name);
+  *h = (struct host){.context = tls_context_new(config, from, error),
+                     .names = xcalloc(NAMES_MAX, sizeof *h->names),
+                     .cert = xstrdup(tls_text(config, from->cert)),
+                     .clients = (enum tls_clients)from->clients};
+  if (!h->context) return false;
+  if (*name) host_add_name(h, span_of(name));
+  else host_add_names(h, SSL_CTX_get0_certificate(h->context));
+  SSL_CTX_set_app_data(h->context, all);
+  SSL_CTX_set_client_hello_cb(h->context, on_client_hello, all);
+  SSL_CTX_set_tlsext_ticket_key_evp_cb(h->context, on_ticket);
+  if (host_digest(h, tls_text(config, from->client_ca)) &&
+      SSL_CTX_set_session_id_context(h->context, h->session, sizeof h->session))
+    return true;
+  snprintf(error, TLS_ERROR_MAX, "tls: OpenSSL has no SHA-256");
+  return false;
+}
+
+static void hosts_free(struct tls_hosts *h) {
+  for (size_t i = 0; i < h->count; i++) {
+    struct host *host = &h->hosts[i];
+    SSL_CTX_free(host->context);
+    for (size_t n = 0; n < host->name_count; n++) free(host->names[n]);
+    free(host->names);
+    free(host->cert);
+  }
+  free(h);
+}
+
+struct tls_hosts *tls_hosts_new(const struct tls_config *config, struct tls_keys *keys,
+                                char error[TLS_ERROR_MAX]) {
+  struct tls_hosts *h = xcalloc(1, sizeof *h + config->count * sizeof *h->hosts);
+  atomic_init(&h->users, 1);
+  h->keys = keys;
+  while (h->count < config->count) {
+    const struct tls_host_config *from = &config->hosts[h->count];
+    if (host_init(&h->hosts[h->count++], h, config, from, error)) continue;
+    hosts_free(h);
+    return NULL;
+  }
+  return h;
+}
+
+struct tls_hosts *tls_hosts_ref(struct tls_hosts *h) {
+  atomic_fetch_add_explicit(&h->users, 1, memory_order_relaxed);
+  return h;
+}
+
+void tls_hosts_unref(struct tls_hosts *h) {
+  if (h && atomic_fetch_sub(&h->users, 1) == 1) hosts_free(h);
+}
+
+SSL *tls_hosts_accept(struct tls_hosts *h) {
+  SSL *ssl = SSL_new(h->hosts[0].context);
+  if (ssl) SSL_set_accept_state(ssl);
+  return ssl;
+}
+
+size_t tls_hosts_met(const struct tls_hosts *h, const SSL *ssl) {
+  for (size_t i = 0; i < h->count; i++)
+    if (h->hosts[i].context == SSL_get_SSL_CTX(ssl)) return i;
+  return 0;
+}
+
+bool tls_hosts_may_ask(const struct tls_hosts *h, size_t met, struct span name) {
+  const struct host *asked = &h->hosts[hosts_find(h, name)];
+  return asked == &h->hosts[met] || asked->clients == TLS_CLIENTS_UNASKED ||
+         !memcmp(asked->trust, h->hosts[met].trust, DIGEST_LEN);
+}
+
+static double seconds_left(X509 *cert, double wall) {
+  struct tm tm;
+  if (!ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm)) return 0;
+  return (double)timegm(&tm) - wall;
+}
+
+void tls_hosts_each_end(const struct tls_hosts *h, double wall,
+                        void (*fn)(void *arg, const char *file, double seconds), void *arg) {
+  for (size_t i = 0; i < h->count; i++)
+    fn(arg, h->hosts[i].cert, seconds_left(SSL_CTX_get0_certificate(h->hosts[i].context), wall));
+}

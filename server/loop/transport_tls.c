@@ -1,0 +1,498 @@
+// SPDX-License-Identifier: MIT
+// OpenSSL between two transports. Its BIO is one of ours, which takes whatever it writes and keeps it until
+// the transport below has sent it; so SSL_write never stops half-way, and none of OpenSSL's rules for doing
+// it again apply. What is being sent lies still in `sealed`, what was made meanwhile waits in `fresh`. No
+// more than SEALED_MAX bytes of what the user gave are encrypted ahead of what has left, since events are
+// shared by all their subscribers, and ciphertext is not.
+// A write never waits for a read. What has come and was not asked for stays in `in`, no more than one read.
+#include "loop/transport_tls.h"
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/counter.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "loop/flight.h"
+#include "loop/tls_certificate.h"
+
+enum {
+  RECORD_LEN = 16 << 10,
+  SEALED_MAX = 64 << 10,
+  KEY_UPDATES_MAX = 32 // that a client may ask for at once; then one a second
+};
+
+enum tls_state { TLS_SHAKING, TLS_OPEN, TLS_BROKEN };
+
+struct tls {
+  struct transport transport;
+  struct transport *under;
+  struct tls_server *server;
+  struct tls_hosts *hosts;
+  SSL *ssl; // NULL before the first byte
+  struct tls_turn turn;
+  struct span input; // what OpenSSL may read now
+  struct buf in;     // what has come before, and was not read
+  struct buf sealed, fresh;
+  struct flight *flight;           // the user's bytes that are not encrypted yet; NULL: none
+  size_t sent, sealed_plain, told; // bytes of `sealed` that have left; of the user's in it; told of
+  size_t fresh_plain;              // of the user's in `fresh`
+  uint32_t read_len, key_updates;
+  double opened_at;
+  uint8_t state; // enum tls_state
+  uint8_t depth; // calls of ours under way: it is freed behind the last
+  bool is_closed, ends, has_ended, is_counted, has_met_end;
+};
+
+static struct tls *tls_of(struct transport *t) { return container_of(t, struct tls, transport); }
+
+// The BIO: reads what is there, writes anything.
+
+static int wire_read(BIO *b, char *out, int len) {
+  struct tls *s = BIO_get_data(b);
+  BIO_clear_retry_flags(b);
+  double seconds = s->server->loop->now - s->opened_at;
+  if (s->key_updates > KEY_UPDATES_MAX + seconds) return -1;
+  size_t n = MIN((size_t)len, s->input.len);
+  if (n) memcpy(out, s->input.bytes, n);
+  else BIO_set_retry_read(b);
+  s->input.bytes += n, s->input.len -= n;
+  return n ? (int)n : -1;
+}
+
+static int wire_write(BIO *b, const char *bytes, int len) {
+  struct tls *s = BIO_get_data(b);
+  BIO_clear_retry_flags(b);
+  buf_append(&s->fresh, bytes, (size_t)len);
+  return len;
+}
+
+static long wire_control(BIO *b, int command, long number, void *arg) {
+  (void)b, (void)number, (void)arg;
+  return command == BIO_CTRL_FLUSH;
+}
+
+static BIO_METHOD *wire_new(void) {
+  BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "spate");
+  bool ok = m && BIO_meth_set_read(m, wire_read) && BIO_meth_set_write(m, wire_write) &&
+            BIO_meth_set_ctrl(m, wire_control);
+  if (!ok) abort();
+  return m;
+}
+
+// A client may have keys changed as often as it likes, and each change costs more than it.
+static void on_message(int writes, int version, int type, const void *bytes, size_t len, SSL *ssl,
+                       void *arg) {
+  (void)version, (void)ssl;
+  if (!writes && type == SSL3_RT_HANDSHAKE && len && *(const unsigned char *)bytes == SSL3_MT_KEY_UPDATE)
+    ((struct tls *)arg)->key_updates++;
+}
+
+static bool begin(struct tls *s) {
+  if (!s->server->wire) s->server->wire = wire_new();
+  BIO *wire = BIO_new(s->server->wire);
+  s->ssl = wire ? tls_hosts_accept(s->hosts) : NULL;
+  if (!s->ssl) {
+    BIO_free(wire);
+    return false;
+  }
+  BIO_set_data(wire, s);
+  BIO_set_init(wire, 1);
+  SSL_set_bio(s->ssl, wire, wire);
+  return true;
+}
+
+static void leave_handshakes(struct tls *s) {
+  if (s->is_counted) s->server->count--;
+  s->is_counted = false;
+}
+
+static void tls_free(struct tls *s) {
+  SSL_free(s->ssl);
+  tls_hosts_unref(s->hosts);
+  buf_deinit(&s->in);
+  buf_deinit(&s->sealed);
+  buf_deinit(&s->fresh);
+  free(s->flight);
+  free(s);
+}
+
+static void tls_enter(struct tls *s) { s->depth++; }
+
+static void tls_leave(struct tls *s) {
+  if (!--s->depth && s->is_closed) tls_free(s);
+}
+
+// Encrypts some of the pieces, joined into records as large as they may be: how many bytes; -1 where OpenSSL
+// does no more.
+static ssize_t seal(struct tls *s, const struct iovec *iov, int count) {
+  char record[RECORD_LEN];
+  size_t taken = 0, at = 0;
+  ERR_clear_error();
+  for (int i = 0; i < count && taken < SEALED_MAX;) {
+    const char *from = (const char *)iov[i].iov_base + at;
+    size_t len = MIN(iov[i].iov_len - at, (size_t)RECORD_LEN);
+    at += len;
+    if (at == iov[i].iov_len) i++, at = 0;
+    if (i < count && !at && len < RECORD_LEN) { // more goes into the same record
+      memcpy(record, from, len);
+      for (from = record; i < count && len < RECORD_LEN;) {
+        size_t n = MIN(iov[i].iov_len - at, RECORD_LEN - len);
+        memcpy(record + len, (const char *)iov[i].iov_base + at, n);
+        len += n, at += n;
+        if (at == iov[i].iov_len) i++, at = 0;
+      }
+    }
+    if (len && SSL_write(s->ssl, from, (int)len) <= 0) return -1;
+    taken += len;
+  }
+  s->fresh_plain += taken;
+  return (ssize_t)taken;
+}
+
+// How many of the user's bytes have left since it was last asked: in proportion to what they have become.
+static size_t tell_left(struct tls *s) {
+  bool all = s->sent == s->sealed.len;
+  size_t left =
+      all ? s->sealed_plain : (size_t)((double)s->sealed_plain * (double)s->sent / (double)s->sealed.len);
+  size_t since = left - s->told;
+  s->told = left;
+  if (all) {
+    buf_deinit(&s->sealed);
+    s->sealed_plain = s->sent = s->told = 0;
+  }
+  return since;
+}
+
+// Hands below what OpenSSL has made, where nothing is on its way: how many of the user's bytes have left.
+static ssize_t pass_on(struct tls *s) {
+  if (s->sealed.len || !s->fresh.len) return 0;
+  struct outq q = {.count = 1, .len = s->fresh.len};
+  s->sealed = s->fresh, s->sealed_plain = s->fresh_plain;
+  s->fresh = (struct buf){0}, s->fresh_plain = 0;
+  q.iov[0] = (struct iovec){s->sealed.bytes, s->sealed.len};
+  ssize_t n = s->under->ops->send(s->under, &q);
+  if (n < 0) return n;
+  s->transport.is_queued = s->under->is_queued;
+  s->sent = (size_t)n;
+  return (ssize_t)tell_left(s);
+}
+
+// Encrypts on while all that it becomes leaves at once: how many bytes have left; an error.
+static ssize_t send_on(struct tls *s) {
+  ssize_t left = pass_on(s), n = left;
+  while (n >= 0 && s->flight && !s->sealed.len) {
+    ssize_t taken = seal(s, s->flight->iov + s->flight->at, s->flight->count - s->flight->at);
+    if (taken < 0) return TRANSPORT_BROKEN;
+    flight_skip(s->flight, (size_t)taken);
+    if (!s->flight->len) free(s->flight), s->flight = NULL;
+    n = pass_on(s), left += n;
+  }
+  return n < 0 ? n : left;
+}
+
+static ssize_t tls_send(struct transport *t, const struct outq *q) {
+  struct tls *s = tls_of(t);
+  ssize_t taken = s->state == TLS_OPEN ? seal(s, q->iov, q->count) : -1;
+  if (taken < 0) return TRANSPORT_BROKEN;
+  if ((size_t)taken < q->len) {
+    s->flight = flight_new(q->iov, q->count, q->len);
+    flight_skip(s->flight, (size_t)taken);
+  }
+  return send_on(s);
+}
+
+// Reading.
+
+static void read_under(struct tls *s) {
+  bool is_full = s->fresh.len > SEALED_MAX; // of answers to a client that does not take them
+  size_t len = s->state == TLS_OPEN ? s->read_len : LOOP_SCRATCH_LEN;
+  s->under->ops->want_read(s->under, is_full || s->has_ended ? 0 : len);
+}
+
+// What OpenSSL has not read stays.
+static void keep_input(struct tls *s) {
+  if (s->in.len) buf_consume(&s->in, s->in.len - s->input.len);
+  else buf_append_span(&s->in, s->input);
+  if (!s->in.len) buf_deinit(&s->in);
+  s->input = (struct span){0};
+}
+
+static void log_refused(const struct tls *s, const char *why) {
+  char peer[ADDRESS_TEXT_MAX];
+  if (!log_is_on(LOG_DEBUG)) return;
+  peer[address_text(&s->transport.peer, peer)] = 0;
+  log_message(LOG_DEBUG, "TLS: %s%s: %s", peer, s->state == TLS_SHAKING ? ": no handshake" : "", why);
+}
+
+static void count_refused(struct tls *s, const char *why) {
+  if (s->state == TLS_SHAKING) counter_add(&s->server->counters->refused_total, 1);
+  log_refused(s, why);
+}
+
+// The last word to who does not speak TLS.
+static void answer_plainly(struct tls *s) {
+  static const char answer[] =
+      "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 48\r\n"
+      "Connection: close\r\n\r\nthis port speaks TLS: the URL begins with https\n";
+  buf_deinit(&s->fresh);
+  buf_append(&s->fresh, answer, sizeof answer - 1);
+}
+
+static const char *reason_of(const struct tls *s, int error) {
+  long verified = s->ssl ? SSL_get_verify_result(s->ssl) : X509_V_OK;
+  const char *reason = ERR_reason_error_string(ERR_peek_error());
+  if (s->ssl && s->key_updates > KEY_UPDATES_MAX && error == SSL_ERROR_SYSCALL)
+    return "too many changes of keys";
+  if (verified != X509_V_OK && ERR_GET_REASON(ERR_peek_error()) == SSL_R_CERTIFICATE_VERIFY_FAILED)
+    return X509_verify_cert_error_string(verified);
+  return reason ? reason : "it broke off";
+}
+
+// An alert says why to the client, where OpenSSL has made one.
+static void tls_break(struct tls *s, const char *why) {
+  count_refused(s, why);
+  s->state = TLS_BROKEN;
+  pass_on(s);
+  s->transport.sink->on_error(&s->transport, TRANSPORT_BROKEN);
+}
+
+static void tls_fail(struct tls *s, int error) {
+  bool is_http = s->state == TLS_SHAKING && ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST;
+  const char *why = is_http ? "plain HTTP" : reason_of(s, error);
+  if (is_http) answer_plainly(s);
+  ERR_clear_error();
+  tls_break(s, why);
+}
+
+// The client has ended its side, by a word (close_notify) or without one. Browsers leave it out, so it ends
+// as well; whoever cuts a connection leaves it out, too.
+static void tls_end_read(struct tls *s, bool is_cut) {
+  if (s->has_met_end) return;
+  s->has_met_end = s->has_ended = true;
+  read_under(s);
+  if (is_cut) {
+    counter_add(&s->server->counters->truncated_total, 1);
+    log_refused(s, "it ended without close_notify: it may have been cut short");
+  }
+  s->transport.sink->on_end(&s->transport);
+}
+
+static void tls_opened(struct tls *s) {
+  leave_handshakes(s);
+  counter_add(&s->server->counters->handshakes_total, 1);
+  if (SSL_session_reused(s->ssl)) counter_add(&s->server->counters->resumed_total, 1);
+  s->state = TLS_OPEN, s->opened_at = s->server->loop->now;
+  s->transport.protocol = (uint8_t)tls_context_protocol(s->ssl);
+  SSL_set_msg_callback(s->ssl, on_message);
+  SSL_set_msg_callback_arg(s->ssl, s);
+  s->transport.sink->on_open(&s->transport);
+}
+
+// One step of the handshake, with what has come.
+static void shake(struct tls *s) {
+  ERR_clear_error();
+  if (!s->ssl && !begin(s)) {
+    tls_break(s, "no memory");
+    return;
+  }
+  s->input = buf_span(&s->in);
+  int n = SSL_do_handshake(s->ssl), error = SSL_get_error(s->ssl, n);
+  keep_input(s);
+  if (n != 1 && error != SSL_ERROR_WANT_READ) tls_fail(s, error);
+  else if (pass_on(s) < 0) tls_break(s, "it broke off");
+  else if (n == 1) tls_opened(s);
+  else if (s->has_ended) tls_break(s, "it ended");
+  else read_under(s);
+}
+
+// Hands up what can be read of the input, as far as it is wanted; true where there was anything.
+static bool read_on(struct tls *s) {
+  char piece[RECORD_LEN];
+  bool any = false;
+  int n = 1;
+  while (s->read_len && s->state == TLS_OPEN && !s->is_closed) {
+    ERR_clear_error();
+    n = SSL_read(s->ssl, piece, (int)MIN(s->read_len, sizeof piece));
+    if (n <= 0) break;
+    any = true;
+    s->transport.sink->on_bytes(&s->transport, (struct span){piece, (size_t)n});
+  }
+  if (s->is_closed) return any;
+  int error = n > 0 ? SSL_ERROR_NONE : SSL_get_error(s->ssl, n);
+  keep_input(s);
+  if (error == SSL_ERROR_ZERO_RETURN) tls_end_read(s, false);
+  else if (error != SSL_ERROR_NONE && error != SSL_ERROR_WANT_READ) tls_fail(s, error);
+  else if (pass_on(s) < 0) tls_break(s, "it broke off");
+  else if (error == SSL_ERROR_WANT_READ && s->has_ended) tls_end_read(s, true);
+  else if (!s->in.len) read_under(s);
+  return any;
+}
+
+static void go_on(struct tls_turn *turn) {
+  struct tls *s = container_of(turn, struct tls, turn);
+  tls_enter(s);
+  if (s->state == TLS_SHAKING) shake(s);
+  else if (s->state == TLS_OPEN) s->input = buf_span(&s->in), read_on(s);
+  tls_leave(s);
+}
+
+static void queue(struct tls *s) {
+  s->under->ops->want_read(s->under, 0);
+  tls_server_queue(s->server, &s->turn, s->state == TLS_OPEN);
+}
+
+static void on_bytes(struct transport *t, struct span bytes) {
+  struct tls *s = t->owner;
+  tls_enter(s);
+  if (s->in.len || s->state == TLS_SHAKING) {
+    buf_append_span(&s->in, bytes);
+    queue(s);
+  } else if (s->state == TLS_OPEN) s->input = bytes, read_on(s);
+  tls_leave(s);
+}
+
+static void on_sent(struct transport *t, size_t len) {
+  struct tls *s = t->owner;
+  bool was_queued = s->transport.is_queued;
+  tls_enter(s);
+  s->transport.is_queued = false;
+  s->sent += len;
+  size_t left = tell_left(s);
+  ssize_t more = s->sealed.len ? 0 : send_on(s);
+  if (more < 0) tls_break(s, "it broke off");
+  else {
+    left += (size_t)more;
+    if (s->ends && !s->sealed.len && !s->fresh.len) s->ends = false, s->under->ops->end(s->under);
+    if (left || was_queued) s->transport.sink->on_sent(&s->transport, left);
+    if (!s->is_closed && s->state != TLS_BROKEN && list_empty(&s->turn.link) && !s->in.len) read_under(s);
+  }
+  tls_leave(s);
+}
+
+static void on_end(struct transport *t) {
+  struct tls *s = t->owner;
+  tls_enter(s);
+  s->has_ended = true;
+  s->under->ops->want_read(s->under, 0);
+  if (s->state == TLS_SHAKING && s->in.len) queue(s);
+  else if (s->state == TLS_SHAKING) tls_break(s, "it ended");
+  else if (s->state == TLS_OPEN && !s->in.len && !SSL_pending(s->ssl)) tls_end_read(s, true);
+  tls_leave(s);
+}
+
+static void on_error(struct transport *t, enum transport_error why) {
+  struct tls *s = t->owner;
+  tls_enter(s);
+  if (s->state == TLS_SHAKING) count_refused(s, "it broke off");
+  s->state = TLS_BROKEN;
+  s->transport.sink->on_error(&s->transport, why);
+  tls_leave(s);
+}
+
+static void on_open(struct transport *t) { read_under(t->owner); }
+
+static const struct transport_sink sink = {
+    .on_open = on_open, .on_bytes = on_bytes, .on_sent = on_sent, .on_end = on_end, .on_error = on_error};
+
+static void tls_open(struct transport *t) {
+  struct tls *s = tls_of(t);
+  s->under->ops->open(s->under);
+}
+
+static void tls_want_read(struct transport *t, size_t len) {
+  struct tls *s = tls_of(t);
+  s->read_len = (uint32_t)MIN(len, (size_t)LOOP_SCRATCH_LEN);
+  bool waits =
+      s->state == TLS_OPEN && (s->in.len || SSL_pending(s->ssl) || (s->has_ended && !s->has_met_end));
+  if (s->input.len) return; // read_on goes by it
+  if (waits && s->read_len) queue(s);
+  else read_under(s);
+}
+
+static bool tls_read_now(struct transport *t) {
+  struct tls *s = tls_of(t);
+  if (s->depth) return false;
+  uint32_t read_len = s->read_len;
+  tls_enter(s);
+  bool any = false;
+  if (!s->in.len) s->under->ops->read_now(s->under);
+  if (s->state == TLS_OPEN && !s->is_closed) {
+    s->read_len = LOOP_SCRATCH_LEN, s->input = buf_span(&s->in);
+    any = read_on(s);
+    if (!any) s->read_len = read_len;
+  }
+  tls_leave(s);
+  return any;
+}
+
+static void say_end(struct tls *s) {
+  if (s->state != TLS_OPEN || SSL_get_shutdown(s->ssl) & SSL_SENT_SHUTDOWN) return;
+  ERR_clear_error();
+  SSL_shutdown(s->ssl);
+  pass_on(s);
+}
+
+static void tls_end(struct transport *t) {
+  struct tls *s = tls_of(t);
+  say_end(s);
+  s->ends = s->sealed.len || s->fresh.len;
+  if (!s->ends) s->under->ops->end(s->under);
+}
+
+static void tls_close(struct transport *t, bool reset) {
+  struct tls *s = tls_of(t);
+  if (!reset) say_end(s);
+  if (s->state == TLS_SHAKING) count_refused(s, "it was not done in time");
+  leave_handshakes(s);
+  list_remove(&s->turn.link);
+  s->under->ops->close(s->under, reset);
+  s->is_closed = true;
+  tls_enter(s);
+  tls_leave(s);
+}
+
+static void tls_bound(struct transport *t, size_t bytes) {
+  struct transport *under = tls_of(t)->under;
+  under->ops->bound(under, bytes);
+}
+
+static const struct transport_ops tls_ops = {.open = tls_open,
+                                             .send = tls_send,
+                                             .want_read = tls_want_read,
+                                             .read_now = tls_read_now,
+                                             .end = tls_end,
+                                             .close = tls_close,
+                                             .bound = tls_bound};
+
+struct transport *transport_tls_new(struct tls_server *server, struct transport *under) {
+  struct tls *s = xcalloc(1, sizeof *s);
+  *s = (struct tls){.transport = {.ops = &tls_ops, .peer = under->peer, .is_secure = true},
+                    .under = under,
+                    .server = server,
+                    .turn = {.go_on = go_on}};
+  if (server->count >= server->count_max) {
+    count_refused(s, "too many handshakes at a time (limits.handshakes)");
+    under->ops->close(under, false);
+    free(s);
+    return NULL;
+  }
+  list_init(&s->turn.link);
+  server->count++, s->is_counted = true;
+  s->hosts = tls_hosts_ref(server->hosts);
+  under->sink = &sink, under->owner = s;
+  return &s->transport;
+}
+
+bool transport_tls_describe(const struct transport *t, struct buf *out) {
+  const struct tls *s = container_of(t, struct tls, transport);
+  if (t->ops != &tls_ops || s->state != TLS_OPEN) return false;
+  tls_connection_describe(s->ssl, out);
+  return true;
+}
+
+bool transport_tls_may_ask(const struct transport *t, struct span host) {
+  const struct tls *s = container_of(t, struct tls, transport);
+  return t->ops != &tls_ops || tls_hosts_may_ask(s->hosts, tls_hosts_met(s->hosts, s->ssl), host);
+}
