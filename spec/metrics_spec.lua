@@ -46,7 +46,7 @@ describe("the figures of a server", function()
   it("count an event stream and its events", function()
     local res
     local figures = of(function() res = server:get "/three" end)
-    assert.same({ connections = 1, connections_total = 1, requests_total = 1, streams_total = 1, events_total = 3, bytes_total = #res:raw() }, figures)
+    assert.same({ connections = 1, connections_total = 1, requests_total = 1, streams_total = 1, closed_finished_total = 1, events_total = 3, bytes_total = #res:raw() }, figures)
     res:close()
     figures = of(function() res = server:get "/never" end)
     assert.same({ connections = 1, connections_total = 1, requests_total = 1, streams = 1, streams_total = 1, bytes_total = #res:raw() }, figures)
@@ -54,7 +54,7 @@ describe("the figures of a server", function()
     figures = of(function() server:advance(60) end) -- keep-alive comments are no events
     assert.same({ bytes_total = #res:raw() - said }, figures)
     assert.is_true(#res:raw() > said)
-    assert.same({ connections = -1, streams = -1 }, of(function() res:close() end))
+    assert.same({ connections = -1, streams = -1, closed_client_closed_total = 1 }, of(function() res:close() end))
   end)
 
   it("count what is no request", function()

@@ -53,7 +53,7 @@ app:get("/", function()
     ["spate"] = names(spate), ["spate.App"] = methods(app), ["spate.Request"] = names(core.request_methods), ["spate.reply"] = names(reply),
     ["spate.Reply"] = methods(reply.text ""), ["spate.log"] = names(spate.log), ["spate.Shared"] = methods(spate.shared "x"),
     ["spate.json"] = names(json), ["spate.crypto"] = names(spate.crypto), ["spate.fs"] = names(spate.fs), ["spate.sqlite"] = names(spate.sqlite), ["spate.redis"] = names(spate.redis), ["spate.Redis"] = methods(spate.redis.open "redis://a"), ["spate.postgres"] = names(spate.postgres), ["spate.Postgres"] = methods(spate.postgres.open "host=/tmp"), ["spate.SqliteDatabase"] = methods(spate.sqlite.open ":memory:"), ["spate.crypto.password"] = names(spate.crypto.password), ["spate.sse"] = names(sse), ["spate.channel"] = names(sse.channel), ["spate.Event"] = methods(sse.event()),
-    ["spate.Stream"] = methods(sse.never()), ["spate.KeepAlive"] = methods(sse.keep_alive()), ["spate.Promise"] = methods(sse.promise()), ["spate.Task"] = methods(sse.spawn(function() end)),
+    ["spate.Stream"] = methods(sse.never()), ["spate.KeepAlive"] = methods(sse.keep_alive()), ["spate.metrics"] = names(spate.metrics), ["spate.Metric"] = methods(spate.metrics.gauge("x", { help = "x" })), ["spate.Promise"] = methods(sse.promise()), ["spate.Task"] = methods(sse.spawn(function() end)),
     ["spate.Channel"] = methods(channel), ["spate.Membership"] = methods(member), ["spate.Derived"] = methods(derived),
     ["spate.http"] = names(require "spate.http"), ["spate.HttpResponse"] = names(require "spate.http_response"),
     ["spate.process"] = names(spate.process), ["spate.Process"] = methods(spate.process.spawn { "true" }),

@@ -284,12 +284,12 @@ function app.install(self, path)
     error(("%s: expected the script to return its app, got %s; end it with `return app`"):format(path, type(self)), 0)
   end
   if self.parent then error(("%s: expected the script to return its app, got a group of it"):format(path), 0) end
-  local root, patterns = self.root, {}
+  local root, patterns, methods = self.root, {}, {}
   if core.dev then require("spate.dev").complete(root) end
   local roots = all_roots(root)
   for _, each in ipairs(roots) do each.is_installed = true end
-  for id, route in ipairs(root.routes) do patterns[id] = route.path end
-  core.use_router(root.router, patterns)
+  for id, route in ipairs(root.routes) do patterns[id], methods[id] = route.path, route.method end
+  core.use_router(root.router, patterns, methods)
   core.keep(answer.answerer(root), answer.run_closers, on_this_worker(roots, "start"), sse.beginnings(),
     on_this_worker(roots, "stop"), core.retire)
 end

@@ -57,6 +57,56 @@ function spate.shared(name, options) end
 ---@return true
 function spate.kick(options) end
 
+---What an application counts, for the whole process.
+---@class spate.metrics
+spate.metrics = {}
+
+---@class spate.Metric
+local Metric = {}
+
+---A metric that only grows; its name ends in _total.
+---@param name string
+---@param options { help: string, labels?: string[] }
+---@return spate.Metric
+function spate.metrics.counter(name, options) end
+
+---@param name string
+---@param options { help: string, labels?: string[] }
+---@return spate.Metric
+function spate.metrics.gauge(name, options) end
+
+---@param name string
+---@param options { help: string, labels?: string[], buckets?: number[] }
+---@return spate.Metric
+function spate.metrics.histogram(name, options) end
+
+---All that is counted, for Prometheus, or as OpenMetrics.
+---@param as_openmetrics? boolean
+---@return string
+function spate.metrics.text(as_openmetrics) end
+
+---Of a counter or a gauge; false where it has too many series.
+---@param n? number
+---@param labels? table<string, string|number>
+---@return boolean
+---@overload fun(self: spate.Metric, labels: table<string, string|number>): boolean
+function Metric:inc(n, labels) end
+
+---@param n? number
+---@param labels? table<string, string|number>
+---@return boolean
+function Metric:dec(n, labels) end
+
+---@param value number
+---@param labels? table<string, string|number>
+---@return boolean
+function Metric:set(value, labels) end
+
+---@param value number
+---@param labels? table<string, string|number>
+---@return boolean
+function Metric:observe(value, labels) end
+
 ---A value that a request to any worker is to bring, by JSON; kept for `ttl` seconds (300).
 ---@param name string
 ---@param options? { ttl?: number }

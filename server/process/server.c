@@ -218,7 +218,8 @@ static void control_status(struct control_server *c, struct buf *out) {
              s->loop.now - s->started_at);
   const struct figures f = metrics_read(&s->process, &s->broker, &s->shared);
   for (const struct metric *m = metrics_table; m->name; m++)
-    buf_printf(out, "%s %llu\n", m->name, (unsigned long long)metric_value(m, &f));
+    if (!metric_is_histogram(m))
+      buf_printf(out, "%s %llu\n", m->name, (unsigned long long)metric_value(m, &f));
 }
 
 static const struct control_server_ops control_server_ops = {

@@ -19,6 +19,7 @@
 #include "serve/error_reply.h"
 #include "serve/files.h"
 #include "serve/form.h"
+#include "serve/routes.h"
 
 enum { ERROR_EVENT_MAX = 4096 };
 // Beside the application's own, which count from 1. The last is never told to the library.
@@ -40,6 +41,11 @@ static void release(struct exchange *ex) {
 static void on_body(struct stream *s) { waitlist_wake_all(&((struct exchange *)s->owner)->waiting); }
 
 static void on_drain(struct stream *s) { waitlist_wake_all(&((struct exchange *)s->owner)->waiting); }
+
+static void on_answered(struct stream *s) {
+  const struct exchange *ex = s->owner;
+  routes_count(vm_route(ex->vm, ex->route), s->status, ex->vm->loop->now - s->opened_at);
+}
 
 static void set_closing(struct exchange *ex, bool closing) {
   ex->vm->closing_count += (size_t)closing - ex->closing;
@@ -123,7 +129,8 @@ static void on_gone(struct stream *s, enum close_reason reason) {
   release(ex);
 }
 
-static const struct stream_ops stream_ops = {.on_body = on_body, .on_drain = on_drain, .on_gone = on_gone};
+static const struct stream_ops stream_ops = {
+    .on_answered = on_answered, .on_body = on_body, .on_drain = on_drain, .on_gone = on_gone};
 
 // A stream that goes on without Lua needs its state no longer.
 static void let_go(struct exchange *ex) {

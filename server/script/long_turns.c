@@ -25,8 +25,10 @@ static void tell(struct long_turns *t, double took, const char *place) {
       t->service->settings->dev.on ? WAY_OUT : "");
 }
 
-static void on_exceeded(struct turn_limit *limit, double took) {
+static void on_turn(struct turn_limit *limit, double took) {
   struct long_turns *t = container_of(limit, struct long_turns, limit);
+  histogram_add_seconds(&t->service->counters.turns, took);
+  if (took <= t->service->settings->limits.turn) return;
   counter_add(&t->service->counters.long_turns_total, 1);
   if (!long_turns_would_tell(t)) {
     t->untold++;
@@ -39,8 +41,7 @@ static void on_exceeded(struct turn_limit *limit, double took) {
 }
 
 void long_turns_watch(struct long_turns *t, struct service *service, int worker) {
-  *t = (struct long_turns){
-      .limit = {service->settings->limits.turn, on_exceeded}, .service = service, .worker = worker};
+  *t = (struct long_turns){.limit = {-1, on_turn}, .service = service, .worker = worker};
   service->loop->turn_limit = &t->limit;
 }
 

@@ -30,6 +30,7 @@ static int core_stats(lua_State *L) {
   const struct figures f = metrics_read(s->process, s->broker, s->shared);
   lua_newtable(L);
   for (const struct metric *m = metrics_table; m->name; m++) {
+    if (metric_is_histogram(m)) continue;
     lua_pushinteger(L, (lua_Integer)metric_value(m, &f));
     lua_setfield(L, -2, m->name);
   }
@@ -110,6 +111,7 @@ static void add_files(lua_State *L) {
   event_open(L);
   channel_open(L);
   kick_open(L);
+  metrics_open(L);
   form_open(L);
   http_open(L);
   fs_open(L);

@@ -3,9 +3,12 @@
 // without Lua.
 #include "script/lua_router.h"
 #include <lauxlib.h>
+#include <stdlib.h>
+#include "base/mem.h"
 #include "script/class.h"
 #include "script/raise.h"
 #include "script/vm.h"
+#include "serve/routes.h"
 
 static const char META[] = "spate.router";
 static const char router_key, patterns_key; // their addresses are keys of the registry
@@ -75,9 +78,27 @@ static int find_route(lua_State *L) {
   return 1;
 }
 
+// With the table of patterns and that of methods.
+static void find_figures(lua_State *L, struct vm *vm) {
+  if (!vm->service->process) return; // nothing is served
+  size_t count = lua_rawlen(L, 2) + 1;
+  struct route_figures **routes = xcalloc(count, sizeof *routes);
+  free(vm->routes);
+  vm->routes = routes, vm->route_count = count;
+  routes[0] = routes_find(vm->service, SPAN(""), SPAN(""));
+  for (size_t i = 1; i < count; i++) {
+    lua_rawgeti(L, 2, (lua_Integer)i);
+    lua_rawgeti(L, 3, (lua_Integer)i);
+    routes[i] = routes_find(vm->service, check_span(L, -1), check_span(L, -2));
+    lua_pop(L, 2);
+  }
+}
+
 int lua_router_use(lua_State *L) {
-  vm_of(L)->router = check_router(L);
   luaL_checktype(L, 2, LUA_TTABLE);
+  luaL_checktype(L, 3, LUA_TTABLE);
+  find_figures(L, vm_of(L));
+  vm_of(L)->router = check_router(L);
   lua_settop(L, 2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &patterns_key);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &router_key); // for as long as the state lives

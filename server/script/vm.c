@@ -196,6 +196,7 @@ void vm_free(struct vm *vm) {
   buf_deinit(&vm->scratch);
   buf_deinit(&vm->warning);
   free(vm->app);
+  free(vm->routes);
   free(vm->start_error);
   free(vm);
 }

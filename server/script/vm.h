@@ -13,6 +13,7 @@
 enum { COROUTINE_POOL_MAX = 128 };
 
 struct offload;
+struct route_figures;
 struct task;
 
 // For specs: allocations that fail as if memory had run out, or tasks that are one too many.
@@ -45,7 +46,9 @@ struct vm {
   unsigned close_depth;          // coroutines that close one another
   struct offload *offload;       // states beside this one; NULL until they are asked for
   struct vm_faults faults, task_faults;
-  struct router *router;       // the application's; NULL until it is installed
+  struct router *router;         // the application's; NULL until it is installed
+  struct route_figures **routes; // of its routes by number, first of what has none; made with the router
+  size_t route_count;
   int answer_ref, closers_ref; // the library's functions that answer a request, that run on_close
   int starters_ref, beginnings_ref, stoppers_ref, retire_ref;
   bool is_starting;        // its on_start functions say whether it will be served
@@ -100,6 +103,11 @@ struct vm *vm_new(const struct vm_config *config, char **error);
 
 // Closes a state that no task is left in, and drops what its userdata still hold.
 void vm_free(struct vm *vm);
+
+// What is counted of a route by its number; of what is none, of all that has none.
+static inline struct route_figures *vm_route(const struct vm *vm, int route) {
+  return vm->routes[route > 0 && (size_t)route < vm->route_count ? route : 0];
+}
 
 // True once a retired state answers no request any more, but for their on_close functions.
 static inline bool vm_has_no_requests(const struct vm *vm) {

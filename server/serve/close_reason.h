@@ -10,7 +10,8 @@ enum close_reason {
   REASON_SLOW_CONSUMER,
   REASON_SHUTDOWN,
   REASON_RELOAD,
-  REASON_KICKED
+  REASON_KICKED,
+  REASON_COUNT
 };
 
 // "client_closed" and so on, static.

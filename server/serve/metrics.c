@@ -3,6 +3,7 @@
 // that were right within the last moment, each by itself.
 #include "serve/metrics.h"
 #include <stddef.h>
+#include <stdlib.h>
 #include "base/lock.h"
 #include "base/util.h"
 #include "event/broker.h"
@@ -11,22 +12,39 @@
 #include "store/store.h"
 
 #define COUNTER(name, field, help) \
-  { name, help, METRIC_COUNTER, offsetof(struct figures, field) }
-#define GAUGE(name, field, help) \
-  { name, help, METRIC_GAUGE, offsetof(struct figures, field) }
+  { name, help, METRIC_COUNTER, offsetof(struct figures, field), NULL, NULL }
+#define GAUGE(name, field, help) GAUGE_AS(name, NULL, field, help)
+#define GAUGE_AS(name, series, field, help) \
+  { name, help, METRIC_GAUGE, offsetof(struct figures, field), series, NULL }
+#define ENDED(reason, why)                                                               \
+  {                                                                                      \
+    "closed_" reason "_total", "Event streams that have ended, by why.", METRIC_COUNTER, \
+        offsetof(struct figures, counters.closed_total[why]), "streams_closed_total",    \
+        "reason=\"" reason "\""                                                          \
+  }
+#define HISTOGRAM(kind, series, field, help) \
+  { series, help, kind, offsetof(struct figures, counters.field), NULL, NULL }
 const struct metric metrics_table[] = {
     GAUGE("generation", generation, "Number of the code that is served; a reload adds one."),
     GAUGE("generations", generations, "Generations of code whose Lua states are not closed yet."),
     COUNTER("reloads_total", reloads_total, "Reloads that are served."),
     COUNTER("reloads_failed_total", reloads_failed_total, "Reloads that were refused."),
-    GAUGE("connections", counters.connections_open, "Open connections."),
-    GAUGE("streams", counters.streams_open, "Open event streams."),
+    GAUGE_AS("connections", "connections_open", counters.connections_open, "Open connections."),
+    GAUGE_AS("streams", "streams_open", counters.streams_open, "Open event streams."),
     COUNTER("connections_total", counters.connections_total, "Connections accepted."),
     COUNTER("connections_refused_total", counters.connections_refused_total,
             "Connections refused: one too many."),
     COUNTER("requests_total", counters.requests_total, "Requests."),
     COUNTER("refused_total", counters.refused_total, "Requests refused: not HTTP as it should be."),
     COUNTER("streams_total", counters.streams_total, "Event streams opened."),
+    ENDED("finished", REASON_FINISHED),
+    ENDED("client_closed", REASON_CLIENT_CLOSED),
+    ENDED("error", REASON_ERROR),
+    ENDED("timeout", REASON_TIMEOUT),
+    ENDED("slow_consumer", REASON_SLOW_CONSUMER),
+    ENDED("shutdown", REASON_SHUTDOWN),
+    ENDED("reload", REASON_RELOAD),
+    ENDED("kicked", REASON_KICKED),
     COUNTER("events_total", counters.events_total, "Events handed to clients."),
     COUNTER("bytes_total", counters.bytes_total, "Bytes handed to clients."),
     COUNTER("slow_total", counters.slow_total,
@@ -47,6 +65,12 @@ const struct metric metrics_table[] = {
     GAUGE("files_followed", counters.files_followed, "Files and folders that scripts follow or watch."),
     COUNTER("file_bytes_total", counters.file_bytes_total,
             "Bytes that scripts have read and written by spate.fs."),
+    HISTOGRAM(METRIC_SECONDS, "turn_seconds", turns,
+              "Turns of workers' loops: how long they serve nobody else."),
+    HISTOGRAM(METRIC_SECONDS, "lag_seconds", waits,
+              "What clients did not take at once: how long it has waited when they had taken it."),
+    HISTOGRAM(METRIC_BYTES, "lag_bytes", unsent,
+              "How many bytes waited for a client that did not take all at once."),
     COUNTER("long_turns_total", counters.long_turns_total,
             "Turns of a worker's loop that took longer than limits.turn."),
     COUNTER("work_total", counters.work_total, "Work given to threads beside the loops."),
@@ -83,13 +107,39 @@ const struct metric metrics_table[] = {
     GAUGE("offload_states", offload_states, "Lua states of spate.offload, which lua_bytes has as well."),
     {0}};
 
+const double seconds_bounds[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                                 0.25,   0.5,   1,      2.5,   5,    10,    0};
+const double bytes_bounds[] = {256,       1 << 10, 4 << 10, 16 << 10, 64 << 10,
+                               256 << 10, 1 << 20, 4 << 20, 16 << 20, 0};
+
+static void histogram_add(struct histogram *h, const double *bounds, double value, double sum) {
+  size_t i = 0;
+  while (bounds[i] > 0 && value > bounds[i]) i++;
+  counter_add(&h->counts[i], 1);
+  counter_add(&h->sum, (int64_t)sum);
+}
+
+void histogram_add_seconds(struct histogram *h, double seconds) {
+  histogram_add(h, seconds_bounds, seconds, seconds * 1e6);
+}
+
+void histogram_add_bytes(struct histogram *h, size_t bytes) {
+  histogram_add(h, bytes_bounds, (double)bytes, (double)bytes);
+}
+
 void metrics_init(struct metrics *m) {
   lock_init(&m->lock);
+  own_metrics_init(&m->own);
   list_init(&m->workers);
   list_init(&m->states);
 }
 
-void metrics_deinit(struct metrics *m) { lock_deinit(&m->lock); }
+void metrics_deinit(struct metrics *m) {
+  for (size_t i = 1; i < m->route_count; i++) free(m->routes[i]);
+  free(m->routes);
+  own_metrics_deinit(&m->own);
+  lock_deinit(&m->lock);
+}
 
 static void link_in(struct metrics *m, struct list *all, struct list *node) {
   lock_take(&m->lock);
@@ -97,11 +147,13 @@ static void link_in(struct metrics *m, struct list *all, struct list *node) {
   lock_release(&m->lock);
 }
 
-static void figures_add(struct counters *sum, const struct counters *c) {
-  uint64_t *to = (uint64_t *)(void *)sum;
-  const uint64_t *from = (const uint64_t *)(const void *)c;
-  for (size_t i = 0; i < sizeof *c / sizeof *from; i++) to[i] += __atomic_load_n(from + i, __ATOMIC_RELAXED);
+void counters_sum(void *sum, const void *counters, size_t size) {
+  uint64_t *to = sum;
+  const uint64_t *from = counters;
+  for (size_t i = 0; i < size / sizeof *from; i++) to[i] += __atomic_load_n(from + i, __ATOMIC_RELAXED);
 }
+
+static void figures_add(struct counters *sum, const struct counters *c) { counters_sum(sum, c, sizeof *c); }
 
 void metrics_add_worker(struct metrics *m, struct service *s) { link_in(m, &m->workers, &s->counted); }
 

@@ -3,18 +3,34 @@
 // added to them walk it. Each worker counts for itself, without a lock; whoever asks sums.
 #pragma once
 #include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "base/counter.h"
 #include "base/list.h"
+#include "base/span.h"
 #include "loop/tls_server.h"
+#include "serve/close_reason.h"
+#include "serve/own_metrics.h"
 
 struct broker;
+struct buf;
 struct process_state;
 struct service;
 struct shared_registry;
 
+// How often a value was at most each of the bounds of its kind, and above all of them; and the sum of all, in
+// millionths of seconds or in bytes.
+enum { BOUNDS_MAX = 14 };
+struct histogram {
+  uint64_t counts[BOUNDS_MAX + 1], sum;
+};
+
 // Of one worker, who alone writes, by counter_add; any thread may read.
 struct counters {
+  uint64_t closed_total[REASON_COUNT]; // event streams, by why
+  struct histogram turns;              // of its loop
+  struct histogram waits, unsent; // of what its clients did not take at once: how long, and how many bytes
   uint64_t connections_open, connections_total;
   uint64_t connections_refused_total;     // one too many
   uint64_t streams_open, streams_total;   // event streams
@@ -48,6 +64,9 @@ struct metrics {
   pthread_mutex_t lock;
   struct list workers, states; // behind the lock, as is
   struct counters past;        // of workers that have ended
+  struct own_metrics own;      // the application's
+  char **routes;               // names of routes, by number, behind the lock; the first has none
+  size_t route_count;
 };
 
 // All of it at one moment.
@@ -62,13 +81,26 @@ struct figures {
 
 struct metric {
   const char *name, *help;
-  enum metric_type { METRIC_GAUGE, METRIC_COUNTER } type;
-  size_t offset; // of its uint64_t in struct figures
+  enum metric_type {
+    METRIC_GAUGE,
+    METRIC_COUNTER,
+    METRIC_SECONDS,
+    METRIC_BYTES
+  } type;             // the latter: histograms
+  size_t offset;      // of its uint64_t, or histogram, in struct figures
+  const char *series; // what it is called in an exposition, behind "spate_"; NULL: the name
+  const char *labels; // that tell it from others of the same series there; NULL: none
 };
+
+// The bounds of each kind of histogram, ascending, behind them 0.
+extern const double seconds_bounds[BOUNDS_MAX + 1], bytes_bounds[BOUNDS_MAX + 1];
+
+static inline bool metric_is_histogram(const struct metric *m) { return m->type >= METRIC_SECONDS; }
 
 // The table; its end has no name.
 extern const struct metric metrics_table[];
 
+// Of what is no histogram.
 static inline uint64_t metric_value(const struct metric *m, const struct figures *f) {
   return *(const uint64_t *)(const void *)((const char *)f + m->offset);
 }
@@ -86,3 +118,17 @@ void metrics_remove_state(struct metrics *m, struct state_gauges *g);
 
 // The sum over all workers and states, and what the process has beside them. Any thread.
 struct figures metrics_read(struct process_state *p, struct broker *b, struct shared_registry *r);
+
+// The lines of all of it for Prometheus, or as OpenMetrics 1.0. Any thread.
+void metrics_expose(struct buf *out, const struct figures *f, bool as_openmetrics);
+
+// Adds the numbers of one worker, `size` bytes of them, to a sum of its own kind. Any thread.
+void counters_sum(void *sum, const void *counters, size_t size);
+
+// The lines of a histogram with these labels; its sum is of `unit`ths.
+void histogram_expose(struct buf *out, const char *name, struct span labels, const double *bounds,
+                      double unit, const struct histogram *h);
+
+// Counts a value in a histogram of its kind.
+void histogram_add_seconds(struct histogram *h, double seconds);
+void histogram_add_bytes(struct histogram *h, size_t bytes);

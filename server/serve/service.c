@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What is the same for all answers of a second, such as their date, is made once a second.
 #include "serve/service.h"
+#include "serve/routes.h"
 #include <stdlib.h>
 #include <time.h>
 
@@ -56,6 +57,7 @@ void service_close_pools(struct service *s) {
 void service_deinit(struct service *s) {
   event_unref(s->last_chunk);
   map_deinit(&s->tags);
+  routes_free_figures(s);
   buf_deinit(&s->head);
 }
 

@@ -25,6 +25,7 @@ struct groups;
 struct inbox;
 struct processes;
 struct redis_home;
+struct route_figures;
 struct service;
 struct stream;
 struct transport;
@@ -92,7 +93,8 @@ struct service {
   struct loop_hook flush_hook;
   struct event *last_chunk;
   struct counters counters;
-  struct list counted; // in the metrics, where whoever makes the service has added it
+  struct route_figures **routes; // by number; behind the metrics' lock; NULL: none so far
+  struct list counted;           // in the metrics, where whoever makes the service has added it
   bool draining;
   unsigned left_generation; // the newest whose streams have been told to end
   char date[32];

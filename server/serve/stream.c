@@ -117,7 +117,8 @@ void stream_free(struct stream *s, enum close_reason reason) {
   struct service *service = stream_service(s);
   list_remove(&s->link);
   loop_disarm(service->loop, &s->timer);
-  if (s->is_sse) counter_add(&service->counters.streams_open, -1);
+  if (s->is_sse)
+    counter_add(&service->counters.streams_open, -1), counter_add(&service->counters.closed_total[reason], 1);
   access_closed(s, reason);
   if (service->ops->on_end) service->ops->on_end(s, reason);
   if (s->ops) s->ops->on_gone(s, reason);
@@ -183,11 +184,17 @@ static void set_mark(struct stream *s) {
   s->marked_left = s->queue.count + (s->file != NULL), s->marked_len = 0;
 }
 
+static void count_wait(const struct stream *s) {
+  struct service *service = stream_service(s);
+  histogram_add_seconds(&service->counters.waits, service->loop->now - s->marked_at);
+}
+
 // A client that takes a byte now and then is as good as none: of what waits at a mark it is to take all
 // within timeouts.send, or a fair part.
 static void move_mark(struct stream *s, uint32_t events, size_t bytes) {
   s->marked_left -= MIN(s->marked_left, events);
   s->marked_len += (uint32_t)MIN(bytes, (size_t)1 << 30);
+  if (!s->marked_left) count_wait(s);
   if (!s->marked_left || s->marked_len >= SLOWEST * stream_service(s)->settings->timeouts.send) set_mark(s);
 }
 
@@ -205,6 +212,7 @@ static void set_blocked(struct stream *s, bool blocked) {
   if (s->blocked == blocked) return;
   s->blocked = blocked;
   if (!blocked) return;
+  histogram_add_bytes(&stream_service(s)->counters.unsent, s->queue.bytes);
   set_mark(s);
   stream_watch(s);
 }

@@ -17,6 +17,7 @@ static void send_head(struct stream *s, struct response *head, struct span body)
   head->date = service_date(service);
   s->carrier->ops->answer(s->carrier, s, head, out);
   s->status = (uint16_t)head->status, s->framing = (uint8_t)head->framing;
+  if (s->ops) s->ops->on_answered(s);
   if (!out->len && !body.len) return;
   struct event *e = event_new(out->len + body.len);
   if (out->len) memcpy(e->bytes, out->bytes, out->len);

@@ -1,0 +1,143 @@
+-- SPDX-License-Identifier: MIT
+-- What is counted as Prometheus and OpenMetrics have it, and what an application counts for itself.
+local helper = require "spec.helper"
+
+local APP = [[
+local jobs = spate.metrics.counter("jobs_total", { help = "Jobs done.", labels = { "kind" } })
+local depth = spate.metrics.gauge("queue_depth", { help = "Jobs that wait." })
+local took = spate.metrics.histogram("job_seconds", { help = "How long a job takes.", buckets = { 0.1, 1 } })
+app:get("/metrics", function(req) return reply.body(spate.metrics.text(req.query.open), "text/plain") end)
+app:get("/rooms/:room", function(req) sse.sleep(tonumber(req.query.s or 0)) return "x" end)
+app:get("/stream", function() return sse.reply(sse.once "x") end)
+app:post("/jobs/:kind", function(req)
+  jobs:inc { kind = req.params.kind }
+  depth:set(3) depth:inc(2) depth:dec()
+  took:observe(0.05) took:observe(0.5) took:observe(7)
+  return ""
+end)
+app:post("/many", function() for i = 1, 1001 do jobs:inc { kind = i } end return "" end)]]
+
+-- The value of a series by its line's beginning.
+local function value(text, series)
+  for line in text:gmatch "[^\n]+" do
+    if line:sub(1, #series + 1) == series .. " " then return tonumber(line:sub(#series + 2)) end
+  end
+end
+
+local function promtool(text)
+  local path = os.tmpname()
+  local f = assert(io.open(path, "w"))
+  f:write(text)
+  f:close()
+  local p = assert(io.popen("promtool check metrics < " .. path .. " 2>&1; echo $?"))
+  local said = p:read "a"
+  p:close()
+  os.remove(path)
+  return said
+end
+
+describe("the exposition", function()
+  local server
+  before_each(function() server = helper.serve(APP) end)
+  after_each(function() server:close() end)
+
+  local function text(query) return (server:get("/metrics" .. (query or "")):body()) end
+
+  it("has what spate.stats() has", function()
+    server:get "/stream"
+    local all = text()
+    assert.equal(1, value(all, "spate_streams_total"))
+    assert.equal(0, value(all, "spate_streams_open"))
+    assert.equal(2, value(all, "spate_connections_open"))
+    assert.equal(1, value(all, 'spate_streams_closed_total{reason="finished"}'))
+    assert.equal(0, value(all, 'spate_streams_closed_total{reason="kicked"}'))
+    assert.equal(2, value(all, "spate_requests_total"))
+    assert.truthy(value(all, "process_resident_memory_bytes") > 1e6)
+    assert.truthy(value(all, "process_open_fds") > 3)
+    assert.truthy(math.abs(value(all, "process_start_time_seconds") - os.time()) < 86400)
+  end)
+
+  it("has answers by route and kind of status, and their times", function()
+    local res = server:get "/rooms/a?s=0.02"
+    server:advance(0.03)
+    assert.equal(200, res:status())
+    server:get "/rooms/b"
+    server:get "/nowhere"
+    local all = text()
+    assert.equal(2, value(all, 'spate_answers_total{method="GET",route="/rooms/:room",status="2xx"}'))
+    assert.equal(1, value(all, 'spate_answers_total{method="",route="",status="4xx"}'))
+    assert.equal(1, value(all, 'spate_answer_seconds_bucket{method="GET",route="/rooms/:room",le="0.01"}'))
+    assert.equal(2, value(all, 'spate_answer_seconds_bucket{method="GET",route="/rooms/:room",le="0.025"}'))
+    assert.equal(2, value(all, 'spate_answer_seconds_count{method="GET",route="/rooms/:room"}'))
+    assert.is_nil(value(all, 'spate_answers_total{method="GET",route="/stream",status="2xx"}'))
+  end)
+
+  it("has what the application counts, kept over reloads", function()
+    server:post "/jobs/mail"
+    server:post "/jobs/mail"
+    server:post '/jobs/a%22b%5C'
+    assert.is_true(server:reload(APP))
+    server:post "/jobs/mail"
+    local all = text()
+    assert.equal(3, value(all, 'jobs_total{kind="mail"}'))
+    assert.equal(1, value(all, 'jobs_total{kind="a\\"b\\\\"}'))
+    assert.equal(4, value(all, "queue_depth"))
+    assert.equal(4, value(all, 'job_seconds_bucket{le="0.1"}'))
+    assert.equal(8, value(all, 'job_seconds_bucket{le="1"}'))
+    assert.equal(12, value(all, 'job_seconds_bucket{le="+Inf"}'))
+    assert.equal(12, value(all, "job_seconds_count"))
+    assert.equal(30.2, value(all, "job_seconds_sum"))
+  end)
+
+  it("has a thousand series of one name at most, and says so once", function()
+    server:post "/many"
+    server:post "/many"
+    local _, count = text():gsub("\njobs_total{", "")
+    assert.equal(1000, count)
+    local _, told = server:log():gsub("jobs_total has 1000 series", "")
+    assert.equal(1, told)
+  end)
+
+  it("ends as OpenMetrics has it where that is asked for", function()
+    local all = text "?open=1"
+    assert.truthy(all:find "# EOF\n$")
+    assert.truthy(all:find "# TYPE spate_streams counter\nspate_streams_total 0\n")
+    assert.truthy(all:find "# TYPE jobs counter\n")
+  end)
+
+  if os.execute "command -v promtool >/dev/null" then
+    it("is clean by promtool", function()
+      server:get "/stream"
+      server:post "/jobs/mail"
+      assert.equal("0\n", promtool(text()))
+    end)
+  else
+    pending "there is no promtool"
+  end
+end)
+
+describe("what is no metric", function()
+  for code, message in pairs {
+    ["spate.metrics.counter()"] = "spate.metrics.counter: expected a name as a string, got nil",
+    ["spate.metrics.counter('a b', { help = 'x' })"] = "spate.metrics.counter: a name has letters, digits and '_', got \"a b\"",
+    ["spate.metrics.counter('jobs', { help = 'x' })"] = "spate.metrics.counter: a counter's name ends in _total, as jobs_total",
+    ["spate.metrics.gauge('jobs_total', { help = 'x' })"] = "spate.metrics.gauge: only a counter's name ends in _total",
+    ["spate.metrics.gauge('a_sum', { help = 'x' })"] = "spate.metrics.gauge: names that end in _sum are those of histograms' series",
+    ["spate.metrics.gauge('spate_x', { help = 'x' })"] = "spate.metrics.gauge: names that begin with spate_ and process_ are the server's",
+    ["spate.metrics.gauge('a')"] = "spate.metrics.gauge: help: expected a text that says what is counted",
+    ["spate.metrics.gauge('a', { help = 'x', lables = {} })"] = "spate.metrics.gauge: unknown option 'lables'; did you mean 'labels'?",
+    ["spate.metrics.gauge('a', { help = 'x', labels = { 'le' } })"] = "spate.metrics.gauge: labels[1]: \"le\" cannot be a label's name",
+    ["spate.metrics.histogram('a', { help = 'x', buckets = { 2, 1 } })"] = "spate.metrics.histogram: buckets[2]: expected numbers that rise, got 1",
+    ["local g = spate.metrics.gauge('a', { help = 'x', labels = { 'k' } }) g:set(1)"] = "metric:set: expected a table of options, got nil",
+    ["local g = spate.metrics.gauge('a', { help = 'x', labels = { 'k' } }) g:set(1, { k = {} })"] = "metric:set: label 'k': expected a string, got table",
+    ["local g = spate.metrics.gauge('a', { help = 'x' }) g:set('1')"] = "metric:set: expected a number, got 1",
+    ["local g = spate.metrics.gauge('a', { help = 'x' }) g:observe(1)"] = "metric:observe: a is a gauge",
+    ["local c = spate.metrics.counter('a_total', { help = 'x' }) c:inc(-1)"] = "metric:inc: expected 0 or more, got -1",
+    ["spate.metrics.gauge('b', { help = 'x' }) spate.metrics.histogram('b', { help = 'x' })"] = "spate.metrics.histogram: b cannot be had: it has another type",
+  } do
+    it(code .. " says so", function()
+      local err = helper.load_error("local function f()\n" .. code .. "\nend\nlocal x = f()")
+      assert.truthy(err:find(":4: " .. message, 1, true), err)
+    end)
+  end
+end)
