@@ -20,7 +20,7 @@ FOLDER  ?= event
 COUNT   ?= 200
 ADDRESS ?= 127.0.0.1:8080
 
-PKGS     := lua5.4 jansson libssl libcrypto libcurl sqlite3 libpq hiredis
+PKGS     := lua5.4 jansson libssl libcrypto libcurl sqlite3 libpq hiredis zlib
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes
 CPPFLAGS += -D_GNU_SOURCE -DSPATE_VERSION='"$(VERSION)"' -Iserver
 CFLAGS   ?= -O2 -g
@@ -59,7 +59,7 @@ LIBRARY := $(filter-out $(BUILD)/harness/%,$(HARNESS))
 FUZZERS := $(patsubst spec/fuzz/%.c,$(BUILD)/%,$(wildcard spec/fuzz/*.c))
 C_FILES := $(sort $(wildcard server/*/*.[ch] spec/*.[ch] spec/*/*.[ch]))
 
-NEEDS_BUILD := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libev-dev libjansson-dev libssl-dev libcrypt-dev libcurl4-openssl-dev libsqlite3-dev libpq-dev libhiredis-dev liburing-dev lua-argparse 'libllhttp-dev|@node-llhttp'
+NEEDS_BUILD := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libev-dev libjansson-dev libssl-dev libcrypt-dev libcurl4-openssl-dev libsqlite3-dev libpq-dev libhiredis-dev liburing-dev zlib1g-dev lua-argparse 'libllhttp-dev|@node-llhttp'
 NEEDS_TEST  := $(NEEDS_BUILD) lua-busted lua-socket lua-sec lua-cqueues lua-check openssl iproute2 curl nginx postgresql redis-server
 NEEDS_CLIENTS := nodejs npm
 NEEDS_LINT  := clang cppcheck lua-check

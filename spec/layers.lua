@@ -20,7 +20,7 @@ local SYSTEM = { -- headers of libraries, and the folders that may include them
   ["lua.h"] = "script harness", ["lauxlib.h"] = "script harness", ["lualib.h"] = "script harness",
   ["ev.h"] = "loop", ["liburing.h"] = "loop", ["llhttp.h"] = "http", ["jansson.h"] = "script",
   ["curl/curl.h"] = "client", ["crypt.h"] = "script", ["sqlite3.h"] = "store client", ["libpq-fe.h"] = "client",
-  ["hiredis/hiredis.h"] = "client", ["openssl/ssl.h"] = "loop client harness",
+  ["hiredis/hiredis.h"] = "client", ["openssl/ssl.h"] = "loop client harness", ["zlib.h"] = "event harness",
 }
 
 local HIDDEN = { ["ev.h"] = true, ["liburing.h"] = true } -- those that no header includes

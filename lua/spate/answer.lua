@@ -284,7 +284,9 @@ local function run_stream(req, answered)
   end
   local interval, text = sse.keep_alive_of(answered._stream, answered._keep_alive)
   local all = answered._fields and stream_fields(answered._fields) or PLAIN_STREAM_FIELDS
-  if core.open(req, answered._status, all, interval, text) then return sse.run(req, answered._stream) end
+  local compress = answered._compress
+  if compress == nil then compress = stream.compress end
+  if core.open(req, answered._status, all, interval, text, compress, not stream.subscription) then return sse.run(req, stream) end
   return answered._stream:close()
 end
 

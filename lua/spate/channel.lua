@@ -10,7 +10,8 @@ local Channel = { __name = "channel" }
 Channel.__index = Channel
 
 local ON_FULL = { disconnect = 0, drop_oldest = 1, conflate = 2 }
-local OPTIONS = { "history", "history_bytes", "ttl", "queue", "on_full", "key", "store" }
+local OPTIONS = { "history", "history_bytes", "ttl", "queue", "on_full", "key", "store", "compress" }
+local COMPRESS = { [true] = 1, [false] = 2 }
 local DEFAULT_TTL = 3600
 
 local function traceback(err) return core.traceback(tostring(err)) end
@@ -32,11 +33,14 @@ return function(sse)
     if options.store ~= nil and type(options.store) ~= "boolean" then
       core.raise("sse.channel: store: expected true or false, got " .. tostring(options.store))
     end
+    if options.compress ~= nil and type(options.compress) ~= "boolean" then
+      core.raise("sse.channel: compress: expected true or false, got " .. tostring(options.compress))
+    end
     if options.key ~= nil and type(options.key) ~= "function" then core.raise("sse.channel: key: expected a function of the event") end
     return {
       history = number(options, "history", 0, 0), history_bytes = number(options, "history_bytes", 0, 0),
       ttl = number(options, "ttl", DEFAULT_TTL, 0), queue = number(options, "queue", 256, 1), on_full = on_full,
-      in_memory = options.store == false and 1 or 0,
+      in_memory = options.store == false and 1 or 0, compress = COMPRESS[options.compress] or 0,
       given = options,
     }
   end

@@ -111,10 +111,10 @@ function reply.file(path, options)
   return r or reply.error(FILE_STATUS[why])
 end
 
--- The stream as a reply; `options` has status, headers, keep_alive = false.
+-- The stream as a reply; `options` has status, headers, compress, keep_alive = false.
 function reply.event_stream(stream, options)
   local r = new(check_status(options.status or 200))
-  r._stream, r._keep_alive = stream, options.keep_alive
+  r._stream, r._keep_alive, r._compress = stream, options.keep_alive, options.compress
   for name, value in pairs(options.headers or {}) do r:header(name, value) end
   return r
 end
@@ -174,6 +174,14 @@ end
 function Reply:status(status)
   check_self(self, "status")
   self._status = check_status(status)
+  return self
+end
+
+-- Whether its body goes compressed to clients that take it: a text of 1 KiB to 1 MiB. By default the settings say it.
+function Reply:compress(wanted)
+  check_self(self, "compress")
+  if type(wanted) ~= "boolean" then core.raise("r:compress: expected true or false, got " .. tostring(wanted)) end
+  self._compress = wanted
   return self
 end
 
@@ -258,7 +266,7 @@ function reply.send(req, r)
   if r._error and core.prefers_json(req) then
     type, body = "application/json", ('{"error":{"status":%d,"message":%s}}'):format(r._status, json.encode(r._error))
   end
-  if not r._file then return core.answer(req, r._status, type, body, r._fields) end
+  if not r._file then return core.answer(req, r._status, type, body, r._fields, r._compress) end
   if core.answer_file(req, r._status, r._type, r._file, r._fields) then return end
   local file, why = core.open_file(r._path, r._root, r._dotfiles) -- the same reply for the second time
   if not file then return reply.send(req, reply.error(FILE_STATUS[why])) end
@@ -266,6 +274,6 @@ function reply.send(req, r)
 end
 
 core.public(reply, "text", "html", "json", "body", "status", "error", "redirect", "stream", "file", "pass", "proxy")
-core.public(Reply, "status", "header", "cookie")
+core.public(Reply, "status", "header", "cookie", "compress")
 
 return reply

@@ -480,7 +480,7 @@ function sse.subscription(subscription, first)
     return value
   end
   s = new(first == nil and next_event or next, function() subscription:close() end)
-  s.subscription, s.first = subscription, first
+  s.subscription, s.first, s.compress = subscription, first, core.compresses(subscription)
   return s
 end
 
@@ -519,7 +519,7 @@ end
 
 local KeepAlive = require "spate.keep_alive"(sse, as_stream)
 
-local REPLY_OPTIONS = { "status", "headers", "keep_alive" }
+local REPLY_OPTIONS = { "status", "headers", "keep_alive", "compress" }
 
 -- The reply whose body is this stream: a stream, a function(send), a list.
 function sse.reply(stream, options)
@@ -531,6 +531,8 @@ function sse.reply(stream, options)
   for name, value in pairs(options or {}) do
     if name == "keep_alive" and type(value) ~= "boolean" then
       core.raise("sse.reply: keep_alive is true or false; sse.keep_alive():interval(5):stream(s) sets more")
+    elseif name == "compress" and type(value) ~= "boolean" then
+      core.raise("sse.reply: compress: expected true or false, got " .. tostring(value))
     end
   end
   return require("spate.reply").event_stream(stream, options or {})

@@ -10,7 +10,7 @@ enum { SWEEP_BUCKETS = 512 }; // at a time: under the lock, a twentieth of a mil
 static struct channel *channel_of(struct map_node *node) { return container_of(node, struct channel, node); }
 
 void broker_init(struct broker *b, struct broker_limits limits) {
-  *b = (struct broker){.limits = limits};
+  *b = (struct broker){.limits = limits, .deflaters = {.bytes_max = limits.deflaters}};
   lock_init(&b->lock);
   map_init(&b->channels, map_seed(b));
 }

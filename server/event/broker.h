@@ -2,11 +2,14 @@
 // All channels of the process by name, and the ceilings that they share. Any thread.
 #pragma once
 #include "event/channel.h"
+#include "event/deflater.h"
 
 struct broker_limits {
-  size_t channels; // at a time
-  size_t bytes;    // of history, all channels together
-  size_t inbox;    // bytes of events that wait for one worker
+  size_t channels;  // at a time
+  size_t bytes;     // of history, all channels together
+  size_t inbox;     // bytes of events that wait for one worker
+  size_t deflaters; // bytes of the windows of compressed streams
+  int window_bits;  // of those that channels have
 };
 
 struct broker_counters {
@@ -20,6 +23,7 @@ struct broker {
   struct store *store; // of channels that are made from now on; NULL: their events are kept in memory only
   bool store_wants_history; // only those that have a history are kept there
   struct history_total held;
+  struct deflater_total deflaters; // of channels, and of streams of one reader
   atomic_ulong full_total, published_total, lost_total;
   uint64_t created;
   size_t sweep_at;   // the bucket that is looked at next; 0: a round is over

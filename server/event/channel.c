@@ -8,6 +8,7 @@
 #include "base/lock.h"
 #include "base/mem.h"
 #include "event/broker.h"
+#include "event/forms.h"
 
 enum { WINDOW_MIN = 256 }; // events in the history of a channel with a store
 
@@ -54,6 +55,7 @@ void channel_unref(struct channel *c) {
   }
   members_deinit(&c->members);
   history_deinit(&c->history);
+  compressor_unref(c->compressor);
   lock_deinit(&c->lock);
   channel_unref(c->source);
   free(c);
@@ -91,6 +93,7 @@ struct event *channel_event(const struct sse_fields *fields, uint64_t key, struc
 // With the lock held: a later event into history and to the outlets. The only way into a channel.
 static void admit(struct channel *c, struct event *e, double now) {
   c->newest = event_position(e);
+  if (c->compressor) forms_place(e, c->compressor);
   history_add(&c->history, e, now);
   atomic_fetch_add_explicit(&c->broker->published_total, 1, memory_order_relaxed);
   for (struct outlet *o = c->outlets; o; o = o->next) {
@@ -118,7 +121,8 @@ static bool is_over_ceiling(struct channel *c, double now) {
   if (!h->max) return false;
   history_expire(&c->history, now);
   size_t freed = h->count == h->max ? history_at(h, 0)->len : 0;
-  if ((size_t)atomic_load(&c->broker->held.bytes) < c->broker->limits.bytes + freed) return false;
+  size_t held = (size_t)(atomic_load(&c->broker->held.bytes) + event_form_bytes());
+  if (held < c->broker->limits.bytes + freed) return false;
   atomic_fetch_add(&c->broker->full_total, 1);
   return true;
 }
@@ -321,6 +325,15 @@ void channel_forgo(struct channel *c, double now) {
   lock_take(&c->lock);
   c->catching_up--, c->left_at = now;
   lock_release(&c->lock);
+}
+
+struct compressor *channel_compressor(struct channel *c) {
+  struct broker *b = c->broker;
+  lock_take(&c->lock);
+  if (!c->compressor) c->compressor = compressor_new(b->limits.window_bits, &b->deflaters);
+  struct compressor *compressor = compressor_ref(c->compressor);
+  lock_release(&c->lock);
+  return compressor;
 }
 
 void channel_unsubscribe(struct subscriber *s) {

@@ -17,12 +17,16 @@ struct store;
 
 enum on_full { ON_FULL_DISCONNECT, ON_FULL_DROP_OLDEST, ON_FULL_CONFLATE };
 
+// What a channel says of its subscribers' streams, unless a reply says it.
+enum channel_compress { COMPRESS_UNSAID, COMPRESS_ON, COMPRESS_OFF };
+
 struct channel_options {
   size_t history, history_bytes;
   double ttl;
   size_t queue; // events that may wait for one subscriber
   enum on_full on_full;
   bool in_memory; // also where there is a store
+  enum channel_compress compress;
 };
 
 enum channel_state {
@@ -45,6 +49,7 @@ struct channel {
   struct position newest;               // of its events
   double left_at;                       // when the last subscriber went, or it was made
   struct store *store;                  // numbers and keeps its events; NULL: it does so itself
+  struct compressor *compressor;        // of compressed streams; NULL: there has been none
   struct channel *source;               // of a derived one, whose positions its events have; else NULL
   uint8_t state;                        // enum channel_state
   bool removed;                         // behind the broker's lock
@@ -124,6 +129,9 @@ void channel_forgo(struct channel *c, double now);
 // The channel's subscribers at a worker, by subscriber.link; NULL where there has been none. The worker's
 // thread.
 struct list *channel_subscribers_at(struct channel *c, const struct inbox *inbox);
+
+// What makes its events into blocks that compressed streams share, with a reference. Any thread.
+struct compressor *channel_compressor(struct channel *c);
 
 // Ends a subscription; harmless when done twice. Worker thread.
 void channel_unsubscribe(struct subscriber *s);

@@ -4,14 +4,16 @@
 #include "event/event.h"
 #include <stdlib.h>
 #include "base/mem.h"
+#include "event/compressor.h"
 
-static atomic_long alive;
+static atomic_long alive, form_bytes;
 
 struct event *event_new(size_t len) {
   struct event *e = xmalloc(sizeof *e + len);
   atomic_init(&e->refs, 1);
   e->len = len, e->bare_at = 0;
   e->epoch = e->seq = e->key = 0;
+  atomic_init(&e->forms, NULL);
   atomic_fetch_add_explicit(&alive, 1, memory_order_relaxed);
   return e;
 }
@@ -39,10 +41,34 @@ struct event *event_new_framed(size_t bare_len, char **bare) {
   return e;
 }
 
+void event_keep_form(const struct event *form) {
+  atomic_fetch_sub_explicit(&alive, 1, memory_order_relaxed);
+  atomic_fetch_add_explicit(&form_bytes, (long)form->len, memory_order_relaxed);
+}
+
+// Forms have no forms, so this goes no deeper.
+static void form_drop(struct event *form) {
+  if (!form) return;
+  atomic_fetch_add_explicit(&alive, 1, memory_order_relaxed);
+  atomic_fetch_sub_explicit(&form_bytes, (long)form->len, memory_order_relaxed);
+  event_unref(form);
+}
+
+static void forms_free(struct forms *f) {
+  form_drop(atomic_load_explicit(&f->alone, memory_order_relaxed));
+  form_drop(atomic_load_explicit(&f->shared, memory_order_relaxed));
+  compressor_unref(f->compressor);
+  free(f);
+}
+
 void event_unref(struct event *e) {
   if (!e || atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) != 1) return;
   atomic_fetch_sub_explicit(&alive, 1, memory_order_relaxed);
+  struct forms *forms = atomic_load_explicit(&e->forms, memory_order_relaxed);
+  if (forms) forms_free(forms);
   free(e);
 }
 
 long event_count(void) { return atomic_load_explicit(&alive, memory_order_relaxed); }
+
+long event_form_bytes(void) { return atomic_load_explicit(&form_bytes, memory_order_relaxed); }

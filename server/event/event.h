@@ -7,12 +7,24 @@
 #include "base/span.h"
 #include "event/position.h"
 
+struct compressor;
+
+// The same bytes as blocks of a deflate stream, made where they are wanted (event/forms).
+struct forms {
+  struct compressor *compressor;         // of its channel, in whose stream its place is; NULL: it has none
+  uint64_t pos;                          // the place
+  uint64_t floor;                        // `shared` refers to nothing before this place
+  uint32_t crc_before, crc_after;        // sums of what the stream has up to the event, and with it
+  _Atomic(struct event *) alone, shared; // NULL: not made
+};
+
 struct event {
   atomic_uint refs;
   uint32_t bare_at;    // where they begin without the frame, for what frames otherwise or not at all
   size_t len;          // of all bytes: framed as an HTTP/1.1 chunk
   uint64_t epoch, seq; // its position in its channel; 0: of none
   uint64_t key;        // events of one key stand for one another (conflate)
+  _Atomic(struct forms *) forms; // other encodings of it; NULL: none so far
   char bytes[];
 };
 
@@ -45,5 +57,9 @@ static inline struct event *event_ref(struct event *e) {
 // Drops a reference and frees the event with the last one; NULL is allowed. Any thread.
 void event_unref(struct event *e);
 
-// Events alive in the process. Any thread.
+// Events alive in the process, without the forms that others have; bytes of these. Any thread.
 long event_count(void);
+long event_form_bytes(void);
+
+// Says that an event is a form that another has from now on. Any thread.
+void event_keep_form(const struct event *form);

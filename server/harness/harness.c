@@ -119,9 +119,7 @@ static double option(lua_State *L, const char *name, double otherwise) {
 static void open_server(struct harness *h, int worker) {
   if (!h->broker) {
     h->broker = &h->own_broker;
-    broker_init(h->broker,
-                (struct broker_limits){h->settings.limits.channels, h->settings.limits.channel_bytes,
-                                       h->settings.limits.inbox});
+    broker_init(h->broker, settings_broker_limits(&h->settings));
     h->shared = &h->own_shared;
     shared_registry_init(h->shared, h->settings.limits.shared);
     h->process = &h->own_process;
@@ -458,12 +456,12 @@ static int server_stats(lua_State *L) {
     own_timers += timer_is_armed(&vm->gc_timer);
   }
   own_timers += h->generations.aging_count;
-  // One event is the service's last chunk, one at most each state's keep-alive comment; a history keeps its
-  // own.
+  // Two events are the service's, what ends a body; one at most each state's keep-alive comment; a history
+  // keeps its own.
   struct broker_counters channels = broker_counters(h->broker);
   double kept = h->store.is_open ? (double)test_store_events(&h->store) : 0;
   set(L, "events",
-      (double)(event_count() - h->events_before - 1 - (long)comments) - (double)channels.events - kept);
+      (double)(event_count() - h->events_before - 2 - (long)comments) - (double)channels.events - kept);
   set(L, "channels", (double)channels.channels);
   set(L, "channel_bytes", (double)channels.bytes);
   set(L, "generations", (double)generations);
@@ -625,6 +623,7 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   redis_probe_open(L);
   pool_probe_open(L);
   event_probe_open(L);
+  inflate_probe_open(L);
   stubs_open(L);
   tls_client_open(L);
   signal(SIGPIPE,

@@ -29,6 +29,7 @@ void pool_probe_open(struct lua_State *L);
 
 // Adds `parse_events`, which reads an event stream.
 void event_probe_open(struct lua_State *L);
+void inflate_probe_open(struct lua_State *L);
 
 // Adds `socket`, which makes a transport over a socket whose far end a spec holds, and listens.
 void socket_probe_open(struct lua_State *L);

@@ -135,3 +135,19 @@ const struct mime *mime_of(struct span name) {
   const struct mime *found = bsearch(extension, types, countof(types), sizeof *types, compare);
   return found ? found : &unknown;
 }
+
+bool mime_is_text(struct span type) {
+  static const char *const others[] = {"application/json", "application/xml", "application/javascript",
+                                       "application/manifest+json"};
+  struct span name = span_trim(span_split(&type, ';'));
+  struct span top = name, end = name;
+  top.len = MIN(top.len, sizeof "text/" - 1);
+  if (span_equal_nocase(top, SPAN("text/"))) return true;
+  for (size_t i = 0; i < countof(others); i++)
+    if (span_equal_nocase(name, span_of(others[i]))) return true;
+  if (name.len < sizeof "+json") return false;
+  end.bytes += name.len - 5, end.len = 5;
+  if (span_equal_nocase(end, SPAN("+json"))) return true;
+  end.bytes++, end.len--;
+  return span_equal_nocase(end, SPAN("+xml"));
+}

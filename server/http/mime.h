@@ -12,3 +12,6 @@ struct mime {
 
 // What a file of this name holds, in any case; static. Bytes of no known kind where the name tells nothing.
 const struct mime *mime_of(struct span name);
+
+// Whether a Content-Type is that of a text, which compresses well: text/..., JSON, XML, scripts, SVG.
+bool mime_is_text(struct span type);

@@ -86,3 +86,11 @@ size_t encoding_preferred(const struct request *r, enum encoding out[ENCODING_CO
   if (n == 2 && weights[ENCODING_GZIP] > weights[ENCODING_BR]) out[0] = ENCODING_GZIP, out[1] = ENCODING_BR;
   return n;
 }
+
+bool encoding_takes_gzip(const struct request *r) {
+  enum encoding preferred[ENCODING_COUNT];
+  size_t n = encoding_preferred(r, preferred);
+  for (size_t i = 0; i < n; i++)
+    if (preferred[i] == ENCODING_GZIP) return true;
+  return false;
+}

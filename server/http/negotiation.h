@@ -13,3 +13,6 @@ enum encoding { ENCODING_IDENTITY, ENCODING_BR, ENCODING_GZIP, ENCODING_COUNT };
 // The codings that the client accepts and prefers to none, best first; br before gzip where it likes both
 // alike. Their number.
 size_t encoding_preferred(const struct request *r, enum encoding out[ENCODING_COUNT]);
+
+// Whether it accepts gzip, and likes it no less than none.
+bool encoding_takes_gzip(const struct request *r);

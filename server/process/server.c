@@ -309,8 +309,7 @@ static bool init(struct server *s, const struct options *o, const sigset_t *set)
   s->workers = xcalloc(s->worker_count + 1, sizeof *s->workers);
   s->grace.on_fire = on_grace;
   s->signals.on_signal = on_signal;
-  broker_init(&s->broker, (struct broker_limits){settings->limits.channels, settings->limits.channel_bytes,
-                                                 settings->limits.inbox});
+  broker_init(&s->broker, settings_broker_limits(settings));
   metrics_init(&s->process.metrics);
   groups_init(&s->groups);
   tls_keys_init(&s->process.tls_keys, clock_system());

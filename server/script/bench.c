@@ -11,8 +11,7 @@ int bench_init(struct bench *b, const struct clock *clock, bool polls) {
   *b = (struct bench){.settings = settings_default()};
   if (loop_init(&b->loop, clock, polls) < 0) return -1;
   inbox_init(&b->inbox, &b->loop);
-  broker_init(&b->broker, (struct broker_limits){b->settings.limits.channels,
-                                                 b->settings.limits.channel_bytes, b->settings.limits.inbox});
+  broker_init(&b->broker, settings_broker_limits(&b->settings));
   metrics_init(&b->process.metrics);
   shared_registry_init(&b->shared, b->settings.limits.shared);
   service_init(&b->service, &b->loop, &b->settings, &service_ops);

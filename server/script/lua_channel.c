@@ -44,7 +44,8 @@ static struct channel_options read_options(lua_State *L) {
                                   .ttl = number_field(L, "ttl"),
                                   .queue = (size_t)number_field(L, "queue"),
                                   .on_full = (enum on_full)number_field(L, "on_full"),
-                                  .in_memory = number_field(L, "in_memory") > 0};
+                                  .in_memory = number_field(L, "in_memory") > 0,
+                                  .compress = (enum channel_compress)number_field(L, "compress")};
 }
 
 // True where the collector and a sweep have made room. Where there was next to none, it is not tried again
@@ -74,7 +75,8 @@ static int push_other(lua_State *L, struct channel *c, const struct channel_opti
               {"history_bytes", (double)o->history_bytes, (double)kept->history_bytes},
               {"ttl", o->ttl, kept->ttl},
               {"queue", (double)o->queue, (double)kept->queue},
-              {"on_full", (double)o->on_full, (double)kept->on_full}};
+              {"on_full", (double)o->on_full, (double)kept->on_full},
+              {"compress", (double)o->compress, (double)kept->compress}};
   if (lua_getfield(L, 2, "given") != LUA_TTABLE) return 0;
   int given = lua_gettop(L);
   for (size_t i = 0; i < countof(rows); i++) {

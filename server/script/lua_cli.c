@@ -20,6 +20,7 @@
 #include "client/pg_connection.h"
 #include "client/redis_reader.h"
 #include "client/sqlite_connection.h"
+#include "event/deflater.h"
 #include "http/head.h"
 #include "loop/control_client.h"
 #include "loop/loop.h"
@@ -213,7 +214,8 @@ static void push_libraries(lua_State *L) {
                    {"libcurl", http_client_library_version()},
                    {"SQLite", sqlite_library_version()},
                    {"libpq", pg_library_version()},
-                   {"hiredis", redis_library_version()}};
+                   {"hiredis", redis_library_version()},
+                   {"zlib", deflater_library_version()}};
   lua_createtable(L, countof(libraries), 0);
   for (size_t i = 0; i < countof(libraries); i++) {
     lua_createtable(L, 0, 2);

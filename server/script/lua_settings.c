@@ -32,6 +32,7 @@ enum kind {
   KIND_COUNT_OR_0,
   KIND_SECONDS,
   KIND_BOOLEAN,
+  KIND_WINDOW,
   KIND_LEVEL,
   KIND_FORMAT,
   KIND_NAMES
@@ -93,6 +94,9 @@ static const struct row {
     ROW(timeouts, http_connect, KIND_SECONDS),
     ROW(timeouts, http_idle, KIND_SECONDS),
     ROW(http, private, KIND_BOOLEAN),
+    ROW(compress, on, KIND_BOOLEAN),
+    ROW(compress, window, KIND_WINDOW),
+    ROW(compress, memory, KIND_BYTES),
     ROW(timeouts, kill, KIND_SECONDS),
     ROW(keep_alive, interval, KIND_SECONDS),
     ROW(offload, threads, KIND_THREADS),
@@ -209,6 +213,14 @@ static void read_seconds(lua_State *L, const struct row *r, double *into) {
   *into = n;
 }
 
+// What a deflate stream may look back, from what is worth it to what the format knows.
+static void read_window(lua_State *L, const struct row *r, size_t *into) {
+  size_t n = 0;
+  if (lua_isinteger(L, -1)) n = (size_t)lua_tointeger(L, -1);
+  if (n != 8 << 10 && n != 16 << 10 && n != 32 << 10) bad_value(L, r, "8192, 16384 or 32768 bytes");
+  *into = n;
+}
+
 // The value on top of the stack.
 static void read_value(lua_State *L, const struct row *r, struct settings *s) {
   void *into = (char *)s + r->offset;
@@ -235,6 +247,7 @@ static void read_value(lua_State *L, const struct row *r, struct settings *s) {
     if (format_of(text) < 0) bad_value(L, r, "\"text\", \"json\" or \"pretty\"");
     *(int *)into = format_of(text);
     break;
+  case KIND_WINDOW: read_window(L, r, into); break;
   case KIND_NAMES: read_names(L, "log.redact", into); break;
   }
 }
@@ -272,6 +285,13 @@ static bool read_durable(lua_State *L, struct settings *s) {
   return true;
 }
 
+// compress = true, short for { on = true }; key and value are on top of the stack.
+static bool read_compress(lua_State *L, struct settings *s) {
+  if (!key_is(L, "compress") || !lua_isboolean(L, -1)) return false;
+  s->compress.on = lua_toboolean(L, -1);
+  return true;
+}
+
 // Key and value are on top of the stack.
 static int unknown_key(lua_State *L, const char *group, const char *const *names, size_t count) {
   const char *name = luaL_tolstring(L, -2, NULL), *close = nearest(name, names, count);
@@ -303,16 +323,16 @@ static bool read_group(lua_State *L, const char *group, struct settings *s) {
 }
 
 void settings_read(lua_State *L, int table, struct settings *s) {
-  static const char *const groups[] = {"limits", "timeouts", "keep_alive", "shutdown",
-                                       "reload", "log",      "http",       "offload"};
+  static const char *const groups[] = {"limits", "timeouts", "keep_alive", "shutdown", "reload",
+                                       "log",    "http",     "offload",    "compress"};
   static const char *const known[] = {
-      "limits",  "timeouts", "keep_alive", "shutdown", "reload",          "log",     "http",
-      "offload", "listen",   "workers",    "store",    "trusted_proxies", "durable", "tls"};
+      "limits", "timeouts", "keep_alive", "shutdown",        "reload",  "log", "http",    "offload",
+      "listen", "workers",  "store",      "trusted_proxies", "durable", "tls", "compress"};
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     bool found = key_is(L, "listen") || key_is(L, "workers");
     if (key_is(L, "trusted_proxies")) found = true, read_trusted(L, &s->trusted_proxies);
     if (key_is(L, "tls")) found = true, tls_settings_read(L, &s->tls);
-    found = found || read_store(L, s) || read_durable(L, s);
+    found = found || read_store(L, s) || read_durable(L, s) || read_compress(L, s);
     for (size_t i = 0; i < countof(groups) && !found; i++) found = read_group(L, groups[i], s);
     if (!found) unknown_key(L, "", known, countof(known));
   }

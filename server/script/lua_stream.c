@@ -8,6 +8,7 @@
 #include "http/negotiation.h"
 #include "script/lua_event.h"
 #include "script/lua_fields.h"
+#include "script/lua_gzip.h"
 #include "script/lua_raw.h"
 #include "script/raise.h"
 #include "script/task.h"
@@ -101,8 +102,9 @@ int core_shows_errors(lua_State *L) {
   return 1;
 }
 
+// core.answer(req, status, type, body, fields, compress)
 int core_answer(lua_State *L) {
-  struct field fields[FIELDS_MAX];
+  struct field fields[FIELDS_MAX + GZIP_FIELDS];
   struct exchange *ex = exchange_check(L, 1);
   int status = check_status(L, 2);
   struct span body = {0}, type = {0};
@@ -110,6 +112,7 @@ int core_answer(lua_State *L) {
   size_t n = read_fields(L, 5, fields);
   type.bytes = luaL_optlstring(L, 3, NULL, &type.len);
   if (type.bytes) fields[n++] = (struct field){SPAN("Content-Type"), type};
+  if (gzip_suits(status, type, body)) body = gzip_text(L, 6, ex, fields, &n, body);
   if (ex && ex->stream && ex->stream->state == STREAM_WAITING)
     stream_reply(ex->stream, status, fields, n, body);
   return 0;
@@ -129,8 +132,10 @@ static struct event *comment_event(struct vm *vm, struct span text) {
   return event_ref(vm->comment);
 }
 
+// core.open(req, status, fields, seconds between keep-alives, their text, compress, is_own): the last says
+// that a compressed stream has a window of its own.
 int core_open_stream(lua_State *L) {
-  struct field fields[FIELDS_MAX];
+  struct field fields[FIELDS_MAX + GZIP_FIELDS];
   struct exchange *ex = exchange_check(L, 1);
   int status = check_status(L, 2);
   size_t n = read_fields(L, 3, fields);
@@ -138,6 +143,7 @@ int core_open_stream(lua_State *L) {
   struct span text = check_text(L, 5, "keep-alive text");
   bool opens = ex && ex->stream && ex->stream->state == STREAM_WAITING;
   if (opens) {
+    if (gzip_choose(L, 6, ex, fields, &n)) stream_compress(ex->stream, lua_toboolean(L, 7));
     stream_open(ex->stream, status, fields, n, true);
     opens = ex->stream->state == STREAM_OPEN;
   }

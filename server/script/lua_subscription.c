@@ -284,6 +284,15 @@ static int is_replaying(lua_State *L) {
   return 1;
 }
 
+// core.compresses(subscription): what its channel's options say of that; nil: nothing.
+static int compresses(lua_State *L) {
+  const struct feed *f = feed_in(check_subscription(L, 1));
+  const struct channel *c = f ? feed_channel(f) : NULL;
+  if (!c || c->options.compress == COMPRESS_UNSAID) return 0;
+  lua_pushboolean(L, c->options.compress == COMPRESS_ON);
+  return 1;
+}
+
 // core.attach(req, subscription): what comes goes to the request's open stream, without Lua, after its task
 // has ended.
 static int attach(lua_State *L) {
@@ -299,6 +308,7 @@ void subscription_open(lua_State *L) {
   static const luaL_Reg methods[] = {{"close", subscription_close}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"derive_channel", derive_channel},
                                        {"attach", attach},
+                                       {"compresses", compresses},
                                        {"take_over", take_over},
                                        {"replay", replay},
                                        {"is_replaying", is_replaying},

@@ -70,10 +70,22 @@ bool event_queue_conflate(struct event_queue *q, enum framing framing, const str
   return false;
 }
 
-size_t event_queue_take(struct event_queue *q, enum framing framing, size_t max, struct outq *out) {
+// An event of which nothing has left.
+static void event_queue_form(struct event_queue *q, enum framing framing, uint32_t at,
+                             struct former *former) {
+  struct event *e = q->events[at];
+  if (!e->bare_at) return; // a head, or a chunk's end
+  q->bytes -= slice_of(framing, e).iov_len;
+  q->events[at] = former->form(former, e);
+  q->bytes += slice_of(framing, q->events[at]).iov_len;
+}
+
+size_t event_queue_take(struct event_queue *q, enum framing framing, size_t max, struct outq *out,
+                        struct former *former) {
   size_t skip = q->left + q->in_flight, taken = 0;
   uint32_t i = 0;
   for (; i < q->count && out->count < OUTQ_MAX && taken < max; i++) {
+    if (former && !skip) event_queue_form(q, framing, i, former);
     struct iovec v = slice_of(framing, q->events[i]);
     if (skip >= v.iov_len) {
       skip -= v.iov_len;

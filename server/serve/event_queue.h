@@ -7,6 +7,12 @@
 
 struct outq;
 
+// What events become as they leave: `form` takes the reference to one and returns one to another. Asked in
+// their order, when nothing can drop them any more.
+struct former {
+  struct event *(*form)(struct former *f, struct event *e);
+};
+
 struct event_queue {
   struct event **events; // `few`, or allocated where more wait
   struct event *few[2];
@@ -31,8 +37,10 @@ size_t event_queue_waiting(const struct event_queue *q, enum framing framing);
 bool event_queue_drop_oldest(struct event_queue *q, enum framing framing);
 bool event_queue_conflate(struct event_queue *q, enum framing framing, const struct event *e);
 
-// Puts at most `max` bytes that the transport does not have yet into `out`. How many.
-size_t event_queue_take(struct event_queue *q, enum framing framing, size_t max, struct outq *out);
+// Puts at most `max` bytes that the transport does not have yet into `out`, of events as `former` (NULL: as
+// they are) makes them; heads and ends of bodies stay what they are. How many.
+size_t event_queue_take(struct event_queue *q, enum framing framing, size_t max, struct outq *out,
+                        struct former *former);
 
 // So many bytes at most are gone: how many of these were the queue's, and how many events went with them.
 size_t event_queue_leave(struct event_queue *q, enum framing framing, size_t len, uint32_t *events);

@@ -328,6 +328,7 @@ void feed_attach(struct feed *f, struct stream *s) {
   feed_tell_reader(f);
   list_remove(&f->held);
   f->stream = s, s->source = &f->source;
+  if (s->is_gzip && feed_channel(f)) gzip_share(s->gzip, channel_compressor(feed_channel(f)));
   uint32_t beside = f->beside + s->queue.count; // the head is not the channel's either
   size_t bytes_beside = f->bytes_beside + s->queue.bytes;
   for (struct event *e; (e = feed_take(f));) stream_send(s, e);
@@ -347,6 +348,11 @@ void feed_kick(struct feed *f, struct event *last) {
   }
   channel_unsubscribe(&f->subscriber);
   on_finish(&f->subscriber);
+}
+
+struct channel *feed_channel(const struct feed *f) {
+  if (f->state == FEED_REPLAYING) return f->page->channel;
+  return f->subscriber.outlet ? f->subscriber.outlet->channel : NULL;
 }
 
 bool feed_is_over(const struct feed *f) { return f->state == FEED_FINISHED && !f->count; }

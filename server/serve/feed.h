@@ -74,5 +74,8 @@ void feed_set_queue(struct feed *f, size_t max);
 struct event *feed_peek(const struct feed *f);
 struct event *feed_take(struct feed *f);
 
+// Its channel, borrowed; NULL where it has none any more.
+struct channel *feed_channel(const struct feed *f);
+
 // True where a subscriber would get nothing, now or later.
 bool feed_is_over(const struct feed *f);

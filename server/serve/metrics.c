@@ -47,6 +47,13 @@ const struct metric metrics_table[] = {
     ENDED("kicked", REASON_KICKED),
     COUNTER("events_total", counters.events_total, "Events handed to clients."),
     COUNTER("bytes_total", counters.bytes_total, "Bytes handed to clients."),
+    COUNTER("compressed_bytes_in_total", counters.compressed_bytes_in_total,
+            "Bytes of bodies that were compressed, before."),
+    COUNTER("compressed_bytes_out_total", counters.compressed_bytes_out_total, "The same, after."),
+    GAUGE("compressors", compressors, "Windows of compressed streams, one for a channel or for a client."),
+    GAUGE("compressor_bytes", compressor_bytes, "Bytes of these windows."),
+    COUNTER("compressors_refused_total", compressors_refused_total,
+            "Events compressed alone for want of a window: compress.memory."),
     COUNTER("slow_total", counters.slow_total,
             "Clients cut because they took too little for too long, or fell behind."),
     COUNTER("dropped_total", counters.dropped_total, "Events that a slow subscriber did not get."),
@@ -214,6 +221,9 @@ struct figures metrics_read(struct process_state *p, struct broker *b, struct sh
                       .published_total = of_channels.published_total,
                       .full_total = of_channels.full_total,
                       .lost_total = of_channels.lost_total,
+                      .compressors = (uint64_t)atomic_load(&b->deflaters.count),
+                      .compressor_bytes = (uint64_t)atomic_load(&b->deflaters.bytes),
+                      .compressors_refused_total = atomic_load(&b->deflaters.refused_total),
                       .shared_bytes = shared_registry_bytes(r)};
   sum(&p->metrics, &f);
   read_store(&f, b->store);

@@ -32,12 +32,13 @@ struct counters {
   struct histogram turns;              // of its loop
   struct histogram waits, unsent; // of what its clients did not take at once: how long, and how many bytes
   uint64_t connections_open, connections_total;
-  uint64_t connections_refused_total;     // one too many
-  uint64_t streams_open, streams_total;   // event streams
-  uint64_t requests_total, refused_total; // refused: not HTTP as it should be
-  uint64_t events_total, bytes_total;     // handed to clients
-  uint64_t slow_total;                    // clients cut because they took too little, or fell behind
-  uint64_t dropped_total;                 // events that a slow subscriber did not get
+  uint64_t connections_refused_total;                             // one too many
+  uint64_t streams_open, streams_total;                           // event streams
+  uint64_t requests_total, refused_total;                         // refused: not HTTP as it should be
+  uint64_t events_total, bytes_total;                             // handed to clients
+  uint64_t compressed_bytes_in_total, compressed_bytes_out_total; // of bodies, before and after
+  uint64_t slow_total;    // clients cut because they took too little, or fell behind
+  uint64_t dropped_total; // events that a slow subscriber did not get
   uint64_t http_requests_open, http_requests_total, http_errors_total; // to other servers
   uint64_t http_bytes_in_total, http_bytes_out_total;                  // of their bodies
   uint64_t long_turns_total;                                           // that took longer than limits.turn
@@ -74,6 +75,7 @@ struct figures {
   struct counters counters;
   uint64_t generation, generations, reloads_total, reloads_failed_total;
   uint64_t channels, channel_bytes, published_total, full_total, lost_total, shared_bytes;
+  uint64_t compressors, compressor_bytes, compressors_refused_total;
   uint64_t store_waiting, store_bytes, store_kept_total, store_commits_total, store_trimmed_total;
   uint64_t store_refused_total, store_failed_total;
   uint64_t tasks, lua_bytes, offload_states;

@@ -26,6 +26,8 @@ void service_init(struct service *s, struct loop *loop, const struct settings *s
                                    .fields = settings->limits.fields,
                                    .chunk_extensions = settings->limits.chunk_extensions},
                         .last_chunk = event_of_bytes(SPAN("0\r\n\r\n")),
+                        .gzip_end = gzip_end(&(struct gzip){.run_from = 0}),
+                        .gzip = {.window_bits = settings_window_bits(settings)},
                         .date_second = -1,
                         .seed = (unsigned)(clock_wall(loop->clock) * 1e6)};
   map_init(&s->tags, map_seed(s));
@@ -58,6 +60,8 @@ void service_deinit(struct service *s) {
   event_unref(s->last_chunk);
   map_deinit(&s->tags);
   routes_free_figures(s);
+  event_unref(s->gzip_end);
+  deflater_free(s->gzip.alone);
   buf_deinit(&s->head);
 }
 

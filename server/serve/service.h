@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include "base/map.h"
-#include "event/event.h"
+#include "event/gzip.h"
 #include "http/proto.h"
 #include "http/refusal.h"
 #include "loop/loop.h"
@@ -92,6 +92,8 @@ struct service {
   struct list closed; // to be freed
   struct loop_hook flush_hook;
   struct event *last_chunk;
+  struct event *gzip_end; // stands for the end of any compressed body, of which it has the length
+  struct gzip_tools gzip; // set by who makes the service, but for what they make themselves
   struct counters counters;
   struct route_figures **routes; // by number; behind the metrics' lock; NULL: none so far
   struct list counted;           // in the metrics, where whoever makes the service has added it

@@ -2,6 +2,7 @@
 // The defaults. What a configuration file or the command line says is read over them (script/lua_settings).
 #include "serve/settings.h"
 #include "base/log.h"
+#include "event/broker.h"
 
 struct settings settings_default(void) {
   return (struct settings){
@@ -57,6 +58,7 @@ struct settings settings_default(void) {
       .offload = {.threads = 4, .queue = 100, .memory = 64 << 20, .bytes = 16 << 20, .time = 10},
       .shutdown = {.grace = 30, .window = 5, .retry = 1},
       .reload = {.max_age = 3600, .generations = 8},
+      .compress = {.window = 8 << 10, .memory = (size_t)64 << 20},
       .http = {.private = true},
       .log = {.level = LOG_INFO,
               .access = true,
@@ -64,6 +66,16 @@ struct settings settings_default(void) {
                          .list = {"token", "access_token", "id_token", "refresh_token", "jwt", "auth",
                                   "api_key", "apikey", "password", "secret", "signature"}}},
   };
+}
+
+int settings_window_bits(const struct settings *s) { return __builtin_ctzl(s->compress.window); }
+
+struct broker_limits settings_broker_limits(const struct settings *s) {
+  return (struct broker_limits){.channels = s->limits.channels,
+                                .bytes = s->limits.channel_bytes,
+                                .inbox = s->limits.inbox,
+                                .deflaters = s->compress.memory,
+                                .window_bits = settings_window_bits(s)};
 }
 
 void settings_for_dev(struct settings *s) {

@@ -7,6 +7,8 @@
 #include "http/redact.h"
 #include "loop/tls_config.h"
 
+struct broker_limits;
+
 struct settings {
   struct {
     size_t head;             // request line and fields together -> 431
@@ -84,6 +86,11 @@ struct settings {
     bool is_async;  // what is published there is told of before it is on the disk
   } store;
   struct {
+    bool on;       // event streams, and texts of 1 KiB and more, unless a reply or a channel says otherwise
+    size_t window; // bytes that a stream's blocks look back
+    size_t memory; // of the windows of the process
+  } compress;
+  struct {
     bool private; // whether scripts may connect to addresses of private networks and of this machine
   } http;
   struct {
@@ -103,6 +110,12 @@ struct settings {
 // Changes the defaults to what suits an application in the making: its streams end at once, and come back
 // soon.
 void settings_for_dev(struct settings *s);
+
+// What of it the process's channels go by.
+struct broker_limits settings_broker_limits(const struct settings *s);
+
+// The power of two that compress.window is.
+int settings_window_bits(const struct settings *s);
 
 // The defaults, as README states them.
 struct settings settings_default(void);

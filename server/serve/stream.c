@@ -113,6 +113,13 @@ struct stream *stream_new(struct carrier *c, struct request *r) {
   return s;
 }
 
+static void stream_free_gzip(struct stream *s) {
+  if (!s->is_gzip) return;
+  gzip_deinit(s->gzip);
+  free(s->gzip);
+  s->is_gzip = false;
+}
+
 void stream_free(struct stream *s, enum close_reason reason) {
   struct service *service = stream_service(s);
   list_remove(&s->link);
@@ -125,6 +132,7 @@ void stream_free(struct stream *s, enum close_reason reason) {
   if (s->source) s->source->ops->free(s->source);
   tags_free(s);
   file_body_free(s->file);
+  stream_free_gzip(s);
   event_queue_deinit(&s->queue);
   event_unref(s->comment);
   buf_deinit(&s->body);
@@ -171,10 +179,28 @@ static void take_file(struct stream *s, struct outq *out) {
   if (e) event_queue_push(&s->queue, s->framing, e);
 }
 
+struct stream_former {
+  struct former former;
+  struct stream *stream;
+};
+
+// Of a compressed body.
+static struct event *form_event(struct former *f, struct event *e) {
+  struct stream *s = container_of(f, struct stream_former, former)->stream;
+  struct service *service = stream_service(s);
+  counter_add(&service->counters.compressed_bytes_in_total, (int64_t)event_bare_len(e));
+  struct event *form;
+  if (e == service->gzip_end) form = gzip_end(s->gzip), event_unref(e);
+  else form = gzip_form(s->gzip, e, &service->gzip, service->loop->now);
+  counter_add(&service->counters.compressed_bytes_out_total, (int64_t)event_bare_len(form));
+  return form;
+}
+
 size_t stream_take(struct stream *s, size_t max, struct outq *out) {
   size_t before = out->len;
   if (s->file && !s->queue.count && !s->is_short) take_file(s, out);
-  if (s->queue.count) event_queue_take(&s->queue, s->framing, max, out);
+  struct stream_former former = {.former = {.form = form_event}, .stream = s};
+  if (s->queue.count) event_queue_take(&s->queue, s->framing, max, out, s->is_gzip ? &former.former : NULL);
   out->has_more |= s->file != NULL;
   return out->len - before;
 }
@@ -240,6 +266,7 @@ void stream_end(struct stream *s, enum close_reason reason, bool cut) {
   cut |= s->framing == FRAMING_LENGTH && s->length_left; // what was announced will not come
   s->state = STREAM_ENDED, s->reason = (uint8_t)reason, s->cut = cut;
   if (s->source) s->source->ops->stop(s->source);
+  if (s->is_gzip && !cut) stream_enqueue(s, event_ref(stream_service(s)->gzip_end));
   if (s->framing == FRAMING_CHUNKED && !cut) stream_enqueue(s, event_ref(stream_service(s)->last_chunk));
   stream_touch(s);
 }

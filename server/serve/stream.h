@@ -92,6 +92,7 @@ struct stream {
   bool is_live : 1;    // what is sent is wanted at once: the kernel is to keep little of it, as of events
   bool is_short : 1;   // the file has less than was announced
   bool is_reset : 1;   // the client wants no more of it
+  bool is_gzip : 1;    // its body is compressed
   unsigned generation; // of the code that answered
   float keep_alive;    // seconds between comments; 0: none
   float lifetime;      // seconds from opened_at; 0: no time is set
@@ -102,7 +103,10 @@ struct stream {
   double marked_at;                 // while blocked, all that waited at this time ...
   uint32_t marked_left, marked_len; // ... is so many events, and the bytes taken since
   struct buf body;                  // what has come of it and is not taken
-  uint64_t length_left;             // of an open answer with FRAMING_LENGTH
+  union {
+    uint64_t length_left; // of an open answer with FRAMING_LENGTH
+    struct gzip *gzip;    // where is_gzip
+  };
   uint64_t bytes_out;
 };
 
@@ -177,6 +181,10 @@ void stream_reply(struct stream *s, int status, const struct field *fields, size
 // The same with a body (taken) out of a file.
 void stream_reply_file(struct stream *s, int status, const struct field *fields, size_t count,
                        struct file_body *body);
+
+// Has the body of the event stream that it is to open compressed: of a channel's events, which many may get,
+// or with a window of its own. The caller says so in the head.
+void stream_compress(struct stream *s, bool is_own);
 
 // Sends the head of a response whose body follows in events; of an event stream where `is_sse`.
 void stream_open(struct stream *s, int status, const struct field *fields, size_t count, bool is_sse);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // How an answer begins: its head, and where it is complete its body behind it.
 #include <assert.h>
+#include <stdio.h>
+#include "base/mem.h"
+#include "event/broker.h"
 #include "loop/transport.h"
 #include "serve/access.h"
 #include "serve/file_body.h"
@@ -10,14 +13,27 @@ enum { FILE_LEAD = 16 << 10 }; // bytes of a file that go out with the head: a s
 
 static bool has_no_body(int status) { return status == 204 || status == 205 || status == 304; }
 
+// How a compressed body begins, in `into`: at once, since some clients call a stream open with its first
+// byte.
+static struct span gzip_lead(enum framing framing, char into[GZIP_HEAD_LEN + 8]) {
+  struct span head = gzip_head();
+  if (framing != FRAMING_CHUNKED) return head;
+  int len = snprintf(into, GZIP_HEAD_LEN + 8, "%zx\r\n", head.len);
+  memcpy(into + len, head.bytes, head.len);
+  memcpy(into + len + head.len, "\r\n", 2);
+  return (struct span){into, (size_t)len + head.len + 2};
+}
+
 static void send_head(struct stream *s, struct response *head, struct span body) {
   struct service *service = stream_service(s);
   struct buf *out = &service->head;
+  char lead[GZIP_HEAD_LEN + 8];
   buf_reset(out, 4096);
   head->date = service_date(service);
   s->carrier->ops->answer(s->carrier, s, head, out);
   s->status = (uint16_t)head->status, s->framing = (uint8_t)head->framing;
   if (s->ops) s->ops->on_answered(s);
+  if (s->is_gzip && head->framing != FRAMING_NONE) body = gzip_lead(head->framing, lead);
   if (!out->len && !body.len) return;
   struct event *e = event_new(out->len + body.len);
   if (out->len) memcpy(e->bytes, out->bytes, out->len);
@@ -50,6 +66,14 @@ static bool leave_if_late(struct stream *s) {
   if (is_old) stream_leave(s, 0, REASON_RELOAD);
   else if (service->draining && s->is_sse) stream_leave(s, 0, REASON_SHUTDOWN);
   return s->leaving;
+}
+
+void stream_compress(struct stream *s, bool is_own) {
+  struct service *service = stream_service(s);
+  service->gzip.total = &service->broker->deflaters;
+  s->is_gzip = true;
+  s->gzip = xmalloc(sizeof *s->gzip);
+  gzip_init(s->gzip, is_own);
 }
 
 // Sends the head of a body that is to follow. False where none follows.

@@ -332,6 +332,11 @@ function Reply:status(status) end
 ---@return spate.Reply
 function Reply:header(name, value) end
 
+---Whether its body goes compressed to clients that take it.
+---@param wanted boolean
+---@return spate.Reply
+function Reply:compress(wanted) end
+
 ---@param name string
 ---@param value string
 ---@param options? { max_age?: number, path?: string, domain?: string, http_only?: boolean, secure?: boolean, same_site?: "Lax"|"Strict"|"None" }

@@ -114,7 +114,7 @@ function sse.merge(...) end
 function sse.keep_alive() end
 
 ---@param stream spate.Stream|fun(send: spate.send)|table
----@param options? { status?: integer, headers?: table<string, string>, keep_alive?: boolean }
+---@param options? { status?: integer, headers?: table<string, string>, keep_alive?: boolean, compress?: boolean }
 ---@return spate.Reply
 function sse.reply(stream, options) end
 
@@ -133,6 +133,7 @@ function sse.resumable(key, fn, options) end
 ---@field on_full? "disconnect"|"drop_oldest"|"conflate"
 ---@field key? fun(event: spate.event): string
 ---@field store? boolean false: in memory only
+---@field compress? boolean its streams go by gzip, to clients that take it
 
 ---@class spate.channel
 ---@overload fun(name: string, options?: spate.ChannelOptions): spate.Channel?, string?

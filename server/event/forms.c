@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// Forms are published once they are whole, and stay for as long as the event: two threads that make the same
+// one at a time make it twice, and the second goes. What is made in the channel's order is made under the
+// compressor's lock.
+#include "event/forms.h"
+#include <stdlib.h>
+#include "base/lock.h"
+#include "base/mem.h"
+#include "event/event_text.h"
+
+void forms_place(struct event *e, struct compressor *c) {
+  struct span text = event_text(e);
+  if (!atomic_load_explicit(&c->watchers, memory_order_relaxed) || atomic_load(&e->forms)) return;
+  struct forms *f = xcalloc(1, sizeof *f);
+  f->compressor = compressor_ref(c);
+  f->pos = c->pos, f->crc_before = c->crc;
+  f->crc_after = gzip_sum(c->crc, text);
+  c->pos += text.len, c->crc = f->crc_after;
+  atomic_store(&e->forms, f);
+}
+
+struct event *forms_event(struct span blocks) {
+  char *bytes;
+  struct event *e = event_new_framed(blocks.len, &bytes);
+  memcpy(bytes, blocks.bytes, blocks.len);
+  return e;
+}
+
+// The event's forms, made where there are none.
+static struct forms *forms_of(struct event *e) {
+  struct forms *f = atomic_load(&e->forms);
+  if (f) return f;
+  struct forms *made = xcalloc(1, sizeof *made);
+  if (atomic_compare_exchange_strong(&e->forms, &f, made)) return made;
+  free(made);
+  return f;
+}
+
+static struct event *make_alone(struct span text, struct deflater *alone) {
+  struct buf blocks = {0}, stored = {0};
+  deflater_reset(alone);
+  deflater_add(alone, text, &blocks);
+  if (blocks.len >= text.len) deflate_store(text, &stored);
+  struct event *made = forms_event(buf_span(stored.len && stored.len <= blocks.len ? &stored : &blocks));
+  buf_deinit(&blocks);
+  buf_deinit(&stored);
+  return made;
+}
+
+struct event *forms_alone(struct event *e, struct deflater *alone) {
+  struct forms *f = forms_of(e);
+  struct event *there = atomic_load(&f->alone);
+  if (there) return event_ref(there);
+  struct event *made = make_alone(event_text(e), alone);
+  if (atomic_compare_exchange_strong(&f->alone, &there, made)) {
+    event_keep_form(made);
+    return event_ref(made);
+  }
+  event_unref(made);
+  return event_ref(there);
+}
+
+// With the compressor's lock held.
+static void make_shared(struct event *e, struct forms *f, bool may_skip, double now) {
+  struct buf blocks = {0};
+  if (compressor_add(f->compressor, f->pos, event_text(e), may_skip, now, &blocks, &f->floor)) {
+    struct event *made = forms_event(buf_span(&blocks));
+    event_keep_form(made);
+    atomic_store(&f->shared, made);
+  }
+  buf_deinit(&blocks);
+}
+
+struct event *forms_shared(struct event *e, uint64_t run_from, double now) {
+  struct forms *f = atomic_load(&e->forms);
+  if (!atomic_load(&f->shared)) {
+    lock_take(&f->compressor->lock);
+    if (!atomic_load(&f->shared)) make_shared(e, f, run_from < f->pos, now);
+    lock_release(&f->compressor->lock);
+  }
+  struct event *shared = atomic_load(&f->shared);
+  return shared && run_from <= f->floor ? event_ref(shared) : NULL;
+}

@@ -1,0 +1,214 @@
+-- SPDX-License-Identifier: MIT
+local channels = require "spec.channels"
+local gunzip = require "spec.gunzip"
+local helper = require "spec.helper"
+
+local GZIP = { ["Accept-Encoding"] = "gzip, deflate, br, zstd" }
+
+local APP = channels.APP .. [[
+app:get("/own", function() return sse.reply(sse.interval(1, function(n) return ("tick %d of a clock that goes on"):format(n) end), { compress = true }) end)
+app:get("/plain", function() return sse.reply(sse.interval(1), { compress = false }) end)
+app:get("/unsaid", function() return sse.reply(sse.interval(1)) end)
+app:get("/coded", function() return sse.reply(sse.interval(1), { compress = true, headers = { ["Content-Encoding"] = "identity" } }) end)
+app:get("/varies", function() return sse.reply(sse.interval(1), { compress = true, headers = { Vary = "Cookie" } }) end)
+app:get("/over", function() return sse.reply(sse.channel.find("over"):subscribe(), { compress = true }) end)
+app:get("/snapshot/:name", function(req)
+  return sse.reply(sse.channel.find(req.params.name):snapshot(function() return { event = "state", data = ("row "):rep(300) } end))
+end)
+app:get("/fails", function() return sse.reply(function(send) send "one" sse.sleep(1) error "no" end, { compress = true }) end)
+app:get("/ends", function() return sse.reply(function(send) send "one" sse.sleep(1) send "two" end, { compress = true }) end)
+]]
+
+describe("a compressed stream", function()
+  local server
+
+  local function run(code) return channels.run(server, code) end
+
+  local function stats() return helper.json.decode(run "return json.encode(spate.stats())") end
+
+  local function serve(settings) server = helper.serve(APP, { settings = settings }) end
+
+  -- A subscriber, and what its body holds.
+  local function subscribe(name, options)
+    options = options or {}
+    local res = server:get("/sub/" .. name .. (options.query or ""),
+      { headers = { ["Accept-Encoding"] = "gzip", ["Last-Event-ID"] = options.after }, client = options.client, version = options.version })
+    return gunzip(res), res
+  end
+
+  after_each(function() server:close() end)
+
+  it("is asked for by a reply, a channel or the settings, and by the client", function()
+    serve()
+    run 'sse.channel("on", { compress = true }) sse.channel("unsaid")'
+    for target, wanted in pairs { ["/own"] = true, ["/plain"] = false, ["/unsaid"] = false, ["/sub/on"] = true, ["/sub/unsaid"] = false,
+      ["/coded"] = false } do
+      local res = server:get(target, { headers = GZIP })
+      assert.equal(wanted and "gzip" or (target == "/coded" and "identity" or nil), res:header "Content-Encoding", target)
+      assert.equal(wanted and "Accept-Encoding" or nil, res:header "Vary", target)
+      assert.is_nil(res:header "Content-Length")
+      assert.equal("no", res:header "X-Accel-Buffering")
+      assert.is_nil(server:get(target):header "Content-Encoding" == "gzip" or nil)
+    end
+    assert.equal("Accept-Encoding", server:get("/own"):header "Vary")
+    assert.equal("Cookie, Accept-Encoding", server:get("/varies", { headers = GZIP }):header "Vary")
+  end)
+
+  it("is what the settings say where nobody else does", function()
+    serve { compress = true }
+    run 'sse.channel("off", { compress = false }) sse.channel("unsaid")'
+    for target, wanted in pairs { ["/own"] = true, ["/plain"] = false, ["/unsaid"] = true, ["/sub/off"] = false, ["/sub/unsaid"] = true } do
+      assert.equal(wanted and "gzip" or nil, server:get(target, { headers = GZIP }):header "Content-Encoding", target)
+    end
+  end)
+
+  it("is for clients that accept it", function()
+    serve()
+    for field, wanted in pairs {
+      ["gzip"] = true, ["x-gzip"] = true, ["GZIP"] = true, ["*"] = true, ["deflate, gzip;q=0.5, *;q=0"] = true, ["identity;q=0, *"] = true,
+      ["identity;q=0.5, gzip;q=0.5"] = true, ["br, gzip"] = true, ["gzip;q=0"] = false, ["*, gzip;q=0"] = false, [""] = false, ["deflate"] = false,
+      ["*;q=0"] = false, ["gzip;q=0.4, identity"] = false, ["identity;q=0"] = false, ["zstd, br"] = false, ["gzip;q=x"] = false, ["notgzip"] = false,
+    } do
+      local res = server:get("/own", { headers = { ["Accept-Encoding"] = field } })
+      assert.equal(wanted and "gzip" or nil, res:header "Content-Encoding", field)
+      assert.equal("Accept-Encoding", res:header "Vary")
+    end
+  end)
+
+  it("says nothing of a body where there is none", function()
+    serve()
+    run 'sse.channel("over"):finish()'
+    local res = server:get("/over", { headers = GZIP })
+    assert.equal(204, res:status())
+    assert.is_nil(res:header "Content-Encoding")
+    res = server:request("HEAD", "/own", { headers = GZIP })
+    assert.equal(200, res:status())
+    assert.equal("gzip", res:header "Content-Encoding")
+    assert.equal("Accept-Encoding", res:header "Vary")
+    assert.is_truthy(res:raw():find "\r\n\r\n$")
+  end)
+
+  it("begins with its head, and has each event at once", function()
+    serve()
+    run 'ch = sse.channel("a", { compress = true })'
+    local body, res = subscribe "a"
+    assert.equal("\31\139\8\0\0\0\0\0\0\255", (res:body()))
+    assert.equal(1, res.client:writes())
+    local plain = channels.subscribe(server, "a")
+    for i = 1, 300 do
+      run(("ch:publish(('<tr><td>%d</td><td>a row of a table</td></tr>'):rep(%d))"):format(i, i % 7 + 1))
+      assert.equal((plain:body()), body:read())
+    end
+    run "ch:finish()"
+    assert.equal((plain:body()), body:read())
+    assert.is_true(body:has_ended())
+    assert.is_true(#res:body() * 4 < #plain:body())
+  end)
+
+  it("ends with its sum over HTTP/1.0 too, and without where it is cut", function()
+    serve()
+    run 'ch = sse.channel("a", { compress = true })'
+    local body, res = subscribe("a", { version = "1.0" })
+    run "ch:publish 'one' ch:finish('two')"
+    assert.is_true(body:has_ended())
+    assert.is_nil(res:header "Transfer-Encoding")
+    assert.is_truthy(body:read():find("data: one\n\n.*data: two\n\n$"))
+    for target, whole in pairs { ["/fails"] = false, ["/ends"] = true } do
+      body = gunzip(server:get(target, { headers = GZIP }))
+      server:advance(1)
+      assert.equal(whole and "data: one\n\ndata: two\n\n" or "data: one\n\n", body:read())
+      assert.equal(whole, body:has_ended())
+    end
+  end)
+
+  it("has the comments that keep it alive", function()
+    serve()
+    run 'ch = sse.channel("a", { compress = true })'
+    local body = subscribe "a"
+    server:advance(15)
+    assert.equal(":\n\n", body:read())
+    run "ch:publish 'x'"
+    server:advance(30)
+    assert.is_truthy(body:read():find "^:\n\nid: [^\n]+\ndata: x\n\n:\n\n:\n\n$")
+    run "ch:finish()"
+    assert.is_true(body:has_ended())
+  end)
+
+  it("has what comes before the channel's events", function()
+    serve()
+    run 'ch = sse.channel("a", { compress = true, history = 100 })'
+    local res = server:get("/snapshot/a", { headers = GZIP })
+    local body = gunzip(res)
+    assert.is_truthy(body:read():find "^event: state\ndata: row row")
+    assert.is_true(#res:body() < 200)
+    for i = 1, 50 do run(("ch:publish('%d ' .. ('text '):rep(90))"):format(i)) end
+    run "ch:finish()"
+    assert.is_true(body:has_ended())
+  end)
+
+  it("of one client has a window of its own", function()
+    serve()
+    local res = server:get("/own", { headers = GZIP })
+    local body = gunzip(res)
+    assert.equal(0, stats().compressors)
+    server:advance(100)
+    local text = {}
+    for i = 1, 100 do text[i] = ("data: tick %d of a clock that goes on\n\n"):format(i) end
+    assert.equal(table.concat(text), body:read())
+    assert.is_true(#res:body() * 2.5 < #body:read(), #res:body())
+    local now = stats()
+    assert.equal(1, now.compressors)
+    assert.is_true(now.compressor_bytes > 50000 and now.compressor_bytes < 60000)
+    res:close()
+    assert.equal(0, stats().compressors)
+    assert.equal(0, stats().compressor_bytes)
+  end)
+
+  it("gives its window back where nobody watches, and where nothing comes for a minute", function()
+    serve()
+    run 'ch = sse.channel("a", { compress = true }) function rows() for i = 1, 30 do ch:publish(("row %d "):rep(90)) end end'
+    local one, first = subscribe "a"
+    local two, second = subscribe "a"
+    run "rows()"
+    assert.equal(1, stats().compressors)
+    server:advance(59)
+    assert.equal(1, stats().compressors)
+    server:advance(16)
+    assert.equal(0, stats().compressors)
+    run "rows()"
+    assert.equal(1, stats().compressors)
+    first:close()
+    assert.equal(1, stats().compressors)
+    second:close()
+    assert.equal(0, stats().compressors)
+    local three = subscribe "a"
+    run "rows() ch:finish()"
+    assert.is_true(three:has_ended())
+    assert.is_false(one:has_ended() or two:has_ended())
+    assert.equal(0, stats().compressors)
+  end)
+
+  it("goes on without a window where compress.memory has no room for it", function()
+    serve { compress = { memory = 60000 } }
+    run 'ch = {} for i = 1, 3 do ch[i] = sse.channel("c" .. i, { compress = true }) end'
+    local bodies = {}
+    for i = 1, 3 do bodies[i] = subscribe("c" .. i) end
+    for n = 1, 40 do
+      run(("for i = 1, 3 do ch[i]:publish(('row %d of a table '):rep(60)) end"):format(n))
+      assert.is_true(stats().compressor_bytes <= 60000)
+    end
+    run "for i = 1, 3 do ch[i]:finish() end"
+    for i = 1, 3 do assert.is_true(bodies[i]:has_ended()) end
+    assert.equal(80, stats().compressors_refused_total)
+    assert.is_true(stats().compressed_bytes_out_total * 5 < stats().compressed_bytes_in_total)
+  end)
+
+  it("refuses what is no such option", function()
+    serve()
+    assert.is_truthy(helper.load_error "\n sse.reply({}, { compress = 1 })":find("sse.reply: compress: expected true or false, got 1", 1, true))
+    assert.is_truthy(helper.load_error "\n sse.channel('x', { compress = 'gzip' })":find("sse.channel: compress: expected true or false, got gzip", 1, true))
+    assert.has_error(function() helper.serve(APP, { settings = { compress = { window = 10000 } } }) end,
+      "compress.window: expected 8192, 16384 or 32768 bytes, got 10000")
+    assert.has_error(function() helper.serve(APP, { settings = { compress = 1 } }) end, "compress: expected a table, got number")
+  end)
+end)
