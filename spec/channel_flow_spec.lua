@@ -314,7 +314,7 @@ describe("a channel's subscriber", function()
     run 'ch:publish "x"'
     run "sub:close()"
     assert.same({ "x", "end" }, run "return seen")
-    run 'sub = ch:subscribe() task = sse.spawn(function() while sub.next() do end end)'
+    run 'sub = ch:subscribe() task = sse.spawn(function() while sub:next() do end end)'
     run "task:cancel()"
     run 'ch:publish "y" sub:close()'
   end)

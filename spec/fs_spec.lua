@@ -220,7 +220,7 @@ end)]]
     write("a", "one\ntwo\n")
     assert.equal("nil|more than 2 files are followed (limits.files)|busy 2 8", run(TELL .. [[
       local a, b = fs.tail(DIR .. '/a', { from = 0 }), fs.watch(DIR)
-      a.next()
+      a:next()
       local answer = ("%s %d %d"):format("nil|" .. select(2, fs.tail(DIR .. '/a')):match "': (.*)$" .. "|" .. select(3, fs.watch(DIR)), spate.stats().files_followed,
         spate.stats().file_bytes_total)
       a:close()
@@ -691,7 +691,7 @@ app:get("/", function()
   local changes, list = assert(fs.watch(DIR)), {}
   sse.sleep(1)
   for i = 1, 4 do
-    local change = changes.next()
+    local change = changes:next()
     list[i] = change.what .. " " .. change.name
   end
   changes:close()
@@ -717,7 +717,7 @@ app:get("/", function()
   local changes = assert(fs.watch(DIR))
   go:set("on", true)
   while go:get "on" do sse.sleep(1) end
-  local first, second = changes.next(), changes.next()
+  local first, second = changes:next(), changes:next()
   changes:close()
   return first.what .. " " .. second.what
 end)

@@ -18,7 +18,7 @@ describe("a subscription in the hands of finalizers", function()
             if i == round %% 19 + 1 then -- so that the collector comes at any point of reading one
               for i = 1, 12 do setmetatable({}, { __gc = function() %s end }) end
             end
-            local event = sub.next()
+            local event = sub:next()
             if not event then break end
             local n = tonumber(event.data:match "%%d+$")
             order = order and n > last
@@ -40,7 +40,7 @@ describe("a subscription in the hands of finalizers", function()
   end)
 
   it("is read", function()
-    local server = serve "if i == 12 then sub.next() end"
+    local server = serve "if i == 12 then sub:next() end"
     local res = server:get "/"
     server:advance(1)
     assert.equal("true true", (res:body()))

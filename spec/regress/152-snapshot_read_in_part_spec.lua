@@ -8,7 +8,7 @@ describe("a snapshot that was read in part", function()
       local ch = sse.channel "a"
       app:get("/", function()
         local all = ch:snapshot(function() return "all" end)
-        local first = all.next()
+        local first = all:next()
         ch:publish(first .. " was read")
         return sse.reply(all)
       end)]]

@@ -7,13 +7,13 @@ local APP = [[
 local fs = require "spate.fs"
 app:get("/", function()
   local lines = assert(fs.tail(%q, { from = 0 }))
-  assert(lines.next())
+  assert(lines:next())
   collectgarbage "stop"
   local guard = setmetatable({}, { __gc = function() lines:close() end })
   collectgarbage("incremental", 1, 1000, 31) -- all of it, whenever anything is made
   collectgarbage "restart"
   guard = nil
-  local line = lines.next()
+  local line = lines:next()
   collectgarbage("incremental", 160, 200, 13)
   return line and line.text or "closed"
 end)

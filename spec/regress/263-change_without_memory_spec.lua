@@ -14,7 +14,7 @@ app:get("/:n", function(req)
   local wanted = tonumber(req.params.n)
   sse.sleep(1)
   while told < wanted do
-    local ok, change = pcall(changes.next)
+    local ok, change = pcall(changes.next, changes)
     if ok then told = told + 1 list[told] = change.name else failures = failures + 1 end
   end
   return table.concat(list, " ", 1, told) .. " " .. failures
