@@ -47,10 +47,18 @@ LDLIBS   += $(shell pkg-config --libs liburing)
 CPPFLAGS += -DLIBURING_VERSION='"$(shell pkg-config --modversion liburing)"'
 endif
 
-SOURCES := $(wildcard server/*/*.c)
+# HTTP/2 is left out where there is no nghttp2.
+ifeq ($(shell pkg-config --exists libnghttp2 2>/dev/null && echo yes),yes)
+PKGS += libnghttp2
+CPPFLAGS += -DHAVE_NGHTTP2
+LEFT_OUT := server/http/http2_none.c
+else
+LEFT_OUT := $(filter-out %/http2_none.c,$(wildcard server/http/http2*.c))
+endif
+SOURCES := $(filter-out $(LEFT_OUT),$(wildcard server/*/*.c))
 MODULES := $(wildcard lua/spate/*.lua lua/spate/*/*.lua)
 TEXTS   := $(wildcard lua/templates/*) $(patsubst %,examples/%.lua,ticks chat tokens htmx)
-INSTALLED := spate/init.lua spate/test.lua $(patsubst %,spate/test/%.lua,app assertions channel http match postgres redis request response session)
+INSTALLED := spate/init.lua spate/test.lua $(patsubst %,spate/test/%.lua,app assertions channel frames http http2 match postgres redis request response session)
 ARGPARSE := /usr/share/lua/5.4/argparse.lua
 OBJECTS := $(SOURCES:server/%.c=$(BUILD)/%.o) $(LLHTTP:%=$(BUILD)/llhttp/%.o) $(BUILD)/embedded.o
 PROGRAM := $(OBJECTS)
@@ -59,7 +67,7 @@ LIBRARY := $(filter-out $(BUILD)/harness/%,$(HARNESS))
 FUZZERS := $(patsubst spec/fuzz/%.c,$(BUILD)/%,$(wildcard spec/fuzz/*.c))
 C_FILES := $(sort $(wildcard server/*/*.[ch] spec/*.[ch] spec/*/*.[ch]))
 
-NEEDS_BUILD := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libev-dev libjansson-dev libssl-dev libcrypt-dev libcurl4-openssl-dev libsqlite3-dev libpq-dev libhiredis-dev liburing-dev zlib1g-dev lua-argparse 'libllhttp-dev|@node-llhttp'
+NEEDS_BUILD := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libev-dev libjansson-dev libssl-dev libcrypt-dev libcurl4-openssl-dev libsqlite3-dev libpq-dev libhiredis-dev libnghttp2-dev liburing-dev zlib1g-dev lua-argparse 'libllhttp-dev|@node-llhttp'
 NEEDS_TEST  := $(NEEDS_BUILD) lua-busted lua-socket lua-sec lua-cqueues lua-check openssl iproute2 curl nginx postgresql redis-server
 NEEDS_CLIENTS := nodejs npm
 NEEDS_LINT  := clang cppcheck lua-check

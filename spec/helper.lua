@@ -6,6 +6,8 @@ local harness = require "spate.harness"
 
 local helper = { harness = harness, json = harness.json }
 
+helper.http = 1 -- 2: the clients of servers speak HTTP/2, and are used as before
+
 local Server = {}
 Server.__index = Server
 
@@ -82,6 +84,7 @@ function Server:stats() return self.core:stats() end
 -- A client, from `address` (127.0.0.1), which may have sent `bytes` before it is accepted.
 function Server:connect(address, how, bytes)
   local client = self.core:connect(address, how, bytes)
+  if helper.http == 2 and not how then client = require("spate.test.http2").new(client) end
   self.clients[#self.clients + 1] = client
   return client
 end
@@ -91,6 +94,7 @@ function Server:send(bytes, client)
   client = client or self:connect()
   client:send(bytes)
   self:turn()
+  while client.is_http2 and client:pump() do self:turn() end
   return setmetatable({ server = self, client = client, bytes = "" }, Response)
 end
 

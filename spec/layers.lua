@@ -21,6 +21,7 @@ local SYSTEM = { -- headers of libraries, and the folders that may include them
   ["ev.h"] = "loop", ["liburing.h"] = "loop", ["llhttp.h"] = "http", ["jansson.h"] = "script",
   ["curl/curl.h"] = "client", ["crypt.h"] = "script", ["sqlite3.h"] = "store client", ["libpq-fe.h"] = "client",
   ["hiredis/hiredis.h"] = "client", ["openssl/ssl.h"] = "loop client harness", ["zlib.h"] = "event harness",
+  ["nghttp2/nghttp2.h"] = "http harness",
 }
 
 local HIDDEN = { ["ev.h"] = true, ["liburing.h"] = true } -- those that no header includes

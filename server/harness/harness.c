@@ -616,6 +616,7 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   loop_prepare_process();
   loop_probe_open(L);
   refusal_open(L);
+  hpack_open(L);
   turn_probe_open(L);
   control_probe_open(L);
   socket_probe_open(L);

@@ -18,6 +18,9 @@ void loop_probe_open(struct lua_State *L);
 // Adds `refused`, which runs a function where the kernel refuses something.
 void refusal_open(struct lua_State *L);
 
+// Adds `hpack`, where there is nghttp2, which makes a reader of compressed heads.
+void hpack_open(struct lua_State *L);
+
 // Adds `turns`, which makes a loop without descriptors, its hooks and its timers.
 void turn_probe_open(struct lua_State *L);
 

@@ -106,9 +106,10 @@ static void mux_interim(struct proto *p, struct stream *s, int status, struct bu
   (void)p, (void)s, (void)status, (void)out;
 }
 
-static void mux_refuse(struct proto *p, struct response *r, struct buf *out) {
-  (void)p;
+static bool mux_refuse(struct proto *p, struct response *r, const char *why, struct buf *out) {
+  (void)p, (void)why;
   buf_printf(out, "0 refused %d\n", r->status);
+  return true;
 }
 
 // True where the stream gave something.

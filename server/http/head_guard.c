@@ -48,6 +48,8 @@ bool is_tchar(unsigned char byte) { return is(byte, NAME); }
 
 bool is_value_byte(unsigned char byte) { return is(byte, VALUE); }
 
+bool is_target_byte(unsigned char byte) { return is(byte, TARGET); }
+
 enum { TLS_HANDSHAKE = 0x16 }; // what a record of the first message begins with
 
 static struct refusal guard_enter(struct head_guard *g, enum head_guard_state state) {

@@ -32,10 +32,11 @@ struct head_guard {
   uint8_t lead_len; // their bytes at the front of the input
 };
 
-// True for what a token, such as a field's name, may hold (tchar of RFC 9110 5.6.2), and what a field's value
-// may (field-vchar, blank, tab and obs-text of 5.5). Any thread.
+// True for what a token, such as a field's name, may hold (tchar of RFC 9110 5.6.2), what a field's value
+// may (field-vchar, blank, tab and obs-text of 5.5), and a request's target. Any thread.
 bool is_tchar(unsigned char byte);
 bool is_value_byte(unsigned char byte);
+bool is_target_byte(unsigned char byte);
 
 // Scans on through `bytes`, which begin with what was scanned before. GUARD_DONE: the head lies between
 // `lead_len` and `scanned`. Worker thread.

@@ -163,9 +163,10 @@ static void http1_interim(struct proto *p, struct stream *s, int status, struct 
   buf_printf(out, "HTTP/1.1 %d %s\r\n\r\n", status, status_phrase(status));
 }
 
-static void http1_refuse(struct proto *p, struct response *r, struct buf *out) {
-  (void)p;
+static bool http1_refuse(struct proto *p, struct response *r, const char *why, struct buf *out) {
+  (void)p, (void)why;
   http1_write_head(r, 1, out);
+  return true;
 }
 
 static void http1_fill(struct proto *p, struct outq *q) {

@@ -13,6 +13,9 @@ struct outq;
 struct proto;
 struct stream; // the user's, of which a protocol knows nothing more
 
+// What a client can do without end and at little cost to itself.
+enum flood { FLOOD_RESETS, FLOOD_FRAMES, FLOOD_HEADS, FLOOD_ANSWERS, FLOOD_KINDS };
+
 // Upward. What comes in is only taken note of: the connection acts after feed has returned.
 struct proto_sink {
   struct stream *(*on_request)(struct proto *p, struct request *r); // takes the request
@@ -21,6 +24,15 @@ struct proto_sink {
   void (*on_refused)(struct proto *p, int status, const char *why); // answer with status, then close
   void (*on_reset)(struct stream *s); // the client wants no more of it; it is not to be mentioned again
   void (*on_room)(struct proto *p);   // something may leave that could not before
+  void (*on_too_large)(
+      struct stream *s); // its body has more bytes than limit_body allows, which are left out
+
+  // What only protocols with many streams say. The first two are for the log and its counters.
+  void (*on_declined)(struct proto *p, int status, const char *why);   // one request, answered so by itself
+  void (*on_flood)(struct proto *p, enum flood what, const char *why); // this was the end of the connection
+  void **(*slot)(struct stream *s); // where the protocol keeps what it has of it; NULL in it at first
+  double (*now)(struct proto *p);
+  void (*on_over)(struct proto *p); // what was filled is its last: it carries nothing more
 
   // Adds at most `max` bytes of what waits in a stream to `q`; they stay as they are until on_left, or until
   // the stream has finished: a protocol that goes on behind that has copied them. How many.
@@ -75,8 +87,16 @@ struct proto_ops {
   void (*on_sent)(struct proto *p, size_t len);                                    // of what it has filled
   // The stream is over, and will not be mentioned again. False where that is the end of the connection too.
   bool (*finish)(struct proto *p, struct stream *s, enum ending ending);
-  void (*refuse)(struct proto *p, struct response *r, struct buf *out); // a head for what is no request
+  // What is said last where no stream can be answered: a head for it, behind which its body belongs; or, of
+  // what has frames of its own, what `fill` then has, and false.
+  bool (*refuse)(struct proto *p, struct response *r, const char *why, struct buf *out);
   void (*free)(struct proto *p);
+
+  // Of protocols that carry many streams; others have none of it.
+  void (*ready)(struct proto *p, struct stream *s);                 // there is more to take of it
+  void (*body_kept)(struct proto *p, struct stream *s, size_t len); // so much of its body is not taken
+  bool (*go_away)(struct proto *p); // has the client open no more streams; true: call again in a second
+  struct stream *(*hoarder)(struct proto *p); // which keeps the whole connection's window; NULL: none does
 };
 
 struct proto {
@@ -87,4 +107,8 @@ struct proto {
 
 struct proto_limits {
   size_t head, target, fields, chunk_extensions; // bytes, but fields a count; borrowed from the settings
+  struct http2_limits {
+    size_t streams, window; // at a time; bytes of a body that may come before they are read
+    size_t resets, frames;  // at once; of each a tenth more every second
+  } http2;
 };

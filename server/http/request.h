@@ -33,6 +33,7 @@ struct request {
   bool expect_continue;
   bool is_secure;          // it came by TLS to us
   bool from_proxy;         // whose word about the client is believed
+  bool is_http2;           // `minor` is that of the HTTP/1 that means the same
   struct span method_name; // as it came
   uint64_t content_length; // of BODY_LENGTH
   struct span target;      // as it came
@@ -40,6 +41,7 @@ struct request {
   struct span query;       // behind the '?', still encoded, may be empty
   struct span host;        // the authority of an absolute target, else the Host field; empty in HTTP/1.0
   struct field *fields;    // in the order of arrival
+  void *exchange;          // what a protocol with many streams keeps, until its stream has gone
   char bytes[];            // the head; the fields' array lies behind it
 };
 

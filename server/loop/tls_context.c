@@ -17,7 +17,11 @@ static const char CIPHERS[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 static const struct {
   const char *name; // behind its length
   enum protocol protocol;
-} protocols[] = {{"\x08http/1.1", PROTOCOL_HTTP1}};
+} protocols[] = {
+#ifdef HAVE_NGHTTP2
+    {"\x02h2", PROTOCOL_HTTP2},
+#endif
+    {"\x08http/1.1", PROTOCOL_HTTP1}};
 
 static void context_fail(char error[TLS_ERROR_MAX], const char *setting, const char *file) {
   unsigned long code = ERR_peek_error();

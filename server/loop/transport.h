@@ -18,11 +18,12 @@ struct outq {
   uint64_t offset;
   bool is_share; // a part of a file is in it: others have their turn before the next
   bool has_more; // there was no room for all that waits
+  bool is_last;  // it has the last of its stream
 };
 
 enum transport_error { TRANSPORT_BROKEN = -1, TRANSPORT_FILE_SHORT = -2 }; // a file that ends before its part
 
-enum protocol { PROTOCOL_HTTP1, PROTOCOL_MUX }; // the latter is of the harness
+enum protocol { PROTOCOL_HTTP1, PROTOCOL_HTTP2, PROTOCOL_MUX }; // the last is of the harness
 
 struct transport;
 

@@ -22,6 +22,7 @@
 #include "client/sqlite_connection.h"
 #include "event/deflater.h"
 #include "http/head.h"
+#include "http/http2.h"
 #include "loop/control_client.h"
 #include "loop/loop.h"
 #include "script/alone.h"
@@ -214,6 +215,7 @@ static void push_libraries(lua_State *L) {
                    {"libcurl", http_client_library_version()},
                    {"SQLite", sqlite_library_version()},
                    {"libpq", pg_library_version()},
+                   {"nghttp2", http2_library_version() ? http2_library_version() : "left out"},
                    {"hiredis", redis_library_version()},
                    {"zlib", deflater_library_version()}};
   lua_createtable(L, countof(libraries), 0);

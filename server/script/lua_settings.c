@@ -98,6 +98,11 @@ static const struct row {
     ROW(compress, window, KIND_WINDOW),
     ROW(compress, memory, KIND_BYTES),
     ROW(timeouts, kill, KIND_SECONDS),
+    ROW(http2, streams, KIND_COUNT),
+    ROW(http2, window, KIND_INT_BYTES),
+    ROW(http2, requests, KIND_COUNT),
+    ROW(http2, resets, KIND_COUNT),
+    ROW(http2, frames, KIND_COUNT),
     ROW(keep_alive, interval, KIND_SECONDS),
     ROW(offload, threads, KIND_THREADS),
     ROW(offload, queue, KIND_COUNT_OR_0),
@@ -324,10 +329,10 @@ static bool read_group(lua_State *L, const char *group, struct settings *s) {
 
 void settings_read(lua_State *L, int table, struct settings *s) {
   static const char *const groups[] = {"limits", "timeouts", "keep_alive", "shutdown", "reload",
-                                       "log",    "http",     "offload",    "compress"};
+                                       "log",    "http",     "http2",      "offload",  "compress"};
   static const char *const known[] = {
-      "limits", "timeouts", "keep_alive", "shutdown",        "reload",  "log", "http",    "offload",
-      "listen", "workers",  "store",      "trusted_proxies", "durable", "tls", "compress"};
+      "limits",  "timeouts", "keep_alive", "shutdown", "reload",          "log",     "http", "http2",
+      "offload", "listen",   "workers",    "store",    "trusted_proxies", "durable", "tls",  "compress"};
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     bool found = key_is(L, "listen") || key_is(L, "workers");
     if (key_is(L, "trusted_proxies")) found = true, read_trusted(L, &s->trusted_proxies);

@@ -79,3 +79,10 @@ void access_refused(const struct carrier *c, int status, const char *why) {
   log_field(&l, SPAN("why"), span_of(why));
   log_end(&l);
 }
+
+void access_flooded(const struct carrier *c, const char *why) {
+  struct log_line l;
+  if (!begin(&l, c, NULL, "flooded")) return;
+  log_field(&l, SPAN("why"), span_of(why));
+  log_end(&l);
+}

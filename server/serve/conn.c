@@ -11,17 +11,21 @@
 #include <stdlib.h>
 #include "base/mem.h"
 #include "http/http1.h"
+#include "http/http2.h"
 #include "loop/transport_tls.h"
 #include "serve/access.h"
 #include "serve/error_reply.h"
 #include "serve/misdirected.h"
 
-static const double LINGER_SECONDS = 2;
+static const double LINGER_SECONDS = 2, NOTICE_SECONDS = 1;
 enum { STILL_TURNS_MAX = 16 }; // in which one task may wake another that sends, and so on
 
 static void touch(struct conn *c) {
   if (list_empty(&c->dirty)) list_append(&c->carrier.service->dirty, &c->dirty);
 }
+
+// What is said of one stream is no other's matter.
+static bool carries_many(const struct conn *c) { return c->proto && c->proto->ops->ready; }
 
 // A body that is read in pieces may take long as a whole, but not each BODY_WINDOW bytes of it.
 static void allow_body_time(struct conn *c) {
@@ -39,11 +43,17 @@ static struct stream *on_request(struct proto *p, struct request *r) {
   return s;
 }
 
+// The client may send so much more of the body as its reader has taken, or as nobody will read.
+static void tell_kept(struct conn *c, struct stream *s) {
+  bool is_kept = s->state == STREAM_WAITING && s->reading != BODY_WHOLE;
+  if (carries_many(c)) c->proto->ops->body_kept(c->proto, s, is_kept ? s->body.len : 0);
+}
+
 static void on_body(struct stream *s, struct span bytes) {
   struct conn *c = conn_of(s->carrier);
-  if (s->state != STREAM_WAITING) return;
-  buf_append_span(&s->body, bytes);
-  if (s->reading != BODY_IN_PIECES) return;
+  if (s->state == STREAM_WAITING) buf_append_span(&s->body, bytes);
+  tell_kept(c, s);
+  if (s->state != STREAM_WAITING || s->reading != BODY_IN_PIECES) return;
   c->body_gained += (uint32_t)bytes.len;
   if (c->body_gained >= BODY_WINDOW) allow_body_time(c);
   if (s->ops) s->ops->on_body(s);
@@ -59,7 +69,42 @@ static void on_refused(struct proto *p, int status, const char *why) {
   c->carrier.service->refusal = (struct refusal){status, why};
 }
 
-static void on_reset(struct stream *s) { s->is_reset = true; }
+static void mark(struct stream *s) {
+  struct conn *c = conn_of(s->carrier);
+  c->has_marked = true;
+  touch(c);
+}
+
+static void on_reset(struct stream *s) {
+  s->is_reset = true;
+  mark(s);
+}
+
+static void on_too_large(struct stream *s) {
+  s->is_too_large = true;
+  mark(s);
+}
+
+static void on_declined(struct proto *p, int status, const char *why) {
+  struct conn *c = p->owner;
+  counter_add(&c->carrier.service->counters.refused_total, 1);
+  access_refused(&c->carrier, status, why);
+}
+
+static void on_flood(struct proto *p, enum flood what, const char *why) {
+  struct conn *c = p->owner;
+  counter_add(&c->carrier.service->counters.floods_total[what], 1);
+  access_flooded(&c->carrier, why);
+}
+
+static void on_over(struct proto *p) { ((struct conn *)p->owner)->is_over = true; }
+
+static void **slot(struct stream *s) { return &s->request->exchange; }
+
+static double now_of(struct proto *p) {
+  const struct conn *c = p->owner;
+  return c->carrier.service->loop->now;
+}
 
 static void on_room(struct proto *p) { touch(p->owner); }
 
@@ -69,6 +114,12 @@ static const struct proto_sink proto_sink = {.on_request = on_request,
                                              .on_refused = on_refused,
                                              .on_reset = on_reset,
                                              .on_room = on_room,
+                                             .on_too_large = on_too_large,
+                                             .on_declined = on_declined,
+                                             .on_flood = on_flood,
+                                             .slot = slot,
+                                             .now = now_of,
+                                             .on_over = on_over,
                                              .take = stream_take,
                                              .on_left = stream_left};
 
@@ -84,15 +135,17 @@ static bool is_body_due(const struct stream *s) {
   return is_asked_for && stream_body_room(s);
 }
 
-// Whose request's body has not come to its end; NULL: none's.
+// Whose request's body has not come to its end, and is what the connection reads; NULL: none's.
 static struct stream *stream_reading(const struct conn *c) {
   struct stream *s = list_empty(&c->streams) ? NULL : container_of(c->streams.prev, struct stream, link);
+  if (carries_many(c)) return NULL;
   return s && !s->body_done ? s : NULL;
 }
 
 // Bytes may have moved the protocol on. A head has its time from its first byte, however many follow; a body
 // has some between any two reads and some in all.
 static void watch(struct conn *c) {
+  if (c->leaving) return;
   double now = c->carrier.service->loop->now;
   const struct settings *set = c->carrier.service->settings;
   enum proto_phase phase = c->proto->ops->phase(c->proto);
@@ -117,9 +170,18 @@ static size_t read_room(const struct conn *c) {
 static void want_read(struct conn *c) { c->transport->ops->want_read(c->transport, read_room(c)); }
 
 static bool can_carry_more(const struct conn *c) {
+  const struct settings *set = c->carrier.service->settings;
   bool more_to_come = !c->has_ended || c->in.len;
-  return more_to_come && !c->carrier.service->draining &&
-         c->requests < c->carrier.service->settings->limits.requests;
+  size_t requests = carries_many(c) ? set->http2.requests : set->limits.requests;
+  return more_to_come && !c->carrier.service->draining && c->requests < requests;
+}
+
+// Has the client open no more streams: twice, as what it has opened meanwhile is served (RFC 9113 6.8).
+static void conn_depart(struct conn *c) {
+  if (c->leaving == 2) return;
+  c->leaving++;
+  bool again = c->proto->ops->go_away(c->proto);
+  set_deadline(c, c->carrier.service->loop->now + (again ? NOTICE_SECONDS : LINGER_SECONDS));
 }
 
 static void close_streams(struct conn *c, enum close_reason reason) {
@@ -140,123 +202,6 @@ void conn_close(struct conn *c, enum close_reason reason, bool reset) {
   counter_add(&service->counters.connections_open, -1);
   admission_leave(&service->process->admission, (enum admission_stay)c->stay, c->admission_address);
   buf_deinit(&c->in);
-}
-
-// Ends our side and waits for the client's: a close with unread bytes would reset the connection, and the
-// client would lose an answer that is still on its way (RFC 9112 9.6).
-static void linger(struct conn *c) {
-  if (c->has_ended) {
-    conn_close(c, REASON_FINISHED, false);
-    return;
-  }
-  c->state = CONN_LINGERING;
-  buf_deinit(&c->in);
-  c->transport->ops->end(c->transport);
-  c->transport->ops->want_read(c->transport, LOOP_SCRATCH_LEN);
-  set_deadline(c, c->carrier.service->loop->now + LINGER_SECONDS);
-}
-
-// Sends a last answer, to what is no request. False where the client does not take it at once, or is gone.
-static bool send_refusal(struct conn *c, int status, const char *why) {
-  struct outq q = {.count = 1};
-  c->in.len = 0;
-  error_refuse(&c->carrier, c->proto, status, why, &c->in);
-  q.iov[0] = (struct iovec){c->in.bytes, c->in.len}, q.len = c->in.len;
-  ssize_t n = c->transport->ops->send(c->transport, &q);
-  if (n >= 0) c->in_flight = q.len - (size_t)n;
-  return n >= 0 && !c->in_flight;
-}
-
-// A client that does not take what is said last in LINGER_SECONDS goes without.
-static void await_end(struct conn *c) {
-  c->state = CONN_LEAVING;
-  set_deadline(c, c->carrier.service->loop->now + LINGER_SECONDS);
-}
-
-// Answers bytes that are no request; not in the middle of what is on its way.
-static void conn_refuse(struct conn *c, int status, const char *why) {
-  counter_add(&c->carrier.service->counters.refused_total, 1);
-  access_refused(&c->carrier, status, why);
-  if (c->in_flight || !list_empty(&c->streams)) conn_close(c, REASON_ERROR, true);
-  else if (send_refusal(c, status, why)) linger(c);
-  else if (c->in_flight) await_end(c);
-  else conn_close(c, REASON_ERROR, false);
-}
-
-// What has come already is read first, and dropped: a close with unread bytes would reset the connection.
-void conn_turn_away(struct conn *c, const char *why, bool may_linger) {
-  bool is_told = c->proto && send_refusal(c, 503, why);
-  if (is_told && may_linger) {
-    linger(c);
-    return;
-  }
-  c->state =
-      CONN_LINGERING; // no request of these bytes is served after this answer, nor closes what is used here
-  c->transport->ops->read_now(c->transport);
-  c->transport->ops->end(c->transport);
-  conn_close(c, REASON_ERROR, false);
-}
-
-static void refuse_request(struct conn *c, struct refusal refusal) {
-  struct stream *reading = stream_reading(c);
-  if (reading) stream_refuse_body(reading, refusal.status, refusal.why);
-  else conn_refuse(c, refusal.status, refusal.why);
-}
-
-// Hands up what requests have come. Who answers at once only queues.
-static void announce(struct conn *c) {
-  list_each (node, &c->streams) {
-    struct stream *s = container_of(node, struct stream, link);
-    if (s->is_announced) continue;
-    s->is_announced = true;
-    if (!misdirected_answer(s, c->transport)) c->carrier.service->ops->on_request(c->carrier.service, s);
-  }
-}
-
-// Lets the protocol take what it can; true where it is to be asked again.
-static bool feed(struct conn *c, struct span *bytes) {
-  size_t taken = c->proto->ops->feed(c->proto, bytes->bytes, bytes->len);
-  bytes->bytes += taken, bytes->len -= taken;
-  if (c->carrier.service->refusal.status) return false;
-  announce(c);
-  return taken && bytes->len;
-}
-
-// Line ends in front of what a client says under an event stream of HTTP/1 are no part of a request, however
-// many.
-static struct span skip_line_ends(struct span bytes) {
-  while (bytes.len && (bytes.bytes[0] == '\r' || bytes.bytes[0] == '\n')) bytes.bytes++, bytes.len--;
-  return bytes;
-}
-
-static bool has_event_stream(const struct conn *c) {
-  return c->transport->protocol == PROTOCOL_HTTP1 && !stream_reading(c) && !list_empty(&c->streams) &&
-         container_of(c->streams.prev, struct stream, link)->is_sse;
-}
-
-// Works on `bytes`, which follow what c->in held before and are not in it; keeps what is left over.
-static void advance(struct conn *c, struct span bytes) {
-  if (c->in.len) {
-    buf_append_span(&c->in, bytes);
-    bytes = buf_span(&c->in);
-  } else if (has_event_stream(c)) bytes = skip_line_ends(bytes);
-  struct refusal *refusal = &c->carrier.service->refusal, refused;
-  *refusal = ACCEPTED;
-  while (feed(c, &bytes)) continue;
-  refused = *refusal;
-  if (c->in.len) buf_consume(&c->in, c->in.len - bytes.len);
-  else buf_append_span(&c->in, bytes);
-  if (!c->in.len) buf_deinit(&c->in);
-  if (refused.status) {
-    refuse_request(c, refused);
-    return;
-  }
-  if (c->has_ended && (stream_reading(c) || list_empty(&c->streams))) { // the rest will not come
-    conn_close(c, REASON_CLIENT_CLOSED, false);
-    return;
-  }
-  watch(c);
-  want_read(c);
 }
 
 static struct stream *stream_of_file(const struct conn *c) {
@@ -297,6 +242,149 @@ static bool send_ready(struct conn *c) {
   return false;
 }
 
+// Ends our side and waits for the client's: a close with unread bytes would reset the connection, and the
+// client would lose an answer that is still on its way (RFC 9112 9.6).
+static void linger(struct conn *c) {
+  if (c->has_ended) {
+    conn_close(c, REASON_FINISHED, false);
+    return;
+  }
+  c->state = CONN_LINGERING;
+  buf_deinit(&c->in);
+  c->transport->ops->end(c->transport);
+  c->transport->ops->want_read(c->transport, LOOP_SCRATCH_LEN);
+  set_deadline(c, c->carrier.service->loop->now + LINGER_SECONDS);
+}
+
+// Sends a last answer, to what is no request. False where the client does not take it at once, or is gone.
+static bool send_refusal(struct conn *c, int status, const char *why) {
+  struct outq q = {.count = 1};
+  c->in.len = 0;
+  if (!error_refuse(&c->carrier, c->proto, status, why, &c->in)) {
+    send_ready(c);
+    return c->state != CONN_CLOSED && !c->in_flight;
+  }
+  q.iov[0] = (struct iovec){c->in.bytes, c->in.len}, q.len = c->in.len;
+  ssize_t n = c->transport->ops->send(c->transport, &q);
+  if (n >= 0) c->in_flight = q.len - (size_t)n;
+  return n >= 0 && !c->in_flight;
+}
+
+// A client that does not take what is said last in LINGER_SECONDS goes without.
+static void await_end(struct conn *c) {
+  c->state = CONN_LEAVING;
+  set_deadline(c, c->carrier.service->loop->now + LINGER_SECONDS);
+}
+
+// Answers bytes that are no request; not in the middle of what is on its way.
+static void conn_refuse(struct conn *c, int status, const char *why) {
+  counter_add(&c->carrier.service->counters.refused_total, 1);
+  access_refused(&c->carrier, status, why);
+  if (carries_many(c)) close_streams(c, REASON_ERROR);
+  else if (c->in_flight || !list_empty(&c->streams)) {
+    conn_close(c, REASON_ERROR, true);
+    return;
+  }
+  if (send_refusal(c, status, why)) linger(c);
+  else if (c->in_flight) await_end(c);
+  else conn_close(c, REASON_ERROR, false);
+}
+
+// What has come already is read first, and dropped: a close with unread bytes would reset the connection.
+void conn_turn_away(struct conn *c, const char *why, bool may_linger) {
+  bool is_told = c->proto && send_refusal(c, 503, why);
+  if (is_told && may_linger) {
+    linger(c);
+    return;
+  }
+  c->state =
+      CONN_LINGERING; // no request of these bytes is served after this answer, nor closes what is used here
+  c->transport->ops->read_now(c->transport);
+  c->transport->ops->end(c->transport);
+  conn_close(c, REASON_ERROR, false);
+}
+
+static void refuse_request(struct conn *c, struct refusal refusal) {
+  struct stream *reading = stream_reading(c);
+  if (reading) stream_refuse_body(reading, refusal.status, refusal.why);
+  else conn_refuse(c, refusal.status, refusal.why);
+}
+
+// Hands up what requests have come. Who answers at once only queues.
+static void announce(struct conn *c) {
+  struct list *first = &c->streams;
+  while (first->prev != &c->streams && !container_of(first->prev, struct stream, link)->is_announced)
+    first = first->prev;
+  for (struct list *node = first, *next; node != &c->streams; node = next) {
+    struct stream *s = container_of(node, struct stream, link);
+    next = node->next;
+    if (s->is_announced || s->is_reset) continue;
+    s->is_announced = true;
+    if (!misdirected_answer(s, c->transport)) c->carrier.service->ops->on_request(c->carrier.service, s);
+  }
+}
+
+// Lets the protocol take what it can; true where it is to be asked again.
+static bool feed(struct conn *c, struct span *bytes) {
+  size_t taken = c->proto->ops->feed(c->proto, bytes->bytes, bytes->len);
+  bytes->bytes += taken, bytes->len -= taken;
+  if (c->carrier.service->refusal.status) return false;
+  announce(c);
+  return taken && bytes->len;
+}
+
+// Line ends in front of what a client says under an event stream of HTTP/1 are no part of a request, however
+// many.
+static struct span skip_line_ends(struct span bytes) {
+  while (bytes.len && (bytes.bytes[0] == '\r' || bytes.bytes[0] == '\n')) bytes.bytes++, bytes.len--;
+  return bytes;
+}
+
+static bool has_event_stream(const struct conn *c) {
+  return c->transport->protocol == PROTOCOL_HTTP1 && !stream_reading(c) && !list_empty(&c->streams) &&
+         container_of(c->streams.prev, struct stream, link)->is_sse;
+}
+
+// Whether it is known what the client speaks: where both sides have not agreed on it before, its first bytes
+// tell.
+static bool choose(struct conn *c, struct span bytes) {
+  enum preface preface = c->transport->protocol == PROTOCOL_HTTP1 ? http2_preface(bytes) : PREFACE_NONE;
+  if (preface == PREFACE_PART) return false;
+  c->is_chosen = true;
+  if (preface == PREFACE_NONE) return true;
+  c->proto->ops->free(c->proto);
+  c->transport->protocol = PROTOCOL_HTTP2;
+  c->proto = http2_new(&proto_sink, &c->carrier.service->limits);
+  c->proto->owner = c;
+  return true;
+}
+
+// Works on `bytes`, which follow what c->in held before and are not in it; keeps what is left over.
+static void advance(struct conn *c, struct span bytes) {
+  if (c->in.len) {
+    buf_append_span(&c->in, bytes);
+    bytes = buf_span(&c->in);
+  } else if (has_event_stream(c)) bytes = skip_line_ends(bytes);
+  struct refusal *refusal = &c->carrier.service->refusal, refused;
+  *refusal = ACCEPTED;
+  while ((c->is_chosen || choose(c, bytes)) && feed(c, &bytes)) continue;
+  refused = *refusal;
+  if (c->in.len) buf_consume(&c->in, c->in.len - bytes.len);
+  else buf_append_span(&c->in, bytes);
+  if (!c->in.len) buf_deinit(&c->in);
+  if (refused.status) {
+    refuse_request(c, refused);
+    return;
+  }
+  if (c->has_ended && (stream_reading(c) || list_empty(&c->streams))) { // the rest will not come
+    conn_close(c, REASON_CLIENT_CLOSED, false);
+    return;
+  }
+  if (carries_many(c) && !c->leaving && !can_carry_more(c)) conn_depart(c);
+  watch(c);
+  want_read(c);
+}
+
 // Ends our side once what the protocol says last has left.
 static void conn_leave(struct conn *c) {
   send_ready(c);
@@ -311,19 +399,31 @@ static void go_on(struct conn *c, bool can) {
   touch(c);              // the protocol may have said that it ended
   if (!list_empty(&c->streams)) return;
   if (can && can_carry_more(c)) advance(c, SPAN(""));
-  else conn_leave(c);
+  else if (!carries_many(c)) conn_leave(c);
+  else if (!c->leaving) conn_depart(c);
 }
 
-// Ends what the client wants no more of.
-static void end_reset_streams(struct conn *c) {
+// Ends what the client wants no more of, and what has a body that is too large.
+static void end_marked(struct conn *c) {
   bool any = false;
+  if (!c->has_marked) return;
+  c->has_marked = false;
   list_each (node, &c->streams) {
     struct stream *s = container_of(node, struct stream, link);
-    if (!s->is_reset) continue;
-    stream_free(s, REASON_CLIENT_CLOSED);
-    any = true;
+    if (s->is_reset) stream_free(s, REASON_CLIENT_CLOSED), any = true;
+    else if (s->is_too_large) {
+      s->is_too_large = false;
+      stream_refuse_body(s, 413, "request body too large");
+    }
   }
   if (any) go_on(c, true);
+}
+
+// What its protocol has said last is on its way.
+static void end_over(struct conn *c) {
+  close_streams(c, REASON_CLIENT_CLOSED);
+  if (c->in_flight) await_end(c);
+  else linger(c);
 }
 
 // What follows once all a stream had has left.
@@ -403,6 +503,8 @@ bool conn_flush(struct conn *c) {
   if (shares) touch(c);
   if (c->state != CONN_CLOSED && c->transport->is_queued) return true; // on_sent goes on from here
   if (c->state == CONN_OPEN) conn_settle(c, !shares);
+  if (c->state == CONN_OPEN) end_marked(c);
+  if (c->state == CONN_OPEN && c->is_over) end_over(c);
   if (c->carrier.service->draining && list_empty(&c->dirty)) conn_close_idle(c);
   return c->state != CONN_CLOSED;
 }
@@ -421,7 +523,7 @@ static void on_bytes(struct transport *t, struct span bytes) {
   struct conn *c = t->owner;
   if (c->state != CONN_OPEN) return;
   advance(c, bytes);
-  if (c->state == CONN_OPEN) end_reset_streams(c);
+  if (c->state == CONN_OPEN) end_marked(c);
 }
 
 // The client has ended its side: whoever has sent a whole request may still want its answer.
@@ -434,7 +536,7 @@ static void on_end(struct transport *t) {
     t->ops->want_read(t, 0);
     return;
   }
-  if (c->state != CONN_OPEN || is_incomplete || list_empty(&c->streams)) {
+  if (c->state != CONN_OPEN || is_incomplete || list_empty(&c->streams) || carries_many(c)) {
     conn_close(c, REASON_CLIENT_CLOSED, false);
     return;
   }
@@ -444,6 +546,10 @@ static void on_end(struct transport *t) {
 
 void conn_close_idle(struct conn *c) {
   if (c->state == CONN_OPENING) conn_close(c, REASON_SHUTDOWN, false);
+  if (c->state == CONN_OPEN && carries_many(c)) {
+    if (!c->leaving) conn_depart(c);
+    return;
+  }
   if (c->state != CONN_OPEN || !list_empty(&c->streams) || c->in_flight || !list_empty(&c->dirty)) return;
   if (c->proto->ops->phase(c->proto) != PROTO_IDLE) return;
   if (!c->transport->ops->read_now(c->transport)) conn_close(c, REASON_SHUTDOWN, false);
@@ -454,6 +560,7 @@ static void on_open(struct transport *t) {
   struct service *s = c->carrier.service;
   c->state = CONN_OPEN;
   c->proto = s->ops->new_proto ? s->ops->new_proto(t, &proto_sink, &s->limits) : NULL;
+  if (t->protocol == PROTOCOL_HTTP2) c->proto = http2_new(&proto_sink, &s->limits);
   if (!c->proto) c->proto = http1_new(&proto_sink, &s->limits);
   c->proto->owner = c;
   if (t->is_secure) set_deadline(c, s->loop->now + s->settings->timeouts.head);
@@ -463,7 +570,11 @@ static void on_open(struct transport *t) {
 static const struct transport_sink transport_sink = {
     .on_open = on_open, .on_bytes = on_bytes, .on_sent = on_sent, .on_end = on_end, .on_error = on_error};
 
-static void carrier_touch(struct carrier *c) { touch(conn_of(c)); }
+static void carrier_touch(struct carrier *carrier, struct stream *s) {
+  struct conn *c = conn_of(carrier);
+  if (carries_many(c)) c->proto->ops->ready(c->proto, s);
+  if (!s->blocked) touch(c);
+}
 
 static bool carrier_flush(struct carrier *c) { return conn_flush(conn_of(c)); }
 
@@ -489,13 +600,13 @@ static void carrier_opened(struct carrier *carrier, struct stream *s) {
 }
 
 static void carrier_read_on(struct carrier *c, struct stream *s) {
-  (void)s;
+  tell_kept(conn_of(c), s);
   want_read(conn_of(c));
 }
 
 static void carrier_body_asked(struct carrier *carrier, struct stream *s) {
   struct conn *c = conn_of(carrier);
-  (void)s;
+  tell_kept(c, s);
   allow_body_time(c);
   watch(c);
   want_read(c);
@@ -529,10 +640,16 @@ static const struct carrier_ops carrier_ops = {.describe_tls = carrier_describe_
                                                .give_up = give_up};
 
 static void on_deadline(struct conn *c) {
+  if (c->state == CONN_OPEN && carries_many(c) && c->leaving) {
+    if (c->leaving == 1) conn_depart(c);
+    else if (list_empty(&c->streams)) conn_close(c, REASON_TIMEOUT, false);
+    return;
+  }
   struct stream *s = stream_reading(c);
   bool late_head = c->state == CONN_OPEN && c->proto->ops->phase(c->proto) == PROTO_HEAD;
   bool late_body = s && is_body_due(s) && s->state == STREAM_WAITING;
   if (late_head || late_body) refuse_request(c, REFUSED(408, "the request took too long to arrive"));
+  else if (c->state == CONN_OPEN && carries_many(c) && list_empty(&c->streams)) conn_depart(c);
   else if (list_empty(&c->streams)) conn_close(c, REASON_TIMEOUT, false);
 }
 

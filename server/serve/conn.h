@@ -30,8 +30,12 @@ struct conn {
   uint8_t state;        // enum conn_state
   uint8_t phase;        // enum proto_phase that the deadline is for
   uint8_t stay;         // enum admission_stay
-  bool has_ended;       // the client has ended its side
   uint8_t still_turns;  // for which a client that has ended its side was given nothing
+  bool has_ended : 1;   // the client has ended its side
+  bool has_marked : 1;  // what is to end has been noted in one of the streams
+  bool is_chosen : 1;   // the client's first bytes have said what it speaks
+  bool is_over : 1;     // the protocol has said its last
+  uint8_t leaving : 2;  // how often its client was told to open no more streams
   uint32_t requests;    // so far
   uint32_t body_gained; // bytes of the body since its time was counted from
   struct admission_address *admission_address;
@@ -52,7 +56,8 @@ void conn_turn_away(struct conn *c, const char *why, bool linger);
 // Ends it at once; its streams end with `reason`.
 void conn_close(struct conn *c, enum close_reason reason, bool reset);
 
-// Closes it where nothing of a request has come, or answers the one that has come just now.
+// Closes it where nothing of a request has come, or answers the one that has come just now. A client that can
+// be told to open no more streams is told; the connection then ends with the last of them.
 void conn_close_idle(struct conn *c);
 
 // Writes what its streams have. False where the connection is gone afterwards.

@@ -23,7 +23,7 @@ void error_reply(struct stream *s, int status, const char *why) {
 }
 
 // 405 here is to a method that nothing is ever served by; 503 to a connection too many.
-void error_refuse(struct carrier *c, struct proto *p, int status, const char *why, struct buf *out) {
+bool error_refuse(struct carrier *c, struct proto *p, int status, const char *why, struct buf *out) {
   struct field fields[2] = {TEXT};
   size_t count = 1;
   if (status == 405)
@@ -35,6 +35,7 @@ void error_refuse(struct carrier *c, struct proto *p, int status, const char *wh
                           .fields = fields,
                           .field_count = count,
                           .date = service_date(c->service)};
-  p->ops->refuse(p, &head, out);
+  if (!p->ops->refuse(p, &head, why, out)) return false;
   put_body(out, false, status, why);
+  return true;
 }

@@ -7,5 +7,6 @@
 // ASCII without quotes.
 void error_reply(struct stream *s, int status, const char *why);
 
-// Writes to `out` the answer to bytes of which no request came, as text.
-void error_refuse(struct carrier *c, struct proto *p, int status, const char *why, struct buf *out);
+// Writes to `out` the answer to bytes of which no request came, as text. False where the protocol has a frame
+// of its own for that, which it fills in next.
+bool error_refuse(struct carrier *c, struct proto *p, int status, const char *why, struct buf *out);

@@ -9,6 +9,7 @@
 #include "base/counter.h"
 #include "base/list.h"
 #include "base/span.h"
+#include "http/proto.h"
 #include "loop/tls_server.h"
 #include "serve/close_reason.h"
 #include "serve/own_metrics.h"
@@ -32,10 +33,11 @@ struct counters {
   struct histogram turns;              // of its loop
   struct histogram waits, unsent; // of what its clients did not take at once: how long, and how many bytes
   uint64_t connections_open, connections_total;
-  uint64_t connections_refused_total;                             // one too many
-  uint64_t streams_open, streams_total;                           // event streams
-  uint64_t requests_total, refused_total;                         // refused: not HTTP as it should be
-  uint64_t events_total, bytes_total;                             // handed to clients
+  uint64_t connections_refused_total;     // one too many
+  uint64_t streams_open, streams_total;   // event streams
+  uint64_t requests_total, refused_total; // refused: not HTTP as it should be
+  uint64_t floods_total[FLOOD_KINDS]; // connections ended, as their clients did without end what costs little
+  uint64_t events_total, bytes_total; // handed to clients
   uint64_t compressed_bytes_in_total, compressed_bytes_out_total; // of bodies, before and after
   uint64_t slow_total;    // clients cut because they took too little, or fell behind
   uint64_t dropped_total; // events that a slow subscriber did not get

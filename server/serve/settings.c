@@ -54,6 +54,7 @@ struct settings settings_default(void) {
                    .kill = 5,
                    .http_connect = 10,
                    .http_idle = 60},
+      .http2 = {.streams = 256, .window = (64 << 10) - 1, .requests = 100000, .resets = 500, .frames = 1000},
       .keep_alive = {.interval = 15},
       .offload = {.threads = 4, .queue = 100, .memory = 64 << 20, .bytes = 16 << 20, .time = 10},
       .shutdown = {.grace = 30, .window = 5, .retry = 1},

@@ -34,9 +34,7 @@ void stream_watch(struct stream *s) {
 }
 
 // Has it written at the end of this turn.
-static void stream_touch(struct stream *s) {
-  if (!s->blocked) s->carrier->ops->touch(s->carrier);
-}
+static void stream_touch(struct stream *s) { s->carrier->ops->touch(s->carrier, s); }
 
 bool stream_flush(struct stream *s) { return s->carrier->ops->flush(s->carrier); }
 
@@ -202,6 +200,8 @@ size_t stream_take(struct stream *s, size_t max, struct outq *out) {
   struct stream_former former = {.former = {.form = form_event}, .stream = s};
   if (s->queue.count) event_queue_take(&s->queue, s->framing, max, out, s->is_gzip ? &former.former : NULL);
   out->has_more |= s->file != NULL;
+  out->is_last =
+      s->state == STREAM_ENDED && !(s->cut | s->is_short) && !s->file && s->queue.bytes == s->queue.in_flight;
   return out->len - before;
 }
 

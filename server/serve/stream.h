@@ -18,7 +18,9 @@ struct tagging;
 
 // What a connection does for its streams.
 struct carrier_ops {
-  void (*touch)(struct carrier *c); // has what waits in streams written at the end of this turn
+  // The stream has more: what waits is written at the end of this turn, where it is not the client that it
+  // waits for.
+  void (*touch)(struct carrier *c, struct stream *s);
   bool (*flush)(struct carrier *c); // now; false where it is gone, and they with it
   // Begins an answer: chooses the framing, and writes to `out` what goes before the body.
   void (*answer)(struct carrier *c, struct stream *s, struct response *r, struct buf *out);
@@ -88,14 +90,15 @@ struct stream {
   uint16_t status;
   bool is_announced : 1; // to the layer above
   bool is_sse : 1, body_done : 1, cut : 1, full : 1, leaving : 1;
-  bool blocked : 1;    // some of what waits did not leave when it could have
-  bool is_live : 1;    // what is sent is wanted at once: the kernel is to keep little of it, as of events
-  bool is_short : 1;   // the file has less than was announced
-  bool is_reset : 1;   // the client wants no more of it
-  bool is_gzip : 1;    // its body is compressed
-  unsigned generation; // of the code that answered
-  float keep_alive;    // seconds between comments; 0: none
-  float lifetime;      // seconds from opened_at; 0: no time is set
+  bool blocked : 1;      // some of what waits did not leave when it could have
+  bool is_live : 1;      // what is sent is wanted at once: the kernel is to keep little of it, as of events
+  bool is_short : 1;     // the file has less than was announced
+  bool is_reset : 1;     // the client wants no more of it
+  bool is_too_large : 1; // its body has more bytes than are allowed
+  bool is_gzip : 1;      // its body is compressed
+  unsigned generation;   // of the code that answered
+  float keep_alive;      // seconds between comments; 0: none
+  float lifetime;        // seconds from opened_at; 0: no time is set
   uint32_t events_out;
   struct event *comment; // what keeps it alive
   struct timer timer;    // keep-alive, stall, drain

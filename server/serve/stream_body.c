@@ -66,4 +66,5 @@ void stream_body_taken(struct stream *s) {
   s->body.len = 0;
   if (s->body_done) buf_deinit(&s->body);
   else if (was_full) s->carrier->ops->body_asked(s->carrier, s);
+  else s->carrier->ops->read_on(s->carrier, s);
 }

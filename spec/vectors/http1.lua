@@ -231,7 +231,7 @@ for _, method in ipairs { "FOO", "GETX", "GE", "PURGE", "M-SEARCH", "PROPFIND", 
   ("X"):rep(24), ("X"):rep(25), ("X"):rep(1 << 20) } do
   add("method " .. method:sub(1, 26), line(method .. " / HTTP/1.1"), 501, #method <= 24 and OPEN or nil)
 end
-add("preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505)
+add("nearly the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSN\r\n\r\n", 505)
 add("icecast", line "SOURCE /x ICE/1.0", 400)
 add("icecast get", line "GET / ICE/1.0", 400)
 add("rtsp", line "DESCRIBE rtsp://a/ RTSP/1.0", 400)

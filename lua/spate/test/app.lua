@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- An application under test: one server in memory, or one per worker, and the clients that it has.
 local harness = require "spate.harness"
+local http2 = require "spate.test.http2"
 local postgres = require "spate.test.postgres"
 local request_bytes = require "spate.test.request"
 local redis = require "spate.test.redis"
@@ -8,7 +9,7 @@ local response = require "spate.test.response"
 local session = require "spate.test.session"
 
 local SETTLE_ROUNDS = 100 -- between workers; an application that never rests is left after them
-local OPTIONS = { settings = true, workers = true, at = true }
+local OPTIONS = { settings = true, workers = true, at = true, http = true }
 
 local App = { __name = "app" }
 App.__index = App
@@ -16,6 +17,11 @@ App.__index = App
 local function check_workers(n, level)
   if math.type(n) ~= "integer" or n < 1 or n > 64 then error("expected a number of workers from 1 to 64, got " .. tostring(n), level + 1) end
   return n
+end
+
+local function check_http(version, level)
+  if version ~= 1 and version ~= 2 then error("t.load: http: expected 1 or 2, got " .. tostring(version), level + 1) end
+  return version
 end
 
 -- Settings with requests left out of the log, unless they say otherwise.
@@ -54,12 +60,12 @@ end
 
 local function new(path, options)
   for name in pairs(options or {}) do
-    if not OPTIONS[name] then error(("t.load: unknown option '%s'; it has settings, workers and at"):format(tostring(name)), 3) end
+    if not OPTIONS[name] then error(("t.load: unknown option '%s'; it has settings, workers, at and http"):format(tostring(name)), 3) end
   end
   options = options or {}
   local self = setmetatable({ path = path, workers = check_workers(options.workers or session.workers or 1, 3),
-    wall = options.at or session.wall or 0, settings = with_defaults(options.settings or session.settings),
-    in_test = session.in_test }, App)
+    http = check_http(options.http or session.http or 1, 3), wall = options.at or session.wall or 0,
+    settings = with_defaults(options.settings or session.settings), in_test = session.in_test }, App)
   local ok, err = start(self)
   if not ok then error(err, 0) end -- it names the line of the script
   session.apps[#session.apps + 1] = self
@@ -165,9 +171,11 @@ function App:request(method, target, options)
   options = options or {}
   local bytes = request_bytes(method, target, options)
   local client = pick(self, options.worker):connect()
+  if self.http == 2 then client = http2.new(client) end
   local res = response.new(self, client, { method = method, target = target, options = options, in_test = session.in_test })
   client:send(bytes)
   self:settle()
+  while self.http == 2 and client:pump() do self:settle() end
   response.read(res)
   if client:reason() then client:finish() -- so that the connection does not wait for another request
   else self.clients[#self.clients + 1] = res end

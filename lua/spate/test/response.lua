@@ -35,6 +35,9 @@ local function parse_head(self, head)
   if self.request.method == "HEAD" or self.code == 204 or self.code == 304 then self.left = 0
   elseif (joined["transfer-encoding"] or ""):lower() == "chunked" then self.chunked = true
   else self.left = tonumber(joined["content-length"]) end
+  if self.client.is_http2 and self.chunked then -- that is how its frames are shown
+    joined["transfer-encoding"], fields[#fields] = nil, nil
+  end
 end
 
 -- Takes the chunks that are complete out of self.rest.

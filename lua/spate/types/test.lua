@@ -9,6 +9,7 @@ local t = {}
 ---@field settings? table as in spate.conf.lua
 ---@field workers? integer
 ---@field at? string|number as `t.at`
+---@field http? 1|2 what its clients speak: HTTP/1.1, or HTTP/2
 
 ---An application's file, loaded and started, its clock at 0.
 ---@param path string

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// What nghttp2 tells of a client's frames.
+#pragma once
+#include "http/http2_session.h"
+
+// The callbacks of every session, whose user data is its struct http2; the caller's to free.
+nghttp2_session_callbacks *http2_callbacks(void);
+
+// What an error of mem_recv or mem_send means to the connection.
+void http2_failed(struct http2 *h, int error);
+
+// Frees what is kept of a stream, which neither nghttp2 nor the connection mentions again.
+void http2_stream_free(struct http2_stream *s);

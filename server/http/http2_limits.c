@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// The library limits streams that a client resets, continued heads and answers that it does not read. What
+// it does not limit is counted here: streams that the client has us reset, and frames that bring nothing
+// further, whose answers it reads. Window updates are many where streams are many: a client sends two per
+// frame of data at most, if those have some bytes, so what it is sent is counted in its favour.
+#include "http/http2_limits.h"
+#include "base/util.h"
+
+enum { URGENCY_DEFAULT = 3 };
+static const double BYTES_PER_FRAME = 32;
+
+bool http2_spend(struct http2_bucket *b, double cost, size_t burst, double now) {
+  double leaked = (now - b->at) * (double)burst / 10;
+  b->level = MAX(b->level - leaked, 0.0) + cost;
+  b->at = now;
+  return b->level <= (double)burst;
+}
+
+void http2_earn(struct http2_bucket *b, size_t bytes) {
+  b->level = MAX(b->level - (double)bytes / BYTES_PER_FRAME, 0.0);
+}
+
+uint8_t http2_urgency(struct span value) {
+  while (value.len) {
+    struct span one = span_trim(span_split(&value, ','));
+    bool is_urgency = one.len == 3 && one.bytes[0] == 'u' && one.bytes[1] == '=';
+    if (is_urgency && one.bytes[2] >= '0' && one.bytes[2] <= '7') return (uint8_t)(one.bytes[2] - '0');
+  }
+  return URGENCY_DEFAULT;
+}

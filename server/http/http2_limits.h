@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// What a client may do at little cost to itself: buckets that leak.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include "http/proto.h"
+
+struct http2_bucket {
+  double level, at; // at that time, in seconds
+};
+
+struct http2_flow {
+  struct http2_bucket resets; // streams that end before they are answered, and those that we must end
+  struct http2_bucket frames; // that bring nothing further
+};
+
+// Adds `cost` to what is in the bucket, of which a tenth of `burst` leaks each second. False: it has run
+// over.
+bool http2_spend(struct http2_bucket *b, double cost, size_t burst, double now);
+
+// Data that has been sent makes up for frames that speak of it, such as WINDOW_UPDATE.
+void http2_earn(struct http2_bucket *b, size_t bytes);
+
+// Of a priority field's value (RFC 9218): the urgency, 0 to 7; 3 where it says none.
+uint8_t http2_urgency(struct span value);

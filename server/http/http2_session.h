@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// A connection of HTTP/2 as its files share it. Worker thread only.
+#pragma once
+#include <nghttp2/nghttp2.h>
+#include "base/buf.h"
+#include "base/list.h"
+#include "http/http2_head.h"
+#include "http/http2_limits.h"
+#include "http/proto.h"
+
+struct http2 {
+  struct proto proto;
+  nghttp2_session *session;
+  const struct proto_limits *limits;
+  struct http2_head head; // that comes now: those of two streams do not interleave (RFC 9113 4.3)
+  struct http2_flow flow;
+  struct list streams, ready, batched;
+  struct buf batch; // frames on their way
+  size_t batch_left;
+  struct buf last; // a GOAWAY of our own: behind it nothing is asked of the session any more
+  uint8_t leaving; // how many times it was told to go away
+  bool in_head;    // between a head's first frame and its last
+  bool is_settled; // the client has acknowledged our settings
+  bool is_over;    // nothing follows what was filled
+  bool has_share;  // a part of a file is in the batch ...
+  bool has_more;   // ... and another follows once it has left
+};
+
+struct http2_stream {
+  struct list link;
+  struct list ready, batched; // it has more to give; some of it is in the batch
+  struct stream *stream;      // NULL: the connection is done with it
+  const char *refusal;        // the body of what it is answered with instead
+  uint64_t received, body_max;
+  int32_t id;
+  uint32_t in_batch;
+  uint32_t unread;       // bytes that its window lacks
+  bool is_deferred : 1;  // nghttp2 waits to be told that there is more
+  bool has_more : 1;     // then there is, once what the batch has of it has left
+  bool is_answered : 1;  // a head is on its way
+  bool is_done : 1;      // all of it was handed over but for its end
+  bool is_ended : 1;     // also that
+  bool is_closed : 1;    // nghttp2 is done with it
+  bool client_ended : 1; // all of the request has come
+};
+
+// Ends the connection: `code` and why go out as the last frame.
+void http2_end(struct http2 *h, uint32_t code, const char *why);
+
+// The same of a client that does without end what costs it little.
+void http2_flooded(struct http2 *h, enum flood what, const char *why);
