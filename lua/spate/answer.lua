@@ -165,6 +165,7 @@ local are_used = false -- a look into a request has its cost
 -- reply is a copy of its own, since a script may return the same one again and again.
 function answer.finish(req, fn)
   are_used = true
+  core.finishes(req)
   local list = req[FINISHERS]
   if not list then
     list = {}
@@ -200,13 +201,15 @@ local function inside(hooks, handler, where)
   return function(req) return run_after(hooks.after, req, handler(req)) end
 end
 
+local function source_of(route) return ("the handler of %s %s (%s)"):format(route.method, route.path, route.where) end
+
 -- A route as a function from a request to a reply, which may raise.
 function compile(root, route)
   local handler
   if route.mounted then
     handler = inside(route.mounted.hooks, compile(route.mounted, route.inner), route.where)
   else
-    local fn, source = route.handler, ("the handler of %s %s (%s)"):format(route.method, route.path, route.where)
+    local fn, source = route.handler, source_of(route)
     handler = function(req) return to_reply(fn(req), source) end
   end
   return behind(root.hooks.before, around(concat(chain(route.scope), route.middleware), handler))
@@ -304,6 +307,41 @@ local function run_raw(req, answered)
   return core.go_on(req, write_body, req, answered._write)
 end
 
+local function send(req, answered, where)
+  answered = run_finishers(req, answered, where)
+  if answered._proxy then
+    answered = answered._proxy:answer(req, answered)
+    if not answered then return end
+  end
+  if answered._response then return core.pass(req, answered._response, answered._status, answered._fields) end
+  if answered._stream then return run_stream(req, answered) end
+  if answered._write then return run_raw(req, answered) end
+  return reply.send(req, live and live.injected(req, answered) or answered)
+end
+
+-- A handler that nothing lies around is called by C.
+local function is_plain(root, route)
+  local hooks = root.hooks
+  return not (dev or route.mounted or route.is_own or hooks.before[1] or hooks.after[1] or route.middleware[1] or chain(route.scope)[1])
+end
+
+-- What C makes no answer of: `value` is what a plain handler has returned, or where not `ok` its failure.
+local function serve_plain(root)
+  local handlers, sources = {}, {}
+  for id, route in ipairs(root.routes) do
+    if is_plain(root, route) then handlers[id], sources[id] = route.handler, source_of(route) end
+  end
+  core.plain_routes(handlers, failure_of, Reply, function(req, value, id, ok)
+    local where = root.routes[id].where
+    if ok and getmetatable(value) ~= Reply then ok, value = xpcall(to_reply, failure_of, value, sources[id]) end
+    if not ok then
+      core.cut_ties()
+      value = on_raise(root.hooks, req, as_failure(value, where))
+    end
+    return send(req, value, where)
+  end)
+end
+
 -- The body of each request's task. `route` is a number of ours, 0 where no path matches, -1 where the path has other
 -- methods, which `allowed` has as bits, -2 where no route has the method.
 function answer.answerer(root)
@@ -318,21 +356,14 @@ function answer.answerer(root)
   handlers[0] = unrouted(answer.not_found(root), not_found_or)
   handlers[-2] = unrouted(function() return reply.error(501) end)
   local refusing = {}
+  serve_plain(root)
   return function(req, route, allowed)
     local handler = handlers[route] or refusing[allowed]
     if not handler then
       handler = unrouted(other_method(allowed))
       refusing[allowed] = handler
     end
-    local answered = run_finishers(req, handler(req), root.routes[route] and root.routes[route].where)
-    if answered._proxy then
-      answered = answered._proxy:answer(req, answered)
-      if not answered then return end
-    end
-    if answered._response then return core.pass(req, answered._response, answered._status, answered._fields) end
-    if answered._stream then return run_stream(req, answered) end
-    if answered._write then return run_raw(req, answered) end
-    return reply.send(req, live and live.injected(req, answered) or answered)
+    return send(req, handler(req), root.routes[route] and root.routes[route].where)
   end
 end
 

@@ -11,6 +11,7 @@
 #include "client/process.h"
 #include "client/redis_link.h"
 #include "script/exchange.h"
+#include "script/handler.h"
 #include "script/held.h"
 #include "script/lua_core.h"
 #include "script/lua_report.h"
@@ -70,7 +71,7 @@ struct vm *app_new(const struct vm_config *config, char **error) {
   if (!vm) return NULL;
   vm->stop_timer = (struct timer){.on_fire = on_stop_timer};
   vm->hook.run = on_turn, vm->hook.is_ready = has_ready_tasks;
-  vm->open = open_libraries;
+  vm->open = open_libraries, vm->answer = handler_answer;
   lua_pushcfunction(vm->L, open_libraries);
   lua_pushlightuserdata(vm->L, vm);
   if (vm_pcall(vm, 1, 0) == LUA_OK) return vm;

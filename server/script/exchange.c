@@ -205,8 +205,7 @@ static void drop_exchange(struct vm *vm, struct held *h) {
   release(ex);
 }
 
-// Pushes the userdata of an exchange; call in its task.
-static void exchange_push(lua_State *L, struct exchange *ex) {
+void exchange_push(lua_State *L, struct exchange *ex) {
   struct held **box = held_push(L, "spate.request", 1);
   held_put(L, box, &ex->held, drop_exchange);
 }
@@ -220,25 +219,6 @@ int core_go_on(lua_State *L) {
   if (ex->task) ex->task->exchange = NULL, task_move_ties(ex->task, t);
   ex->task = t;
   return 0;
-}
-
-static int after_answer(lua_State *L, int status, lua_KContext context) {
-  (void)L, (void)status, (void)context;
-  return 0;
-}
-
-// The body of a request's task: the library's `answer(request, route, allowed)`.
-static int answer(lua_State *L) {
-  struct exchange *ex = lua_touserdata(L, 1);
-  struct vm *vm = ex->vm;
-  lua_settop(
-      L, 0); // what stays here costs every waiting stream: a few slots decide whether Lua halves its stack
-  lua_rawgeti(L, LUA_REGISTRYINDEX, vm->answer_ref);
-  exchange_push(L, ex);
-  lua_pushinteger(L, ex->route);
-  lua_pushinteger(L, ex->allowed);
-  lua_callk(L, 3, 0, 0, after_answer);
-  return after_answer(L, LUA_OK, 0);
 }
 
 static bool has_too_many_pairs(const struct vm *vm, struct span query) {
@@ -276,7 +256,7 @@ void exchange_begin(struct vm *vm, struct stream *s) {
   waitlist_init(&ex->waiting);
   list_init(&ex->files);
   list_init(&ex->closing_link);
-  ex->task = task_start(vm, answer, ex, &answer_ops);
+  ex->task = task_start(vm, vm->answer, ex, &answer_ops);
   if (!ex->task) {
     free(ex);
     error_reply(s, 503, "out of memory");

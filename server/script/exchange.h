@@ -25,6 +25,7 @@ struct exchange {
   enum close_reason reason; // once gone
   bool detached;            // the stream goes on without the task
   bool closing;             // on_close functions run, or are to
+  bool finishes;            // the library sees the reply before it is sent
   int route;                // of the application, or what core.answer is told instead
   unsigned allowed;
   struct form *form; // a form that came in parts, for as long as the request
@@ -40,6 +41,9 @@ void exchange_forget_closers(struct vm *vm);
 
 // Streams of a retired state that go on without Lua are let go of: they outlive it.
 void exchange_let_go_all(struct vm *vm);
+
+// Pushes the userdata of an exchange; once, in its task.
+void exchange_push(lua_State *L, struct exchange *ex);
 
 // The exchange in a request's userdata; NULL where that has been collected.
 struct exchange *exchange_in(struct held *const *box);

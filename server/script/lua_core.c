@@ -7,6 +7,7 @@
 #include "http/http1.h"
 #include "script/bindings.h"
 #include "script/exchange.h"
+#include "script/handler.h"
 #include "script/held.h"
 #include "script/lua_event.h"
 #include "script/lua_event_source.h"
@@ -185,6 +186,8 @@ static void open_core(lua_State *L, struct vm *vm) {
                                        {"public", core_public},
                                        {"status_phrase", core_status_phrase},
                                        {"keep", core_keep},
+                                       {"plain_routes", core_plain_routes},
+                                       {"finishes", core_finishes},
                                        {"where", core_where},
                                        {"watch", core_watch},
                                        {"traceback", core_traceback},

@@ -117,6 +117,10 @@ int vm_xpcall(lua_State *L) {
   return xpcall_done(L, status, 2);
 }
 
+int vm_call_in_task(lua_State *L, int handler, lua_KContext context, lua_KFunction k) {
+  return lua_pcallk(L, 1, 1, handler, context, k);
+}
+
 char *vm_take_message(lua_State *L) {
   struct span text;
   struct buf message = {0};
@@ -158,8 +162,8 @@ struct vm *vm_new(const struct vm_config *config, char **error) {
   struct vm *vm = xcalloc(1, sizeof *vm);
   vm->service = config->service, vm->settings = config->settings, vm->loop = config->loop;
   vm->worker = config->worker, vm->generation = config->generation, vm->faults = config->faults;
-  vm->answer_ref = vm->closers_ref = vm->starters_ref = vm->beginnings_ref = vm->stoppers_ref =
-      vm->retire_ref = LUA_NOREF;
+  vm->answer_ref = vm->plain_ref = vm->complete_ref = vm->closers_ref = vm->starters_ref =
+      vm->beginnings_ref = vm->stoppers_ref = vm->retire_ref = LUA_NOREF;
   vm->gc_timer = (struct timer){.on_fire = on_gc_timer};
   list_init(&vm->link);
   list_init(&vm->gauges.link);

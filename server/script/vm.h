@@ -49,7 +49,10 @@ struct vm {
   struct router *router;         // the application's; NULL until it is installed
   struct route_figures **routes; // of its routes by number, first of what has none; made with the router
   size_t route_count;
+  lua_CFunction answer;        // the body of a request's task, given its exchange as a light userdata
   int answer_ref, closers_ref; // the library's functions that answer a request, that run on_close
+  int plain_ref, complete_ref; // what core.plain_routes was given
+  const void *reply_meta;      // the metatable of replies
   int starters_ref, beginnings_ref, stoppers_ref, retire_ref;
   bool is_starting;        // its on_start functions say whether it will be served
   int starters_running;    // those that have not ended
@@ -158,6 +161,10 @@ void vm_leave(struct vm *vm, lua_State *outer);
 static inline void vm_reset_hook(const struct vm *vm, lua_State *L) {
   lua_sethook(L, vm->trace, vm->trace ? LUA_MASKLINE : 0, 0);
 }
+
+// A protected call in a task, of a function under one argument, to one result, with an error handler at
+// `handler`; `k` goes on behind a wait in it.
+int vm_call_in_task(lua_State *L, int handler, lua_KContext context, lua_KFunction k);
 
 // xpcall(f, handler, ...) for scripts, and what Lua calls in place of their handlers.
 int vm_xpcall(lua_State *L);
