@@ -22,9 +22,11 @@ static bool is_literal_authority(struct span s) {
 }
 
 // RFC 3986 3.2.2 without the comma, which is the sign of two Host fields joined into one.
-static bool is_host_byte(char c) {
-  return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || (c && strchr("-._~!$&'()*+;=", c));
-}
+static const bool host_bytes[256] = {
+    ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['-'] = true,
+    ['.'] = true,         ['_'] = true,         ['~'] = true,         ['!'] = true,
+    ['$'] = true,         ['&' ... '+'] = true, [';'] = true,         ['='] = true,
+};
 
 bool is_authority(struct span s) {
   if (s.len && s.bytes[0] == '[') return is_literal_authority(s);
@@ -33,7 +35,7 @@ bool is_authority(struct span s) {
     if (s.bytes[i] == '%' && s.len - i > 2 && hex_value(s.bytes[i + 1]) >= 0 &&
         hex_value(s.bytes[i + 2]) >= 0)
       i += 3;
-    else if (is_host_byte(s.bytes[i])) i++;
+    else if (host_bytes[(unsigned char)s.bytes[i]]) i++;
     else return false;
   }
   return i > 0 && is_port((struct span){s.bytes + i, s.len - i});

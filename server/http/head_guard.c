@@ -125,12 +125,38 @@ static struct refusal guard_step(struct head_guard *g, unsigned char byte,
   return ACCEPTED;
 }
 
-// Most bytes of a head are in names and values: passes over them without a step for each.
-static size_t skip_run(const struct head_guard *g, const char *bytes, size_t at, size_t stop) {
-  if (g->state != GUARD_VALUE && g->state != GUARD_NAME) return at;
-  int class = g->state == GUARD_VALUE ? VALUE : NAME;
+static size_t skip_class(const char *bytes, size_t at, size_t stop, int class) {
   while (at < stop && is((unsigned char)bytes[at], class)) at++;
   return at;
+}
+
+static size_t skip_target(struct head_guard *g, const char *bytes, size_t at, size_t stop,
+                          const struct proto_limits *limits) {
+  size_t end = skip_class(bytes, at, at + MIN(stop - at, limits->target - g->run), TARGET);
+  g->run += (uint32_t)(end - at);
+  return end;
+}
+
+// The two versions that nearly all heads have.
+static size_t skip_version(struct head_guard *g, const char *bytes, size_t at, size_t stop) {
+  static const char start[] = "HTTP/1.";
+  enum { START_LEN = sizeof start - 1, LEN = START_LEN + 2 };
+  if (stop - at < LEN || memcmp(bytes + at, start, START_LEN) != 0) return at;
+  if ((bytes[at + START_LEN] | 1) != '1' || bytes[at + START_LEN + 1] != '\r') return at;
+  guard_enter(g, GUARD_LINE_LF);
+  return at + LEN;
+}
+
+// Passes over bytes that need no step for each, which most of a head are.
+static size_t skip_run(struct head_guard *g, const char *bytes, size_t at, size_t stop,
+                       const struct proto_limits *limits) {
+  switch (g->state) {
+  case GUARD_NAME: return skip_class(bytes, at, stop, NAME);
+  case GUARD_VALUE: return skip_class(bytes, at, stop, VALUE);
+  case GUARD_TARGET: return skip_target(g, bytes, at, stop, limits);
+  case GUARD_VERSION: return g->run ? at : skip_version(g, bytes, at, stop);
+  default: return at;
+  }
 }
 
 struct refusal head_guard_scan(struct head_guard *g, const char *bytes, size_t len,
@@ -140,7 +166,7 @@ struct refusal head_guard_scan(struct head_guard *g, const char *bytes, size_t l
   while (at < len && g->state != GUARD_DONE && !refusal.status) {
     if (at - g->lead_len >= limits->head) return REFUSED(431, "request head too large");
     refusal = guard_step(g, (unsigned char)bytes[at++], limits);
-    at = skip_run(g, bytes, at, MIN(len, limits->head + g->lead_len));
+    at = skip_run(g, bytes, at, MIN(len, limits->head + g->lead_len), limits);
   }
   g->scanned = at;
   return refusal;

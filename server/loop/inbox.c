@@ -5,9 +5,11 @@
 
 void inbox_deliver(struct inbox *b) {
   struct list arrived;
+  if (!atomic_load_explicit(&b->has_any, memory_order_acquire)) return;
   list_init(&arrived);
   lock_take(&b->lock);
   list_splice(&arrived, &b->messages);
+  atomic_store_explicit(&b->has_any, false, memory_order_relaxed);
   lock_release(&b->lock);
   for (struct list *node; (node = list_shift(&arrived));) {
     struct message *m = container_of(node, struct message, link);
@@ -21,11 +23,7 @@ static bool inbox_drain(struct loop_hook *h) {
 }
 
 static bool has_messages(struct loop_hook *h) {
-  struct inbox *b = container_of(h, struct inbox, hook);
-  lock_take(&b->lock);
-  bool any = !list_empty(&b->messages);
-  lock_release(&b->lock);
-  return any;
+  return atomic_load_explicit(&container_of(h, struct inbox, hook)->has_any, memory_order_acquire);
 }
 
 void inbox_init(struct inbox *b, struct loop *l) {
@@ -44,6 +42,7 @@ void inbox_deinit(struct inbox *b) {
 void inbox_post(struct inbox *b, struct message *m) {
   lock_take(&b->lock);
   list_append(&b->messages, &m->link);
+  atomic_store_explicit(&b->has_any, true, memory_order_release);
   lock_release(&b->lock);
   loop_wake(b->loop);
 }

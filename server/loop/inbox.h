@@ -14,6 +14,7 @@ struct message {
 struct inbox {
   pthread_mutex_t lock;
   struct list messages;
+  atomic_bool has_any; // so that a turn without messages takes no lock
   struct loop *loop;
   struct loop_hook hook;
   atomic_size_t bytes; // of what waits for this loop, as those count who leave it there

@@ -20,6 +20,7 @@ struct poll {
   struct ev_prepare before_sleep;
   struct ev_check after_sleep;
   struct ev_timer alarm;
+  double alarm_at;     // while it is active
   struct ev_idle busy; // runs while a hook has more to do, so that the loop polls without sleeping
   struct ev_async wake;
 };
@@ -35,19 +36,22 @@ static void end_turns(struct loop *l) {
   if (loop_running_turn(l)) count_turn(l);
 }
 
+// An alarm that comes before it is needed costs one turn, one that is moved in each turn costs each.
 static void arm_alarm(struct poll *p) {
   struct loop *l = p->loop;
   struct ev_loop *ev = l->ev;
   double next = timer_next(&l->timers);
+  bool is_early = ev_is_active(&p->alarm) && p->alarm_at <= next && p->alarm_at > l->now;
+  if (isinf(next) || is_early) return;
   ev_timer_stop(ev, &p->alarm);
-  if (isinf(next)) return;
   ev_now_update(ev); // the turn may have taken long, and libev counts from its cached time
-  ev_timer_set(&p->alarm, MAX(next - l->now, 0), 0);
+  ev_timer_set(&p->alarm, MAX(next - clock_now(l->clock), 0), 0);
   ev_timer_start(ev, &p->alarm);
+  p->alarm_at = next;
 }
 
 static void end_turn(struct loop *l) {
-  l->now = clock_now(l->clock);
+  loop_time(l);
   struct turn_limit *limit = l->turn_limit;
   if (limit && l->now - l->began > limit->seconds) limit->on_exceeded(limit, l->now - l->began);
 }
@@ -63,7 +67,6 @@ bool loop_is_ready(const struct loop *l) {
 
 static bool run_turn(struct loop *l) {
   bool more = false;
-  l->now = clock_now(l->clock);
   timer_run(&l->timers, l->now);
   for (struct list *node = l->hooks.next; node != &l->hooks; node = l->next_hook) {
     struct loop_hook *h = container_of(node, struct loop_hook, link);
@@ -78,6 +81,7 @@ static bool run_turn(struct loop *l) {
 static void on_before_sleep(struct ev_loop *ev, struct ev_prepare *w, int events) {
   (void)events;
   struct poll *p = container_of(w, struct poll, before_sleep);
+  loop_time(p->loop);
   if (run_turn(p->loop)) ev_idle_start(ev, &p->busy);
   else ev_idle_stop(ev, &p->busy);
   arm_alarm(p);
@@ -212,7 +216,7 @@ void loop_wake(struct loop *l) {
 }
 
 bool loop_turn(struct loop *l) {
-  l->began = clock_now(l->clock);
+  l->began = l->now = clock_now(l->clock);
   return run_turn(l);
 }
 

@@ -206,7 +206,10 @@ static void drop_exchange(struct vm *vm, struct held *h) {
 }
 
 void exchange_push(lua_State *L, struct exchange *ex) {
-  struct held **box = held_push(L, "spate.request", 1);
+  struct held **box = lua_newuserdatauv(L, sizeof *box, 1);
+  *box = NULL;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, ex->vm->request_meta_ref);
+  lua_setmetatable(L, -2);
   held_put(L, box, &ex->held, drop_exchange);
 }
 
@@ -281,8 +284,17 @@ struct exchange *exchange_in(struct held *const *box) {
   return *box ? container_of(*box, struct exchange, held) : NULL;
 }
 
+// A look at the registry by name would cost more than most of what a request is asked.
+static struct held **request_box(lua_State *L, int index) {
+  struct held **box = lua_touserdata(L, index);
+  if (!box || !lua_getmetatable(L, index)) return NULL;
+  bool is_request = lua_topointer(L, -1) == vm_of(L)->request_meta;
+  lua_pop(L, 1);
+  return is_request ? box : NULL;
+}
+
 struct exchange *exchange_check(lua_State *L, int index) {
-  struct held **box = luaL_testudata(L, index, "spate.request");
+  struct held **box = request_box(L, index);
   if (!box)
     raise_error(L, "expected a request, got %s; write req:name(), with a colon", luaL_typename(L, index));
   return exchange_in(box);
@@ -301,7 +313,11 @@ int exchange_wait(lua_State *L, struct exchange *ex, const char *what, lua_KCont
 }
 
 void request_box_meta(lua_State *L) {
+  struct vm *vm = vm_of(L);
   luaL_newmetatable(L, "spate.request");
+  vm->request_meta = lua_topointer(L, -1);
+  lua_pushvalue(L, -1);
+  vm->request_meta_ref = vm_ref(L);
   lua_pushcfunction(L, held_collect);
   lua_setfield(L, -2, "__gc");
 }

@@ -16,7 +16,7 @@
 static void push_own_table(lua_State *L) {
   if (lua_getiuservalue(L, 1, 1) == LUA_TTABLE) return;
   lua_pop(L, 1);
-  lua_newtable(L);
+  lua_createtable(L, 0, 1); // most handlers ask for one thing that is kept
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, 1, 1);
 }

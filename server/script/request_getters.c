@@ -30,12 +30,16 @@ static void push_params(lua_State *L, struct exchange *ex) {
 }
 
 void push_decoded(lua_State *L, struct span in) {
+  if (!in.len || (!memchr(in.bytes, '%', in.len) && !memchr(in.bytes, '+', in.len))) {
+    push_span(L, in);
+    return;
+  }
   luaL_Buffer b;
   char *out = luaL_buffinitsize(L, &b, in.len);
   long len = percent_decode(in, true, out);
   if (len >= 0) luaL_pushresultsize(&b, (size_t)len);
   else { // not decodable: byte for byte
-    if (in.len) memcpy(out, in.bytes, in.len);
+    memcpy(out, in.bytes, in.len);
     luaL_pushresultsize(&b, in.len);
   }
 }
@@ -51,12 +55,13 @@ static void set_first(lua_State *L, int table) {
 
 static void push_query(lua_State *L, struct exchange *ex) {
   struct span query = ex->request->query, name, value;
-  lua_newtable(L);
+  lua_createtable(L, 0, query.len ? 1 : 0);
   int table = lua_gettop(L);
-  while (query_next(&query, &name, &value)) {
+  for (bool any = false; query_next(&query, &name, &value); any = true) {
     push_decoded(L, name);
     push_decoded(L, value);
-    set_first(L, table);
+    if (any) set_first(L, table);
+    else lua_rawset(L, table);
   }
 }
 

@@ -396,7 +396,7 @@ static void conn_leave(struct conn *c) {
 // What follows where a stream has gone and the connection has not.
 static void go_on(struct conn *c, bool can) {
   c->phase = PROTO_BODY; // whatever the protocol is in now has its time from here
-  touch(c);              // the protocol may have said that it ended
+  if (c->transport->protocol != PROTOCOL_HTTP1) touch(c); // the protocol may have said that it ended
   if (!list_empty(&c->streams)) return;
   if (can && can_carry_more(c)) advance(c, SPAN(""));
   else if (!carries_many(c)) conn_leave(c);

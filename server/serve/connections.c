@@ -2,19 +2,23 @@
 // The one hook that writes: whatever happened during a turn, each connection with something to send is
 // flushed once at its end, so that all that is pending goes out by one write.
 #include "serve/connections.h"
+#include <math.h>
 #include <stdlib.h>
 #include "base/log.h"
 #include "loop/batch.h"
 #include "serve/conn.h"
 
-enum { FLUSHES_MAX = 500 };
+enum { FLUSHES_MAX = 500, FLUSHES_UNTIMED = 16 };
 static const double FLUSH_SECONDS = 0.005;
 
 static void flush_some(struct service *s, struct list *conns) {
-  double until = clock_now(s->loop->clock) + FLUSH_SECONDS;
-  for (int n = 0; n < FLUSHES_MAX && !list_empty(conns); n++) {
+  double until = INFINITY;
+  for (int n = 1; n <= FLUSHES_MAX && !list_empty(conns); n++) {
     conn_flush(container_of(list_shift(conns), struct conn, dirty));
-    if (clock_now(s->loop->clock) >= until) return;
+    if (n % FLUSHES_UNTIMED) continue;
+    double now = clock_now(s->loop->clock);
+    if (now >= until) return;
+    until = MIN(until, now + FLUSH_SECONDS);
   }
 }
 

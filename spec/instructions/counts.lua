@@ -6,6 +6,6 @@ return {
   ["an event of interval:map"] = 6273,
   ["an event of a loop of send and sleep"] = 3114,
   ["a delivery of a channel's event"] = 738,
-  ["a short answer"] = 28500,
-  ["a short answer and its line of the log"] = 32400,
+  ["a short answer"] = 14844,
+  ["a short answer and its line of the log"] = 18728,
 }
