@@ -25,18 +25,31 @@ end
 
 core.public(core.request_methods, "tag")
 
-local OPTIONS = { "tag", "channel", "reason", "retry" }
+local WHATS = { "tag", "channel", "stream" }
+local OPTIONS = { "tag", "channel", "stream", "reason", "retry" }
 
--- Ends the streams of a tag, or of a channel's subscribers, on all workers, and on all servers that share their channels:
+-- The one of them that is given.
+local function what_of(options)
+  local found
+  for _, what in ipairs(WHATS) do
+    if options[what] ~= nil then
+      if found then return nil end
+      found = what
+    end
+  end
+  return found
+end
+
+-- Ends the streams of a tag, of a channel's subscribers, or the one of an id (spate.streams), on all workers, and on all servers that share their channels:
 -- with an event `kick` whose data is the reason, a retry (seconds, one to two times of it) and a clean end. True.
 local function kick(options)
   options = check.options(options, "spate.kick", OPTIONS)
-  if (options.tag == nil) == (options.channel == nil) then core.raise "spate.kick: expected one of tag and channel" end
+  local what = what_of(options)
+  if not what then core.raise "spate.kick: expected one of tag, channel and stream" end
   local reason = options.reason == nil and "" or check.text(options.reason, "spate.kick: reason")
   if #reason > REASON_MAX then core.raise(("spate.kick: reason: expected %d bytes at most, got %d"):format(REASON_MAX, #reason)) end
   local retry = options.retry == nil and 0 or check.seconds(options.retry, "spate.kick: retry")
-  if options.tag ~= nil then core.kick(false, check_tag(options.tag, "spate.kick: tag"), reason, retry)
-  else core.kick(true, check.text(options.channel, "spate.kick: channel"), reason, retry) end
+  core.kick(what, check.text(options[what], "spate.kick: " .. what), reason, retry)
   return true
 end
 

@@ -53,9 +53,21 @@ function spate.shared(name, options) end
 
 ---Ends streams, on all workers and all servers that share their channels: with an event `kick` whose data is the reason, a
 ---retry of one to two times so many seconds, and a clean end.
----@param options { tag?: string, channel?: string, reason?: string, retry?: number }
+---@param options { tag?: string, channel?: string, stream?: string, reason?: string, retry?: number }
 ---@return true
 function spate.kick(options) end
+
+---The streams that are open, on all workers, and how many match.
+---@alias spate.stream_order "age"|"bytes"|"events"|"queued"|"lag"
+---@param options? { tag?: string, text?: string, id?: string, order?: spate.stream_order, ascending?: boolean, limit?: integer, offset?: integer }
+---@return table[] streams
+---@return integer count
+function spate.streams(options) end
+
+---An application with /metrics, /healthz, /readyz and an API, to mount.
+---@param options { authorize: fun(req: spate.Request): boolean?, string|spate.Reply? }
+---@return spate.App
+function spate.admin(options) end
 
 ---What an application counts, for the whole process.
 ---@class spate.metrics

@@ -29,11 +29,12 @@ struct request {
   unsigned borrowers; // that keep it beside its owner
   uint32_t field_count;
   uint8_t method, body, minor; // enum method, enum body_kind, of HTTP/1.minor
-  bool keep_alive;             // the client's wish by version and Connection (RFC 9112 9.3)
-  bool expect_continue;
-  bool is_secure;          // it came by TLS to us
-  bool from_proxy;         // whose word about the client is believed
-  bool is_http2;           // `minor` is that of the HTTP/1 that means the same
+  bool keep_alive : 1;         // the client's wish by version and Connection (RFC 9112 9.3)
+  bool expect_continue : 1;
+  bool is_secure : 1;      // it came by TLS to us
+  bool from_proxy : 1;     // whose word about the client is believed
+  bool is_http2 : 1;       // `minor` is that of the HTTP/1 that means the same
+  uint16_t route;          // that it is for, as its server numbers them; 0: none
   struct span method_name; // as it came
   uint64_t content_length; // of BODY_LENGTH
   struct span target;      // as it came

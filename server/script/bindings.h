@@ -16,6 +16,10 @@ void time_open(lua_State *L);
 // Pushes the table {debug, info, warn, error}, each (message [, fields]).
 void log_open(lua_State *L);
 
+// lua_survey.c: what all workers are asked.
+// Adds list_streams and ask_alive to the table on top of the stack.
+void survey_open(lua_State *L);
+
 // lua_metrics.c: what is counted, as text, and what an application counts.
 // Adds metrics_text, metric, metric_add and metric_set to the table on top of the stack.
 void metrics_open(lua_State *L);

@@ -19,7 +19,6 @@
 #include "serve/error_reply.h"
 #include "serve/files.h"
 #include "serve/form.h"
-#include "serve/routes.h"
 
 enum { ERROR_EVENT_MAX = 4096 };
 // Beside the application's own, which count from 1. The last is never told to the library.
@@ -41,11 +40,6 @@ static void release(struct exchange *ex) {
 static void on_body(struct stream *s) { waitlist_wake_all(&((struct exchange *)s->owner)->waiting); }
 
 static void on_drain(struct stream *s) { waitlist_wake_all(&((struct exchange *)s->owner)->waiting); }
-
-static void on_answered(struct stream *s) {
-  const struct exchange *ex = s->owner;
-  routes_count(vm_route(ex->vm, ex->route), s->status, ex->vm->loop->now - s->opened_at);
-}
 
 static void set_closing(struct exchange *ex, bool closing) {
   ex->vm->closing_count += (size_t)closing - ex->closing;
@@ -129,8 +123,7 @@ static void on_gone(struct stream *s, enum close_reason reason) {
   release(ex);
 }
 
-static const struct stream_ops stream_ops = {
-    .on_answered = on_answered, .on_body = on_body, .on_drain = on_drain, .on_gone = on_gone};
+static const struct stream_ops stream_ops = {.on_body = on_body, .on_drain = on_drain, .on_gone = on_gone};
 
 // A stream that goes on without Lua needs its state no longer.
 static void let_go(struct exchange *ex) {
@@ -252,6 +245,7 @@ void exchange_begin(struct vm *vm, struct stream *s) {
   s->generation = vm->generation;
   int route = route_of(vm, s, &match);
   if (route == ROUTE_ANSWERED) return;
+  s->request->route = vm_route(vm, route);
   struct exchange *ex = xmalloc(sizeof *ex);
   *ex =
       (struct exchange){.stream = s, .vm = vm, .anchor = LUA_NOREF, .route = route, .allowed = match.allowed};

@@ -113,6 +113,7 @@ static void add_files(lua_State *L) {
   channel_open(L);
   kick_open(L);
   metrics_open(L);
+  survey_open(L);
   form_open(L);
   http_open(L);
   fs_open(L);

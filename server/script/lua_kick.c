@@ -24,9 +24,10 @@ static int core_tag(lua_State *L) {
   return 1;
 }
 
-// core.kick(is_channel, name, reason, retry)
+// core.kick("tag" | "channel" | "stream", name, reason, retry)
 static int core_kick(lua_State *L) {
-  const struct kick k = {.what = lua_toboolean(L, 1) ? KICK_CHANNEL : KICK_TAG,
+  static const char *const whats[] = {"tag", "channel", "stream", NULL};
+  const struct kick k = {.what = (enum kick_what)luaL_checkoption(L, 1, NULL, whats),
                          .name = check_span(L, 2),
                          .reason = check_span(L, 3),
                          .retry = luaL_checknumber(L, 4)};

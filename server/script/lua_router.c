@@ -79,17 +79,15 @@ static int find_route(lua_State *L) {
 }
 
 // With the table of patterns and that of methods.
-static void find_figures(lua_State *L, struct vm *vm) {
+static void number_routes(lua_State *L, struct vm *vm) {
   if (!vm->service->process) return; // nothing is served
   size_t count = lua_rawlen(L, 2) + 1;
-  struct route_figures **routes = xcalloc(count, sizeof *routes);
   free(vm->routes);
-  vm->routes = routes, vm->route_count = count;
-  routes[0] = routes_find(vm->service, SPAN(""), SPAN(""));
+  vm->routes = xcalloc(count, sizeof *vm->routes), vm->route_count = count;
   for (size_t i = 1; i < count; i++) {
     lua_rawgeti(L, 2, (lua_Integer)i);
     lua_rawgeti(L, 3, (lua_Integer)i);
-    routes[i] = routes_find(vm->service, check_span(L, -1), check_span(L, -2));
+    vm->routes[i] = routes_number(vm->service, check_span(L, -1), check_span(L, -2));
     lua_pop(L, 2);
   }
 }
@@ -97,7 +95,7 @@ static void find_figures(lua_State *L, struct vm *vm) {
 int lua_router_use(lua_State *L) {
   luaL_checktype(L, 2, LUA_TTABLE);
   luaL_checktype(L, 3, LUA_TTABLE);
-  find_figures(L, vm_of(L));
+  number_routes(L, vm_of(L));
   vm_of(L)->router = check_router(L);
   lua_settop(L, 2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &patterns_key);

@@ -13,7 +13,6 @@
 enum { COROUTINE_POOL_MAX = 128 };
 
 struct offload;
-struct route_figures;
 struct task;
 
 // For specs: allocations that fail as if memory had run out, or tasks that are one too many.
@@ -46,8 +45,8 @@ struct vm {
   unsigned close_depth;          // coroutines that close one another
   struct offload *offload;       // states beside this one; NULL until they are asked for
   struct vm_faults faults, task_faults;
-  struct router *router;         // the application's; NULL until it is installed
-  struct route_figures **routes; // of its routes by number, first of what has none; made with the router
+  struct router *router; // the application's; NULL until it is installed
+  uint16_t *routes;      // numbers of its routes among the metrics', by their own; NULL: none
   size_t route_count;
   lua_CFunction answer;        // the body of a request's task, given its exchange as a light userdata
   int answer_ref, closers_ref; // the library's functions that answer a request, that run on_close
@@ -108,9 +107,9 @@ struct vm *vm_new(const struct vm_config *config, char **error);
 // Closes a state that no task is left in, and drops what its userdata still hold.
 void vm_free(struct vm *vm);
 
-// What is counted of a route by its number; of what is none, of all that has none.
-static inline struct route_figures *vm_route(const struct vm *vm, int route) {
-  return vm->routes[route > 0 && (size_t)route < vm->route_count ? route : 0];
+// The number among the metrics' of one of its routes; 0 of what is none.
+static inline uint16_t vm_route(const struct vm *vm, int route) {
+  return route > 0 && (size_t)route < vm->route_count ? vm->routes[route] : 0;
 }
 
 // True once a retired state answers no request any more, but for their on_close functions.

@@ -13,7 +13,9 @@
 #include "event/sse.h"
 #include "serve/feed.h"
 #include "serve/service.h"
+#include "serve/connections.h"
 #include "serve/stream.h"
+#include "serve/stream_list.h"
 #include "serve/tags.h"
 
 enum { FAREWELLS = 16, HEAD_MAX = 96 }; // so many clients' times to come back differ
@@ -63,11 +65,20 @@ static void kick_channel(struct farewells *f) {
   channel_unref(c);
 }
 
+static void kick_if_named(struct stream *s, void *arg) {
+  struct farewells *f = arg;
+  char id[24];
+  snprintf(id, sizeof id, "%016" PRIx64, stream_id(s));
+  if (span_equal(span_of(id), f->kick->name)) stream_kick(s, farewell(f));
+}
+
+static void kick_stream(struct farewells *f) { connections_each_stream(f->service, kick_if_named, f); }
+
 static void deliver(struct message *m) {
   struct kick_message *k = container_of(m, struct kick_message, message);
   struct farewells f = {.service = k->service, .kick = &k->kick};
-  if (k->kick.what == KICK_TAG) kick_tag(&f);
-  else kick_channel(&f);
+  static void (*const kicks[])(struct farewells * f) = {kick_tag, kick_channel, kick_stream};
+  kicks[k->kick.what](&f);
   for (size_t i = 0; i < FAREWELLS; i++) event_unref(f.events[i]);
   free(k);
 }
@@ -118,7 +129,7 @@ static bool read_message(struct span message, uint64_t self, struct kick *k) {
   if (sscanf(head, "kick %" SCNx64 " %d %lf %zu%n", &from, &what, &k->retry, &len, &read) != 4) return false;
   if (head[read] != '\n' || from == self) return false;
   size_t at = (size_t)read + 1;
-  if (len > message.len - at || (what != KICK_TAG && what != KICK_CHANNEL)) return false;
+  if (len > message.len - at || what < KICK_TAG || what > KICK_STREAM) return false;
   k->what = (enum kick_what)what;
   k->name = (struct span){message.bytes + at, len};
   k->reason = (struct span){message.bytes + at + len, message.len - at - len};

@@ -8,7 +8,7 @@
 struct process_state;
 struct service;
 
-enum kick_what { KICK_TAG, KICK_CHANNEL };
+enum kick_what { KICK_TAG, KICK_CHANNEL, KICK_STREAM }; // the last by its id, as stream_list has it
 
 struct kick {
   enum kick_what what;

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include "base/lock.h"
+#include "base/mem.h"
 #include "base/util.h"
 #include "event/broker.h"
 #include "event/shared.h"
@@ -145,6 +146,7 @@ void histogram_add_bytes(struct histogram *h, size_t bytes) {
 void metrics_init(struct metrics *m) {
   lock_init(&m->lock);
   own_metrics_init(&m->own);
+  m->routes = xcalloc(ROUTES_MAX, sizeof *m->routes), m->route_count = 1;
   list_init(&m->workers);
   list_init(&m->states);
 }

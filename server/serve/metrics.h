@@ -62,6 +62,8 @@ struct state_gauges {
   uint64_t tasks, lua_bytes;
 };
 
+enum { ROUTES_MAX = 1000 }; // that are told apart; what is beyond counts as the first, which has no name
+
 // Who counts in a process.
 struct metrics {
   pthread_mutex_t lock;

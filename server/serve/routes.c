@@ -13,28 +13,34 @@
 static const char NO_NAME[] = " ";
 
 // With the lock held: the number of a name, which is given one unless there are too many; then 0.
-static size_t number_of(struct metrics *m, const char *name) {
+static uint16_t number_of(struct metrics *m, const char *name) {
   for (size_t i = 1; i < m->route_count; i++)
-    if (!strcmp(m->routes[i], name)) return i;
-  if (!m->routes) m->routes = xcalloc(ROUTES_MAX, sizeof *m->routes), m->route_count = 1;
-  if (m->route_count == ROUTES_MAX || !strcmp(name, NO_NAME)) return 0;
+    if (!strcmp(m->routes[i], name)) return (uint16_t)i;
+  if (m->route_count == ROUTES_MAX) return 0;
   m->routes[m->route_count] = xstrdup(name);
-  return m->route_count++;
+  return (uint16_t)m->route_count++;
 }
 
-struct route_figures *routes_find(struct service *s, struct span method, struct span pattern) {
+// With the lock held.
+static void make_figures(struct service *s, uint16_t number) {
+  if (!s->routes[number]) s->routes[number] = xcalloc(1, sizeof *s->routes[number]);
+}
+
+uint16_t routes_number(struct service *s, struct span method, struct span pattern) {
   struct metrics *m = &s->process->metrics;
   char *name = xasprintf(SPAN_FMT " " SPAN_FMT, SPAN_ARG(method), SPAN_ARG(pattern));
   lock_take(&m->lock);
-  if (!s->routes) s->routes = xcalloc(ROUTES_MAX, sizeof *s->routes);
-  struct route_figures **f = &s->routes[number_of(m, name)];
-  if (!*f) *f = xcalloc(1, sizeof **f);
+  uint16_t number = number_of(m, name);
+  make_figures(s, number);
   lock_release(&m->lock);
   free(name);
-  return *f;
+  return number;
 }
 
-void routes_count(struct route_figures *f, int status, double seconds) {
+const char *routes_name(const struct metrics *m, uint16_t number) { return number ? m->routes[number] : ""; }
+
+void routes_count(struct service *s, uint16_t number, int status, double seconds) {
+  struct route_figures *f = s->routes[number];
   counter_add(&f->answers[MIN(status / 100, 5)], 1);
   histogram_add_seconds(&f->seconds, seconds);
 }
@@ -44,7 +50,7 @@ static struct route_figures sum_of(const struct metrics *m, size_t number) {
   struct route_figures sum = {0};
   list_each (node, &m->workers) {
     const struct service *s = container_of(node, struct service, counted);
-    if (s->routes && s->routes[number]) counters_sum(&sum, s->routes[number], sizeof sum);
+    if (s->routes[number]) counters_sum(&sum, s->routes[number], sizeof sum);
   }
   return sum;
 }
@@ -104,6 +110,6 @@ void routes_expose(struct buf *out, struct metrics *m, bool as_openmetrics) {
 }
 
 void routes_free_figures(struct service *s) {
-  for (size_t i = 0; s->routes && i < ROUTES_MAX; i++) free(s->routes[i]);
+  for (size_t i = 0; i < ROUTES_MAX; i++) free(s->routes[i]);
   free(s->routes);
 }

@@ -8,19 +8,20 @@
 
 struct service;
 
-enum { ROUTES_MAX = 1000 }; // that are told apart; what is beyond counts as the first, which has no name
-
 // Of one worker, who alone writes.
 struct route_figures {
   uint64_t answers[6]; // by the first digit of their status
   struct histogram seconds;
 };
 
-// The figures of a route at a worker, for as long as that lives. Any thread.
-struct route_figures *routes_find(struct service *s, struct span method, struct span pattern);
+// The number of a route, which the worker counts from now on. Any thread.
+uint16_t routes_number(struct service *s, struct span method, struct span pattern);
+
+// "GET /rooms/:room", for as long as the process; "" of 0.
+const char *routes_name(const struct metrics *m, uint16_t number);
 
 // Counts an answer, which began so many seconds behind its request. The worker's thread.
-void routes_count(struct route_figures *f, int status, double seconds);
+void routes_count(struct service *s, uint16_t number, int status, double seconds);
 
 // The lines of those routes that have answered, as metrics_expose. Any thread.
 void routes_expose(struct buf *out, struct metrics *m, bool as_openmetrics);

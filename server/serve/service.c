@@ -4,6 +4,7 @@
 #include "serve/routes.h"
 #include <stdlib.h>
 #include <time.h>
+#include "base/mem.h"
 
 static const double IDLE_SECONDS = 30;
 
@@ -35,6 +36,8 @@ void service_init(struct service *s, struct loop *loop, const struct settings *s
                         .date_second = -1,
                         .seed = (unsigned)(clock_wall(loop->clock) * 1e6)};
   map_init(&s->tags, map_seed(s));
+  s->routes = xcalloc(ROUTES_MAX, sizeof *s->routes);
+  s->routes[0] = xcalloc(1, sizeof *s->routes[0]);
   list_init(&s->counted);
   list_init(&s->pages.waiting);
   list_init(&s->conns);

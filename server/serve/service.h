@@ -95,7 +95,7 @@ struct service {
   struct event *gzip_end; // stands for the end of any compressed body, of which it has the length
   struct gzip_tools gzip; // set by who makes the service, but for what they make themselves
   struct counters counters;
-  struct route_figures **routes; // by number; behind the metrics' lock; NULL: none so far
+  struct route_figures **routes; // by number; behind the metrics' lock
   struct list counted;           // in the metrics, where whoever makes the service has added it
   bool draining;
   unsigned left_generation; // the newest whose streams have been told to end

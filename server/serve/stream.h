@@ -51,9 +51,8 @@ enum body_reading {
 enum { BODY_WINDOW = LOOP_SCRATCH_LEN }; // bytes that may come before they are asked for
 
 struct stream_ops {
-  void (*on_answered)(struct stream *s); // its head is on its way
-  void (*on_body)(struct stream *s);     // the body is complete, or more of it is there for who reads pieces
-  void (*on_drain)(struct stream *s);    // the queue is below the low-water mark again
+  void (*on_body)(struct stream *s);  // the body is complete, or more of it is there for who reads pieces
+  void (*on_drain)(struct stream *s); // the queue is below the low-water mark again
   void (*on_gone)(struct stream *s, enum close_reason reason);
 };
 

@@ -7,6 +7,7 @@
 #include "loop/transport.h"
 #include "serve/access.h"
 #include "serve/file_body.h"
+#include "serve/routes.h"
 #include "serve/stream.h"
 
 enum { FILE_LEAD = 16 << 10 }; // bytes of a file that go out with the head: a small one costs one write
@@ -32,7 +33,7 @@ static void send_head(struct stream *s, struct response *head, struct span body)
   head->date = service_date(service);
   s->carrier->ops->answer(s->carrier, s, head, out);
   s->status = (uint16_t)head->status, s->framing = (uint8_t)head->framing;
-  if (s->ops) s->ops->on_answered(s);
+  routes_count(service, s->request->route, head->status, service->loop->now - s->opened_at);
   if (s->is_gzip && head->framing != FRAMING_NONE) body = gzip_lead(head->framing, lead);
   if (!out->len && !body.len) return;
   struct event *e = event_new(out->len + body.len);

@@ -83,6 +83,7 @@ static void arrive_nowhere(struct store_request *r) {
 
 void store_answer(struct store_request *r, enum store_answer answer) {
   r->answer = answer;
+  atomic_store(&r->channel->store->counters.is_unavailable, answer == STORE_UNAVAILABLE);
   if (r->job.home) job_finish(&r->job);
   else arrive_nowhere(r);
 }

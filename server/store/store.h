@@ -71,6 +71,7 @@ struct store_counters {
   atomic_ulong kept_total, trimmed_total, commits_total; // events; transactions with some
   atomic_ulong refused_total, failed_total; // requests that were unavailable; what went wrong with the store
   atomic_ulong waiting, bytes;              // requests not carried out; on the disk
+  atomic_bool is_unavailable;               // the request that was answered last was not carried out
 };
 
 // Who is told what processes that share a store tell each other, on a thread of the store's.

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+// What a task asks of all workers. It waits until they have answered, or for so long; a worker that has not
+// is told by its number.
+#include <lauxlib.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/mem.h"
+#include "script/bindings.h"
+#include "script/class.h"
+#include "script/held.h"
+#include "script/raise.h"
+#include "script/task.h"
+#include "script/vm.h"
+#include "event/broker.h"
+#include "serve/stream_list.h"
+
+struct asking {
+  struct held held; // by the task's stack
+  struct survey *survey;
+  struct waitlist waiter;
+  double deadline;
+};
+
+static void on_done(struct job *j) {
+  struct asking *a = container_of(j, struct survey, job)->owner;
+  waitlist_wake_all(&a->waiter);
+}
+
+static void leave(struct held *h) {
+  struct asking *a = container_of(h, struct asking, held);
+  if (a->survey) survey_leave(a->survey);
+  a->survey = NULL;
+}
+
+static void drop(struct vm *vm, struct held *h) {
+  (void)vm;
+  leave(h);
+  free(container_of(h, struct asking, held));
+}
+
+// A list with each worker's answer, or false of one that has none yet.
+static int push_answers(lua_State *L, const struct survey *s) {
+  lua_createtable(L, (int)s->count, 0);
+  for (size_t i = 0; i < s->count; i++) {
+    const struct survey_answer *a = &s->answers[i];
+    if (atomic_load_explicit(&a->is_there, memory_order_acquire)) push_span(L, buf_span(&a->out));
+    else lua_pushboolean(L, 0);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+static int answered(lua_State *L, int status, lua_KContext index) {
+  struct held *const *box = lua_touserdata(L, (int)index);
+  struct asking *a = container_of(*box, struct asking, held);
+  (void)status;
+  bool is_over =
+      !a->survey || atomic_load(&a->survey->unanswered) == 0 || loop_time(vm_of(L)->loop) >= a->deadline;
+  if (!is_over) return task_wait_in(L, vm_of(L)->current, &a->waiter, a->deadline, index, answered);
+  if (!a->survey) return lua_newtable(L), 1;
+  return push_answers(L, a->survey);
+}
+
+static int ask(lua_State *L, const char *what, double seconds, survey_fn *fn, struct span about) {
+  struct task *t = task_check(L, what);
+  struct held **box = held_push_closed(L);
+  int index = lua_gettop(L);
+  struct asking *a = xcalloc(1, sizeof *a);
+  waitlist_init(&a->waiter);
+  a->deadline = loop_time(t->vm->loop) + seconds;
+  held_put(L, box, &a->held, drop);
+  a->held.leave = leave;
+  a->survey = survey_begin(t->vm->service, fn, about, on_done);
+  if (a->survey) a->survey->owner = a;
+  return answered(L, LUA_OK, index);
+}
+
+static void copy_text(lua_State *L, int index, char *to, size_t size) {
+  const char *text = luaL_optstring(L, index, "");
+  luaL_argcheck(L, strlen(text) < size, index, "too long");
+  strcpy(to, text);
+}
+
+// core.list_streams(seconds, order, smallest_first, rows, tag, text, id)
+static int core_list_streams(lua_State *L) {
+  static const char *const orders[] = {"age", "bytes", "events", "queued", "lag", NULL};
+  struct stream_query q = {.order = (enum stream_order)luaL_checkoption(L, 2, "age", orders),
+                           .smallest_first = lua_toboolean(L, 3),
+                           .rows = (uint32_t)luaL_checkinteger(L, 4)};
+  copy_text(L, 5, q.tag, sizeof q.tag);
+  copy_text(L, 6, q.text, sizeof q.text);
+  copy_text(L, 7, q.id, sizeof q.id);
+  return ask(L, "spate.streams", luaL_checknumber(L, 1), stream_list,
+             (struct span){(const char *)&q, sizeof q});
+}
+
+static void say_alive(struct service *s, struct span about, struct buf *out) {
+  (void)s, (void)about;
+  buf_append_byte(out, '1');
+}
+
+// core.ask_alive(seconds): an answer of each worker whose loop turns.
+static int core_ask_alive(lua_State *L) {
+  return ask(L, "healthz", luaL_checknumber(L, 1), say_alive, SPAN(""));
+}
+
+// core.is_draining(): whether the server is about to end.
+static int core_is_draining(lua_State *L) {
+  lua_pushboolean(L, vm_of(L)->service->draining);
+  return 1;
+}
+
+// core.store_state(): nil without a store, "unavailable" where the last it was asked for it refused, else
+// "ok".
+static int core_store_state(lua_State *L) {
+  struct store *s = vm_of(L)->service->broker->store;
+  if (!s) return 0;
+  lua_pushstring(L, atomic_load(&s->counters.is_unavailable) ? "unavailable" : "ok");
+  return 1;
+}
+
+void survey_open(lua_State *L) {
+  lua_pushcfunction(L, core_is_draining);
+  lua_setfield(L, -2, "is_draining");
+  lua_pushcfunction(L, core_store_state);
+  lua_setfield(L, -2, "store_state");
+  lua_pushcfunction(L, core_list_streams);
+  lua_setfield(L, -2, "list_streams");
+  lua_pushcfunction(L, core_ask_alive);
+  lua_setfield(L, -2, "ask_alive");
+}

@@ -1,0 +1,156 @@
+-- SPDX-License-Identifier: MIT
+-- spate.admin and spate.streams: what is there, for who looks after the server.
+local helper = require "spec.helper"
+
+local APP = [[
+app:get("/user/:name", function(req) req:tag("user:" .. req.params.name) return sse.reply(sse.never()) end)
+app:get("/ticks", function(req) return sse.reply(sse.from { "a", "b" }:chain(sse.never())) end)
+app:mount("/-", spate.admin { authorize = function(req) return req.headers.pass == "secret", "who are you?" end })]]
+
+local QUIET = { log = { access = false } }
+local PASS = { pass = "secret" }
+
+describe("spate.admin", function()
+  local one, two
+  before_each(function()
+    one = helper.serve(APP, { settings = QUIET })
+    one:get("/ticks"):close() -- makes the keep-alive comment, which would count as one of the other's events
+    two = helper.serve(APP, { with = one.core, worker = 1, settings = QUIET })
+  end)
+  after_each(function()
+    two:close()
+    one:close()
+  end)
+
+  -- Asks the first; both answer in turns of theirs.
+  local function ask(method, target, options)
+    options = options or {}
+    options.headers = options.headers or PASS
+    local res = one[method](one, target, options)
+    for _ = 1, 3 do two:turn() one:turn() end
+    return res
+  end
+
+  local function streams(query)
+    local res = ask("get", "/-/api/streams" .. (query or ""))
+    assert.equal(200, res:status())
+    return res:json()
+  end
+
+  local function targets(query)
+    local list = {}
+    for i, row in ipairs(streams(query).streams) do list[i] = row.target end
+    return list
+  end
+
+  it("is for who is allowed", function()
+    local res = ask("get", "/-/metrics", { headers = {} })
+    assert.equal(403, res:status())
+    assert.equal("who are you?\n", (res:body()))
+    assert.equal(404, ask("get", "/metrics"):status())
+  end)
+
+  it("has the metrics, as OpenMetrics where that is asked for", function()
+    local res = ask("get", "/-/metrics")
+    assert.equal("text/plain; version=0.0.4; charset=utf-8", res:header "Content-Type")
+    assert.truthy((res:body()):find("\nspate_streams_open 0\n", 1, true))
+    res = ask("get", "/-/metrics", { headers = { pass = "secret", accept = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5" } })
+    assert.equal("application/openmetrics-text; version=1.0.0; charset=utf-8", res:header "Content-Type")
+    assert.truthy((res:body()):find "# EOF\n$")
+  end)
+
+  it("says that all workers turn, or which do not", function()
+    local res = ask("get", "/-/healthz")
+    assert.equal(200, res:status())
+    assert.equal("ok\n", (res:body()))
+    res = one:get("/-/healthz", { headers = PASS })
+    one:advance(2.1)
+    assert.equal(503, res:status())
+    assert.equal("worker 1 does not answer\n", (res:body()))
+  end)
+
+  it("says whether it takes clients", function()
+    assert.equal(200, ask("get", "/-/readyz"):status())
+    assert.equal("ready\n", (ask("get", "/-/readyz"):body()))
+  end)
+
+  it("has the numbers", function()
+    one:get "/ticks"
+    assert.equal(1, ask("get", "/-/api/stats"):json().streams)
+  end)
+
+  it("lists the streams of all workers, the oldest first", function()
+    one:get("/user/ann?token=x", { headers = { ["Last-Event-ID"] = "e-7" } })
+    one:advance(5)
+    two:advance(2)
+    two:get "/user/bob"
+    two:advance(3)
+    one:get "/ticks"
+    local list = streams()
+    assert.equal(3, list.count)
+    local ann = list.streams[1]
+    assert.equal("/user/ann?token=***", ann.target)
+    assert.equal("GET /user/:name", ann.route)
+    assert.same({ "user:ann" }, ann.tags)
+    assert.equal("e-7", ann.last_id)
+    assert.equal("127.0.0.1", ann.remote)
+    assert.equal(5, ann.age)
+    assert.equal(0, ann.worker)
+    assert.is_true(ann.is_events)
+    local bob = list.streams[2]
+    assert.equal("/user/bob", bob.target)
+    assert.equal(1, bob.worker)
+    assert.same({ "/ticks" }, targets "?order=events&limit=1")
+  end)
+
+  it("pages, sorts and filters them", function()
+    for i = 1, 5 do
+      one:get("/user/" .. i)
+      one:advance(1)
+    end
+    assert.same({ "/user/1", "/user/2" }, targets "?limit=2&text=/user/")
+    assert.same({ "/user/3", "/user/4" }, targets "?limit=2&offset=2&text=/user/")
+    assert.same({ "/user/5", "/user/4" }, targets "?limit=2&ascending=1&text=/user/")
+    assert.same({ "/user/3" }, targets "?tag=user:3")
+    assert.same({}, targets "?tag=user:9")
+    assert.same({ "/user/4" }, targets "?text=user/4")
+    assert.equal(5, streams("?limit=1&text=/user/").count)
+    for query, message in pairs {
+      ["?order=size"] = 'spate.streams: order: expected "age", "bytes", "events", "queued" or "lag"',
+      ["?limit=1001"] = "spate.streams: limit and offset: expected 1000 together at most, got 1001",
+      ["?text=" .. ("x"):rep(201)] = "spate.streams: text: expected 200 bytes at most, without NUL",
+    } do
+      local res = ask("get", "/-/api/streams" .. query)
+      assert.equal(400, res:status())
+      assert.equal(message .. "\n", (res:body()))
+    end
+  end)
+
+  it("kicks one by its id, wherever it is", function()
+    local ann, bob = one:get "/user/ann", two:get "/user/bob"
+    local id = streams("?tag=user:bob").streams[1].id
+    assert.equal(202, ask("post", "/-/api/kick", { json = { stream = id, reason = "bye" } }):status())
+    assert.is_true(bob:has_ended())
+    assert.is_false(ann:has_ended())
+    assert.same({ "bye" }, bob:data())
+    local res = ask("post", "/-/api/kick", { json = { steam = id } })
+    assert.equal(400, res:status())
+    assert.truthy((res:body()):find("unknown option 'steam'", 1, true))
+  end)
+
+  it("leaves nothing behind where who asks has gone", function()
+    one:get("/-/api/streams", { headers = PASS }):close()
+    two:turn()
+    one:turn()
+  end)
+end)
+
+it("spate.admin wants to know who is allowed", function()
+  for code, message in pairs {
+    ["spate.admin()"] = "spate.admin: authorize: expected a function, got nil",
+    ["spate.admin { auth = 1 }"] = "spate.admin: unknown option 'auth'",
+  } do
+    local err = helper.load_error("local function f()\n" .. code .. "\nend\nlocal x = f()")
+    assert.truthy(err:find(":4: " .. message, 1, true), err)
+  end
+end)
