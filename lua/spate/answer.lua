@@ -3,6 +3,7 @@
 -- as a reply.
 local core = require "spate.core"
 local fields = require "spate.fields"
+local recheck = require "spate.recheck"
 local reply = require "spate.reply"
 local report = require "spate.report"
 local sse = require "spate.sse"
@@ -289,7 +290,10 @@ local function run_stream(req, answered)
   local all = answered._fields and stream_fields(answered._fields) or PLAIN_STREAM_FIELDS
   local compress = answered._compress
   if compress == nil then compress = stream.compress end
-  if core.open(req, answered._status, all, interval, text, compress, not stream.subscription) then return sse.run(req, stream) end
+  if core.open(req, answered._status, all, interval, text, compress, not stream.subscription) then
+    if answered._recheck then recheck.begin(answered._recheck, req) end
+    return sse.run(req, stream)
+  end
   return answered._stream:close()
 end
 

@@ -7,6 +7,7 @@ local fields = require "spate.fields"
 local file_options = require "spate.file_options"
 local json = require "spate.json"
 local plan_of = require("spate.proxy").plan
+local recheck = require "spate.recheck"
 
 local Reply = {}
 Reply.__index = Reply
@@ -114,6 +115,7 @@ end
 -- The stream as a reply; `options` has status, headers, compress, keep_alive = false.
 function reply.event_stream(stream, options)
   local r = new(check_status(options.status or 200))
+  r._recheck = recheck.plan(options)
   r._stream, r._keep_alive, r._compress = stream, options.keep_alive, options.compress
   for name, value in pairs(options.headers or {}) do r:header(name, value) end
   return r

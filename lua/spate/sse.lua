@@ -519,7 +519,7 @@ end
 
 local KeepAlive = require "spate.keep_alive"(sse, as_stream)
 
-local REPLY_OPTIONS = { "status", "headers", "keep_alive", "compress" }
+local REPLY_OPTIONS = { "status", "headers", "keep_alive", "compress", "recheck", "every", "recheck_error" }
 
 -- The reply whose body is this stream: a stream, a function(send), a list.
 function sse.reply(stream, options)

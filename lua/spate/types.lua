@@ -58,6 +58,31 @@ function spate.shared(name, options) end
 function spate.kick(options) end
 
 ---The streams that are open, on all workers, and how many match.
+---Middleware: at most `max` requests of a key at a time, on all workers, else 429.
+---@param options { max: integer, key?: (fun(req: spate.Request): string?), status?: integer, store?: string }
+---@return spate.middleware
+function spate.stream_limit(options) end
+
+---Tickets that let a client in once, within `ttl` seconds (30).
+---@param options? { ttl?: number, store?: string }
+---@return spate.Tickets
+function spate.ticket(options) end
+
+---@class spate.Tickets
+local Tickets = {}
+
+---A ticket for a value, which is copied as JSON.
+---@param value any
+---@return string? ticket
+---@return string? why
+function Tickets:issue(value) end
+
+---The value of a ticket that has not been redeemed.
+---@param ticket string?
+---@return any value
+---@return string? why
+function Tickets:redeem(ticket) end
+
 ---@alias spate.stream_order "age"|"bytes"|"events"|"queued"|"lag"
 ---@param options? { tag?: string, text?: string, id?: string, order?: spate.stream_order, ascending?: boolean, limit?: integer, offset?: integer }
 ---@return table[] streams

@@ -35,7 +35,17 @@ static int core_kick(lua_State *L) {
   return 0;
 }
 
+// core.kick_self(req, reason): ends the request's own stream.
+static int core_kick_self(lua_State *L) {
+  struct exchange *ex = exchange_open(L, 1);
+  if (!ex) return 2;
+  kick_one(ex->stream, check_span(L, 2));
+  return 0;
+}
+
 void kick_open(lua_State *L) {
+  lua_pushcfunction(L, core_kick_self);
+  lua_setfield(L, -2, "kick_self");
   lua_pushcfunction(L, core_tag);
   lua_setfield(L, -2, "tag");
   lua_pushcfunction(L, core_kick);

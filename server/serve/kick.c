@@ -94,6 +94,14 @@ static void post(struct service *s, const struct kick *k) {
   inbox_post(s->inbox, &m->message);
 }
 
+void kick_one(struct stream *s, struct span reason) {
+  const struct kick k = {.reason = reason};
+  const struct farewells f = {.service = stream_service(s), .kick = &k};
+  struct event *last = farewell_new(&f);
+  stream_kick(s, last);
+  event_unref(last);
+}
+
 // All workers of this process. Any thread.
 static void kick_here(struct process_state *p, const struct kick *k) {
   lock_take(&p->metrics.lock);

@@ -7,6 +7,7 @@
 
 struct process_state;
 struct service;
+struct stream;
 
 enum kick_what { KICK_TAG, KICK_CHANNEL, KICK_STREAM }; // the last by its id, as stream_list has it
 
@@ -20,6 +21,9 @@ struct kick {
 // Has it done by every worker, in its next turn, and tells other processes by the broker's store. It is
 // copied. Worker thread.
 void kick_everywhere(struct service *s, const struct kick *k);
+
+// Ends one stream for a reason. Its worker's thread.
+void kick_one(struct stream *s, struct span reason);
 
 // What has the process do as others tell it by a store; the process outlives that. Main thread.
 struct store_listener *kick_listener(struct process_state *p);

@@ -63,9 +63,9 @@ struct settings settings_default(void) {
       .http = {.private = true},
       .log = {.level = LOG_INFO,
               .access = true,
-              .redact = {.count = 11,
+              .redact = {.count = 12,
                          .list = {"token", "access_token", "id_token", "refresh_token", "jwt", "auth",
-                                  "api_key", "apikey", "password", "secret", "signature"}}},
+                                  "api_key", "apikey", "password", "secret", "signature", "ticket"}}},
   };
 }
 

@@ -113,8 +113,17 @@ function sse.merge(...) end
 ---@return spate.KeepAlive
 function sse.keep_alive() end
 
+---@class spate.reply_options
+---@field status? integer
+---@field headers? table<string, string>
+---@field keep_alive? boolean
+---@field compress? boolean
+---@field recheck? fun(req: spate.Request): any, string? Whether the client may stay; else why not.
+---@field every? number Seconds between two such questions (30).
+---@field recheck_error? "end"|"keep" What a question that fails means.
+
 ---@param stream spate.Stream|fun(send: spate.send)|table
----@param options? { status?: integer, headers?: table<string, string>, keep_alive?: boolean, compress?: boolean }
+---@param options? spate.reply_options
 ---@return spate.Reply
 function sse.reply(stream, options) end
 

@@ -1,0 +1,52 @@
+-- SPDX-License-Identifier: MIT
+-- sse.reply(s, { recheck = fn, every = seconds }): whether a client may stay is asked again while its stream lives.
+local check = require "spate.check"
+local core = require "spate.core"
+local report = require "spate.report"
+
+local EVERY, SPREAD = 30, 0.2 -- seconds; the part of them by which clients are asked apart
+
+local recheck = {}
+
+-- What options of sse.reply say, or nil.
+function recheck.plan(options)
+  local fn, on_error = options.recheck, options.recheck_error
+  if fn == nil then
+    if options.every ~= nil then core.raise "sse.reply: every: goes with recheck" end
+    if on_error ~= nil then core.raise "sse.reply: recheck_error: goes with recheck" end
+    return nil
+  end
+  if on_error ~= nil and on_error ~= "end" and on_error ~= "keep" then
+    core.raise('sse.reply: recheck_error: expected "end" or "keep", got ' .. tostring(on_error))
+  end
+  return {
+    fn = check.callable(fn, "sse.reply: recheck"), keeps = on_error == "keep",
+    every = options.every == nil and EVERY or check.seconds(options.every, "sse.reply: every"),
+  }
+end
+
+local function traceback(err) return core.traceback(tostring(err)) end
+
+-- Whether the client may stay; else why not.
+local function ask(plan, req)
+  local ok, allowed, why = xpcall(plan.fn, traceback, req)
+  if ok then return allowed, why end
+  core.log.error(report.logged(allowed))
+  return plan.keeps
+end
+
+local function keep_asking(plan, req)
+  while true do
+    core.sleep(plan.every * (1 - SPREAD + 2 * SPREAD * math.random()))
+    local allowed, why = ask(plan, req)
+    if not allowed then return core.kick_self(req, type(why) == "string" and why or "") end
+  end
+end
+
+-- Begins with the stream, whose end it does not outlive; it goes on after a reload.
+function recheck.begin(plan, req)
+  local task = core.background(keep_asking, plan, req)
+  req:on_close(function() task:cancel() end)
+end
+
+return recheck
