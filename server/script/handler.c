@@ -55,6 +55,7 @@ static bool take_reply(lua_State *L) {
   if (push_member(L, "_body") != LUA_TSTRING || push_member(L, "_error") != LUA_TNIL) return false;
   lua_pop(L, 1);
   push_member(L, "_fields");
+  push_member(L, "_compress");
   push_member(L, "_status");
   lua_replace(L, 2);
   push_member(L, "_type");
