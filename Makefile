@@ -4,6 +4,7 @@
 #   make deps     installs what all of these need: asan e2e tsan lint format format-check layers fuzz fuzz-lua mutants model simulate valgrind
 #                 instructions faults soak soak-tsan bench; these install nothing, and name what is missing
 #   make clients  installs the npm packages that some specs run; make test does so where there are node and npm
+#   make singly   specs in the other way of sending: one by one, as where the kernel has no io_uring
 #   make install  PREFIX=/usr/local DESTDIR=: the program, and what specs need to run by plain busted
 VERSION := 0.1.0
 CC      ?= cc
@@ -153,6 +154,13 @@ e2e:
 	$(CHECK) $(NEEDS_TEST)
 	@$(MAKE_IN) all
 	@BUILD=$(BUILD) $(LUA) /usr/bin/busted -o spec/summary.lua -p '^e2e_.*_spec' spec
+
+# By default a turn's sends go to the kernel by one call.
+singly:
+	$(CHECK) $(NEEDS_TEST)
+	@$(MAKE_IN) all
+	@SPATE_IO_URING=off BUILD=$(BUILD) $(BUSTED) $(patsubst %,spec/%_spec.lua,socket transport conn stream http1 mux channel flow files)
+	@SPATE_IO_URING=off BUILD=$(BUILD) $(LUA) /usr/bin/busted -o spec/summary.lua -p '^e2e_.*_spec' spec
 
 clients:
 	@.ci/clients
@@ -311,5 +319,5 @@ clean:
 	@mkdir -p build
 	find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +
 
-.PHONY: all always harness-commands run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers fuzz-lua mutants model simulate simulate-asan simulate-faults valgrind instructions faults soak \
+.PHONY: all always singly harness-commands run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers fuzz-lua mutants model simulate simulate-asan simulate-faults valgrind instructions faults soak \
         soak-tsan bench install clean

@@ -57,7 +57,7 @@ static void on_done(struct batched *b, const struct batch_outcome *o) {
   if (s->withdraws >= 0) batch_withdraw(p->batch, &p->senders[s->withdraws].batched);
 }
 
-// batch:open(), batch:close(): what was told.
+// batch:open(), batch:close(): what was told, and how many sends there were.
 static int probe_begin(lua_State *L) {
   struct batch_probe *p = check(L);
   p->now += luaL_optnumber(L, 2, 0);
@@ -68,10 +68,11 @@ static int probe_begin(lua_State *L) {
 
 static int probe_enter(lua_State *L) {
   struct batch_probe *p = check(L);
-  batch_close(p->batch, p->now);
+  lua_Integer sends = batch_close(p->batch, p->now);
   lua_pushlstring(L, p->log.bytes ? p->log.bytes : "", p->log.len ? p->log.len - 1 : 0);
+  lua_pushinteger(L, sends);
   buf_deinit(&p->log);
-  return 1;
+  return 2;
 }
 
 // batch:send(i, bytes [, pieces]): whether it is in the batch.
@@ -121,14 +122,6 @@ static int probe_leave(lua_State *L) {
   return 0;
 }
 
-// batch:counts(): batches and sends so far.
-static int probe_counts(lua_State *L) {
-  struct batch_probe *p = check(L);
-  lua_pushinteger(L, (lua_Integer)p->batch->batches_total);
-  lua_pushinteger(L, (lua_Integer)p->batch->sends_total);
-  return 2;
-}
-
 static int probe_free(lua_State *L) {
   struct batch_probe *p = luaL_checkudata(L, 1, BATCH);
   if (!p->batch) return 0;
@@ -161,11 +154,10 @@ static int probe_new(lua_State *L) {
 }
 
 void batch_probe_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"open", probe_begin},      {"close", probe_enter},
-                                     {"send", probe_send},       {"withdraw", probe_withdraw},
-                                     {"on_done", probe_on_done}, {"take", probe_take},
-                                     {"leave", probe_leave},     {"counts", probe_counts},
-                                     {"free", probe_free},       {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"open", probe_begin},        {"close", probe_enter},     {"send", probe_send},
+      {"withdraw", probe_withdraw}, {"on_done", probe_on_done}, {"take", probe_take},
+      {"leave", probe_leave},       {"free", probe_free},       {NULL, NULL}};
   class_new(L, BATCH, methods, probe_free);
   lua_pushcfunction(L, probe_new);
   lua_setfield(L, -2, "batch");

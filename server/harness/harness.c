@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/log.h"
 #include "base/mem.h"
 #include "client/file_watch.h"
@@ -254,6 +255,8 @@ static int harness_new(lua_State *L) {
     if (h->owner) h->owner->guests--;
     return luaL_error(L, "no descriptors for an event loop: raise `ulimit -n`");
   }
+  const char *io_uring = getenv("SPATE_IO_URING");
+  if (!io_uring || strcmp(io_uring, "off") != 0) loop_open_batch_of_memory(&h->loop);
   open_server(h, (int)option(L, "worker", 0));
   h->blocks = option(L, "blocks", 0) > 0;
   if (!h->owner && *h->settings.store.url && !open_store(h, &error)) return raise_error_of(L, error);
@@ -374,6 +377,7 @@ static int server_connect(lua_State *L) {
   const char *bytes = luaL_optlstring(L, 4, "", &len);
   lua_settop(L, 4);
   struct client *c = client_push(L, address);
+  c->peer.batch = h->loop.batch;
   const char *how = luaL_optstring(L, 3, "");
   if (!strcmp(how, "mux")) c->peer.transport.protocol = PROTOCOL_MUX;
   c->peer.is_closed = !strcmp(how, "closed");

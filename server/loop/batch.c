@@ -12,15 +12,22 @@
 
 static const double PAUSE_SECONDS = 10; // before another ring is tried in a failed one's place
 
-enum { ALL = INT32_MAX }; // the result of a send that has left whole
+enum { ALL = BATCH_BYTES_MAX + 1 }; // the result of a send that has left whole
+
+static struct batch *batch_make(struct ring *ring, bool is_of_memory) {
+  struct batch *b = xmalloc(sizeof *b);
+  b->ring = ring, b->is_of_memory = is_of_memory, b->is_open = false;
+  b->count = b->pieces = 0, b->bytes = 0, b->closed_until = 0;
+  return b;
+}
 
 struct batch *batch_new(const char **why) {
   struct ring *ring = ring_new(why);
-  if (!ring) return NULL;
-  struct batch *b = xmalloc(sizeof *b);
-  b->ring = ring, b->is_open = false, b->count = b->pieces = 0;
-  b->closed_until = 0, b->batches_total = b->sends_total = 0;
-  return b;
+  return ring ? batch_make(ring, false) : NULL;
+}
+
+struct batch *batch_new_of_memory(void) {
+  return batch_make(NULL, true);
 }
 
 void batch_free(struct batch *b) {
@@ -36,25 +43,46 @@ static void give_up(struct batch *b, double now, const char *why) {
 
 void batch_open(struct batch *b, double now) {
   const char *why;
-  if (!b->ring && now >= b->closed_until) {
+  if (!b->is_of_memory && !b->ring && now >= b->closed_until) {
     b->ring = ring_new(&why);
     if (!b->ring) give_up(b, now, why);
   }
-  b->is_open = b->ring;
+  b->is_open = b->ring || b->is_of_memory;
+}
+
+static bool has_room(const struct batch *b, unsigned count, size_t len) {
+  return b->count < RING_SENDS_MAX && b->pieces + count <= BATCH_PIECES_MAX &&
+         b->bytes + len <= BATCH_BYTES_MAX;
+}
+
+static inline struct batch_send *batch_place(struct batch *b, struct batched *who,
+                                             void (*on_done)(struct batched *who,
+                                                             const struct batch_outcome *outcome)) {
+  b->results[b->count] = ALL;
+  struct batch_send *s = &b->sends[b->count++];
+  s->who = who, s->on_done = on_done;
+  who->place = (uint16_t)b->count;
+  return s;
 }
 
 bool batch_send(struct batch *b, struct batched *who, int fd, const struct iovec *iov, int count, size_t len,
                 void (*on_done)(struct batched *who, const struct batch_outcome *outcome)) {
-  if (!batch_is_open(b) || b->count == RING_SENDS_MAX) return false;
-  if (b->pieces + (unsigned)count > BATCH_PIECES_MAX || len >= ALL) return false;
+  if (!batch_is_open(b) || !has_room(b, (unsigned)count, len)) return false;
   struct iovec *pieces = b->iov + b->pieces;
-  memcpy(pieces, iov, (size_t)count * sizeof *iov);
-  b->pieces += (unsigned)count;
-  b->results[b->count] = ALL;
+  pieces[0] = iov[0];
+  if (count > 1) memcpy(pieces, iov, (size_t)count * sizeof *iov);
   ring_send(b->ring, b->count, fd, pieces, (size_t)count);
-  b->sends[b->count++] =
-      (struct batch_send){who, on_done, {.iov = pieces, .count = count, .len = len}, .fd = fd};
-  who->place = (uint16_t)b->count;
+  struct batch_send *s = batch_place(b, who, on_done);
+  s->fd = fd;
+  s->send.iov = pieces, s->send.count = count, s->send.len = len;
+  b->pieces += (unsigned)count, b->bytes += len;
+  return true;
+}
+
+bool batch_join(struct batch *b, struct batched *who,
+                void (*on_done)(struct batched *who, const struct batch_outcome *outcome)) {
+  if (!batch_is_open(b) || !has_room(b, 0, 0)) return false;
+  batch_place(b, who, on_done)->send = (struct batch_outcome){0};
   return true;
 }
 
@@ -67,7 +95,7 @@ static int send_now(const struct batch_send *s) {
 void batch_withdraw(struct batch *b, struct batched *who) {
   if (!who->place) return;
   struct batch_send *s = b->sends + who->place - 1;
-  if (b->is_open) {
+  if (b->is_open && b->ring) {
     ring_leave_out(b->ring, who->place - 1u);
     send_now(s);
   }
@@ -91,16 +119,16 @@ static void send_rest(struct batch *b, unsigned from) {
     if (b->sends[i].who) b->results[i] = send_now(b->sends + i);
 }
 
-void batch_close(struct batch *b, double now) {
-  unsigned count = b->count;
+unsigned batch_close(struct batch *b, double now) {
+  unsigned count = b->count, taken = 0;
   b->is_open = false;
-  if (!count) return;
-  unsigned taken = ring_enter(b->ring, b->results);
-  b->batches_total++, b->sends_total += taken;
-  if (taken < count) {
+  if (!count) return 0;
+  if (b->ring) taken = ring_enter(b->ring, b->results);
+  if (b->ring && taken < count) {
     give_up(b, now, "the kernel does not take what it is given");
     send_rest(b, taken);
   }
   for (unsigned i = 0; i < count; i++) tell(b, i);
-  b->count = b->pieces = 0;
+  b->count = b->pieces = 0, b->bytes = 0;
+  return taken;
 }

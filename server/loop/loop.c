@@ -174,6 +174,8 @@ const char *loop_open_batch(struct loop *l) {
   return why;
 }
 
+void loop_open_batch_of_memory(struct loop *l) { l->batch = batch_new_of_memory(); }
+
 void loop_deinit(struct loop *l) {
   batch_free(l->batch);
   timer_heap_deinit(&l->timers);

@@ -53,6 +53,9 @@ void loop_deinit(struct loop *l);
 // Has the loop collect sends in a batch from now on, on its own thread; NULL, or why it cannot, static.
 const char *loop_open_batch(struct loop *l);
 
+// The same for transports in memory.
+void loop_open_batch_of_memory(struct loop *l);
+
 // The version of the library below it, static.
 const char *loop_library_version(void);
 

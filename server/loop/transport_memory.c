@@ -47,12 +47,25 @@ static ssize_t memory_leave(struct memory_peer *p) {
   return sent;
 }
 
+static void on_batched(struct batched *b, const struct batch_outcome *outcome) {
+  struct memory_peer *p = container_of(b, struct memory_peer, batched);
+  (void)outcome;
+  p->transport.is_queued = false;
+  ssize_t n = p->is_late ? 0 : memory_leave(p);
+  if (n < 0) p->transport.sink->on_error(&p->transport, (enum transport_error)n);
+  else p->transport.sink->on_sent(&p->transport, (size_t)n);
+}
+
 static ssize_t memory_send(struct transport *t, const struct outq *q) {
   struct memory_peer *p = memory_of(t);
   if (is_broken(p)) return TRANSPORT_BROKEN;
   p->flight.count = q->count, p->flight.len = q->len, p->flight_at = 0;
   p->flight.fd = q->fd, p->flight.offset = q->offset;
   memcpy(p->flight.iov, q->iov, (size_t)q->count * sizeof *q->iov);
+  if (q->count && batch_join(p->batch, &p->batched, on_batched)) {
+    t->is_queued = true;
+    return 0;
+  }
   return p->is_late ? 0 : memory_leave(p);
 }
 
@@ -76,6 +89,7 @@ static void memory_end(struct transport *t) { memory_of(t)->server_ended = true;
 
 static void memory_close(struct transport *t, bool reset) {
   struct memory_peer *p = memory_of(t);
+  if (p->batch) batch_withdraw(p->batch, &p->batched);
   p->server_closed = true, p->server_reset = reset;
   p->read_len = p->flight.len = 0;
 }

@@ -3,6 +3,7 @@
 // connection, delay what is sent and see bytes without a descriptor or a moment of waiting.
 #pragma once
 #include "base/buf.h"
+#include "loop/batch.h"
 #include "loop/transport.h"
 
 struct memory_peer {
@@ -18,6 +19,8 @@ struct memory_peer {
   bool client_ended, client_left, client_reset; // its side; both sides, so that it takes nothing; by a cut
   bool server_ended, server_closed, server_reset;
   size_t read_len;
+  struct batch *batch; // that sends go by while it is open; NULL: none
+  struct batched batched;
   struct outq flight; // what has not left, behind flight_at bytes that have
   size_t flight_at;
 };

@@ -94,6 +94,19 @@ static void announce(const struct server *s) {
   fflush(stdout);
 }
 
+// Why not all workers send a turn's bytes together; NULL: they do.
+static const char *sends_singly(const struct server *s) {
+  for (size_t i = 0; i < s->worker_count; i++)
+    if (s->workers[i] && worker_sends_singly(s->workers[i])) return worker_sends_singly(s->workers[i]);
+  return NULL;
+}
+
+static void log_sends(const struct server *s) {
+  const char *why = sends_singly(s);
+  if (why) log_message(LOG_INFO, "sends: one by one (%s)", why);
+  else log_message(LOG_INFO, "sends: io_uring");
+}
+
 // Nobody has begun anything, so that what runs beside requests ends at once.
 static void end_after_start(struct server *s) {
   printf("%s: starts, no problems\n", s->options->app);
@@ -116,6 +129,7 @@ static void begin_serving(struct server *s) {
   use_certificates(&s->certificates);
   certificates_watch(&s->certificates, &s->loop);
   tell_workers(s, worker_serve);
+  log_sends(s);
   announce(s);
 }
 
@@ -214,8 +228,10 @@ static void control_status(struct control_server *c, struct buf *out) {
   for (size_t i = 0; i < s->listening.count && serves; i++)
     buf_printf(out, "address %s%s\n", s->options->listen.list[i].is_secure ? "https://" : "",
                listening_name(&s->listening, i));
+  const char *why = sends_singly(s);
   buf_printf(out, "state %s\nworkers %zu\nuptime %.0f\n", serves ? "serving" : "stopping", s->worker_count,
              s->loop.now - s->started_at);
+  buf_printf(out, why ? "sends one by one (%s)\n" : "sends io_uring\n", why);
   const struct figures f = metrics_read(&s->process, &s->broker, &s->shared);
   for (const struct metric *m = metrics_table; m->name; m++)
     if (!metric_is_histogram(m))
@@ -291,9 +307,10 @@ static void leave_what_runs(struct server *s) {
 }
 
 // Standard streams, the loop, signals, control and watch, files that are read while a script loads, and some
-// connections; then each worker's loop, and for each address a listener and a spare for refusals.
+// connections; then each worker's loop with its ring, and for each address a listener and a spare for
+// refusals.
 static bool has_descriptors(const struct options *o) {
-  enum { OF_PROCESS = 16, OF_LOOP = 2, OF_ADDRESS = 2 };
+  enum { OF_PROCESS = 16, OF_LOOP = 3, OF_ADDRESS = 2 };
   size_t needed = OF_PROCESS + (size_t)o->workers * (OF_LOOP + OF_ADDRESS * o->listen.count);
   size_t max = sock_descriptors_max();
   if (max < needed)

@@ -3,6 +3,7 @@
 // it owns is made and freed on the thread itself, but for its Lua states, which the builder makes and frees.
 #include "process/worker.h"
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 #include "base/lock.h"
@@ -33,7 +34,8 @@ struct worker {
   pthread_t thread;
   pthread_mutex_t lock;
   pthread_cond_t changed;
-  enum worker_state state; // behind the lock
+  enum worker_state state;  // behind the lock
+  const char *sends_singly; // why, static; NULL: in batches. Set before it is ready
   struct loop loop;
   struct inbox inbox;
   struct service service;
@@ -278,13 +280,20 @@ static void init(struct worker *w) {
   generations_init(&w->generations, &w->service, builder_loop(w->config.builder), on_spent, on_started);
 }
 
+// The environment is for specs, which are to run either way.
+static const char *open_batch(struct worker *w) {
+  const char *told = getenv("SPATE_IO_URING");
+  if (told && !strcmp(told, "off")) return "SPATE_IO_URING=off";
+  return w->config.settings->io_uring ? loop_open_batch(&w->loop) : "io_uring = \"off\" in the settings";
+}
+
 static void *worker_main(void *arg) {
   struct worker *w = arg;
   if (loop_init(&w->loop, clock_system(), true) < 0) {
     set_state(w, WORKER_FAILED);
     return NULL;
   }
-  loop_open_batch(&w->loop);
+  w->sends_singly = open_batch(w);
   init(w);
   watchdog_start(w->config.settings);
   set_state(w, WORKER_READY);
@@ -339,6 +348,8 @@ struct worker *worker_new(const struct worker_config *config) {
   free(w);
   return NULL;
 }
+
+const char *worker_sends_singly(const struct worker *w) { return w->sends_singly; }
 
 struct service *worker_service(struct worker *w) {
   return &w->service;

@@ -51,6 +51,9 @@ struct worker_config {
 // Starts the thread, which waits for worker_start. NULL where there can be none.
 struct worker *worker_new(const struct worker_config *config);
 
+// Why its sends go one by one, static; NULL: a turn's go together. Main thread.
+const char *worker_sends_singly(const struct worker *w);
+
 // What its states are built for, borrowed. Main thread.
 struct service *worker_service(struct worker *w);
 

@@ -25,6 +25,7 @@
 #include "http/http2.h"
 #include "loop/control_client.h"
 #include "loop/loop.h"
+#include "loop/ring.h"
 #include "script/alone.h"
 #include "script/bindings.h"
 #include "script/inspect.h"
@@ -217,13 +218,14 @@ static void push_libraries(lua_State *L) {
                    {"libpq", pg_library_version()},
                    {"nghttp2", http2_library_version() ? http2_library_version() : "left out"},
                    {"hiredis", redis_library_version()},
-                   {"zlib", deflater_library_version()}};
+                   {"zlib", deflater_library_version()},
+                   {"liburing", ring_library_version()}};
   lua_createtable(L, countof(libraries), 0);
   for (size_t i = 0; i < countof(libraries); i++) {
     lua_createtable(L, 0, 2);
     lua_pushstring(L, libraries[i].name);
     lua_setfield(L, -2, "name");
-    lua_pushstring(L, libraries[i].version);
+    lua_pushstring(L, libraries[i].version ? libraries[i].version : "left out");
     lua_setfield(L, -2, "version");
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }

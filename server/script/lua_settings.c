@@ -297,6 +297,16 @@ static bool read_compress(lua_State *L, struct settings *s) {
   return true;
 }
 
+// io_uring = "auto" or "off".
+static bool read_io_uring(lua_State *L, struct settings *s) {
+  if (!key_is(L, "io_uring")) return false;
+  const char *how = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  s->io_uring = !strcmp(how, "auto");
+  if (!s->io_uring && strcmp(how, "off") != 0)
+    luaL_error(L, "io_uring: expected \"auto\" or \"off\", got %s", luaL_tolstring(L, -1, NULL));
+  return true;
+}
+
 // Key and value are on top of the stack.
 static int unknown_key(lua_State *L, const char *group, const char *const *names, size_t count) {
   const char *name = luaL_tolstring(L, -2, NULL), *close = nearest(name, names, count);
@@ -330,14 +340,15 @@ static bool read_group(lua_State *L, const char *group, struct settings *s) {
 void settings_read(lua_State *L, int table, struct settings *s) {
   static const char *const groups[] = {"limits", "timeouts", "keep_alive", "shutdown", "reload",
                                        "log",    "http",     "http2",      "offload",  "compress"};
-  static const char *const known[] = {
-      "limits",  "timeouts", "keep_alive", "shutdown", "reload",          "log",     "http", "http2",
-      "offload", "listen",   "workers",    "store",    "trusted_proxies", "durable", "tls",  "compress"};
+  static const char *const known[] = {"limits",   "timeouts", "keep_alive",      "shutdown", "reload",
+                                      "log",      "http",     "http2",           "offload",  "listen",
+                                      "workers",  "store",    "trusted_proxies", "durable",  "tls",
+                                      "compress", "io_uring"};
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     bool found = key_is(L, "listen") || key_is(L, "workers");
     if (key_is(L, "trusted_proxies")) found = true, read_trusted(L, &s->trusted_proxies);
     if (key_is(L, "tls")) found = true, tls_settings_read(L, &s->tls);
-    found = found || read_store(L, s) || read_durable(L, s) || read_compress(L, s);
+    found = found || read_store(L, s) || read_durable(L, s) || read_compress(L, s) || read_io_uring(L, s);
     for (size_t i = 0; i < countof(groups) && !found; i++) found = read_group(L, groups[i], s);
     if (!found) unknown_key(L, "", known, countof(known));
   }

@@ -235,6 +235,7 @@ static bool send_ready(struct conn *c) {
       return false;
     }
     c->in_flight = q.len - (size_t)n;
+    c->is_all = c->transport->is_queued && !q.has_more;
     if (n) on_left(c, (size_t)n);
     if (q.is_share && !c->in_flight) return true;
     if (!q.has_more) break;
@@ -496,26 +497,34 @@ static void conn_settle(struct conn *c, bool waits) {
   if (c->has_ended && is_still(c)) end_still(c);
 }
 
+// What follows where all that could leave now has.
+static void conn_rest(struct conn *c, bool waits) {
+  if (c->state == CONN_OPEN) conn_settle(c, waits);
+  if (c->state == CONN_OPEN) end_marked(c);
+  if (c->state == CONN_OPEN && c->is_over) end_over(c);
+  if (c->carrier.service->draining && list_empty(&c->dirty)) conn_close_idle(c);
+}
+
 bool conn_flush(struct conn *c) {
   list_remove(&c->dirty);
   if (c->state != CONN_OPEN) return c->state != CONN_CLOSED;
   bool shares = send_ready(c);
   if (shares) touch(c);
-  if (c->state != CONN_CLOSED && c->transport->is_queued) return true; // on_sent goes on from here
-  if (c->state == CONN_OPEN) conn_settle(c, !shares);
-  if (c->state == CONN_OPEN) end_marked(c);
-  if (c->state == CONN_OPEN && c->is_over) end_over(c);
-  if (c->carrier.service->draining && list_empty(&c->dirty)) conn_close_idle(c);
+  if (!conn_is_queued(c)) conn_rest(c, !shares); // otherwise on_sent does
   return c->state != CONN_CLOSED;
 }
 
+// Where all that waited was queued and has left, as most has, there is nothing to ask the protocol for.
 static void on_sent(struct transport *t, size_t len) {
   struct conn *c = t->owner;
   c->in_flight -= len;
   if (c->state == CONN_LEAVING && !c->in_flight) conn_leave(c); // the protocol may have had no room for it
   if (c->state != CONN_OPEN) return;
   if (len) on_left(c, len);
-  if (c->in_flight) conn_settle(c, true);
+  if (c->in_flight) {
+    c->is_all = false;
+    conn_settle(c, true);
+  } else if (c->is_all && list_empty(&c->dirty)) conn_rest(c, true);
   else conn_flush(c);
 }
 

@@ -35,6 +35,7 @@ struct conn {
   bool has_marked : 1;  // what is to end has been noted in one of the streams
   bool is_chosen : 1;   // the client's first bytes have said what it speaks
   bool is_over : 1;     // the protocol has said its last
+  bool is_all : 1;      // what is queued is all there was; what comes behind it touches
   uint8_t leaving : 2;  // how often its client was told to open no more streams
   uint32_t requests;    // so far
   uint32_t body_gained; // bytes of the body since its time was counted from
@@ -44,6 +45,11 @@ struct conn {
 _Static_assert(sizeof(struct conn) <= 184, "kept by every stream");
 
 static inline struct conn *conn_of(struct carrier *c) { return container_of(c, struct conn, carrier); }
+
+// Whether what it has sent is in the loop's batch, and so goes on when that is closed.
+static inline bool conn_is_queued(const struct conn *c) {
+  return c->state != CONN_CLOSED && c->transport->is_queued;
+}
 
 // Takes a transport into service, and what it holds of the admission. A connection lasts until the end of the
 // turn in which it is closed.

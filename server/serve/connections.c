@@ -26,24 +26,24 @@ static void free_closed(struct service *s) {
   for (struct list *node; (node = list_shift(&s->closed));) free(container_of(node, struct conn, link));
 }
 
-// Whether as many connections have something to send as a batch takes.
-static bool are_many(const struct list *fresh, const struct list *late) {
+// How many connections have something to send: BATCH_MIN where there are more.
+static unsigned count_few(const struct list *fresh, const struct list *late) {
   unsigned n = 0;
-  list_each (node, fresh)
-    if (++n == BATCH_MIN) return true;
-  list_each (node, late)
-    if (++n == BATCH_MIN) return true;
-  return false;
+  for (const struct list *node = fresh->next; node != fresh && n < BATCH_MIN; node = node->next) n++;
+  for (const struct list *node = late->next; node != late && n < BATCH_MIN; node = node->next) n++;
+  return n;
 }
 
 // What connections send meanwhile leaves when both have been gone through.
 static void flush_batch(struct service *s, struct list *fresh) {
   struct batch *batch = s->loop->batch;
-  bool collects = batch && are_many(fresh, &s->late);
+  bool collects = batch_pays(batch, count_few(fresh, &s->late));
   if (collects) batch_open(batch, s->loop->now);
   flush_some(s, fresh);
   flush_some(s, &s->late);
-  if (collects) batch_close(batch, s->loop->now);
+  unsigned sends = collects ? batch_close(batch, s->loop->now) : 0;
+  counter_add(&s->counters.batches_total, sends > 0);
+  counter_add(&s->counters.batched_sends_total, sends);
 }
 
 // One event may be for every stream there is, and a write takes microseconds: after so many the loop looks

@@ -63,6 +63,8 @@ const struct metric metrics_table[] = {
     GAUGE("compressor_bytes", compressor_bytes, "Bytes of these windows."),
     COUNTER("compressors_refused_total", compressors_refused_total,
             "Events compressed alone for want of a window: compress.memory."),
+    COUNTER("batches_total", counters.batches_total, "Calls into the kernel that sent for many connections."),
+    COUNTER("batched_sends_total", counters.batched_sends_total, "Sends that went by such a call."),
     COUNTER("slow_total", counters.slow_total,
             "Clients cut because they took too little for too long, or fell behind."),
     COUNTER("dropped_total", counters.dropped_total, "Events that a slow subscriber did not get."),

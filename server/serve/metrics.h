@@ -39,6 +39,7 @@ struct counters {
   uint64_t floods_total[FLOOD_KINDS]; // connections ended, as their clients did without end what costs little
   uint64_t events_total, bytes_total; // handed to clients
   uint64_t compressed_bytes_in_total, compressed_bytes_out_total; // of bodies, before and after
+  uint64_t batches_total, batched_sends_total;                    // sends that went to the kernel by one call
   uint64_t slow_total;    // clients cut because they took too little, or fell behind
   uint64_t dropped_total; // events that a slow subscriber did not get
   uint64_t http_requests_open, http_requests_total, http_errors_total; // to other servers

@@ -61,6 +61,7 @@ struct settings settings_default(void) {
       .reload = {.max_age = 3600, .generations = 8},
       .compress = {.window = 8 << 10, .memory = (size_t)64 << 20},
       .http = {.private = true},
+      .io_uring = true,
       .log = {.level = LOG_INFO,
               .access = true,
               .redact = {.count = 12,

@@ -111,6 +111,7 @@ struct settings {
     struct short_names redact; // query parameters whose values are left out
   } log;
   struct tls_config tls;
+  bool io_uring;                  // a turn's sends go to the kernel by one call, where the system lets them
   struct trusted trusted_proxies; // whose X-Forwarded fields are believed
 };
 

@@ -19,7 +19,7 @@ local function parse_status(text)
   for name, value in text:gmatch("(%S+) ([^\n]*)\n") do
     if name ~= "address" then names[#names + 1] = name end
     if name == "address" then table.insert(status.addresses, value)
-    elseif name == "app" or name == "state" then status[name] = value
+    elseif name == "app" or name == "state" or name == "sends" then status[name] = value
     else status[name] = tonumber(value) end
   end
   return status, names
