@@ -29,9 +29,10 @@ clients.EVENTS = {
   { data = "" },
 }
 
--- Starts server.lua. options: those of process.serve, and `run`, which its numbers name.
+-- Starts server.lua, with clients.more_settings ("a = 1, ") where there are some. options: those of process.serve, and `run`, which its numbers name.
 function clients.serve(events, options)
   options = options or {}
+  if clients.more_settings then options.settings = "{" .. clients.more_settings .. (options.settings or "{}"):sub(2) end
   options.environment = ("ROOT=%s RUN=%s EVENTS=%s"):format(process.quote(process.ROOT), options.run or "1",
     process.quote(helper.json.encode(events)))
   return process.serve(clients.FOLDER .. "/server.lua", options)

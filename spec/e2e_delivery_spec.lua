@@ -8,7 +8,7 @@ local SECONDS = tonumber(os.getenv("DELIVERY_SECONDS")) or 5
 local RATE = SUBSCRIBERS > 500 and 100 or 400 -- events per second
 local APP = [[
 local spate, sse = require "spate", require "spate.sse"
-local app, channel = spate.app(), sse.channel("news", { history = 1000000 })
+local app, channel = spate.app(), sse.channel("news", { history = 1000000, compress = true })
 
 app:post("/publish", function(req) return (assert(channel:publish(req:body()))) end)
 app:get("/live", function(req) return sse.reply(channel:subscribe { after = req.last_event_id }) end)
@@ -28,7 +28,7 @@ local function run(line)
 end
 
 local function build_client()
-  assert(os.execute(("mkdir -p %s/bench && ${CC:-cc} -std=gnu11 -O2 -Wall -Wextra -pthread -o %s/bench/delivery spec/bench/delivery.c")
+  assert(os.execute(("mkdir -p %s/bench && ${CC:-cc} -std=gnu11 -O2 -Wall -Wextra -pthread -o %s/bench/delivery spec/bench/delivery.c -lz")
     :format(process.BUILD, process.BUILD)))
 end
 
@@ -42,16 +42,18 @@ describe("a channel of two workers", function()
 
   after_each(process.leave)
 
-  it("brings every event once and in order to subscribers that drop and resume at random", function()
-    local ok, text = run(("LD_PRELOAD= %s/bench/delivery -p %s -c %d -k 4 -d %g -r %d"):format(
-      process.BUILD, server.port, SUBSCRIBERS, SECONDS, RATE))
-    assert(ok, text)
-    local seen = {}
-    for name, value in text:gmatch('"(%w+)":(%d+)') do seen[name] = tonumber(value) end
-    assert.equal(0, seen.faults)
-    assert(seen.published > SECONDS * RATE / 20 and seen.connections > SUBSCRIBERS, text)
-    assert(seen.closed > 0 and seen.reset > 0, text)
-    if os.getenv("DELIVERY_SECONDS") then print(text) end
-    server:stop()
-  end)
+  for how, option in pairs { [""] = "", [", compressed"] = " -z" } do
+    it("brings every event once and in order to subscribers that drop and resume at random" .. how, function()
+      local ok, text = run(("LD_PRELOAD= %s/bench/delivery -p %s -c %d -k 4 -d %g -r %d%s"):format(
+        process.BUILD, server.port, SUBSCRIBERS, SECONDS, RATE, option))
+      assert(ok, text)
+      local seen = {}
+      for name, value in text:gmatch('"(%w+)":(%d+)') do seen[name] = tonumber(value) end
+      assert.equal(0, seen.faults)
+      assert(seen.published > SECONDS * RATE / 20 and seen.connections > SUBSCRIBERS, text)
+      assert(seen.closed > 0 and seen.reset > 0, text)
+      if os.getenv("DELIVERY_SECONDS") then print(text) end
+      server:stop()
+    end)
+  end
 end)

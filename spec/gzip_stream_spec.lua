@@ -134,6 +134,57 @@ describe("a compressed stream", function()
     assert.is_true(body:has_ended())
   end)
 
+  -- What a response has got since it was asked last.
+  local function news(res)
+    local from = (res.seen or 0) + 1
+    res.seen = #res:raw()
+    return res:raw():sub(from)
+  end
+
+  local function row(n) return ("ch:publish(('<tr><td>%d</td><td>%d.25 ms</td></tr>'):rep(18))"):format(n * 7919 % 1000, n * 31 % 97) end
+
+  it("has the blocks that are made for all once a window's length of the channel has reached it", function()
+    serve()
+    run 'ch = sse.channel("a", { compress = true })'
+    local early, early_res = subscribe "a"
+    for n = 1, 20 do run(row(n)) end
+    local late, late_res = subscribe "a"
+    news(early_res)
+    news(late_res)
+    local bytes, shared_from, alone = 0, nil, 0
+    for n = 21, 60 do
+      local before = #late:read()
+      run(row(n))
+      local is_shared = news(late_res) == news(early_res)
+      assert.is_true(is_shared or not shared_from)
+      if is_shared and not shared_from then shared_from = bytes end
+      bytes = bytes + #late:read() - before
+      if not is_shared then alone = alone + 1 end
+    end
+    assert.is_true(shared_from >= 8192 and shared_from < 8192 + 700, shared_from)
+    assert.is_true(alone > 9)
+    run "ch:finish()"
+    assert.is_true(early:has_ended() and late:has_ended())
+    assert.equal(late:read(), early:read():sub(-#late:read()))
+  end)
+
+  it("has the same bytes as all who began with it", function()
+    serve()
+    run 'ch = sse.channel("a", { compress = true })'
+    local bodies, responses = {}, {}
+    for i = 1, 20 do
+      bodies[i], responses[i] = subscribe "a"
+      news(responses[i])
+    end
+    for n = 1, 30 do
+      run(row(n))
+      local first = news(responses[1])
+      for i = 2, 20 do assert.equal(first, news(responses[i])) end
+    end
+    run "ch:finish()"
+    for i = 1, 20 do assert.is_true(bodies[i]:has_ended()) end
+  end)
+
   it("has what comes before the channel's events", function()
     serve()
     run 'ch = sse.channel("a", { compress = true, history = 100 })'

@@ -5,10 +5,11 @@
 // became.
 //
 //   delivery -p PORT [-c SUBSCRIBERS] [-k PUBLISHERS] [-r EVENTS_PER_SECOND] [-d SECONDS] [-m
-//   MEAN_SECONDS_TO_DROP]
+//   MEAN_SECONDS_TO_DROP] [-z]
 //
 // The server answers POST /publish with the id of the event that its body has become; GET /live streams what
 // comes, GET /all all that came and what comes, and each what follows Last-Event-ID. Prints one line of JSON;
+// -z: subscribers ask for gzip, and decode it. Prints one line of JSON;
 // ends with 1 where anything was lost, repeated, out of order, reset or never came, and says what first.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -28,6 +29,7 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include <zlib.h>
 
 enum { LINE = 256, EVENTS_MAX = 1 << 22, PUBLISHERS_MAX = 64, BATCH = 256, FAULTS_TOLD = 10 };
 enum { PATIENCE = 30 }; // seconds in which all that was published has to come
@@ -41,6 +43,7 @@ struct subscriber {
   uint64_t seq;  // of the event that is coming
   uint32_t payload;
   double drop_at, dial_at;
+  z_stream z; // of a body that is compressed
   char line[LINE];
 };
 
@@ -53,6 +56,7 @@ struct publisher {
 static struct {
   int port, subscribers, publishers;
   double rate, seconds, mean;
+  bool gzip;
 } opt = {.port = 8080, .subscribers = 200, .publishers = 4, .rate = 400, .seconds = 5, .mean = 1};
 
 static struct subscriber *subscribers;
@@ -112,10 +116,12 @@ static uint64_t seq_of(const char *id) {
 
 static void subscribe(struct subscriber *s) {
   char request[LINE], resume[128] = "";
+  const char *coding = opt.gzip ? "Accept-Encoding: gzip\r\n" : "";
   if (s->last) snprintf(resume, sizeof resume, "Last-Event-ID: %s-%" PRIu64 "\r\n", epoch, s->last);
-  int len = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: delivery\r\n%s\r\n",
-                     s->number % 2 ? "/live" : "/all", resume);
+  int len = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: delivery\r\n%s%s\r\n",
+                     s->number % 2 ? "/live" : "/all", coding, resume);
   s->fd = dial(s->number), s->state = HEAD, s->left = s->line_len = 0, s->seq = s->payload = 0;
+  if (opt.gzip && inflateInit2(&s->z, 16 + MAX_WBITS) != Z_OK) fail("delivery: inflate");
   s->drop_at = now() + 2 * opt.mean * chance();
   dials++;
   if (send(s->fd, request, (size_t)len, MSG_NOSIGNAL) != len) fail("delivery: send");
@@ -124,6 +130,7 @@ static void subscribe(struct subscriber *s) {
 
 static void hang_up(struct subscriber *s, double pause) {
   close(s->fd);
+  if (opt.gzip) inflateEnd(&s->z);
   s->fd = -1, s->dial_at = now() + pause;
 }
 
@@ -178,15 +185,34 @@ static void on_size_byte(struct subscriber *s, char c) {
   } else if (c != '\r') s->left = s->left * 16 + (size_t)(c <= '9' ? c - '0' : (c | 32) - 'a' + 10);
 }
 
+// Bytes of the body.
+static void on_bytes(struct subscriber *s, const char *p, size_t n) {
+  char text[1 << 14];
+  for (size_t i = 0; i < n && !opt.gzip; i++) on_byte(s, p[i]);
+  if (!opt.gzip) return;
+  s->z.next_in = (unsigned char *)(uintptr_t)p, s->z.avail_in = (unsigned)n;
+  do {
+    s->z.next_out = (unsigned char *)text, s->z.avail_out = sizeof text;
+    int result = inflate(&s->z, Z_SYNC_FLUSH);
+    if (result != Z_OK && result != Z_BUF_ERROR)
+      fault("subscriber %d: inflate: %s\n", s->number, s->z.msg ? s->z.msg : zError(result));
+    for (size_t i = 0; i < sizeof text - s->z.avail_out; i++) on_byte(s, text[i]);
+    if (result != Z_OK) break;
+  } while (s->z.avail_in || !s->z.avail_out);
+}
+
 static void take(struct subscriber *s, const char *p, size_t n) {
   for (const char *end = p + n; p < end; p++) {
     switch (s->state) {
     case HEAD: on_byte(s, *p); break;
     case CHUNK_SIZE: on_size_byte(s, *p); break;
-    case CHUNK_DATA:
-      on_byte(s, *p);
-      if (--s->left == 0) s->state = CHUNK_END;
+    case CHUNK_DATA: {
+      size_t some = s->left < (size_t)(end - p) ? s->left : (size_t)(end - p);
+      on_bytes(s, p, some);
+      p += some - 1, s->left -= some;
+      if (s->left == 0) s->state = CHUNK_END;
       break;
+    }
     case CHUNK_END:
       if (*p == '\n') s->state = CHUNK_SIZE;
     }
@@ -311,13 +337,14 @@ static void run(void) {
 }
 
 int main(int argc, char **argv) {
-  for (int letter; (letter = getopt(argc, argv, "p:c:k:r:d:m:")) != -1;) {
+  for (int letter; (letter = getopt(argc, argv, "p:c:k:r:d:m:z")) != -1;) {
     if (letter == 'p') opt.port = atoi(optarg);
     else if (letter == 'c') opt.subscribers = atoi(optarg);
     else if (letter == 'k') opt.publishers = atoi(optarg);
     else if (letter == 'r') opt.rate = atof(optarg);
     else if (letter == 'd') opt.seconds = atof(optarg);
     else if (letter == 'm') opt.mean = atof(optarg);
+    else if (letter == 'z') opt.gzip = true;
     else return 2;
   }
   struct rlimit files;

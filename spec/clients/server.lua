@@ -6,6 +6,7 @@ local app, reply = spate.app(), spate.reply
 local ROOT = spate.env "ROOT"
 local CUT = 3   -- the event after which the first connection is cut
 local RETRY = 4 -- seconds; of itself no client waits for that long
+local NOTICE = 0.2 -- before a cut: Node drops what its threads have not decompressed by then
 local EVENTS = json.decode(spate.env "EVENTS")
 local GENERATION = spate.env("RUN", "1") .. "." .. spate.shared("loads"):incr "count"
 local flags, asked = spate.shared "flags", {}
@@ -34,6 +35,7 @@ app:get("/events/:who", function(req)
     for i = seen + 1, #EVENTS do
       send { id = i .. mark, event = EVENTS[i].event, data = EVENTS[i].data }
       if i == CUT then
+        sse.sleep(NOTICE)
         list[#list].ended = sse.now()
         error "cut"
       end
@@ -72,6 +74,7 @@ local FIRST = {
 local function cut(first)
   return sse.reply(function(send)
     send(first)
+    sse.sleep(NOTICE)
     error "cut"
   end)
 end
