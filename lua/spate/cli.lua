@@ -7,7 +7,7 @@ local USAGE = 2
 local ADDRESSES = "HOST:PORT, unix:PATH or fd:N; may be given several times."
 
 -- Commands that another's module runs.
-local RUN_BY = { dev = "serve", reload = "control", stop = "control", status = "control" }
+local RUN_BY = { dev = "serve", reload = "control", upgrade = "control", stop = "control", status = "control" }
 
 -- Commands that take apart what follows them by themselves.
 local RAW = { test = true }
@@ -55,6 +55,7 @@ local COMMANDS = {
     add_json(command)
   end },
   { "reload", "Have a server load its application anew; says whether it could.", add_server_of_folder },
+  { "upgrade", "Have a new process of the program take over; open streams are let go over some seconds.", add_server_of_folder },
   { "stop", "Have a server end as by SIGTERM, and wait for it.", add_server_of_folder },
   { "status", "Print what a server serves.", function(command)
     add_server(command, "all of them")

@@ -3,6 +3,7 @@
 // take its own at once goes without.
 #include "process/control_server.h"
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "loop/watch.h"
 
 enum { CLIENTS_MAX = 64, QUESTION_MAX = 32 };
+static const unsigned UPGRADE = UINT_MAX;
 
 struct control_client {
   struct list link;
@@ -21,7 +23,7 @@ struct control_client {
   struct watch watch;
   char question[QUESTION_MAX];
   size_t len;
-  unsigned waits_for; // a reload
+  unsigned waits_for; // a reload, or UPGRADE
 };
 
 static void free_client(struct control_client *k) {
@@ -56,6 +58,10 @@ static void act(struct control_client *k) {
   if (!strcmp(k->question, "reload")) {
     k->waits_for = c->ops->reload(c);
     if (!k->waits_for) answer(k, false, "the server is stopping\n", 23);
+  } else if (!strcmp(k->question, "upgrade")) {
+    const char *why = c->ops->upgrade(c);
+    if (why) answer(k, false, why, strlen(why));
+    else k->waits_for = UPGRADE;
   } else if (!strcmp(k->question, "stop")) {
     answer(k, true, "", 0);
     c->ops->stop(c);
@@ -121,11 +127,21 @@ void control_server_open(struct control_server *c, struct loop *loop, const stru
   else chmod(c->path, 0600), listener_start(&c->listener, loop, c->fd);
 }
 
+static void answer_outcome(struct control_client *k, const char *error) {
+  answer(k, !error, error ? error : "", error ? strlen(error) : 0);
+}
+
 void control_server_reloaded(struct control_server *c, unsigned number, const char *error) {
   list_each (node, &c->clients) {
     struct control_client *k = container_of(node, struct control_client, link);
-    if (k->waits_for && k->waits_for <= number)
-      answer(k, !error, error ? error : "", error ? strlen(error) : 0);
+    if (k->waits_for && k->waits_for <= number) answer_outcome(k, error);
+  }
+}
+
+void control_server_upgraded(struct control_server *c, const char *error) {
+  list_each (node, &c->clients) {
+    struct control_client *k = container_of(node, struct control_client, link);
+    if (k->waits_for == UPGRADE) answer_outcome(k, error);
   }
 }
 

@@ -11,6 +11,7 @@ struct control_server_ops {
   unsigned (*reload)(struct control_server *c); // begins one; its number, 0 where the server stops
   void (*stop)(struct control_server *c);
   void (*status)(struct control_server *c, struct buf *answer); // lines of "name value"
+  const char *(*upgrade)(struct control_server *c);             // begins one; NULL, or why it cannot be
 };
 
 struct control_server {
@@ -28,5 +29,8 @@ void control_server_open(struct control_server *c, struct loop *loop, const stru
 
 // Answers those who have waited for this reload, or an earlier one: NULL, or what is wrong.
 void control_server_reloaded(struct control_server *c, unsigned number, const char *error);
+
+// Answers those who have waited for an upgrade: NULL, or what is wrong.
+void control_server_upgraded(struct control_server *c, const char *error);
 
 void control_server_close(struct control_server *c);

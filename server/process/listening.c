@@ -90,13 +90,16 @@ const char *listening_scheme(const struct listening *l, size_t which) {
   return l->options->listen.list[which].is_secure ? "https://" : "http://";
 }
 
-int listening_open(struct listening *l, const struct options *o) {
+void listening_init(struct listening *l, const struct options *o) {
   *l = (struct listening){.options = o, .worker_count = (size_t)o->workers, .count = o->listen.count};
   size_t bytes = l->worker_count * l->count * sizeof *l->fds;
   l->fds = xmalloc(bytes + 1);
   memset(l->fds, 0xff, bytes);
   l->names = xcalloc(l->count + 1, sizeof *l->names);
   l->kinds = xcalloc(l->count + 1, sizeof *l->kinds);
+}
+
+int listening_open(struct listening *l) {
   for (size_t i = 0; i < l->count; i++) {
     int code = listen_at(l, i);
     if (code >= 0) return code;
@@ -104,6 +107,14 @@ int listening_open(struct listening *l, const struct options *o) {
   listening_set_kinds(l);
   return -1;
 }
+
+void listening_adopt(struct listening *l) {
+  for (size_t i = 0; i < l->count; i++) sock_name(l->fds[i], l->names[i]);
+  l->bound = l->count;
+  listening_set_kinds(l);
+}
+
+void listening_leave_files(struct listening *l) { l->bound = 0; }
 
 void listening_close(struct listening *l) {
   listening_remove_files(l);

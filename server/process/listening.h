@@ -14,8 +14,14 @@ struct listening {
   char (*names)[SOCK_NAME_MAX]; // what each address is bound to
 };
 
+// Room for all of them, none of which is open.
+void listening_init(struct listening *l, const struct options *o);
+
 // Opens them all. -1, or the exit code where one cannot be opened: what is wrong was printed.
-int listening_open(struct listening *l, const struct options *o);
+int listening_open(struct listening *l);
+
+// Those that have been put into `fds` are its own.
+void listening_adopt(struct listening *l);
 
 // The row of a worker.
 static inline int *listening_of(const struct listening *l, size_t worker) {
@@ -27,6 +33,9 @@ static inline const char *listening_name(const struct listening *l, size_t which
 
 // What stands before its name in a URL; "" where that is a file.
 const char *listening_scheme(const struct listening *l, size_t which);
+
+// The files of sockets are another's to remove from now on.
+void listening_leave_files(struct listening *l);
 
 // Removes the files of sockets in the file system: afterwards the next server may have its own there.
 void listening_remove_files(struct listening *l);

@@ -25,6 +25,7 @@
 #include "process/source_watch.h"
 #include "process/stores.h"
 #include "process/turns.h"
+#include "process/upgrade.h"
 #include "process/worker.h"
 #include "serve/kick.h"
 
@@ -54,6 +55,7 @@ struct server {
   struct certificates certificates;
   struct source_watch watch; // where the application is developed
   struct turns turns;
+  struct upgrade upgrade;
   struct timer grace;
   double started_at;
 };
@@ -131,6 +133,7 @@ static void begin_serving(struct server *s) {
   tell_workers(s, worker_serve);
   log_sends(s);
   announce(s);
+  upgrade_tell_ready();
 }
 
 // While something is loaded the files are looked at once more when that is over.
@@ -213,6 +216,21 @@ static unsigned control_reload(struct control_server *c) {
   return s->state <= SERVER_SERVING ? reload_begin(&s->reload) : 0;
 }
 
+static void on_upgraded(struct upgrade *u, const char *error) {
+  struct server *s = container_of(u, struct server, upgrade);
+  control_server_upgraded(&s->control, error);
+  if (error) log_message(LOG_ERROR, "not upgraded: %s", error);
+  if (error || s->state != SERVER_SERVING) return;
+  listening_leave_files(&s->listening);
+  server_drain(s, "a new process serves");
+}
+
+static const char *control_upgrade(struct control_server *c) {
+  struct server *s = container_of(c, struct server, control);
+  if (s->state != SERVER_SERVING) return "the server does not serve";
+  return upgrade_begin(&s->upgrade, &s->loop, &s->listening);
+}
+
 static void control_stop(struct control_server *c) {
   struct server *s = container_of(c, struct server, control);
   if (s->state == SERVER_SERVING) server_drain(s, "spate stop");
@@ -239,7 +257,7 @@ static void control_status(struct control_server *c, struct buf *out) {
 }
 
 static const struct control_server_ops control_server_ops = {
-    .reload = control_reload, .stop = control_stop, .status = control_status};
+    .reload = control_reload, .stop = control_stop, .status = control_status, .upgrade = control_upgrade};
 
 // A descriptor that the caller closed would be given to a socket, and the log written to it.
 static void open_standard_descriptors(void) {
@@ -323,8 +341,10 @@ static bool has_descriptors(const struct options *o) {
 static bool init(struct server *s, const struct options *o, const sigset_t *set) {
   const struct settings *settings = &o->settings;
   s->options = o, s->worker_count = (size_t)o->workers;
+  listening_init(&s->listening, o);
   s->workers = xcalloc(s->worker_count + 1, sizeof *s->workers);
   s->grace.on_fire = on_grace;
+  s->upgrade.on_done = on_upgraded;
   s->signals.on_signal = on_signal;
   broker_init(&s->broker, settings_broker_limits(settings));
   metrics_init(&s->process.metrics);
@@ -355,6 +375,7 @@ static void end_builder(struct server *s) {
 // Workers give their states to the builder, whose end closes them, and their finalizers use what the workers
 // and the server have: threads first, then states, then what is left.
 static void deinit(struct server *s) {
+  upgrade_stop(&s->upgrade);
   turns_deinit(&s->turns);
   reload_deinit(&s->reload);
   tell_workers(s, worker_join);
@@ -383,6 +404,15 @@ static bool open_certificates(struct server *s) {
   return false;
 }
 
+// -1, or an exit code: what is wrong was printed.
+static int open_sockets(struct server *s) {
+  int taken = upgrade_take(&s->listening);
+  if (!taken) return listening_open(&s->listening);
+  if (taken < 0) return EXIT_CONFIG;
+  listening_adopt(&s->listening);
+  return -1;
+}
+
 int server_run(const struct options *o) {
   struct server s = {0};
   sigset_t set;
@@ -392,7 +422,7 @@ int server_run(const struct options *o) {
   loop_prepare_process();
   http_client_prepare_process();
   block_signals(&set);
-  if (init(&s, o, &set)) s.code = listening_open(&s.listening, o);
+  if (init(&s, o, &set)) s.code = open_sockets(&s);
   else {
     fprintf(stderr, "spate: no descriptors for an event loop: raise `ulimit -n`\n");
     s.code = EXIT_LISTEN;

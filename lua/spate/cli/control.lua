@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
--- spate reload, stop and status: speak to the servers that this user runs, by their control sockets.
+-- spate reload, upgrade, stop and status: speak to the servers that this user runs, by their control sockets.
 local json = require "spate.json"
 
 local FAILED, USAGE = 1, 2
-local PATIENCE = { reload = 600, status = 5, stop = 5 } -- seconds that a server may take to answer
+local PATIENCE = { reload = 600, upgrade = 600, status = 5, stop = 5 } -- seconds that a server may take to answer
 local END_SECONDS = 600 -- that one may take to end
 
 -- "ok" or "failed", and the rest of the answer.
@@ -73,7 +73,7 @@ end
 
 -- The one server that is meant; nil, an exit code and a message where that is not clear.
 local function choose(native, wanted)
-  local all = running(native)
+  local all = filter(running(native), function(server) return server.state == "serving" end)
   local list = wanted and filter(all, function(server) return matches(server, wanted, native) end) or unnamed(all, native)
   if #list == 1 then return list[1] end
   if #all == 0 then return nil, FAILED, "no server of yours is running" end
@@ -93,6 +93,15 @@ function commands.reload(native, server)
   if not ok then return FAILED, "the server has not answered" end
   io.stderr:write("spate: ", (text:gsub("\n*$", "\n"))) -- as the server reports it, with its lines
   return FAILED
+end
+
+function commands.upgrade(native, server)
+  local ok, text = ask(native, server.pid, "upgrade")
+  if ok == "ok" then
+    print(("upgraded: %s; the old process lets its streams go"):format(server.app))
+    return 0
+  end
+  return FAILED, ok and (text:gsub("\n*$", "")) or "the server has not answered"
 end
 
 function commands.stop(native, server)

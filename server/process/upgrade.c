@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+// The new process has the sockets under the numbers that they have here, and finds these in its environment:
+// the pipe's, then workers, addresses and the sockets, worker by worker; the addresses follow, a line each.
+#include "process/upgrade.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/buf.h"
+#include "base/mem.h"
+
+extern char **environ;
+
+static const char VARIABLE[] = "SPATE_UPGRADE";
+static const char DELETED[] = " (deleted)";
+enum { PROGRAM_MAX = 4096 };
+
+// Where the program lies, whether or not another file is there by now.
+static bool find_program(char path[PROGRAM_MAX]) {
+  ssize_t len = readlink("/proc/self/exe", path, PROGRAM_MAX - 1);
+  if (len < 0) return false;
+  path[len] = '\0';
+  size_t behind = (size_t)len - MIN((size_t)len, sizeof DELETED - 1);
+  if (!strcmp(path + behind, DELETED)) path[behind] = '\0';
+  return true;
+}
+
+// The process's arguments, NUL-terminated each.
+static bool read_arguments(struct buf *b) {
+  size_t n;
+  FILE *f = fopen("/proc/self/cmdline", "re");
+  if (!f) return false;
+  while ((n = fread(buf_reserve(b, 4096), 1, 4096, f)) > 0) b->len += n;
+  fclose(f);
+  return b->len > 0;
+}
+
+// Pointers to the texts in `b`, with NULL behind the last; the caller frees them.
+static char **pointers_to(const struct buf *b) {
+  size_t count = 0, at = 0;
+  for (size_t i = 0; i < b->len; i++) count += !b->bytes[i];
+  char **list = xcalloc(count + 1, sizeof *list);
+  for (size_t i = 0; i < count; at += strlen(b->bytes + at) + 1) list[i++] = b->bytes + at;
+  return list;
+}
+
+static void write_handover(struct buf *b, const struct listening *l, int ready) {
+  buf_printf(b, "%s=%d %zu %zu", VARIABLE, ready, l->worker_count, l->count);
+  for (size_t i = 0; i < l->worker_count * l->count; i++) buf_printf(b, " %d", l->fds[i]);
+  for (size_t i = 0; i < l->count; i++) buf_printf(b, "\n%s", l->options->listen.list[i].address);
+  buf_append_byte(b, '\0');
+}
+
+// This process's, with the handover in front; the caller frees the list.
+static char **environment_with(char *handover) {
+  size_t count = 0;
+  while (environ[count]) count++;
+  char **list = xcalloc(count + 2, sizeof *list);
+  list[0] = handover;
+  memcpy(list + 1, environ, count * sizeof *list);
+  return list;
+}
+
+// What dup2 gives to the number that a descriptor has already is open in the new program.
+static void keep(posix_spawn_file_actions_t *actions, int fd) {
+  posix_spawn_file_actions_adddup2(actions, fd, fd);
+}
+
+static int spawn(pid_t *pid, const struct listening *l, int ready, char **argv, char **envp) {
+  char path[PROGRAM_MAX];
+  posix_spawn_file_actions_t actions;
+  if (!find_program(path)) return ENOENT;
+  posix_spawn_file_actions_init(&actions);
+  keep(&actions, ready);
+  for (size_t i = 0; i < l->worker_count * l->count; i++) keep(&actions, l->fds[i]);
+  int error = posix_spawn(pid, path, &actions, NULL, argv, envp);
+  posix_spawn_file_actions_destroy(&actions);
+  return error;
+}
+
+static const char *start(struct upgrade *u, const struct listening *l, int ready) {
+  struct buf arguments = {0}, handover = {0};
+  const char *why = NULL;
+  if (read_arguments(&arguments)) {
+    write_handover(&handover, l, ready);
+    char **argv = pointers_to(&arguments), **envp = environment_with(handover.bytes);
+    int error = spawn(&u->pid, l, ready, argv, envp);
+    if (error) why = strerror(error), u->pid = 0;
+    free(argv);
+    free(envp);
+  } else why = "/proc is not there";
+  buf_deinit(&arguments);
+  buf_deinit(&handover);
+  return why;
+}
+
+static void end_pipe(struct upgrade *u) {
+  int fd = watch_fd(&u->watch);
+  if (!u->watch.loop) return;
+  watch_stop(&u->watch);
+  close(fd);
+}
+
+static void on_ready(struct watch *w, unsigned events) {
+  struct upgrade *u = container_of(w, struct upgrade, watch);
+  char byte;
+  (void)events;
+  ssize_t n = read(watch_fd(w), &byte, 1);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  end_pipe(u);
+  if (n == 0) waitpid(u->pid, NULL, 0); // it has ended, or is about to
+  u->pid = 0;
+  u->on_done(u, n == 1 ? NULL : "the new process has not come to serve; its output says why");
+}
+
+const char *upgrade_begin(struct upgrade *u, struct loop *l, const struct listening *sockets) {
+  int ends[2];
+  if (u->pid) return "one is under way";
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return strerror(errno);
+  const char *why = start(u, sockets, ends[1]);
+  close(ends[1]);
+  if (why) {
+    close(ends[0]);
+    return why;
+  }
+  u->watch.on_ready = on_ready;
+  watch_start(&u->watch, l, ends[0], WATCH_READ);
+  return NULL;
+}
+
+void upgrade_stop(struct upgrade *u) { end_pipe(u); }
+
+static int ready_fd = -1;
+
+static bool are_addresses_of(const struct listening *l, char *lines) {
+  for (size_t i = 0; i < l->count; i++) {
+    const char *line = strsep(&lines, "\n");
+    if (!line || strcmp(line, l->options->listen.list[i].address) != 0) return false;
+  }
+  return !lines;
+}
+
+static bool take_sockets(struct listening *l, const char *numbers) {
+  size_t workers, count;
+  int read = 0;
+  if (sscanf(numbers, "%d %zu %zu%n", &ready_fd, &workers, &count, &read) != 3) return false;
+  fcntl(ready_fd, F_SETFD, FD_CLOEXEC);
+  if (workers != l->worker_count || count != l->count) return false;
+  for (size_t i = 0; i < workers * count; i++) {
+    numbers += read;
+    if (sscanf(numbers, " %d%n", &l->fds[i], &read) != 1) return false;
+    fcntl(l->fds[i], F_SETFD, FD_CLOEXEC);
+  }
+  return true;
+}
+
+int upgrade_take(struct listening *l) {
+  const char *given = getenv(VARIABLE);
+  if (!given) return 0;
+  char *numbers = xstrdup(given), *lines = numbers;
+  unsetenv(VARIABLE);
+  strsep(&lines, "\n");
+  bool ok = take_sockets(l, numbers) && are_addresses_of(l, lines);
+  free(numbers);
+  if (ok) return 1;
+  fprintf(stderr, "spate: an upgrade keeps addresses and number of workers; restart for others\n");
+  return -1;
+}
+
+void upgrade_tell_ready(void) {
+  if (ready_fd < 0) return;
+  ssize_t n = write(ready_fd, "", 1);
+  (void)n; // the old process has ended, which is as well
+  close(ready_fd);
+  ready_fd = -1;
+}

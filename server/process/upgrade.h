@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// Hands the listening sockets to a new process of the program, as it lies on the disk by now, with the same
+// arguments. Connections that come meanwhile wait in the sockets, which are never closed. Main thread.
+#pragma once
+#include <sys/types.h>
+#include "loop/watch.h"
+#include "process/listening.h"
+
+struct upgrade {
+  struct watch watch; // of the pipe by which the new process says that it serves
+  pid_t pid;          // of the new process; 0: there is none
+  // Told once: NULL where the new process serves, else why it does not; the old one goes on then.
+  void (*on_done)(struct upgrade *u, const char *error);
+};
+
+// Starts the new process; on_done is set. NULL, or why it cannot be, static.
+const char *upgrade_begin(struct upgrade *u, struct loop *l, const struct listening *sockets);
+
+// Lets go of what is under way.
+void upgrade_stop(struct upgrade *u);
+
+// In the new process: the sockets that were handed over go into `l`, which has its addresses. 0 where none
+// were, 1 where they were, -1 where they are not those of the settings: what is wrong was printed.
+int upgrade_take(struct listening *l);
+
+// In the new process: the old one may stop.
+void upgrade_tell_ready(void);

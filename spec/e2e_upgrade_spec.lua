@@ -1,0 +1,126 @@
+-- SPDX-License-Identifier: MIT
+-- spate upgrade: a new process takes the sockets over while clients come.
+local process = require "spec.process"
+
+describe("an upgrade", function()
+  local directory, server, heirs
+
+  before_each(function() directory, heirs = process.enter(), {} end)
+  after_each(function()
+    for _, pid in ipairs(heirs) do os.execute(("kill -9 %d 2>/dev/null"):format(pid)) end
+    process.leave()
+  end)
+
+  local APP = [[
+app:get("/", function() return "%s" end)
+app:get("/pid", function() local f <close> = io.open "/proc/self/stat" return f:read "l" end)
+app:get("/ticks", function() return sse.reply(sse.interval(0.05)) end)
+app:get("/never", function() return sse.reply(sse.never()) end)]]
+
+  local function save(text) process.write_file(directory .. "/app.lua", process.PRELUDE .. text .. "\nreturn app\n") end
+
+  local function run(...)
+    local started = process.spawn { ... }
+    local code = started:wait()
+    return code, started:stdout(), started:stderr()
+  end
+
+  local function body(target) return (select(2, process.get(server.port, target or "/"))) end
+
+  local function upgrade()
+    local code, out, err = run("upgrade", directory .. "/app.lua")
+    local stat = body "/pid"
+    local pid = assert(tonumber(stat:match "^%d+"), stat)
+    if code == 0 then heirs[#heirs + 1] = pid end
+    return code, out, err, pid
+  end
+
+  it("has a new process serve, and lets the old one's streams go with a retry and a clean end", function()
+    server = process.serve(APP:format "old", { settings = "{ shutdown = { window = 0.2, retry = 1 } }", arguments = { "-l", "127.0.0.1:0", "-w", "2" } })
+    local stream = server:ask "/ticks"
+    process.read_until(stream, "data: 2\n")
+    save(APP:format "new")
+    local code, out, err, pid = upgrade()
+    assert.equal(0, code, err)
+    process.contains(out, "upgraded: " .. directory .. "/app.lua")
+    assert.are_not.equal(server.pid, pid)
+    for _ = 1, 20 do assert.equal("new", body()) end
+    local rest = stream:receive "*a" or ""
+    assert.truthy(rest:find "retry: %d+\n\n\r\n0\r\n\r\n$" or rest:find "retry: %d+", rest)
+    assert.same({ 0 }, { server:wait() })
+    process.contains(server:stderr(), "stopping: a new process serves")
+    assert.equal("new", body())
+  end)
+
+  it("refuses nobody who comes meanwhile", function()
+    server = process.serve(APP:format "old", { settings = "{ shutdown = { window = 0.2 } }", arguments = { "-l", "127.0.0.1:0", "-l", "unix:" .. directory .. "/s", "-w", "2" } })
+    local client = process.spawn({}, { wrapper = "sh -c " .. process.quote(
+      ("for i in $(seq 400); do curl -sS --max-time 5 http://127.0.0.1:%d/ && curl -sS --max-time 5 --unix-socket %s/s http://x/; done"):format(server.port, directory)) })
+    save(APP:format "new")
+    assert.equal(0, (upgrade()))
+    assert.same({ 0 }, { server:wait() })
+    client:wait()
+    assert.equal("", client:stderr())
+    local answers, others = 0, client:stdout():gsub("old", ""):gsub("new", "")
+    for _ in client:stdout():gmatch "%l%l%l" do answers = answers + 1 end
+    assert.equal("", others)
+    assert.equal(800, answers)
+    process.contains(client:stdout(), "new")
+    assert.equal(0, os.execute(("curl -sf --unix-socket %s/s http://x/ >/dev/null"):format(directory)) and 0) -- its file is there still
+  end)
+
+  it("that does not load leaves the old process serving", function()
+    server = process.serve(APP:format "old")
+    save "error 'broken'"
+    local code, _, err = run("upgrade", directory .. "/app.lua")
+    assert.equal(1, code)
+    process.contains(err, "the new process has not come to serve")
+    process.contains(server:stderr(), "broken")
+    server:says "not upgraded"
+    assert.equal("old", body())
+    save(APP:format "new")
+    assert.equal(0, (upgrade())) -- the next one may
+    assert.equal("new", body())
+  end)
+
+  it("keeps addresses and workers", function()
+    server = process.serve(APP:format "old", { settings = "{ workers = 1 }", arguments = { "-l", "127.0.0.1:0" } })
+    process.write_file(directory .. "/settings.lua", "return { workers = 2 }")
+    local code = run("upgrade", directory .. "/app.lua")
+    assert.equal(1, code)
+    process.contains(server:stderr(), "an upgrade keeps addresses and number of workers; restart for others")
+    assert.equal("old", body())
+  end)
+
+  it("takes the program as it lies on the disk by then", function()
+    local copy = directory .. "/program"
+    process.shell("cp %s/%s/spate %s", process.ROOT, process.BUILD, copy)
+    server = process.serve(APP:format "old", { wrapper = "sh -c 'shift; exec " .. copy .. " \"$@\"' sh" })
+    process.shell("cp %s %s.new && mv %s.new %s", copy, copy, copy, copy)
+    local code, _, err, pid = upgrade()
+    assert.equal(0, code, err)
+    local link <close> = assert(io.popen(("readlink /proc/%d/exe"):format(pid)))
+    assert.equal(copy, link:read "l")
+  end)
+
+  it("has clients come back over the window", function()
+    server = process.serve(APP:format "old", { settings = "{ shutdown = { window = 1, retry = 0.5 } }" })
+    local streams = {}
+    for i = 1, 300 do
+      streams[i] = server:ask "/never"
+      process.read_head(streams[i])
+    end
+    assert.equal(0, (upgrade()))
+    assert.same({ 0 }, { server:wait() })
+    local ends = {}
+    for minute, second in server:stderr():gmatch "T%d+:(%d+):([%d.]+)Z info  close [^\n]*reason=shutdown" do ends[#ends + 1] = minute * 60 + second end
+    table.sort(ends)
+    assert.equal(300, #ends)
+    assert.is_true(ends[#ends] - ends[1] > 0.5, "all ended within " .. ends[#ends] - ends[1])
+    for _ = 1, 50 do
+      local again = process.ask(server.port, "/never")
+      assert.equal(200, process.read_head(again))
+      again:close()
+    end
+  end)
+end)
