@@ -28,7 +28,7 @@ describe("the command line", function()
     local code, out = run { "version" }
     assert.equal(0, code)
     local version, commit = out:match "^spate (%d+%.%d+%.%d+) %(commit (%w[%w-]*)%)\n"
-    assert.matches("\nLua 5%.4%.%d+, libev 4%.%d+, llhttp %d+%.%d+%.%d+, jansson 2%.%d[%d.]*, OpenSSL 3%.%d+%.%d+%l*, libcurl [78]%.%d+%.%d+%S*, SQLite 3%.%d[%d.]*, libpq %d+%.%d+, hiredis %d+%.%d+%.%d+, zlib 1%.%d+[%d.]*, liburing [%w.][%w. ]*\n$", out)
+    assert.matches("\nLua 5%.4%.%d+, libev 4%.%d+, llhttp %d+%.%d+%.%d+, jansson 2%.%d[%d.]*, OpenSSL 3%.%d+%.%d+%l*, libcurl [78]%.%d+%.%d+%S*, SQLite 3%.%d[%d.]*, libpq %d+%.%d+, nghttp2 1%.%d[%d.]*, hiredis %d+%.%d+%.%d+, zlib 1%.%d+[%d.]*, liburing [%w.][%w. ]*\n$", out)
     code, out = run { "version", "--json" }
     assert.equal(0, code)
     local found = json.decode(out)
