@@ -55,6 +55,14 @@ function helper.load_error(source, options)
   return err
 end
 
+-- Each of the codes in `messages` raises what is said there, at its own line.
+function helper.refuses(messages)
+  for code, message in pairs(messages) do
+    local err = helper.load_error("local function f()\n" .. code .. "\nend\nlocal x = f()")
+    assert(err:find(":4: " .. message, 1, true), code .. " says: " .. err)
+  end
+end
+
 function Server:advance(seconds) self.core:advance(seconds) end
 
 -- A new generation of a path or a source: true, or nil and what loading says.

@@ -17,7 +17,7 @@ void time_open(lua_State *L);
 void log_open(lua_State *L);
 
 // lua_survey.c: what all workers are asked.
-// Adds list_streams and ask_alive to the table on top of the stack.
+// Adds list_streams, ask_alive, is_draining and store_state to the table on top of the stack.
 void survey_open(lua_State *L);
 
 // lua_metrics.c: what is counted, as text, and what an application counts.
@@ -25,7 +25,7 @@ void survey_open(lua_State *L);
 void metrics_open(lua_State *L);
 
 // lua_kick.c: the ends of streams from elsewhere.
-// Adds tag and kick to the table on top of the stack.
+// Adds tag, kick and kick_self to the table on top of the stack.
 void kick_open(lua_State *L);
 
 // print, through the log's writer: a terminal that stands still does not hold the server up.

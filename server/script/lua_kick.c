@@ -44,10 +44,7 @@ static int core_kick_self(lua_State *L) {
 }
 
 void kick_open(lua_State *L) {
-  lua_pushcfunction(L, core_kick_self);
-  lua_setfield(L, -2, "kick_self");
-  lua_pushcfunction(L, core_tag);
-  lua_setfield(L, -2, "tag");
-  lua_pushcfunction(L, core_kick);
-  lua_setfield(L, -2, "kick");
+  static const luaL_Reg functions[] = {
+      {"tag", core_tag}, {"kick", core_kick}, {"kick_self", core_kick_self}, {NULL, NULL}};
+  luaL_setfuncs(L, functions, 0);
 }

@@ -121,12 +121,10 @@ static int core_store_state(lua_State *L) {
 }
 
 void survey_open(lua_State *L) {
-  lua_pushcfunction(L, core_is_draining);
-  lua_setfield(L, -2, "is_draining");
-  lua_pushcfunction(L, core_store_state);
-  lua_setfield(L, -2, "store_state");
-  lua_pushcfunction(L, core_list_streams);
-  lua_setfield(L, -2, "list_streams");
-  lua_pushcfunction(L, core_ask_alive);
-  lua_setfield(L, -2, "ask_alive");
+  static const luaL_Reg functions[] = {{"list_streams", core_list_streams},
+                                       {"ask_alive", core_ask_alive},
+                                       {"is_draining", core_is_draining},
+                                       {"store_state", core_store_state},
+                                       {NULL, NULL}};
+  luaL_setfuncs(L, functions, 0);
 }
