@@ -75,6 +75,26 @@ describe("an event on the wire", function()
     assert.equal("data: \n\n", (wire [[send(tostring(sse.event()))]]))
   end)
 
+  it("has a builder's texts whatever their length, and whichever came last", function()
+    assert.equal("data: all\n\n", (wire [[
+      for n = 0, 64 do
+        for m = 0, 64 do
+          local a, b = ("a"):rep(n), ("b"):rep(m)
+          local e = sse.event(b):data(a):id(a):data(b):event(a):json_data(n):data(a):comment(b):retry(1)
+          local expected = (m > 0 and ": " or ":") .. b .. "\nevent: " .. a .. "\nid: " .. a .. "\nretry: 1000\ndata: " .. a .. "\n\n"
+          assert(sse.encode(e) == expected, n .. " " .. m)
+        end
+      end
+      send "all"]]))
+  end)
+
+  it("has the last of many numbers that a builder was given", function()
+    assert.equal("id: 1000\ndata: -1000\n\n", (wire [[
+      local e = sse.event()
+      for i = 1, 1000 do e:id(i):data(-i) end
+      send(e)]]))
+  end)
+
   it("is true from send, and from coroutine.yield", function()
     assert.equal("data: x\n\ndata: y\n\ndata: true true\n\n",
       (wire [[local a, b = send "x", coroutine.yield "y" send(tostring(a) .. " " .. tostring(b))]]))

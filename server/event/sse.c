@@ -85,9 +85,10 @@ static char *line_put(char *out, struct span prefix, struct span value) {
   return out;
 }
 
-static char *put_data(char *out, struct span data) {
+// `room`: what the data takes; each line but the first adds to that.
+static char *put_data(char *out, struct span data, size_t room) {
   struct span line;
-  if (!has_break(data)) return line_put(out, SPAN("data: "), data);
+  if (room == data.len + 7) return line_put(out, SPAN("data: "), data);
   for (struct line_reader r = lines_of(data); next_line(&r, &line);)
     out = line_put(out, SPAN("data: "), line);
   return out;
@@ -96,13 +97,14 @@ static char *put_data(char *out, struct span data) {
 struct event *sse_encode(const struct sse_fields *f, size_t len) {
   char *out, digits[24];
   struct event *e = event_new_framed(len, &out);
+  const char *end = out + len - 1;
   if (f->comment.bytes)
     out = f->comment.len ? line_put(out, SPAN(": "), f->comment) : line_put(out, SPAN(":"), SPAN(""));
   if (f->event.bytes) out = line_put(out, SPAN("event: "), f->event);
   if (f->id.bytes) out = line_put(out, SPAN("id: "), f->id);
   if (f->retry_ms >= 0)
     out = line_put(out, SPAN("retry: "), (struct span){digits, decimal(f->retry_ms, digits)});
-  if (f->data.bytes) out = put_data(out, f->data);
+  if (f->data.bytes) out = put_data(out, f->data, (size_t)(end - out));
   *out = '\n';
   return e;
 }

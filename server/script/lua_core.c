@@ -177,7 +177,6 @@ static void open_core(lua_State *L, struct vm *vm) {
                                        {"pump", core_pump},
                                        {"go_on", core_go_on},
                                        {"detach", core_detach},
-                                       {"event", lua_event_new},
                                        {"encode", lua_event_encode},
                                        {"check_field", core_check_field},
                                        {"closers", request_closers},

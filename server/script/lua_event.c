@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A builder holds its fields as user values until it is sent; a table is read as it stands. Both fill the
-// same struct of spans, whose strings stay on the Lua stack until the event is encoded: nothing can raise
-// after that.
+// A builder has short texts in itself, so that most are one object, and longer ones as user values; a table
+// is read as it stands. Both fill the same struct of spans, whose strings stay on the Lua stack until the
+// event is encoded: nothing can raise after that. A builder's texts are checked when they are set.
 #include "script/lua_event.h"
 #include <lauxlib.h>
 #include <math.h>
@@ -15,19 +15,52 @@
 #include "script/raise.h"
 #include "script/vm.h"
 
-enum { UV_COMMENT = 1, UV_EVENT, UV_ID, UV_DATA, UV_COUNT = UV_DATA };
+enum builder_text { TEXT_COMMENT, TEXT_EVENT, TEXT_ID, TEXT_DATA, TEXT_COUNT };
+enum { TEXT_ABSENT = -1, TEXT_IS_LONG = -2 }; // it is a user value, whose number is the text's and one
 
-struct lua_event {
-  int64_t retry_ms;
+struct builder {
+  const char *meta; // META, which no other userdata begins with: dearer than this is only to ask Lua
+  int64_t retry_ms; // -1: absent
+  struct {
+    int8_t at; // in `room`, or one of the above
+    uint8_t len;
+  } texts[TEXT_COUNT];
+  uint8_t used; // of `room`
+  char room[47];
 };
 
 static const char META[] = "spate.event";
 
-static struct lua_event *check_builder(lua_State *L) {
-  struct lua_event *e = luaL_testudata(L, 1, META);
-  if (!e)
+// The builder at `index`; NULL where it is none.
+static struct builder *builder_at(lua_State *L, int index) {
+  struct builder *b = lua_touserdata(L, index);
+  return b && lua_rawlen(L, index) == sizeof *b && b->meta == META ? b : NULL;
+}
+
+static struct builder *check_builder(lua_State *L) {
+  struct builder *b = builder_at(L, 1);
+  if (!b)
     raise_error(L, "expected an event, got %s; write event:data(...), with a colon", luaL_typename(L, 1));
-  return e;
+  return b;
+}
+
+// Keeps a text in the builder's room; false where that does not suffice.
+static bool keep_short(struct builder *b, enum builder_text which, struct span text) {
+  size_t at = b->used;
+  if (b->texts[which].at >= 0 &&
+      b->texts[which].at + b->texts[which].len == b->used) // the newest is replaced
+    at = (size_t)b->texts[which].at;
+  if (text.len > sizeof b->room - at) return false;
+  if (text.len) memcpy(b->room + at, text.bytes, text.len);
+  b->texts[which].at = (int8_t)at, b->texts[which].len = (uint8_t)text.len;
+  b->used = (uint8_t)(at + text.len);
+  return true;
+}
+
+// Keeps the string on top of the stack, which is popped, for the builder at `index`.
+static void keep_long(lua_State *L, struct builder *b, int index, enum builder_text which) {
+  lua_setiuservalue(L, index, which + 1);
+  b->texts[which].at = TEXT_IS_LONG;
 }
 
 // The text of an integer in `out`, without a string of Lua's: a number is what most streams send.
@@ -47,21 +80,30 @@ static bool whole_number(lua_State *L, int index, lua_Integer *n) {
   return is_whole;
 }
 
-// The text of a field's value at an absolute `index`, which is replaced where it is a number.
-static struct span text_of(lua_State *L, int index, const char *field) {
+// The text of a string, or of what becomes one, at `index`.
+static struct span string_of(lua_State *L, int index, const char *field) {
   struct span s;
-  lua_Integer n;
-  char digits[NUMBER_MAX];
-  if (whole_number(L, index, &n)) {
-    s = integer_text(n, digits);
-    lua_pushlstring(L, s.bytes, s.len);
-    lua_replace(L, index);
-  }
   if (lua_type(L, index) != LUA_TSTRING && lua_type(L, index) != LUA_TNUMBER)
     raise_error(L, "event field '%s': expected a string or a number, got %s%s", field,
                 luaL_typename(L, index), lua_istable(L, index) ? "; use json for a table" : "");
   s.bytes = lua_tolstring(L, index, &s.len);
   return s;
+}
+
+// The text of a field's value at an absolute `index`, which is replaced where it is a number.
+static struct span text_of(lua_State *L, int index, const char *field) {
+  lua_Integer n;
+  if (whole_number(L, index, &n)) {
+    lua_pushinteger(L, n);
+    lua_replace(L, index);
+  }
+  return string_of(L, index, field);
+}
+
+// The same, but that of a whole number is in `digits`.
+static struct span text_beside(lua_State *L, int index, const char *field, char digits[NUMBER_MAX]) {
+  lua_Integer n;
+  return whole_number(L, index, &n) ? integer_text(n, digits) : string_of(L, index, field);
 }
 
 static int64_t retry_of(lua_State *L, int index) {
@@ -134,29 +176,40 @@ static void read_table(lua_State *L, int index, struct sse_fields *f) {
   f->data = json_of(L, json);
 }
 
-static struct span user_value(lua_State *L, int index, int which) {
+static struct span builder_text(lua_State *L, int index, const struct builder *b, enum builder_text which) {
   struct span s = {0};
-  if (lua_getiuservalue(L, index, which) == LUA_TSTRING) s.bytes = lua_tolstring(L, -1, &s.len);
+  if (b->texts[which].at >= 0) return (struct span){b->room + b->texts[which].at, b->texts[which].len};
+  if (b->texts[which].at == TEXT_ABSENT) return s;
+  lua_getiuservalue(L, index, which + 1);
+  s.bytes = lua_tolstring(L, -1, &s.len);
   return s;
 }
 
-static void read_builder(lua_State *L, int index, struct sse_fields *f) {
-  luaL_checkstack(L, UV_COUNT, NULL);
-  f->retry_ms = ((struct lua_event *)lua_touserdata(L, index))->retry_ms;
-  f->comment = user_value(L, index, UV_COMMENT);
-  f->event = user_value(L, index, UV_EVENT);
-  f->id = user_value(L, index, UV_ID);
-  f->data = user_value(L, index, UV_DATA);
+static void read_builder(lua_State *L, int index, const struct builder *b, struct sse_fields *f) {
+  f->retry_ms = b->retry_ms;
+  f->comment = builder_text(L, index, b, TEXT_COMMENT);
+  f->event = builder_text(L, index, b, TEXT_EVENT);
+  f->id = builder_text(L, index, b, TEXT_ID);
+  f->data = builder_text(L, index, b, TEXT_DATA);
+}
+
+static bool is_empty(const struct sse_fields *f) {
+  return !f->data.bytes && !f->event.bytes && !f->id.bytes && !f->comment.bytes && f->retry_ms < 0;
 }
 
 static void read_value(lua_State *L, int index, struct sse_fields *f) {
   int type = lua_type(L, index);
-  if (type == LUA_TSTRING || type == LUA_TNUMBER) {
+  const struct builder *b = builder_at(L, index);
+  if (b) {
+    read_builder(L, index, b, f);
+    if (is_empty(f)) check_fields(L, f);
+  } else if (type == LUA_TSTRING || type == LUA_TNUMBER) {
     lua_pushvalue(L, index);
     f->data = text_of(L, lua_gettop(L), "data");
-  } else if (type == LUA_TTABLE) read_table(L, index, f);
-  else if (luaL_testudata(L, index, META)) read_builder(L, index, f);
-  else
+  } else if (type == LUA_TTABLE) {
+    read_table(L, index, f);
+    check_fields(L, f);
+  } else
     raise_error(L, "expected an event (a string, a number, a table of fields or sse.event()), got %s",
                 luaL_typename(L, index));
 }
@@ -165,10 +218,7 @@ size_t event_fields(lua_State *L, int index, struct sse_fields *f, char digits[N
   lua_Integer n;
   *f = SSE_NO_FIELDS;
   if (whole_number(L, index, &n)) f->data = integer_text(n, digits);
-  else {
-    read_value(L, lua_absindex(L, index), f);
-    check_fields(L, f);
-  }
+  else read_value(L, lua_absindex(L, index), f);
   return sse_length(f);
 }
 
@@ -215,54 +265,60 @@ void event_push(lua_State *L, struct span text) {
   }
 }
 
-int lua_event_new(lua_State *L) {
-  bool named = !lua_isnoneornil(L, 1);
-  struct lua_event *e = lua_newuserdatauv(L, sizeof *e, UV_COUNT);
-  e->retry_ms = -1;
-  luaL_setmetatable(L, META);
-  if (!named) return 1;
-  lua_pushvalue(L, 1);
-  struct sse_fields f = SSE_NO_FIELDS;
-  f.event = text_of(L, lua_gettop(L), "event");
-  check_fields(L, &f);
-  lua_setiuservalue(L, -2, UV_EVENT);
-  return 1;
-}
-
-static int set_text(lua_State *L, int which, const char *name) {
-  struct sse_fields f = SSE_NO_FIELDS;
-  check_builder(L);
-  lua_settop(L, 2);
-  struct span text = text_of(L, 2, name);
-  if (which == UV_COMMENT) f.comment = text;
-  else if (which == UV_EVENT) f.event = text;
-  else if (which == UV_ID) f.id = text;
-  else f.data = text;
-  check_fields(L, &f);
-  lua_setiuservalue(L, 1, which);
-  return 1;
-}
-
-static int builder_data(lua_State *L) { return set_text(L, UV_DATA, "data"); }
-static int builder_event(lua_State *L) { return set_text(L, UV_EVENT, "event"); }
-static int builder_id(lua_State *L) { return set_text(L, UV_ID, "id"); }
-static int builder_comment(lua_State *L) { return set_text(L, UV_COMMENT, "comment"); }
-
-static int builder_json_data(lua_State *L) {
-  check_builder(L);
-  if (lua_isnoneornil(L, 2)) raise_error(L, "event:json_data: expected a value, got nil; null is json.null");
-  lua_settop(L, 2);
-  struct span json = json_of(L, 2);
-  lua_pushlstring(L, json.bytes, json.len);
-  lua_setiuservalue(L, 1, UV_DATA);
+// A text that has been checked to the builder at index 1, which is returned; it is what lies at index 2, or
+// is made a string there where it is long.
+static int put_text(lua_State *L, struct builder *b, enum builder_text which, struct span text) {
+  if (!keep_short(b, which, text)) {
+    if (lua_type(L, 2) == LUA_TSTRING && lua_tostring(L, 2) == text.bytes) lua_settop(L, 2);
+    else lua_pushlstring(L, text.bytes, text.len);
+    keep_long(L, b, 1, which);
+  }
   lua_settop(L, 1);
   return 1;
 }
 
-static int builder_retry(lua_State *L) {
-  struct lua_event *e = check_builder(L);
+static int set_text(lua_State *L, enum builder_text which, const char *name) {
+  struct sse_fields f = SSE_NO_FIELDS;
+  char digits[NUMBER_MAX];
+  struct builder *b = check_builder(L);
   lua_settop(L, 2);
-  e->retry_ms = retry_of(L, 2);
+  struct span text = text_beside(L, 2, name, digits);
+  if (which == TEXT_COMMENT) f.comment = text;
+  else if (which == TEXT_EVENT) f.event = text;
+  else if (which == TEXT_ID) f.id = text;
+  if (which != TEXT_DATA) check_fields(L, &f); // data can be anything
+  return put_text(L, b, which, text);
+}
+
+// core.event([name]): a new builder. Upvalue: its metatable.
+static int new_builder(lua_State *L) {
+  lua_settop(L, 1);
+  struct builder *b = lua_newuserdatauv(L, sizeof *b, TEXT_COUNT);
+  b->meta = META, b->retry_ms = -1, b->used = 0;
+  for (int i = 0; i < TEXT_COUNT; i++) b->texts[i].at = TEXT_ABSENT;
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_setmetatable(L, -2);
+  if (lua_isnil(L, 1)) return 1;
+  lua_insert(L, 1);
+  return set_text(L, TEXT_EVENT, "event");
+}
+
+static int builder_data(lua_State *L) { return set_text(L, TEXT_DATA, "data"); }
+static int builder_event(lua_State *L) { return set_text(L, TEXT_EVENT, "event"); }
+static int builder_id(lua_State *L) { return set_text(L, TEXT_ID, "id"); }
+static int builder_comment(lua_State *L) { return set_text(L, TEXT_COMMENT, "comment"); }
+
+static int builder_json_data(lua_State *L) {
+  struct builder *b = check_builder(L);
+  if (lua_isnoneornil(L, 2)) raise_error(L, "event:json_data: expected a value, got nil; null is json.null");
+  lua_settop(L, 2);
+  return put_text(L, b, TEXT_DATA, json_of(L, 2));
+}
+
+static int builder_retry(lua_State *L) {
+  struct builder *b = check_builder(L);
+  lua_settop(L, 2);
+  b->retry_ms = retry_of(L, 2);
   lua_settop(L, 1);
   return 1;
 }
@@ -281,8 +337,7 @@ static int push_encoded(lua_State *L, const struct sse_fields *f, size_t encoded
 
 static int builder_tostring(lua_State *L) {
   struct sse_fields f = SSE_NO_FIELDS;
-  check_builder(L);
-  read_builder(L, 1, &f);
+  read_builder(L, 1, check_builder(L), &f);
   if (sse_refusal(&f)) return lua_pushliteral(L, ""), 1;
   return push_encoded(L, &f, sse_length(&f));
 }
@@ -306,5 +361,6 @@ void event_open(lua_State *L) {
   luaL_getmetatable(L, META);
   lua_pushcfunction(L, builder_tostring);
   lua_setfield(L, -2, "__tostring");
-  lua_pop(L, 1);
+  lua_pushcclosure(L, new_builder, 1);
+  lua_setfield(L, -2, "event");
 }

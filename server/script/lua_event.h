@@ -16,11 +16,8 @@ size_t event_fields(lua_State *L, int index, struct sse_fields *f, char digits[N
 // Pushes an encoded event, whose text lies where collecting does not free it, as a table of its fields.
 void event_push(lua_State *L, struct span text);
 
-// sse.event([name]): a new builder.
-int lua_event_new(lua_State *L);
-
 // sse.encode(event): its text on the wire. Raises as event_of_value.
 int lua_event_encode(lua_State *L);
 
-// Registers the builder's metatable.
+// Adds to the table on top of the stack `event`, which makes a builder.
 void event_open(lua_State *L);
