@@ -16,7 +16,7 @@
 #include "script/vm.h"
 
 enum builder_text { TEXT_COMMENT, TEXT_EVENT, TEXT_ID, TEXT_DATA, TEXT_COUNT };
-enum { TEXT_ABSENT = -1, TEXT_IS_LONG = -2 }; // it is a user value, whose number is the text's and one
+enum { TEXT_ABSENT = -1, TEXT_IS_LONG = -2 }; // of `at` below
 
 struct builder {
   const char *meta; // META, which no other userdata begins with: dearer than this is only to ask Lua
@@ -26,8 +26,10 @@ struct builder {
     uint8_t len;
   } texts[TEXT_COUNT];
   uint8_t used; // of `room`
-  char room[47];
+  char room[39];
 };
+
+_Static_assert(sizeof(struct builder) == 64, "with its user value it is what malloc makes most cheaply");
 
 static const char META[] = "spate.event";
 
@@ -57,9 +59,24 @@ static bool keep_short(struct builder *b, enum builder_text which, struct span t
   return true;
 }
 
-// Keeps the string on top of the stack, which is popped, for the builder at `index`.
-static void keep_long(lua_State *L, struct builder *b, int index, enum builder_text which) {
-  lua_setiuservalue(L, index, which + 1);
+// Keeps the string on top of the stack, which is popped, as the user value of the builder at index 1: data
+// alone as it is, others in a table.
+static void keep_long(lua_State *L, struct builder *b, enum builder_text which) {
+  int type = lua_getiuservalue(L, 1, 1);
+  if (type == LUA_TTABLE || which != TEXT_DATA) {
+    if (type != LUA_TTABLE) {
+      lua_createtable(L, TEXT_COUNT, 0);
+      lua_insert(L, -2);
+      lua_rawseti(L, -2, TEXT_DATA);
+      lua_pushvalue(L, -1);
+      lua_setiuservalue(L, 1, 1);
+    }
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, which);
+  } else {
+    lua_pop(L, 1);
+    lua_setiuservalue(L, 1, 1);
+  }
   b->texts[which].at = TEXT_IS_LONG;
 }
 
@@ -180,7 +197,7 @@ static struct span builder_text(lua_State *L, int index, const struct builder *b
   struct span s = {0};
   if (b->texts[which].at >= 0) return (struct span){b->room + b->texts[which].at, b->texts[which].len};
   if (b->texts[which].at == TEXT_ABSENT) return s;
-  lua_getiuservalue(L, index, which + 1);
+  if (lua_getiuservalue(L, index, 1) == LUA_TTABLE) lua_rawgeti(L, -1, which);
   s.bytes = lua_tolstring(L, -1, &s.len);
   return s;
 }
@@ -271,7 +288,7 @@ static int put_text(lua_State *L, struct builder *b, enum builder_text which, st
   if (!keep_short(b, which, text)) {
     if (lua_type(L, 2) == LUA_TSTRING && lua_tostring(L, 2) == text.bytes) lua_settop(L, 2);
     else lua_pushlstring(L, text.bytes, text.len);
-    keep_long(L, b, 1, which);
+    keep_long(L, b, which);
   }
   lua_settop(L, 1);
   return 1;
@@ -293,7 +310,7 @@ static int set_text(lua_State *L, enum builder_text which, const char *name) {
 // core.event([name]): a new builder. Upvalue: its metatable.
 static int new_builder(lua_State *L) {
   lua_settop(L, 1);
-  struct builder *b = lua_newuserdatauv(L, sizeof *b, TEXT_COUNT);
+  struct builder *b = lua_newuserdatauv(L, sizeof *b, 1);
   b->meta = META, b->retry_ms = -1, b->used = 0;
   for (int i = 0; i < TEXT_COUNT; i++) b->texts[i].at = TEXT_ABSENT;
   lua_pushvalue(L, lua_upvalueindex(1));

@@ -3,7 +3,7 @@
 -- (virtual_time.c), so a path is the same to the instruction, but for what the hashes of Lua's strings begin from.
 local process = require "spec.process"
 
-local STREAMS, PERIOD, WARM, TICKS = 200, 0.1, 20, 60
+local STREAMS, PERIOD, WARM, TICKS = 500, 0.1, 20, 60
 local CONNECTIONS, ROUNDS = 64, 16
 
 local Server = {}
