@@ -12,6 +12,7 @@
 #include "script/lua_raw.h"
 #include "script/raise.h"
 #include "script/task.h"
+#include "script/ticker.h"
 #include "script/vm.h"
 
 // `context`: the exchange, which the sender holds.
@@ -66,7 +67,8 @@ int core_pump(lua_State *L) {
   lua_settop(L, 2);
   lua_getfield(L, 2, "pull");
   lua_toclose(L, 2);
-  return pump(L, LUA_OK, false);
+  int results = ticker_pump(L);
+  return results < 0 ? pump(L, LUA_OK, false) : results;
 }
 
 int core_sender(lua_State *L) {

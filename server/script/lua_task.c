@@ -9,6 +9,7 @@
 #include "script/lua_report.h"
 #include "script/raise.h"
 #include "script/task.h"
+#include "script/ticker.h"
 #include "script/vm.h"
 
 static const char HANDLE[] = "spate.task", SIGNAL[] = "spate.signal";
@@ -32,52 +33,6 @@ static int lua_sleep(lua_State *L) {
   advise_seconds(L, "sse.sleep", seconds);
   struct task *t = task_check(L, "sse.sleep");
   return task_wait(L, t, task_time(t, seconds) + seconds, 0, slept);
-}
-
-enum { TICKER_PERIOD = 1, TICKER_DUE, TICKER_COUNT, TICKER_FN, TICKER_REFUSAL };
-
-static int made(lua_State *L, int status, lua_KContext context) {
-  (void)status, (void)context;
-  if (!lua_isnil(L, -1) || lua_isnil(L, lua_upvalueindex(TICKER_REFUSAL))) return 1;
-  lua_pushvalue(L, lua_upvalueindex(TICKER_REFUSAL));
-  lua_pushvalue(L, lua_upvalueindex(TICKER_FN));
-  lua_call(L, 1, 1);
-  return lua_error(L);
-}
-
-static int ticked(lua_State *L, int status, lua_KContext context) {
-  (void)status, (void)context;
-  lua_pushinteger(L, lua_tointeger(L, lua_upvalueindex(TICKER_COUNT)) + 1);
-  lua_copy(L, -1, lua_upvalueindex(TICKER_COUNT));
-  if (lua_isnil(L, lua_upvalueindex(TICKER_FN))) return 1;
-  lua_pushvalue(L, lua_upvalueindex(TICKER_FN));
-  lua_insert(L, -2);
-  lua_callk(L, 1, 1, 0, made);
-  return made(L, LUA_OK, 0);
-}
-
-// Waits for the next tick, which is due one period after the last one was, however late that came: so a row
-// of ticks keeps its rate.
-static int next_tick(lua_State *L) {
-  struct task *t = task_check(L, "sse.interval");
-  double period = lua_tonumber(L, lua_upvalueindex(TICKER_PERIOD)),
-         due = lua_tonumber(L, lua_upvalueindex(TICKER_DUE));
-  if (due < 0) due = loop_time(t->vm->loop) + period;
-  lua_settop(L, 0);
-  lua_pushnumber(L, due + period);
-  lua_replace(L, lua_upvalueindex(TICKER_DUE));
-  return task_wait(L, t, due, 0, ticked);
-}
-
-// core.ticker(period, fn, refusal): a function that returns 1, 2, 3 ... or fn of these, one each `period`
-// seconds; where fn returns nil that is the end, or the error refusal(fn).
-static int lua_ticker(lua_State *L) {
-  lua_settop(L, 3);
-  lua_pushnumber(L, -1);
-  lua_pushinteger(L, 0);
-  lua_rotate(L, 2, 2);
-  lua_pushcclosure(L, next_tick, 5);
-  return 1;
 }
 
 static int lua_now(lua_State *L) {
