@@ -558,7 +558,10 @@ function sse.run(req, stream)
   if stream.never then return core.detach(req) end
   if stream.subscription then return run_subscription(req, stream) end
   if stream.carry then return stream.carry(req) end
-  if not stream.fn then return core.go_on(req, core.pump, req, stream) end
+  if not stream.fn then
+    if stream._close == nothing and core.tick(req, stream.pull) then return end
+    return core.go_on(req, core.pump, req, stream)
+  end
   local send = core.sender(req)
   if stream._close == nothing then return core.go_on(req, stream.fn, send) end
   return core.go_on(req, run_and_close, stream, send)

@@ -37,3 +37,37 @@ int co_close(lua_State *co, lua_State *from) {
   if (vm->expired && outer) watchdog_plant(outer);
   return status;
 }
+
+lua_State *co_new(lua_State *L, int *ref) {
+  lua_State *co = lua_newthread(L);
+  mark_task_coroutine(co);
+  *ref = vm_ref(L);
+  return co;
+}
+
+static int add_to_pool(lua_State *L) {
+  struct vm *vm = vm_of(L);
+  struct pooled_coroutine *p = &vm->pool[vm->pooled];
+  p->co = co_new(L, &p->ref);
+  vm->pooled++;
+  return 0;
+}
+
+lua_State *co_take(struct vm *vm, int *ref) {
+  if (!vm->pooled) {
+    lua_pushcfunction(vm->L, add_to_pool);
+    if (vm_pcall(vm, 0, 0) != LUA_OK) {
+      lua_pop(vm->L, 1);
+      return NULL;
+    }
+  }
+  const struct pooled_coroutine *p = &vm->pool[--vm->pooled];
+  *ref = p->ref;
+  return p->co;
+}
+
+void co_give(struct vm *vm, lua_State *co, int ref) {
+  lua_settop(co, 0);
+  if (vm->pooled < COROUTINE_POOL_MAX) vm->pool[vm->pooled++] = (struct pooled_coroutine){co, ref};
+  else vm_unref(vm, ref);
+}

@@ -206,14 +206,18 @@ void exchange_push(lua_State *L, struct exchange *ex) {
   held_put(L, box, &ex->held, drop_exchange);
 }
 
+void exchange_hand_on(struct exchange *ex, struct task *t) {
+  t->ops = &answer_ops, t->exchange = ex;
+  if (ex->task) ex->task->exchange = NULL, task_move_ties(ex->task, t);
+  ex->task = t;
+}
+
 int core_go_on(lua_State *L) {
   struct exchange *ex = exchange_check(L, 1);
   lua_remove(L, 1);
-  struct task *t = task_follow(L, lua_gettop(L) - 1, &answer_ops);
+  struct task *t = task_follow(L, lua_gettop(L) - 1, NULL);
   t->must_start = true; // what it has to close is closed by itself
-  t->exchange = ex;
-  if (ex->task) ex->task->exchange = NULL, task_move_ties(ex->task, t);
-  ex->task = t;
+  exchange_hand_on(ex, t);
   return 0;
 }
 

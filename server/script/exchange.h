@@ -67,6 +67,9 @@ void request_box_meta(lua_State *L);
 // with what the handler called; the present task is done with it.
 int core_go_on(lua_State *L);
 
+// Has another task, which has just been made, go on with the answer: the present one is done with it.
+void exchange_hand_on(struct exchange *ex, struct task *t);
+
 // core.closers(req): the list of functions given to on_close, or nil.
 int request_closers(lua_State *L);
 

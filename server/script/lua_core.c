@@ -23,6 +23,7 @@
 #include "script/raise.h"
 #include "script/upstream.h"
 #include "script/source.h"
+#include "script/ticker.h"
 #include "script/vm.h"
 
 // core.stats(): what the process serves now and has served.
@@ -175,6 +176,7 @@ static void open_core(lua_State *L, struct vm *vm) {
                                        {"raw_left", core_raw_left},
                                        {"sender", core_sender},
                                        {"pump", core_pump},
+                                       {"tick", core_tick},
                                        {"go_on", core_go_on},
                                        {"detach", core_detach},
                                        {"encode", lua_event_encode},

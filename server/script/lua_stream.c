@@ -12,7 +12,6 @@
 #include "script/lua_raw.h"
 #include "script/raise.h"
 #include "script/task.h"
-#include "script/ticker.h"
 #include "script/vm.h"
 
 // `context`: the exchange, which the sender holds.
@@ -67,8 +66,7 @@ int core_pump(lua_State *L) {
   lua_settop(L, 2);
   lua_getfield(L, 2, "pull");
   lua_toclose(L, 2);
-  int results = ticker_pump(L);
-  return results < 0 ? pump(L, LUA_OK, false) : results;
+  return pump(L, LUA_OK, false);
 }
 
 int core_sender(lua_State *L) {

@@ -47,7 +47,13 @@ void waitlist_wake_all(struct waitlist *w) {
 static struct task *adopt(lua_State *L, lua_State *co, int ref) {
   struct vm *vm = vm_of(L);
   struct task *t = xmalloc(sizeof *t);
-  *t = (struct task){.vm = vm, .co = co, .co_ref = ref, .timer = {.on_fire = on_timer}, .woken_at = -1};
+  *t = (struct task){.vm = vm,
+                     .co = co,
+                     .co_ref = ref,
+                     .fn_ref = LUA_NOREF,
+                     .timer = {.on_fire = on_timer},
+                     .woken_at = -1,
+                     .again_at = -1};
   list_init(&t->run_link);
   list_init(&t->wait_link);
   list_init(&t->all_link);
@@ -57,31 +63,11 @@ static struct task *adopt(lua_State *L, lua_State *co, int ref) {
   return t;
 }
 
-static lua_State *new_coroutine(lua_State *L, int *ref) {
-  lua_State *co = lua_newthread(L);
-  mark_task_coroutine(co);
-  *ref = vm_ref(L);
-  return co;
-}
-
-// A coroutine with an empty stack, referenced from the registry. Raises on lack of memory.
-static lua_State *take_coroutine(lua_State *L, int *ref) {
-  struct vm *vm = vm_of(L);
-  if (vm->pooled) {
-    *ref = vm->pool[--vm->pooled];
-    lua_rawgeti(L, LUA_REGISTRYINDEX, *ref);
-    lua_State *co = lua_tothread(L, -1);
-    lua_pop(L, 1);
-    return co;
-  }
-  return new_coroutine(L, ref);
-}
-
 struct task *task_follow(lua_State *L, int nargs, const struct task_ops *ops) {
   struct vm *vm = vm_of(L);
   int ref;
   if (vm->is_closing) raise_error(L, "no task can start: its application has ended");
-  lua_State *co = new_coroutine(L, &ref); // small: a used one keeps the stack that its deepest call needed
+  lua_State *co = co_new(L, &ref); // small: a used one keeps the stack that its deepest call needed
   if (!lua_checkstack(co, nargs + 2)) {
     vm_unref(vm, ref);
     raise_error(L, "too many arguments");
@@ -113,29 +99,30 @@ void task_hold_state(struct task *t) {
   t->vm->holding_count++;
 }
 
-static int add_coroutine(lua_State *L) {
-  int ref;
-  new_coroutine(L, &ref);
-  lua_pushinteger(L, ref);
-  return 1;
-}
-
 struct task *task_start(struct vm *vm, lua_CFunction fn, void *arg, const struct task_ops *ops) {
-  if (!vm->pooled) {
-    lua_pushcfunction(vm->L, add_coroutine);
-    bool ok = vm_pcall(vm, 0, 1) == LUA_OK;
-    if (ok) vm->pool[vm->pooled++] = (int)lua_tointeger(vm->L, -1);
-    lua_pop(vm->L, 1);
-    if (!ok) return NULL;
-  }
   int ref;
-  lua_State *co = take_coroutine(vm->L, &ref);
+  lua_State *co = co_take(vm, &ref);
+  if (!co) return NULL;
   struct task *t = adopt(vm->L, co, ref);
   t->ops = ops, t->nargs = 1;
   lua_pushcfunction(co, fn);
   lua_pushlightuserdata(co, arg);
   enqueue(t);
   return t;
+}
+
+struct task *task_repeat(lua_State *L, double deadline) {
+  if (vm_of(L)->is_closing) raise_error(L, "no task can start: its application has ended");
+  int ref = vm_ref(L);
+  struct task *t = adopt(L, NULL, LUA_NOREF);
+  t->fn_ref = ref, t->state = TASK_WAITING;
+  loop_arm(t->vm->loop, &t->timer, deadline);
+  return t;
+}
+
+int task_again(struct task *t, double deadline) {
+  t->again_at = deadline;
+  return 0;
 }
 
 // While the coroutine holds the handle: without memory no finalizer would tell that it is gone.
@@ -171,10 +158,9 @@ static void end(struct task *t, int status) {
   if (t->ops && t->ops->on_end) t->ops->on_end(t, status);
   counter_add(&vm->gauges.tasks, -1);
   vm->holding_count -= t->holds_state;
-  if (status == LUA_OK && vm->pooled < COROUTINE_POOL_MAX) {
-    lua_settop(t->co, 0);
-    vm->pool[vm->pooled++] = t->co_ref;
-  } else vm_unref(vm, t->co_ref);
+  if (status == LUA_OK) co_give(vm, t->co, t->co_ref);
+  else vm_unref(vm, t->co_ref);
+  vm_unref(vm, t->fn_ref);
   free(t);
 }
 
@@ -236,7 +222,7 @@ static void unwind(struct task *t, bool tell) {
   list_remove(&t->wait_link); // what it is linked in may be collected from now on
   loop_disarm(vm->loop, &t->timer);
   leave_handle(t); // whoever it wakes runs after this
-  if (co_close(t->co, vm->L) != LUA_OK && tell) report(t);
+  if (t->co && co_close(t->co, vm->L) != LUA_OK && tell) report(t);
   vm->current = outer;
 }
 
@@ -268,6 +254,20 @@ static void on_cancelled(struct task *t) {
   end(t, LUA_YIELD);
 }
 
+// Between two calls of a repeated function a task has no coroutine.
+static void rest(struct task *t) {
+  co_give(t->vm, t->co, t->co_ref);
+  t->co = NULL, t->co_ref = LUA_NOREF;
+  t->state = TASK_WAITING;
+  loop_arm(t->vm->loop, &t->timer, MAX(t->again_at, t->vm->loop->now));
+}
+
+static void rise(struct task *t) {
+  t->co = co_take(t->vm, &t->co_ref);
+  if (t->co) lua_rawgeti(t->co, LUA_REGISTRYINDEX, t->fn_ref);
+  t->again_at = -1;
+}
+
 static void task_resume(struct task *t) {
   struct vm *vm = t->vm;
   int nresults = 0, nargs = t->nargs;
@@ -276,6 +276,7 @@ static void task_resume(struct task *t) {
   int status = co_resume(t->co, vm->L, nargs, &nresults);
   vm->current = NULL;
   if (vm->expired) on_stopped(t);
+  else if (status == LUA_OK && t->again_at >= 0 && !t->cancelled) rest(t);
   else if (status == LUA_OK) end(t, LUA_OK);
   else if (status != LUA_YIELD) on_error(t, status);
   else if (t->cancelled) on_cancelled(t);
@@ -286,9 +287,21 @@ void task_cancel(struct task *t) {
   if (t->state == TASK_WAITING) enqueue(t);
 }
 
+// No memory for a coroutine.
+static void starve(struct task *t) {
+  log_message(LOG_ERROR, "a task ends for lack of memory");
+  t->vm->is_starved = true;
+  end(t, LUA_ERRMEM);
+}
+
 static void task_step(struct task *t) {
-  if (t->cancelled && !t->must_start) on_cancelled(t);
-  else task_resume(t);
+  if (t->cancelled && !t->must_start) {
+    on_cancelled(t);
+    return;
+  }
+  if (!t->co) rise(t);
+  if (t->co) task_resume(t);
+  else starve(t);
 }
 
 void task_cancel_bound(struct vm *vm) {

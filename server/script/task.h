@@ -49,12 +49,14 @@ struct tie {
 
 struct task {
   struct vm *vm;
-  lua_State *co;
+  lua_State *co; // NULL while a repeated function waits to be called
   int co_ref;
+  int fn_ref; // registry reference to that function, or LUA_NOREF
   struct list run_link, all_link;
   struct list wait_link; // in the waitlist of whatever it waits for
   struct list ties;
   struct timer timer;
+  double again_at; // when it is called again, once it has returned; < 0: never
   double woken_at; // the deadline of the timer that woke it; < 0: something else did
   uint8_t state, nargs;
   bool cancelled, closing; // to be ended at its wait; its <close> variables run
@@ -83,6 +85,15 @@ struct task *task_follow(lua_State *L, int nargs, const struct task_ops *ops);
 
 // A task for a C function that gets a light userdata; call outside of Lua. NULL on lack of memory.
 struct task *task_start(struct vm *vm, lua_CFunction fn, void *arg, const struct task_ops *ops);
+
+// A task that calls the function on top of L, which is popped, without arguments once the deadline has
+// passed, and again where that asks for it by task_again. Meanwhile it has no coroutine. Raises on lack of
+// memory.
+struct task *task_repeat(lua_State *L, double deadline);
+
+// Has the function that runs in such a task be called at the deadline once more. Returns what that function
+// is to return then.
+int task_again(struct task *t, double deadline);
 
 // Has the handle at `index` of L belong to a task that was spawned just now, and live as long.
 void task_hold(struct task *t, lua_State *L, int index);

@@ -7,6 +7,7 @@
 // seconds; where fn returns nil that is the end, or the error refusal(fn).
 int lua_ticker(lua_State *L);
 
-// Sends the ticks of such a function at index 3 in the stream of the request at index 1, until that ends or fn
-// does: what core.pump returns. -1 where it is no such function.
-int ticker_pump(lua_State *L);
+// core.tick(req, pull): has the ticks of such a function, which goes on where it is, be sent by a task
+// without a coroutine of its own, and the present task be done with the request. False where it is another
+// function.
+int core_tick(lua_State *L);

@@ -29,14 +29,14 @@ static void *allocate(void *owner, void *old, size_t old_size, size_t size) {
   if (!old) old_size = 0; // it is a type tag then
   if (size && refuse_once(vm, type)) return NULL;
   if (!size) {
-    free(old);
+    slab_free(&vm->slab, old, old_size);
     counter_add(&vm->gauges.lua_bytes, -(int64_t)old_size);
     return NULL;
   }
   if (size > old_size && vm->gauges.lua_bytes + (size - old_size) > vm->settings->limits.lua_memory)
     return NULL;
   if (size > old_size && vm_fault(&vm->faults)) return NULL;
-  void *p = realloc(old, size);
+  void *p = slab_resize(&vm->slab, old, old_size, size);
   if (p) counter_add(&vm->gauges.lua_bytes, (int64_t)size - (int64_t)old_size);
   return p;
 }
@@ -173,8 +173,10 @@ struct vm *vm_new(const struct vm_config *config, char **error) {
   list_init(&vm->feeds);
   list_init(&vm->held);
   list_init(&vm->hook.link);
+  slab_init(&vm->slab);
   vm->L = lua_newstate(allocate, vm);
   if (!vm->L) {
+    slab_deinit(&vm->slab);
     *error = xstrdup("limits.lua_memory is too small for a Lua state");
     free(vm);
     return NULL;
@@ -193,6 +195,7 @@ void vm_free(struct vm *vm) {
   vm_enter(vm, vm->L); // finalizers are watched as well
   lua_close(vm->L);
   vm_leave(vm, NULL);
+  slab_deinit(&vm->slab);
   held_drop_all(vm);
   metrics_remove_state(&vm->service->process->metrics, &vm->gauges);
   watchdog_forget(vm);

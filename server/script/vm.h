@@ -6,6 +6,7 @@
 #include <lua.h>
 #include <stdatomic.h>
 #include "base/buf.h"
+#include "base/slab.h"
 #include "http/router.h"
 #include "loop/loop.h"
 #include "serve/service.h"
@@ -33,6 +34,7 @@ struct vm {
   struct list link; // in the generations of its worker
   struct state_gauges gauges;
   lua_State *L;
+  struct slab slab; // Lua's memory
   struct service *service;
   struct loop *loop; // the service's while it is attached; else one whose time is all that is used
   const struct settings *settings;
@@ -75,7 +77,10 @@ struct vm {
   const void *slow_errors;      // the metatable of what raise_slow raises, once there is one
   bool is_starved;              // a task has failed for lack of memory in this turn
   char expired_at[128];         // where that was
-  int pool[COROUTINE_POOL_MAX]; // registry references of finished coroutines
+  struct pooled_coroutine {
+    lua_State *co;
+    int ref;                  // of the registry
+  } pool[COROUTINE_POOL_MAX]; // that have ended well
   int pooled;
   int refs;              // registry references held from C
   struct event *comment; // the last keep-alive comment, with its text's length and bytes in it
