@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 // A four-way heap: half as deep as a binary one. A slot is 16 bytes, so the four children of one are one
 // cache line, and where a slot lies is kept in a table beside the heap: moving it does not touch the timer,
-// which is somewhere else in memory. With 5,000 timers that is most of what a re-arming costs.
+// which is somewhere else in memory. Before the heap are rows. Who arms timers again and again does it by the
+// same period, so that each is due later than the one before: such stand in a row, of which the first alone
+// is in the heap, and cost the same however many there are. There is a row for each power of two that the
+// deadline is ahead by; what is due before the last in its row goes into the heap.
 #include "loop/timer.h"
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/mem.h"
 #include "base/util.h"
 
@@ -13,22 +17,43 @@ struct timer_slot {
   uint32_t id;
 };
 
+enum { IN_ROW = UINT32_MAX }; // behind the first
+
 struct timer_entry {
   struct timer *timer;
-  uint64_t order; // of arming, among equal deadlines; never wraps
-  uint32_t place; // of its slot; the next free id where it is none
+  double deadline;
+  uint64_t order;          // of arming, among equal deadlines; never wraps
+  uint32_t place;          // of its slot, or IN_ROW; the next free id where it is none
+  uint32_t previous, next; // in its row; 0: none
+  uint32_t row;            // and one; 0: none
 };
 
 void timer_heap_deinit(struct timer_heap *h) {
-  for (size_t i = 0; i < h->count; i++) h->entries[h->slots[i].id].timer->id = 0;
+  for (uint32_t id = 1; id <= h->cap; id++)
+    if (h->entries[id].timer) h->entries[id].timer->id = 0;
   free(h->slots);
   free(h->entries);
   *h = (struct timer_heap){0};
 }
 
-static bool is_before(const struct timer_heap *h, const struct timer_slot *a, const struct timer_slot *b) {
-  if (a->deadline != b->deadline) return a->deadline < b->deadline;
-  return h->entries[a->id].order < h->entries[b->id].order;
+static inline bool is_before(const struct timer_heap *h, const struct timer_slot *a,
+                             const struct timer_slot *b) {
+  if (__builtin_expect(a->deadline == b->deadline, 0))
+    return h->entries[a->id].order < h->entries[b->id].order;
+  return a->deadline < b->deadline;
+}
+
+// The least of the children from `first` on, of which there is one at least. Four are compared in pairs.
+static inline size_t least_child(const struct timer_heap *h, size_t first) {
+  const struct timer_slot *s = h->slots + first;
+  if (first + 4 <= h->slot_count) {
+    size_t a = is_before(h, s + 1, s), b = 2 + is_before(h, s + 3, s + 2);
+    return first + (is_before(h, s + b, s + a) ? b : a);
+  }
+  size_t least = first;
+  for (size_t i = first + 1; i < h->slot_count; i++)
+    if (is_before(h, &h->slots[i], &h->slots[least])) least = i;
+  return least;
 }
 
 static void heap_put(struct timer_heap *h, size_t at, struct timer_slot slot) {
@@ -45,11 +70,8 @@ static void sift_up(struct timer_heap *h, size_t at, struct timer_slot slot) {
 }
 
 static void sift_down(struct timer_heap *h, size_t at, struct timer_slot slot) {
-  for (;;) {
-    size_t child = at * 4 + 1, least = child;
-    if (child >= h->count) break;
-    for (size_t i = child + 1; i < child + 4 && i < h->count; i++)
-      if (is_before(h, &h->slots[i], &h->slots[least])) least = i;
+  while (at * 4 + 1 < h->slot_count) {
+    size_t least = least_child(h, at * 4 + 1);
     if (!is_before(h, &h->slots[least], &slot)) break;
     heap_put(h, at, h->slots[least]);
     at = least;
@@ -62,9 +84,21 @@ static void sift(struct timer_heap *h, size_t at, struct timer_slot slot) {
   else sift_down(h, at, slot);
 }
 
-static void heap_grow(struct timer_heap *h) {
+static void heap_insert(struct timer_heap *h, struct timer_slot slot) {
+  if (h->slot_count == h->slot_cap) {
+    h->slot_cap = h->slot_cap ? h->slot_cap * 2 : 64;
+    h->slots = xrealloc(h->slots, h->slot_cap * sizeof *h->slots);
+  }
+  sift_up(h, h->slot_count++, slot);
+}
+
+static void heap_remove(struct timer_heap *h, size_t at) {
+  struct timer_slot last = h->slots[--h->slot_count];
+  if (at < h->slot_count) sift(h, at, last);
+}
+
+static void entries_grow(struct timer_heap *h) {
   size_t cap = h->cap ? h->cap * 2 : 64;
-  h->slots = xrealloc(h->slots, cap * sizeof *h->slots);
   h->entries = xrealloc(h->entries, (cap + 1) * sizeof *h->entries); // id 0 is none
   for (size_t id = cap; id > h->cap; id--) {
     h->entries[id] = (struct timer_entry){.place = h->free_id};
@@ -73,36 +107,68 @@ static void heap_grow(struct timer_heap *h) {
   h->cap = cap;
 }
 
-void timer_arm(struct timer_heap *h, struct timer *t, double deadline) {
-  t->deadline = deadline;
-  struct timer_slot slot = {.deadline = MAX(deadline, h->running), .id = t->id}; // behind all that are due
-  if (t->id) {
-    h->entries[t->id].order = h->armed_ever++;
-    sift(h, h->entries[t->id].place, slot);
+// The row for what is so many seconds ahead; none below 1/64 and from 1024 on.
+static uint32_t row_of(double ahead) {
+  uint64_t bits;
+  memcpy(&bits, &ahead, sizeof bits);
+  uint64_t power = (bits >> 52) - (1023 - 6);
+  return power < TIMER_ROWS ? (uint32_t)power + 1 : 0;
+}
+
+// Puts the newest timer at the end of its row, and where it is the first there into the heap.
+static void row_append(struct timer_heap *h, uint32_t id, uint32_t row) {
+  struct timer_entry *e = &h->entries[id];
+  uint32_t last = h->last[row - 1];
+  e->row = row, e->previous = last;
+  h->last[row - 1] = id;
+  if (!last) {
+    heap_insert(h, (struct timer_slot){e->deadline, id});
     return;
   }
-  if (h->count == h->cap) heap_grow(h);
-  t->id = slot.id = h->free_id;
-  h->free_id = h->entries[t->id].place;
-  h->entries[t->id].timer = t, h->entries[t->id].order = h->armed_ever++;
+  h->entries[last].next = id;
+  e->place = IN_ROW;
+}
+
+// Takes a timer out of its row, and out of the heap, where the next one takes its place.
+static void row_remove(struct timer_heap *h, const struct timer_entry *e) {
+  if (e->next) h->entries[e->next].previous = e->previous;
+  else h->last[e->row - 1] = e->previous;
+  if (e->previous) h->entries[e->previous].next = e->next;
+  else if (e->next) sift(h, e->place, (struct timer_slot){h->entries[e->next].deadline, e->next});
+  else heap_remove(h, e->place);
+}
+
+void timer_arm(struct timer_heap *h, struct timer *t, double deadline) {
+  if (t->id) timer_disarm(h, t);
+  if (h->count == h->cap) entries_grow(h);
+  uint32_t id = h->free_id;
+  struct timer_entry *e = &h->entries[id];
+  h->free_id = e->place;
   h->count++;
-  sift_up(h, h->count - 1, slot);
+  *e = (struct timer_entry){
+      .timer = t, .deadline = MAX(deadline, h->running), .order = h->armed_ever++}; // behind all that are due
+  t->id = id, t->deadline = deadline;
+  uint32_t row = row_of(e->deadline - h->ran);
+  bool is_latest = row && (!h->last[row - 1] || h->entries[h->last[row - 1]].deadline <= e->deadline);
+  if (is_latest) row_append(h, id, row);
+  else heap_insert(h, (struct timer_slot){e->deadline, id});
 }
 
 void timer_disarm(struct timer_heap *h, struct timer *t) {
   if (!t->id) return;
-  size_t at = h->entries[t->id].place;
-  h->entries[t->id].place = h->free_id;
+  struct timer_entry *e = &h->entries[t->id];
+  if (e->row) row_remove(h, e);
+  else heap_remove(h, e->place);
+  e->timer = NULL, e->place = h->free_id;
   h->free_id = t->id;
+  h->count--;
   t->id = 0;
-  struct timer_slot last = h->slots[--h->count];
-  if (at < h->count) sift(h, at, last);
 }
 
 size_t timer_run(struct timer_heap *h, double now) {
   uint64_t armed_before = h->armed_ever;
   size_t fired = 0;
-  h->running = now;
+  h->running = h->ran = now;
   while (h->count && h->slots[0].deadline <= now && h->entries[h->slots[0].id].order < armed_before) {
     struct timer *t = timer_first(h);
     timer_disarm(h, t);

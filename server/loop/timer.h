@@ -11,13 +11,18 @@ struct timer {
   uint32_t id;                      // while armed, from 1; 0: not armed
 };
 
+enum { TIMER_ROWS = 16 };
+
 struct timer_heap {
   struct timer_slot *slots;    // the heap itself
-  struct timer_entry *entries; // by id: the timer, and where its slot is
-  size_t count, cap;
+  struct timer_entry *entries; // by id: the timer, and where it is
+  size_t count, cap;           // of timers that are armed, and that entries have room for
+  size_t slot_count, slot_cap;
   uint32_t free_id;
-  uint64_t armed_ever; // how many times any has been; specs set it
-  double running;      // the time of the run that goes on; 0: none does
+  uint32_t last[TIMER_ROWS]; // the id at each row's end; 0: it is empty
+  uint64_t armed_ever;       // how many times any has been; specs set it
+  double running;            // the time of the run that goes on; 0: none does
+  double ran;                // of the last run
 };
 
 // Frees the heap's memory; whatever is still armed is forgotten.
