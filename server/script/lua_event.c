@@ -193,13 +193,17 @@ static void read_table(lua_State *L, int index, struct sse_fields *f) {
   f->data = json_of(L, json);
 }
 
-static struct span builder_text(lua_State *L, int index, const struct builder *b, enum builder_text which) {
-  struct span s = {0};
-  if (b->texts[which].at >= 0) return (struct span){b->room + b->texts[which].at, b->texts[which].len};
-  if (b->texts[which].at == TEXT_ABSENT) return s;
+static struct span long_text(lua_State *L, int index, enum builder_text which) {
+  struct span s;
   if (lua_getiuservalue(L, index, 1) == LUA_TTABLE) lua_rawgeti(L, -1, which);
   s.bytes = lua_tolstring(L, -1, &s.len);
   return s;
+}
+
+static inline struct span builder_text(lua_State *L, int index, const struct builder *b,
+                                       enum builder_text which) {
+  if (b->texts[which].at >= 0) return (struct span){b->room + b->texts[which].at, b->texts[which].len};
+  return b->texts[which].at == TEXT_ABSENT ? (struct span){0} : long_text(L, index, which);
 }
 
 static void read_builder(lua_State *L, int index, const struct builder *b, struct sse_fields *f) {
@@ -216,7 +220,7 @@ static bool is_empty(const struct sse_fields *f) {
 
 static void read_value(lua_State *L, int index, struct sse_fields *f) {
   int type = lua_type(L, index);
-  const struct builder *b = builder_at(L, index);
+  const struct builder *b = type == LUA_TUSERDATA ? builder_at(L, index) : NULL;
   if (b) {
     read_builder(L, index, b, f);
     if (is_empty(f)) check_fields(L, f);
@@ -302,8 +306,8 @@ static int set_text(lua_State *L, enum builder_text which, const char *name) {
   struct span text = text_beside(L, 2, name, digits);
   if (which == TEXT_COMMENT) f.comment = text;
   else if (which == TEXT_EVENT) f.event = text;
-  else if (which == TEXT_ID) f.id = text;
-  if (which != TEXT_DATA) check_fields(L, &f); // data can be anything
+  else f.id = text;
+  check_fields(L, &f);
   return put_text(L, b, which, text);
 }
 
@@ -320,7 +324,14 @@ static int new_builder(lua_State *L) {
   return set_text(L, TEXT_EVENT, "event");
 }
 
-static int builder_data(lua_State *L) { return set_text(L, TEXT_DATA, "data"); }
+// Data can be anything.
+static int builder_data(lua_State *L) {
+  char digits[NUMBER_MAX];
+  struct builder *b = check_builder(L);
+  lua_settop(L, 2);
+  return put_text(L, b, TEXT_DATA, text_beside(L, 2, "data", digits));
+}
+
 static int builder_event(lua_State *L) { return set_text(L, TEXT_EVENT, "event"); }
 static int builder_id(lua_State *L) { return set_text(L, TEXT_ID, "id"); }
 static int builder_comment(lua_State *L) { return set_text(L, TEXT_COMMENT, "comment"); }
