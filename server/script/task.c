@@ -343,8 +343,9 @@ bool task_run_queue(struct vm *vm) {
   list_splice(&now, &vm->run_queue);
   double until = loop_time(vm->loop) + TURN_SECONDS;
   while (!list_empty(&now) && vm->loop->now <= until) {
+    vm->has_looked = false;
     task_step(container_of(list_shift(&now), struct task, run_link));
-    loop_time(vm->loop); // what follows is to know that this one has blocked
+    if (!vm->has_looked) loop_time(vm->loop); // what follows is to know that this one has blocked
   }
   list_splice(&now, &vm->run_queue); // those left over come first
   list_splice(&vm->run_queue, &now);
@@ -403,6 +404,7 @@ int task_wait_in(lua_State *L, struct task *t, struct waitlist *w, double deadli
 
 double task_time(const struct task *t, double seconds) {
   double now = loop_time(t->vm->loop);
+  t->vm->has_looked = true;
   bool has_blocked = now - t->vm->slice_began > BLOCKED_SECONDS;
   return t->woken_at >= 0 && !has_blocked ? MAX(t->woken_at, now - seconds) : now;
 }

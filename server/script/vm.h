@@ -73,6 +73,7 @@ struct vm {
   lua_State *volatile running;  // the coroutine that runs now; the watchdog's signal reads it
   volatile unsigned long slice; // counts entries into Lua
   double slice_began;           // of the task that runs, time of the loop
+  bool has_looked;              // at the clock, when the task that runs began to wait
   volatile bool expired;        // the present slice has used up its time
   const void *slow_errors;      // the metatable of what raise_slow raises, once there is one
   bool is_starved;              // a task has failed for lack of memory in this turn
