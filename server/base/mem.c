@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *check(void *p, size_t size) {
+void *mem_check(void *p, size_t size) {
   if (p || !size) return p;
   fprintf(stderr,
           "spate: out of memory: cannot allocate %zu bytes; `ulimit -v`, or the memory of the machine or "
@@ -15,11 +15,11 @@ static void *check(void *p, size_t size) {
   abort();
 }
 
-void *xmalloc(size_t size) { return check(malloc(size), size); }
+void *xmalloc(size_t size) { return mem_check(malloc(size), size); }
 
-void *xcalloc(size_t count, size_t size) { return check(calloc(count, size), count * size); }
+void *xcalloc(size_t count, size_t size) { return mem_check(calloc(count, size), count * size); }
 
-void *xrealloc(void *old, size_t size) { return check(realloc(old, size), size); }
+void *xrealloc(void *old, size_t size) { return mem_check(realloc(old, size), size); }
 
 void *xmemdup(const void *bytes, size_t len) {
   void *copy = xmalloc(len ? len : 1);
@@ -41,5 +41,5 @@ char *xasprintf(const char *format, ...) {
   va_start(args, format);
   int len = vasprintf(&text, format, args);
   va_end(args);
-  return len < 0 ? check(NULL, 1) : text;
+  return len < 0 ? mem_check(NULL, 1) : text;
 }

@@ -10,6 +10,9 @@ void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *old, size_t size);
 void *xmemdup(const void *bytes, size_t len);
 
+// What some other allocator has made of so many bytes, which is treated in the same way.
+void *mem_check(void *p, size_t size);
+
 // A NUL-terminated copy of `text` or of the first `len` bytes. Any thread; the caller frees it.
 char *xstrdup(const char *text);
 char *xstrndup(const char *bytes, size_t len);

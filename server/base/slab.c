@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/mem.h"
 #include "base/util.h"
 
 #ifndef __has_feature
@@ -85,7 +86,7 @@ static struct block *roomy_block(struct slab *s, struct list *list) {
   return b;
 }
 
-static void *slab_take(struct slab *s, size_t size) {
+static void *take_piece(struct slab *s, size_t size) {
   struct block *b = roomy_block(s, list_of(s, size));
   if (!b) return NULL;
   struct piece *p = b->free;
@@ -99,7 +100,7 @@ static void *slab_take(struct slab *s, size_t size) {
   return p;
 }
 
-static void slab_give(struct slab *s, void *piece, size_t size) {
+static void give_piece(struct slab *s, void *piece, size_t size) {
   struct block *b = block_of(piece);
   struct list *list = list_of(s, size);
   struct piece *p = piece;
@@ -109,11 +110,13 @@ static void slab_give(struct slab *s, void *piece, size_t size) {
 }
 
 static void *make(struct slab *s, size_t size) {
-  return size <= PIECE_MAX ? slab_take(s, size) : malloc(size);
+  return size <= PIECE_MAX ? take_piece(s, size) : malloc(size);
 }
 
+void *slab_take(struct slab *s, size_t size) { return mem_check(make(s, size), size); }
+
 void slab_free(struct slab *s, void *piece, size_t size) {
-  if (piece && size <= PIECE_MAX) slab_give(s, piece, size);
+  if (piece && size <= PIECE_MAX) give_piece(s, piece, size);
   else free(piece);
 }
 

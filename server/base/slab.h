@@ -22,5 +22,8 @@ void slab_deinit(struct slab *s);
 // where there is no memory; the old piece is what it was then.
 void *slab_resize(struct slab *s, void *old, size_t old_size, size_t size);
 
+// A piece of that size, as xmalloc has it.
+void *slab_take(struct slab *s, size_t size);
+
 // Gives back a piece of that size; NULL is allowed.
 void slab_free(struct slab *s, void *piece, size_t size);

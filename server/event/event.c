@@ -8,14 +8,18 @@
 
 static atomic_long alive, form_bytes;
 
-struct event *event_new(size_t len) {
-  struct event *e = xmalloc(sizeof *e + len);
+static struct event *event_init(struct event *e, struct slab *home, size_t len) {
   atomic_init(&e->refs, 1);
   e->len = len, e->bare_at = 0;
   e->epoch = e->seq = e->key = 0;
   atomic_init(&e->forms, NULL);
+  e->home = home;
   atomic_fetch_add_explicit(&alive, 1, memory_order_relaxed);
   return e;
+}
+
+struct event *event_new(size_t len) {
+  return event_init(xmalloc(sizeof(struct event) + len), NULL, len);
 }
 
 struct event *event_of_bytes(struct span bytes) {
@@ -30,15 +34,19 @@ static size_t hex_digits(size_t n) {
   return digits;
 }
 
-struct event *event_new_framed(size_t bare_len, char **bare) {
-  size_t digits = hex_digits(bare_len);
-  struct event *e = event_new(digits + 2 + bare_len + EVENT_FRAME_END);
+struct event *event_new_at(struct slab *home, size_t bare_len, char **bare) {
+  size_t digits = hex_digits(bare_len), len = digits + 2 + bare_len + EVENT_FRAME_END;
+  struct event *e = home ? event_init(slab_take(home, sizeof *e + len), home, len) : event_new(len);
   for (size_t i = digits, left = bare_len; i-- > 0; left >>= 4) e->bytes[i] = "0123456789abcdef"[left & 15];
   memcpy(e->bytes + digits, "\r\n", 2);
   memcpy(e->bytes + digits + 2 + bare_len, "\r\n", 2);
   e->bare_at = (uint32_t)digits + 2;
   *bare = e->bytes + e->bare_at;
   return e;
+}
+
+struct event *event_new_framed(size_t bare_len, char **bare) {
+  return event_new_at(NULL, bare_len, bare);
 }
 
 void event_keep_form(const struct event *form) {
@@ -61,12 +69,21 @@ static void forms_free(struct forms *f) {
   free(f);
 }
 
+// Whether that was the last reference; of one thread alone it takes no bus.
+static bool drop_reference(struct event *e) {
+  if (!e->home) return atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) == 1;
+  unsigned refs = atomic_load_explicit(&e->refs, memory_order_relaxed) - 1;
+  atomic_store_explicit(&e->refs, refs, memory_order_relaxed);
+  return !refs;
+}
+
 void event_unref(struct event *e) {
-  if (!e || atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) != 1) return;
+  if (!e || !drop_reference(e)) return;
   atomic_fetch_sub_explicit(&alive, 1, memory_order_relaxed);
   struct forms *forms = atomic_load_explicit(&e->forms, memory_order_relaxed);
   if (forms) forms_free(forms);
-  free(e);
+  if (e->home) slab_free(e->home, e, sizeof *e + e->len);
+  else free(e);
 }
 
 long event_count(void) { return atomic_load_explicit(&alive, memory_order_relaxed); }

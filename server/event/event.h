@@ -4,6 +4,7 @@
 #pragma once
 #include <stdatomic.h>
 #include <stdint.h>
+#include "base/slab.h"
 #include "base/span.h"
 #include "event/position.h"
 
@@ -25,6 +26,7 @@ struct event {
   uint64_t epoch, seq; // its position in its channel; 0: of none
   uint64_t key;        // events of one key stand for one another (conflate)
   _Atomic(struct forms *) forms; // other encodings of it; NULL: none so far
+  struct slab *home;             // of one thread, which it does not leave; NULL: malloc
   char bytes[];
 };
 
@@ -47,6 +49,9 @@ struct event *event_of_bytes(struct span bytes);
 
 // The event with room for one chunk frame around `bare_len` bytes: *bare is where they go. Any thread.
 struct event *event_new_framed(size_t bare_len, char **bare);
+
+// The same of memory from `home`, whose thread it does not leave; NULL: as above.
+struct event *event_new_at(struct slab *home, size_t bare_len, char **bare);
 
 // Takes another reference. Any thread.
 static inline struct event *event_ref(struct event *e) {

@@ -94,9 +94,9 @@ static char *put_data(char *out, struct span data, size_t room) {
   return out;
 }
 
-struct event *sse_encode(const struct sse_fields *f, size_t len) {
+struct event *sse_encode_at(struct slab *home, const struct sse_fields *f, size_t len) {
   char *out, digits[24];
-  struct event *e = event_new_framed(len, &out);
+  struct event *e = event_new_at(home, len, &out);
   const char *end = out + len - 1;
   if (f->comment.bytes)
     out = f->comment.len ? line_put(out, SPAN(": "), f->comment) : line_put(out, SPAN(":"), SPAN(""));
@@ -107,4 +107,8 @@ struct event *sse_encode(const struct sse_fields *f, size_t len) {
   if (f->data.bytes) out = put_data(out, f->data, (size_t)(end - out));
   *out = '\n';
   return e;
+}
+
+struct event *sse_encode(const struct sse_fields *f, size_t len) {
+  return sse_encode_at(NULL, f, len);
 }

@@ -22,3 +22,6 @@ size_t sse_length(const struct sse_fields *f);
 // Encodes fields that sse_refusal has no objection to: comment, event, id, retry, data, a blank line; `len`
 // is their sse_length. The caller owns the one reference. Any thread.
 struct event *sse_encode(const struct sse_fields *f, size_t len);
+
+// The same of memory from `home` (NULL: malloc's), whose thread it does not leave.
+struct event *sse_encode_at(struct slab *home, const struct sse_fields *f, size_t len);

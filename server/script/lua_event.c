@@ -255,7 +255,7 @@ struct event *event_of_value(lua_State *L, int index) {
   char digits[NUMBER_MAX];
   int top = lua_gettop(L);
   size_t len = fields_within_limit(L, index, &f, digits);
-  struct event *e = sse_encode(&f, len);
+  struct event *e = sse_encode_at(&vm_of(L)->service->events, &f, len);
   lua_settop(L, top);
   return e;
 }

@@ -4,8 +4,8 @@
 #include <lua.h>
 #include "event/sse.h"
 
-// Encodes the value at `index`; the caller owns the reference and must not raise before it has handed it on.
-// Raises at the user's line, naming the field, where the value is no event.
+// Encodes the value at `index` for a stream of the state's worker; the caller owns the reference and must not
+// raise before it has handed it on. Raises at the user's line, naming the field, where the value is no event.
 struct event *event_of_value(lua_State *L, int index);
 
 // Reads the value at `index` into fields whose bytes lie in `digits` and in values that it leaves on the
