@@ -23,6 +23,12 @@ end)
 app:get("/batch", function()
   return sse.reply(sse.interval(0.1):throttle(0.2):batch(2, 1):map(function(list) return sse.event("b"):id(#list):json_data(list) end):take(2))
 end)
+app:get("/ticks", function()
+  return sse.reply(sse.interval(0.1):map(function(n)
+    sse.sleep(0.05)
+    return n < 4 and sse.event("t"):id(("i"):rep(50)):data(("x"):rep(n * 20)) or nil
+  end))
+end)
 app:get("/wrap", function()
   return sse.reply(function(send)
     local held <close> = setmetatable({}, { __close = function() spate.shared("d"):incr "closed" end })
@@ -110,6 +116,14 @@ local SCENARIOS = {
   stream = function(server) local res = server:get "/stream" server:advance(10) res:close() end,
   leaving = function(server) local res = server:get "/stream" server:advance(1.5) res.client:reset() server:turn() end,
   batch = function(server) finish_stream(server, server:get "/batch") end,
+  ticks = function(server) -- more of them at once than coroutines are at hand
+    local all = {}
+    for i = 1, 8 do all[i] = server:get "/ticks" end
+    server:advance(0.3)
+    for i = 1, 4 do all[i].client:reset() end
+    server:advance(0.5)
+    for i = 5, 8 do all[i]:close() end
+  end,
   wrap = function(server) finish_stream(server, server:get "/wrap") end,
   ["wrap cancelled"] = function(server) local res = server:get "/wrap" server:advance(0.15) res.client:reset() server:turn() end,
   channel = function(server)
