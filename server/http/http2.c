@@ -24,12 +24,26 @@ static struct http2 *http2_of(struct proto *p) { return container_of(p, struct h
 // What the session keeps of it; NULL where that is nothing any more.
 static struct http2_stream *of_stream(struct proto *p, struct stream *s) { return *p->sink->slot(s); }
 
+// Takes no more than is left of one frame, so that it is judged once those before it have been taken; how
+// much.
+static size_t feed_frame(struct http2 *h, const char *bytes, size_t len) {
+  bool begins;
+  size_t n = http2_scan(&h->scan, bytes, len, &begins);
+  if (begins) http2_frame_begins(h);
+  if (h->last.len) return len;
+  ssize_t taken = nghttp2_session_mem_recv(h->session, (const uint8_t *)bytes, n);
+  if (taken < 0) http2_failed(h, (int)taken);
+  bool is_whole = http2_scan_has_ended(&h->scan) && http2_scan_flags(&h->scan) & NGHTTP2_FLAG_END_HEADERS;
+  if (is_whole) h->in_head = false;
+  return n;
+}
+
 static size_t http2_feed(struct proto *p, const char *bytes, size_t len) {
   struct http2 *h = http2_of(p);
-  if (!len || h->last.len || h->is_over) return len;
-  ssize_t n = nghttp2_session_mem_recv(h->session, (const uint8_t *)bytes, len);
-  if (n < 0) http2_failed(h, (int)n);
-  if (h->last.len || nghttp2_session_want_write(h->session) || !nghttp2_session_want_read(h->session))
+  for (size_t taken = 0; taken < len && !h->last.len && !h->is_over;)
+    taken += feed_frame(h, bytes + taken, len - taken);
+  if (len &&
+      (h->last.len || nghttp2_session_want_write(h->session) || !nghttp2_session_want_read(h->session)))
     p->sink->on_room(p);
   return len;
 }
@@ -223,7 +237,6 @@ static nghttp2_option *make_options(void) {
   nghttp2_option *options;
   if (nghttp2_option_new(&options)) abort();
   nghttp2_option_set_no_auto_window_update(options, 1);
-  nghttp2_option_set_no_closed_streams(options, 1);
   nghttp2_option_set_builtin_recv_extension_type(options, NGHTTP2_PRIORITY_UPDATE);
   return options;
 }
@@ -231,6 +244,7 @@ static nghttp2_option *make_options(void) {
 struct proto *http2_new(const struct proto_sink *sink, const struct proto_limits *limits) {
   struct http2 *h = xmalloc(sizeof *h);
   *h = (struct http2){.proto = {.ops = &http2_ops, .sink = sink}, .limits = limits};
+  http2_scan_init(&h->scan, NGHTTP2_CLIENT_MAGIC_LEN);
   list_init(&h->streams);
   list_init(&h->ready);
   list_init(&h->batched);

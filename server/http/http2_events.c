@@ -34,14 +34,18 @@ void http2_flooded(struct http2 *h, enum flood what, const char *why) {
   h->proto.sink->on_flood(&h->proto, what, why);
 }
 
+// What no client that knows the protocol does.
+static void end_wrong(struct http2 *h, uint32_t code) {
+  if (h->last.len) return;
+  http2_end(h, code, nghttp2_http2_strerror(code));
+  h->proto.sink->on_declined(&h->proto, 400, nghttp2_http2_strerror(code));
+}
+
 // Continued heads and answers that wait have limits in the library.
 void http2_failed(struct http2 *h, int error) {
   if (error == NGHTTP2_ERR_FLOODED) http2_flooded(h, FLOOD_ANSWERS, "answers that are not read");
   else if (h->in_head) http2_flooded(h, FLOOD_HEADS, "a head in too many frames");
-  else if (!h->last.len) {
-    http2_end(h, NGHTTP2_PROTOCOL_ERROR, nghttp2_strerror(error));
-    h->proto.sink->on_declined(&h->proto, 400, "not HTTP/2");
-  }
+  else end_wrong(h, NGHTTP2_PROTOCOL_ERROR);
 }
 
 static double now_of(struct http2 *h) { return h->proto.sink->now(&h->proto); }
@@ -134,7 +138,8 @@ static void on_data(struct http2 *h, const nghttp2_frame *frame) {
 
 // Who resets a stream before it has got anything has had us begin for nothing.
 static void on_reset(struct http2 *h, const nghttp2_frame *frame) {
-  const struct http2_stream *s = stream_of(h, frame->hd.stream_id);
+  struct http2_stream *s = stream_of(h, frame->hd.stream_id);
+  if (s) s->client_ended = true;
   if (s && s->is_answered) spend_frame(h);
   else spend_reset(h);
 }
@@ -155,6 +160,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
   case NGHTTP2_HEADERS: on_head(h, frame); break;
   case NGHTTP2_DATA: on_data(h, frame); break;
   case NGHTTP2_RST_STREAM: on_reset(h, frame); break;
+  case NGHTTP2_PRIORITY: break; // counted as it began
   case NGHTTP2_PRIORITY_UPDATE: on_priority_update(h, frame); break;
   case NGHTTP2_SETTINGS:
     if (frame->hd.flags & NGHTTP2_FLAG_ACK) h->is_settled = true;
@@ -165,14 +171,25 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
   return 0;
 }
 
-// Frames of kinds that nobody knows are passed over by the library, which tells of their beginning only.
-static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user) {
-  struct http2 *h = user;
-  (void)session;
-  h->in_head = (hd->type == NGHTTP2_HEADERS || hd->type == NGHTTP2_CONTINUATION) &&
-               !(hd->flags & NGHTTP2_FLAG_END_HEADERS);
-  if (hd->type > NGHTTP2_CONTINUATION && hd->type != NGHTTP2_PRIORITY_UPDATE) spend_frame(h);
-  return 0;
+static bool was_ended(const struct http2 *h, int32_t id) {
+  for (size_t i = 0; i < ENDED_KEPT; i++)
+    if (h->ended[i] == id) return id != 0;
+  return false;
+}
+
+// The library passes over frames of kinds that nobody knows, priorities of the old kind, and what comes for
+// streams that are no more, of which the client may not have heard; not so where it has ended them itself
+// (RFC 9113 5.1).
+void http2_frame_begins(struct http2 *h) {
+  uint8_t type = http2_scan_type(&h->scan);
+  int32_t id = http2_scan_stream(&h->scan);
+  bool carries = type == NGHTTP2_DATA || type == NGHTTP2_HEADERS;
+  bool is_unheard = type > NGHTTP2_CONTINUATION && type != NGHTTP2_PRIORITY_UPDATE;
+  h->in_head = type == NGHTTP2_HEADERS || type == NGHTTP2_CONTINUATION;
+  if (is_unheard || type == NGHTTP2_PRIORITY) spend_frame(h);
+  if (type == NGHTTP2_PRIORITY && (!id || http2_scan_is_circle(&h->scan)))
+    end_wrong(h, NGHTTP2_PROTOCOL_ERROR);
+  if (carries && !stream_of(h, id) && was_ended(h, id)) end_wrong(h, NGHTTP2_STREAM_CLOSED);
 }
 
 static int on_chunk(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes, size_t len,
@@ -198,6 +215,7 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *u
   (void)session, (void)code;
   if (!s) return 0;
   s->is_closed = true;
+  if (s->client_ended) h->ended[h->ended_at++ % ENDED_KEPT] = id;
   list_remove(&s->ready);
   if (s->stream && !s->is_ended) {
     *h->proto.sink->slot(s->stream) = NULL;
@@ -229,7 +247,6 @@ nghttp2_session_callbacks *http2_callbacks(void) {
   if (nghttp2_session_callbacks_new(&c)) abort();
   nghttp2_session_callbacks_set_on_begin_headers_callback(c, on_begin_headers);
   nghttp2_session_callbacks_set_on_header_callback(c, on_header);
-  nghttp2_session_callbacks_set_on_begin_frame_callback(c, on_begin_frame);
   nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame);
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_chunk);
   nghttp2_session_callbacks_set_on_stream_close_callback(c, on_close);

@@ -6,6 +6,9 @@
 // The callbacks of every session, whose user data is its struct http2; the caller's to free.
 nghttp2_session_callbacks *http2_callbacks(void);
 
+// A frame of the client's has begun, of which the session knows nothing yet.
+void http2_frame_begins(struct http2 *h);
+
 // What an error of mem_recv or mem_send means to the connection.
 void http2_failed(struct http2 *h, int error);
 

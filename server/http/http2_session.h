@@ -6,24 +6,31 @@
 #include "base/list.h"
 #include "http/http2_head.h"
 #include "http/http2_limits.h"
+#include "http/http2_scan.h"
 #include "http/proto.h"
+
+enum { ENDED_KEPT = 32 };
 
 struct http2 {
   struct proto proto;
   nghttp2_session *session;
   const struct proto_limits *limits;
   struct http2_head head; // that comes now: those of two streams do not interleave (RFC 9113 4.3)
+  struct http2_scan scan;
   struct http2_flow flow;
   struct list streams, ready, batched;
   struct buf batch; // frames on their way
   size_t batch_left;
   struct buf last; // a GOAWAY of our own: behind it nothing is asked of the session any more
-  uint8_t leaving; // how many times it was told to go away
-  bool in_head;    // between a head's first frame and its last
-  bool is_settled; // the client has acknowledged our settings
-  bool is_over;    // nothing follows what was filled
-  bool has_share;  // a part of a file is in the batch ...
-  bool has_more;   // ... and another follows once it has left
+  int32_t
+      ended[ENDED_KEPT]; // streams that their client had ended before they were closed, the latest of them
+  uint8_t ended_at;      // where the next goes
+  uint8_t leaving;       // how many times it was told to go away
+  bool in_head;          // between a head's first frame and its last
+  bool is_settled;       // the client has acknowledged our settings
+  bool is_over;          // nothing follows what was filled
+  bool has_share;        // a part of a file is in the batch ...
+  bool has_more;         // ... and another follows once it has left
 };
 
 struct http2_stream {
