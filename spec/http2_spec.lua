@@ -244,6 +244,76 @@ describe("HTTP/2", function()
     assert.equal(100, #client:stream(1).body)
   end)
 
+  it("ends the one that keeps the window of the whole connection, and the others go on", function()
+    serve({ timeouts = { send = 5 } }, { [4] = 60000 })
+    client:get(1, "/sub/1"):get(3, "/count/2000"):get(5, "/count/20")
+    assert.equal(60000, #client:stream(3).body)
+    publish "a" -- uses up the rest of 65535
+    publish(("b"):rep(1000))
+    client:get(7, "/text")
+    assert.same({ 200, "" }, { client:stream(7).status, client:stream(7).body })
+    server:advance(6)
+    assert.equal(8, client:stream(3).reset)
+    client:window(0, 60000) -- as a browser gives back what a stream that has ended had of it
+    assert.equal("hello", client:stream(7).body)
+    assert.equal(10, #client:data(1))
+    assert.equal(20, #client:data(5))
+    server:advance(20)
+    assert.is_nil(client:stream(1).reset)
+    assert.equal(1, server:stats().slow_total)
+  end)
+
+  it("refuses a body that does not come in time, and no other", function()
+    serve { timeouts = { body = 5, body_total = 12 } }
+    client:get(1, "/ticks")
+    client:send(client.request(3, "POST", "/echo", nil, { open = true }), client.request(5, "POST", "/echo", nil, { open = true }))
+    for _ = 1, 3 do
+      server:advance(4)
+      client:frame("DATA", 0, 5, "x")
+    end
+    assert.same({ 408, 0 }, { client:stream(3).status, client:stream(3).reset }) -- after 5 s without a byte
+    assert.same({ 408, 0 }, { client:stream(5).status, client:stream(5).reset }) -- after 12 s in all
+    assert.equal(12, #client:data(1))
+  end)
+
+  it("gives who reads in pieces time for each window", function()
+    serve { timeouts = { body = 5, body_total = 12 } }
+    client:send(client.request(1, "POST", "/pieces", nil, { open = true }))
+    for _ = 1, 15 do
+      server:advance(3)
+      for _ = 1, 2 do client:frame("DATA", 0, 1, ("x"):rep(16000)) end
+    end
+    client:frame("DATA", frames.END_STREAM, 1, "x")
+    assert.equal(tostring(15 * 32000 + 1), client:stream(1).body)
+  end)
+
+  it("sends what is more urgent first, and by turns what is alike", function()
+    serve(nil, { [4] = 1000000 })
+    client:get(1, "/count/2000") -- has used up the connection's window
+    client:get(3, "/count/2000"):get(5, "/count/2000", { { "priority", "u=1" } })
+    local before = {}
+    local function grown(id)
+      local n = #client:stream(id).body
+      local by = n - (before[id] or 0)
+      before[id] = n
+      return by
+    end
+    local function more(n)
+      client:window(0, n)
+      return { grown(1), grown(3), grown(5) }
+    end
+    assert.equal(65535, grown(1))
+    assert.same({ 0, 0, 60000 }, more(60000))
+    local function urgency(id, value) client:frame("PRIORITY_UPDATE", 0, 0, string.pack(">I4", id) .. value) end
+    urgency(3, "u=0, i")
+    assert.same({ 0, 40000, 0 }, more(40000))
+    urgency(3, "u=3")
+    urgency(5, "u=7")
+    local by = more(64000)
+    assert.equal(0, by[3])
+    assert.is_true(math.abs(by[1] - by[2]) <= 16384)
+  end)
+
   it("cuts one that fails so that its client can tell, and no other", function()
     serve()
     client:get(1, "/sub/1"):get(3, "/fails")

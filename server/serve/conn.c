@@ -39,7 +39,8 @@ static struct stream *on_request(struct proto *p, struct request *r) {
   struct stream *s = stream_new(&c->carrier, r);
   list_append(&c->streams, &s->link);
   c->requests++;
-  allow_body_time(c);
+  if (carries_many(c)) stream_time_body(s);
+  else allow_body_time(c);
   return s;
 }
 
@@ -53,6 +54,7 @@ static void on_body(struct stream *s, struct span bytes) {
   struct conn *c = conn_of(s->carrier);
   if (s->state == STREAM_WAITING) buf_append_span(&s->body, bytes);
   tell_kept(c, s);
+  stream_body_came(s, bytes.len);
   if (s->state != STREAM_WAITING || s->reading != BODY_IN_PIECES) return;
   c->body_gained += (uint32_t)bytes.len;
   if (c->body_gained >= BODY_WINDOW) allow_body_time(c);
@@ -129,12 +131,6 @@ static void set_deadline(struct conn *c, double at) {
     loop_arm(c->carrier.service->loop, &c->timer, at);
 }
 
-// A client that waits to be asked for its body, or for room, is not late.
-static bool is_body_due(const struct stream *s) {
-  bool is_asked_for = !s->request->expect_continue || s->reading || s->body.len;
-  return is_asked_for && stream_body_room(s);
-}
-
 // Whose request's body has not come to its end, and is what the connection reads; NULL: none's.
 static struct stream *stream_reading(const struct conn *c) {
   struct stream *s = list_empty(&c->streams) ? NULL : container_of(c->streams.prev, struct stream, link);
@@ -153,7 +149,7 @@ static void watch(struct conn *c) {
   c->phase = (uint8_t)phase;
   if (phase == PROTO_BODY) {
     const struct stream *reading = stream_reading(c);
-    bool waits = reading && is_body_due(reading);
+    bool waits = reading && stream_body_is_due(reading);
     set_deadline(c, waits ? MIN(now + set->timeouts.body, c->body_deadline) : INFINITY);
   } else if (!same) set_deadline(c, now + (phase == PROTO_HEAD ? set->timeouts.head : set->timeouts.idle));
 }
@@ -616,6 +612,7 @@ static void carrier_read_on(struct carrier *c, struct stream *s) {
 static void carrier_body_asked(struct carrier *carrier, struct stream *s) {
   struct conn *c = conn_of(carrier);
   tell_kept(c, s);
+  if (carries_many(c)) stream_time_body(s);
   allow_body_time(c);
   watch(c);
   want_read(c);
@@ -636,7 +633,24 @@ static bool carrier_describe_tls(struct carrier *c, struct buf *out) {
   return transport_tls_describe(conn_of(c)->transport, out);
 }
 
-static const struct carrier_ops carrier_ops = {.describe_tls = carrier_describe_tls,
+// Streams that their client does not read can use up the window of the whole connection, which stops all of
+// it: the worst of them goes, the others have their time anew.
+static struct stream *carrier_hoarder(struct carrier *carrier, struct stream *s) {
+  struct conn *c = conn_of(carrier);
+  struct stream *worst = carries_many(c) ? c->proto->ops->hoarder(c->proto) : NULL;
+  if (!worst) return s;
+  list_each (node, &c->streams) stream_spare(container_of(node, struct stream, link));
+  return worst;
+}
+
+static void carrier_late(struct carrier *c, struct stream *s) {
+  (void)c;
+  stream_refuse_body(s, 408, "the request took too long to arrive");
+}
+
+static const struct carrier_ops carrier_ops = {.hoarder = carrier_hoarder,
+                                               .late = carrier_late,
+                                               .describe_tls = carrier_describe_tls,
                                                .touch = carrier_touch,
                                                .flush = carrier_flush,
                                                .answer = carrier_answer,
@@ -656,7 +670,7 @@ static void on_deadline(struct conn *c) {
   }
   struct stream *s = stream_reading(c);
   bool late_head = c->state == CONN_OPEN && c->proto->ops->phase(c->proto) == PROTO_HEAD;
-  bool late_body = s && is_body_due(s) && s->state == STREAM_WAITING;
+  bool late_body = s && stream_body_is_due(s) && s->state == STREAM_WAITING;
   if (late_head || late_body) refuse_request(c, REFUSED(408, "the request took too long to arrive"));
   else if (c->state == CONN_OPEN && carries_many(c) && list_empty(&c->streams)) conn_depart(c);
   else if (list_empty(&c->streams)) conn_close(c, REASON_TIMEOUT, false);

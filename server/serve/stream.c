@@ -21,10 +21,16 @@ static double end_of(const struct stream *s) {
   return is_set ? s->opened_at + (double)s->lifetime : INFINITY;
 }
 
+// When what is missing of the request's body is late.
+static double body_end_of(const struct stream *s) {
+  if (!s->times_body || s->state != STREAM_WAITING || s->body_done || !stream_body_is_due(s)) return INFINITY;
+  return MIN(s->body_moved + stream_service(s)->settings->timeouts.body, s->body_deadline);
+}
+
 static double next_deadline(const struct stream *s) {
   double at = s->keep_alive > 0 && s->state == STREAM_OPEN ? s->last_sent + (double)s->keep_alive : INFINITY;
   double stall = s->blocked ? s->marked_at + stream_service(s)->settings->timeouts.send : INFINITY;
-  return MIN(MIN(at, stall), end_of(s));
+  return MIN(MIN(at, stall), MIN(end_of(s), body_end_of(s)));
 }
 
 void stream_watch(struct stream *s) {
@@ -85,8 +91,12 @@ static void on_timer(struct timer *t) {
     if (s->state == STREAM_OPEN) leave(s);
   }
   if (end_of(s) <= now) end_and_tell(s, REASON_TIMEOUT, false);
+  if (body_end_of(s) <= now) {
+    s->carrier->ops->late(s->carrier, s);
+    return;
+  }
   if (s->blocked && s->marked_at + stream_service(s)->settings->timeouts.send <= now) {
-    stream_give_up(s);
+    stream_give_up(s->carrier->ops->hoarder(s->carrier, s));
     return;
   }
   if (s->keep_alive > 0 && s->state == STREAM_OPEN && s->last_sent + (double)s->keep_alive <= now) {
@@ -239,6 +249,12 @@ static void set_blocked(struct stream *s, bool blocked) {
   s->blocked = blocked;
   if (!blocked) return;
   histogram_add_bytes(&stream_service(s)->counters.unsent, s->queue.bytes);
+  set_mark(s);
+  stream_watch(s);
+}
+
+void stream_spare(struct stream *s) {
+  if (!s->blocked) return;
   set_mark(s);
   stream_watch(s);
 }

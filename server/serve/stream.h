@@ -31,6 +31,9 @@ struct carrier_ops {
   bool (*limit_body)(struct carrier *c, struct stream *s, uint64_t max); // false: more has been announced
   bool (*describe_tls)(struct carrier *c, struct buf *out);              // as transport_tls_describe
   bool (*takes_files)(struct carrier *c);                                // as they are; else only memory
+  // Which stream has to go where this one's client takes nothing: it may be another that holds it up.
+  struct stream *(*hoarder)(struct carrier *c, struct stream *s);
+  void (*late)(struct carrier *c, struct stream *s); // its body has not come in time
   // Ends the stream at once, and frees it; where the protocol has no other way, the connection with it.
   void (*give_up)(struct carrier *c, struct stream *s, enum close_reason reason);
 };
@@ -94,6 +97,7 @@ struct stream {
   bool is_short : 1;     // the file has less than was announced
   bool is_reset : 1;     // the client wants no more of it
   bool is_too_large : 1; // its body has more bytes than are allowed
+  bool times_body : 1;   // it has times for its body of its own, while it waits for it
   bool is_gzip : 1;      // its body is compressed
   unsigned generation;   // of the code that answered
   float keep_alive;      // seconds between comments; 0: none
@@ -101,10 +105,22 @@ struct stream {
   uint32_t events_out;
   struct event *comment; // what keeps it alive
   struct timer timer;    // keep-alive, stall, drain
-  double opened_at, last_sent;
-  double marked_at;                 // while blocked, all that waited at this time ...
-  uint32_t marked_left, marked_len; // ... is so many events, and the bytes taken since
-  struct buf body;                  // what has come of it and is not taken
+  double opened_at;
+  union {
+    double last_sent;  // of an open answer
+    double body_moved; // where times_body, before there is one: when some of it came last
+  };
+  union {
+    double marked_at;     // while blocked, all that waited at this time ...
+    double body_deadline; // where times_body
+  };
+  union {
+    struct {
+      uint32_t marked_left, marked_len; // ... is so many events, and the bytes taken since
+    };
+    uint32_t body_gained; // where times_body: since its deadline was set
+  };
+  struct buf body; // what has come of it and is not taken
   union {
     uint64_t length_left; // of an open answer with FRAMING_LENGTH
     struct gzip *gzip;    // where is_gzip
@@ -205,8 +221,24 @@ bool stream_want_body(struct stream *s, enum body_reading how, uint64_t max);
 // What is there of the body has been taken: more may come.
 void stream_body_taken(struct stream *s);
 
-// How many bytes of the body may come now.
-size_t stream_body_room(const struct stream *s);
+// How many bytes of the body may come now: it is dropped, limited otherwise, or waits in its window.
+static inline size_t stream_body_room(const struct stream *s) {
+  if (s->state != STREAM_WAITING || s->reading == BODY_WHOLE) return SIZE_MAX;
+  return s->body.len < BODY_WINDOW ? BODY_WINDOW - s->body.len : 0;
+}
+
+// A client that waits to be asked for its body, or for room, is not late.
+static inline bool stream_body_is_due(const struct stream *s) {
+  bool is_asked_for = !s->request->expect_continue || s->reading || s->body.len;
+  return is_asked_for && stream_body_room(s);
+}
+
+// For what carries many: the body's time counts from now; so many bytes of it have come.
+void stream_time_body(struct stream *s);
+void stream_body_came(struct stream *s, size_t len);
+
+// Its client is given anew the time that it has to take something.
+void stream_spare(struct stream *s);
 
 // Answers a request whose body is not taken; whoever works on it is told first that the stream is gone.
 void stream_refuse_body(struct stream *s, int status, const char *why);

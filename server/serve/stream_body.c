@@ -17,11 +17,6 @@ static bool is_encoded(const struct request *r) {
   return false;
 }
 
-size_t stream_body_room(const struct stream *s) {
-  if (s->state != STREAM_WAITING || s->reading == BODY_WHOLE) return SIZE_MAX; // dropped, or limited
-  return s->body.len < BODY_WINDOW ? BODY_WINDOW - s->body.len : 0;
-}
-
 void stream_refuse_body(struct stream *s, int status, const char *why) {
   const struct field fields[] = {{SPAN("Content-Type"), SPAN("text/plain; charset=utf-8")},
                                  {SPAN("Accept-Encoding"), SPAN("identity")}}; // RFC 9110 15.5.16
@@ -67,4 +62,20 @@ void stream_body_taken(struct stream *s) {
   if (s->body_done) buf_deinit(&s->body);
   else if (was_full) s->carrier->ops->body_asked(s->carrier, s);
   else s->carrier->ops->read_on(s->carrier, s);
+}
+
+// A body that is read in pieces may take long as a whole, but not each BODY_WINDOW bytes of it.
+void stream_time_body(struct stream *s) {
+  if (s->state != STREAM_WAITING || s->body_done) return;
+  s->times_body = true;
+  s->body_moved = stream_service(s)->loop->now, s->body_gained = 0;
+  s->body_deadline = s->body_moved + stream_service(s)->settings->timeouts.body_total;
+  stream_watch(s);
+}
+
+void stream_body_came(struct stream *s, size_t len) {
+  if (s->state != STREAM_WAITING || !s->times_body) return;
+  s->body_moved = stream_service(s)->loop->now;
+  s->body_gained += s->reading == BODY_IN_PIECES ? (uint32_t)len : 0;
+  if (s->body_gained >= BODY_WINDOW) stream_time_body(s);
 }
