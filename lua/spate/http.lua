@@ -150,8 +150,29 @@ local function send_rest(handle, pieces, asked)
   done = send_all(handle, pieces, true) ~= nil
 end
 
+-- A request goes on with the trace of the one that is answered here, as a span of its own; it is told in the log.
+local function continue_trace(asked)
+  local trace_id, parent_id, flags = core.trace()
+  if not trace_id then return nil end
+  for i = 1, #asked.fields, 2 do
+    if asked.fields[i]:lower() == "traceparent" then return nil end
+  end
+  local span_id = core.hex(core.random(8))
+  table.insert(asked.fields, "traceparent")
+  table.insert(asked.fields, ("00-%s-%s-%s"):format(trace_id, span_id, flags))
+  return { trace_id = trace_id, span_id = span_id, parent_id = parent_id, method = asked.method, began = core.now(),
+    url = asked.url:match "^[^?#]*" }
+end
+
+local function tell_span(span, status, code)
+  if not span then return end
+  span.ms, span.began, span.status, span.code = math.floor((core.now() - span.began) * 1000), nil, status, code
+  core.log.info("upstream", span)
+end
+
 local function request(method, url, options, what)
   local asked, max = read_options(method, url, options, what)
+  local span = continue_trace(asked)
   local handle, response, goes_on
   local _ <close> = at_end(function()
     if not goes_on then http_body.close(asked) end
@@ -166,6 +187,7 @@ local function request(method, url, options, what)
   if is_sent == nil then return nil, ("%s: the body's iterator has more than its length of %d bytes"):format(what, asked.length), "closed" end
   local status
   status, err, code = core.http_head(handle)
+  tell_span(span, status, code)
   if not status then return nil, err, code end
   goes_on = not is_sent and status < 400
   if goes_on then core.spawn(send_rest, handle, pieces, asked) end

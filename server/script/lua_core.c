@@ -5,7 +5,9 @@
 #include <lauxlib.h>
 #include <lualib.h>
 #include "http/http1.h"
+#include "http/trace_context.h"
 #include "script/bindings.h"
+#include "script/class.h"
 #include "script/exchange.h"
 #include "script/handler.h"
 #include "script/held.h"
@@ -25,6 +27,7 @@
 #include "script/source.h"
 #include "script/ticker.h"
 #include "script/vm.h"
+#include "serve/stream_id.h"
 
 // core.stats(): what the process serves now and has served.
 static int core_stats(lua_State *L) {
@@ -98,6 +101,21 @@ static int core_keep(lua_State *L) {
   vm->closers_ref = vm_ref(L);
   vm->answer_ref = vm_ref(L);
   return 0;
+}
+
+// core.trace(): trace-id, the span of the request that the task answers, and flags; nothing where it has no
+// trace.
+static int core_trace(lua_State *L) {
+  const struct task *t = vm_of(L)->current;
+  const struct exchange *ex = t ? t->exchange : NULL;
+  struct trace_context c;
+  char id[STREAM_ID_MAX];
+  if (!ex || !ex->stream || !trace_context_read(ex->stream->request, &c)) return 0;
+  stream_id_text(ex->stream, id);
+  push_span(L, c.trace_id);
+  lua_pushstring(L, id);
+  push_span(L, c.flags);
+  return 3;
 }
 
 // core.where(): "file:line" of the user's function nearest to the caller.
@@ -191,6 +209,7 @@ static void open_core(lua_State *L, struct vm *vm) {
                                        {"plain_routes", core_plain_routes},
                                        {"finishes", core_finishes},
                                        {"where", core_where},
+                                       {"trace", core_trace},
                                        {"watch", core_watch},
                                        {"traceback", core_traceback},
                                        {"nearest", core_nearest},

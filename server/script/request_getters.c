@@ -5,14 +5,13 @@
 #include <sys/random.h>
 #include "http/forwarded.h"
 #include "http/query.h"
+#include "http/trace_context.h"
 #include "script/class.h"
 #include "script/exchange.h"
 #include "script/lua_router.h"
 #include "script/raise.h"
 #include "script/vm.h"
 #include "serve/access.h"
-
-enum { TRACE_ID_LEN = 32 };
 
 static void push_params(lua_State *L, struct exchange *ex) {
   const struct request *r = ex->request;
@@ -205,36 +204,9 @@ static void push_id(lua_State *L, struct exchange *ex) {
   lua_pushlstring(L, text, sizeof text);
 }
 
-// So many lower-case hex digits; `nonzero`: of which one is not 0.
-static bool is_hex(const char *at, size_t len, bool nonzero) {
-  bool any = false;
-  for (size_t i = 0; i < len; i++) {
-    bool digit = at[i] >= '0' && at[i] <= '9';
-    if (!digit && !(at[i] >= 'a' && at[i] <= 'f')) return false;
-    any |= at[i] != '0';
-  }
-  return any || !nonzero;
-}
-
-// version "-" trace-id "-" parent-id "-" flags; a version that is not known may add more behind a '-' (W3C
-// Trace Context, 3.2 and 4.3). The trace-id, or one without bytes.
-static struct span trace_id_of(struct span s) {
-  const char *at = s.bytes;
-  bool form = s.len >= 55 && at[2] == '-' && at[35] == '-' && at[52] == '-' && is_hex(at, 2, false) &&
-              is_hex(at + 3, TRACE_ID_LEN, true) && is_hex(at + 36, 16, true) && is_hex(at + 53, 2, false);
-  bool is_00 = form && !memcmp(at, "00", 2), is_ff = form && !memcmp(at, "ff", 2);
-  bool ends = form && (s.len == 55 || (!is_00 && at[55] == '-'));
-  return ends && !is_ff ? (struct span){at + 3, TRACE_ID_LEN} : (struct span){0};
-}
-
 static void push_trace_id(lua_State *L, struct exchange *ex) {
-  struct span found = {0};
-  size_t count = 0;
-  for (size_t i = 0; ex && ex->request && i < ex->request->field_count; i++) {
-    const struct field *f = &ex->request->fields[i];
-    if (span_equal(f->name, SPAN("traceparent"))) found = trace_id_of(f->value), count++;
-  }
-  if (count == 1 && found.len) push_span(L, found);
+  struct trace_context c;
+  if (ex && ex->request && trace_context_read(ex->request, &c)) push_span(L, c.trace_id);
   else lua_getfield(L, 1, "id");
 }
 

@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "http/forwarded.h"
 #include "http/redact.h"
+#include "http/trace_context.h"
+#include "serve/stream_id.h"
 #include <stdlib.h>
 
 static size_t client_address(const struct carrier *c, const struct request *r, char out[ADDRESS_TEXT_MAX]) {
@@ -31,11 +33,23 @@ static struct span redacted_target(const struct stream *s) {
   return (struct span){out, redact_target(&stream_service(s)->settings->log.redact, target, out)};
 }
 
+// By these a line is a span of the trace that the client has begun.
+static void add_trace(struct log_line *l, const struct stream *s) {
+  char id[STREAM_ID_MAX];
+  struct trace_context c;
+  if (!trace_context_read(s->request, &c)) return;
+  stream_id_text(s, id);
+  log_field(l, SPAN("trace_id"), c.trace_id);
+  log_field(l, SPAN("span_id"), span_of(id));
+  log_field(l, SPAN("parent_id"), c.parent_id);
+}
+
 static void add_request(struct log_line *l, const struct stream *s) {
   struct span target = redacted_target(s);
   log_field(l, SPAN("method"), s->request->method_name);
   log_field(l, SPAN("target"), target);
   log_number(l, SPAN("status"), s->status);
+  add_trace(l, s);
   free((void *)(uintptr_t)target.bytes);
 }
 

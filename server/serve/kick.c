@@ -15,7 +15,7 @@
 #include "serve/service.h"
 #include "serve/connections.h"
 #include "serve/stream.h"
-#include "serve/stream_list.h"
+#include "serve/stream_id.h"
 #include "serve/tags.h"
 
 enum { FAREWELLS = 16, HEAD_MAX = 96 }; // so many clients' times to come back differ
@@ -67,8 +67,8 @@ static void kick_channel(struct farewells *f) {
 
 static void kick_if_named(struct stream *s, void *arg) {
   struct farewells *f = arg;
-  char id[24];
-  snprintf(id, sizeof id, "%016" PRIx64, stream_id(s));
+  char id[STREAM_ID_MAX];
+  stream_id_text(s, id);
   if (span_equal(span_of(id), f->kick->name)) stream_kick(s, farewell(f));
 }
 

@@ -14,6 +14,7 @@
 #include "serve/connections.h"
 #include "serve/routes.h"
 #include "serve/stream.h"
+#include "serve/stream_id.h"
 #include "serve/tags.h"
 
 struct row {
@@ -26,14 +27,6 @@ struct search {
   struct row *rows;
   size_t count, cap;
 };
-
-uint64_t stream_id(const struct stream *s) {
-  const struct {
-    const struct stream *at;
-    double since;
-  } parts = {s, s->opened_at};
-  return hash_bytes((struct span){(const char *)&parts, sizeof parts}, stream_service(s)->tags.seed);
-}
 
 static double lag_of(const struct stream *s) {
   return s->blocked ? stream_service(s)->loop->now - s->marked_at : 0;
@@ -70,10 +63,10 @@ static bool is_about(const struct stream *s, const char *text) {
 }
 
 static bool is_wanted(const struct stream *s, const struct stream_query *q) {
-  char id[24];
+  char id[STREAM_ID_MAX];
   if (s->state != STREAM_OPEN) return false;
   if (*q->tag && !has_tag(s, q->tag)) return false;
-  if (*q->id && (snprintf(id, sizeof id, "%016" PRIx64, stream_id(s)), strcmp(id, q->id) != 0)) return false;
+  if (*q->id && (stream_id_text(s, id), strcmp(id, q->id) != 0)) return false;
   return !*q->text || is_about(s, q->text);
 }
 
@@ -119,9 +112,10 @@ static void write_tags(struct buf *out, const struct stream *s) {
 }
 
 static void write_row(struct buf *out, const struct stream *s) {
-  char address[ADDRESS_TEXT_MAX];
+  char address[ADDRESS_TEXT_MAX], id[STREAM_ID_MAX];
   struct service *service = stream_service(s);
-  buf_printf(out, "{\"id\":\"%016" PRIx64 "\",\"age\":%.3f,\"events\":%u,\"bytes\":%" PRIu64, stream_id(s),
+  stream_id_text(s, id);
+  buf_printf(out, "{\"id\":\"%s\",\"age\":%.3f,\"events\":%u,\"bytes\":%" PRIu64, id,
              service->loop->now - s->opened_at, s->events_out, s->bytes_out);
   buf_printf(out, ",\"queued\":%u,\"queued_bytes\":%zu,\"lag\":%.3f,\"generation\":%u,\"status\":%u",
              s->queue.count, s->queue.bytes, lag_of(s), s->generation, s->status);

@@ -3,8 +3,6 @@
 #pragma once
 #include "serve/survey.h"
 
-struct stream;
-
 enum stream_order { BY_AGE, BY_BYTES, BY_EVENTS, BY_QUEUED, BY_LAG };
 
 enum { STREAM_TEXT_MAX = 200, STREAM_ROWS_MAX = 1000 };
@@ -21,6 +19,3 @@ struct stream_query {
 
 // survey_fn; `about` is a struct stream_query. A line with how many there are, then the rows, a line each.
 survey_fn stream_list;
-
-// The name by which kick finds a stream.
-uint64_t stream_id(const struct stream *s);

@@ -73,7 +73,9 @@ end
 
 -- The one server that is meant; nil, an exit code and a message where that is not clear.
 local function choose(native, wanted)
-  local all = filter(running(native), function(server) return server.state == "serving" end)
+  local all = running(native)
+  local serving = filter(all, function(server) return server.state == "serving" end)
+  if #serving > 0 then all = serving end -- beside those that have been upgraded
   local list = wanted and filter(all, function(server) return matches(server, wanted, native) end) or unnamed(all, native)
   if #list == 1 then return list[1] end
   if #all == 0 then return nil, FAILED, "no server of yours is running" end
