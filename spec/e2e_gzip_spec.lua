@@ -101,6 +101,11 @@ describe("a compressed stream", function()
       assert.equal(plain_text(), text)
     end)
 
+    it(what .. " is read by curl over HTTP/2", function()
+      local text = reads(("curl -sN --http2-prior-knowledge --compressed http://127.0.0.1:%d%s"):format(server.port, target))
+      assert.equal(plain_text(), text)
+    end)
+
     local with_requests = is_installed "python3 -c 'import requests'" and it or pending
     with_requests(what .. " is read by Python's requests", function()
       process.write_file(directory .. "/read.py", REQUESTS)

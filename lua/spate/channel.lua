@@ -74,6 +74,7 @@ return function(sse)
     for policy, number_of in pairs(option == "on_full" and ON_FULL or {}) do
       if number_of == kept then kept = policy end
     end
+    if option == "compress" then kept = ({ [0] = "nothing said", "true", "false" })[math.tointeger(kept)] end
     core.log.warn(("%s: sse.channel: '%s' has %s = %s, and keeps it; %s comes too late: whoever makes a channel sets its options")
       :format(core.where(), name, option, type(kept) == "number" and ("%.14g"):format(kept) or kept, given))
   end

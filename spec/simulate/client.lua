@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- A client of a simulation: it writes requests, and takes answers apart as their bytes come. What it sees it tells the
 -- model: on_head, on_event, on_comment, on_body, on_end of each request.
+local harness = require "spate.harness"
+
 local Client = {}
 Client.__index = Client
 
@@ -42,7 +44,15 @@ local function parse_event(self, request, block, now)
   self.model:on_event(request, event, now)
 end
 
+-- What a piece of the body holds.
+local function decode(self, request, bytes)
+  if not request.gzip then return bytes end
+  local text, why = request.gzip:feed(bytes)
+  return text or self.model:fail("what is compressed cannot be read: %s", why)
+end
+
 function Client:take_body(request, bytes, now)
+  bytes = decode(self, request, bytes)
   if not self.is_mux or request.last_at ~= now or not request.before_at then request.before_at = request.last_at end -- an event may come in several frames
   request.last_at = now
   if not request.is_sse then
@@ -64,6 +74,7 @@ local function finish(self, how, now)
   self.waiting[self.first] = nil
   self.first = self.first + 1
   request.ended, request.ended_at = how, now
+  if how == "end" and request.gzip and not request.gzip:ended() then self.model:fail("a compressed body ends without its sum") end
   self.model:on_end(request, how, now)
 end
 
@@ -88,6 +99,7 @@ local function take_head(self, now)
   request.rest = ""
   local has_no_body = request.method == "HEAD" or status == 204 or status == 304
   request.framing = has_no_body and "none" or fields["transfer-encoding"] and "chunked" or fields["content-length"] and "length" or "close"
+  request.gzip = not has_no_body and fields["content-encoding"] == "gzip" and harness.inflate() or nil
   request.left = request.framing == "length" and tonumber(fields["content-length"]) or 0
   self.model:on_head(request, now)
   return true

@@ -31,6 +31,21 @@ return {
     what = "a ring that grows when its first event is not in its first place has its events in wrong ones",
   },
   {
+    name = "shares_after_a_drop", file = "server/event/gzip.c",
+    from = "if (g->run_from == g->run_to || g->run_to != f->pos) {", to = "if (g->run_from == g->run_to) {",
+    what = "a compressed stream that has missed an event goes on with blocks that refer to it",
+  },
+  {
+    name = "shares_after_a_comment", file = "server/event/gzip.c",
+    from = "  if (!is_own(g)) close_run(g);\n  g->crc = gzip_sum", to = "  g->crc = gzip_sum",
+    what = "a compressed stream that has had bytes of its own goes on as if it had none",
+  },
+  {
+    name = "shares_at_once", file = "server/event/forms.c",
+    from = "return shared && run_from <= f->floor ?", to = "return shared ?",
+    what = "who has just come gets blocks that refer to what was before",
+  },
+  {
     name = "deaf_worker", file = "server/event/channel.c",
     from = "if (!o->subscriber_count) continue;\n    if (!outlet_leave", to = "if (!o->subscriber_count) break;\n    if (!outlet_leave",
     what = "workers behind one whose last subscriber has gone hear nothing",

@@ -67,6 +67,13 @@ local function settings(r)
   }
 end
 
+-- Whether answers go compressed to who takes that, with room for one window or for all; by numbers of its own, so that all else
+-- is as it would be without.
+local function compression(seed)
+  local r = new_rng(seed ~ 0x6779)
+  return r:chance(40) and { on = true, memory = r:pick { 60000, 64 << 20 } } or nil
+end
+
 local function request(a)
   local app = a.r:pick(a.apps)
   local it = a.r:pick(app.routes)
@@ -194,6 +201,7 @@ function plan.of_seed(seed)
   if r:chance(40) then stalled(a, p.steps) end
   if r:chance(20) then replaced(a, p.steps) end
   if r:chance(25) then p.steps[#p.steps + 1] = { "drain", order = r:int(1, 1 << 30) } end
+  p.settings.compress = compression(seed)
   return p
 end
 
@@ -206,6 +214,7 @@ function plan.of_hours(seed, hours, clients)
   local channels = {}
   for i = 1, 4 do channels[i] = channel(r) end
   for version = 1, 2 do p.apps[version] = application(r, version, channels, { routes = 10, periods = { 5, 10, 30 }, theme = kinds.list }) end
+  p.settings.compress = compression(seed)
   local a = { r = r, apps = p.apps, all_apps = p.apps, clients = clients + clients // 10, workers = p.workers, seconds = { 1, 2, 5, 5, 10 } }
   local streams = {}
   for _, app in ipairs(p.apps) do
