@@ -25,9 +25,11 @@ local function read(path)
   return f and f:read "a" or ""
 end
 
+-- How many are open, and what they lead to.
 local function descriptors()
-  local pipe <close> = io.popen "ls /proc/$PPID/fd | wc -l"
-  return pipe:read "n"
+  local pipe <close> = io.popen "readlink /proc/$PPID/fd/* | sort"
+  local text = pipe:read "a"
+  return select(2, text:gsub("\n", "")), text
 end
 
 -- Bytes that are allocated after a run.
@@ -51,7 +53,8 @@ local function work(next_program)
     end
     ran, loaded = ran + 1, loaded + (has_loaded and 1 or 0)
   end
-  if descriptors() ~= fds then error("FAIL: descriptors are left open", 0) end
+  local left, where = descriptors()
+  if left ~= fds then error(("FAIL: %d descriptors are left open, of these:\n%s"):format(left - fds, where), 0) end
   print(("%d programs, %d of them did not load"):format(ran, ran - loaded))
 end
 

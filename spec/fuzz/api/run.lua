@@ -8,7 +8,8 @@ local harness = helper.harness
 local TURNS_MAX = 900 -- the harness gives up after 1000
 local MOMENTS_MAX = 20000
 local READ_AHEAD = 60000 -- bytes of a body that the server takes before the script does
-local BY_ITSELF = 60 -- seconds after which no connection is left that its client has left
+local ANSWERED = 60 -- seconds in which there is an answer
+local BY_ITSELF = 130 -- after which nothing is left of clients that have left: a resumable stream's `linger` and `ttl` are 90
 
 local RUN = 'local spate, sse, json = require "spate", require "spate.sse", require "spate.json"\nlocal reply = spate.reply\n'
 
@@ -142,7 +143,7 @@ end
 local function answers(self)
   local client = self.core:connect "10.0.0.9"
   client:send(head("GET", "/fine", "Connection: close\r\n\r\n"))
-  advance(self, BY_ITSELF)
+  advance(self, ANSWERED)
   if not client:take():find "^HTTP/1.1 %d+ " then fail "no answer to a plain request" end
 end
 

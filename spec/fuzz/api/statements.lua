@@ -120,7 +120,7 @@ block(1, text("S.v = spate.stats()", 'spate.log.info("line", { a = 1 })', "print
 block(1, text('S.v = spate.crypto.password.hash("x", { cost = 1 })', 'S.v = spate.crypto.password.verify("x", S.v)', 'S.v = spate.crypto.hash("md5", "x")'))
 block(1, text('S.v = spate.offload("spate.json", "encode", { 1, { a = S.v } })', 'S.v = spate.offload("spate.json", "decode", "{")',
   'S.v = spate.offload("spate.report", "nothing")'))
-block(1, function(d) return { ('S.file = S.file or io.open "/dev/null" S.v = sse.wait_fd(S.file, "%s", %s)'):format(d:pick { "r", "w", "rw" }, streams.seconds(d)) } end)
+block(1, function(d) return { ('S.v = sse.wait_fd(FILE, "%s", %s)'):format(d:pick { "r", "w", "rw" }, streams.seconds(d)) } end)
 
 local CANNOT_BE_GUARDED = "^local _" -- what is to be closed at the end of the block
 
