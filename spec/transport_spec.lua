@@ -65,6 +65,8 @@ describe("a transport", function()
       ["by which all leaves late"] = function(client) client:late() end,
       ["by which 7 bytes leave at a time"] = function(client) client:step(#FILE > 0 and i < 6 and 7 or 4001) end,
       ["by which few leave at a time, and late"] = function(client) client:late():step(i < 6 and 13 or 5003) end,
+      ["whose calls are interrupted"] = function(client) client:fail("recv", true):fail("send", true) end,
+      ["whose second send is interrupted"] = function(client) client:step(i < 6 and 13 or 5003):fail("send", true, 1) end,
     } do
       it(("%s carries the same: %d"):format(how, i), function()
         local wanted, wanted_state = transcript(request, function() end)
@@ -126,6 +128,17 @@ describe("a transport", function()
       server:close()
     end
   end)
+
+  for call, after in pairs { send = 1, recv = 0 } do
+    it("that breaks in a " .. call .. " is closed, and its client has got a part in order", function()
+      for _, request in ipairs(REQUESTS) do
+        local wanted = transcript(request, function() end)
+        local got, state = transcript(request, function(client) client:step(11):fail(call, false, after) end)
+        assert.equal("closed", state)
+        assert.is_true(wanted:sub(1, #got) == got and #got <= 11)
+      end
+    end)
+  end
 
   it("by which one byte leaves at a time carries a short answer whole", function()
     local wanted = transcript(REQUESTS[2], function() end)

@@ -83,6 +83,17 @@ static int client_late(lua_State *L) {
   return 1;
 }
 
+// client:fail("send" or "recv", is_for_now, after): that system call fails the server once so many have not:
+// by EINTR, or for good.
+static int client_fail(lua_State *L) {
+  static const char *const calls[] = {"send", "recv", NULL};
+  struct memory_peer *p = &check_client(L)->peer;
+  struct memory_fault *f = luaL_checkoption(L, 2, NULL, calls) ? &p->read_fault : &p->send_fault;
+  *f = (struct memory_fault){true, lua_toboolean(L, 3), (size_t)luaL_optinteger(L, 4, 0)};
+  lua_settop(L, 1);
+  return 1;
+}
+
 // client:takes_files(): parts of files go to it as they do to a socket, by their descriptors.
 static int client_takes_files(lua_State *L) {
   check_client(L)->peer.transport.takes_files = true;
@@ -164,24 +175,15 @@ static int client_collect(lua_State *L) {
 }
 
 void client_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"send", client_send},
-                                     {"take", client_take},
-                                     {"finish", client_finish},
-                                     {"leave", client_leave},
-                                     {"reset", client_reset},
-                                     {"window", client_window},
-                                     {"pieces", client_pieces},
-                                     {"state", client_state},
-                                     {"writes", client_writes},
-                                     {"bound", client_bound},
-                                     {"reason", client_reason},
-                                     {"address", client_address},
-                                     {"unread", client_unread},
-                                     {"open", client_open_now},
-                                     {"step", client_step},
-                                     {"late", client_late},
-                                     {"takes_files", client_takes_files},
-                                     {"tag", client_tag},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"send", client_send},     {"take", client_take},
+                                     {"finish", client_finish}, {"leave", client_leave},
+                                     {"reset", client_reset},   {"window", client_window},
+                                     {"pieces", client_pieces}, {"state", client_state},
+                                     {"writes", client_writes}, {"bound", client_bound},
+                                     {"reason", client_reason}, {"address", client_address},
+                                     {"unread", client_unread}, {"open", client_open_now},
+                                     {"step", client_step},     {"late", client_late},
+                                     {"fail", client_fail},     {"takes_files", client_takes_files},
+                                     {"tag", client_tag},       {NULL, NULL}};
   class_new(L, CLIENT, methods, client_collect);
 }

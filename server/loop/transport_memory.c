@@ -11,6 +11,13 @@ static struct memory_peer *memory_of(struct transport *t) {
 
 static bool is_broken(const struct memory_peer *p) { return p->client_reset || p->client_left; }
 
+// Whether the call that is made now fails.
+static bool strikes(struct memory_fault *f) {
+  if (!f->is_armed || f->after--) return false;
+  f->is_armed = false;
+  return true;
+}
+
 // Of a part of a file; an error where that ends before its part.
 static ssize_t leave_file(struct memory_peer *p, size_t room) {
   size_t len = MIN(p->flight.len - p->flight_at, room);
@@ -47,11 +54,17 @@ static ssize_t memory_leave(struct memory_peer *p) {
   return sent;
 }
 
+// What the first call for it takes.
+static ssize_t memory_call(struct memory_peer *p) {
+  if (strikes(&p->send_fault)) return p->send_fault.is_for_now ? 0 : TRANSPORT_BROKEN;
+  return p->is_late ? 0 : memory_leave(p);
+}
+
 static void on_batched(struct batched *b, const struct batch_outcome *outcome) {
   struct memory_peer *p = container_of(b, struct memory_peer, batched);
   (void)outcome;
   p->transport.is_queued = false;
-  ssize_t n = p->is_late ? 0 : memory_leave(p);
+  ssize_t n = memory_call(p);
   if (n < 0) p->transport.sink->on_error(&p->transport, (enum transport_error)n);
   else p->transport.sink->on_sent(&p->transport, (size_t)n);
 }
@@ -66,7 +79,7 @@ static ssize_t memory_send(struct transport *t, const struct outq *q) {
     t->is_queued = true;
     return 0;
   }
-  return p->is_late ? 0 : memory_leave(p);
+  return memory_call(p);
 }
 
 static void memory_open(struct transport *t) {
@@ -77,7 +90,7 @@ static void memory_want_read(struct transport *t, size_t len) { memory_of(t)->re
 
 static bool memory_read_now(struct transport *t) {
   struct memory_peer *p = memory_of(t);
-  if (!p->to_server.len) return false;
+  if (!p->to_server.len || strikes(&p->read_fault)) return false;
   struct buf bytes = p->to_server;
   p->to_server = (struct buf){0};
   t->sink->on_bytes(t, buf_span(&bytes));
@@ -122,6 +135,10 @@ void memory_peer_deinit(struct memory_peer *p) {
 
 static void read_some(struct memory_peer *p) {
   struct transport *t = &p->transport;
+  if (strikes(&p->read_fault)) {
+    if (!p->read_fault.is_for_now) t->sink->on_error(t, TRANSPORT_BROKEN);
+    return;
+  }
   size_t n = MIN(MIN(p->read_len, p->to_server.len), p->piece);
   if (p->client_reset) t->sink->on_error(t, TRANSPORT_BROKEN);
   else if (!n) t->sink->on_end(t);
@@ -132,7 +149,9 @@ static void read_some(struct memory_peer *p) {
 }
 
 static bool send_on(struct memory_peer *p) {
-  ssize_t sent = is_broken(p) ? TRANSPORT_BROKEN : memory_leave(p);
+  bool is_struck = strikes(&p->send_fault);
+  if (is_struck && p->send_fault.is_for_now) return true;
+  ssize_t sent = is_broken(p) || is_struck ? TRANSPORT_BROKEN : memory_leave(p);
   if (sent < 0) p->transport.sink->on_error(&p->transport, (enum transport_error)sent);
   if (sent > 0) p->transport.sink->on_sent(&p->transport, (size_t)sent);
   return sent != 0;

@@ -6,6 +6,12 @@
 #include "loop/batch.h"
 #include "loop/transport.h"
 
+// A system call of the server's that fails, once so many have not.
+struct memory_fault {
+  bool is_armed, is_for_now; // EINTR, and it is made again; else the connection is broken
+  size_t after;
+};
+
 struct memory_peer {
   struct transport transport; // the server's end
   struct buf to_server, to_client;
@@ -21,6 +27,7 @@ struct memory_peer {
   size_t read_len;
   struct batch *batch; // that sends go by while it is open; NULL: none
   struct batched batched;
+  struct memory_fault send_fault, read_fault;
   struct outq flight; // what has not left, behind flight_at bytes that have
   size_t flight_at;
 };

@@ -23,7 +23,8 @@ local function new(plan)
     for _, route in ipairs(app.routes) do self.has_others = self.has_others or kinds[route.kind].publishes end
   end
   self.interval = plan.settings.keep_alive and plan.settings.keep_alive.interval or 15
-  self.send_timeout = plan.settings.timeouts and plan.settings.timeouts.send or 30
+  local timeouts = plan.settings.timeouts or {}
+  self.send_timeout, self.idle_timeout = timeouts.send or 30, timeouts.idle or 15
   return self
 end
 
@@ -226,8 +227,9 @@ end
 
 local function may_be_cut(self, request, now)
   local client = request.client
-  local was_slow = client.stalled_at and now - client.stalled_at >= self.send_timeout - EPS
-  return client.is_over == "left" or client.has_finished or was_slow or self:may_fail(request) or has_overflown(self, request)
+  local patience = client.is_mux and math.min(self.send_timeout, self.idle_timeout) or self.send_timeout -- what a protocol says behind the last stream waits as an idle connection does
+  local was_slow = client.stalled_at and now - client.stalled_at >= patience - EPS
+  return client.is_over == "left" or client.has_finished or client.is_broken or was_slow or self:may_fail(request) or has_overflown(self, request)
     or request.kind and request.kind.may_be_cut and request.kind.may_be_cut(request) or self.is_draining or self.plan.store
     or self.reloads > request.reloads and not request.is_sse -- those of reply.stream are cut
 end

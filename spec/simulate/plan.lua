@@ -185,6 +185,17 @@ local function broken(r, version, channels)
   return app
 end
 
+-- System calls of servers that fail: what they read from a client or send to it, for now or for good, and what takes it in.
+local function refuse_calls(r, list)
+  for _, step in ipairs(list) do
+    if step[1] == "request" and r:chance(30) then
+      step.fails = { call = r:pick { "send", "recv" }, is_for_now = r:chance(60) or nil, after = r:pick { 0, 0, 1, 2, 5, 20 } }
+    elseif step[1] == "request" and not step.mux and r:chance(5) then step.full = true end
+  end
+end
+
+local OWN = 0x5ca1ab1e -- of choices that came later: the others of a seed stay what they were
+
 -- The short program of a seed.
 function plan.of_seed(seed)
   local r = new_rng(seed)
@@ -202,6 +213,8 @@ function plan.of_seed(seed)
   if r:chance(20) then replaced(a, p.steps) end
   if r:chance(25) then p.steps[#p.steps + 1] = { "drain", order = r:int(1, 1 << 30) } end
   p.settings.compress = compression(seed)
+  local own = new_rng(seed ~ OWN)
+  if own:chance(20) then refuse_calls(own, p.steps) end
   return p
 end
 

@@ -50,14 +50,18 @@ local function connect(self, step)
   local worker, connections = math.min(step.worker, #self.cores), 0
   for _, core in ipairs(self.cores) do connections = connections + core:stats().connections end
   self.tags = self.tags + 1
-  local core = self.cores[worker]:connect(step.address or ("10.0.%d.%d"):format(step.client // 200, step.client % 200 + 1), step.mux and "mux" or nil)
+  local core = self.cores[worker]:connect(step.address or ("10.0.%d.%d"):format(step.client // 200, step.client % 200 + 1), step.mux and "mux" or step.full and "full" or nil)
   core:tag(self.tags)
   local client = (step.mux and new_mux_client or new_client)(core, step.client, self.model)
   client.tag, client.worker = self.tags, worker
-  client.may_be_refused = bounds.may_be_refused(self.model, connections)
+  client.may_be_refused = step.full or bounds.may_be_refused(self.model, connections)
   if step.pieces then core:pieces(step.pieces) end
   if step.step then core:step(step.step) end
   if step.late then core:late() end
+  if step.fails then
+    core:fail(step.fails.call, step.fails.is_for_now, step.fails.after)
+    client.is_broken = not step.fails.is_for_now -- sooner or later
+  end
   self.clients[step.client], self.by_tag[self.tags] = client, client
   self.list[#self.list + 1] = client
   return client

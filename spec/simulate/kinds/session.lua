@@ -12,13 +12,15 @@ function kind.code() return [[local n = (req.session and req.session.n or 0) + 1
   req.session = { n = n }
   return "visit " .. n]] end
 
--- The visitor's cookie, of the client's slot.
+-- The visitor's cookie, of the client's slot. A request that code without sessions was to have has none.
 function kind.headers(_, visitor)
   return visitor.cookie and { "Cookie: " .. visitor.cookie } or {}
 end
 
 function kind.on_end(model, request, how)
   if how ~= "end" or request.client.is_mux then return end -- which has no header fields
+  local sent_to = model:route_of(request, request.served)
+  if not sent_to or sent_to.kind ~= "session" then return end
   local n = tonumber((request.content or ""):match "^visit (%d+)$")
   local cookie = (request.fields["set-cookie"] or ""):match "^[^;]+"
   model:expect(n == request.visits_sent + 1, VISITOR, "%s: %q, expected %d", request, request.content, request.visits_sent + 1)
