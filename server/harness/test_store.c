@@ -134,7 +134,9 @@ static enum store_answer carry_out(struct test_store *t, struct store_request *r
   switch (r->what) {
   case STORE_APPEND:
   case STORE_FINISH: return kept_append(t, k, r);
-  case STORE_READ: return read_page(k, r);
+  case STORE_READ:
+    if (find(k, channel_newest(r->channel)) < 0) channel_break(r->channel, k->newest); // it has what is lost
+    return read_page(k, r);
   case STORE_REMOVE: k->trimmed = k->count; return STORE_OK;
   default: return STORE_OK;
   }
@@ -260,6 +262,19 @@ static int store_put(lua_State *L) {
   return 1;
 }
 
+// store:kept(name): the ids of what is kept, in order, and how many of them are forgotten.
+static int store_kept(lua_State *L) {
+  const struct kept *k = kept_of(check_still(L), luaL_checkstring(L, 2));
+  char id[CHANNEL_ID_MAX];
+  lua_createtable(L, (int)k->count, 0);
+  for (size_t i = 0; i < k->count; i++) {
+    lua_pushlstring(L, id, position_write(event_position(k->events[i]), id));
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  lua_pushinteger(L, (lua_Integer)k->trimmed);
+  return 2;
+}
+
 // store:begin_epoch(name [, lost]): as behind a failover, in which the newest so many events were lost.
 static int store_begin_epoch(lua_State *L) {
   struct kept *k = kept_of(check_still(L), luaL_checkstring(L, 2));
@@ -323,10 +338,18 @@ void test_store_push(lua_State *L, int owner, struct test_store *t) {
 }
 
 void test_store_open(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"asked", store_asked}, {"carry_out", store_carry_out}, {"refuse", store_refuse},
-      {"begin", store_begin}, {"finish", store_finish},       {"put", store_put},
-      {"admit", store_admit}, {"give_up", store_give_up},     {"begin_epoch", store_begin_epoch},
-      {"hear", store_hear},   {"trim", store_trim},           {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"asked", store_asked},
+                                     {"carry_out", store_carry_out},
+                                     {"refuse", store_refuse},
+                                     {"begin", store_begin},
+                                     {"finish", store_finish},
+                                     {"put", store_put},
+                                     {"admit", store_admit},
+                                     {"give_up", store_give_up},
+                                     {"begin_epoch", store_begin_epoch},
+                                     {"hear", store_hear},
+                                     {"trim", store_trim},
+                                     {"kept", store_kept},
+                                     {NULL, NULL}};
   class_new(L, STORE, methods, NULL);
 }

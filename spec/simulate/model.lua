@@ -4,6 +4,7 @@
 -- in its file of kinds/. Time stands while the servers come to rest, so "at rest" means: whatever was to happen by now
 -- has happened. Faults that the program brings about may end or refuse anything; they never make it wrong.
 local bounds = require "spec.simulate.bounds"
+local epochs = require "spec.simulate.epochs"
 local kinds = require "spec.simulate.kinds"
 
 local Model = {}
@@ -262,6 +263,7 @@ end
 function LINES.pub(self, text, now)
   local name, epoch, seq, data = text:match "^(%S+) (%w+)-(%d+) (%S+)$"
   if not name then return end -- one that could not wait for its store
+  if self.plan.has_epochs then return epochs.published(self, name, ("%s-%s"):format(epoch, seq), data) end
   local c = self.channels[name]
   seq = math.tointeger(tonumber(seq))
   c.epoch = c.epoch or epoch
@@ -349,6 +351,7 @@ end
 
 -- Once the servers have come to rest, with all that has come told.
 function Model:at_rest()
+  if self.plan.has_epochs then epochs.at_rest(self) end
   for _, each in ipairs(kinds.list) do
     if each[2].at_rest then each[2].at_rest(self, self.now) end
   end

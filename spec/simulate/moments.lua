@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The servers of a simulation: several workers in one thread, whose turns the step's `order` interleaves, one clock and
 -- a store. After each moment what has come goes to the model.
+local epochs = require "spec.simulate.epochs"
 local harness = require("spec.helper").harness
 
 local EPOCH = 1767225600 -- 2026-01-01
@@ -69,6 +70,7 @@ end
 local function observe(self)
   local now, model, heard = self.now, self.model, self.heard
   model.now = now
+  if self.plan.has_epochs then epochs.look(model, self.store) end
   for _, core in ipairs(self.cores) do read_log(self, core) end
   for _, core in ipairs(self.cores) do
     for i = 1, core:heard(heard) do

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A program from a seed: settings, applications and steps, all plain data, so that it can be printed, cut down and run
 -- again. Nothing in it depends on what happens when it runs.
+local epochs = require "spec.simulate.epochs"
 local kinds = require "spec.simulate.kinds"
 local new_rng = require "spec.simulate.rng"
 
@@ -215,6 +216,7 @@ function plan.of_seed(seed)
   p.settings.compress = compression(seed)
   local own = new_rng(seed ~ OWN)
   if own:chance(20) then refuse_calls(own, p.steps) end
+  if p.store and own:chance(40) then epochs.add_to(p, own) end
   return p
 end
 

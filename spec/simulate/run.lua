@@ -2,6 +2,7 @@
 -- Plays a program step by step. Raises what the model expected; returns a digest of every byte and what was counted.
 local application = require "spec.simulate.application"
 local bounds = require "spec.simulate.bounds"
+local epochs = require "spec.simulate.epochs"
 local kinds = require "spec.simulate.kinds"
 local Moments = require "spec.simulate.moments"
 local new_client = require "spec.simulate.client"
@@ -212,6 +213,12 @@ end
 
 function STEPS.store(self, step)
   self.store_mode = step.mode
+  self:moment()
+end
+
+-- What befalls the store without this process.
+function STEPS.elsewhere(self, step)
+  epochs.carry_out(self.store, step)
   self:moment()
 end
 

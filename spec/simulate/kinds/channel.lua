@@ -1,5 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A subscription to a channel, written by the core or by a task in Lua.
+local epochs = require "spec.simulate.epochs"
+
 local kind = { weight = 8 }
 
 local ONCE = "Who comes back gets what was missed, once and in order"
@@ -98,6 +100,7 @@ local function known_event(model, c, seq, data)
 end
 
 function kind.on_event(model, request, event)
+  if model.plan.has_epochs then return epochs.on_event(model, request, event) end
   local c, prefix = request.channel, request.route.prefix or ""
   if event.event == "reset" then
     model:expect(request.resets[true], RESET, "%s: a reset after %s", request, tostring(request.after))

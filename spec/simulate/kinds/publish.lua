@@ -17,6 +17,7 @@ function kind.on_end(model, request, how)
   if is_refused then
     return model:expect(c.is_finished or model.plan.settings.limits.channel_bytes or model.plan.store, 'nil and `"full"`, `"finished"`', "%s: nothing published", request)
   end
+  if model.plan.has_epochs then return model:expect(c.place[epoch .. "-" .. seq], "`publish` returns the id", "%s: %q", request, request.content) end
   model:expect(c.events[tonumber(seq)] and epoch == c.epoch, "`publish` returns the id", "%s: %q", request, request.content)
 end
 
