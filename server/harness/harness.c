@@ -619,6 +619,7 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   rerun_open(L);
   loop_prepare_process();
   loop_probe_open(L);
+  crowd_probe_open(L);
   refusal_open(L);
   hpack_open(L);
   turn_probe_open(L);

@@ -14,6 +14,7 @@ void rerun_open(struct lua_State *L);
 // Adds `loop`, which makes a loop that polls, for what a server in memory does without: watches, and what
 // comes from other threads.
 void loop_probe_open(struct lua_State *L);
+void crowd_probe_open(struct lua_State *L);
 
 // Adds `refused`, which runs a function where the kernel refuses something.
 void refusal_open(struct lua_State *L);

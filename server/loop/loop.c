@@ -92,6 +92,8 @@ static void on_after_sleep(struct ev_loop *ev, struct ev_check *w, int events) {
   (void)ev, (void)events;
   struct loop *l = container_of(w, struct poll, after_sleep)->loop;
   l->began = l->now = clock_now(l->clock);
+  l->is_crowded = l->told > LOOP_TOLD_MAX;
+  l->round = (uint8_t)(l->round + !l->is_crowded), l->told = 0;
   count_turn(l);
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include "base/clock.h"
 #include "base/list.h"
 #include "loop/timer.h"
@@ -12,7 +13,7 @@ struct batch;
 struct ev_loop;
 struct poll;
 
-enum { LOOP_SCRATCH_LEN = 64 << 10 };
+enum { LOOP_SCRATCH_LEN = 64 << 10, LOOP_TOLD_MAX = 500 };
 
 // Told of each turn that took longer than so many seconds, at its end.
 struct turn_limit {
@@ -31,6 +32,9 @@ struct loop {
   char *scratch; // LOOP_SCRATCH_LEN bytes for what does not outlast a call, such as what a socket reads
   struct timer_heap timers;
   struct list hooks, *next_hook; // next_hook: of the turn that is running
+  unsigned told;                 // watches in this turn, those included that were passed over
+  uint8_t round;                 // in which each watch is told once before any is told again, while ...
+  bool is_crowded;               // ... more are ready than a turn tells
   atomic_ulong turn;             // counts falling asleep and waking: odd while awake; any thread may read it
 };
 

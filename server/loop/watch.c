@@ -2,7 +2,8 @@
 // One ev_io for each, and one answer to a kernel that has no memory or no room for one more. libev stops what
 // is refused and would be refused again in each turn, so a timer takes the idle ev_io's place: its descriptor
 // is tried and offered again now and then, and works, if slowly. What was asked for is kept outside of libev,
-// so that asking for the same costs a comparison.
+// so that asking for the same costs a comparison. Thousands may be ready at once, as when a proxy goes: each
+// turn tells some of them, so that what is due meanwhile waits for one turn and not for all.
 #include "loop/watch.h"
 #include <ev.h>
 
@@ -27,6 +28,14 @@ static void on_retry(struct timer *t) {
   ev_io_start(w->loop->ev, io_of(w));
 }
 
+// The kernel tells of all in the same order each time, so those that had their turn give way.
+static bool is_passed_over(struct watch *w) {
+  struct loop *l = w->loop;
+  if ((l->is_crowded && w->round == l->round) || l->told++ >= LOOP_TOLD_MAX) return true;
+  w->round = l->round;
+  return false;
+}
+
 static void on_io(struct ev_loop *ev, struct ev_io *io, int events) {
   (void)ev;
   struct watch *w = container_of(io, struct watch, io);
@@ -34,7 +43,7 @@ static void on_io(struct ev_loop *ev, struct ev_io *io, int events) {
     w->is_refused = true, events = w->events;
     *retry_of(w) = (struct timer){.on_fire = on_retry};
     loop_arm(w->loop, retry_of(w), w->loop->now + RETRY_SECONDS);
-  }
+  } else if (is_passed_over(w)) return; // the kernel says so again
   w->on_ready(w, (unsigned)events & (WATCH_READ | WATCH_WRITE));
 }
 

@@ -16,6 +16,7 @@ struct watch {
   int fd;
   uint8_t events;  // asked for
   bool is_refused; // by the kernel: io holds a timer instead
+  uint8_t round;   // of the loop's, in which it was told last
   // Embedded, so that none is allocated per connection.
   _Alignas(uint64_t) unsigned char io[WATCH_IO_LEN];
 };

@@ -4,14 +4,14 @@
 -- both. A measurement that fails is noted in its row and does not end the others.
 local process, report, servers = require "process", require "report", require "servers"
 
-local measure = { sections = { "streams", "memory", "hello", "churn", "fanout", "proxy" } }
+local measure = { sections = { "streams", "memory", "hello", "churn", "fanout", "proxy", "connects" } }
 
 measure.full = {
   streams = 5000, rate = 10, seconds = 10, settle = 1, rounds = 3, contention_max = 0.1,
   memory_streams = { 1000, 5000, 15000 }, memory_settle = 1,
   hello_seconds = 5, hello_rounds = 3, churn_streams = 15000, churn_rounds = 3,
   saturated_streams = 1000, saturated_messages = 3000, pairs = 10000,
-  proxied = { streams = 1000, seconds = 5, short_seconds = 2, rounds = 3 },
+  proxied = { streams = 1000, seconds = 5, short_seconds = 2, rounds = 3 }, connections = 15000,
 }
 
 measure.quick = {
@@ -19,7 +19,7 @@ measure.quick = {
   memory_streams = { 1000, 5000 }, memory_settle = 0.3,
   hello_seconds = 1, hello_rounds = 2, churn_streams = 5000, churn_rounds = 3,
   saturated_streams = 1000, saturated_messages = 1000, pairs = 10000,
-  proxied = { streams = 1000, seconds = 2, short_seconds = 1, rounds = 2 },
+  proxied = { streams = 1000, seconds = 2, short_seconds = 1, rounds = 2 }, connections = 5000,
 }
 
 local function say(format, ...) io.stderr:write(format:format(...), "\n") end
@@ -245,5 +245,6 @@ end
 
 measure.fanout = require "fanout" { say = say, attempt = attempt, load_streams = load_streams, available = available }
 measure.proxy = require "proxy" { say = say, attempt = attempt, load_streams = load_streams, available = available }
+measure.connects = require "connects" { say = say, attempt = attempt, available = available, run_client = run_client, read_figures = read_figures }
 
 return measure

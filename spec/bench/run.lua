@@ -8,7 +8,7 @@ local report, servers = require "report", require "servers"
 local usage = [[
 usage: spec/bench/run [--quick] [--only NAME]...
   --quick      less of everything: for a first look, not for a report
-  --only NAME  one part (streams, memory, hello, churn, fanout, proxy) or one server
+  --only NAME  one part (streams, memory, hello, churn, fanout, proxy, connects) or one server
                (spate, nginx-lua, nchan, node, better-sse)
 ]]
 
@@ -56,7 +56,7 @@ local function fit_to_limit(run)
     table.insert(run.skipped, ("%d streams: open files are limited to %d"):format(n, limit))
     return most
   end
-  s.streams, s.churn_streams, s.pairs = fit(s.streams), fit(s.churn_streams), fit(s.pairs)
+  s.streams, s.churn_streams, s.pairs, s.connections = fit(s.streams), fit(s.churn_streams), fit(s.pairs), fit(s.connections)
   for i, n in ipairs(s.memory_streams) do s.memory_streams[i] = fit(n) end
 end
 
@@ -233,11 +233,23 @@ local function print_proxy(rows, s)
   if #short > 1 then report.table(("proxied hello, wrk -t1 -c64 -d%ds, medians of %d rounds"):format(s.proxied.short_seconds, s.proxied.rounds), short) end
 end
 
+local function print_connects(rows, s)
+  local cells = { { "", "us each", "CPU us each", "worst gap of a stream, ms", "target" } }
+  for _, row in ipairs(rows) do
+    cells[#cells + 1] = {
+      row.label, report.figure("%.2f", row.us_per_connection), row.cpu_us_per_connection and report.figure("%.2f", row.cpu_us_per_connection) or "failed",
+      report.figure("%.1f", row.worst_gap_ms), row.target_ms and ("<= %g %s"):format(row.target_ms, row.reached and "reached" or "MISSED") or "",
+    }
+  end
+  report.table(("%s connections as fast as they come, a short answer each, beside 100 streams x 10 events/s, medians of %d rounds"):format(
+    report.thousands(s.connections), s.rounds), cells)
+end
+
 -- Other work on the two cores takes throughput and cache from whoever runs at that moment: by a factor of three
 -- in hello when a compiler ran beside it. Such figures, and ratios with them, are not to be reported.
 local function print_disturbed(result)
   local runs, disturbed, worst = 0, 0, 0
-  for _, part in ipairs { "streams", "hello", "fanout", "proxy" } do
+  for _, part in ipairs { "streams", "hello", "fanout", "proxy", "connects" } do
     for _, row in ipairs(result[part] or {}) do
       for _, figures in ipairs(row.runs) do
         local is_disturbed = (figures.contention or 0) > result.settings.contention_max
@@ -253,7 +265,7 @@ local function print_disturbed(result)
 end
 
 local printers = { streams = print_streams, memory = print_memory, hello = print_hello, churn = print_churn,
-  fanout = print_fanout, proxy = print_proxy }
+  fanout = print_fanout, proxy = print_proxy, connects = print_connects }
 
 local function print_all(result)
   local m = result.machine

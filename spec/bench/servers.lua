@@ -129,7 +129,7 @@ servers["proxy-node"] = {
 function servers.build()
   local cc = os.getenv("CC") or "cc"
   os.execute("mkdir -p " .. out)
-  for _, name in ipairs { "sseload", "floor", "curl_ask" } do
+  for _, name in ipairs { "sseload", "floor", "curl_ask", "connects" } do
     local line = ("%s -std=gnu11 -O2 -pthread -o %s/%s spec/bench/%s.c%s"):format(cc, out, name, name, name == "curl_ask" and " -lcurl" or "")
     if not os.execute(line) then error("cannot compile: " .. line, 0) end
   end
