@@ -8,7 +8,7 @@
 #include "loop/batch.h"
 #include "serve/conn.h"
 
-enum { FLUSHES_MAX = 500, FLUSHES_UNTIMED = 16 };
+enum { FLUSHES_MAX = 128, FLUSHES_UNTIMED = 16 };
 static const double FLUSH_SECONDS = 0.005;
 
 static void flush_some(struct service *s, struct list *conns) {

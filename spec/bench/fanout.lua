@@ -5,8 +5,9 @@ local report, servers = require "report", require "servers"
 
 local rows = {
   { kind = "rate", label = "floor", server = "floor-post", get = "/", post = "/" },
-  { kind = "rate", label = "spate channel", server = "spate", get = "/sub", post = "/pub", target = 1.05 },
-  { kind = "rate", label = "spate channel, history", server = "spate", get = "/past/sub", post = "/past/pub", target = 1.05 },
+  { kind = "rate", label = "floor -u", server = "floor-together", get = "/", post = "/" },
+  { kind = "rate", label = "spate channel", server = "spate", get = "/sub", post = "/pub", target = 0.95 },
+  { kind = "rate", label = "spate channel, history", server = "spate", get = "/past/sub", post = "/past/pub", target = 0.95 },
   { kind = "rate", label = "Nchan", server = "nchan", get = "/sub", post = "/pub", once = true },
   { kind = "rate", label = "better-sse", server = "better-sse", get = "/sub", post = "/pub", once = true },
   { kind = "saturated", label = "floor", server = "floor-post", get = "/", post = "/" },
@@ -80,13 +81,15 @@ return function(tools)
   local function ratio(figures, floor, name) return floor and figures[name] / floor[name] end
 
   local function round(run, kind, list, first)
-    local floor
+    local floor, together
     for _, row in ipairs(list) do
       local figures = row.kind == kind and not row.error and (first or not row.once)
         and tools.attempt(row, kinds[kind], run, row)
       if figures then
         if row.server == "floor-post" then floor = figures end
+        if row.server == "floor-together" then together = figures end
         figures.ratio_to_floor = ratio(figures, floor, kind == "rate" and "server_us_per_event" or "events_per_s")
+        figures.ratio_to_together = kind == "rate" and ratio(figures, together, "server_us_per_event") or nil
         figures.p99_to_floor = ratio(figures, floor, "p99_ms")
         table.insert(row.runs, figures)
       end
@@ -94,7 +97,7 @@ return function(tools)
   end
 
   local function finish(row)
-    for _, name in ipairs { "server_us_per_event", "events_per_s", "ratio_to_floor", "p50_ms", "p99_ms", "p99_to_floor" } do
+    for _, name in ipairs { "server_us_per_event", "events_per_s", "ratio_to_floor", "ratio_to_together", "p50_ms", "p99_ms", "p99_to_floor" } do
       row[name] = report.median(report.column(row.runs, name))
     end
   end

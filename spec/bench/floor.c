@@ -3,11 +3,12 @@
 // write(2) once per connection and event, with an event framed beforehand: no Lua, no routing, no history,
 // no queue. Every GET becomes a stream; the one-line body of every POST goes to all streams.
 //
-//   floor PORT [-t MS] [-s] [-l]
+//   floor PORT [-t MS] [-s] [-l] [-u]
 //
 // -t MS   writes an event to every stream each MS milliseconds, to all of them in one go
 // -s      with -t: spreads the streams evenly over the MS milliseconds, as timers of their own would
 // -l      with -t: an event is its number, the time in nanoseconds and as much more as makes 60 bytes
+// -u      the second floor: the writes of an event go to the kernel together, by io_uring
 //
 // Invariant: place[fd] is the index of fd in subs, plus one; 0 for a connection that is not a stream.
 // An event for a full socket is dropped: the client that counts events sees it.
@@ -26,6 +27,9 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef WITH_LIBURING
+#include <liburing.h>
+#endif
 
 enum { FD_MAX = 1 << 17, INPUT_MAX = 1 << 17, BATCH = 256 };
 
@@ -63,9 +67,54 @@ static size_t make_frame(const char *data, int len) {
   return (size_t)snprintf(frame, sizeof frame, "%x\r\ndata: %.*s\n\n\r\n", (unsigned)len + 8, len, data);
 }
 
+#ifdef WITH_LIBURING
+enum { SENDS_MAX = 2048 };
+static struct io_uring ring;
+static bool has_ring;
+
+static void start_ring(void) {
+  struct io_uring_params params = {.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN};
+  int error = io_uring_queue_init_params(SENDS_MAX, &ring, &params);
+  if (error) fprintf(stderr, "floor: io_uring: %s\n", strerror(-error)), exit(1);
+  has_ring = true;
+}
+
+// What fails is told of: the others are not.
+static void enter(void) {
+  struct io_uring_cqe *cqe;
+  unsigned head, told = 0;
+  io_uring_submit(&ring);
+  io_uring_for_each_cqe(&ring, head, cqe) {
+    if (cqe->res != -EAGAIN && place[cqe->user_data]) drop((int)cqe->user_data);
+    told++;
+  }
+  io_uring_cq_advance(&ring, told);
+}
+
+static void fan_out_together(size_t len, int first, int step) {
+  unsigned count = 0;
+  for (int i = first; i < sub_count; i += step) {
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+    io_uring_prep_send(sqe, subs[i], frame, len, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_WAITALL);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    sqe->user_data = (unsigned)subs[i];
+    if (++count % SENDS_MAX == 0) enter();
+  }
+  enter();
+}
+#else
+static const bool has_ring = false;
+static void start_ring(void) { fprintf(stderr, "floor: compiled without liburing\n"), exit(1); }
+static void fan_out_together(size_t len, int first, int step) { (void)len, (void)first, (void)step; }
+#endif
+
 // Writes the frame to every step-th stream; backwards, because drop() moves the last one into the gap.
 static void fan_out(size_t len, int first, int step) {
   if (first >= sub_count) return;
+  if (has_ring) {
+    fan_out_together(len, first, step);
+    return;
+  }
   for (int i = first + (sub_count - 1 - first) / step * step; i >= 0; i -= step) {
     if (i < sub_count && !put(subs[i], frame, len)) drop(subs[i]);
   }
@@ -165,14 +214,15 @@ static void run_ticks(double period, int slots, bool timed) {
 
 int main(int argc, char **argv) {
   int option, tick_ms = 0, spread = 0, timed = 0;
-  while ((option = getopt(argc, argv, "t:sl")) != -1) {
+  while ((option = getopt(argc, argv, "t:slu")) != -1) {
     if (option == 't') tick_ms = atoi(optarg);
     else if (option == 's') spread = 1;
     else if (option == 'l') timed = 1;
+    else if (option == 'u') start_ring();
     else return 2;
   }
   if (optind != argc - 1 || tick_ms < 0) {
-    fprintf(stderr, "usage: floor PORT [-t MS] [-s] [-l]\n");
+    fprintf(stderr, "usage: floor PORT [-t MS] [-s] [-l] [-u]\n");
     return 2;
   }
   start(atoi(argv[optind]));

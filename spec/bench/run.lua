@@ -153,16 +153,20 @@ local function of_kind(rows, kind)
 end
 
 local function print_fanout_rate(rows, s)
-  local cells = { { "", "CPU us/event", "x floor", "p50 ms", "p99 ms", "x floor", "target" } }
+  local cells = { { "", "CPU us/event", "x floor", "x floor -u", "p50 ms", "p99 ms", "x floor", "target" } }
   for _, row in ipairs(rows) do
     local cost, p99 = judge(row, row.ratio_to_floor, true), ""
+    if row.target and row.ratio_to_together then
+      row.together_target, row.together_reached = 1.12, row.ratio_to_together <= 1.12
+      p99 = ("; floor -u <= 1.12 %s"):format(row.together_reached and "reached" or "MISSED")
+    end
     if row.target and row.p99_to_floor then
-      row.p99_target, row.p99_reached = 1.2, row.p99_to_floor <= 1.2
-      p99 = ("; p99 <= 1.2 %s"):format(row.p99_reached and "reached" or "MISSED")
+      row.p99_target, row.p99_reached = 1, row.p99_to_floor <= 1
+      p99 = p99 .. ("; p99 <= 1 %s"):format(row.p99_reached and "reached" or "MISSED")
     end
     cells[#cells + 1] = {
       row.label, row.server_us_per_event and report.figure("%.2f", row.server_us_per_event) or "failed",
-      report.figure("%.2f", row.ratio_to_floor), report.figure("%.1f", row.p50_ms), report.figure("%.1f", row.p99_ms),
+      report.figure("%.2f", row.ratio_to_floor), report.figure("%.2f", row.ratio_to_together), report.figure("%.1f", row.p50_ms), report.figure("%.1f", row.p99_ms),
       report.figure("%.2f", row.p99_to_floor), cost .. p99,
     }
   end

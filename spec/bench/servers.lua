@@ -2,7 +2,7 @@
 -- The servers that are compared: how each is found and started. Everything they write goes to build/bench/.
 local process = require "process"
 
-local servers = { order = { "floor", "floor-spread", "floor-post", "spate", "nginx-lua", "nchan", "node", "better-sse", "proxy-spate", "proxy-nginx", "proxy-node" } }
+local servers = { order = { "floor", "floor-spread", "floor-post", "floor-together", "spate", "nginx-lua", "nchan", "node", "better-sse", "proxy-spate", "proxy-nginx", "proxy-node" } }
 local out = "build/bench"
 local program = os.getenv("SPATE") or "build/spate"
 
@@ -25,6 +25,11 @@ servers["floor-spread"] = {
 servers["floor-post"] = {
   probe = "/", missing = function() end,
   command = function(port) return ("%s/floor %d"):format(out, port) end,
+}
+
+servers["floor-together"] = {
+  probe = "/", missing = function() return not os.execute "pkg-config --exists liburing" and "liburing-dev is not installed" or nil end,
+  command = function(port) return ("%s/floor -u %d"):format(out, port) end,
 }
 
 servers["spate"] = {
@@ -130,7 +135,9 @@ function servers.build()
   local cc = os.getenv("CC") or "cc"
   os.execute("mkdir -p " .. out)
   for _, name in ipairs { "sseload", "floor", "curl_ask", "connects" } do
-    local line = ("%s -std=gnu11 -O2 -pthread -o %s/%s spec/bench/%s.c%s"):format(cc, out, name, name, name == "curl_ask" and " -lcurl" or "")
+    local libs = name == "curl_ask" and " -lcurl" or ""
+    if name == "floor" and not servers["floor-together"].missing() then libs = " -DWITH_LIBURING -luring" end
+    local line = ("%s -std=gnu11 -O2 -pthread -o %s/%s spec/bench/%s.c%s"):format(cc, out, name, name, libs)
     if not os.execute(line) then error("cannot compile: " .. line, 0) end
   end
 end
