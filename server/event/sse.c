@@ -94,8 +94,18 @@ static char *put_data(char *out, struct span data, size_t room) {
   return out;
 }
 
+struct event *sse_encode_line(struct slab *home, struct span data) {
+  char *out;
+  struct event *e = event_new_at(home, sse_line_length(data.len), &out);
+  memcpy(out, "data: ", 6);
+  if (data.len) memcpy(out + 6, data.bytes, data.len);
+  memcpy(out + 6 + data.len, "\n\n", 2);
+  return e;
+}
+
 struct event *sse_encode_at(struct slab *home, const struct sse_fields *f, size_t len) {
   char *out, digits[24];
+  if (f->data.bytes && len == sse_line_length(f->data.len)) return sse_encode_line(home, f->data);
   struct event *e = event_new_at(home, len, &out);
   const char *end = out + len - 1;
   if (f->comment.bytes)

@@ -243,20 +243,35 @@ size_t event_fields(lua_State *L, int index, struct sse_fields *f, char digits[N
   return sse_length(f);
 }
 
+static void check_length(lua_State *L, size_t len) {
+  size_t limit = vm_of(L)->settings->limits.event;
+  if (len > limit) raise_error(L, "an event of %zu bytes is larger than limits.event (%zu)", len, limit);
+}
+
 // As event_fields, of an event that is not too large.
 static size_t fields_within_limit(lua_State *L, int index, struct sse_fields *f, char digits[NUMBER_MAX]) {
-  size_t len = event_fields(L, index, f, digits), limit = vm_of(L)->settings->limits.event;
-  if (len > limit) raise_error(L, "an event of %zu bytes is larger than limits.event (%zu)", len, limit);
+  size_t len = event_fields(L, index, f, digits);
+  check_length(L, len);
   return len;
+}
+
+// Of a number, which most streams send.
+static struct event *event_of_integer(lua_State *L, lua_Integer n) {
+  char digits[NUMBER_MAX];
+  struct span text = integer_text(n, digits);
+  check_length(L, sse_line_length(text.len));
+  return sse_encode_line(&vm_of(L)->service->events, text);
 }
 
 struct event *event_of_value(lua_State *L, int index) {
   struct sse_fields f;
   char digits[NUMBER_MAX];
+  lua_Integer n;
+  if (whole_number(L, index, &n)) return event_of_integer(L, n);
   int top = lua_gettop(L);
   size_t len = fields_within_limit(L, index, &f, digits);
   struct event *e = sse_encode_at(&vm_of(L)->service->events, &f, len);
-  lua_settop(L, top);
+  if (lua_gettop(L) != top) lua_settop(L, top);
   return e;
 }
 

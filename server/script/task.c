@@ -353,10 +353,11 @@ bool task_run_queue(struct vm *vm) {
   return !list_empty(&vm->run_queue);
 }
 
-static bool is_yieldable(lua_State *L, const struct task *t) {
+// Of all coroutines that its yield goes through.
+static bool is_yieldable(const struct task *t) {
   for (const struct wrap *w = t->wrap; w; w = w->outer)
     if (!lua_isyieldable(w->co)) return false;
-  return lua_isyieldable(t->co) && lua_isyieldable(L);
+  return lua_isyieldable(t->co);
 }
 
 // The coroutine that the task runs in, whose yield is the task's.
@@ -364,11 +365,10 @@ static const lua_State *coroutine_of(const struct task *t) { return t->wrap ? t-
 
 bool task_can_wait(lua_State *L) {
   const struct task *t = vm_of(L)->current;
-  return t && !t->closing && L == coroutine_of(t) && is_yieldable(L, t);
+  return t && !t->closing && L == coroutine_of(t) && is_yieldable(t);
 }
 
-struct task *task_check(lua_State *L, const char *what) {
-  struct task *t = vm_of(L)->current;
+static void refuse_wait(lua_State *L, const struct task *t, const char *what) {
   if (vm_of(L)->gauges.is_helper)
     raise_error(L, "%s: nothing can wait in a function that spate.offload runs", what);
   if (!t && vm_of(L)->router)
@@ -382,10 +382,13 @@ struct task *task_check(lua_State *L, const char *what) {
     raise_error(L,
                 "%s: cannot wait inside a coroutine of your own: its resume would get the wait; use sse.wrap",
                 what);
-  if (!is_yieldable(L, t))
-    raise_error(L, "%s: cannot wait inside %s, which calls back from C; collect first, then wait", what,
-                push_obstacle(L));
-  return t;
+  raise_error(L, "%s: cannot wait inside %s, which calls back from C; collect first, then wait", what,
+              push_obstacle(L));
+}
+
+struct task *task_check(lua_State *L, const char *what) {
+  if (!task_can_wait(L)) refuse_wait(L, vm_of(L)->current, what);
+  return vm_of(L)->current;
 }
 
 int task_wait(lua_State *L, struct task *t, double deadline, lua_KContext context, lua_KFunction k) {
