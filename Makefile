@@ -304,6 +304,7 @@ bench:
 	@spec/bench/reload
 	@spec/bench/store
 	@spec/bench/nodes
+	@spec/bench/growth
 	@spec/bench/gzip
 
 # The library is inside the program. Beside it lies what plain busted requires: spate.test, and the module with the

@@ -5,6 +5,7 @@
 -- may take hardly more than the count that is committed for them.
 local counts = require "spec.instructions.counts"
 local paths = require "spec.instructions.measure"
+local streams = require "spec.instructions.memory"
 local process = require "spec.process"
 
 local HARNESS = [[
@@ -64,17 +65,21 @@ local function compiler()
   return ("%s %s"):format(text:find "clang" and "clang" or "gcc", text:match "(%d+)%.%d+")
 end
 
-describe("a hot path takes no more instructions than committed:", function()
-  local same = compiler() == counts.compiler
-  local growth = same and 1.05 or 1.25
-  for _, path in ipairs(paths) do
-    local name, measure = path[1], path[2]
+local function compare(cases, what, growth)
+  for _, case in ipairs(cases) do
+    local name, measure = case[1], case[2]
     it(name, function()
       finally(process.leave)
       local now, allowed = math.floor(measure()), math.floor(counts[name] * growth)
       io.stderr:write(("  [%q] = %d,\n"):format(name, now))
-      assert.is_true(now > 0 and now <= allowed, ("%s: %d instructions; %d are committed (with %s), %d allowed. Where that is meant, the new count goes into spec/instructions/counts.lua"):format(
-        name, now, counts[name], counts.compiler, allowed))
+      assert.is_true(now > 0 and now <= allowed, ("%s: %d %s; %d are committed (with %s), %d allowed. Where that is meant, the new count goes into spec/instructions/counts.lua"):format(
+        name, now, what, counts[name], counts.compiler, allowed))
     end)
   end
-end)
+end
+
+local is_same = compiler() == counts.compiler
+
+describe("a hot path takes no more instructions than committed:", function() compare(paths, "instructions", is_same and 1.05 or 1.25) end)
+
+describe("a stream takes no more memory than committed:", function() compare(streams, "bytes", is_same and 1.1 or 1.25) end)
