@@ -81,6 +81,21 @@ local function with(start_server, label, gzip, streams)
   return measure(label, server, gzip, streams)
 end
 
+-- Resident kB with so many subscribers, all of whom say that they take gzip.
+local function resident(flags, streams)
+  local server <close> = start_spate()
+  local pipe <close> = assert(io.popen(("taskset -c %d %s/gzip_load -p %d -c %d -w %g -d 0.5 %s"):format(
+    cores[2] or cores[1], out, server.port, streams, BEFORE, flags)))
+  assert(pipe:read "l" == "begin", "the load client has failed")
+  return server:rss_kb()
+end
+
+-- Bytes that one more subscriber takes.
+local function bytes_each(flags)
+  local few, many = quick and 1000 or 2000, quick and 4000 or 17000
+  return (resident(flags, many) - resident(flags, few)) * 1024 / (many - few)
+end
+
 os.execute(("mkdir -p %s && ${CC:-cc} -O2 -o %s/gzip_load spec/bench/gzip_load.c -lz"):format(out, out))
 local list = { with(start_spate, "spate, plain", false, STREAMS), with(start_spate, "spate, gzip", true, STREAMS) }
 if process.installed "nginx" then
@@ -107,5 +122,7 @@ print(("time: %.2f x the plain stream's"):format(packed.us / plain.us))
 if single then
   print(("bytes: %.2f x a connection's own window of 32 KiB"):format(packed.wire_bytes / single.wire_bytes))
 end
+local plain_bytes, packed_bytes = bytes_each "-g /plain -a", bytes_each "-g /board -z"
+print(("memory of a subscriber: %.0f bytes plain, %.0f compressed, %+.0f"):format(plain_bytes, packed_bytes, packed_bytes - plain_bytes))
 list.single = nil
 report.write_json("build/gzip.json", list)

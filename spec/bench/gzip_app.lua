@@ -27,6 +27,7 @@ app:on_start(function()
   sse.every(0.05, function() board:publish { event = "rows", data = fragment() } end)
 end)
 app:get("/board", function(req) return sse.reply(board:subscribe { after = req.last_event_id }) end)
+app:get("/plain", function(req) return sse.reply(board:subscribe { after = req.last_event_id }, { compress = false }) end)
 app:get("/ready", function() return "yes" end)
 
 return app

@@ -2,10 +2,11 @@
 // gzip_load: many readers of one stream, whose bytes are counted; the first of them decodes its own, and
 // counts events.
 //
-//   gzip_load -p PORT -g PATH -c CONNECTIONS -w SECONDS_BEFORE -d SECONDS [-z]
+//   gzip_load -p PORT -g PATH -c CONNECTIONS -w SECONDS_BEFORE -d SECONDS [-a] [-z]
 //
-// -z asks for gzip. Says "begin" and "end" around the seconds that count, each on a line, and then one line
-// of JSON: what has come in them. Ends with 1 where a connection ended or the first is no gzip stream.
+// -a asks for gzip, -z decodes it as well. Says "begin" and "end" around the seconds that count, each on a
+// line, and then one line of JSON: what has come in them. Ends with 1 where a connection ended or the first
+// is no gzip stream.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,7 +27,7 @@ static struct {
   int port, connections;
   const char *path;
   double before, seconds;
-  bool gzip;
+  bool asks, gzip;
 } opt = {.port = 8080, .connections = 1000, .path = "/", .before = 5, .seconds = 10};
 
 static int poll_fd, fds[CONNECTIONS_MAX];
@@ -55,7 +56,7 @@ static void dial(int i) {
                              .sin_addr.s_addr = htonl(0x7f000101u + (unsigned)i % 250)};
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   int len = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: load\r\n%s\r\n", opt.path,
-                     opt.gzip ? "Accept-Encoding: gzip\r\n" : "");
+                     opt.asks ? "Accept-Encoding: gzip\r\n" : "");
   if (fd < 0 || bind(fd, (struct sockaddr *)&from, sizeof from) ||
       connect(fd, (struct sockaddr *)&to, sizeof to) || send(fd, request, (size_t)len, 0) != len)
     fail("gzip_load: connect");
@@ -128,13 +129,14 @@ static void say(const char *word) {
 }
 
 int main(int argc, char **argv) {
-  for (int letter; (letter = getopt(argc, argv, "p:g:c:w:d:z")) != -1;) {
+  for (int letter; (letter = getopt(argc, argv, "p:g:c:w:d:az")) != -1;) {
     if (letter == 'p') opt.port = atoi(optarg);
     else if (letter == 'g') opt.path = optarg;
     else if (letter == 'c') opt.connections = atoi(optarg);
     else if (letter == 'w') opt.before = atof(optarg);
     else if (letter == 'd') opt.seconds = atof(optarg);
-    else if (letter == 'z') opt.gzip = true;
+    else if (letter == 'a') opt.asks = true;
+    else if (letter == 'z') opt.asks = opt.gzip = true;
     else return 2;
   }
   poll_fd = epoll_create1(0);
