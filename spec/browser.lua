@@ -66,9 +66,11 @@ local function webdriver(method, path, parameters)
   return json.decode(text).value
 end
 
-function browser.open(directory)
+-- `more`: a list of flags beside the usual ones.
+function browser.open(directory, more)
   port = browser.start(directory, "driver", "env -u LD_PRELOAD HOME=" .. directory .. " chromedriver --port=0", "successfully on port (%d+)")
   local flags = json.array { "--user-data-dir=" .. directory .. "/profile", table.unpack(FLAGS) }
+  for _, flag in ipairs(more or {}) do flags[#flags + 1] = flag end
   local options = { binary = "/usr/bin/chromium", args = flags }
   local made = webdriver("POST", "/session", { capabilities = { alwaysMatch = { ["goog:chromeOptions"] = options } } })
   session = "/session/" .. made.sessionId
