@@ -212,7 +212,7 @@ layers:
 fuzz:
 	$(CHECK) $(NEEDS_FUZZ)
 	@$(MAKE_IN) fuzzers BUILD=build/fuzz CC=clang CFLAGS="-O1 -g" SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined"
-	@for f in $(notdir $(FUZZERS)); do \
+	@for f in $(or $(FUZZ),$(notdir $(FUZZERS))); do \
 	  echo "== $$f, $(SECONDS) s"; mkdir -p build/fuzz/corpus/$$f; \
 	  build/fuzz/$$f -max_total_time=$(SECONDS) -verbosity=0 -print_final_stats=1 -artifact_prefix=build/fuzz/$$f. \
 	    build/fuzz/corpus/$$f $$(ls -d spec/fuzz/$$f 2>/dev/null) || exit 1; \

@@ -183,9 +183,11 @@ static void socket_close(struct transport *t, bool reset) {
   free(s);
 }
 
+// What many streams share is not slowed down to what one may have on its way: only what is unsent is bounded.
 static void socket_bound(struct transport *t, size_t bytes) {
-  int limit = (int)MIN(bytes, (size_t)INT32_MAX / 2);
-  setsockopt(socket_of(t)->watch.fd, SOL_SOCKET, SO_SNDBUF, &limit, sizeof limit);
+  int limit = (int)MIN(bytes, (size_t)INT32_MAX / 2), fd = socket_of(t)->watch.fd;
+  if (t->protocol == PROTOCOL_HTTP2) setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &limit, sizeof limit);
+  else setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &limit, sizeof limit);
 }
 
 static const struct transport_ops socket_ops = {.open = socket_open,

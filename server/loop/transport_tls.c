@@ -455,6 +455,7 @@ static void tls_close(struct transport *t, bool reset) {
 
 static void tls_bound(struct transport *t, size_t bytes) {
   struct transport *under = tls_of(t)->under;
+  under->protocol = t->protocol;
   under->ops->bound(under, bytes);
 }
 

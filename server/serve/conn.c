@@ -6,179 +6,13 @@
 // which looks alike: it gets what is ready, and its stream ends where it would wait for anything but the
 // client. Nothing ends while the protocol runs: its callbacks take note, `advance` and `settle`
 // act. What is closed is freed at the end of the turn, so that whoever called may look.
-#include "serve/conn.h"
-#include <math.h>
-#include <stdlib.h>
-#include "base/mem.h"
-#include "http/http1.h"
 #include "http/http2.h"
-#include "loop/transport_tls.h"
 #include "serve/access.h"
+#include "serve/conn_parts.h"
 #include "serve/error_reply.h"
 #include "serve/misdirected.h"
 
-static const double LINGER_SECONDS = 2, NOTICE_SECONDS = 1;
 enum { STILL_TURNS_MAX = 16 }; // in which one task may wake another that sends, and so on
-
-static void touch(struct conn *c) {
-  if (list_empty(&c->dirty)) list_append(&c->carrier.service->dirty, &c->dirty);
-}
-
-// What is said of one stream is no other's matter.
-static bool carries_many(const struct conn *c) { return c->proto && c->proto->ops->ready; }
-
-// A body that is read in pieces may take long as a whole, but not each BODY_WINDOW bytes of it.
-static void allow_body_time(struct conn *c) {
-  c->body_deadline = c->carrier.service->loop->now + c->carrier.service->settings->timeouts.body_total;
-  c->body_gained = 0;
-}
-
-static struct stream *on_request(struct proto *p, struct request *r) {
-  struct conn *c = p->owner;
-  r->is_secure = c->transport->is_secure;
-  struct stream *s = stream_new(&c->carrier, r);
-  list_append(&c->streams, &s->link);
-  c->requests++;
-  if (carries_many(c)) stream_time_body(s);
-  else allow_body_time(c);
-  return s;
-}
-
-// The client may send so much more of the body as its reader has taken, or as nobody will read.
-static void tell_kept(struct conn *c, struct stream *s) {
-  bool is_kept = s->state == STREAM_WAITING && s->reading != BODY_WHOLE;
-  if (carries_many(c)) c->proto->ops->body_kept(c->proto, s, is_kept ? s->body.len : 0);
-}
-
-static void on_body(struct stream *s, struct span bytes) {
-  struct conn *c = conn_of(s->carrier);
-  if (s->state == STREAM_WAITING) buf_append_span(&s->body, bytes);
-  tell_kept(c, s);
-  stream_body_came(s, bytes.len);
-  if (s->state != STREAM_WAITING || s->reading != BODY_IN_PIECES) return;
-  c->body_gained += (uint32_t)bytes.len;
-  if (c->body_gained >= BODY_WINDOW) allow_body_time(c);
-  if (s->ops) s->ops->on_body(s);
-}
-
-static void on_body_end(struct stream *s) {
-  s->body_done = true;
-  if (s->ops) s->ops->on_body(s);
-}
-
-static void on_refused(struct proto *p, int status, const char *why) {
-  struct conn *c = p->owner;
-  c->carrier.service->refusal = (struct refusal){status, why};
-}
-
-static void mark(struct stream *s) {
-  struct conn *c = conn_of(s->carrier);
-  c->has_marked = true;
-  touch(c);
-}
-
-static void on_reset(struct stream *s) {
-  s->is_reset = true;
-  mark(s);
-}
-
-static void on_too_large(struct stream *s) {
-  s->is_too_large = true;
-  mark(s);
-}
-
-static void on_declined(struct proto *p, int status, const char *why) {
-  struct conn *c = p->owner;
-  counter_add(&c->carrier.service->counters.refused_total, 1);
-  access_refused(&c->carrier, status, why);
-}
-
-static void on_flood(struct proto *p, enum flood what, const char *why) {
-  struct conn *c = p->owner;
-  counter_add(&c->carrier.service->counters.floods_total[what], 1);
-  access_flooded(&c->carrier, why);
-}
-
-static void on_over(struct proto *p) { ((struct conn *)p->owner)->is_over = true; }
-
-static void **slot(struct stream *s) { return &s->request->exchange; }
-
-static double now_of(struct proto *p) {
-  const struct conn *c = p->owner;
-  return c->carrier.service->loop->now;
-}
-
-static void on_room(struct proto *p) { touch(p->owner); }
-
-static const struct proto_sink proto_sink = {.on_request = on_request,
-                                             .on_body = on_body,
-                                             .on_body_end = on_body_end,
-                                             .on_refused = on_refused,
-                                             .on_reset = on_reset,
-                                             .on_room = on_room,
-                                             .on_too_large = on_too_large,
-                                             .on_declined = on_declined,
-                                             .on_flood = on_flood,
-                                             .slot = slot,
-                                             .now = now_of,
-                                             .on_over = on_over,
-                                             .take = stream_take,
-                                             .on_left = stream_left};
-
-static void set_deadline(struct conn *c, double at) {
-  c->deadline = at;
-  if (at < INFINITY && (!timer_is_armed(&c->timer) || at < c->timer.deadline))
-    loop_arm(c->carrier.service->loop, &c->timer, at);
-}
-
-// Whose request's body has not come to its end, and is what the connection reads; NULL: none's.
-static struct stream *stream_reading(const struct conn *c) {
-  struct stream *s = list_empty(&c->streams) ? NULL : container_of(c->streams.prev, struct stream, link);
-  if (carries_many(c)) return NULL;
-  return s && !s->body_done ? s : NULL;
-}
-
-// Bytes may have moved the protocol on. A head has its time from its first byte, however many follow; a body
-// has some between any two reads and some in all.
-static void watch(struct conn *c) {
-  if (c->leaving) return;
-  double now = c->carrier.service->loop->now;
-  const struct settings *set = c->carrier.service->settings;
-  enum proto_phase phase = c->proto->ops->phase(c->proto);
-  bool same = phase == c->phase;
-  c->phase = (uint8_t)phase;
-  if (phase == PROTO_BODY) {
-    const struct stream *reading = stream_reading(c);
-    bool waits = reading && stream_body_is_due(reading);
-    set_deadline(c, waits ? MIN(now + set->timeouts.body, c->body_deadline) : INFINITY);
-  } else if (!same) set_deadline(c, now + (phase == PROTO_HEAD ? set->timeouts.head : set->timeouts.idle));
-}
-
-// How many bytes may be read now: of a body as many as are wanted, behind it some of what is pipelined.
-static size_t read_room(const struct conn *c) {
-  if (c->has_ended) return 0;
-  const struct stream *reading = stream_reading(c);
-  if (reading) return MIN(stream_body_room(reading), (size_t)LOOP_SCRATCH_LEN);
-  bool is_much = c->in.len >= c->carrier.service->settings->limits.head && !list_empty(&c->streams);
-  return is_much ? 0 : LOOP_SCRATCH_LEN;
-}
-
-static void want_read(struct conn *c) { c->transport->ops->want_read(c->transport, read_room(c)); }
-
-static bool can_carry_more(const struct conn *c) {
-  const struct settings *set = c->carrier.service->settings;
-  bool more_to_come = !c->has_ended || c->in.len;
-  size_t requests = carries_many(c) ? set->http2.requests : set->limits.requests;
-  return more_to_come && !c->carrier.service->draining && c->requests < requests;
-}
-
-// Has the client open no more streams: twice, as what it has opened meanwhile is served (RFC 9113 6.8).
-static void conn_depart(struct conn *c) {
-  if (c->leaving == 2) return;
-  c->leaving++;
-  bool again = c->proto->ops->go_away(c->proto);
-  set_deadline(c, c->carrier.service->loop->now + (again ? NOTICE_SECONDS : LINGER_SECONDS));
-}
 
 static void close_streams(struct conn *c, enum close_reason reason) {
   while (!list_empty(&c->streams)) stream_free(container_of(c->streams.next, struct stream, link), reason);
@@ -206,7 +40,7 @@ static struct stream *stream_of_file(const struct conn *c) {
   return NULL;
 }
 
-static void on_error(struct transport *t, enum transport_error why) {
+void conn_on_error(struct transport *t, enum transport_error why) {
   struct conn *c = t->owner;
   struct stream *s = why == TRANSPORT_FILE_SHORT ? stream_of_file(c) : NULL;
   if (s) access_file_short(s);
@@ -227,7 +61,7 @@ static bool send_ready(struct conn *c) {
     if (!q.len) return false;
     ssize_t n = c->transport->ops->send(c->transport, &q);
     if (n < 0) {
-      on_error(c->transport, (enum transport_error)n);
+      conn_on_error(c->transport, (enum transport_error)n);
       return false;
     }
     c->in_flight = q.len - (size_t)n;
@@ -250,7 +84,7 @@ static void linger(struct conn *c) {
   buf_deinit(&c->in);
   c->transport->ops->end(c->transport);
   c->transport->ops->want_read(c->transport, LOOP_SCRATCH_LEN);
-  set_deadline(c, c->carrier.service->loop->now + LINGER_SECONDS);
+  conn_set_deadline(c, c->carrier.service->loop->now + LINGER_SECONDS);
 }
 
 // Sends a last answer, to what is no request. False where the client does not take it at once, or is gone.
@@ -270,14 +104,14 @@ static bool send_refusal(struct conn *c, int status, const char *why) {
 // A client that does not take what is said last in LINGER_SECONDS goes without.
 static void await_end(struct conn *c) {
   c->state = CONN_LEAVING;
-  set_deadline(c, c->carrier.service->loop->now + LINGER_SECONDS);
+  conn_set_deadline(c, c->carrier.service->loop->now + LINGER_SECONDS);
 }
 
 // Answers bytes that are no request; not in the middle of what is on its way.
 static void conn_refuse(struct conn *c, int status, const char *why) {
   counter_add(&c->carrier.service->counters.refused_total, 1);
   access_refused(&c->carrier, status, why);
-  if (carries_many(c)) close_streams(c, REASON_ERROR);
+  if (conn_carries_many(c)) close_streams(c, REASON_ERROR);
   else if (c->in_flight || !list_empty(&c->streams)) {
     conn_close(c, REASON_ERROR, true);
     return;
@@ -301,8 +135,8 @@ void conn_turn_away(struct conn *c, const char *why, bool may_linger) {
   conn_close(c, REASON_ERROR, false);
 }
 
-static void refuse_request(struct conn *c, struct refusal refusal) {
-  struct stream *reading = stream_reading(c);
+void conn_refuse_request(struct conn *c, struct refusal refusal) {
+  struct stream *reading = conn_reading(c);
   if (reading) stream_refuse_body(reading, refusal.status, refusal.why);
   else conn_refuse(c, refusal.status, refusal.why);
 }
@@ -332,14 +166,22 @@ static bool feed(struct conn *c, struct span *bytes) {
 
 // Line ends in front of what a client says under an event stream of HTTP/1 are no part of a request, however
 // many.
-static struct span skip_line_ends(struct span bytes) {
+struct span conn_skip_line_ends(struct span bytes) {
   while (bytes.len && (bytes.bytes[0] == '\r' || bytes.bytes[0] == '\n')) bytes.bytes++, bytes.len--;
   return bytes;
 }
 
-static bool has_event_stream(const struct conn *c) {
-  return c->transport->protocol == PROTOCOL_HTTP1 && !stream_reading(c) && !list_empty(&c->streams) &&
+bool conn_has_event_stream(const struct conn *c) {
+  return c->transport->protocol == PROTOCOL_HTTP1 && !conn_reading(c) && !list_empty(&c->streams) &&
          container_of(c->streams.prev, struct stream, link)->is_sse;
+}
+
+// What is urgent cannot pass what the kernel has.
+void conn_speak_http2(struct conn *c) {
+  c->transport->protocol = PROTOCOL_HTTP2;
+  c->transport->ops->bound(c->transport, c->carrier.service->settings->limits.send_buffer);
+  c->proto = http2_new(&conn_proto_sink, &c->carrier.service->limits);
+  c->proto->owner = c;
 }
 
 // Whether it is known what the client speaks: where both sides have not agreed on it before, its first bytes
@@ -350,9 +192,7 @@ static bool choose(struct conn *c, struct span bytes) {
   c->is_chosen = true;
   if (preface == PREFACE_NONE) return true;
   c->proto->ops->free(c->proto);
-  c->transport->protocol = PROTOCOL_HTTP2;
-  c->proto = http2_new(&proto_sink, &c->carrier.service->limits);
-  c->proto->owner = c;
+  conn_speak_http2(c);
   return true;
 }
 
@@ -361,7 +201,7 @@ static void advance(struct conn *c, struct span bytes) {
   if (c->in.len) {
     buf_append_span(&c->in, bytes);
     bytes = buf_span(&c->in);
-  } else if (has_event_stream(c)) bytes = skip_line_ends(bytes);
+  } else if (conn_has_event_stream(c)) bytes = conn_skip_line_ends(bytes);
   struct refusal *refusal = &c->carrier.service->refusal, refused;
   *refusal = ACCEPTED;
   while ((c->is_chosen || choose(c, bytes)) && feed(c, &bytes)) continue;
@@ -370,16 +210,16 @@ static void advance(struct conn *c, struct span bytes) {
   else buf_append_span(&c->in, bytes);
   if (!c->in.len) buf_deinit(&c->in);
   if (refused.status) {
-    refuse_request(c, refused);
+    conn_refuse_request(c, refused);
     return;
   }
-  if (c->has_ended && (stream_reading(c) || list_empty(&c->streams))) { // the rest will not come
+  if (c->has_ended && (conn_reading(c) || list_empty(&c->streams))) { // the rest will not come
     conn_close(c, REASON_CLIENT_CLOSED, false);
     return;
   }
-  if (carries_many(c) && !c->leaving && !can_carry_more(c)) conn_depart(c);
-  watch(c);
-  want_read(c);
+  if (conn_carries_many(c) && !c->leaving && !conn_can_carry_more(c)) conn_depart(c);
+  conn_watch(c);
+  conn_want_read(c);
 }
 
 // Ends our side once what the protocol says last has left.
@@ -393,10 +233,10 @@ static void conn_leave(struct conn *c) {
 // What follows where a stream has gone and the connection has not.
 static void go_on(struct conn *c, bool can) {
   c->phase = PROTO_BODY; // whatever the protocol is in now has its time from here
-  if (c->transport->protocol != PROTOCOL_HTTP1) touch(c); // the protocol may have said that it ended
+  if (c->transport->protocol != PROTOCOL_HTTP1) conn_touch(c); // the protocol may have said that it ended
   if (!list_empty(&c->streams)) return;
-  if (can && can_carry_more(c)) advance(c, SPAN(""));
-  else if (!carries_many(c)) conn_leave(c);
+  if (can && conn_can_carry_more(c)) advance(c, SPAN(""));
+  else if (!conn_carries_many(c)) conn_leave(c);
   else if (!c->leaving) conn_depart(c);
 }
 
@@ -452,11 +292,11 @@ static bool is_from_elsewhere(const struct conn *c) {
 
 // The client has ended its side and has all there is: that is the end, unless a producer is about to go on.
 static void end_still(struct conn *c) {
-  if (!is_from_elsewhere(c) && ++c->still_turns <= STILL_TURNS_MAX) touch(c);
+  if (!is_from_elsewhere(c) && ++c->still_turns <= STILL_TURNS_MAX) conn_touch(c);
   else conn_close(c, REASON_CLIENT_CLOSED, false);
 }
 
-static void give_up(struct carrier *carrier, struct stream *s, enum close_reason reason) {
+void conn_give_up(struct carrier *carrier, struct stream *s, enum close_reason reason) {
   struct conn *c = conn_of(carrier);
   if (!c->proto->ops->finish(c->proto, s, ENDING_RESET)) {
     conn_close(c, reason, reason != REASON_CLIENT_CLOSED);
@@ -468,7 +308,7 @@ static void give_up(struct carrier *carrier, struct stream *s, enum close_reason
 
 static void cut_short(struct conn *c, struct stream *s) {
   access_file_short(s);
-  give_up(&c->carrier, s, REASON_ERROR);
+  conn_give_up(&c->carrier, s, REASON_ERROR);
 }
 
 static void settle_stream(struct conn *c, struct stream *s, bool waits) {
@@ -505,13 +345,13 @@ bool conn_flush(struct conn *c) {
   list_remove(&c->dirty);
   if (c->state != CONN_OPEN) return c->state != CONN_CLOSED;
   bool shares = send_ready(c);
-  if (shares) touch(c);
+  if (shares) conn_touch(c);
   if (!conn_is_queued(c)) conn_rest(c, !shares); // otherwise on_sent does
   return c->state != CONN_CLOSED;
 }
 
 // Where all that waited was queued and has left, as most has, there is nothing to ask the protocol for.
-static void on_sent(struct transport *t, size_t len) {
+void conn_on_sent(struct transport *t, size_t len) {
   struct conn *c = t->owner;
   c->in_flight -= len;
   if (c->state == CONN_LEAVING && !c->in_flight) conn_leave(c); // the protocol may have had no room for it
@@ -524,7 +364,7 @@ static void on_sent(struct transport *t, size_t len) {
   else conn_flush(c);
 }
 
-static void on_bytes(struct transport *t, struct span bytes) {
+void conn_on_bytes(struct transport *t, struct span bytes) {
   struct conn *c = t->owner;
   if (c->state != CONN_OPEN) return;
   advance(c, bytes);
@@ -532,174 +372,30 @@ static void on_bytes(struct transport *t, struct span bytes) {
 }
 
 // The client has ended its side: whoever has sent a whole request may still want its answer.
-static void on_end(struct transport *t) {
+void conn_on_end(struct transport *t) {
   struct conn *c = t->owner;
-  const struct stream *reading = stream_reading(c);
+  const struct stream *reading = conn_reading(c);
   bool is_incomplete = reading && reading->state != STREAM_ENDED;
   c->has_ended = true;
   if (c->state == CONN_LEAVING) { // what is said last may still be wanted
     t->ops->want_read(t, 0);
     return;
   }
-  if (c->state != CONN_OPEN || is_incomplete || list_empty(&c->streams) || carries_many(c)) {
+  if (c->state != CONN_OPEN || is_incomplete || list_empty(&c->streams) || conn_carries_many(c)) {
     conn_close(c, REASON_CLIENT_CLOSED, false);
     return;
   }
-  want_read(c);
-  touch(c);
+  conn_want_read(c);
+  conn_touch(c);
 }
 
 void conn_close_idle(struct conn *c) {
   if (c->state == CONN_OPENING) conn_close(c, REASON_SHUTDOWN, false);
-  if (c->state == CONN_OPEN && carries_many(c)) {
+  if (c->state == CONN_OPEN && conn_carries_many(c)) {
     if (!c->leaving) conn_depart(c);
     return;
   }
   if (c->state != CONN_OPEN || !list_empty(&c->streams) || c->in_flight || !list_empty(&c->dirty)) return;
   if (c->proto->ops->phase(c->proto) != PROTO_IDLE) return;
   if (!c->transport->ops->read_now(c->transport)) conn_close(c, REASON_SHUTDOWN, false);
-}
-
-static void on_open(struct transport *t) {
-  struct conn *c = t->owner;
-  struct service *s = c->carrier.service;
-  c->state = CONN_OPEN;
-  c->proto = s->ops->new_proto ? s->ops->new_proto(t, &proto_sink, &s->limits) : NULL;
-  if (t->protocol == PROTOCOL_HTTP2) c->proto = http2_new(&proto_sink, &s->limits);
-  if (!c->proto) c->proto = http1_new(&proto_sink, &s->limits);
-  c->proto->owner = c;
-  if (t->is_secure) set_deadline(c, s->loop->now + s->settings->timeouts.head);
-  t->ops->want_read(t, LOOP_SCRATCH_LEN);
-}
-
-static const struct transport_sink transport_sink = {
-    .on_open = on_open, .on_bytes = on_bytes, .on_sent = on_sent, .on_end = on_end, .on_error = on_error};
-
-static void carrier_touch(struct carrier *carrier, struct stream *s) {
-  struct conn *c = conn_of(carrier);
-  if (carries_many(c)) c->proto->ops->ready(c->proto, s);
-  if (!s->blocked) touch(c);
-}
-
-static bool carrier_flush(struct carrier *c) { return conn_flush(conn_of(c)); }
-
-static void carrier_answer(struct carrier *carrier, struct stream *s, struct response *r, struct buf *out) {
-  struct conn *c = conn_of(carrier);
-  r->keep_alive = s->request->keep_alive && s->body_done && can_carry_more(c);
-  c->proto->ops->answer(c->proto, s, r, out);
-  touch(c); // the protocol may have kept the head for itself
-}
-
-static void carrier_interim(struct carrier *c, struct stream *s, int status, struct buf *out) {
-  struct proto *p = conn_of(c)->proto;
-  p->ops->interim(p, s, status, out);
-}
-
-static void carrier_opened(struct carrier *carrier, struct stream *s) {
-  struct conn *c = conn_of(carrier);
-  if (s->is_sse || s->is_live)
-    c->transport->ops->bound(c->transport, carrier->service->settings->limits.send_buffer);
-  if (has_event_stream(c)) buf_consume(&c->in, c->in.len - skip_line_ends(buf_span(&c->in)).len);
-  if (!c->in.len) buf_deinit(&c->in);
-  want_read(c);
-}
-
-static void carrier_read_on(struct carrier *c, struct stream *s) {
-  tell_kept(conn_of(c), s);
-  want_read(conn_of(c));
-}
-
-static void carrier_body_asked(struct carrier *carrier, struct stream *s) {
-  struct conn *c = conn_of(carrier);
-  tell_kept(c, s);
-  if (carries_many(c)) stream_time_body(s);
-  allow_body_time(c);
-  watch(c);
-  want_read(c);
-}
-
-static bool carrier_limit_body(struct carrier *c, struct stream *s, uint64_t max) {
-  struct proto *p = conn_of(c)->proto;
-  return p->ops->limit_body(p, s, max);
-}
-
-// Protocols but HTTP/1 put all into frames of their own.
-static bool carrier_takes_files(struct carrier *c) {
-  const struct transport *t = conn_of(c)->transport;
-  return t->takes_files && t->protocol == PROTOCOL_HTTP1;
-}
-
-static bool carrier_describe_tls(struct carrier *c, struct buf *out) {
-  return transport_tls_describe(conn_of(c)->transport, out);
-}
-
-// Streams that their client does not read can use up the window of the whole connection, which stops all of
-// it: the worst of them goes, the others have their time anew.
-static struct stream *carrier_hoarder(struct carrier *carrier, struct stream *s) {
-  struct conn *c = conn_of(carrier);
-  struct stream *worst = carries_many(c) ? c->proto->ops->hoarder(c->proto) : NULL;
-  if (!worst) return s;
-  list_each (node, &c->streams) stream_spare(container_of(node, struct stream, link));
-  return worst;
-}
-
-static void carrier_late(struct carrier *c, struct stream *s) {
-  (void)c;
-  stream_refuse_body(s, 408, "the request took too long to arrive");
-}
-
-static const struct carrier_ops carrier_ops = {.hoarder = carrier_hoarder,
-                                               .late = carrier_late,
-                                               .describe_tls = carrier_describe_tls,
-                                               .touch = carrier_touch,
-                                               .flush = carrier_flush,
-                                               .answer = carrier_answer,
-                                               .interim = carrier_interim,
-                                               .opened = carrier_opened,
-                                               .read_on = carrier_read_on,
-                                               .body_asked = carrier_body_asked,
-                                               .limit_body = carrier_limit_body,
-                                               .takes_files = carrier_takes_files,
-                                               .give_up = give_up};
-
-static void on_deadline(struct conn *c) {
-  if (c->state == CONN_OPEN && carries_many(c) && c->leaving) {
-    if (c->leaving == 1) conn_depart(c);
-    else if (list_empty(&c->streams)) conn_close(c, REASON_TIMEOUT, false);
-    return;
-  }
-  struct stream *s = stream_reading(c);
-  bool late_head = c->state == CONN_OPEN && c->proto->ops->phase(c->proto) == PROTO_HEAD;
-  bool late_body = s && stream_body_is_due(s) && s->state == STREAM_WAITING;
-  if (late_head || late_body) refuse_request(c, REFUSED(408, "the request took too long to arrive"));
-  else if (c->state == CONN_OPEN && carries_many(c) && list_empty(&c->streams)) conn_depart(c);
-  else if (list_empty(&c->streams)) conn_close(c, REASON_TIMEOUT, false);
-}
-
-static void on_timer(struct timer *t) {
-  struct conn *c = container_of(t, struct conn, timer);
-  double now = c->carrier.service->loop->now;
-  if (c->deadline <= now + 1e-6) on_deadline(c);
-  else if (c->deadline < INFINITY) loop_arm(c->carrier.service->loop, &c->timer, c->deadline);
-}
-
-struct conn *conn_open(struct service *s, struct transport *t, enum admission_stay stay,
-                       struct admission_address *admission_address) {
-  struct conn *c = xmalloc(sizeof *c);
-  *c = (struct conn){.carrier = {.ops = &carrier_ops, .service = s, .peer = &t->peer},
-                     .transport = t,
-                     .stay = (uint8_t)stay,
-                     .admission_address = admission_address,
-                     .timer = {.on_fire = on_timer}};
-  t->sink = &transport_sink, t->owner = c;
-  list_init(&c->link);
-  list_init(&c->dirty);
-  list_init(&c->streams);
-  list_append(&s->conns, &c->link);
-  counter_add(&s->counters.connections_open, 1);
-  counter_add(&s->counters.connections_total, 1);
-  const struct settings *set = s->settings;
-  set_deadline(c, s->loop->now + (t->is_secure ? set->timeouts.handshake : set->timeouts.head));
-  t->ops->open(t);
-  return c;
 }

@@ -170,12 +170,12 @@ return {
   },
   {
     name = "pipelined_forgotten", file = "server/serve/conn.c",
-    from = "if (can && can_carry_more(c)) advance(c, SPAN(\"\"));", to = "if (can && can_carry_more(c)) watch(c), want_read(c);",
+    from = "if (can && conn_can_carry_more(c)) advance(c, SPAN(\"\"));", to = "if (can && conn_can_carry_more(c)) conn_watch(c), conn_want_read(c);",
     what = "a request that waited behind a stream is not looked at before more bytes come",
   },
   {
-    name = "no_time_of_its_own", file = "server/serve/conn.c",
-    from = "  c->requests++;\n  allow_body_time(c);\n", to = "  c->requests++;\n",
+    name = "no_time_of_its_own", file = "server/serve/conn_sink.c",
+    from = "  else conn_allow_body_time(c);\n", to = "",
     what = "a body that comes while the answer before it is made has the time that was left to one before it",
   },
   {
