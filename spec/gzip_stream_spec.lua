@@ -15,6 +15,9 @@ app:get("/over", function() return sse.reply(sse.channel.find("over"):subscribe(
 app:get("/snapshot/:name", function(req)
   return sse.reply(sse.channel.find(req.params.name):snapshot(function() return { event = "state", data = ("row "):rep(300) } end))
 end)
+app:get("/large", function()
+  return sse.reply(function(send) for _ = 1, 3 do send(("x"):rep(1100000)) send(("x"):rep(500)) end end, { compress = true })
+end)
 app:get("/fails", function() return sse.reply(function(send) send "one" sse.sleep(1) error "no" end, { compress = true }) end)
 app:get("/ends", function() return sse.reply(function(send) send "one" sse.sleep(1) send "two" end, { compress = true }) end)
 ]]
@@ -183,6 +186,29 @@ describe("a compressed stream", function()
     end
     run "ch:finish()"
     for i = 1, 20 do assert.is_true(bodies[i]:has_ended()) end
+  end)
+
+  it("has events of more than 1 MiB as they are, which would hold up the loop", function()
+    serve()
+    run 'ch = sse.channel("a", { compress = true }) function large(n) ch:publish(("x"):rep(n)) end'
+    local shared, res = subscribe "a"
+    local own_res = server:get("/large", { headers = GZIP })
+    local own = gunzip(own_res)
+    for _ = 1, 3 do
+      run "large(500) large(900000)"
+      local before = #res:raw()
+      run "large(1100000)"
+      assert.is_true(#res:raw() > before + 1100000)
+      run "large(500)"
+      assert.is_true(#shared:read() > 0)
+    end
+    run "ch:finish()"
+    server:advance(1)
+    assert.equal(3 * (500 + 900000 + 1100000 + 500), (select(2, shared:read():gsub("x", ""))))
+    assert.is_true(shared:has_ended())
+    assert.is_true(own:has_ended())
+    assert.equal(3 * 1100500, (select(2, own:read():gsub("x", ""))))
+    assert.is_true(#own_res:raw() > 3 * 1100000)
   end)
 
   it("has what comes before the channel's events", function()

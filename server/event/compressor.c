@@ -59,6 +59,7 @@ static bool compressor_start(struct compressor *c, uint64_t pos) {
 bool compressor_add(struct compressor *c, uint64_t pos, struct span bytes, bool may_skip, double now,
                     struct buf *out, uint64_t *floor) {
   uint64_t window = (uint64_t)1 << c->window_bits;
+  if (bytes.len > COMPRESSED_MAX) return false;
   if (c->next > pos || (c->deflater && c->next < pos && !may_skip)) return false;
   if ((!c->deflater || c->next < pos) && !compressor_start(c, pos)) return false;
   deflater_add(c->deflater, bytes, out);

@@ -31,7 +31,7 @@ void compressor_leave(struct compressor *c);
 void compressor_rest(struct compressor *c, double now);
 
 // With its lock held: appends to `out` the blocks of the event at `pos`, and says before which place they
-// refer to nothing. False where it cannot: it has gone past that event, or has no room; or it would have to
-// leave out events before it, which it does only where it `may_skip`.
+// refer to nothing. False where it cannot: it has gone past that event, or has no room, or the event is too
+// long; or it would have to leave out events before it, which it does only where it `may_skip`.
 bool compressor_add(struct compressor *c, uint64_t pos, struct span bytes, bool may_skip, double now,
                     struct buf *out, uint64_t *floor);

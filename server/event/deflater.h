@@ -15,6 +15,9 @@ struct deflater_total {
   size_t bytes_max;
 };
 
+// What is longer goes as it is: compressing it would hold up the loop for too long.
+enum { COMPRESSED_MAX = 1 << 20 };
+
 enum { WINDOW_BITS_MIN = 13, WINDOW_BITS_MAX = 15, STORED_MAX = 65535 };
 
 struct deflater;

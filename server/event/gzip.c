@@ -64,7 +64,8 @@ static struct event *form_own(struct gzip *g, struct span text, const struct gzi
   if (!g->own && !is_comment(text)) g->own = deflater_new(tools->window_bits, tools->total);
   if (!g->own) return NULL;
   if (!is_comment(text)) deflater_use(g->own, now);
-  deflater_add(g->own, text, &blocks);
+  if (text.len <= COMPRESSED_MAX) deflater_add(g->own, text, &blocks);
+  else deflater_reset(g->own), deflate_store(text, &blocks);
   struct event *made = forms_event(buf_span(&blocks));
   buf_deinit(&blocks);
   return made;

@@ -9,7 +9,7 @@
 #include "script/exchange.h"
 #include "script/vm.h"
 
-enum { TEXT_MIN = 1 << 10, TEXT_MAX = 1 << 20 };
+enum { TEXT_MIN = 1 << 10 };
 
 static struct field *field_find(struct field *fields, size_t n, struct span name) {
   for (size_t i = 0; i < n; i++)
@@ -36,7 +36,7 @@ bool gzip_choose(lua_State *L, int index, const struct exchange *ex, struct fiel
 
 bool gzip_suits(int status, struct span type, struct span body) {
   bool has_body = status != 204 && status != 205 && status != 304 && status != 206;
-  return has_body && body.len >= TEXT_MIN && body.len <= TEXT_MAX && mime_is_text(type);
+  return has_body && body.len >= TEXT_MIN && body.len <= COMPRESSED_MAX && mime_is_text(type);
 }
 
 static void weaken(lua_State *L, struct field *fields, size_t n) {
