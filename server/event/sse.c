@@ -46,6 +46,8 @@ static bool has_break(struct span s) {
   return false;
 }
 
+bool sse_is_line(struct span data) { return !has_break(data); }
+
 static bool has_nul(struct span s) { return s.len && memchr(s.bytes, 0, s.len); }
 
 const char *sse_refusal(const struct sse_fields *f) {

@@ -26,6 +26,9 @@ struct event *sse_encode(const struct sse_fields *f, size_t len);
 // The same of memory from `home` (NULL: malloc's), whose thread it does not leave.
 struct event *sse_encode_at(struct slab *home, const struct sse_fields *f, size_t len);
 
+// Whether data is one line.
+bool sse_is_line(struct span data);
+
 // The same of one line of data and nothing else, and its length.
 struct event *sse_encode_line(struct slab *home, struct span data);
 static inline size_t sse_line_length(size_t len) { return len + sizeof "data: \n\n" - 1; }

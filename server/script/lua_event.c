@@ -25,8 +25,9 @@ struct builder {
     int8_t at; // in `room`, or one of the above
     uint8_t len;
   } texts[TEXT_COUNT];
-  uint8_t used; // of `room`
-  char room[39];
+  uint8_t used;      // of `room`
+  bool has_more : 1; // than data in `room`
+  char room[38];
 };
 
 _Static_assert(sizeof(struct builder) == 64, "with its user value it is what malloc makes most cheaply");
@@ -62,6 +63,7 @@ static bool keep_short(struct builder *b, enum builder_text which, struct span t
 // Keeps the string on top of the stack, which is popped, as the user value of the builder at index 1: data
 // alone as it is, others in a table.
 static void keep_long(lua_State *L, struct builder *b, enum builder_text which) {
+  b->has_more = true;
   int type = lua_getiuservalue(L, 1, 1);
   if (type == LUA_TTABLE || which != TEXT_DATA) {
     if (type != LUA_TTABLE) {
@@ -255,19 +257,27 @@ static size_t fields_within_limit(lua_State *L, int index, struct sse_fields *f,
   return len;
 }
 
-// Of a number, which most streams send.
-static struct event *event_of_integer(lua_State *L, lua_Integer n) {
-  char digits[NUMBER_MAX];
-  struct span text = integer_text(n, digits);
+// Of a line of data, which is what most streams send.
+static struct event *event_of_line(lua_State *L, struct span text) {
   check_length(L, sse_line_length(text.len));
   return sse_encode_line(&vm_of(L)->service->events, text);
+}
+
+// Whether the value is a builder with a line of data and nothing else.
+static bool is_line(lua_State *L, int index, struct span *line) {
+  const struct builder *b = builder_at(L, index);
+  if (!b || b->has_more || b->texts[TEXT_DATA].at == TEXT_ABSENT) return false;
+  *line = (struct span){b->room + b->texts[TEXT_DATA].at, b->texts[TEXT_DATA].len};
+  return sse_is_line(*line);
 }
 
 struct event *event_of_value(lua_State *L, int index) {
   struct sse_fields f;
   char digits[NUMBER_MAX];
+  struct span line;
   lua_Integer n;
-  if (whole_number(L, index, &n)) return event_of_integer(L, n);
+  if (is_line(L, index, &line)) return event_of_line(L, line);
+  if (whole_number(L, index, &n)) return event_of_line(L, integer_text(n, digits));
   int top = lua_gettop(L);
   size_t len = fields_within_limit(L, index, &f, digits);
   struct event *e = sse_encode_at(&vm_of(L)->service->events, &f, len);
@@ -317,6 +327,7 @@ static int set_text(lua_State *L, enum builder_text which, const char *name) {
   struct sse_fields f = SSE_NO_FIELDS;
   char digits[NUMBER_MAX];
   struct builder *b = check_builder(L);
+  b->has_more = true;
   lua_settop(L, 2);
   struct span text = text_beside(L, 2, name, digits);
   if (which == TEXT_COMMENT) f.comment = text;
@@ -330,7 +341,7 @@ static int set_text(lua_State *L, enum builder_text which, const char *name) {
 static int new_builder(lua_State *L) {
   lua_settop(L, 1);
   struct builder *b = lua_newuserdatauv(L, sizeof *b, 1);
-  b->meta = META, b->retry_ms = -1, b->used = 0;
+  b->meta = META, b->retry_ms = -1, b->used = 0, b->has_more = false;
   for (int i = 0; i < TEXT_COUNT; i++) b->texts[i].at = TEXT_ABSENT;
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_setmetatable(L, -2);
@@ -361,6 +372,7 @@ static int builder_json_data(lua_State *L) {
 static int builder_retry(lua_State *L) {
   struct builder *b = check_builder(L);
   lua_settop(L, 2);
+  b->has_more = true;
   b->retry_ms = retry_of(L, 2);
   lua_settop(L, 1);
   return 1;

@@ -70,8 +70,9 @@ static int go_on(lua_State *L, int status, lua_KContext context) {
 // Sends the value on top.
 static int send_made(lua_State *L, int status, lua_KContext context) {
   struct exchange *ex = vm_of(L)->current->exchange;
-  made(L, status, context);
-  if (lua_isnil(L, -1) || !ex->stream || ex->stream->state != STREAM_OPEN) return 0;
+  bool is_over = lua_isnil(L, -1);
+  if (is_over) made(L, status, context);
+  if (is_over || !ex->stream || ex->stream->state != STREAM_OPEN) return 0;
   stream_send(ex->stream, event_of_value(L, -1));
   if (stream_is_full(ex->stream)) return exchange_wait(L, ex, "send", 0, go_on);
   return go_on(L, LUA_OK, 0);

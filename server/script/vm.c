@@ -12,8 +12,7 @@
 #include "script/lua_report.h"
 #include "script/watchdog.h"
 
-// A small state may double before it is collected again, as most of it is the library, which is gone through
-// each time; a large one, of thousands of streams, should not.
+// A small state may double before it is collected again; a large one, of thousands of streams, should not.
 enum { GC_PAUSE_SMALL = 160, GC_PAUSE_LARGE = 130, GC_SMALL = 2 << 20, GC_STEP_KB = 64 };
 static const double GC_IDLE_SECONDS = 0.5;
 

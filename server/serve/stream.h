@@ -77,16 +77,11 @@ enum stream_state {
   STREAM_ENDED    // all is queued
 };
 
+// What each event touches comes first, and fits two cache lines with what malloc puts before it.
 struct stream {
   struct list link; // in its connection
   struct carrier *carrier;
-  struct request *request;
-  const struct stream_ops *ops;
-  void *owner;                  // the user's
-  struct stream_source *source; // NULL: none
   struct event_queue queue;
-  struct tagging *tags;            // by which it is found; NULL: none
-  struct file_body *file;          // what is left of the answer behind the queue; NULL: nothing
   uint8_t state, framing, reading; // enum stream_state, enum framing, enum body_reading
   uint8_t reason;                  // why it ended, or is to end
   uint16_t status;
@@ -99,17 +94,24 @@ struct stream {
   bool is_too_large : 1; // its body has more bytes than are allowed
   bool times_body : 1;   // it has times for its body of its own, while it waits for it
   bool is_gzip : 1;      // its body is compressed
-  unsigned generation;   // of the code that answered
-  float keep_alive;      // seconds between comments; 0: none
-  float lifetime;        // seconds from opened_at; 0: no time is set
   uint32_t events_out;
-  struct event *comment; // what keeps it alive
-  struct timer timer;    // keep-alive, stall, drain
-  double opened_at;
+  unsigned generation; // of the code that answered
   union {
     double last_sent;  // of an open answer
     double body_moved; // where times_body, before there is one: when some of it came last
   };
+  uint64_t bytes_out;
+  struct file_body *file; // what is left of the answer behind the queue; NULL: nothing
+  struct request *request;
+  const struct stream_ops *ops;
+  void *owner;                  // the user's
+  struct stream_source *source; // NULL: none
+  struct tagging *tags;         // by which it is found; NULL: none
+  float keep_alive;             // seconds between comments; 0: none
+  float lifetime;               // seconds from opened_at; 0: no time is set
+  struct event *comment;        // what keeps it alive
+  struct timer timer;           // keep-alive, stall, drain
+  double opened_at;
   union {
     double marked_at;     // while blocked, all that waited at this time ...
     double body_deadline; // where times_body
@@ -125,9 +127,9 @@ struct stream {
     uint64_t length_left; // of an open answer with FRAMING_LENGTH
     struct gzip *gzip;    // where is_gzip
   };
-  uint64_t bytes_out;
 };
 
+_Static_assert(offsetof(struct stream, request) <= 120, "what each event touches");
 _Static_assert(sizeof(struct stream) <= 256, "kept by every stream");
 
 static inline struct service *stream_service(const struct stream *s) { return s->carrier->service; }
