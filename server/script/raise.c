@@ -16,11 +16,15 @@ bool user_position(lua_State *L, lua_Debug *ar) {
 }
 
 // Pushes "file:line: " of where a stream's values come from, a text or the function that makes them: a C
-// function that handles them with nobody above it has the stream as its second value.
+// function that handles them with nobody above it has the function as its first value, or the stream as its
+// second.
 static void push_source(lua_State *L) {
   lua_Debug ar;
   int kind = LUA_TNONE;
-  if (lua_istable(L, 2)) {
+  if (lua_isfunction(L, 1) && !lua_iscfunction(L, 1)) {
+    lua_pushvalue(L, 1);
+    kind = LUA_TFUNCTION;
+  } else if (lua_istable(L, 2)) {
     lua_pushliteral(L, "where");
     kind = lua_rawget(L, 2);
     if (kind != LUA_TSTRING && kind != LUA_TFUNCTION) lua_pop(L, 1);

@@ -78,10 +78,12 @@ static int send_made(lua_State *L, int status, lua_KContext context) {
   return go_on(L, LUA_OK, 0);
 }
 
-// A task's repeated function. Upvalues as those of next_tick.
+// A task's repeated function. Upvalues as those of next_tick. What makes the values stays on the stack, for
+// an error to name it.
 static int tick(lua_State *L) {
   struct ticker *k = lua_touserdata(L, lua_upvalueindex(TICKER));
   lua_pushvalue(L, lua_upvalueindex(FN));
+  if (!lua_isnil(L, 1)) lua_pushvalue(L, 1);
   lua_pushinteger(L, ++k->count);
   if (!lua_isnil(L, 1)) lua_callk(L, 1, 1, 0, send_made);
   return send_made(L, LUA_OK, 0);

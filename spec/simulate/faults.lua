@@ -188,8 +188,8 @@ return {
   -- loop/
   {
     name = "armed_again", file = "server/loop/timer.c",
-    from = "sift(h, h->entries[t->id].place, slot);", to = "sift_up(h, h->entries[t->id].place, slot);",
-    what = "a timer that is put off stays where it is in the heap, and those below it fire late",
+    from = "else if (e->next) sift(h, e->place,", to = "else if (e->next) sift_up(h, e->place,",
+    what = "the second of a row that takes the place of the first in the heap stays there, and those below it fire late",
   },
   {
     name = "order_wraps", file = "server/loop/timer.c",
