@@ -276,6 +276,14 @@ describe("HTTP/2", function()
     assert.equal(12, #client:data(1))
   end)
 
+  it("has no time to keep for a body that its reader leaves in the window", function()
+    serve { timeouts = { body = 2 } }
+    client:send(client.request(1, "POST", "/unread", nil, { open = true }))
+    for _ = 1, 3 do client:frame("DATA", 0, 1, ("x"):rep(16384)) end
+    server:advance(6)
+    assert.same({ 200, "late" }, { client:stream(1).status, client:stream(1).body })
+  end)
+
   it("gives who reads in pieces time for each window", function()
     serve { timeouts = { body = 5, body_total = 12 } }
     client:send(client.request(1, "POST", "/pieces", nil, { open = true }))

@@ -21,9 +21,12 @@ static double end_of(const struct stream *s) {
   return is_set ? s->opened_at + (double)s->lifetime : INFINITY;
 }
 
-// When what is missing of the request's body is late.
+// When what is missing of the request's body is late. Whose reader has left half of the window or more may
+// have no room to send: it is told of room in halves.
 static double body_end_of(const struct stream *s) {
   if (!s->times_body || s->state != STREAM_WAITING || s->body_done || !stream_body_is_due(s)) return INFINITY;
+  bool is_held = s->reading != BODY_WHOLE && s->body.len > stream_service(s)->settings->http2.window / 2;
+  if (is_held) return INFINITY;
   return MIN(s->body_moved + stream_service(s)->settings->timeouts.body, s->body_deadline);
 }
 

@@ -96,17 +96,26 @@ function App:reload()
   return true
 end
 
+-- Sends on what clients of HTTP/2 have left of bodies, as far as there is room; whether that was anything.
+local function pump(self)
+  local any = false
+  if self.http ~= 2 then return false end
+  for _, res in ipairs(self.clients) do any = res.client:pump() or any end
+  return any
+end
+
 -- Runs until no worker has anything left to do at this moment.
 function App:settle()
   if self.ended then return end
   local cores = self.cores
   if #cores == 1 then
-    cores[1]:turn()
+    repeat cores[1]:turn() until not pump(self)
     return
   end
   for _ = 1, SETTLE_ROUNDS do
     local busy = false
     for _, core in ipairs(cores) do busy = core:turn() > 1 or busy end
+    busy = pump(self) or busy
     if not busy then return end
   end
 end
@@ -114,7 +123,7 @@ end
 -- All workers have one time, and what is due first on any of them comes first.
 function App:advance(seconds)
   local cores = self.cores
-  if #cores == 1 then return cores[1]:advance(seconds) end
+  if #cores == 1 and self.http == 1 then return cores[1]:advance(seconds) end
   local target = cores[1]:now() + seconds
   while true do
     local due = math.huge

@@ -36,6 +36,20 @@ function frames.head(list)
   return table.concat(out)
 end
 
+local FRAME_MAX = 16384
+
+-- The frames of a head's block, however long.
+function frames.headers(id, block, ends)
+  local out, kind, flags = {}, "HEADERS", ends and frames.END_STREAM or 0
+  repeat
+    local part = block:sub(1, FRAME_MAX)
+    block = block:sub(FRAME_MAX + 1)
+    out[#out + 1] = frames.frame(kind, flags | (block == "" and frames.END_HEADERS or 0), id, part)
+    kind, flags = "CONTINUATION", 0
+  until block == ""
+  return table.concat(out)
+end
+
 -- The payload of SETTINGS, of { [number] = value }.
 function frames.settings(values)
   local out = {}

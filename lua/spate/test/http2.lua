@@ -3,7 +3,7 @@
 -- one after the other, and go over the connection as streams.
 local frames = require "spate.test.frames"
 
-local DATA_MAX, WINDOW_MAX = 16384, 0x7fffffff
+local DATA_MAX, WINDOW_MAX, INTERNAL_ERROR = 16384, 0x7fffffff, 2
 local OF_CONNECTION = { connection = true, ["keep-alive"] = true, ["transfer-encoding"] = true, upgrade = true, ["proxy-connection"] = true }
 
 local Client = {}
@@ -20,9 +20,10 @@ function Client.__index(self, name)
 end
 
 local function new(raw)
-  local self = setmetatable({ raw = raw, reader = frames.reader(), last = -1, window = 65535, initial = 65535, out = {}, unsent = "",
+  local self = setmetatable({ raw = raw, reader = frames.reader(), last = -1, room = 65535, initial = 65535, out = {}, unsent = "",
     streams = {}, is_http2 = true }, Client)
   raw:send(frames.PREFACE .. frames.frame("SETTINGS", 0, 0, frames.settings { [2] = 0, [4] = WINDOW_MAX })
+    .. frames.frame("SETTINGS", frames.ACK, 0) -- of what will come, also where it is not read for long
     .. frames.frame("WINDOW_UPDATE", 0, 0, string.pack(">I4", WINDOW_MAX - 65535)))
   return self
 end
@@ -31,9 +32,9 @@ end
 local function send_body(self)
   local stream, any = self.streams[self.last], false
   while stream and #self.unsent > 0 and stream.left > 0 do
-    local n = math.min(#self.unsent, DATA_MAX, stream.left, self.window, stream.window)
+    local n = math.min(#self.unsent, DATA_MAX, stream.left, self.room, stream.room)
     if n <= 0 then break end
-    stream.left, self.window, stream.window = stream.left - n, self.window - n, stream.window - n
+    stream.left, self.room, stream.room = stream.left - n, self.room - n, stream.room - n
     self.raw:send(frames.frame("DATA", stream.left == 0 and frames.END_STREAM or 0, self.last, self.unsent:sub(1, n)))
     self.unsent, any = self.unsent:sub(n + 1), true
   end
@@ -58,10 +59,13 @@ local function send_request(self)
   local head, rest = self.unsent:match("^(.-\r\n)\r\n(.*)$")
   if not head then return false end
   local list, method, length = read_head(head)
+  if not method then -- the rest of a body that is not wanted any more
+    self.unsent = ""
+    return false
+  end
   self.unsent, self.last = rest, self.last + 2
-  self.streams[self.last] = { method = method, left = length, window = self.initial }
-  local flags = frames.END_HEADERS | (length == 0 and frames.END_STREAM or 0)
-  self.raw:send(frames.frame("HEADERS", flags, self.last, frames.head(list)))
+  self.streams[self.last] = { method = method, left = length, room = self.initial }
+  self.raw:send(frames.headers(self.last, frames.head(list), length == 0))
   return true
 end
 
@@ -103,11 +107,10 @@ function on.SETTINGS(self, frame)
   for at = 1, #frame.payload, 6 do
     local id, value = string.unpack(">I2I4", frame.payload, at)
     if id == 4 then
-      for _, stream in pairs(self.streams) do stream.window = stream.window + value - self.initial end
+      for _, stream in pairs(self.streams) do stream.room = stream.room + value - self.initial end
       self.initial = value
     end
   end
-  self.raw:send(frames.frame("SETTINGS", frames.ACK, 0))
 end
 
 function on.PING(self, frame)
@@ -116,8 +119,8 @@ end
 
 function on.WINDOW_UPDATE(self, frame)
   local stream, n = self.streams[frame.id], string.unpack(">I4", frame.payload)
-  if frame.id == 0 then self.window = self.window + n
-  elseif stream then stream.window = stream.window + n end
+  if frame.id == 0 then self.room = self.room + n
+  elseif stream then stream.room = stream.room + n end
 end
 
 function on.RST_STREAM(self, frame)
@@ -156,7 +159,8 @@ end
 function Client:state()
   self:pump()
   local stream = self.streams[self.last]
-  if self.raw:state() == "open" and stream and stream.reset and not stream.has_ended then return "reset" end
+  local is_cut = stream and stream.reset and not stream.has_ended
+  if self.raw:state() == "open" and is_cut then return stream.reset == INTERNAL_ERROR and "closed" or "reset" end
   return self.raw:state()
 end
 
