@@ -218,7 +218,7 @@ return {
   },
   {
     name = "stream_refused", file = "server/script/exchange.c",
-    from = "task_follow(L, lua_gettop(L) - 1, &answer_ops);", to = "task_spawn(L, lua_gettop(L) - 1, &answer_ops);",
+    from = "struct task *t = task_follow(L, lua_gettop(L) - 1, NULL);", to = "struct task *t = task_spawn(L, lua_gettop(L) - 1, NULL);",
     what = "at limits.tasks a function stream is its head and a cut",
   },
   {
