@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The same number of events a second, from few or many streams, channels and timers, by one or two workers, and by four
--- processes: CPU time of the server per event, beside the least of its row. Where a process may open 20,000 files, 19,000
+-- processes: CPU time of the server per event, beside the least of its row. `floor` only writes to as many sockets: what it
+-- costs more, where there are more, the kernel does. Where a process may open 20,000 files, 19,000
 -- streams are what one has. The servers run on the first core, the clients on the second.
 package.path = "spec/bench/?.lua;" .. package.path
 local process = require "process"
@@ -25,6 +26,7 @@ local work = process.line "mktemp -d"
 write(work .. "/conf.lua", [[return { log = { access = false }, limits = { connections = 50000, connections_per_address = 50000,
   channels = 20000, tasks = 200000, lua_memory = 2 << 30 } }]])
 shell "mkdir -p build/bench && ${CC:-cc} -O2 -pthread -o build/bench/sseload spec/bench/sseload.c"
+shell "${CC:-cc} -O2 -o build/bench/floor_bare spec/bench/floor.c"
 
 local function serve(workers, core)
   local port = process.free_port()
@@ -85,6 +87,15 @@ local function row(what, sizes, measure)
     say("%-34s %7d  %6.2f us  x %.2f%s", what, size, c.us, c.us / least, c.kb and ("  %.2f kB"):format(c.kb) or "")
   end
 end
+
+row("floor, of so many streams", STREAMS, function(count)
+  local port = process.free_port()
+  local p <close> = process.start { core = SERVER, log = ("%s/%d.log"):format(work, port), command =
+    ("build/bench/floor_bare %d -t %d -s"):format(port, count * 1000 // RATE) }
+  p.port = port
+  p:wait_ready(port, "/")
+  return figures_of(process.run(CLIENT, load_line(p, "/", count))).server_us_per_event
+end)
 
 row("an event, of so many streams", STREAMS, function(count)
   local p <close> = serve(1)
