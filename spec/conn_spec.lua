@@ -187,6 +187,25 @@ describe("connection", function()
       assert.equal("closed", state(res))
     end)
 
+    it("under a stream: sixteen turns without a byte, and as many behind one", function()
+      local late = helper.serve [[
+        app:get("/late", function(req)
+          return sse.reply(function(send)
+            for i = 1, 3 do
+              for _ = 1, tonumber(req.query.turns) do sse.sleep(0) end
+              send(i)
+            end
+          end)
+        end)]]
+      for turns, count in pairs { [16] = 3, [17] = 0 } do
+        local client = late:connect()
+        client:finish()
+        assert.equal(count, #late:send(("GET /late?turns=%d HTTP/1.1\r\nHost: a\r\n\r\n"):format(turns), client):data())
+        assert.equal("closed", client:state())
+      end
+      late:close()
+    end)
+
     it("behind pipelined requests: an answer to each", function()
       local res = server:send(get "/slow/1" .. GET .. get "/slow/1")
       res:half_close()

@@ -72,6 +72,15 @@ describe("the exposition", function()
     assert.is_nil(value(all, 'spate_answers_total{method="GET",route="/stream",status="2xx"}'))
   end)
 
+  it("counts in a bucket what is as large as that", function()
+    local res = server:get "/rooms/a?s=0.25"
+    server:advance(0.25)
+    assert.equal(200, res:status())
+    local all = text()
+    assert.equal(0, value(all, 'spate_answer_seconds_bucket{method="GET",route="/rooms/:room",le="0.1"}'))
+    assert.equal(1, value(all, 'spate_answer_seconds_bucket{method="GET",route="/rooms/:room",le="0.25"}'))
+  end)
+
   it("has what the application counts, kept over reloads", function()
     server:post "/jobs/mail"
     server:post "/jobs/mail"

@@ -204,3 +204,21 @@ describe("a global that is written", function()
     server:close()
   end)
 end)
+
+-- A page from elsewhere may not read what this machine's server says of its sources, whatever name it is reached by.
+describe("what failed is shown to a host", function()
+  local HOSTS = {
+    ["localhost"] = true, ["LOCALHOST:8080"] = true, ["localhost."] = true, ["a.localhost"] = true, ["[::1]"] = true, ["[::1]:80"] = true,
+    ["127.0.0.1"] = true, ["127.255.255.255"] = true, ["127.255.255.255:1"] = true, [".localhost"] = false, ["xlocalhost"] = false,
+    ["localhost.a"] = false, ["[::2]"] = false, ["128.0.0.1"] = false, ["127.0.0.1.a"] = false, ["127.255.255.2555"] = false,
+  }
+  for host, is_shown in pairs(HOSTS) do
+    it(host .. (is_shown and "" or ": not"), function()
+      local server = helper.serve("app:get('/x', function() error 'on purpose' end)", { dev = true })
+      local page = server:get("/x", { headers = { Host = host, Accept = "text/html" } })
+      assert.equal(500, page:status())
+      assert.equal(is_shown, page:body():find("on purpose", 1, true) ~= nil)
+      server:close()
+    end)
+  end
+end)

@@ -174,6 +174,12 @@ describe("request", function()
       assert.same({ "k", "k", "k", "nil", "nil" }, get("/x", { headers = { ["X-aPi-kEy"] = "k" } }):json())
     end)
 
+    it("without a value are there, and empty", function()
+      serve [[ app:get("/x", function(req) return { req.headers.before, req.headers.empty, req.headers.after, req:header_all "empty" } end) ]]
+      local res = server:send "GET /x HTTP/1.1\r\nHost: a\r\nBefore: 1\r\nEmpty:\r\nAfter: 2\r\nConnection: close\r\n\r\n"
+      assert.same({ "1", "", "2", { "" } }, res:json())
+    end)
+
     it("of one name are one value, or all of them by header_all", function()
       serve [[
         app:get("/x", function(req) return { req.headers.via, req:header_all "VIA", json.array(req:header_all "none"), req.headers.cookie } end)
