@@ -55,6 +55,39 @@ describe("channels of two workers", function()
     assert.is_false(two.core:step())
   end)
 
+  it("have as much room again once what was too much for a worker is dropped", function()
+    local settings = { log = QUIET.log, limits = { inbox = 4000 } }
+    local first = helper.serve(channels.APP, { settings = settings })
+    on(first, 'ch = sse.channel "a"')
+    local second = helper.serve(channels.APP, { with = first.core, worker = 1, settings = settings })
+    on(second, 'ch = sse.channel "a"')
+    for _ = 1, 3 do
+      local there = channels.subscribe(second, "a")
+      on(first, "ch:publish(('x'):rep(3000))")
+      second:turn()
+      assert.equal(1, #there:data())
+      on(first, "for _ = 1, 2 do ch:publish(('x'):rep(3000)) end")
+      second:turn()
+      assert.equal("reset", there.client:state())
+    end
+    second:close()
+    first:close()
+  end)
+
+  it("hold 65,536 events for a busy worker, and cut its subscribers with one more", function()
+    for _, count in ipairs { 65536, 65537 } do
+      on(one, "wide = sse.channel('wide', { queue = 1000000 })")
+      on(two, "wide = sse.channel 'wide'")
+      local there = channels.subscribe(two, "wide")
+      on(one, ("for i = 1, %d do wide:publish(i) end"):format(count))
+      two:turn()
+      assert.equal(count == 65536 and "open" or "reset", there.client:state())
+      assert.equal(count == 65536 and 65536 or 0, select(2, there:raw():gsub("data: ", "")))
+      there:close()
+      two:turn()
+    end
+  end)
+
   it("have one order for all", function()
     local here, there = channels.subscribe(one, "a"), channels.subscribe(two, "a")
     for i = 1, 100 do on(i % 3 == 0 and two or one, ("ch:publish(%d)"):format(i)) end

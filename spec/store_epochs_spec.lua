@@ -115,6 +115,17 @@ describe("over epochs", function()
     assert.same({ "e1-1", "e1-2", "e1-3" }, ids(survived))
   end)
 
+  it("what cannot be caught up with wakes only who has subscribers", function()
+    publish(1, 4)
+    local live = resume()
+    store:give_up "a"
+    assert.is_true(server.core:has_mail())
+    server:turn()
+    assert.equal("reset", live.client:state())
+    store:give_up "a"
+    assert.is_false(server.core:has_mail())
+  end)
+
   it("who publishes on a node that lags behind a failover", function()
     publish(1, 4)
     local live = resume()
