@@ -26,6 +26,7 @@ require "spec.store_shared"({
     return serve(app, "p" .. prefixes)
   end,
   settle = function(server) server.core:store():settle(0.001) end,
+  pass = function(server) server.core:store():settle(0.3) end,
   restart = function(server, app)
     server:close()
     return serve(app, "p" .. prefixes)

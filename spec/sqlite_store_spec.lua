@@ -13,6 +13,7 @@ local function backend(name, settings)
       return sqlite_files.serve(app, folder .. "/1.db", { settings = settings() })
     end,
     settle = sqlite_files.settle,
+    pass = function(server) server:advance(0.3) end,
     restart = function(server, app)
       local path = ("%s/%d.db"):format(folder, count)
       count = count + 1
@@ -27,7 +28,8 @@ local function backend(name, settings)
   }
 end
 
-local memory = { name = "memory", serve = function(app) return helper.serve(app, { epoch = 1700000000 }) end, settle = function() end, close = function(server) server:close() end }
+local memory = { name = "memory", serve = function(app) return helper.serve(app, { epoch = 1700000000 }) end, settle = function() end,
+  pass = function(server) server:advance(0.3) end, close = function(server) server:close() end }
 require "spec.store_shared"(memory, _ENV)
 require "spec.store_shared"(backend("a file", function() return {} end), _ENV)
 

@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: MIT
--- What holds of a channel whatever its events are kept in: in memory, in a file, on another server. A backend is a table:
+-- What holds of a channel whatever its events are kept in, and of a dictionary: in memory, in a file, on another server. A backend is a table:
 --   name
 --   serve(app, options): a server of spec.helper whose channels are kept in it, empty at first
 --   settle(server): has it carry out all that it was asked for, and the server take that (memory: nothing)
 --   restart(server, app): the server anew, with what was kept, as after it was killed; nil: nothing outlives it
+--   pass(server): some tenths of a second go by where it counts time
 --   close(server): ends it
 -- A spec says require "spec.store_shared"(backend, _ENV): busted gives its functions to files of specs only.
 local channels = require "spec.channels"
@@ -166,6 +167,123 @@ return function(backend, env)
       assert.equal("2", data(read("", ids[1])))
       assert.equal(204, read("", ids[2]):status())
       assert.same({ nil, "finished" }, { run 'return sse.channel("a", { history = 100 }):publish "x"' })
+    end)
+  end)
+
+  describe("a dictionary in " .. backend.name, function()
+    local server
+    local APP_OF_VALUES = channels.APP .. 'env.d = spate.shared("d", { store = true })'
+
+    before_each(function() server = backend.serve(APP_OF_VALUES) end)
+    after_each(function() backend.close(server) end)
+
+    local function settle()
+      for _ = 1, 30 do
+        backend.settle(server)
+        server:turn()
+      end
+    end
+
+    local function ask(code)
+      local res = server:post("/lua", { body = code })
+      settle()
+      return res
+    end
+
+    local function run(code)
+      local res = ask(code)
+      local list = assert(res:status() == 200 and res:json(), server:log())
+      for i = 1, #list do if list[i] == helper.json.null then list[i] = nil end end
+      return table.unpack(list, 1, 6)
+    end
+
+    it("has values of all types", function()
+      assert.same({ true, "a\0b", "", 5, 0.1, false }, { run [[
+        local ok = d:set("text", "a\0b") and d:set("empty", "") and d:set("integer", 5) and d:set("float", 0.1) and d:set("no", false)
+        return ok, d:get "text", d:get "empty", d:get "integer", d:get "float", d:get "no"]] })
+      assert.same({ true, true, "integer", "float", true }, { run [[
+        d:set("i", math.mininteger) d:set("f", -1 / 0)
+        return d:get "i" == math.mininteger, d:get "f" == -1 / 0, math.type(d:get "integer"), math.type(d:get "float"),
+          d:set("pi", 3.141592653589793) and d:get "pi" == 3.141592653589793]] })
+      assert.same({ nil, true, nil, true, false }, { run [[return d:get "none", d:set("text", nil), d:get "text", d:delete "no", d:delete "no"]] })
+      assert.equal("shared 'd'", run "return tostring(d)")
+    end)
+
+    it("sets where there is nothing, or where there is what is expected", function()
+      assert.same({ true, false, 1 }, { run [[return d:add("a", 1), d:add("a", 2), d:get "a"]] })
+      assert.same({ false, true, 3, true, nil, true }, { run [[
+        return d:cas("a", 2, 3), d:cas("a", 1.0, 3), d:get "a", d:cas("a", 3, nil), d:get "a", d:cas("a", nil, "1")]] })
+      assert.same({ false, true, true, false, true }, { run [[
+        d:set("zero", -0.0)
+        d:set("large", (1 << 53) + 1)
+        return d:cas("a", 1, 2), d:cas("a", "1", true), d:cas("a", true, "x"), d:cas("large", 2.0 ^ 53, 1), d:cas("zero", 0, 1)]] })
+    end)
+
+    it("counts", function()
+      assert.same({ 1, 3, 2.5, 10 }, { run [[return d:incr "n", d:incr("n", 2), d:incr("n", -0.5), d:incr("m", 3, { init = 7 })]] })
+      assert.same({ true, true, true, true }, { run [[
+        return d:incr("i", 1, { init = math.maxinteger }) == math.mininteger, d:incr("i", -1) == math.maxinteger,
+          d:incr("j", math.mininteger, { init = math.mininteger }) == 0, d:incr("f", 0.2, { init = 0.1 }) == 0.1 + 0.2]] })
+      run [[d:set("s", "1") d:set("b", true) d:set("infinite", 1 / 0)]]
+      for key, what in pairs { s = "holds a string", b = "holds a boolean" } do
+        assert.equal(500, ask(("return d:incr %q"):format(key)):status())
+        assert.match(("shared:incr: '%s' %s, not a number"):format(key, what), server:log(), 1, true)
+      end
+      assert.equal(500, ask 'return d:incr("infinite", -1 / 0)':status())
+      assert.match("the sum for 'infinite' is not a number (nan)", server:log(), 1, true)
+    end)
+
+    it("loses no step of many at a time", function()
+      assert.same({ 640, 12 }, { run [[
+        local tasks = {}
+        for i = 1, 64 do tasks[i] = sse.spawn(function() for _ = 1, 10 do d:incr "n" end end) end
+        for i = 1, 6 do tasks[#tasks + 1] = sse.spawn(function() for _ = 1, 2 do
+          local seen
+          repeat seen = d:get "swaps" until d:cas("swaps", seen, (seen or 0) + 1)
+        end end) end
+        for _, task in ipairs(tasks) do task:join() end
+        return d:get "n", d:get "swaps"]] })
+    end)
+
+    it("lists its keys", function()
+      assert.same({ { "a1", "a2", "b" }, { "a1", "a2" }, {}, 3 }, { run [[
+        d:set("b", 1) d:set("a2", 1) d:set("a1", 1)
+        return d:keys(), d:keys "a", json.array(d:keys "%"), d:count()]] })
+      assert.is_true(run "return d:bytes() > 0")
+    end)
+
+    it("lets values expire", function()
+      assert.same({ 1, 3 }, { run [[
+        d:set("short", 1, { ttl = 0.2 }) d:set("stays", 1, { ttl = 100 }) d:add("lock", 1, { ttl = 0.2 })
+        return d:get "short", d:count()]] })
+      assert.same({ 2, 2 }, { run [[return d:incr("short"), d:incr("counted", 1, { init = 1, ttl = 0.2 })]] })
+      run 'd:set("lock", 2)' -- it stays now
+      backend.pass(server)
+      assert.same({ nil, 1, 2, 2, true }, { run [[return d:get "short", d:get "stays", d:get "lock", d:count(), d:add("short", 5)]] })
+      assert.same({ { "lock", "short", "stays" }, 1 }, { run [[return d:keys(), d:incr "counted"]] })
+      backend.pass(server)
+      assert.same({ 5, 1 }, { run [[return d:get "short", d:get "counted"]] })
+    end)
+
+    it("says what is wrong with an argument at its line", function()
+      for code, message in pairs {
+        ["d:get()"] = "shared:get: expected a string as key, got no value", ["d:set('a', {})"] = "shared:set: expected a string, number or boolean as value",
+        ["d:add('a')"] = "shared:add: expected a string, number or boolean", ["d:set('a', 1, { tl = 1 })"] = "shared:set: unknown option 'tl'; did you mean 'ttl'?",
+        ["d.get('x', 'a')"] = "shared:get: expected a dictionary before it", ["d:incr('a', 0/0)"] = "shared:incr: the step is not a number (nan)",
+      } do
+        assert.equal(500, ask("\n" .. code):status())
+        assert.match("lua:2: " .. message, server:log(), 1, true)
+      end
+    end)
+
+    if not backend.restart then return end
+
+    it("has its values behind a restart", function()
+      run [[d:set("a", "x") d:set("b", 7, { ttl = 100 }) d:incr "n"]]
+      backend.pass(server)
+      settle()
+      server = backend.restart(server, APP_OF_VALUES)
+      assert.same({ "x", 7, 2, 3 }, { run [[return d:get "a", d:get "b", d:incr "n", d:count()]] })
     end)
   end)
 end

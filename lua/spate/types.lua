@@ -47,7 +47,7 @@ function spate.stats() end
 
 ---A dictionary that all workers share.
 ---@param name string
----@param options? { store?: boolean } kept in the file of the setting `store`
+---@param options? { store?: boolean } kept where the setting `store` says; on Redis its methods wait, and may return nil, "unavailable", code
 ---@return spate.Shared
 function spate.shared(name, options) end
 

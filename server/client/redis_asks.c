@@ -132,7 +132,7 @@ static bool carry_out(struct redis_ask *a);
 
 // The server has not the functions: nothing was done.
 static void repeat(struct redis_ask *a) {
-  call_load(&a->asks->follows.calls, a->waiting.request->channel);
+  call_load(&a->asks->follows.calls, a->waiting.request->channel->node.name);
   a->is_repeated = true;
   if (!carry_out(a)) fail(a, "busy");
 }

@@ -4,44 +4,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/mem.h"
+#include "base/words.h"
 
 enum { KEPT_MIN = 256 }; // events, so that a node that was cut off for a moment finds what it has missed
 
-struct words {
-  struct buf bytes;
-  size_t *ends, count, cap;
-};
-
-static void word_end(struct words *w) {
-  if (w->count == w->cap) {
-    w->cap = w->cap ? w->cap * 2 : 16;
-    w->ends = xrealloc(w->ends, w->cap * sizeof *w->ends);
-  }
-  w->ends[w->count++] = w->bytes.len;
-}
-
-static void add(struct words *w, struct span word) {
-  buf_append_span(&w->bytes, word);
-  word_end(w);
-}
-
 static void add_number(struct words *w, unsigned long long n) {
   buf_printf(&w->bytes, "%llu", n);
-  word_end(w);
+  words_end(w);
 }
 
 static void add_keys(struct words *w, const struct redis_calls *r, const struct channel *ch, unsigned count) {
   for (unsigned i = 0; i < count; i++) {
     record_key(&w->bytes, r->prefix, ch->node.name, (enum redis_key)i);
-    word_end(w);
+    words_end(w);
   }
 }
 
 // FCALL function keys...
 static void begin(struct words *w, const struct redis_calls *r, const char *function,
                   const struct channel *ch, unsigned keys) {
-  add(w, SPAN("FCALL"));
-  add(w, span_of(function));
+  words_add(w, SPAN("FCALL"));
+  words_add(w, span_of(function));
   add_number(w, keys);
   add_keys(w, r, ch, keys);
 }
@@ -56,21 +39,41 @@ static void add_lease(struct words *w, const struct redis_calls *r) {
   add_number(w, (unsigned long long)(r->lease * 1000));
 }
 
-static bool send(struct words *w, struct redis_calls *r, struct redis_command *c, const struct channel *ch) {
+// Sends it to who has the key, and lets go of the words.
+static bool send_words(struct words *w, struct redis_calls *r, struct redis_command *c, struct span key) {
   const char **argv = xmalloc(w->count * sizeof *argv);
-  size_t *lens = xmalloc(w->count * sizeof *lens), at = 0;
-  for (size_t i = 0; i < w->count; i++) {
-    argv[i] = w->bytes.bytes + at, lens[i] = w->ends[i] - at;
-    at = w->ends[i];
-  }
-  struct buf key = {0};
-  record_key(&key, r->prefix, ch->node.name, REDIS_KEY_STREAM);
-  bool is_taken = redis_pair_ask(r->pair, c, buf_span(&key), (int)w->count, argv, lens);
-  buf_deinit(&key);
+  size_t *lens = xmalloc(w->count * sizeof *lens);
+  for (size_t i = 0; i < w->count; i++) argv[i] = words_at(w, i).bytes, lens[i] = words_at(w, i).len;
+  bool is_taken = redis_pair_ask(r->pair, c, key, (int)w->count, argv, lens);
   free(argv);
   free(lens);
-  free(w->ends);
-  buf_deinit(&w->bytes);
+  words_deinit(w);
+  return is_taken;
+}
+
+static bool send(struct words *w, struct redis_calls *r, struct redis_command *c, const struct channel *ch) {
+  struct buf key = {0};
+  record_key(&key, r->prefix, ch->node.name, REDIS_KEY_STREAM);
+  bool is_taken = send_words(w, r, c, buf_span(&key));
+  buf_deinit(&key);
+  return is_taken;
+}
+
+bool call_step(struct redis_calls *r, struct redis_command *c, const char *step, const struct words *given) {
+  struct words w = {0};
+  struct buf key = {0};
+  words_add(&w, SPAN("FCALL"));
+  buf_printf(&w.bytes, "spate_1_%s", step);
+  words_end(&w);
+  add_number(&w, 2);
+  for (enum redis_key k = REDIS_KEY_VALUES; k <= REDIS_KEY_ENDS; k++) {
+    record_key(&w.bytes, r->prefix, words_at(given, 0), k);
+    words_end(&w);
+  }
+  for (size_t i = 1; i < given->count; i++) words_add(&w, words_at(given, i));
+  record_key(&key, r->prefix, words_at(given, 0), REDIS_KEY_VALUES);
+  bool is_taken = send_words(&w, r, c, buf_span(&key));
+  buf_deinit(&key);
   return is_taken;
 }
 
@@ -79,7 +82,7 @@ bool call_append(struct redis_calls *r, struct redis_command *c, const struct ch
   struct words w = {0};
   begin(&w, r, ends ? "spate_1_finish" : "spate_1_append", ch, 2);
   add_limits(&w, ch);
-  add(&w, bytes);
+  words_add(&w, bytes);
   return send(&w, r, c, ch);
 }
 
@@ -88,8 +91,8 @@ bool call_read(struct redis_calls *r, struct redis_command *c, const struct chan
   struct words w = {0};
   char id[POSITION_TEXT_MAX];
   begin(&w, r, "spate_1_read", ch, 1);
-  if (from.epoch) add(&w, (struct span){id, record_id(from, id)});
-  else add(&w, SPAN("-"));
+  if (from.epoch) words_add(&w, (struct span){id, record_id(from, id)});
+  else words_add(&w, SPAN("-"));
   add_number(&w, CALL_PAGE + 1);
   return send(&w, r, c, ch);
 }
@@ -106,7 +109,7 @@ bool call_look(struct redis_calls *r, struct redis_command *c, const struct chan
   struct words w = {0};
   begin(&w, r, "spate_1_look", ch, 5);
   add_limits(&w, ch);
-  add(&w, r->node);
+  words_add(&w, r->node);
   add_number(&w, subscribers);
   add_lease(&w, r);
   return send(&w, r, c, ch);
@@ -115,22 +118,22 @@ bool call_look(struct redis_calls *r, struct redis_command *c, const struct chan
 static void begin_join(struct words *w, const struct redis_calls *r, const struct channel *ch) {
   begin(w, r, "spate_1_join", ch, 4);
   add_limits(w, ch);
-  add(w, r->node);
+  words_add(w, r->node);
   add_lease(w, r);
 }
 
 static void add_member(struct words *w, struct span event, struct span id, struct span meta) {
   record_member(&w->bytes, event, id, meta);
-  word_end(w);
+  words_end(w);
 }
 
 bool call_join(struct redis_calls *r, struct redis_command *c, const struct channel *ch, struct span id,
                struct span meta, struct span came) {
   struct words w = {0};
   begin_join(&w, r, ch);
-  add(&w, id);
-  add(&w, meta);
-  add(&w, came);
+  words_add(&w, id);
+  words_add(&w, meta);
+  words_add(&w, came);
   add_member(&w, SPAN("leave"), id, (struct span){0});
   return send(&w, r, c, ch);
 }
@@ -141,8 +144,8 @@ bool call_renew(struct redis_calls *r, struct redis_command *c, const struct cha
   begin_join(&w, r, ch);
   for (struct span rest = members; rest.len;) {
     struct span id = span_split(&rest, '\0'), meta = span_split(&rest, '\0');
-    add(&w, id);
-    add(&w, meta);
+    words_add(&w, id);
+    words_add(&w, meta);
     add_member(&w, SPAN("join"), id, meta);
     add_member(&w, SPAN("leave"), id, (struct span){0});
   }
@@ -153,8 +156,8 @@ bool call_leave(struct redis_calls *r, struct redis_command *c, const struct cha
   struct words w = {0};
   begin(&w, r, "spate_1_leave", ch, 4);
   add_limits(&w, ch);
-  add(&w, r->node);
-  add(&w, id);
+  words_add(&w, r->node);
+  words_add(&w, id);
   return send(&w, r, c, ch);
 }
 
@@ -167,14 +170,14 @@ bool call_members(struct redis_calls *r, struct redis_command *c, const struct c
 
 bool call_remove(struct redis_calls *r, struct redis_command *c, const struct channel *ch) {
   struct words w = {0};
-  add(&w, SPAN("UNLINK"));
+  words_add(&w, SPAN("UNLINK"));
   add_keys(&w, r, ch, 5);
   return send(&w, r, c, ch);
 }
 
-void call_load(struct redis_calls *r, const struct channel *ch) {
+void call_load(struct redis_calls *r, struct span name) {
   struct buf key = {0};
-  record_key(&key, r->prefix, ch->node.name, REDIS_KEY_STREAM);
+  record_key(&key, r->prefix, name, REDIS_KEY_STREAM);
   redis_pair_load(r->pair, buf_span(&key));
   buf_deinit(&key);
 }

@@ -2,6 +2,7 @@
 // What the functions of redis_library.lua are called with: a channel's keys, its limits, and more. The thread
 // of the connection's loop only.
 #pragma once
+#include "base/words.h"
 #include "client/redis_pair.h"
 #include "client/redis_record.h"
 #include "event/channel.h"
@@ -45,9 +46,12 @@ bool call_leave(struct redis_calls *r, struct redis_command *c, const struct cha
 // Replies ids and metas by turns.
 bool call_members(struct redis_calls *r, struct redis_command *c, const struct channel *ch);
 
-// The functions are not there where the channel is, as an answer says: they are loaded before what is called
-// next.
-void call_load(struct redis_calls *r, const struct channel *ch);
+// A step of a dictionary; the first of the words is its name. Replies a list of texts.
+bool call_step(struct redis_calls *r, struct redis_command *c, const char *step, const struct words *given);
+
+// The functions are not there where the channel or dictionary of the name is, as an answer says: they are
+// loaded before what is called next.
+void call_load(struct redis_calls *r, struct span name);
 
 // Forgets a channel.
 bool call_remove(struct redis_calls *r, struct redis_command *c, const struct channel *ch);

@@ -171,7 +171,7 @@ static void on_looked(struct redis_command *c, struct redis_answer *a) {
   struct position tail = {0};
   long long has_ended = 0, elsewhere = 0;
   if (a->code == REDIS_CODE_NOSCRIPT) {
-    call_load(&f->follows->calls, f->channel);
+    call_load(&f->follows->calls, f->channel->node.name);
     if (!f->is_loaded) look(f);
   }
   if (a->code != REDIS_CODE_OK || a->reply->type != REDIS_REPLY_ARRAY) return;

@@ -1,6 +1,6 @@
 #!lua name=spate_1
 -- SPDX-License-Identifier: MIT
--- What a Redis server does for channels, each in one step. Its name, and those of its functions, have a version in them,
+-- What a Redis server does for channels and dictionaries, each in one step. Its name, and those of its functions, have a version in them,
 -- so that two releases can share a server. Loaded by redis_store.c; keys as client/redis_record.h names them. None is
 -- marked as without writes, though some only read: so a replica refuses them all, which has not what its master has.
 
@@ -190,3 +190,118 @@ redis.register_function {
     return { newest(keys[1]), redis.call("HEXISTS", keys[2], "f"), count(keys[5], args[3], args[4], tonumber(args[5])) }
   end,
 }
+
+-- Dictionaries. keys: values, ends. A value is a text as event/shared_value.h has it: an integer's digits, which HINCRBY takes;
+-- no value is an empty one. A value whose end has come is none, whether it was let go of or not.
+local function forget(keys, key)
+  redis.call("ZREM", keys[2], key)
+  return redis.call("HDEL", keys[1], key) == 1
+end
+
+local function purge(keys)
+  for _, key in ipairs(redis.call("ZRANGEBYSCORE", keys[2], "-inf", now(), "LIMIT", 0, 1000)) do forget(keys, key) end
+end
+
+local function value_of(keys, key)
+  local ends = redis.call("ZSCORE", keys[2], key)
+  if ends and tonumber(ends) <= now() then forget(keys, key) end
+  return redis.call("HGET", keys[1], key) or ""
+end
+
+-- ttl: milliseconds; "": it stays; "0": the time that the old value has left.
+local function put(keys, key, value, ttl)
+  if value == "" then return forget(keys, key) end
+  purge(keys)
+  redis.call("HSET", keys[1], key, value)
+  if ttl == "" then
+    redis.call("ZREM", keys[2], key)
+  elseif ttl ~= "0" then
+    redis.call("ZADD", keys[2], now() + ttl, key)
+  end
+end
+
+local function reading(name, fn)
+  redis.register_function { function_name = "spate_1_" .. name, flags = { "allow-oom" }, callback = fn }
+end
+
+-- arguments: key
+reading("get", function(keys, args) return { value_of(keys, args[1]) } end)
+
+-- arguments: key. Takes nothing more than there is, so it is done without memory as well.
+reading("delete", function(keys, args)
+  value_of(keys, args[1])
+  return { forget(keys, args[1]) and "ok" or "no" }
+end)
+
+-- arguments: what keys begin with
+reading("keys", function(keys, args)
+  local list, prefix, gone = {}, args[1], {}
+  for _, key in ipairs(redis.call("ZRANGEBYSCORE", keys[2], "-inf", now())) do gone[key] = true end
+  for _, key in ipairs(redis.call("HKEYS", keys[1])) do
+    if string.sub(key, 1, #prefix) == prefix and not gone[key] then list[#list + 1] = key end
+  end
+  return list
+end)
+
+reading("count", function(keys)
+  return { tostring(redis.call("HLEN", keys[1]) - redis.call("ZCOUNT", keys[2], "-inf", now())) }
+end)
+
+reading("bytes", function(keys)
+  local values, ends = redis.call("MEMORY", "USAGE", keys[1]), redis.call("MEMORY", "USAGE", keys[2])
+  return { string.format("%.0f", (values or 0) + (ends or 0)) }
+end)
+
+-- arguments: key, value, ttl
+redis.register_function("spate_1_set", function(keys, args)
+  put(keys, args[1], args[2], args[3])
+  return { "ok" }
+end)
+
+redis.register_function("spate_1_add", function(keys, args)
+  if value_of(keys, args[1]) ~= "" then return { "no" } end
+  put(keys, args[1], args[2], args[3])
+  return { "ok" }
+end)
+
+-- arguments: key, value, ttl, then what is to be there: each way to write it
+redis.register_function("spate_1_cas", function(keys, args)
+  local present = value_of(keys, args[1])
+  for i = 4, #args do
+    if args[i] == present then
+      put(keys, args[1], args[2], args[3])
+      return { "ok" }
+    end
+  end
+  return { "no" }
+end)
+
+-- Integers wrap around, as those of Lua do, in steps none of which is too large. Numbers here are doubles: the sum is read
+-- as a text.
+local function add_integers(hash, key, by)
+  local answer = redis.pcall("HINCRBY", hash, key, by)
+  if type(answer) == "number" then return end
+  local smallest, largest = "-9223372036854775808", "9223372036854775807"
+  local steps = string.sub(by, 1, 1) == "-" and { largest, "1", by, largest, "1" } or { smallest, by, smallest }
+  for _, step in ipairs(steps) do redis.call("HINCRBY", hash, key, step) end
+end
+
+-- arguments: key, what to add, what to begin with, ttl of a new value. "ok" and the sum; "wrong" and what is there; "nan"
+redis.register_function("spate_1_incr", function(keys, args)
+  local key, by = args[1], args[2]
+  local present, integer = value_of(keys, key), "^%-?%d+$"
+  local from = present == "" and args[3] or present
+  local is_integer = string.find(from, integer)
+  if not is_integer and string.sub(from, 1, 1) ~= "f" then return { "wrong", from } end
+  local ttl = present == "" and args[4] or "0"
+  if is_integer and string.find(by, integer) then
+    put(keys, key, from, ttl)
+    add_integers(keys[1], key, by)
+    return { "ok", redis.call("HGET", keys[1], key) }
+  end
+  local sum = tonumber((string.gsub(from, "^f", ""))) + tonumber((string.gsub(by, "^f", "")))
+  if sum ~= sum then return { "nan" } end
+  local value = "f" .. string.format("%.17g", sum)
+  put(keys, key, value, ttl)
+  return { "ok", value }
+end)

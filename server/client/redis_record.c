@@ -11,12 +11,12 @@
 enum { VERSION = 1 };
 enum { HAS_COMMENT = 1, HAS_EVENT = 2, HAS_DATA = 4, HAS_RETRY = 8, HAS_KEY = 16 };
 
-void record_key(struct buf *b, struct span prefix, struct span channel, enum redis_key key) {
-  static const char letters[] = "smpqn";
+void record_key(struct buf *b, struct span prefix, struct span name, enum redis_key key) {
+  static const char letters[] = "smpqnve";
   buf_append_span(b, prefix);
   buf_append_span(b, SPAN(":{"));
-  for (size_t i = 0; i < channel.len; i++) {
-    char c = channel.bytes[i];
+  for (size_t i = 0; i < name.len; i++) {
+    char c = name.bytes[i];
     if (c == '}' || c == '%') buf_append_span(b, c == '}' ? SPAN("%7D") : SPAN("%25"));
     else buf_append_byte(b, c);
   }

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "client/redis_asks.h"
+#include "client/redis_steps.h"
 #include "client/resolve.h"
 
 static const double TICK_SECONDS = 0.1, LEASE_SECONDS = 30, TIMEOUT_SECONDS = 5;
@@ -35,9 +36,10 @@ struct redis_store {
   struct redis_home home;
   struct redis_pair pair;
   struct redis_asks asks;
+  struct redis_steps steps;
   struct timer tick;
   pthread_mutex_t lock;
-  struct list taken, told; // behind the lock, as these
+  struct list taken, called, told; // behind the lock, as these
   size_t told_bytes, unanswered;
   bool is_posted, is_stopping;
   pthread_cond_t answered;
@@ -47,8 +49,7 @@ struct redis_store {
   bool has_thread;
 };
 
-static void on_answered(struct redis_asks *asks) {
-  struct redis_store *s = container_of(asks, struct redis_store, asks);
+static void note_answer(struct redis_store *s) {
   atomic_fetch_sub(&s->store.counters.waiting, 1);
   lock_take(&s->lock);
   s->unanswered--;
@@ -56,11 +57,21 @@ static void on_answered(struct redis_asks *asks) {
   lock_release(&s->lock);
 }
 
-static void take_out(struct redis_store *s, struct list *taken, struct list *told) {
+static void on_answered(struct redis_asks *asks) {
+  note_answer(container_of(asks, struct redis_store, asks));
+}
+
+static void on_stepped(struct redis_steps *steps) {
+  note_answer(container_of(steps, struct redis_store, steps));
+}
+
+static void take_out(struct redis_store *s, struct list *taken, struct list *called, struct list *told) {
   list_init(taken);
+  list_init(called);
   list_init(told);
   lock_take(&s->lock);
   list_splice(taken, &s->taken);
+  list_splice(called, &s->called);
   list_splice(told, &s->told);
   s->told_bytes = 0;
   s->is_posted = false;
@@ -87,10 +98,12 @@ static void on_told(struct redis_subscription *sub, struct span name, struct spa
 }
 
 static void carry_out_all(struct redis_store *s) {
-  struct list taken, told;
-  take_out(s, &taken, &told);
+  struct list taken, called, told;
+  take_out(s, &taken, &called, &told);
   for (struct list *node; (node = list_shift(&taken));)
     redis_ask_store(&s->asks, container_of(node, struct store_request, job.done.link));
+  for (struct list *node; (node = list_shift(&called));)
+    redis_step(&s->steps, container_of(node, struct store_call, job.done.link));
   for (struct list *node; (node = list_shift(&told));) {
     struct told *t = container_of(node, struct told, link);
     if (!s->is_stopping) publish(s, t);
@@ -111,14 +124,23 @@ static void post(struct redis_store *s) {
   inbox_post(&s->inbox, &s->wake);
 }
 
-static void take(struct store *base, struct store_request *r) {
-  struct redis_store *s = container_of(base, struct redis_store, store);
-  atomic_fetch_add(&base->counters.waiting, 1);
+static void put(struct redis_store *s, struct list *into, struct list *link) {
+  atomic_fetch_add(&s->store.counters.waiting, 1);
   lock_take(&s->lock);
-  list_append(&s->taken, &r->job.done.link);
+  list_append(into, link);
   s->unanswered++;
   post(s);
   lock_release(&s->lock);
+}
+
+static void take(struct store *base, struct store_request *r) {
+  struct redis_store *s = container_of(base, struct redis_store, store);
+  put(s, &s->taken, &r->job.done.link);
+}
+
+static void call(struct store *base, struct store_call *c) {
+  struct redis_store *s = container_of(base, struct redis_store, store);
+  put(s, &s->called, &c->job.done.link);
 }
 
 static void tell(struct store *base, struct span message) {
@@ -148,7 +170,8 @@ static void flush(struct store *base) {
   lock_release(&s->lock);
 }
 
-static const struct store_ops ops = {.take = take, .flush = flush, .is_shared = true, .tell = tell};
+static const struct store_ops ops = {
+    .take = take, .flush = flush, .is_shared = true, .tell = tell, .call = call};
 
 static void on_tick(struct timer *t) {
   struct redis_store *s = container_of(t, struct redis_store, tick);
@@ -183,6 +206,7 @@ static void open_connections(struct redis_store *s) {
   s->asks.counters = &s->store.counters, s->asks.on_answered = on_answered;
   s->asks.follows.calls = (struct redis_calls){
       .pair = &s->pair, .prefix = span_of(s->prefix), .node = span_of(s->node), .lease = LEASE_SECONDS};
+  redis_steps_init(&s->steps, &s->asks.follows.calls, on_stepped);
   char *name = nodes_name(s);
   s->nodes.on_message = on_told;
   redis_pair_subscribe(&s->pair, &s->nodes, REDIS_CHANNEL, span_of(name));
@@ -220,6 +244,7 @@ struct redis_store *redis_store_new(const struct redis_store_config *config, cha
   s->library = xmalloc(config->library.len);
   memcpy(s->library, config->library.bytes, config->library.len);
   list_init(&s->taken);
+  list_init(&s->called);
   list_init(&s->told);
   lock_init(&s->lock);
   pthread_cond_init(&s->answered, NULL);
@@ -266,6 +291,7 @@ void redis_store_stop(struct redis_store *s) {
   lock_release(&s->lock);
   carry_out_all(s);
   redis_asks_refuse(&s->asks);
+  redis_steps_refuse(&s->steps);
 }
 
 void redis_store_free(struct redis_store *s) {

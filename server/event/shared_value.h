@@ -2,7 +2,7 @@
 // What a shared dictionary can hold, and how Lua compares and adds it. Any thread.
 #pragma once
 #include <stdint.h>
-#include "base/span.h"
+#include "base/buf.h"
 
 enum shared_type { SHARED_NIL, SHARED_STRING, SHARED_INTEGER, SHARED_FLOAT, SHARED_BOOLEAN };
 
@@ -30,3 +30,10 @@ bool shared_value_equal(const struct shared_value *a, const struct shared_value 
 
 // As + of Lua, of two numbers: integers wrap around, a float makes the sum a float. False where it is NaN.
 bool shared_value_add(struct shared_value *sum, const struct shared_value *by);
+
+// Appends a value as text: an integer as its digits; else a letter and the rest: "s" and a string, "f" and a
+// float, "b1" or "b0"; none is empty.
+void shared_value_write(struct buf *b, const struct shared_value *v);
+
+// Reads it back; a string points into the text. False where it is none of these.
+bool shared_value_read(struct span text, struct shared_value *v);

@@ -26,6 +26,8 @@ enum store_answer {
 
 enum { STORE_PAGE_MAX = 256 }; // events
 
+struct store_call;
+
 // Its job's link is the store's until it answers.
 struct store_request {
   struct job job;
@@ -64,6 +66,9 @@ struct store_ops {
   // Has the listeners told in every process that shares it, this one as well; where one is cut off it is not.
   // Any thread. NULL: it is not shared.
   void (*tell)(struct store *s, struct span message);
+  // Takes a step of a dictionary that it keeps (store/store_call.h), as it takes a request. NULL: it keeps
+  // none, but what a process has of its own may be kept in it.
+  void (*call)(struct store *s, struct store_call *c);
 };
 
 // What it counts; any thread may read.
