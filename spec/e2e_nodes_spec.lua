@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Three servers with one Redis: publishers and subscribers on each of them, while servers and Redis are killed, stopped, cut
--- off and replaced. NODES_SUBSCRIBERS=1000 has as many.
+-- off and replaced. One example has a thousand subscribers; NODES_SUBSCRIBERS=1000 has as many in each.
 local nodes_fleet = require "spec.nodes_fleet"
 local process = require "spec.process"
 local redis_server = require "spec.redis_server"
@@ -18,6 +18,18 @@ app:get("/sub/:name", function(req)
   local stream, why = channel:subscribe { after = req.last_event_id, replay = req.query.replay }
   if not stream then return reply.error(503, why) end
   return sse.reply(stream)
+end)
+app:get("/stay/:name", function(req)
+  local stream = sse.channel(req.params.name, OPTIONS):subscribe()
+  return sse.reply(function(send)
+    local _ <close> = sse.channel(req.params.name):join(req.query.id)
+    for event in stream:each() do send(event) end
+  end)
+end)
+app:get("/members/:name", function(req)
+  local list, members = {}, assert(sse.channel(req.params.name, OPTIONS):members())
+  for i, member in ipairs(members) do list[i] = member.id end
+  return table.concat(list, " ")
 end)
 app:get("/count/:name", function(req) return tostring(sse.channel(req.params.name, OPTIONS):count()) end)
 ]]
@@ -37,16 +49,17 @@ describe("several servers with one Redis", function()
     return node
   end
 
-  local function begin(url)
+  local function begin(url, subscribers)
+    subscribers = subscribers or SUBSCRIBERS
     local addresses = {}
     for i = 1, NODES do
       nodes[i] = serve(url)
       addresses[i] = { "127.0.0.1", nodes[i].port }
     end
     fleet = nodes_fleet(addresses)
-    for i = 1, SUBSCRIBERS do fleet:subscribe("c" .. i % CHANNELS, i % NODES + 1) end
+    for i = 1, subscribers do fleet:subscribe("c" .. i % CHANNELS, i % NODES + 1) end
     for i = 1, NODES * 2 do fleet:publish("c" .. i % CHANNELS, i % NODES + 1, "p" .. i) end
-    fleet.interval = SUBSCRIBERS > 100 and 0.05 or 0.01
+    fleet.interval = subscribers > 100 and 0.05 or 0.01
     fleet:progress(60)
   end
 
@@ -87,6 +100,36 @@ describe("several servers with one Redis", function()
     fleet:progress(100)
     nodes[1] = serve(redis.unix_url, { port = nodes[1].port })
     fleet:check()
+  end)
+
+  example("serve a thousand subscribers, while one is killed and Redis restarts", function()
+    begin(redis.unix_url, 1000)
+    nodes[2]:kill "KILL"
+    fleet:progress(50)
+    nodes[2] = serve(redis.unix_url, { port = nodes[2].port })
+    redis:kill "KILL"
+    redis:start()
+    fleet:progress(100)
+    fleet:check()
+  end)
+
+  example("lose the members and the subscribers of one that is killed, half a minute later", function()
+    for i = 1, 2 do nodes[i] = serve(redis.unix_url) end
+    local live, gone = nodes[1]:ask "/stay/c1?id=ann", nodes[2]:ask "/stay/c1?id=bob"
+    process.read_until(live, '"id":"bob"')
+    local function state() return select(2, process.get(nodes[1].port, "/members/c1")) .. " " .. select(2, process.get(nodes[1].port, "/count/c1")) end
+    process.eventually("both", function() return state() == "ann bob 2" end)
+    nodes[2]:kill "KILL"
+    local began = socket.gettime()
+    gone:close()
+    assert.equal("ann bob 2", state())
+    live:settimeout(60)
+    process.read_until(live, "event: leave\n")
+    process.read_until(live, '"id":"bob"')
+    assert.is_true(socket.gettime() - began > 15) -- it might have been cut off only
+    while state() ~= "ann 1" and socket.gettime() - began < 60 do socket.sleep(0.1) end
+    assert.equal("ann 1", state())
+    live:close()
   end)
 
   for signal, how in pairs { TERM = "is restarted", KILL = "is killed, and comes back from its log" } do
@@ -178,6 +221,26 @@ describe("several servers with one Redis", function()
     assert.is_true(held > 1, held .. " of three have some")
     fleet:progress(200)
     fleet:check()
+  end)
+
+  example("go on with the replica of a cluster's master that dies", function()
+    local servers, dead = redis_server.cluster(3, 1), nil
+    begin(("redis+cluster://127.0.0.1:%d,127.0.0.1:%d?timeout=3"):format(servers[1].port, servers[2].port))
+    for i = 1, 3 do
+      if not dead and servers[i]:cli("EXISTS", "spate:{c1}:s") == "1" then dead = servers[i] end
+    end
+    dead:kill()
+    local function is_whole()
+      for _, server in ipairs(servers) do
+        if server ~= dead and not server:cli("CLUSTER", "INFO"):find("cluster_state:ok", 1, true) then return false end
+      end
+      return true
+    end
+    fleet:till("a master in its place", is_whole)
+    fleet:progress(200)
+    dead:start() -- as a replica of who has its place now
+    fleet:progress(100)
+    assert.is_true(fleet:check(true).lost < 20)
   end)
 
   example("tell of what a failover has lost, and of nothing else", function()

@@ -58,9 +58,9 @@ describe("several servers on one Redis", function()
     end
   end
 
-  local function pass(seconds)
-    for _ = 1, seconds do
-      for _, server in ipairs { one, two } do server:advance(1) end
+  local function pass(seconds, step)
+    for _ = 1, seconds, step or 1 do
+      for _, server in ipairs { one, two } do server:advance(step or 1) end
       settle()
     end
   end
@@ -171,5 +171,96 @@ describe("several servers on one Redis", function()
     store:tell "all of you"
     settle()
     assert.equal("all of you", other:told())
+  end)
+
+  describe("have of sse.resumable { store = true }", function()
+    local ANSWER = APP .. [[
+      env.runs = 0
+      app:get("/answer", function(req)
+        local stream, why = sse.resumable("k", function(send)
+          env.runs = env.runs + 1
+          for i = 1, 3 do
+            send(("%d.%d"):format(env.runs, i))
+            sse.sleep(tonumber(req.query.pause or 0))
+          end
+          send "end"
+        end, { after = req.last_event_id, store = true, ttl = 20, linger = 10 })
+        return stream and sse.reply(stream) or reply.error(503, why)
+      end)
+    ]]
+
+    before_each(function()
+      for _, server in ipairs { one, two } do assert(server:reload(ANSWER)) end
+    end)
+
+    local function read(server, query, after)
+      local res = server:get("/answer" .. (query or ""), { headers = after and { ["Last-Event-ID"] = after } })
+      settle()
+      return res
+    end
+
+    local function data(res) return table.concat(res:data(), " ") end
+    local function runs() return run(one, "return runs") + run(two, "return runs") end
+    local function claim_of() return ("p%d:{spate resumable}:v"):format(prefixes) end
+
+    it("one producer, which all read, and what it has left", function()
+      local here = read(one, "?pause=1")
+      local there = read(two, "?pause=1")
+      assert.same({ "1.1", "1.1", 1 }, { data(here), data(there), runs() })
+      pass(3)
+      assert.same({ "1.1 1.2 1.3 end", "1.1 1.2 1.3 end" }, { data(here), data(there) })
+      assert.is_true(select(2, there:body()))
+      assert.equal("1.3 end", data(read(two, "", here:events()[2].id)))
+      pass(60, 5) -- it is forgotten by both
+      assert.equal("0", redis:cli("EXISTS", ("p%d:{resumable:k}:s"):format(prefixes)))
+      local anew = read(two)
+      pass(3)
+      assert.equal("1.1 1.2 1.3 end", data(anew))
+      assert.equal(2, runs())
+      pass(60, 5)
+    end)
+
+    it("a producer for as long as somebody reads it anywhere", function()
+      local here = read(one, "?pause=30")
+      local there = read(two, "?pause=30")
+      pass(8)
+      here:close()
+      pass(30, 5)
+      assert.equal("1.1 1.2", data(there))
+      there:close()
+      pass(30, 5) -- nobody does
+      assert.equal("0", redis:cli("EXISTS", ("p%d:{resumable:k}:s"):format(prefixes)))
+      assert.equal("", redis:cli("HKEYS", claim_of()))
+      assert.equal(1, runs())
+    end)
+
+    it("a producer that begins anew at another where its server has died, and tell of that", function()
+      local here = read(one, "?pause=30")
+      local there = read(two, "?pause=30")
+      local id = there:events()[1].id
+      redis:cli("HSET", claim_of(), "k", "sa-server-that-died")
+      pass(6)
+      assert.is_false(select(2, there:body()))
+      redis:cli("HDEL", claim_of(), "k") -- as after a quarter of a minute without a word of it
+      pass(6)
+      assert.is_true(select(2, there:body())) -- ended, to come back
+      assert.is_true(select(2, here:body()))
+      local again = read(two, "", id)
+      assert.equal("reset", again:events()[1].event)
+      assert.equal("1.1 1.2 1.3 end", data(again):match "1%.1.*")
+      pass(60, 5)
+    end)
+
+    it("nothing without Redis, and say so", function()
+      redis:signal "STOP"
+      local res = one:get "/answer"
+      for _ = 1, 4 do
+        one.core:store():poll(0.05)
+        one:advance(3)
+      end
+      redis:signal "CONT"
+      assert.same({ 503, 0 }, { res:status(), runs() })
+      settle()
+    end)
   end)
 end)

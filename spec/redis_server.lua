@@ -6,9 +6,10 @@
 --   server.socket, server.port, server.url, server.unix_url; server:cli("SET", "a", "b"); server:signal "STOP"
 --   server:kill(), server:start()                               -- the same data, socket and port
 --   after_each(redis_server.stop)                               -- all of them
+--   redis_server.program = "valkey-server"                      -- of those that are started from then on
 local socket = require "socket"
 
-local redis_server = { SECONDS = 15 }
+local redis_server = { SECONDS = 30, program = "redis-server" }
 
 local servers = {}
 
@@ -79,7 +80,7 @@ end
 function Server:start()
   -- Who starts it takes it along: a spec that is killed leaves no server behind. And the spec's sockets are not the server's.
   local command = ("echo $$; for f in $(ls /proc/$$/fd); do [ $f -le 2 ] || eval \"exec $f>&-\"; done; " ..
-    "exec setpriv --pdeathsig KILL redis-server %s/redis.conf %s >>%s/log 2>&1 </dev/null"):format(self.dir, self.arguments, self.dir)
+    "exec setpriv --pdeathsig KILL %s %s/redis.conf %s >>%s/log 2>&1 </dev/null"):format(self.program, self.dir, self.arguments, self.dir)
   self.pipe = assert(io.popen("exec bash -c " .. quote(command)))
   self.pid = assert(tonumber(self.pipe:read "l"))
   eventually("redis-server on port " .. self.port, function()
@@ -93,7 +94,7 @@ end
 local function new(arguments, lines, options)
   local dir = read "mktemp -d /tmp/spate-redis.XXXXXX"
   local self = setmetatable({ arguments = arguments, dir = dir, port = options.port or redis_server.free_port(), socket = dir .. "/redis.sock",
-    auth = options.auth }, Server)
+    auth = options.auth, program = redis_server.program }, Server)
   self.url, self.unix_url = ("redis://127.0.0.1:%d"):format(self.port), "unix://" .. self.socket
   table.insert(lines, 1, ("port %d\nbind 127.0.0.1\ndir %s\nunixsocket %s\ndaemonize no\nprotected-mode no"):format(self.port, dir, self.socket))
   local conf <close> = assert(io.open(dir .. "/redis.conf", "w"))
@@ -114,20 +115,22 @@ function redis_server.start(options)
   return new("", lines, options)
 end
 
--- A sentinel that watches the server under the name; it takes a master for gone after a second.
-function redis_server.sentinel(server, name)
-  return new("--sentinel", { ("sentinel monitor %s 127.0.0.1 %d 1"):format(name, server.port), ("sentinel down-after-milliseconds %s 1000"):format(name),
-    ("sentinel failover-timeout %s 3000"):format(name) }, {})
+-- A sentinel that watches the server under the name; it takes a master for gone after a second. `lines`: more of its file.
+function redis_server.sentinel(server, name, more, auth)
+  local lines = { ("sentinel monitor %s 127.0.0.1 %d 1"):format(name, server.port), ("sentinel down-after-milliseconds %s 1000"):format(name),
+    ("sentinel failover-timeout %s 3000"):format(name) }
+  for _, line in ipairs(more or {}) do lines[#lines + 1] = line end
+  return new("--sentinel", lines, { auth = auth })
 end
 
--- A cluster of masters that share the slots.
-function redis_server.cluster(count)
+-- A cluster of masters that share the slots, each with so many replicas, which are behind the masters in the list.
+function redis_server.cluster(count, replicas)
   local nodes, addresses = {}, {}
-  for i = 1, count do
-    nodes[i] = redis_server.start { ["cluster-enabled"] = "yes", ["cluster-node-timeout"] = 2000 }
+  for i = 1, count * (1 + (replicas or 0)) do
+    nodes[i] = redis_server.start { ["cluster-enabled"] = "yes", ["cluster-node-timeout"] = 2000, ["repl-diskless-sync-delay"] = 0, appendonly = "yes" }
     addresses[i] = "127.0.0.1:" .. nodes[i].port
   end
-  local said = read(("timeout 30 redis-cli --cluster create %s --cluster-yes 2>&1"):format(table.concat(addresses, " ")))
+  local said = read(("timeout 30 redis-cli --cluster create %s --cluster-replicas %d --cluster-yes 2>&1"):format(table.concat(addresses, " "), replicas or 0))
   assert(said:find("All 16384 slots covered", 1, true), said)
   eventually("the cluster", function()
     for _, node in ipairs(nodes) do

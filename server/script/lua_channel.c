@@ -371,6 +371,12 @@ static int remove_channel(lua_State *L) {
   return 0;
 }
 
+// core.forget_channel(handle): out of the broker; what its store has of it stays.
+static int forget_channel(lua_State *L) {
+  broker_remove(vm_of(L)->service->broker, channel_check(L));
+  return 0;
+}
+
 void channel_open(lua_State *L) {
   static const luaL_Reg channel_methods[] = {{"publish", publish},
                                              {"finish", finish},
@@ -389,6 +395,7 @@ void channel_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"channel", open_channel},
                                        {"find_channel", find_channel},
                                        {"remove_channel", remove_channel},
+                                       {"forget_channel", forget_channel},
                                        {NULL, NULL}};
   class_new(L, CHANNEL_META, channel_methods, held_collect);
   class_new(L, "spate.events", NULL, collect_events);

@@ -227,6 +227,13 @@ static int open_shared(lua_State *L) {
   return 1;
 }
 
+// core.dictionary_of_nodes(name): one that the store keeps for several machines; nil where it is one process's.
+static int dictionary_of_nodes(lua_State *L) {
+  if (!store_takes_calls(vm_of(L)->service->broker->store)) return 0;
+  shared_store_push(L, check_name(L));
+  return 1;
+}
+
 static void new_metatables(lua_State *L) {
   static const luaL_Reg methods[] = {{"get", get},       {"set", set},   {"add", entry_add}, {"incr", incr},
                                      {"cas", cas},       {"keys", keys}, {"count", count},   {"bytes", bytes},
@@ -248,6 +255,8 @@ void lua_shared_open(lua_State *L) {
   lua_setmetatable(L, -2);
   lua_pushcclosure(L, open_shared, 1);
   lua_setfield(L, -2, "shared");
+  lua_pushcfunction(L, dictionary_of_nodes);
+  lua_setfield(L, -2, "dictionary_of_nodes");
   luaL_getmetatable(L, META);
   lua_getfield(L, -1, "__index");
   lua_setfield(L, -3, "shared_methods"); // for hints

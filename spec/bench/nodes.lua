@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Servers that share one Redis: what goes through it as fast as 64 publishers at each server can, how long an event takes at
 -- a fixed rate, and what it costs whom. Each server has a channel with 10 subscribers; whatever is published goes to Redis
--- and comes back. Started by spec/bench/nodes.
+-- and comes back. Nchan does the same beside, where it is installed. Started by spec/bench/nodes.
 package.path = "spec/bench/?.lua;" .. package.path
 local process, report, servers = require "process", require "report", require "servers"
 
@@ -20,19 +20,28 @@ end
 local function start_redis()
   local folder = out .. "/redis"
   os.execute(("rm -rf %s && mkdir -p %s"):format(folder, folder))
-  local socket = process.line("realpath " .. folder) .. "/redis.sock"
+  local socket, port = process.line("realpath " .. folder) .. "/redis.sock", process.free_port()
   local redis = process.start { core = cores[1], log = folder .. "/log",
-    command = ("redis-server --dir %s --port 0 --unixsocket %s --appendonly yes --save ''"):format(folder, socket) }
+    command = ("redis-server --dir %s --port %d --unixsocket %s --appendonly yes --save ''"):format(folder, port, socket) }
   process.wait_until(5, 0.05, function() return process.line(("redis-cli -s %s ping"):format(socket)) == "PONG" end)
-  return redis, socket
+  redis.port, redis.socket = port, socket
+  return redis
 end
 
+-- What is compared: how its servers are started, and where they publish and subscribe.
+local KINDS = {
+  memory = { get = "/pair/n%d", post = "/pair/n%d", command = function(port) return servers.spate.command(port) end },
+  redis = { get = "/pair/n%d", post = "/pair/n%d",
+    command = function(port, redis) return servers.spate.command(port) .. " --store unix://" .. redis.socket end },
+  nchan = { get = "/sub/n%d", post = "/pub/n%d", command = function(port, redis) return servers["nchan-redis"].command(port, redis.port) end },
+}
+
 -- All load clients at once: a list of what they say.
-local function load(nodes, rate, messages)
+local function load(nodes, rate, messages, kind)
   local pipes, results = {}, {}
   for i, node in ipairs(nodes) do
-    pipes[i] = io.popen(("taskset -c %d %s/sseload -p %d -g /pair/n%d -P /pair/n%d -c %d -k %d -n %d -r %d -s 64 -w 1"):format(
-      cores[2] or cores[1], out, node.port, i, i, STREAMS, rate < 1e6 and 4 or PUBLISHERS, messages, rate))
+    pipes[i] = io.popen(("taskset -c %d %s/sseload -p %d -g %s -P %s -c %d -k %d -n %d -r %d -s 64 -w 1"):format(
+      cores[2] or cores[1], out, node.port, KINDS[kind].get:format(i), KINDS[kind].post:format(i), STREAMS, rate < 1e6 and 4 or PUBLISHERS, messages, rate))
   end
   for i, pipe in ipairs(pipes) do
     local text = pipe:read "a"
@@ -54,13 +63,13 @@ local function most(results, name)
   return highest
 end
 
-local function measure(count, store)
-  local redis, socket = start_redis()
+local function measure(count, kind)
+  local redis = start_redis()
   local nodes = {}
   for i = 1, count do
     local port = process.free_port()
     nodes[i] = process.start { core = cores[1], log = ("%s/node%d.log"):format(out, i),
-      command = ("%s%s"):format(servers.spate.command(port), store and " --store unix://" .. socket or "") }
+      command = KINDS[kind].command(port, redis) }
     nodes[i].port = port
     nodes[i]:wait_ready(port, "/hello")
   end
@@ -69,16 +78,16 @@ local function measure(count, store)
     for _, node in ipairs(nodes) do spate = spate + seconds_of(node.pid) end
     return spate, seconds_of(redis.pid)
   end
-  load(nodes, 1e9, 2000) -- warms all up
+  load(nodes, 1e9, 2000, kind) -- warms all up
   local spate, server = used()
-  local fast = load(nodes, 1e9, MESSAGES)
+  local fast = load(nodes, 1e9, MESSAGES, kind)
   local spate_after, server_after = used()
   local total, longest = sum(fast, "published"), most(fast, "seconds")
   local row = {
     nodes = count, published_per_s = total / longest, events_per_s = sum(fast, "events") / longest, lost = sum(fast, "lost"),
     spate_us = (spate_after - spate) * 1e6 / total, redis_us = (server_after - server) * 1e6 / total,
   }
-  local slow = load(nodes, RATE, RATE * (quick and 3 or 10))
+  local slow = load(nodes, RATE, RATE * (quick and 3 or 10), kind)
   row.p50_ms, row.p99_ms = most(slow, "p50_ms"), most(slow, "p99_ms")
   for _, node in ipairs(nodes) do node:stop() end
   redis:stop()
@@ -90,11 +99,15 @@ if not process.installed "redis-server" then
   os.exit(0)
 end
 os.execute(("mkdir -p %s && ${CC:-cc} -O2 -o %s/sseload spec/bench/sseload.c -pthread"):format(out, out))
-local rows = { { "", "published/s", "events/s", "lost", "spate us", "Redis us", "p50 ms", "p99 ms" } }
+local rows = { { "", "published/s", "events/s", "lost", "server us", "Redis us", "p50 ms", "p99 ms" } }
 local list = {}
-for _, case in ipairs { { 1, false }, { 1, true }, { 2, true }, { 3, true } } do
+local cases = { { 1, "memory" }, { 1, "redis" }, { 2, "redis" }, { 3, "redis" } }
+local missing = servers["nchan-redis"].missing()
+if missing then print("skipped: Nchan: " .. missing) end
+for i = 1, missing and 0 or 3 do cases[#cases + 1] = { i, "nchan" } end
+for _, case in ipairs(cases) do
   local row = measure(case[1], case[2])
-  row.store = case[2] and "redis" or "memory"
+  row.store = case[2]
   list[#list + 1] = row
   rows[#rows + 1] = {
     ("%d %s, %s"):format(row.nodes, row.nodes > 1 and "servers" or "server", row.store), report.thousands(row.published_per_s),

@@ -48,12 +48,12 @@ local function nginx(module, package, conf)
       if not process.installed("nginx") then return "nginx is not installed" end
       if not exists("/usr/lib/nginx/modules/" .. module) then return package .. " is not installed" end
     end,
-    command = function(port)
-      local prefix = out .. "/nginx"
+    command = function(port, redis)
+      local prefix = out .. (redis and "/nginx-" .. port or "/nginx")
       os.execute("mkdir -p " .. prefix)
       local from <close> = assert(io.open("spec/bench/" .. conf))
       local to <close> = assert(io.open(prefix .. "/nginx.conf", "w"))
-      to:write((from:read("a"):gsub("@PORT@", port)))
+      to:write((from:read("a"):gsub("@PORT@", port):gsub("@REDIS@", redis or "")))
       return ("nginx -p %s/ -c nginx.conf -e error.log"):format(prefix)
     end,
     version = "nginx -v 2>&1",
@@ -63,6 +63,9 @@ end
 servers["nginx-lua"] = nginx("ngx_http_lua_module.so", "libnginx-mod-http-lua", "nginx.conf")
 servers["nchan"] = nginx("ngx_nchan_module.so", "libnginx-mod-nchan", "nchan.conf")
 servers["nchan"].version = "dpkg-query -W -f 'libnginx-mod-nchan ${Version}' libnginx-mod-nchan"
+
+-- Not in the order: of spec/bench/nodes alone, whose servers share a Redis; command(port, the port of that).
+servers["nchan-redis"] = nginx("ngx_nchan_module.so", "libnginx-mod-nchan", "nchan_redis.conf")
 
 servers["node"] = {
   probe = "/hello",
