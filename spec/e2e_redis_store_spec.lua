@@ -164,6 +164,25 @@ describe("several servers on one Redis", function()
     run(two, "you:close()")
   end)
 
+  it("leave out what another version has written, and what is broken, and go on behind it", function()
+    local live = subscribe(one)
+    run(one, "return sse.channel('a'):publish 'first'")
+    local stream = ("p%d:{a}:s"):format(prefixes)
+    local last = redis:cli("XREVRANGE", stream, "+", "-", "COUNT", 1):match "^%d+"
+    local function add(bytes) return redis:cli("EVAL", "return redis.call('XADD', KEYS[1], ARGV[1], 'b', (string.gsub(ARGV[2], '%x%x', function(h) return string.char(tonumber(h, 16)) end)))",
+      1, stream, last .. "-*", bytes) end
+    local odd = { "", "01", "0204", "011f", "0102ff", "0108ffffffffffffffffffff7f", "010205", "0101056162", "01020361620a" }
+    for _, bytes in ipairs(odd) do assert.match("^%d+%-%d+$", add(bytes)) end
+    run(two, "return sse.channel('a', { history = 100 }):publish 'last'")
+    pass(4)
+    assert.same({ "first", "last" }, live:data())
+    local events, comments = live:events()
+    assert.same({ "first", "last" }, { events[1].data, events[#events].data })
+    assert.equal(#odd, #comments)
+    assert.same({ "last" }, subscribe(two, events[1].id):data())
+    assert.match("was written by another version: it is left out", one:log() .. two:log(), 1, true)
+  end)
+
   it("tell each other", function()
     local store, other = one.core:store(), two.core:store()
     other:told()
