@@ -100,20 +100,34 @@ return function(sse, open)
     claims:delete(key)
   end
 
-  -- Until the producer's end, and `ttl` seconds more. Of another's producer: until that is gone. Readers elsewhere count, as of some
-  -- seconds ago.
-  local function watch_of_nodes(channel, claims, key, task, linger, ttl)
+  -- Until the producer's end. Readers elsewhere count, as of some seconds ago. True where it has come to its end under this process.
+  local function follow_producer(channel, claims, key, task, linger)
     while not channel.handle:is_finished() do
       channel.handle:let_go()
       local lonely = channel.handle:lonely() or 0
-      if task and lonely >= linger - EARLY and channel:count() == 0 then break end
+      if task and lonely >= linger - EARLY and channel:count() == 0 then return false end
       local is_mine = claim(claims, key)
-      if task and is_mine == false then task:cancel() end
-      if not task and is_mine then break end -- who ran it has died: whoever comes back begins it anew
+      if task and is_mine == false then -- it was taken for dead: it follows whoever begins anew
+        task:cancel()
+        task = nil
+      end
+      if not task and is_mine then return false end -- who ran it has died: whoever comes back begins it anew
       local pause = lonely > 0 and math.max(linger - lonely, 0.05) or CLAIM / 3
       if task and not task.done then task.ended:wait(math.min(pause, CLAIM / 3)) else sse.sleep(CLAIM / 3) end
     end
-    if channel.handle:is_finished() then sse.sleep(ttl) end
+    return task ~= nil
+  end
+
+  -- What another has finished, or dropped, is asked for anew by who comes next; it may just be going.
+  local function watch_of_nodes(channel, claims, key, task, linger, ttl)
+    local was_finished = channel.handle:is_finished()
+    local is_own = was_finished or follow_producer(channel, claims, key, task, linger)
+    if is_own then
+      sse.sleep(ttl)
+    elseif channel.handle:is_finished() then
+      sse.sleep(1)
+      return core.forget_channel(channel.handle)
+    end
     drop_of_nodes(channel, claims, key, task)
   end
 

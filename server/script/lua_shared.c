@@ -227,7 +227,8 @@ static int open_shared(lua_State *L) {
   return 1;
 }
 
-// core.dictionary_of_nodes(name): one that the store keeps for several machines; nil where it is one process's.
+// core.dictionary_of_nodes(name): one that the store keeps for several machines; nil where it is one
+// process's.
 static int dictionary_of_nodes(lua_State *L) {
   if (!store_takes_calls(vm_of(L)->service->broker->store)) return 0;
   shared_store_push(L, check_name(L));
