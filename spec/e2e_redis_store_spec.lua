@@ -263,7 +263,6 @@ describe("several servers on one Redis", function()
       pass(6)
       assert.is_true(select(2, there:body())) -- ended, to come back
       assert.is_true(select(2, here:body()))
-      pass(2)
       local again = read(two, "", id)
       pass(3)
       assert.equal("reset", again:events()[1].event)

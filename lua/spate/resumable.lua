@@ -118,14 +118,15 @@ return function(sse, open)
     return task ~= nil
   end
 
-  -- What another has finished, or dropped, is asked for anew by who comes next; it may just be going.
+  local whole = {} -- keys whose channel has come to its end here, and was not ended as its producer was gone
+
+  -- What another has ended may be whole, or dropped: the store knows.
   local function watch_of_nodes(channel, claims, key, task, linger, ttl)
-    local was_finished = channel.handle:is_finished()
-    local is_own = was_finished or follow_producer(channel, claims, key, task, linger)
-    if is_own then
+    whole[key] = channel.handle:is_finished() or follow_producer(channel, claims, key, task, linger) or nil
+    local _ <close> = at_end(function() whole[key] = nil end)
+    if whole[key] then
       sse.sleep(ttl)
     elseif channel.handle:is_finished() then
-      sse.sleep(1)
       return core.forget_channel(channel.handle)
     end
     drop_of_nodes(channel, claims, key, task)
@@ -172,8 +173,13 @@ return function(sse, open)
     end)
     channel, created = open_resumable(key, options, ttl)
     if not channel then return nil, created end
-    local claims = created and options.store and core.dictionary_of_nodes "spate resumable"
-    if claims then return begin_of_nodes(channel, claims, key, fn, options, linger, ttl) end
+    local claims = options.store and core.dictionary_of_nodes "spate resumable"
+    if claims and not created and channel.handle:is_finished() and not whole[key] then
+      core.forget_channel(channel.handle)
+      channel, created = open_resumable(key, options, ttl)
+      if not channel then return nil, created end
+    end
+    if claims and created then return begin_of_nodes(channel, claims, key, fn, options, linger, ttl) end
     has_begun = not created
     if created and not options.store then core.tie_channel(channel.handle) end -- without memory nothing here may be able to drop it
     local stream, why = channel:subscribe { after = options.after, replay = "all" }
