@@ -28,7 +28,10 @@ function certificates.make(directory, name, options)
   local issuer = options.issuer and ("-CA %s/%s.pem -CAkey %s/%s.key"):format(directory, options.issuer, directory, options.issuer) or ""
   local names = table.concat(options.names or { "DNS:" .. name }, ",")
   shell("openssl req -x509 -newkey %s -nodes -keyout %s.key -out %s.pem -days %d -subj '%s' %s -addext 'subjectAltName=%s' -addext 'basicConstraints=critical,CA:%s'",
-    key, path, path, options.days or 90, options.subject or "/CN=" .. name, issuer, names, options.is_ca and "TRUE" or "FALSE")
+    key, path, path, math.max(options.days or 90, 1), options.subject or "/CN=" .. name, issuer, names, options.is_ca and "TRUE" or "FALSE")
+  if options.days and options.days < 1 then -- one that has ended: `req` makes none
+    shell("openssl x509 -in %s.pem -signkey %s.key -days %d -out %s.ended && mv %s.ended %s.pem", path, path, options.days, path, path, path)
+  end
   return path .. ".pem", path .. ".key"
 end
 

@@ -4,7 +4,7 @@
 local argparse = require "argparse"
 
 local USAGE = 2
-local ADDRESSES = "HOST:PORT, unix:PATH or fd:N; may be given several times."
+local ADDRESSES = "HOST:PORT, https://HOST:PORT, unix:PATH or fd:N; may be given several times."
 
 -- Commands that another's module runs.
 local RUN_BY = { dev = "serve", reload = "control", upgrade = "control", stop = "control", status = "control" }
@@ -42,6 +42,7 @@ local COMMANDS = {
   { "dev", "Serve an application while it is written: reloads, errors in the page.", function(command)
     add_serving(command)
     command:flag("--no-inject", "Leave HTML pages as they are.")
+    command:flag("--tls", "Serve by TLS, with a certificate for localhost that it makes.")
   end },
   { "serve", "Serve an application.", add_serving },
   { "check", "Load an application and list every problem in it.", function(command)

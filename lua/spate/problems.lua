@@ -31,7 +31,7 @@ end
 local function each_problem(settings, native, found)
   for group, value in pairs(settings) do
     if group ~= "listen" and group ~= "workers" then
-      local whole = type(value) ~= "table" or type(next(value)) ~= "string" -- a list is one setting
+      local whole = type(value) ~= "table" or type(next(value)) ~= "string" or group == "tls" -- a list is one setting
       for name, each in pairs(whole and { [false] = value } or value) do
         local ok, err = pcall(native.check_settings, { [group] = whole and value or { [name] = each } })
         local is_order = not ok and (err:find " is above " or err:find " is below ") -- two together, which the whole tells
@@ -55,6 +55,20 @@ local function each_in_milliseconds(settings, found)
   end
 end
 
+local DAY, WARN_DAYS = 86400, 30
+
+-- Certificates that cannot be used, have ended, or end soon, which is a warning.
+local function each_certificate(settings, native, found)
+  if type(settings.tls) ~= "table" then return end
+  local list, err = native.certificates(settings.tls)
+  if not list then return found(err, nil, "tls") end
+  for _, each in ipairs(list) do
+    local days = each.seconds / DAY
+    if days <= 0 then found(("tls: %s has ended: clients refuse it"):format(each.file), nil, "tls")
+    elseif days < WARN_DAYS then found(("tls: %s ends in %d days"):format(each.file, math.floor(days)), nil, "tls", true) end
+  end
+end
+
 -- The problems of the settings file, if there is one; a list.
 function problems_of.settings(named, app, native)
   local path, list = settings_file.path(named, app), {}
@@ -66,14 +80,15 @@ function problems_of.settings(named, app, native)
   end
   local f <close> = assert(io.open(path))
   local tokens = lexer(f:read "a")
-  local function found(what, group, name)
-    list[#list + 1] = { file = path, line = line_of(tokens, group, name), problem = what:gsub(";.*", ""), hint = what:match("; (.*)$") }
+  local function found(what, group, name, is_warning)
+    list[#list + 1] = { file = path, line = line_of(tokens, group, name), problem = what:gsub(";.*", ""), hint = what:match("; (.*)$"), warning = is_warning }
   end
   each_problem(settings, native, found)
   if #list == 0 then
     local ok, what = pcall(native.take_settings, settings, {})
     if not ok then list[1] = { file = path, line = line_of(tokens, nil, what:match("^%a+")), problem = what } end
   end
+  if #list == 0 then each_certificate(settings, native, found) end
   each_in_milliseconds(settings, found)
   table.sort(list, function(a, b) return (a.line or 0) < (b.line or 0) end)
   return list
@@ -82,7 +97,7 @@ end
 -- A line for each, and one for its hint.
 function problems_of.print(problems, to)
   for _, each in ipairs(problems) do
-    to:write(("%s:%s %s\n"):format(each.file, each.line and each.line .. ":" or "", each.problem))
+    to:write(("%s:%s %s%s\n"):format(each.file, each.line and each.line .. ":" or "", each.warning and "warning: " or "", each.problem))
     if each.hint then to:write("  hint: ", each.hint, "\n") end
   end
 end

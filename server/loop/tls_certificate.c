@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #include "base/util.h"
 
@@ -136,14 +135,4 @@ int tls_certificate_make(const char *cert_path, const char *key_path) {
   X509_free(cert);
   EVP_PKEY_free(key);
   return ok ? 0 : -1;
-}
-
-double tls_certificate_seconds(const char *path, double wall) {
-  struct tm tm;
-  FILE *f = fopen(path, "re");
-  X509 *cert = f ? PEM_read_X509(f, NULL, NULL, NULL) : NULL;
-  double seconds = cert && ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) ? (double)timegm(&tm) - wall : 0;
-  X509_free(cert);
-  if (f) fclose(f);
-  return seconds;
 }

@@ -11,6 +11,3 @@ void tls_connection_describe(const struct ssl_st *ssl, struct buf *out);
 // Writes a certificate for localhost that is its own issuer, with its key, valid for a year. -1 with errno
 // where a file cannot be written. Any thread.
 int tls_certificate_make(const char *cert, const char *key);
-
-// Seconds from `wall` until the certificate in this file ends; 0 or less: it has, or none can be read.
-double tls_certificate_seconds(const char *cert, double wall);

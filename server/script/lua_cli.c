@@ -29,6 +29,7 @@
 #include "script/alone.h"
 #include "script/bindings.h"
 #include "script/inspect.h"
+#include "script/lua_certificates.h"
 #include "script/lua_report.h"
 #include "script/lua_require.h"
 #include "script/lua_settings.h"
@@ -259,6 +260,7 @@ static void push_native(lua_State *L, struct options *o) {
   push_libraries(L);
   lua_setfield(L, -2, "libraries");
   lua_store_open(L);
+  lua_certificates_open(L);
 }
 
 // The message on top of the stack as the text that a person reads, in its place.

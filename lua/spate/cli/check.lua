@@ -15,6 +15,13 @@ local function start(arguments, native)
   return nil, arguments.app
 end
 
+-- How many are worse than a warning.
+local function count(problems)
+  local n = 0
+  for _, each in ipairs(problems) do n = n + (each.warning and 0 or 1) end
+  return n
+end
+
 return function(arguments, native)
   local found, err = problems_of.application(arguments.app, native)
   if not found then return FAILED, err end
@@ -28,6 +35,6 @@ return function(arguments, native)
     local is_all = not arguments.start -- else the start says so at its end
     print(("%s: %d route%s%s"):format(arguments.app, #found.routes, #found.routes == 1 and "" or "s", is_all and ", no problems" or ""))
   end
-  if #all == 0 and arguments.start then return start(arguments, native) end
-  return #of_settings > 0 and CONFIG or #found.problems > 0 and FAILED or OK
+  if count(all) == 0 and arguments.start then return start(arguments, native) end
+  return count(of_settings) > 0 and CONFIG or #found.problems > 0 and FAILED or OK
 end

@@ -1,8 +1,20 @@
 -- SPDX-License-Identifier: MIT
 -- spate serve and spate dev: takes the settings of file and flags, and names the application. The server is C's.
+local localhost = require "spate.cli.localhost"
 local settings_file = require "spate.settings_file"
 
 local APP, USAGE, CONFIG = 1, 2, 3
+
+local OTHERWISE = { unix = true, fd = true, http = true, https = true }
+
+-- Each address without a scheme, and the one that is served where none is named, speaks TLS.
+local function secure(settings, tls)
+  settings.tls = tls
+  for i, each in ipairs(settings.listen) do
+    local prefix = type(each) == "string" and each:match "^(%l+):"
+    if type(each) == "string" and not OTHERWISE[prefix] then settings.listen[i] = "https://" .. each end
+  end
+end
 
 return function(arguments, native)
   local settings, path = settings_file.of(arguments.config, arguments.app)
@@ -10,7 +22,15 @@ return function(arguments, native)
   local flags = { listen = arguments.listen, workers = arguments.workers }
   local how = { listen_is_configured = #flags.listen == 0 and settings.listen ~= nil, dev = arguments.command == "dev",
     inject = arguments.command == "dev" and not arguments.no_inject }
-  settings.listen = #flags.listen > 0 and flags.listen or settings.listen or { "127.0.0.1:8080" }
+  local usual = arguments.tls and "127.0.0.1:8443" or "127.0.0.1:8080"
+  settings.listen = #flags.listen > 0 and flags.listen or settings.listen or { usual }
+  if type(settings.listen) == "string" then settings.listen = { settings.listen } end
+  if arguments.tls then
+    local tls, problem = localhost.tls(native)
+    if not tls then return CONFIG, problem end
+    secure(settings, tls)
+    localhost.say_how_to_trust(tls, io.stderr)
+  end
   settings.workers = flags.workers or settings.workers
   settings.store, settings.durable = arguments.store or settings.store, arguments.durable or settings.durable
   if how.dev and (settings.log == nil or type(settings.log) == "table" and settings.log.format == nil) then
