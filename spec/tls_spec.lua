@@ -264,6 +264,31 @@ describe("TLS", function()
     end)
   end)
 
+  it("writes what a turn has for a subscriber as one record, by one write", function()
+    server = helper.serve([[
+local live = sse.channel "live"
+app:get("/live", function() return live:subscribe() end)
+app:post("/publish", function()
+  for i = 1, 3 do live:publish { data = "event " .. i } end
+  return reply.status(204)
+end)
+]], { settings = { tls = host "a.example" } })
+    local clients = {}
+    for i = 1, 5 do
+      clients[i] = tls.connect(server)
+      server:get("/live", { client = clients[i] })
+      clients[i]:take()
+    end
+    local writes = clients[1].raw:writes()
+    server:post "/publish"
+    for _, client in ipairs(clients) do
+      local bytes = client.raw:take()
+      local length = string.unpack(">I2", bytes, 4)
+      assert.same({ 0x17, #bytes - 5 }, { bytes:byte(), length })
+    end
+    assert.equal(writes + 1, clients[1].raw:writes())
+  end)
+
   it("goes on however slowly and in whatever pieces bytes come and go", function()
     for step = 1, 7, 3 do
       serve(host "a.example")
@@ -329,6 +354,9 @@ describe("TLS", function()
     server:advance(0.2)
     assert.equal("closed", client:state())
     assert.matches("no handshake: it was not done in time", server:log())
+    local silent = server:connect(nil, "tls")
+    server:advance(3.1)
+    assert.same({ "closed", "" }, { silent:state(), silent:take() })
   end)
 
   it("refuses one more handshake than limits.handshakes, and forgets those that are done", function()

@@ -3,6 +3,7 @@
 // take a number of them but a time, and one at least; what waits for its step is not read from the kernel.
 #include "loop/tls_server.h"
 #include <openssl/bio.h>
+#include "loop/tls_wire.h"
 
 static const double SHARE_SECONDS = 0.003;
 
@@ -46,6 +47,7 @@ void tls_server_deinit(struct tls_server *s) {
 void tls_server_use(struct tls_server *s, struct tls_hosts *hosts) {
   tls_hosts_unref(s->hosts);
   s->hosts = hosts;
+  if (!s->wire) s->wire = tls_wire_method();
 }
 
 void tls_server_queue(struct tls_server *s, struct tls_turn *t, bool is_open) {

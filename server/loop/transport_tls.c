@@ -1,27 +1,19 @@
 // SPDX-License-Identifier: MIT
-// OpenSSL between two transports. Its BIO is one of ours, which takes whatever it writes and keeps it until
-// the transport below has sent it; so SSL_write never stops half-way, and none of OpenSSL's rules for doing
-// it again apply. What is being sent lies still in `sealed`, what was made meanwhile waits in `fresh`. No
-// more than SEALED_MAX bytes of what the user gave are encrypted ahead of what has left, since events are
-// shared by all their subscribers, and ciphertext is not.
-// A write never waits for a read. What has come and was not asked for stays in `in`, no more than one read.
+// OpenSSL (tls_wire) between two transports. What is being sent lies still in `sealed`; what OpenSSL makes
+// meanwhile waits in the wire. No more than TLS_SEALED_MAX bytes of what the user gave, and a record, are
+// encrypted ahead of what has left, since events are shared by all their subscribers, and ciphertext is not.
+// A write never waits for a read. What has come and was not asked for stays in the wire, no more than one
+// read.
 #include "loop/transport_tls.h"
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
-#include <string.h>
 #include "base/counter.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "loop/flight.h"
 #include "loop/tls_certificate.h"
-
-enum {
-  RECORD_LEN = 16 << 10,
-  SEALED_MAX = 64 << 10,
-  KEY_UPDATES_MAX = 32 // that a client may ask for at once; then one a second
-};
+#include "loop/tls_wire.h"
 
 enum tls_state { TLS_SHAKING, TLS_OPEN, TLS_BROKEN };
 
@@ -30,16 +22,13 @@ struct tls {
   struct transport *under;
   struct tls_server *server;
   struct tls_hosts *hosts;
-  SSL *ssl; // NULL before the first byte
+  struct tls_wire wire;
   struct tls_turn turn;
-  struct span input; // what OpenSSL may read now
-  struct buf in;     // what has come before, and was not read
-  struct buf sealed, fresh;
+  struct buf sealed;               // what is being sent
   struct flight *flight;           // the user's bytes that are not encrypted yet; NULL: none
   size_t sent, sealed_plain, told; // bytes of `sealed` that have left; of the user's in it; told of
-  size_t fresh_plain;              // of the user's in `fresh`
-  uint32_t read_len, key_updates;
-  double opened_at;
+  size_t fresh_plain;              // of the user's that are encrypted and not being sent
+  uint32_t read_len;
   uint8_t state; // enum tls_state
   uint8_t depth; // calls of ours under way: it is freed behind the last
   bool is_closed, ends, has_ended, is_counted, has_met_end;
@@ -47,73 +36,15 @@ struct tls {
 
 static struct tls *tls_of(struct transport *t) { return container_of(t, struct tls, transport); }
 
-// The BIO: reads what is there, writes anything.
-
-static int wire_read(BIO *b, char *out, int len) {
-  struct tls *s = BIO_get_data(b);
-  BIO_clear_retry_flags(b);
-  double seconds = s->server->loop->now - s->opened_at;
-  if (s->key_updates > KEY_UPDATES_MAX + seconds) return -1;
-  size_t n = MIN((size_t)len, s->input.len);
-  if (n) memcpy(out, s->input.bytes, n);
-  else BIO_set_retry_read(b);
-  s->input.bytes += n, s->input.len -= n;
-  return n ? (int)n : -1;
-}
-
-static int wire_write(BIO *b, const char *bytes, int len) {
-  struct tls *s = BIO_get_data(b);
-  BIO_clear_retry_flags(b);
-  buf_append(&s->fresh, bytes, (size_t)len);
-  return len;
-}
-
-static long wire_control(BIO *b, int command, long number, void *arg) {
-  (void)b, (void)number, (void)arg;
-  return command == BIO_CTRL_FLUSH;
-}
-
-static BIO_METHOD *wire_new(void) {
-  BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "spate");
-  bool ok = m && BIO_meth_set_read(m, wire_read) && BIO_meth_set_write(m, wire_write) &&
-            BIO_meth_set_ctrl(m, wire_control);
-  if (!ok) abort();
-  return m;
-}
-
-// A client may have keys changed as often as it likes, and each change costs more than it.
-static void on_message(int writes, int version, int type, const void *bytes, size_t len, SSL *ssl,
-                       void *arg) {
-  (void)version, (void)ssl;
-  if (!writes && type == SSL3_RT_HANDSHAKE && len && *(const unsigned char *)bytes == SSL3_MT_KEY_UPDATE)
-    ((struct tls *)arg)->key_updates++;
-}
-
-static bool begin(struct tls *s) {
-  if (!s->server->wire) s->server->wire = wire_new();
-  BIO *wire = BIO_new(s->server->wire);
-  s->ssl = wire ? tls_hosts_accept(s->hosts) : NULL;
-  if (!s->ssl) {
-    BIO_free(wire);
-    return false;
-  }
-  BIO_set_data(wire, s);
-  BIO_set_init(wire, 1);
-  SSL_set_bio(s->ssl, wire, wire);
-  return true;
-}
-
 static void leave_handshakes(struct tls *s) {
   if (s->is_counted) s->server->count--;
   s->is_counted = false;
 }
 
 static void tls_free(struct tls *s) {
-  SSL_free(s->ssl);
+  tls_wire_deinit(&s->wire);
   tls_hosts_unref(s->hosts);
-  buf_deinit(&s->in);
   buf_deinit(&s->sealed);
-  buf_deinit(&s->fresh);
   free(s->flight);
   free(s);
 }
@@ -122,33 +53,6 @@ static void tls_enter(struct tls *s) { s->depth++; }
 
 static void tls_leave(struct tls *s) {
   if (!--s->depth && s->is_closed) tls_free(s);
-}
-
-// Encrypts some of the pieces, joined into records as large as they may be: how many bytes; -1 where OpenSSL
-// does no more.
-static ssize_t seal(struct tls *s, const struct iovec *iov, int count) {
-  char record[RECORD_LEN];
-  size_t taken = 0, at = 0;
-  ERR_clear_error();
-  for (int i = 0; i < count && taken < SEALED_MAX;) {
-    const char *from = (const char *)iov[i].iov_base + at;
-    size_t len = MIN(iov[i].iov_len - at, (size_t)RECORD_LEN);
-    at += len;
-    if (at == iov[i].iov_len) i++, at = 0;
-    if (i < count && !at && len < RECORD_LEN) { // more goes into the same record
-      memcpy(record, from, len);
-      for (from = record; i < count && len < RECORD_LEN;) {
-        size_t n = MIN(iov[i].iov_len - at, RECORD_LEN - len);
-        memcpy(record + len, (const char *)iov[i].iov_base + at, n);
-        len += n, at += n;
-        if (at == iov[i].iov_len) i++, at = 0;
-      }
-    }
-    if (len && SSL_write(s->ssl, from, (int)len) <= 0) return -1;
-    taken += len;
-  }
-  s->fresh_plain += taken;
-  return (ssize_t)taken;
 }
 
 // How many of the user's bytes have left since it was last asked: in proportion to what they have become.
@@ -167,16 +71,23 @@ static size_t tell_left(struct tls *s) {
 
 // Hands below what OpenSSL has made, where nothing is on its way: how many of the user's bytes have left.
 static ssize_t pass_on(struct tls *s) {
-  if (s->sealed.len || !s->fresh.len) return 0;
-  struct outq q = {.count = 1, .len = s->fresh.len};
-  s->sealed = s->fresh, s->sealed_plain = s->fresh_plain;
-  s->fresh = (struct buf){0}, s->fresh_plain = 0;
-  q.iov[0] = (struct iovec){s->sealed.bytes, s->sealed.len};
+  if (s->sealed.len || !s->wire.fresh.len) return 0;
+  struct outq q;
+  s->sealed = s->wire.fresh, s->sealed_plain = s->fresh_plain;
+  s->wire.fresh = (struct buf){0}, s->fresh_plain = 0;
+  q.count = 1, q.len = s->sealed.len, q.iov[0] = (struct iovec){s->sealed.bytes, s->sealed.len};
+  q.is_share = q.has_more = false;
   ssize_t n = s->under->ops->send(s->under, &q);
   if (n < 0) return n;
   s->transport.is_queued = s->under->is_queued;
   s->sent = (size_t)n;
   return (ssize_t)tell_left(s);
+}
+
+static ssize_t seal(struct tls *s, const struct iovec *iov, int count) {
+  ssize_t n = tls_wire_seal(&s->wire, iov, count);
+  s->fresh_plain += (size_t)MAX(n, 0);
+  return n;
 }
 
 // Encrypts on while all that it becomes leaves at once: how many bytes have left; an error.
@@ -206,17 +117,9 @@ static ssize_t tls_send(struct transport *t, const struct outq *q) {
 // Reading.
 
 static void read_under(struct tls *s) {
-  bool is_full = s->fresh.len > SEALED_MAX; // of answers to a client that does not take them
+  bool is_full = s->wire.fresh.len > TLS_SEALED_MAX; // of answers to a client that does not take them
   size_t len = s->state == TLS_OPEN ? s->read_len : LOOP_SCRATCH_LEN;
   s->under->ops->want_read(s->under, is_full || s->has_ended ? 0 : len);
-}
-
-// What OpenSSL has not read stays.
-static void keep_input(struct tls *s) {
-  if (s->in.len) buf_consume(&s->in, s->in.len - s->input.len);
-  else buf_append_span(&s->in, s->input);
-  if (!s->in.len) buf_deinit(&s->in);
-  s->input = (struct span){0};
 }
 
 static void log_refused(const struct tls *s, const char *why) {
@@ -236,15 +139,14 @@ static void answer_plainly(struct tls *s) {
   static const char answer[] =
       "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 48\r\n"
       "Connection: close\r\n\r\nthis port speaks TLS: the URL begins with https\n";
-  buf_deinit(&s->fresh);
-  buf_append(&s->fresh, answer, sizeof answer - 1);
+  buf_deinit(&s->wire.fresh);
+  buf_append(&s->wire.fresh, answer, sizeof answer - 1);
 }
 
-static const char *reason_of(const struct tls *s, int error) {
-  long verified = s->ssl ? SSL_get_verify_result(s->ssl) : X509_V_OK;
+static const char *reason_of(const struct tls *s) {
+  long verified = s->wire.ssl ? SSL_get_verify_result(s->wire.ssl) : X509_V_OK;
   const char *reason = ERR_reason_error_string(ERR_peek_error());
-  if (s->ssl && s->key_updates > KEY_UPDATES_MAX && error == SSL_ERROR_SYSCALL)
-    return "too many changes of keys";
+  if (s->wire.ssl && tls_wire_is_abused(&s->wire)) return "too many changes of keys";
   if (verified != X509_V_OK && ERR_GET_REASON(ERR_peek_error()) == SSL_R_CERTIFICATE_VERIFY_FAILED)
     return X509_verify_cert_error_string(verified);
   return reason ? reason : "it broke off";
@@ -258,9 +160,9 @@ static void tls_break(struct tls *s, const char *why) {
   s->transport.sink->on_error(&s->transport, TRANSPORT_BROKEN);
 }
 
-static void tls_fail(struct tls *s, int error) {
+static void tls_fail(struct tls *s) {
   bool is_http = s->state == TLS_SHAKING && ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST;
-  const char *why = is_http ? "plain HTTP" : reason_of(s, error);
+  const char *why = is_http ? "plain HTTP" : reason_of(s);
   if (is_http) answer_plainly(s);
   ERR_clear_error();
   tls_break(s, why);
@@ -282,25 +184,24 @@ static void tls_end_read(struct tls *s, bool is_cut) {
 static void tls_opened(struct tls *s) {
   leave_handshakes(s);
   counter_add(&s->server->counters->handshakes_total, 1);
-  if (SSL_session_reused(s->ssl)) counter_add(&s->server->counters->resumed_total, 1);
-  s->state = TLS_OPEN, s->opened_at = s->server->loop->now;
-  s->transport.protocol = (uint8_t)tls_context_protocol(s->ssl);
-  SSL_set_msg_callback(s->ssl, on_message);
-  SSL_set_msg_callback_arg(s->ssl, s);
+  if (SSL_session_reused(s->wire.ssl)) counter_add(&s->server->counters->resumed_total, 1);
+  s->state = TLS_OPEN;
+  s->transport.protocol = (uint8_t)tls_context_protocol(s->wire.ssl);
+  tls_wire_opened(&s->wire);
   s->transport.sink->on_open(&s->transport);
 }
 
 // One step of the handshake, with what has come.
 static void shake(struct tls *s) {
   ERR_clear_error();
-  if (!s->ssl && !begin(s)) {
+  if (!s->wire.ssl && !tls_wire_begin(&s->wire, s->server->wire, s->hosts)) {
     tls_break(s, "no memory");
     return;
   }
-  s->input = buf_span(&s->in);
-  int n = SSL_do_handshake(s->ssl), error = SSL_get_error(s->ssl, n);
-  keep_input(s);
-  if (n != 1 && error != SSL_ERROR_WANT_READ) tls_fail(s, error);
+  s->wire.input = buf_span(&s->wire.in);
+  int n = SSL_do_handshake(s->wire.ssl), error = SSL_get_error(s->wire.ssl, n);
+  tls_wire_keep(&s->wire);
+  if (n != 1 && error != SSL_ERROR_WANT_READ) tls_fail(s);
   else if (pass_on(s) < 0) tls_break(s, "it broke off");
   else if (n == 1) tls_opened(s);
   else if (s->has_ended) tls_break(s, "it ended");
@@ -309,24 +210,24 @@ static void shake(struct tls *s) {
 
 // Hands up what can be read of the input, as far as it is wanted; true where there was anything.
 static bool read_on(struct tls *s) {
-  char piece[RECORD_LEN];
+  char piece[TLS_RECORD_LEN];
   bool any = false;
   int n = 1;
   while (s->read_len && s->state == TLS_OPEN && !s->is_closed) {
     ERR_clear_error();
-    n = SSL_read(s->ssl, piece, (int)MIN(s->read_len, sizeof piece));
+    n = SSL_read(s->wire.ssl, piece, (int)MIN(s->read_len, sizeof piece));
     if (n <= 0) break;
     any = true;
     s->transport.sink->on_bytes(&s->transport, (struct span){piece, (size_t)n});
   }
   if (s->is_closed) return any;
-  int error = n > 0 ? SSL_ERROR_NONE : SSL_get_error(s->ssl, n);
-  keep_input(s);
+  int error = n > 0 ? SSL_ERROR_NONE : SSL_get_error(s->wire.ssl, n);
+  tls_wire_keep(&s->wire);
   if (error == SSL_ERROR_ZERO_RETURN) tls_end_read(s, false);
-  else if (error != SSL_ERROR_NONE && error != SSL_ERROR_WANT_READ) tls_fail(s, error);
+  else if (error != SSL_ERROR_NONE && error != SSL_ERROR_WANT_READ) tls_fail(s);
   else if (pass_on(s) < 0) tls_break(s, "it broke off");
   else if (error == SSL_ERROR_WANT_READ && s->has_ended) tls_end_read(s, true);
-  else if (!s->in.len) read_under(s);
+  else if (!s->wire.in.len) read_under(s);
   return any;
 }
 
@@ -334,7 +235,7 @@ static void go_on(struct tls_turn *turn) {
   struct tls *s = container_of(turn, struct tls, turn);
   tls_enter(s);
   if (s->state == TLS_SHAKING) shake(s);
-  else if (s->state == TLS_OPEN) s->input = buf_span(&s->in), read_on(s);
+  else if (s->state == TLS_OPEN) s->wire.input = buf_span(&s->wire.in), read_on(s);
   tls_leave(s);
 }
 
@@ -346,10 +247,10 @@ static void queue(struct tls *s) {
 static void on_bytes(struct transport *t, struct span bytes) {
   struct tls *s = t->owner;
   tls_enter(s);
-  if (s->in.len || s->state == TLS_SHAKING) {
-    buf_append_span(&s->in, bytes);
+  if (s->wire.in.len || s->state == TLS_SHAKING) {
+    buf_append_span(&s->wire.in, bytes);
     queue(s);
-  } else if (s->state == TLS_OPEN) s->input = bytes, read_on(s);
+  } else if (s->state == TLS_OPEN) s->wire.input = bytes, read_on(s);
   tls_leave(s);
 }
 
@@ -364,9 +265,10 @@ static void on_sent(struct transport *t, size_t len) {
   if (more < 0) tls_break(s, "it broke off");
   else {
     left += (size_t)more;
-    if (s->ends && !s->sealed.len && !s->fresh.len) s->ends = false, s->under->ops->end(s->under);
+    if (s->ends && !s->sealed.len && !s->wire.fresh.len) s->ends = false, s->under->ops->end(s->under);
     if (left || was_queued) s->transport.sink->on_sent(&s->transport, left);
-    if (!s->is_closed && s->state != TLS_BROKEN && list_empty(&s->turn.link) && !s->in.len) read_under(s);
+    if (!s->is_closed && s->state != TLS_BROKEN && list_empty(&s->turn.link) && !s->wire.in.len)
+      read_under(s);
   }
   tls_leave(s);
 }
@@ -376,9 +278,9 @@ static void on_end(struct transport *t) {
   tls_enter(s);
   s->has_ended = true;
   s->under->ops->want_read(s->under, 0);
-  if (s->state == TLS_SHAKING && s->in.len) queue(s);
+  if (s->state == TLS_SHAKING && s->wire.in.len) queue(s);
   else if (s->state == TLS_SHAKING) tls_break(s, "it ended");
-  else if (s->state == TLS_OPEN && !s->in.len && !SSL_pending(s->ssl)) tls_end_read(s, true);
+  else if (s->state == TLS_OPEN && !s->wire.in.len && !SSL_pending(s->wire.ssl)) tls_end_read(s, true);
   tls_leave(s);
 }
 
@@ -404,9 +306,9 @@ static void tls_open(struct transport *t) {
 static void tls_want_read(struct transport *t, size_t len) {
   struct tls *s = tls_of(t);
   s->read_len = (uint32_t)MIN(len, (size_t)LOOP_SCRATCH_LEN);
-  bool waits =
-      s->state == TLS_OPEN && (s->in.len || SSL_pending(s->ssl) || (s->has_ended && !s->has_met_end));
-  if (s->input.len) return; // read_on goes by it
+  bool waits = s->state == TLS_OPEN &&
+               (s->wire.in.len || SSL_pending(s->wire.ssl) || (s->has_ended && !s->has_met_end));
+  if (s->wire.input.len) return; // read_on goes by it
   if (waits && s->read_len) queue(s);
   else read_under(s);
 }
@@ -417,9 +319,9 @@ static bool tls_read_now(struct transport *t) {
   uint32_t read_len = s->read_len;
   tls_enter(s);
   bool any = false;
-  if (!s->in.len) s->under->ops->read_now(s->under);
+  if (!s->wire.in.len) s->under->ops->read_now(s->under);
   if (s->state == TLS_OPEN && !s->is_closed) {
-    s->read_len = LOOP_SCRATCH_LEN, s->input = buf_span(&s->in);
+    s->read_len = LOOP_SCRATCH_LEN, s->wire.input = buf_span(&s->wire.in);
     any = read_on(s);
     if (!any) s->read_len = read_len;
   }
@@ -428,16 +330,16 @@ static bool tls_read_now(struct transport *t) {
 }
 
 static void say_end(struct tls *s) {
-  if (s->state != TLS_OPEN || SSL_get_shutdown(s->ssl) & SSL_SENT_SHUTDOWN) return;
+  if (s->state != TLS_OPEN || SSL_get_shutdown(s->wire.ssl) & SSL_SENT_SHUTDOWN) return;
   ERR_clear_error();
-  SSL_shutdown(s->ssl);
+  SSL_shutdown(s->wire.ssl);
   pass_on(s);
 }
 
 static void tls_end(struct transport *t) {
   struct tls *s = tls_of(t);
   say_end(s);
-  s->ends = s->sealed.len || s->fresh.len;
+  s->ends = s->sealed.len || s->wire.fresh.len;
   if (!s->ends) s->under->ops->end(s->under);
 }
 
@@ -472,6 +374,7 @@ struct transport *transport_tls_new(struct tls_server *server, struct transport 
   *s = (struct tls){.transport = {.ops = &tls_ops, .peer = under->peer, .is_secure = true},
                     .under = under,
                     .server = server,
+                    .wire = {.loop = server->loop},
                     .turn = {.go_on = go_on}};
   if (server->count >= server->count_max) {
     count_refused(s, "too many handshakes at a time (limits.handshakes)");
@@ -489,11 +392,11 @@ struct transport *transport_tls_new(struct tls_server *server, struct transport 
 bool transport_tls_describe(const struct transport *t, struct buf *out) {
   const struct tls *s = container_of(t, struct tls, transport);
   if (t->ops != &tls_ops || s->state != TLS_OPEN) return false;
-  tls_connection_describe(s->ssl, out);
+  tls_connection_describe(s->wire.ssl, out);
   return true;
 }
 
 bool transport_tls_may_ask(const struct transport *t, struct span host) {
   const struct tls *s = container_of(t, struct tls, transport);
-  return t->ops != &tls_ops || tls_hosts_may_ask(s->hosts, tls_hosts_met(s->hosts, s->ssl), host);
+  return t->ops != &tls_ops || tls_hosts_may_ask(s->hosts, tls_hosts_met(s->hosts, s->wire.ssl), host);
 }
