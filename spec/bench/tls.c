@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // tls: a client of many connections by TLS on loopback. One line of JSON.
 //
-//   tls idle -p PORT -g PATH -c STREAMS -P PID     resident memory of PID for each stream that has had its head
-//   tls storm -p PORT -g PATH -c STREAMS -s SHAKES -d SECONDS
+//   tls idle -p PORT -g PATH -c STREAMS -P PID     resident memory of PID for each stream that has had its
+//   head tls storm -p PORT -g PATH -c STREAMS -s SHAKES -d SECONDS
 //                 the gaps between events of the streams, while from the middle on so many others shake hands
 //
 // The storm is another process of the lowest priority, so that it does not hold up who measures.
@@ -54,9 +54,11 @@ static SSL *begin(SSL_CTX *c, int fd) {
 
 static int open_stream(SSL_CTX *c, int port, const char *path) {
   char request[512], head[4096];
-  int fd = connect_to(port), len = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
+  int fd = connect_to(port),
+      len = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
   SSL *ssl = begin(c, fd);
-  if (SSL_do_handshake(ssl) != 1 || SSL_write(ssl, request, len) != len || SSL_read(ssl, head, sizeof head) <= 0) {
+  if (SSL_do_handshake(ssl) != 1 || SSL_write(ssl, request, len) != len ||
+      SSL_read(ssl, head, sizeof head) <= 0) {
     ERR_print_errors_fp(stderr);
     exit(1);
   }
@@ -155,8 +157,9 @@ static int beside(SSL_CTX *c, int port, const char *path, int streams, int shake
   read_events(epoll, now() + seconds);
   waitpid(child, NULL, 0);
   if (read(pipes[0], of_storm, sizeof of_storm - 1) < 0) return 1;
-  printf("{\"streams\":%d,\"p99_before\":%.4f,\"worst_before\":%.4f,\"p99\":%.4f,\"worst\":%.4f,\"storm\":%s}\n", streams,
-         quiet, quiet_worst, quantile(0.99), quantile(1), of_storm);
+  printf(
+      "{\"streams\":%d,\"p99_before\":%.4f,\"worst_before\":%.4f,\"p99\":%.4f,\"worst\":%.4f,\"storm\":%s}\n",
+      streams, quiet, quiet_worst, quantile(0.99), quantile(1), of_storm);
   return 0;
 }
 
