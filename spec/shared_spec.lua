@@ -335,6 +335,15 @@ describe("spate.shared", function()
       assert.equal(0, run "d:delete 'k' return d:bytes()")
     end)
 
+    it("give back what has expired with each use, eight values at a time", function()
+      local empty = run "d:get 'other' return spate.stats().shared_bytes"
+      local full = run "for i = 1, 20 do d:set(string.char(96 + i), 'x', { ttl = 1 }) end return spate.stats().shared_bytes"
+      server:advance(2)
+      local left = {}
+      for i = 1, 4 do left[i] = (run "d:get 'other' return spate.stats().shared_bytes" - empty) * 20 / (full - empty) end
+      assert.same({ 12.0, 4.0, 0.0, 0.0 }, left)
+    end)
+
     it("are counted for all dictionaries together in spate.stats", function()
       local before = run "d:set('k', 1) return spate.stats().shared_bytes"
       assert.equal(before + 1000, run "d:set('k', ('x'):rep(1000)) return spate.stats().shared_bytes")
