@@ -72,10 +72,12 @@ end
 
 -- What clients see.
 
+-- Also between the pages of a replay, where what has just been read is lost. Behind it comes all there is.
 local function told(self, request, c)
-  self:expect(request.after and not request.last_seen, TOLD, "%s: a reset", request)
-  self:expect(not c.kept[request.after] or c.is_trimmed, TOLD, "%s: a reset, and %s is kept", request, request.after)
-  request.was_told = true
+  local had = request.last_seen or request.after
+  self:expect(had, TOLD, "%s: a reset, and it had nothing", request)
+  self:expect(not c.kept[had] or c.is_trimmed, TOLD, "%s: a reset, and %s is kept", request, had)
+  request.was_told, request.last_seen = true, nil
 end
 
 function epochs.on_event(self, request, event)
