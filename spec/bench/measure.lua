@@ -9,7 +9,7 @@ local measure = { sections = { "streams", "memory", "hello", "churn", "fanout", 
 measure.full = {
   streams = 5000, rate = 10, seconds = 10, settle = 1, rounds = 3, contention_max = 0.1,
   memory_streams = { 1000, 5000, 15000 }, memory_settle = 1,
-  hello_seconds = 5, hello_rounds = 3, churn_streams = 15000, churn_rounds = 3,
+  hello_seconds = 3, hello_rounds = 5, churn_streams = 15000, churn_rounds = 3,
   saturated_streams = 1000, saturated_messages = 3000, pairs = 10000,
   proxied = { streams = 1000, seconds = 5, short_seconds = 2, rounds = 3 }, connections = 15000,
 }
@@ -161,7 +161,7 @@ function measure.memory(run)
 end
 
 local hello_rows = {
-  { label = "spate", server = "spate", target = 1.5 },
+  { label = "spate", server = "spate", target = 1.15 },
   { label = "nginx-lua", server = "nginx-lua" },
   { label = "node", server = "node" },
 }
