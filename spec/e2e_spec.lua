@@ -225,6 +225,8 @@ end)
       { "an unknown key", "return { limits = { boddy = 1 } }", "unknown setting 'limits.boddy'", "did you mean 'limits.body'?" },
       { "an unknown group", "return { timeout = {} }", "unknown setting 'timeout'", "did you mean 'timeouts'?" },
       { "an unknown key far from all", "return { zzzzzz = 1 }", "unknown setting 'zzzzzz'" },
+      { "another way to send", 'return { io_uring = "always" }', 'io_uring: expected "auto" or "off", got always' },
+      { "a way to send that is no word", "return { io_uring = true }", 'io_uring: expected "auto" or "off", got true' },
       { "a key that is a number", "return { 1 }", "unknown setting '1'" },
       { "a group that is no table", "return { limits = 3 }", "limits: expected a table, got number" },
       { "a value of the wrong type", "return { limits = { body = '1 MB' } }", "limits.body: expected a whole number of 1 or more, got 1 MB" },
