@@ -8,14 +8,27 @@
 #include "loop/batch.h"
 #include "serve/conn.h"
 
-enum { FLUSHES_MAX = 128, FLUSHES_UNTIMED = 16 };
+enum { FLUSHES_MAX = 128, FLUSHES_TOGETHER = 16 };
 static const double FLUSH_SECONDS = 0.005;
 
-static void flush_some(struct service *s, struct list *conns) {
+// What they have sent since the last call leaves. So few at a time are all that a call gains by, and what
+// belongs to them is still near when they are told.
+static void send_together(struct service *s) {
+  if (!batch_is_open(s->loop->batch)) return;
+  unsigned sends = batch_close(s->loop->batch, s->loop->now);
+  counter_add(&s->counters.batches_total, sends > 0);
+  counter_add(&s->counters.batched_sends_total, sends);
+}
+
+static void flush_some(struct service *s, struct list *conns, bool collects) {
   double until = INFINITY;
   for (int n = 1; n <= FLUSHES_MAX && !list_empty(conns); n++) {
     conn_flush(container_of(list_shift(conns), struct conn, dirty));
-    if (n % FLUSHES_UNTIMED) continue;
+    if (n % FLUSHES_TOGETHER) continue;
+    if (collects) {
+      send_together(s);
+      batch_open(s->loop->batch, s->loop->now);
+    }
     double now = clock_now(s->loop->clock);
     if (now >= until) return;
     until = MIN(until, now + FLUSH_SECONDS);
@@ -34,16 +47,13 @@ static unsigned count_few(const struct list *fresh, const struct list *late) {
   return n;
 }
 
-// What connections send meanwhile leaves when both have been gone through.
 static void flush_batch(struct service *s, struct list *fresh) {
   struct batch *batch = s->loop->batch;
   bool collects = batch_pays(batch, count_few(fresh, &s->late));
   if (collects) batch_open(batch, s->loop->now);
-  flush_some(s, fresh);
-  flush_some(s, &s->late);
-  unsigned sends = collects ? batch_close(batch, s->loop->now) : 0;
-  counter_add(&s->counters.batches_total, sends > 0);
-  counter_add(&s->counters.batched_sends_total, sends);
+  flush_some(s, fresh, collects);
+  flush_some(s, &s->late, collects);
+  send_together(s);
 }
 
 // One event may be for every stream there is, and a write takes microseconds: after so many the loop looks
