@@ -69,7 +69,7 @@ FUZZERS := $(patsubst spec/fuzz/%.c,$(BUILD)/%,$(wildcard spec/fuzz/*.c))
 C_FILES := $(sort $(wildcard server/*/*.[ch] spec/*.[ch] spec/*/*.[ch]))
 
 NEEDS_BUILD := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libev-dev libjansson-dev libssl-dev libcrypt-dev libcurl4-openssl-dev libsqlite3-dev libpq-dev libhiredis-dev libnghttp2-dev liburing-dev zlib1g-dev lua-argparse 'libllhttp-dev|@node-llhttp'
-NEEDS_TEST  := $(NEEDS_BUILD) lua-busted lua-socket lua-sec lua-cqueues lua-check openssl iproute2 curl nghttp2-client nginx postgresql redis-server 'valkey-server|redis-tools'
+NEEDS_TEST  := $(NEEDS_BUILD) lua-busted lua-socket lua-sec lua-cqueues lua-check openssl sslscan iproute2 curl nghttp2-client nginx postgresql redis-server 'valkey-server|redis-tools'
 NEEDS_CLIENTS := nodejs npm
 NEEDS_LINT  := clang cppcheck lua-check
 NEEDS_MODEL := gcc lua5.4 spin
@@ -184,7 +184,7 @@ tsan:
 	@export TSAN_OPTIONS="halt_on_error=1 exitcode=66 suppressions=$(CURDIR)/spec/tsan.suppressions"; build/tsan/shared_stress && build/tsan/job_stress && build/tsan/pool_stress && build/tsan/store_stress && \
 	  BUILD=$(BUILD) SPATE=build/tsan/spate DELIVERY_SUBSCRIBERS=100 STORE_ROUNDS=5 $(BUSTED) \
 	  --filter-out="the script has a loop" --filter-out="a C call that never returns" --filter-out="computes for too long" \
-	  spec/e2e_spec.lua spec/e2e_shared_spec.lua spec/e2e_delivery_spec.lua spec/e2e_fs_spec.lua spec/e2e_offload_spec.lua spec/e2e_password_spec.lua spec/e2e_postgres_spec.lua spec/e2e_process_spec.lua spec/e2e_redis_spec.lua spec/e2e_sqlite_spec.lua spec/e2e_store_spec.lua spec/e2e_wait_fd_spec.lua
+	  spec/e2e_spec.lua spec/e2e_shared_spec.lua spec/e2e_delivery_spec.lua spec/e2e_fs_spec.lua spec/e2e_offload_spec.lua spec/e2e_password_spec.lua spec/e2e_postgres_spec.lua spec/e2e_process_spec.lua spec/e2e_redis_spec.lua spec/e2e_sqlite_spec.lua spec/e2e_store_spec.lua spec/e2e_tls_spec.lua spec/e2e_wait_fd_spec.lua
 
 $(BUILD)/%_stress: spec/%_stress.c $(LIBRARY)
 	@echo LD $@

@@ -146,6 +146,17 @@ describe("spate by TLS", function()
     assert.matches("has ended: clients refuse it", text)
   end)
 
+  it("shows a scanner nothing old or weak", function()
+    if not os.execute "command -v sslscan >/dev/null" then return pending "needs sslscan" end
+    local server = serve()
+    local found = output("sslscan --no-colour 127.0.0.1:%d", server.port)
+    for _, old in ipairs { "SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1" } do assert.matches(old:gsub("%.", "%%.") .. " +disabled", found) end
+    assert.matches("Session renegotiation not supported", found)
+    assert.is_nil(found:match "[^\n]*CBC[^\n]*" or found:match "[^\n]*ffdhe[^\n]*" or found:match "[^\n]* is vulnerable[^\n]*")
+    for cipher in found:gmatch "Accepted +TLS%S+ +%d+ bits +(%S+)" do assert.truthy(cipher:find "GCM" or cipher:find "POLY1305", cipher) end
+    server:stop()
+  end)
+
   it("redirects from http, and tells each port's guests of the other's protocol", function()
     local server = serve { arguments = {}, settings = ("{ listen = { 'https://127.0.0.1:0', { 'http://127.0.0.1:0', redirect = true } }, tls = { cert = %q, key = %q } }")
       :format(directory .. "/a.pem", directory .. "/a.key") }

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,6 +88,8 @@ static int shake(SSL *ssl) {
 static void storm(SSL_CTX *c, int port, int shakes, int to) {
   int epoll = epoll_create1(0), done = 0, failed = 0;
   double began = now();
+  struct sched_param lowest = {.sched_priority = sched_getscheduler(0) == SCHED_FIFO}; // below `chrt -f 2`
+  sched_setparam(0, &lowest);
   if (nice(19) < 0) exit(1);
   for (int i = 0; i < shakes; i++) {
     int fd = connect_to(port);
