@@ -238,6 +238,7 @@ end
 function Model:on_end(request, how, now)
   self.remove(self.open, request)
   local following = request.client.waiting[request.client.first]
+  request.client.answered = request
   if following then following.behind = request end
   if request.is_refusal then return end
   if how == "unanswered" then
@@ -369,7 +370,7 @@ local function check_waiting(self, client, request, now)
   if not request or not client.is_reading or client.worker == self.held_up or client.is_over or client.has_finished or self:may_fail(request) then return end
   if not request.status then
     if is_behind_the_last(request) or request.was_partial or self.is_draining or client.is_mux and self.plan.settings.limits.connections or self.store_waits or self.plan.store then return end
-    local behind = request.behind
+    local behind = request.behind or request.follows -- a body that is whole may come from a handler that goes on
     local since = math.max(request.sent_at, behind and behind.ended_at + (behind.route and behind.route.pause or 0) or 0, request.was_held and self.jumped_at or 0, self.jumped_to or 0)
     return self:expect(now < since + request.delay + EPS, ANSWERED, "%s: no answer %.3f s after it", request, now - since)
   end

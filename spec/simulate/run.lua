@@ -108,6 +108,7 @@ local function send(self, client, it, is_half)
     table.insert(request.headers, "Last-Event-ID: " .. request.after)
   end
   if self.plan.settings.compress and it.number % 3 ~= 1 then table.insert(request.headers, "Accept-Encoding: gzip") end
+  request.follows = client.answered
   if client:request(request, self.now) then
     self.model:on_request(request)
     request.was_held = client.worker == self.held_up
