@@ -177,7 +177,7 @@ describe("a store's URL", function()
     ["redis://localhost:0"] = "expected host or host:port in the URL",
     ["redis://user:p%zz@localhost"] = "an escape in the URL's user or password is none",
     ["redis://localhost/x"] = "expected a database's number at the end of the URL",
-    ["redis+cluster://localhost/1"] = "a cluster has 0 only",
+    ["redis+cluster://localhost/1"] = "expected a database's number at the end of the URL; a cluster has 0 only",
     ["redis+sentinel://localhost"] = "expected the master's name behind the sentinels",
     ["unix://"] = "expected the path of a socket in the URL",
     ["redis://localhost?prefix="] = "prefix: expected some characters",
