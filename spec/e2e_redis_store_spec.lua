@@ -85,6 +85,21 @@ describe("several servers on one Redis", function()
     return res
   end
 
+  -- How often the functions were called, but for looks that come by themselves.
+  local function calls() return tonumber(redis:cli("INFO", "commandstats"):match "cmdstat_fcall:calls=(%d+)" or "0") end
+
+  it("ask once for what the store has not, though the channel here has been there", function()
+    subscribe(one)
+    run(one, "return sse.channel('a'):publish 'x'")
+    for key in redis:cli("KEYS", ("p%d*"):format(prefixes)):gmatch "%S+" do redis:cli("DEL", key) end
+    local res = one:get("/sub/a", { headers = { ["Last-Event-ID"] = "1-1" } })
+    for _ = 1, 5 do settle() end
+    local before = calls()
+    for _ = 1, 5 do settle() end
+    assert.is_true(calls() - before < 10, calls() - before)
+    assert.equal("reset", res:events()[1].event)
+  end)
+
   it("end each other's streams by spate.kick", function()
     local here, there = subscribe(one), subscribe(two)
     run(two, "return spate.kick { channel = 'a', reason = 'moved', retry = 5 }")

@@ -175,6 +175,27 @@ describe("a client of HTTP/2 that", function()
       assert.not_equal("open", client:state())
     end)
 
+    it("streams one too many before it has acknowledged how many, whose refusals it does not read", function()
+      serve { http2 = { streams = 10 } }
+      client = http2.connect(server, nil, { silent = true })
+      client.raw:window(5)
+      client:send(frames.PREFACE, frames.frame("SETTINGS", 0, 0))
+      for i = 1, 10 do client:get(2 * i - 1, "/slow") end
+      local parts = {}
+      for i = 11, 2000 do parts[#parts + 1] = client.request(2 * i - 1, "GET", "/slow") end
+      client:send(table.concat(parts))
+      client.raw:window(10000000)
+      server:turn()
+      flooded("http2_answers_total", "answers that are not read")
+    end)
+
+    it("empty data with padding", function()
+      serve()
+      client:send(client.request(1, "POST", "/echo", nil, { open = true }))
+      client:send(frames.frame("DATA", 8, 1, "\0"):rep(1200))
+      flooded("http2_frames_total", "too many frames that bring nothing")
+    end)
+
     it("more streams than it may have", function()
       serve { http2 = { streams = 10 } }
       for i = 1, 11 do client:get(2 * i - 1, "/slow") end

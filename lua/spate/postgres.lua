@@ -141,7 +141,10 @@ function Postgres:rows(sql, ...)
       local rows, more
       if link then rows, more = link:more("pg:rows", core.now() + self.timeout)
       else rows, more = first_page() end
-      if not rows then error(more, 0) end
+      if not rows then
+        if own and link then link:release() end
+        error(more, 0)
+      end
       page, at, has_more = values.read(rows, types), 0, more
     end
     at = at + 1
@@ -178,9 +181,14 @@ local function plain(self, link, sql)
   return tag
 end
 
+-- statement_completion_unknown, transaction_resolution_unknown, query_canceled: it waited for a standby
+local OF_COMMIT_UNKNOWN = { ["40003"] = true, ["08007"] = true, ["57014"] = true }
+
 local function commit(self, link, ...)
   local tag, message, code, state = plain(self, link, "commit")
-  if not tag and code == "unavailable" then return nil, message .. "; whether it has committed is not known", "unknown", state end
+  if not tag and (code == "unavailable" or code == "timeout" or OF_COMMIT_UNKNOWN[state]) then
+    return nil, message .. "; whether it has committed is not known", "unknown", state
+  end
   if not tag then return nil, message, code, state end
   if tag == "ROLLBACK" then return nil, "pg:transaction: it was rolled back, since a statement in it had failed", "rolled back" end
   if select("#", ...) == 0 then return true end

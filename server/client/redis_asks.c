@@ -14,8 +14,9 @@ struct redis_ask {
   struct list due; // of all asks, oldest first
   struct redis_asks *asks;
   double deadline;
-  bool is_read, is_kept; // it has its page; its event is there
-  bool is_repeated;      // as the server had not the functions
+  struct position newest; // of its channel, when the page was asked for
+  bool is_read, is_kept;  // it has its page; its event is there
+  bool is_repeated;       // as the server had not the functions
 };
 
 static struct redis_ask *ask_of(struct redis_waiting *w) {
@@ -56,6 +57,7 @@ static void read_page(struct redis_ask *a) {
   struct store_request *r = a->waiting.request;
   struct redis_calls *calls = &a->asks->follows.calls;
   if (r->last) r->at = (struct position){0};
+  a->newest = channel_newest(r->channel);
   bool is_tail = r->last > 0 && (size_t)r->last < r->channel->options.history;
   bool is_sent = is_tail ? call_tail(calls, &a->command, r->channel, r->last)
                          : call_read(calls, &a->command, r->channel, r->at);
@@ -100,6 +102,8 @@ static void on_page(struct redis_ask *a, const redisReply *page) {
   }
   a->is_read = true;
   take_page(r, page, r->at);
+  if (!r->count && !r->at.epoch)
+    r->at = a->newest; // the server has nothing of it: who asked has all there is
   struct redis_follow *f = redis_follow_of(&a->asks->follows, r->channel, false);
   if (f) redis_follow_reach(f, &a->waiting);
   else settle(a);

@@ -170,7 +170,8 @@ static void on_looked(struct redis_command *c, struct redis_answer *a) {
   struct redis_follow *f = container_of(c, struct redis_follow, look);
   struct position tail = {0};
   long long has_ended = 0, elsewhere = 0;
-  if (a->code == REDIS_CODE_NOSCRIPT) {
+  if (a->code == REDIS_CODE_NOSCRIPT && now_of(f) >= f->repaired_at + LOOK_SECONDS) {
+    f->repaired_at = now_of(f); // where that is refused, another look will be due by itself
     call_load(&f->follows->calls, f->channel->node.name);
     if (!f->is_loaded) look(f);
   }
@@ -224,6 +225,7 @@ static struct redis_follow *follow_new(struct redis_follows *all, struct channel
   f->node.name = key_of(&f->channel);
   f->fill.on_reply = on_filled, f->look.on_reply = on_looked;
   f->renew.on_reply = on_renewed, f->gap.on_fire = on_gap, f->renewed_at = now_of(f);
+  f->repaired_at = -LOOK_SECONDS;
   f->subscription =
       (struct redis_subscription){.on_message = on_message, .on_live = on_live, .on_refused = on_refused};
   list_init(&f->link);

@@ -41,6 +41,7 @@ struct redis_follow {
   size_t held_count, held_cap;
   struct timer gap;
   double looked_at, used_at, renewed_at, filled_at; // filled_at: when the fill was asked for
+  double repaired_at;                               // when the server was last told its functions
   bool is_loaded, is_behind, has_end;               // is_behind: a fill has failed
 };
 

@@ -15,6 +15,7 @@
 enum {
   BATCH_MAX = 64 << 10,        // behind this much, others have their turn
   BATCH_KEPT = 4 << 10,        // by an idle connection
+  ANSWERS_MAX = 1000,          // beside some for each stream
   CONNECTION_WINDOW = 1 << 20, // what streams have not read is bounded by theirs
   SETTINGS_COUNT = 4
 };
@@ -38,10 +39,18 @@ static size_t feed_frame(struct http2 *h, const char *bytes, size_t len) {
   return n;
 }
 
+// The library counts what it says to PING and SETTINGS; what waits to be said of streams that were one too
+// many, or that had to end, is looked at here.
+static void check_answers(struct http2 *h) {
+  size_t waiting = nghttp2_session_get_outbound_queue_size(h->session);
+  if (waiting > ANSWERS_MAX + 4 * h->limits->http2.streams)
+    http2_flooded(h, FLOOD_ANSWERS, "answers that are not read");
+}
+
 static size_t http2_feed(struct proto *p, const char *bytes, size_t len) {
   struct http2 *h = http2_of(p);
   for (size_t taken = 0; taken < len && !h->last.len && !h->is_over;)
-    taken += feed_frame(h, bytes + taken, len - taken);
+    taken += feed_frame(h, bytes + taken, len - taken), check_answers(h);
   if (len &&
       (h->last.len || nghttp2_session_want_write(h->session) || !nghttp2_session_want_read(h->session)))
     p->sink->on_room(p);

@@ -133,7 +133,7 @@ static void on_data(struct http2 *h, const nghttp2_frame *frame) {
   struct http2_stream *s = stream_of(h, frame->hd.stream_id);
   if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) {
     if (s) end_request(h, s);
-  } else if (!frame->hd.length) spend_frame(h);
+  } else if (frame->hd.length <= frame->data.padlen) spend_frame(h);
 }
 
 // Who resets a stream before it has got anything has had us begin for nothing.

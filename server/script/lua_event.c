@@ -205,7 +205,8 @@ static struct span long_text(lua_State *L, int index, enum builder_text which) {
 static inline struct span builder_text(lua_State *L, int index, const struct builder *b,
                                        enum builder_text which) {
   if (b->texts[which].at >= 0) return (struct span){b->room + b->texts[which].at, b->texts[which].len};
-  return b->texts[which].at == TEXT_ABSENT ? (struct span){0} : long_text(L, index, which);
+  if (b->texts[which].at == TEXT_ABSENT) return (struct span){0};
+  return long_text(L, index, which);
 }
 
 static void read_builder(lua_State *L, int index, const struct builder *b, struct sse_fields *f) {

@@ -14,8 +14,13 @@
 
 enum { STILL_TURNS_MAX = 16 }; // in which one task may wake another that sends, and so on
 
+// The protocol, which may go on to say something, knows none of them any more.
 static void close_streams(struct conn *c, enum close_reason reason) {
-  while (!list_empty(&c->streams)) stream_free(container_of(c->streams.next, struct stream, link), reason);
+  while (!list_empty(&c->streams)) {
+    struct stream *s = container_of(c->streams.next, struct stream, link);
+    if (c->state != CONN_CLOSED) c->proto->ops->finish(c->proto, s, ENDING_RESET);
+    stream_free(s, reason);
+  }
 }
 
 void conn_close(struct conn *c, enum close_reason reason, bool reset) {

@@ -31,7 +31,14 @@ static void carrier_touch(struct carrier *carrier, struct stream *s) {
   if (!s->blocked) conn_touch(c);
 }
 
-static bool carrier_flush(struct carrier *c) { return conn_flush(conn_of(c)); }
+// What is written may tell of the end of some of its streams, or of all.
+static bool carrier_flush(struct carrier *carrier, const struct stream *s) {
+  struct conn *c = conn_of(carrier);
+  if (!conn_flush(c)) return false;
+  list_each (node, &c->streams)
+    if (node == &s->link) return true;
+  return false;
+}
 
 static void carrier_answer(struct carrier *carrier, struct stream *s, struct response *r, struct buf *out) {
   struct conn *c = conn_of(carrier);

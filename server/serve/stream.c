@@ -45,7 +45,7 @@ void stream_watch(struct stream *s) {
 // Has it written at the end of this turn.
 static void stream_touch(struct stream *s) { s->carrier->ops->touch(s->carrier, s); }
 
-bool stream_flush(struct stream *s) { return s->carrier->ops->flush(s->carrier); }
+bool stream_flush(struct stream *s) { return s->carrier->ops->flush(s->carrier, s); }
 
 void stream_give_up(struct stream *s) {
   counter_add(&stream_service(s)->counters.slow_total, 1);

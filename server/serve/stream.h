@@ -21,7 +21,7 @@ struct carrier_ops {
   // The stream has more: what waits is written at the end of this turn, where it is not the client that it
   // waits for.
   void (*touch)(struct carrier *c, struct stream *s);
-  bool (*flush)(struct carrier *c); // now; false where it is gone, and they with it
+  bool (*flush)(struct carrier *c, const struct stream *s); // now; false where the stream is gone
   // Begins an answer: chooses the framing, and writes to `out` what goes before the body.
   void (*answer)(struct carrier *c, struct stream *s, struct response *r, struct buf *out);
   void (*interim)(struct carrier *c, struct stream *s, int status, struct buf *out);

@@ -266,7 +266,7 @@ return {
     what = "a derived channel whose task could not start is there, and nothing ever comes of it",
   },
   {
-    name = "resumable_left", file = "lua/spate/channel.lua",
+    name = "resumable_left", file = "lua/spate/resumable.lua",
     from = "has_begun = not created\n    if created and not options.store then core.tie_channel(channel.handle) end", to = "",
     what = "a resumable stream that could not begin leaves a channel that nobody fills",
   },
