@@ -234,6 +234,16 @@ describe("spate.postgres, asked", function()
       return n .. " " .. tostring(err)]])
   end)
 
+  it("gives the connection back of rows that fail", function()
+    assert.equal("fine", run([[
+      for _ = 1, 3 do
+        local rows = pg:rows "select 1 / 0"
+        assert(not pcall(rows.next, rows))
+      end
+      assert(pg:query "select 1")
+      return "fine"]], "{ connections = 1, wait = 0.5 }"))
+  end)
+
   it("reads rows within a transaction, and nothing else meanwhile", function()
     assert.equal("3 pg:query: rows of this transaction are being read; read them to their end, or close them", run [[
       local n, err = 0, nil
