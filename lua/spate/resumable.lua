@@ -102,11 +102,22 @@ return function(sse, open)
 
   -- Until the producer's end. Readers elsewhere count, as of some seconds ago. True where it has come to its end under this process.
   local function follow_producer(channel, claims, key, task, linger)
+    local heard_at = core.now()
     while not channel.handle:is_finished() do
+      if not task and core.now() > heard_at + CLAIM / 2 then -- the store was away: who runs the producer says so first
+        sse.sleep(CLAIM)
+        heard_at = core.now()
+      end
       channel.handle:let_go()
       local lonely = channel.handle:lonely() or 0
       if task and lonely >= linger - EARLY and channel:count() == 0 then return false end
+      local asked_at = core.now()
       local is_mine = claim(claims, key)
+      if not task and is_mine and core.now() > asked_at + CLAIM / 2 then -- what had waited for the store came through
+        claims:delete(key)
+        is_mine = nil
+      end
+      if is_mine ~= nil then heard_at = core.now() end
       if task and is_mine == false then -- it was taken for dead: it follows whoever begins anew
         task:cancel()
         task = nil
