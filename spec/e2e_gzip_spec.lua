@@ -106,10 +106,10 @@ describe("a compressed stream", function()
       assert.equal(plain_text(), text)
     end)
 
-    local with_requests = is_installed "python3 -c 'import requests'" and it or pending
+    local with_requests = is_installed "/usr/bin/python3 -c 'import requests'" and it or pending
     with_requests(what .. " is read by Python's requests", function()
       process.write_file(directory .. "/read.py", REQUESTS)
-      local text = reads(("python3 %s/read.py http://127.0.0.1:%d%s"):format(directory, server.port, target))
+      local text = reads(("/usr/bin/python3 %s/read.py http://127.0.0.1:%d%s"):format(directory, server.port, target))
       assert.equal(plain_text(), text)
     end)
 

@@ -48,7 +48,7 @@ client.close()
 ]]
 
 local function output(...)
-  local pipe <close> = assert(io.popen((...):format(select(2, ...)) .. " 2>&1"))
+  local pipe <close> = assert(io.popen("unset LD_PRELOAD; " .. (...):format(select(2, ...)) .. " 2>&1"))
   return pipe:read("a")
 end
 
@@ -124,7 +124,7 @@ describe("spate by HTTP/2", function()
   end)
 
   it("tells its clients when it stops, and ends what they have open", function()
-    local pipe <close> = assert(io.popen(("curl -sSN --max-time 20 --http2-prior-knowledge %s/ticks; echo status $?"):format(plain)))
+    local pipe <close> = assert(io.popen(("unset LD_PRELOAD; curl -sSN --max-time 20 --http2-prior-knowledge %s/ticks; echo status $?"):format(plain)))
     assert.equal("data: 1", pipe:read "l")
     server:kill "TERM"
     local rest = pipe:read "a"

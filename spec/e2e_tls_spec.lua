@@ -13,7 +13,7 @@ app:get("/stats", function() return spate.stats() end)
 ]]
 
 local function output(...)
-  local pipe <close> = assert(io.popen((...):format(select(2, ...)) .. " 2>&1"))
+  local pipe <close> = assert(io.popen("unset LD_PRELOAD; " .. (...):format(select(2, ...)) .. " 2>&1"))
   return pipe:read("a")
 end
 
@@ -75,7 +75,7 @@ describe("spate by TLS", function()
         or output("openssl s_client -connect 127.0.0.1:%d </dev/null", server.port):match("subject=CN=(%S+)")
     end
     local function copy(from) process.shell("cp %s/%s.pem %s/a.pem; cp %s/%s.key %s/a.key", directory, from, directory, directory, from, directory) end
-    local stream = assert(io.popen(("curl -sSN --max-time 20 --cacert %s/a.pem https://localhost:%d/ticks"):format(directory, server.port)))
+    local stream = assert(io.popen(("unset LD_PRELOAD; curl -sSN --max-time 20 --cacert %s/a.pem https://localhost:%d/ticks"):format(directory, server.port)))
     assert.equal("data: 1", stream:read("l"))
     assert.equal("a", subject())
     copy "b"
