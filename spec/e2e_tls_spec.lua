@@ -86,7 +86,7 @@ describe("spate by TLS", function()
     assert.equal("b", subject())
     local reload = process.spawn { "reload", tostring(server.pid) }
     assert.equal(1, (reload:wait()))
-    assert.matches("tls.cert: .*a.pem: no PEM in it", reload:stderr() .. reload:stdout())
+    assert.matches("reloaded but for the certificates: tls.cert: .*a.pem: no PEM in it", reload:stderr() .. reload:stdout())
     local line = stream:read("l")
     while line ~= "data: 20" do line = assert(stream:read("l")) end
     server:kill "TERM"

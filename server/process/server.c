@@ -157,7 +157,9 @@ static void on_loaded(struct reload *r, const char *error) {
   if (error) log_message(LOG_ERROR, "not reloaded: generation %u goes on", r->generation);
   else log_message(LOG_INFO, "reloaded: generation %u, in %.0f ms", r->generation, r->build.seconds * 1e3);
   const char *refused = certificates_read(&s->certificates);
-  control_server_reloaded(&s->control, r->attempts, error ? error : refused);
+  char *half = !error && refused ? xasprintf("reloaded but for the certificates: %s", refused) : NULL;
+  control_server_reloaded(&s->control, r->attempts, error ? error : half);
+  free(half);
 }
 
 static void server_drain(struct server *s, const char *why) {
