@@ -29,6 +29,7 @@ end)
 app:get("/members/:name", function(req)
   local list, members = {}, assert(sse.channel(req.params.name, OPTIONS):members())
   for i, member in ipairs(members) do list[i] = member.id end
+  table.sort(list)
   return table.concat(list, " ")
 end)
 app:get("/count/:name", function(req) return tostring(sse.channel(req.params.name, OPTIONS):count()) end)

@@ -14,7 +14,7 @@ describe("a body that is longer than its length", function()
       local n = 0
       local function body()
         n = n + 1
-        if n > 1 then sse.sleep(0.2) end
+        if n > 1 then sse.sleep(2) end
         return ("x"):rep(2000000)
       end
       local res = http.post("http://127.0.0.1:%d/early", { body = body, length = 3000000 })
