@@ -68,7 +68,7 @@ local answers = {
   end,
   ["/unasked-behind"] = function(client) -- the second answer lies behind what is read at once
     local head = OK .. "Content-Length: 16300\r\n\r\n"
-    client:send(OK .. ("Content-Length: %d\r\n\r\n"):format(16384 - #head) .. ("x"):rep(16384 - #head) .. OK .. "Content-Length: 7\r\n\r\nunasked")
+    client:send(OK .. ("Content-Length: %d\r\n\r\n"):format(16384 - #head) .. "asked" .. ("x"):rep(16379 - #head) .. OK .. "Content-Length: 7\r\n\r\nunasked")
     await_end(client)
   end,
   ["/answered-early"] = function(client) -- with an event larger than any may be, while the body is still to come
