@@ -87,27 +87,18 @@ return function(sse)
     return start_task(core.spawn_bound, nil, fn, ...)
   end
 
-  local pending = {} -- of sse.every while the script is loaded
+  local pending = {} -- what is to begin with the server, while the script is loaded
 
-  -- Calls fn each `seconds`, from the server's start on worker 0 (on each with { each_worker = true }), or from now.
-  function sse.every(seconds, fn, options)
-    check.seconds(seconds, "sse.every")
-    check.callable(fn, "sse.every")
-    check.options(options or {}, "sse.every", { "each_worker" })
+  -- A task of fn, from the server's start on worker 0 (on each where `each` is true), or from now.
+  function core.begin(fn, each)
     local self = new_task()
     local function start()
       if self.done then return end
       local _ <close> = at_end(function()
         if not self.handle then finish(self) end
       end)
-      self.handle = core.spawn_bound(run_task, self, function()
-        for _ in core.ticker(seconds) do
-          local ok, err = xpcall(fn, traceback)
-          if not ok then core.log.error(report.logged(tostring(err))) end
-        end
-      end)
+      self.handle = core.spawn_bound(run_task, self, fn)
     end
-    local each = options and options.each_worker
     if pending then
       if each or core.worker == 0 then pending[#pending + 1] = start end
     else
@@ -116,7 +107,20 @@ return function(sse)
     return self
   end
 
-  -- What sse.every has to begin once the code is served; from now on it begins at once.
+  -- Calls fn each `seconds`, from the server's start on worker 0 (on each with { each_worker = true }), or from now.
+  function sse.every(seconds, fn, options)
+    check.seconds(seconds, "sse.every")
+    check.callable(fn, "sse.every")
+    check.options(options or {}, "sse.every", { "each_worker" })
+    return core.begin(function()
+      for _ in core.ticker(seconds) do
+        local ok, err = xpcall(fn, traceback)
+        if not ok then core.log.error(report.logged(tostring(err))) end
+      end
+    end, options and options.each_worker)
+  end
+
+  -- What has to begin once the code is served; from now on it begins at once.
   function sse.beginnings()
     local list = pending
     pending = nil

@@ -150,6 +150,19 @@ function Metric:observe(value, labels) end
 ---@return spate.Promise
 function spate.promise(name, options) end
 
+---@class spate.CronOptions
+---@field zone? string such as "Europe/Berlin"; the machine's own unless given
+---@field overlap? "skip"|"queue"|"allow" what becomes of a run while the one before it goes on
+---@field each_worker? boolean
+---@field once? "node"|"cluster" by this server; by one of those that have a Redis together
+
+---Calls a function, with the time in seconds since 1970, when five fields of cron say so.
+---@param text string "*/5 * * * *", "@daily"
+---@param fn fun(time: integer)
+---@param options? spate.CronOptions
+---@return spate.Task
+function spate.cron(text, fn, options) end
+
 ---Middleware: any other Host is answered with 421.
 ---@param list string[]|string "a.example", ".a.example" for all below it
 ---@return spate.middleware
