@@ -12,8 +12,9 @@
 #include "script/lua_report.h"
 #include "script/watchdog.h"
 
-// A small state may double before it is collected again; a large one, of thousands of streams, should not.
-enum { GC_PAUSE_SMALL = 160, GC_PAUSE_LARGE = 130, GC_SMALL = 2 << 20, GC_STEP_KB = 64 };
+// A small state, whose garbage is a megabyte or two, is collected half as often; a large one, of thousands of
+// streams, keeps little beside them.
+enum { GC_PAUSE_SMALL = 250, GC_PAUSE_LARGE = 130, GC_SMALL = 3 << 19, GC_STEP_KB = 64 };
 static const double GC_IDLE_SECONDS = 0.5;
 
 // Lua collects all garbage and tries once more. Only where it makes an object: the library's buffers do not.
@@ -133,13 +134,18 @@ char *vm_take_message(lua_State *L) {
   return message.bytes;
 }
 
+static bool collect(struct vm *vm, int kb) {
+  lua_State *outer = vm_enter(vm, vm->L);
+  bool is_complete = lua_gc(vm->L, LUA_GCSTEP, kb);
+  vm_leave(vm, outer);
+  return is_complete;
+}
+
 static void on_gc_timer(struct timer *t) {
   struct vm *vm = container_of(t, struct vm, gc_timer);
-  lua_State *outer = vm_enter(vm, vm->L);
   // A generational collector has no cycle that ends: its step, of no size, is a whole collection of what is
   // young.
-  bool is_complete = lua_gc(vm->L, LUA_GCSTEP, vm->is_generational ? 0 : GC_STEP_KB) || vm->is_generational;
-  vm_leave(vm, outer);
+  bool is_complete = collect(vm, vm->is_generational ? 0 : GC_STEP_KB) || vm->is_generational;
   if (is_complete) vm->gc_base = vm->gauges.lua_bytes;
   else loop_arm(vm->loop, &vm->gc_timer, vm->loop->now + 0.01);
 }
@@ -149,6 +155,7 @@ static void tune_collector(struct vm *vm) {
   if (is_large == vm->is_large || vm->is_generational) return;
   vm->is_large = is_large;
   lua_gc(vm->L, LUA_GCINC, is_large ? GC_PAUSE_LARGE : GC_PAUSE_SMALL, 200, 0);
+  if (is_large) collect(vm, 0); // a new cycle begins now: when to, was decided while the heap was small
 }
 
 // The collector works while scripts allocate; when they stop, a timer goes on with what they left behind.
