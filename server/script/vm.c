@@ -14,7 +14,7 @@
 
 // A small state, whose garbage is a megabyte or two, is collected half as often; a large one, of thousands of
 // streams, keeps little beside them.
-enum { GC_PAUSE_SMALL = 250, GC_PAUSE_LARGE = 130, GC_SMALL = 3 << 19, GC_STEP_KB = 64 };
+enum { GC_PAUSE_SMALL = 250, GC_PAUSE_LARGE = 130, GC_SMALL = 1 << 20, GC_STEP_KB = 64 };
 static const double GC_IDLE_SECONDS = 0.5;
 
 // Lua collects all garbage and tries once more. Only where it makes an object: the library's buffers do not.
