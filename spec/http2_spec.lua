@@ -23,6 +23,7 @@ app:get("/text", function() return "hello" end)
 app:get("/empty", function() return reply.status(204) end)
 app:get("/head", function(req) return reply.json { host = req.host, a = req:header_all "x-a", cookies = req.headers.cookie, q = req.query.q } end)
 app:get("/file", function() return reply.file(FILE) end)
+app:get("/download", function() return ("x"):rep(100000) end)
 app:get("/gone", function() return table.concat(gone, " ") end)
 app:post("/pub", function(req) for i = 1, 5 do ch:publish(req:body() .. i) end return "" end)
 app:post("/echo", function(req) return req:body() end)
@@ -79,6 +80,16 @@ describe("HTTP/2", function()
     assert.not_equal("open", half:state())
   end)
 
+  it("is not spoken where it is switched off", function()
+    serve { http2 = false }
+    client:read()
+    assert.is_nil(client.settings)
+    server:advance(3)
+    assert.not_equal("open", client:state())
+    assert.equal("hello", (server:get("/text"):body()))
+    assert.is_truthy(server:log():find("refused remote=127.0.0.1 status=505", 1, true), server:log())
+  end)
+
   it("announces its limits", function()
     serve { http2 = { streams = 33, window = 20000 }, limits = { head = 4000 } }
     client:read()
@@ -125,8 +136,8 @@ describe("HTTP/2", function()
     assert.equal("open", client:state())
   end)
 
-  it("opens a body's window as it is read, and the connection's at once", function()
-    serve()
+  it("opens the windows of body and connection as it is read", function()
+    serve { http2 = { connection_window = 300000 } }
     client:send(client.request(1, "POST", "/unread", nil, { open = true }))
     for _ = 1, 3 do client:frame("DATA", 0, 1, ("x"):rep(16384)) end
     client:read()
@@ -143,10 +154,37 @@ describe("HTTP/2", function()
     client:frame("DATA", frames.END_STREAM, 3, "x")
     assert.equal(tostring(20 * 16384 + 1), client:stream(3).body)
     assert.is_true(updates(3) >= 16 * 16384)
-    assert.is_true(updates(0) >= 983041)
+    assert.is_true(updates(0) >= 300000 - 65535 + 16 * 16384)
     server:advance(6)
     assert.equal("late", client:stream(1).body)
     assert.equal(0, client:stream(1).reset) -- the rest is not wanted
+  end)
+
+  it("bounds what a connection's streams have not read, and gives it back with the last of each", function()
+    serve { http2 = { connection_window = 100000 } }
+    for id = 1, 11, 2 do
+      client:send(client.request(id, "POST", "/unread", nil, { open = true }))
+      for _ = 1, 2 do client:frame("DATA", 0, id, ("x"):rep(8000)) end
+    end
+    client:read()
+    local function window()
+      local n = 65535 - 6 * 16000
+      for _, frame in ipairs(client.list) do
+        if frame.kind == "WINDOW_UPDATE" and frame.id == 0 then n = n + string.unpack(">I4", frame.payload) end
+      end
+      return n
+    end
+    assert.equal(4000, window())
+    for id = 1, 7, 2 do client:reset(id) end
+    client:read()
+    assert.equal(68000, window())
+    server:advance(6)
+    client:read()
+    for id = 13, 17, 2 do client:post(id, "/size", ("x"):rep(10000)) end
+    assert.is_true(window() >= 50000, window())
+    client:post(19, "/size", ("x"):rep(16000))
+    assert.equal("16000", client:stream(19).body)
+    assert.is_nil(client.goaway)
   end)
 
   it("opens the window of who reads in pieces with each of them", function()
@@ -320,6 +358,92 @@ describe("HTTP/2", function()
     local by = more(64000)
     assert.equal(0, by[3])
     assert.is_true(math.abs(by[1] - by[2]) <= 16384)
+  end)
+
+  describe("of downloads that are asked for one after the other", function()
+    local before
+
+    local function serve_downloads(streams)
+      before = {}
+      serve(nil, { [4] = streams or 1000000 })
+      client:get(1, "/count/20000") -- has used up the connection's window
+      client:reset(1)
+    end
+
+    local function ask(path, ...)
+      for i, priority in ipairs { ... } do client:get(2 * i + 1, path, priority ~= "" and { { "priority", priority } } or nil) end
+    end
+
+    local function more(n, count)
+      client:window(0, n)
+      local grown = {}
+      for i = 1, count do
+        local len = #client:stream(2 * i + 1).body
+        grown[i] = len - (before[i] or 0)
+        before[i] = len
+      end
+      return grown
+    end
+
+    it("sends each whole before the next, in the order that they were asked for", function()
+      serve_downloads()
+      ask("/download", "u=3", "u=3", "u=2", "u=3")
+      assert.same({ 0, 0, 60000, 0 }, more(60000, 4))
+      assert.same({ 20000, 0, 40000, 0 }, more(60000, 4))
+      assert.same({ 80000, 20000, 0, 0 }, more(100000, 4))
+      assert.same({ 0, 80000, 0, 20000 }, more(100000, 4))
+      assert.same({ 0, 0, 0, 80000 }, more(100000, 4))
+    end)
+
+    it("does so with files too, of which it reads a part at a time", function()
+      local f <close> = assert(io.open(FILE, "w"))
+      f:write(("x"):rep(100000)):flush()
+      serve_downloads()
+      ask("/file", "u=3", "u=3")
+      assert.same({ 60000, 0 }, more(60000, 2))
+      assert.same({ 40000, 60000 }, more(100000, 2))
+      assert.same({ 0, 40000 }, more(100000, 2))
+    end)
+
+    it("has those take turns that say so, or nothing, and one of the others with them", function()
+      serve_downloads()
+      ask("/download", "u=3", "u=3", "u=3, i", "", "i=?0")
+      local grown = more(64000, 5)
+      assert.same({ 0, 0 }, { grown[2], grown[5] })
+      for _, i in ipairs { 1, 3, 4 } do assert.is_true(math.abs(grown[i] - 21333) < 16384, table.concat(grown, " ")) end
+    end)
+
+    it("has streams of events take turns, whatever they are asked for as, since they have no end", function()
+      serve_downloads()
+      ask("/count/20000", "u=3", "u=3")
+      client:get(7, "/download", { { "priority", "u=3" } })
+      local grown = more(60000, 3)
+      for i = 1, 3 do assert.is_true(grown[i] >= 4000, table.concat(grown, " ")) end
+    end)
+
+    it("goes on with the next where the window of the one before is closed", function()
+      serve_downloads(30000)
+      ask("/download", "u=3", "u=3", "u=3")
+      assert.same({ 30000, 30000, 30000 }, more(400000, 3))
+      client:window(5, 10000)
+      assert.same({ 0, 10000, 0 }, more(1, 3))
+      client:window(7, 70000):window(5, 60000):window(3, 70000)
+      assert.same({ 70000, 60000, 70000 }, more(1, 3))
+      for id = 3, 7, 2 do assert.is_true(client:stream(id)["end"]) end
+    end)
+
+    it("goes on with the next where one is given up, or is to take turns from now on", function()
+      serve_downloads()
+      ask("/download", "u=3", "u=3", "u=3")
+      assert.same({ 10000, 0, 0 }, more(10000, 3))
+      client:reset(3)
+      assert.same({ 0, 10000, 0 }, more(10000, 3))
+      client:frame("PRIORITY_UPDATE", 0, 0, string.pack(">I4", 7) .. "u=3, i")
+      local grown = more(60000, 3)
+      assert.is_true(math.abs(grown[2] - grown[3]) <= 16384, table.concat(grown, " "))
+      client:window(0, 200000)
+      for id = 5, 7, 2 do assert.same({ 100000, true }, { #client:stream(id).body, client:stream(id)["end"] }) end
+    end)
   end)
 
   it("cuts one that fails so that its client can tell, and no other", function()

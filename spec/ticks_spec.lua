@@ -99,8 +99,42 @@ describe("a stream of ticks that nothing transforms", function()
     assert.equal("3", server:get("/made"):body())
     client:window(nil)
     server:advance(0)
-    assert.equal("20", server:get("/made"):body()) -- those that were due meanwhile
+    assert.equal("4", server:get("/made"):body()) -- not those that were due meanwhile
+    server:advance(3)
+    assert.equal("7", server:get("/made"):body()) -- but the next ones at their time
     client:reset()
+  end)
+
+  it("keeps its rate, and counts without a gap, where it could not go on for several periods", function()
+    server = helper.serve([[
+      app:get("/slow", function()
+        return sse.reply(sse.interval(1, function(n)
+          if n == 2 then sse.sleep(3.7) end
+          return ("%d@%.1f"):format(n, sse.now())
+        end))
+      end)
+      app:get("/loop", function()
+        return sse.reply(function(send)
+          local ticks = sse.interval(1)
+          for n in ticks do
+            if n == 2 then sse.sleep(3.7) end
+            send(("%d@%.1f"):format(n, sse.now()))
+          end
+        end)
+      end)
+      app:get("/now", function() return tostring(sse.now()) end)
+    ]])
+    local function now() return tonumber((server:get("/now"):body())) end
+    for _, path in ipairs { "/slow", "/loop" } do
+      local client = server:connect()
+      client:send("GET " .. path .. " HTTP/1.1\r\nHost: a\r\n\r\n")
+      local at = now()
+      server:advance(8.5)
+      local got = {}
+      for n, when in client:take():gmatch "data: (%d+)@([%d.]+)" do got[#got + 1] = ("%s@%.1f"):format(n, when - at) end
+      assert.same({ "1@1.0", "2@5.7", "3@5.7", "4@6.0", "5@7.0", "6@8.0" }, got)
+      client:reset()
+    end
   end)
 
   it("has no coroutine while it waits", function()

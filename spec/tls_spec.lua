@@ -47,6 +47,25 @@ describe("TLS", function()
     server = nil
   end)
 
+  it("takes a partial label in a certificate for no name, and no host that nobody could ask for", function()
+    certificates.make(directory, "partial", { names = { "DNS:a*.b.example" } })
+    local ok, why = pcall(serve, { cert = directory .. "/a.example.pem", key = directory .. "/a.example.key", host "partial" })
+    assert.is_false(ok)
+    assert.matches("tls.cert: .*/partial.pem: it has no name of a host, so nobody is served by it: expected name beside it", tostring(why))
+    serve { cert = directory .. "/a.example.pem", key = directory .. "/a.example.key", host("partial", { name = "*.b.example" }) }
+  end)
+
+  it("agrees on no HTTP/2 where it is switched off", function()
+    if helper.harness.hpack then
+      serve(host "a.example")
+      assert.equal("h2", tls.connect(server, { alpn = { "h2", "http/1.1" } }):is().alpn)
+      server:close()
+    end
+    serve(host "a.example", { http2 = false })
+    assert.equal("http/1.1", tls.connect(server, { alpn = { "h2", "http/1.1" } }):is().alpn)
+    assert.matches("no application protocol", tls.connect(server, { alpn = { "h2" } }):is().why)
+  end)
+
   it("carries requests, streams and bodies, whatever their size", function()
     serve(host "a.example")
     local client = tls.connect(server)

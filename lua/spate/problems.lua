@@ -33,7 +33,9 @@ local function each_problem(settings, native, found)
     if group ~= "listen" and group ~= "workers" then
       local whole = type(value) ~= "table" or type(next(value)) ~= "string" or group == "tls" -- a list is one setting
       for name, each in pairs(whole and { [false] = value } or value) do
-        local ok, err = pcall(native.check_settings, { [group] = whole and value or { [name] = each } })
+        local setting = value
+        if not whole then setting = { [name] = each } end
+        local ok, err = pcall(native.check_settings, { [group] = setting })
         local is_order = not ok and (err:find " is above " or err:find " is below ") -- two together, which the whole tells
         if not ok and not is_order then found(err, not whole and group or nil, whole and group or name) end
         if whole then break end

@@ -10,13 +10,13 @@
 #include "base/mem.h"
 #include "http/http2_answer.h"
 #include "http/http2_events.h"
+#include "http/http2_turns.h"
 #include "loop/transport.h"
 
 enum {
-  BATCH_MAX = 64 << 10,        // behind this much, others have their turn
-  BATCH_KEPT = 4 << 10,        // by an idle connection
-  ANSWERS_MAX = 1000,          // beside some for each stream
-  CONNECTION_WINDOW = 1 << 20, // what streams have not read is bounded by theirs
+  BATCH_MAX = 64 << 10, // behind this much, others have their turn
+  BATCH_KEPT = 4 << 10, // by an idle connection
+  ANSWERS_MAX = 1000,   // beside some for each stream
   SETTINGS_COUNT = 4
 };
 
@@ -51,9 +51,8 @@ static size_t http2_feed(struct proto *p, const char *bytes, size_t len) {
   struct http2 *h = http2_of(p);
   for (size_t taken = 0; taken < len && !h->last.len && !h->is_over;)
     taken += feed_frame(h, bytes + taken, len - taken), check_answers(h);
-  if (len &&
-      (h->last.len || nghttp2_session_want_write(h->session) || !nghttp2_session_want_read(h->session)))
-    p->sink->on_room(p);
+  bool has_more = h->last.len || nghttp2_session_want_write(h->session) || !list_empty(&h->waiting);
+  if (len && (has_more || !nghttp2_session_want_read(h->session))) p->sink->on_room(p);
   return len;
 }
 
@@ -110,12 +109,21 @@ static bool pull(struct http2 *h) {
   return true;
 }
 
+// The same, and then of those whose turn it is behind them.
+static bool pull_in_turn(struct http2 *h) {
+  while (!pull(h)) {
+    if (h->last.len || !http2_turns_pass(h)) return false;
+    resume(h);
+  }
+  return true;
+}
+
 static void http2_fill(struct proto *p, struct outq *q) {
   struct http2 *h = http2_of(p);
   if (h->is_over) return;
   h->batch.len = 0, h->has_share = h->has_more = false;
   if (!h->last.len) resume(h);
-  bool has_more = !h->last.len && pull(h);
+  bool has_more = !h->last.len && pull_in_turn(h);
   if (h->last.len) buf_append_span(&h->batch, buf_span(&h->last));
   h->is_over =
       h->last.len || !(nghttp2_session_want_read(h->session) || nghttp2_session_want_write(h->session));
@@ -150,6 +158,7 @@ static bool http2_finish(struct proto *p, struct stream *stream, enum ending end
   *p->sink->slot(stream) = NULL;
   s->stream = NULL;
   list_remove(&s->ready);
+  http2_leave_unread(h, s);
   if (s->is_closed) http2_stream_free(s);
   else if (ending != ENDING_CLEAN || !s->is_answered)
     nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id,
@@ -171,7 +180,7 @@ static void http2_body_kept(struct proto *p, struct stream *stream, size_t len) 
   struct http2 *h = http2_of(p);
   struct http2_stream *s = of_stream(p, stream);
   if (!s || s->is_closed || len >= s->unread) return;
-  nghttp2_session_consume_stream(h->session, s->id, s->unread - len);
+  nghttp2_session_consume(h->session, s->id, s->unread - len);
   s->unread = (uint32_t)len;
   if (nghttp2_session_want_write(h->session)) p->sink->on_room(p);
 }
@@ -239,7 +248,8 @@ static void submit_settings(struct http2 *h) {
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)limits->head},
       {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}};
   nghttp2_submit_settings(h->session, NGHTTP2_FLAG_NONE, settings, SETTINGS_COUNT);
-  nghttp2_session_set_local_window_size(h->session, NGHTTP2_FLAG_NONE, 0, CONNECTION_WINDOW);
+  nghttp2_session_set_local_window_size(h->session, NGHTTP2_FLAG_NONE, 0,
+                                        (int32_t)limits->http2.connection_window);
 }
 
 static nghttp2_option *make_options(void) {
@@ -257,6 +267,7 @@ struct proto *http2_new(const struct proto_sink *sink, const struct proto_limits
   list_init(&h->streams);
   list_init(&h->ready);
   list_init(&h->batched);
+  list_init(&h->waiting);
   nghttp2_option *options = make_options();
   nghttp2_session_callbacks *callbacks = http2_callbacks();
   if (nghttp2_session_server_new2(&h->session, callbacks, h, options)) abort();

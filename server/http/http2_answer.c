@@ -65,7 +65,7 @@ void http2_submit_head(struct http2 *h, struct http2_stream *s, const struct res
   nghttp2_data_provider body = {.source = {.ptr = s}, .read_callback = http2_read};
   if (r->field_count + OWN_FIELDS > FEW_FIELDS) nva = xcalloc(r->field_count + OWN_FIELDS, sizeof *nva);
   size_t n = put_fields(nva, r, &text);
-  s->is_answered = true, s->is_ended = !has_body;
+  s->is_answered = true, s->is_ended = !has_body, s->has_length = r->framing == FRAMING_LENGTH;
   nghttp2_submit_response(h->session, s->id, nva, n, has_body ? &body : NULL);
   if (nva != few) free(nva);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "http/http2_answer.h"
+#include "http/http2_turns.h"
 
 enum { GOAWAY_HEAD_LEN = 9, GOAWAY_FIXED_LEN = 8, HEADS_MAX = 4 }; // times the limit of a head
 
@@ -71,6 +72,11 @@ void http2_stream_free(struct http2_stream *s) {
   free(s);
 }
 
+void http2_leave_unread(struct http2 *h, struct http2_stream *s) {
+  nghttp2_session_consume(h->session, s->id, s->unread);
+  s->unread = 0;
+}
+
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user) {
   struct http2 *h = user;
   http2_head_begin(&h->head);
@@ -96,11 +102,6 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
   return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
-static void set_priority(struct http2 *h, int32_t id, struct span value) {
-  nghttp2_extpri priority = {.urgency = http2_urgency(value), .inc = 1};
-  nghttp2_session_change_extpri_stream_priority(h->session, id, &priority, 1);
-}
-
 static void end_request(struct http2 *h, struct http2_stream *s) {
   s->client_ended = true;
   if (s->stream) h->proto.sink->on_body_end(s->stream);
@@ -109,13 +110,12 @@ static void end_request(struct http2 *h, struct http2_stream *s) {
 static void begin_request(struct http2 *h, struct http2_stream *s, bool has_body) {
   struct request *r;
   struct refusal refusal = http2_head_finish(&h->head, has_body, &r);
+  http2_turns_set(h, s, http2_priority(r ? request_field(r, SPAN("priority")) : SPAN("")));
   if (refusal.status) {
-    set_priority(h, s->id, SPAN(""));
     http2_decline(h, s, refusal);
     spend_reset(h);
     return;
   }
-  set_priority(h, s->id, request_field(r, SPAN("priority")));
   s->stream = h->proto.sink->on_request(&h->proto, r);
   *h->proto.sink->slot(s->stream) = s;
 }
@@ -146,10 +146,10 @@ static void on_reset(struct http2 *h, const nghttp2_frame *frame) {
 
 static void on_priority_update(struct http2 *h, const nghttp2_frame *frame) {
   const nghttp2_ext_priority_update *update = frame->ext.payload;
+  struct http2_stream *s = stream_of(h, update->stream_id);
+  const struct span value = {(const char *)update->field_value, update->field_value_len};
   spend_frame(h);
-  if (stream_of(h, update->stream_id))
-    set_priority(h, update->stream_id,
-                 (struct span){(const char *)update->field_value, update->field_value_len});
+  if (s) http2_turns_set(h, s, http2_priority(value));
 }
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user) {
@@ -160,7 +160,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
   case NGHTTP2_HEADERS: on_head(h, frame); break;
   case NGHTTP2_DATA: on_data(h, frame); break;
   case NGHTTP2_RST_STREAM: on_reset(h, frame); break;
-  case NGHTTP2_PRIORITY: break; // counted as it began
+  case NGHTTP2_PRIORITY:
+  case NGHTTP2_WINDOW_UPDATE: break; // counted as they began
   case NGHTTP2_PRIORITY_UPDATE: on_priority_update(h, frame); break;
   case NGHTTP2_SETTINGS:
     if (frame->hd.flags & NGHTTP2_FLAG_ACK) h->is_settled = true;
@@ -177,16 +178,16 @@ static bool was_ended(const struct http2 *h, int32_t id) {
   return false;
 }
 
-// The library passes over frames of kinds that nobody knows, priorities of the old kind, and what comes for
-// streams that are no more, of which the client may not have heard; not so where it has ended them itself
-// (RFC 9113 5.1).
+// The library passes over frames of kinds that nobody knows, priorities of the old kind, windows that
+// overflow, and what comes for streams that are no more, of which the client may not have heard; not so where
+// it has ended them itself (RFC 9113 5.1).
 void http2_frame_begins(struct http2 *h) {
   uint8_t type = http2_scan_type(&h->scan);
   int32_t id = http2_scan_stream(&h->scan);
   bool carries = type == NGHTTP2_DATA || type == NGHTTP2_HEADERS;
   bool is_unheard = type > NGHTTP2_CONTINUATION && type != NGHTTP2_PRIORITY_UPDATE;
   h->in_head = type == NGHTTP2_HEADERS || type == NGHTTP2_CONTINUATION;
-  if (is_unheard || type == NGHTTP2_PRIORITY) spend_frame(h);
+  if (is_unheard || type == NGHTTP2_PRIORITY || type == NGHTTP2_WINDOW_UPDATE) spend_frame(h);
   if (type == NGHTTP2_PRIORITY && (!id || http2_scan_is_circle(&h->scan)))
     end_wrong(h, NGHTTP2_PROTOCOL_ERROR);
   if (carries && !stream_of(h, id) && was_ended(h, id)) end_wrong(h, NGHTTP2_STREAM_CLOSED);
@@ -197,9 +198,8 @@ static int on_chunk(nghttp2_session *session, uint8_t flags, int32_t id, const u
   struct http2 *h = user;
   struct http2_stream *s = stream_of(h, id);
   (void)flags;
-  nghttp2_session_consume_connection(session, len);
   if (!s || !s->stream || h->last.len) {
-    nghttp2_session_consume_stream(session, id, len);
+    nghttp2_session_consume(session, id, len);
     return 0;
   }
   s->received += len, s->unread += (uint32_t)len;
@@ -215,6 +215,7 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *u
   (void)session, (void)code;
   if (!s) return 0;
   s->is_closed = true;
+  http2_leave_unread(h, s);
   if (s->client_ended) h->ended[h->ended_at++ % ENDED_KEPT] = id;
   list_remove(&s->ready);
   if (s->stream && !s->is_ended) {

@@ -12,5 +12,8 @@ void http2_frame_begins(struct http2 *h);
 // What an error of mem_recv or mem_send means to the connection.
 void http2_failed(struct http2 *h, int error);
 
+// Gives back what the windows lack of a stream of which nothing more is read.
+void http2_leave_unread(struct http2 *h, struct http2_stream *s);
+
 // Frees what is kept of a stream, which neither nghttp2 nor the connection mentions again.
 void http2_stream_free(struct http2_stream *s);

@@ -6,7 +6,6 @@
 #include "http/http2_limits.h"
 #include "base/util.h"
 
-enum { URGENCY_DEFAULT = 3 };
 static const double BYTES_PER_FRAME = 32;
 
 bool http2_spend(struct http2_bucket *b, double cost, size_t burst, double now) {
@@ -18,13 +17,4 @@ bool http2_spend(struct http2_bucket *b, double cost, size_t burst, double now) 
 
 void http2_earn(struct http2_bucket *b, size_t bytes) {
   b->level = MAX(b->level - (double)bytes / BYTES_PER_FRAME, 0.0);
-}
-
-uint8_t http2_urgency(struct span value) {
-  while (value.len) {
-    struct span one = span_trim(span_split(&value, ','));
-    bool is_urgency = one.len == 3 && one.bytes[0] == 'u' && one.bytes[1] == '=';
-    if (is_urgency && one.bytes[2] >= '0' && one.bytes[2] <= '7') return (uint8_t)(one.bytes[2] - '0');
-  }
-  return URGENCY_DEFAULT;
 }

@@ -20,6 +20,3 @@ bool http2_spend(struct http2_bucket *b, double cost, size_t burst, double now);
 
 // Data that has been sent makes up for frames that speak of it, such as WINDOW_UPDATE.
 void http2_earn(struct http2_bucket *b, size_t bytes);
-
-// Of a priority field's value (RFC 9218): the urgency, 0 to 7; 3 where it says none.
-uint8_t http2_urgency(struct span value);

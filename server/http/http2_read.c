@@ -5,6 +5,7 @@
 #include "http/http2_read.h"
 #include <string.h>
 #include "base/util.h"
+#include "http/http2_turns.h"
 #include "loop/transport.h"
 
 static ssize_t read_refusal(struct http2_stream *s, uint8_t *into, size_t len, uint32_t *flags) {
@@ -50,6 +51,7 @@ ssize_t http2_read(nghttp2_session *session, int32_t id, uint8_t *into, size_t l
   struct http2_stream *s = source->ptr;
   (void)session, (void)id;
   if (s->refusal) return read_refusal(s, into, len, flags);
+  if (s->stream && http2_turns_wait(user, s)) return NGHTTP2_ERR_DEFERRED;
   if (s->stream) return read_stream(user, s, into, len, flags);
   s->is_deferred = !s->is_done;
   if (!s->is_done) return NGHTTP2_ERR_DEFERRED;

@@ -18,8 +18,10 @@ struct http2 {
   struct http2_head head; // that comes now: those of two streams do not interleave (RFC 9113 4.3)
   struct http2_scan scan;
   struct http2_flow flow;
-  struct list streams, ready, batched;
-  struct buf batch; // frames on their way
+  struct list streams; // in the order of their numbers
+  struct list ready, batched;
+  struct list waiting; // for another to be whole
+  struct buf batch;    // frames on their way
   size_t batch_left;
   struct buf last; // a GOAWAY of our own: behind it nothing is asked of the session any more
   int32_t
@@ -35,13 +37,17 @@ struct http2 {
 
 struct http2_stream {
   struct list link;
-  struct list ready, batched; // it has more to give; some of it is in the batch
-  struct stream *stream;      // NULL: the connection is done with it
-  const char *refusal;        // the body of what it is answered with instead
+  struct list ready;     // it has more to give, or waits for another to be whole
+  struct list batched;   // some of it is in the batch
+  struct stream *stream; // NULL: the connection is done with it
+  const char *refusal;   // the body of what it is answered with instead
   uint64_t received, body_max;
   int32_t id;
   uint32_t in_batch;
-  uint32_t unread;       // bytes that its window lacks
+  uint32_t unread;       // bytes that its window, and the connection's, lack
+  uint8_t urgency;       // the smaller, the sooner
+  bool takes_turns : 1;  // with others of its urgency; else it goes whole, if it has an end
+  bool has_length : 1;   // its answer
   bool is_deferred : 1;  // nghttp2 waits to be told that there is more
   bool has_more : 1;     // then there is, once what the batch has of it has left
   bool is_answered : 1;  // a head is on its way

@@ -108,7 +108,8 @@ struct proto {
 struct proto_limits {
   size_t head, target, fields, chunk_extensions; // bytes, but fields a count; borrowed from the settings
   struct http2_limits {
-    size_t streams, window; // at a time; bytes of a body that may come before they are read
-    size_t resets, frames;  // at once; of each a tenth more every second
+    size_t streams, window;   // at a time; bytes of a body that may come before they are read
+    size_t connection_window; // the same of all bodies
+    size_t resets, frames;    // at once; of each a tenth more every second
   } http2;
 };

@@ -16,7 +16,7 @@ enum { ALL = BATCH_BYTES_MAX + 1 }; // the result of a send that has left whole
 
 static struct batch *batch_make(struct ring *ring, bool is_of_memory) {
   struct batch *b = xmalloc(sizeof *b);
-  b->ring = ring, b->is_of_memory = is_of_memory, b->is_open = false;
+  b->ring = ring, b->is_of_memory = is_of_memory, b->is_open = b->has_told = false;
   b->count = b->pieces = 0, b->bytes = 0, b->closed_until = 0;
   return b;
 }
@@ -35,10 +35,14 @@ void batch_free(struct batch *b) {
   free(b);
 }
 
+// Told once: where the memory for it is short it may go on so for days.
 static void give_up(struct batch *b, double now, const char *why) {
   ring_free(b->ring);
   b->ring = NULL, b->closed_until = now + PAUSE_SECONDS;
-  log_message(LOG_WARN, "io_uring: %s; sends go one by one for %g s", why, PAUSE_SECONDS);
+  if (!b->has_told)
+    log_message(LOG_WARN, "io_uring: %s; sends go one by one, and it is tried again every %g s", why,
+                PAUSE_SECONDS);
+  b->has_told = true;
 }
 
 void batch_open(struct batch *b, double now) {

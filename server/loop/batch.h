@@ -42,6 +42,7 @@ struct batch {
   struct ring *ring; // NULL: everything is sent at once
   bool is_of_memory; // nothing is sent; who joins is told of the end
   bool is_open;
+  bool has_told; // that a ring has failed
   unsigned count, pieces;
   size_t bytes;
   double closed_until; // where a ring has failed: no other before

@@ -28,6 +28,7 @@ struct tls_config {
   struct tls_host_config hosts[TLS_HOSTS_MAX];
   uint16_t ciphers, groups; // "": ours
   bool is_min_13;           // 1.2 is not spoken
+  bool without_http2;       // above it
   uint16_t text_len;
   char text[TLS_TEXT_MAX]; // begins with a NUL
 };

@@ -43,11 +43,13 @@ static bool is_offered(const unsigned char *list, unsigned len, const char *name
   return false;
 }
 
-// Who offers nothing that we speak is refused, as RFC 7301 3.2 has it.
+// Who offers nothing that we speak is refused, as RFC 7301 3.2 has it. `without_http2`: NULL, or anything
+// else for true.
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
-                   unsigned in_len, void *arg) {
-  (void)ssl, (void)arg;
+                   unsigned in_len, void *without_http2) {
+  (void)ssl;
   for (size_t i = 0; i < countof(protocols); i++) {
+    if (protocols[i].protocol == PROTOCOL_HTTP2 && without_http2) continue;
     if (!is_offered(in, in_len, protocols[i].name)) continue;
     *out = (const unsigned char *)protocols[i].name + 1, *out_len = (unsigned char)protocols[i].name[0];
     return SSL_TLSEXT_ERR_OK;
@@ -150,7 +152,7 @@ SSL_CTX *tls_context_new(const struct tls_config *config, const struct tls_host_
   SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(c, 1);
   SSL_CTX_set_default_passwd_cb(c, on_passphrase);
-  SSL_CTX_set_alpn_select_cb(c, on_alpn, NULL);
+  SSL_CTX_set_alpn_select_cb(c, on_alpn, config->without_http2 ? (void *)(uintptr_t)protocols : NULL);
   SSL_CTX_set_tlsext_servername_callback(c, on_server_name);
   ask_clients(c, (enum tls_clients)host->clients);
   if (choose_ciphers(c, config, error) && read_certificate(c, config, host, error) &&

@@ -46,6 +46,14 @@ static bool name_is(const char *name, struct span asked) {
   return label && span_equal_nocase(span_of(name + 1), (struct span){dot, asked.len - label});
 }
 
+bool tls_name_is_asked(struct span name) {
+  static const char KNOWN[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+  if (name.len > 2 && name.bytes[0] == '*' && name.bytes[1] == '.') name.bytes += 2, name.len -= 2;
+  for (size_t i = 0; i < name.len; i++)
+    if (!memchr(KNOWN, name.bytes[i], sizeof KNOWN - 1)) return false;
+  return name.len && name.len <= NAME_LEN_MAX && name.bytes[0] != '.';
+}
+
 static bool host_has(const struct host *h, struct span name, bool as_wildcard) {
   for (size_t i = 0; i < h->name_count; i++)
     if ((h->names[i][0] == '*') == as_wildcard && name_is(h->names[i], name)) return true;
@@ -107,8 +115,8 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 }
 
 static void host_add_name(struct host *h, struct span name) {
-  bool is_name = name.len && name.len <= NAME_LEN_MAX && !memchr(name.bytes, 0, name.len);
-  if (is_name && h->name_count < NAMES_MAX) h->names[h->name_count++] = xstrndup(name.bytes, name.len);
+  if (tls_name_is_asked(name) && h->name_count < NAMES_MAX)
+    h->names[h->name_count++] = xstrndup(name.bytes, name.len);
 }
 
 // The DNS names of the certificate (RFC 9525 6.3: no other field has any).
@@ -154,6 +162,12 @@ static bool host_init(struct host *h, struct tls_hosts *all, const struct tls_co
   if (!h->context) return false;
   if (*name) host_add_name(h, span_of(name));
   else host_add_names(h, SSL_CTX_get0_certificate(h->context));
+  if (!h->name_count && all->count > 1) {
+    snprintf(error, TLS_ERROR_MAX,
+             "tls.cert: %s: it has no name of a host, so nobody is served by it: expected name beside it",
+             h->cert);
+    return false;
+  }
   SSL_CTX_set_app_data(h->context, all);
   SSL_CTX_set_client_hello_cb(h->context, on_client_hello, all);
   SSL_CTX_set_tlsext_ticket_key_evp_cb(h->context, on_ticket);

@@ -18,6 +18,10 @@ struct tls_hosts *tls_hosts_new(const struct tls_config *config, struct tls_keys
 struct tls_hosts *tls_hosts_ref(struct tls_hosts *h);
 void tls_hosts_unref(struct tls_hosts *h);
 
+// Whether a client can ask for such a name: one of labels, or "*." and labels for whatever stands in their
+// front.
+bool tls_name_is_asked(struct span name);
+
 // The server's side of a connection, which chooses a host by the name that the client says. NULL without
 // memory.
 struct ssl_st *tls_hosts_accept(struct tls_hosts *h);

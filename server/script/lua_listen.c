@@ -6,8 +6,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
+#include "base/nearest.h"
+#include "script/raise.h"
 
 enum { PORT_MAX = 65535 };
+
+// What stands before "://" has to be known; a path of "unix:" and a number of "fd:" stand behind no scheme.
+static void check_scheme(lua_State *L, int i, const char *text) {
+  static const char LETTERS[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  static const char *const known[] = {"http", "https"};
+  size_t len = strspn(text, LETTERS);
+  const char *scheme = lua_pushlstring(L, text, len), *close;
+  bool is_known = !strncmp(text + len, "://", 3) && (!strcmp(scheme, "http") || !strcmp(scheme, "https"));
+  if (strncmp(text + len, ":/", 2) != 0 || !strcmp(scheme, "unix") || is_known) {
+    lua_pop(L, 1);
+    return;
+  }
+  close = nearest(scheme, known, countof(known));
+  luaL_error(L, "listen[%d]: expected HOST:PORT, http://HOST:PORT or https://HOST:PORT, got '%s'%s%s%s", i,
+             text, close ? "; did you mean '" : "", close ? close : "", close ? "://'?" : "");
+}
 
 static const char *without(const char *text, const char *scheme) {
   size_t len = strlen(scheme);
@@ -23,8 +41,7 @@ static void read_redirect(lua_State *L, int i, struct listen_address *a) {
   bool ok = type == LUA_TNIL || type == LUA_TBOOLEAN ||
             (type == LUA_TNUMBER && is_port && port > 0 && port <= PORT_MAX);
   if (!ok)
-    luaL_error(L, "listen[%d].redirect: expected true, or the port of https, got %s", i,
-               luaL_tolstring(L, -1, NULL));
+    luaL_error(L, "listen[%d].redirect: expected true, or the port of https, got %s", i, push_shown(L, -1));
   if (a->redirects && a->is_secure)
     luaL_error(L, "listen[%d]: an address of https has nowhere to redirect to", i);
   lua_pop(L, 1);
@@ -48,6 +65,7 @@ static void read_entry(lua_State *L, int i, struct listen_addresses *into) {
   const char *text = lua_tostring(L, -1), *https = without(text, "https://"),
              *http = without(text, "http://");
   if (strlen(text) != lua_rawlen(L, -1)) luaL_error(L, "listen[%d]: a NUL in the address", i);
+  check_scheme(L, i, text);
   a->is_secure = https != NULL;
   if (is_table) read_redirect(L, i, a);
   a->address = xstrdup(https ? https : http ? http : text);

@@ -9,6 +9,7 @@
 #include "base/util.h"
 #include "client/redis_store.h"
 #include "script/lua_tls_settings.h"
+#include "script/raise.h"
 
 // What types and stacks bear: counters have 32 bits, the kernel takes an int of bytes, sums of sizes have 64
 // bits; a target is decoded on the stack of the thread; jansson reads 2048 levels, and each takes some of the
@@ -18,7 +19,9 @@ enum {
   INT_BYTES_MAX = 1 << 30,
   TARGET_MAX = 1 << 20,
   DEPTH_MAX = 2000,
-  THREADS_MAX = 256
+  THREADS_MAX = 256,
+  STREAM_WINDOW_MIN = 1 << 10,           // below it a body is more frames than bytes
+  CONNECTION_WINDOW_MIN = (64 << 10) - 1 // what a client has before it is told of another (RFC 9113 6.9.2)
 };
 static const lua_Integer BYTES_MAX = (lua_Integer)1 << 40;
 static const double SECONDS_MAX = 1e9;
@@ -32,6 +35,8 @@ enum kind {
   KIND_COUNT_OR_0,
   KIND_SECONDS,
   KIND_BOOLEAN,
+  KIND_STREAM_WINDOW,
+  KIND_CONNECTION_WINDOW,
   KIND_WINDOW,
   KIND_LEVEL,
   KIND_FORMAT,
@@ -98,8 +103,10 @@ static const struct row {
     ROW(compress, window, KIND_WINDOW),
     ROW(compress, memory, KIND_BYTES),
     ROW(timeouts, kill, KIND_SECONDS),
+    ROW(http2, on, KIND_BOOLEAN),
     ROW(http2, streams, KIND_COUNT),
-    ROW(http2, window, KIND_INT_BYTES),
+    ROW(http2, window, KIND_STREAM_WINDOW),
+    ROW(http2, connection_window, KIND_CONNECTION_WINDOW),
     ROW(http2, requests, KIND_COUNT),
     ROW(http2, resets, KIND_COUNT),
     ROW(http2, frames, KIND_COUNT),
@@ -121,8 +128,7 @@ static const struct row {
 };
 
 static int bad_value(lua_State *L, const struct row *r, const char *expected) {
-  return luaL_error(L, "%s.%s: expected %s, got %s", r->group, r->name, expected,
-                    luaL_tolstring(L, -1, NULL));
+  return luaL_error(L, "%s.%s: expected %s, got %s", r->group, r->name, expected, push_shown(L, -1));
 }
 
 static int level_of(struct span name) {
@@ -142,7 +148,9 @@ static int format_of(struct span name) {
 static lua_Integer size_max(enum kind kind) {
   switch (kind) {
   case KIND_BYTES: return BYTES_MAX;
-  case KIND_INT_BYTES: return INT_BYTES_MAX;
+  case KIND_INT_BYTES:
+  case KIND_STREAM_WINDOW:
+  case KIND_CONNECTION_WINDOW: return INT_BYTES_MAX;
   case KIND_TARGET: return TARGET_MAX;
   case KIND_DEPTH: return DEPTH_MAX;
   case KIND_THREADS: return THREADS_MAX;
@@ -150,15 +158,26 @@ static lua_Integer size_max(enum kind kind) {
   }
 }
 
+static lua_Integer size_min(enum kind kind) {
+  switch (kind) {
+  case KIND_STREAM_WINDOW: return STREAM_WINDOW_MIN;
+  case KIND_CONNECTION_WINDOW: return CONNECTION_WINDOW_MIN;
+  case KIND_COUNT_OR_0: return 0;
+  default: return 1;
+  }
+}
+
 static void read_size(lua_State *L, const struct row *r, size_t *into) {
-  int ok, least = r->kind != KIND_COUNT_OR_0;
+  int ok;
+  lua_Integer least = size_min(r->kind);
   lua_Integer n = lua_tointegerx(L, -1, &ok), max = size_max(r->kind);
   bool is_number = lua_type(L, -1) == LUA_TNUMBER;
   if (is_number && (ok ? n > max : lua_tonumber(L, -1) > (lua_Number)max))
     luaL_error(L, "%s.%s: expected at most %I, got %s", r->group, r->name, (LUAI_UACINT)max,
                luaL_tolstring(L, -1, NULL));
   if (!ok || !is_number || n < least)
-    bad_value(L, r, least ? "a whole number of 1 or more" : "a whole number of 0 or more");
+    luaL_error(L, "%s.%s: expected a whole number of %I or more, got %s", r->group, r->name,
+               (LUAI_UACINT)least, push_shown(L, -1));
   *into = (size_t)n;
 }
 
@@ -238,6 +257,8 @@ static void read_value(lua_State *L, const struct row *r, struct settings *s) {
   case KIND_DEPTH:
   case KIND_THREADS:
   case KIND_COUNT:
+  case KIND_STREAM_WINDOW:
+  case KIND_CONNECTION_WINDOW:
   case KIND_COUNT_OR_0: read_size(L, r, into); break;
   case KIND_SECONDS: read_seconds(L, r, into); break;
   case KIND_BOOLEAN:
@@ -273,7 +294,7 @@ static bool read_store(lua_State *L, struct settings *s) {
   bool is_file = strncmp(url, scheme, sizeof scheme - 1) == 0 && len > sizeof scheme - 1;
   if ((!is_file && !redis_store_knows(url)) || len != lua_rawlen(L, -1))
     luaL_error(L, "store: expected \"sqlite:PATH\" or \"redis://HOST:PORT/DB?prefix=spate\", got %s",
-               luaL_tolstring(L, -1, NULL));
+               push_shown(L, -1));
   if (len >= sizeof s->store.url)
     luaL_error(L, "store: expected at most %d bytes", (int)sizeof s->store.url - 1);
   memcpy(s->store.url, url, len + 1);
@@ -286,14 +307,17 @@ static bool read_durable(lua_State *L, struct settings *s) {
   const char *how = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
   s->store.is_async = !strcmp(how, "async");
   if (!s->store.is_async && strcmp(how, "commit") != 0)
-    luaL_error(L, "durable: expected \"commit\" or \"async\", got %s", luaL_tolstring(L, -1, NULL));
+    luaL_error(L, "durable: expected \"commit\" or \"async\", got %s", push_shown(L, -1));
   return true;
 }
 
-// compress = true, short for { on = true }; key and value are on top of the stack.
-static bool read_compress(lua_State *L, struct settings *s) {
-  if (!key_is(L, "compress") || !lua_isboolean(L, -1)) return false;
-  s->compress.on = lua_toboolean(L, -1);
+// compress = true and http2 = false, short for { on = true } and { on = false }; key and value are on top of
+// the stack.
+static bool read_switch(lua_State *L, const char *group, bool *on) {
+  if (!key_is(L, group) || lua_istable(L, -1)) return false;
+  if (!lua_isboolean(L, -1))
+    luaL_error(L, "%s: expected true, false or a table, got %s", group, push_shown(L, -1));
+  *on = lua_toboolean(L, -1);
   return true;
 }
 
@@ -303,7 +327,7 @@ static bool read_io_uring(lua_State *L, struct settings *s) {
   const char *how = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
   s->io_uring = !strcmp(how, "auto");
   if (!s->io_uring && strcmp(how, "off") != 0)
-    luaL_error(L, "io_uring: expected \"auto\" or \"off\", got %s", luaL_tolstring(L, -1, NULL));
+    luaL_error(L, "io_uring: expected \"auto\" or \"off\", got %s", push_shown(L, -1));
   return true;
 }
 
@@ -348,11 +372,15 @@ void settings_read(lua_State *L, int table, struct settings *s) {
     bool found = key_is(L, "listen") || key_is(L, "workers");
     if (key_is(L, "trusted_proxies")) found = true, read_trusted(L, &s->trusted_proxies);
     if (key_is(L, "tls")) found = true, tls_settings_read(L, &s->tls);
-    found = found || read_store(L, s) || read_durable(L, s) || read_compress(L, s) || read_io_uring(L, s);
+    found = found || read_store(L, s) || read_durable(L, s) || read_io_uring(L, s) ||
+            read_switch(L, "compress", &s->compress.on) || read_switch(L, "http2", &s->http2.on);
     for (size_t i = 0; i < countof(groups) && !found; i++) found = read_group(L, groups[i], s);
     if (!found) unknown_key(L, "", known, countof(known));
   }
   if (s->limits.queue_low > s->limits.queue_high)
     luaL_error(L, "limits.queue_low is above limits.queue_high");
   if (s->limits.hang < s->limits.burst) luaL_error(L, "limits.hang is below limits.burst");
+  if (s->http2.window > s->http2.connection_window)
+    luaL_error(L, "http2.window is above http2.connection_window");
+  s->tls.without_http2 = !s->http2.on;
 }

@@ -10,6 +10,8 @@
 #include "base/span.h"
 #include "base/util.h"
 #include "loop/tls_config.h"
+#include "loop/tls_hosts.h"
+#include "script/raise.h"
 
 static const char *const shared_keys[] = {"min", "ciphers", "groups"};
 static const char *const host_keys[] = {"name", "cert", "key", "client_ca", "verify_client"};
@@ -32,6 +34,8 @@ static void check_keys(lua_State *L, int index, const char *where, bool is_first
     if (is_first && lua_isinteger(L, -2)) continue;
     const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
     if (key && is_key(key, known, n)) continue;
+    if (key && is_key(key, shared_keys, countof(shared_keys)))
+      luaL_error(L, "%s.%s: it is of all hosts together: expected as tls.%s", where, key, key);
     key = luaL_tolstring(L, -2, NULL);
     const char *close = nearest(key, known, n);
     luaL_error(L, close ? "unknown setting '%s.%s'; did you mean '%s.%s'?" : "unknown setting '%s.%s'", where,
@@ -59,7 +63,7 @@ static uint16_t read_text(lua_State *L, int index, const char *where, const char
   if (type == LUA_TSTRING) text.bytes = lua_tolstring(L, -1, &text.len);
   bool is_text = type == LUA_TSTRING && text.len && !memchr(text.bytes, 0, text.len);
   if (!is_text && (type != LUA_TNIL || is_needed))
-    luaL_error(L, "%s.%s: expected a text, got %s", where, key, luaL_tolstring(L, -1, NULL));
+    luaL_error(L, "%s.%s: expected a text, got %s", where, key, push_shown(L, -1));
   uint16_t at = keep(L, into, text);
   lua_pop(L, 1);
   return at;
@@ -78,7 +82,7 @@ static enum tls_clients read_verify(lua_State *L, int index, const char *where, 
   else if (!strcmp(how, "any")) clients = TLS_CLIENTS_ANY;
   else if (!is_plain)
     luaL_error(L, "%s.verify_client: expected true, false, \"optional\" or \"any\", got %s", where,
-               luaL_tolstring(L, -1, NULL));
+               push_shown(L, -1));
   lua_pop(L, 1);
   bool needs_ca = clients == TLS_CLIENTS_REQUIRED || clients == TLS_CLIENTS_OPTIONAL;
   if (needs_ca && !has_ca)
@@ -86,6 +90,13 @@ static enum tls_clients read_verify(lua_State *L, int index, const char *where, 
                "%s.verify_client: expected client_ca beside it, the certificates that sign those of clients",
                where);
   return clients;
+}
+
+// A name that a client can ask for.
+static void check_name(lua_State *L, const char *where, const char *name) {
+  if (*name && !tls_name_is_asked(span_of(name)))
+    luaL_error(L, "%s.name: expected one such as \"b.example\", or \"*.b.example\" for one label, got %s",
+               where, name);
 }
 
 // The table at `index` as a host.
@@ -96,6 +107,7 @@ static void read_host(lua_State *L, int index, const char *where, struct tls_con
                                 .cert = read_text(L, index, where, "cert", true, into),
                                 .key = read_text(L, index, where, "key", true, into),
                                 .client_ca = read_text(L, index, where, "client_ca", false, into)};
+  check_name(L, where, tls_text(into, h->name));
   h->clients = (uint8_t)read_verify(L, index, where, h->client_ca);
   into->count++;
 }
@@ -105,14 +117,15 @@ static void read_min(lua_State *L, int index, struct tls_config *into) {
   const char *min = type == LUA_TSTRING ? lua_tostring(L, -1) : type == LUA_TNIL ? "1.2" : "";
   into->is_min_13 = !strcmp(min, "1.3");
   if (!into->is_min_13 && strcmp(min, "1.2") != 0)
-    luaL_error(L, "tls.min: expected \"1.2\" or \"1.3\", got %s", luaL_tolstring(L, -1, NULL));
+    luaL_error(L, "tls.min: expected \"1.2\" or \"1.3\", got %s", push_shown(L, -1));
   lua_pop(L, 1);
 }
 
 void tls_settings_read(lua_State *L, struct tls_config *into) {
   char where[WHERE_MAX];
   int index = lua_gettop(L);
-  if (!lua_istable(L, index)) luaL_error(L, "tls: expected a table, got %s", luaL_typename(L, index));
+  if (!lua_istable(L, index))
+    luaL_error(L, "tls: expected { cert = \"FILE\", key = \"FILE\" }, got %s", push_shown(L, index));
   into->count = 0, into->text[0] = 0, into->text_len = 1;
   check_keys(L, index, "tls", true);
   read_min(L, index, into);

@@ -95,6 +95,12 @@ bool is_slow_error(lua_State *L) {
   return meta == vm_of(L)->slow_errors;
 }
 
+const char *push_shown(lua_State *L, int index) {
+  int type = lua_type(L, index);
+  bool is_plain = type == LUA_TSTRING || type == LUA_TNUMBER || type == LUA_TBOOLEAN || type == LUA_TNIL;
+  return is_plain ? luaL_tolstring(L, index, NULL) : lua_pushstring(L, lua_typename(L, type));
+}
+
 int raise_type(lua_State *L, int index, const char *what, const char *expected) {
   return raise_error(L, "%s: expected %s, got %s", what, expected, luaL_typename(L, index));
 }

@@ -27,6 +27,10 @@ int raise_slow(lua_State *L, const char *format, ...) PRINTF_LIKE(2, 3);
 // Whether the value on top is such an error. Without allocation: outside of protection as well.
 bool is_slow_error(lua_State *L);
 
+// Pushes what a value is shown as in an error: as it is where it is short and plain, else as the name of its
+// type.
+const char *push_shown(lua_State *L, int index);
+
 // Raises "bad argument" of this kind at the user's line: what was expected, what came.
 int raise_type(lua_State *L, int index, const char *what, const char *expected);
 

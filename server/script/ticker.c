@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
-// A row of ticks keeps its rate: each is due one period after the last one was, however late that came. The
-// function that returns them and the loop that sends them go on where the other has left it. The latter is
-// why a tick costs one entry into Lua: nothing runs between the timer and the user's function.
+// A row of ticks keeps its rate: each is due one period after the last one was, even where that came late.
+// Where several have been missed, for a client that takes nothing or a turn that took long, the last of them
+// comes at once and the others never do. The function that returns them and the loop that sends them go on
+// where the other has left it. The latter is why a tick costs one entry into Lua: nothing runs between the
+// timer and the user's function.
 #include "script/ticker.h"
 #include <lauxlib.h>
+#include <math.h>
 #include "script/lua_event.h"
 #include "script/exchange.h"
 #include "script/task.h"
@@ -18,9 +21,11 @@ enum { TICKER = 1, FN, REFUSAL }; // upvalues
 
 // When the next tick is due.
 static double ticker_next(struct ticker *k, const struct vm *vm) {
-  if (k->due < 0) k->due = loop_time(vm->loop) + k->period;
+  double now = loop_time(vm->loop);
+  if (k->due < 0) k->due = now + k->period;
   double due = k->due;
-  k->due += k->period;
+  if (due + k->period <= now) due += floor((now - due) / k->period) * k->period;
+  k->due = due + k->period;
   return due;
 }
 

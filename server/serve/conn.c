@@ -192,7 +192,8 @@ void conn_speak_http2(struct conn *c) {
 // Whether it is known what the client speaks: where both sides have not agreed on it before, its first bytes
 // tell.
 static bool choose(struct conn *c, struct span bytes) {
-  enum preface preface = c->transport->protocol == PROTOCOL_HTTP1 ? http2_preface(bytes) : PREFACE_NONE;
+  bool is_open = c->transport->protocol == PROTOCOL_HTTP1 && c->carrier.service->settings->http2.on;
+  enum preface preface = is_open ? http2_preface(bytes) : PREFACE_NONE;
   if (preface == PREFACE_PART) return false;
   c->is_chosen = true;
   if (preface == PREFACE_NONE) return true;

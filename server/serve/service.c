@@ -28,6 +28,7 @@ void service_init(struct service *s, struct loop *loop, const struct settings *s
                                    .chunk_extensions = settings->limits.chunk_extensions,
                                    .http2 = {.streams = settings->http2.streams,
                                              .window = settings->http2.window,
+                                             .connection_window = settings->http2.connection_window,
                                              .resets = settings->http2.resets,
                                              .frames = settings->http2.frames}},
                         .last_chunk = event_of_bytes(SPAN("0\r\n\r\n")),

@@ -64,11 +64,13 @@ struct settings {
     double http_idle;    // without a byte from it, or taken by it
   } timeouts;
   struct {
-    size_t streams;  // at a time on one connection of HTTP/2
-    size_t window;   // bytes of a body that come before they are read
-    size_t requests; // on one connection; the client is then to open another
-    size_t resets;   // streams that a client may reset unanswered at once; a tenth more every second
-    size_t frames;   // likewise frames that bring nothing
+    bool on;                  // it is spoken
+    size_t streams;           // at a time on one connection of HTTP/2
+    size_t window;            // bytes of a body that come before they are read
+    size_t connection_window; // the same of all bodies of a connection
+    size_t requests;          // on one connection; the client is then to open another
+    size_t resets;            // streams that a client may reset unanswered at once; a tenth more every second
+    size_t frames;            // likewise frames that bring nothing
   } http2;
   struct {
     double interval; // between the comments of an idle stream

@@ -40,6 +40,7 @@ return function(arguments, native)
   local taken, problem = pcall(native.take_settings, settings, how)
   if not taken then
     if flags.workers and tostring(problem):find("^workers") then return USAGE, (problem:gsub("^workers", "-w")) end
+    if #arguments.listen > 0 and tostring(problem):find("^listen%[%d+%]: expected HOST") then return USAGE, (problem:gsub("^listen%[%d+%]", "-l")) end
     local flag = tostring(problem):match("^(%a+):")
     if (flag == "store" or flag == "durable") and arguments[flag] then return USAGE, "--" .. problem end
     return CONFIG, ("%s: %s"):format(path, problem)
