@@ -9,7 +9,7 @@ local socket = require "socket"
 local json = helper.json
 local browser = {}
 
-local SECONDS = 20 -- that anything may take
+local SECONDS = 60 -- that anything may take
 local FLAGS = { "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
   "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-renderer-backgrounding",
   "--disable-background-timer-throttling", "--no-proxy-server" }

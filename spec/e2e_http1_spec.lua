@@ -113,7 +113,7 @@ describe("the program answers every vector", function()
     it(name, function()
       process.enter()
       finally(process.leave)
-      local server = process.serve(vectors.APP, { settings = "{ log = { access = false } }" })
+      local server = process.serve(vectors.APP, { settings = "{ log = { access = false }, limits = { turn = 10 } }" })
       local descriptors = server:descriptors_at_rest()
       for from = 1, #vectors, AT_ONCE do run(server, from, math.min(#vectors, from + AT_ONCE - 1), by_byte) end
       process.eventually("the connections to end", function() return server:descriptors() <= descriptors end)

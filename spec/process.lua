@@ -3,7 +3,7 @@
 local assert = require "luassert"
 local socket = require "socket"
 
-local process = { SECONDS = 10 } -- that anything may take
+local process = { SECONDS = 20 } -- that anything may take
 
 process.ROOT = assert(assert(io.popen("pwd")):read("l"))
 process.BUILD = os.getenv("BUILD") or "build"
