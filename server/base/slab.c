@@ -18,7 +18,9 @@ enum { PIECE_MAX = 0 };
 #else
 enum { PIECE_MAX = SLAB_MAX };
 #endif
-enum { BLOCK_LEN = 16 << 10, SPARE_PART = 4, SPARE_MIN = 8 };
+// Less than its alignment by what malloc keeps beside it: the next one then begins where this ends, without a
+// gap.
+enum { BLOCK_ALIGNMENT = 16 << 10, BLOCK_LEN = BLOCK_ALIGNMENT - 16, SPARE_PART = 4, SPARE_MIN = 8 };
 
 struct piece {
   struct piece *next;
@@ -36,7 +38,7 @@ static struct list *list_of(struct slab *s, size_t size) { return &s->blocks[(si
 static size_t piece_len(size_t size) { return (size + SLAB_GRAIN - 1) & ~(size_t)(SLAB_GRAIN - 1); }
 
 static struct block *block_of(void *piece) {
-  return (struct block *)((uintptr_t)piece & ~(uintptr_t)(BLOCK_LEN - 1));
+  return (struct block *)((uintptr_t)piece & ~(uintptr_t)(BLOCK_ALIGNMENT - 1));
 }
 
 static bool is_full(const struct block *b, size_t len) { return !b->free && b->untouched + len > BLOCK_LEN; }
@@ -58,8 +60,9 @@ void slab_deinit(struct slab *s) {
 
 static struct block *block_new(struct slab *s) {
   struct list *node = list_shift(&s->spare);
-  struct block *b = node ? container_of(node, struct block, link) : aligned_alloc(BLOCK_LEN, BLOCK_LEN);
-  if (!b) return NULL;
+  void *fresh = NULL;
+  if (!node && posix_memalign(&fresh, BLOCK_ALIGNMENT, BLOCK_LEN)) return NULL;
+  struct block *b = node ? container_of(node, struct block, link) : fresh;
   if (node) s->spare_count--;
   else s->block_count++;
   *b = (struct block){.untouched = (uint32_t)piece_len(sizeof *b)};

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/log.h"
-#include "base/mem.h"
 #include "event/sse.h"
 #include "http/authority.h"
 #include "http/forwarded.h"
@@ -34,7 +33,7 @@ static void release(struct exchange *ex) {
   ex->request = NULL;
   form_free(ex->form);
   ex->form = NULL;
-  if (list_empty(&ex->held.link)) free(ex);
+  if (list_empty(&ex->held.link)) slab_free(&ex->vm->slab, ex, sizeof *ex);
 }
 
 static void on_body(struct stream *s) { waitlist_wake_all(&((struct exchange *)s->owner)->waiting); }
@@ -250,7 +249,7 @@ void exchange_begin(struct vm *vm, struct stream *s) {
   int route = route_of(vm, s, &match);
   if (route == ROUTE_ANSWERED) return;
   s->request->route = vm_route(vm, route);
-  struct exchange *ex = xmalloc(sizeof *ex);
+  struct exchange *ex = slab_take(&vm->slab, sizeof *ex);
   *ex =
       (struct exchange){.stream = s, .vm = vm, .anchor = LUA_NOREF, .route = route, .allowed = match.allowed};
   list_init(&ex->held.link);
@@ -259,7 +258,7 @@ void exchange_begin(struct vm *vm, struct stream *s) {
   list_init(&ex->closing_link);
   ex->task = task_start(vm, vm->answer, ex, &answer_ops);
   if (!ex->task) {
-    free(ex);
+    slab_free(&vm->slab, ex, sizeof *ex);
     error_reply(s, 503, "out of memory");
     return;
   }

@@ -261,7 +261,7 @@ static size_t fields_within_limit(lua_State *L, int index, struct sse_fields *f,
 // Of a line of data, which is what most streams send.
 static struct event *event_of_line(lua_State *L, struct span text) {
   check_length(L, sse_line_length(text.len));
-  return sse_encode_line(&vm_of(L)->service->events, text);
+  return sse_encode_line(&vm_of(L)->service->slab, text);
 }
 
 // Whether the value is a builder with a line of data and nothing else.
@@ -281,7 +281,7 @@ struct event *event_of_value(lua_State *L, int index) {
   if (whole_number(L, index, &n)) return event_of_line(L, integer_text(n, digits));
   int top = lua_gettop(L);
   size_t len = fields_within_limit(L, index, &f, digits);
-  struct event *e = sse_encode_at(&vm_of(L)->service->events, &f, len);
+  struct event *e = sse_encode_at(&vm_of(L)->service->slab, &f, len);
   if (lua_gettop(L) != top) lua_settop(L, top);
   return e;
 }

@@ -46,7 +46,7 @@ void waitlist_wake_all(struct waitlist *w) {
 // With a coroutine on top of L, which is popped.
 static struct task *adopt(lua_State *L, lua_State *co, int ref) {
   struct vm *vm = vm_of(L);
-  struct task *t = xmalloc(sizeof *t);
+  struct task *t = slab_take(&vm->slab, sizeof *t);
   *t = (struct task){.vm = vm,
                      .co = co,
                      .co_ref = ref,
@@ -161,7 +161,7 @@ static void end(struct task *t, int status) {
   if (status == LUA_OK) co_give(vm, t->co, t->co_ref);
   else vm_unref(vm, t->co_ref);
   vm_unref(vm, t->fn_ref);
-  free(t);
+  slab_free(&vm->slab, t, sizeof *t);
 }
 
 // True for an on_start function on which it depends whether its state is served: its error is not logged but

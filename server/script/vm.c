@@ -202,8 +202,8 @@ void vm_free(struct vm *vm) {
   vm_enter(vm, vm->L); // finalizers are watched as well
   lua_close(vm->L);
   vm_leave(vm, NULL);
-  slab_deinit(&vm->slab);
   held_drop_all(vm);
+  slab_deinit(&vm->slab);
   metrics_remove_state(&vm->service->process->metrics, &vm->gauges);
   watchdog_forget(vm);
   event_unref(vm->comment);

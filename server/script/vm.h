@@ -34,7 +34,7 @@ struct vm {
   struct list link; // in the generations of its worker
   struct state_gauges gauges;
   lua_State *L;
-  struct slab slab; // Lua's memory
+  struct slab slab; // Lua's memory, tasks and exchanges
   struct service *service;
   struct loop *loop; // the service's while it is attached; else one whose time is all that is used
   const struct settings *settings;

@@ -39,7 +39,7 @@ void service_init(struct service *s, struct loop *loop, const struct settings *s
   map_init(&s->tags, map_seed(s));
   s->routes = xcalloc(ROUTES_MAX, sizeof *s->routes);
   s->routes[0] = xcalloc(1, sizeof *s->routes[0]);
-  slab_init(&s->events);
+  slab_init(&s->slab);
   list_init(&s->counted);
   list_init(&s->pages.waiting);
   list_init(&s->conns);
@@ -67,7 +67,7 @@ void service_close_pools(struct service *s) {
 
 void service_deinit(struct service *s) {
   event_unref(s->last_chunk);
-  slab_deinit(&s->events);
+  slab_deinit(&s->slab);
   map_deinit(&s->tags);
   routes_free_figures(s);
   event_unref(s->gzip_end);

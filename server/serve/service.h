@@ -91,7 +91,7 @@ struct service {
   struct list late;   // those that an earlier turn had no time for
   struct list closed; // to be freed
   struct loop_hook flush_hook;
-  struct slab events; // that one stream alone sends
+  struct slab slab; // streams, and events that one of them alone sends
   struct event *last_chunk;
   struct event *gzip_end; // stands for the end of any compressed body, of which it has the length
   struct gzip_tools gzip; // set by who makes the service, but for what they make themselves

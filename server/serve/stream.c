@@ -5,7 +5,6 @@
 #include "serve/stream.h"
 #include <math.h>
 #include <stdlib.h>
-#include "base/mem.h"
 #include "event/sse.h"
 #include "loop/transport.h"
 #include "serve/access.h"
@@ -114,7 +113,7 @@ static void mark_proxied(const struct carrier *c, struct request *r) {
 }
 
 struct stream *stream_new(struct carrier *c, struct request *r) {
-  struct stream *s = xmalloc(sizeof *s);
+  struct stream *s = slab_take(&c->service->slab, sizeof *s);
   *s = (struct stream){
       .carrier = c, .request = r, .timer = {.on_fire = on_timer}, .opened_at = c->service->loop->now};
   event_queue_init(&s->queue);
@@ -148,7 +147,7 @@ void stream_free(struct stream *s, enum close_reason reason) {
   event_unref(s->comment);
   buf_deinit(&s->body);
   request_free(s->request);
-  free(s);
+  slab_free(&service->slab, s, sizeof *s);
 }
 
 void stream_enqueue(struct stream *s, struct event *e) {
