@@ -22,7 +22,6 @@
 #include "harness/test_store.h"
 #include "harness/tls_client.h"
 #include "loop/transport_tls.h"
-#include "script/lua_require.h"
 #include "script/app.h"
 #include "script/bindings.h"
 #include "script/class.h"
@@ -32,7 +31,6 @@
 #include "script/watchdog.h"
 #include "serve/conn.h"
 #include "serve/connections.h"
-#include "serve/kick.h"
 
 enum { REDIRECT_PORT = 8443 };
 
@@ -76,36 +74,6 @@ static struct proto *new_proto(struct transport *t, const struct proto_sink *sin
 
 static const struct service_ops service_ops = {
     .on_request = on_request, .on_end = on_end, .new_proto = new_proto};
-
-static void on_line(lua_State *L, lua_Debug *ar) {
-  coverage_count(&container_of(vm_of(L)->service, struct harness, service)->coverage, L, ar);
-}
-
-// block(seconds [, is_unseen]): stands for a call that holds the worker for so long, and is looked at
-// meanwhile.
-static int app_block(lua_State *L) {
-  struct harness *h = container_of(vm_of(L)->service, struct harness, service);
-  h->clock.now += luaL_checknumber(L, 1);
-  if (!lua_toboolean(L, 2)) watchdog_look();
-  return 0;
-}
-
-static struct vm *new_vm(struct harness *h, int worker, unsigned generation, struct vm_faults faults,
-                         char **error) {
-  struct vm_config config = {.service = &h->service,
-                             .loop = &h->loop,
-                             .settings = &h->settings,
-                             .worker = worker,
-                             .generation = generation,
-                             .faults = faults};
-  struct vm *vm = app_new(&config, error);
-  if (!vm) return NULL;
-  vm->trace = h->is_traced ? on_line : NULL;
-  if (h->blocks) lua_register(vm->L, "block", app_block);
-  if (h->stubs) spec_asks_add(&h->asks, vm);
-  vm_reset_hook(vm, vm->L);
-  return vm;
-}
 
 static double option(lua_State *L, const char *name, double otherwise) {
   if (!lua_istable(L, 1)) return otherwise;
@@ -177,46 +145,6 @@ static void take_stubs(lua_State *L, struct harness *h) {
   lua_settop(L, 2);
 }
 
-static bool open_redis(struct harness *h, char **error) {
-  const struct embedded *library = embedded_find("redis_library");
-  const struct redis_store_config config = {
-      .url = h->settings.store.url,
-      .library = {library->bytes, (size_t)(library->end - library->bytes)},
-      .broker = h->broker,
-      .listener = kick_listener(h->process),
-      .clock = &h->clock.clock};
-  h->redis_store = redis_store_new(&config, error);
-  return h->redis_store;
-}
-
-static bool open_sqlite(struct harness *h, char **error) {
-  const struct sqlite_store_config config = {.path = strchr(h->settings.store.url, ':') + 1,
-                                             .is_async = h->settings.store.is_async,
-                                             .broker = h->broker,
-                                             .shared = h->shared,
-                                             .clock = &h->clock.clock};
-  h->sqlite = sqlite_store_new(&config, error);
-  return h->sqlite;
-}
-
-static bool open_store(struct harness *h, char **error) {
-  return redis_store_knows(h->settings.store.url) ? open_redis(h, error) : open_sqlite(h, error);
-}
-
-static void close_redis(struct harness *h) {
-  if (!h->redis_store) return;
-  redis_store_stop(h->redis_store);
-  redis_store_free(h->redis_store);
-  h->redis_store = NULL;
-}
-
-static void close_sqlite(struct harness *h) {
-  if (!h->sqlite) return;
-  sqlite_store_stop(h->sqlite, 10);
-  sqlite_store_free(h->sqlite);
-  h->sqlite = NULL;
-}
-
 // Reads the certificates of the settings, for new connections; what is wrong is allocated.
 static bool use_certificates(struct harness *h, char **error) {
   char why[TLS_ERROR_MAX];
@@ -259,111 +187,15 @@ static int harness_new(lua_State *L) {
   if (!io_uring || strcmp(io_uring, "off") != 0) loop_open_batch_of_memory(&h->loop);
   open_server(h, (int)option(L, "worker", 0));
   h->blocks = option(L, "blocks", 0) > 0;
-  if (!h->owner && *h->settings.store.url && !open_store(h, &error)) return raise_error_of(L, error);
+  if (!h->owner && *h->settings.store.url && !harness_open_store(h, &error)) return raise_error_of(L, error);
   if (h->settings.tls.count && !use_certificates(h, &error)) return raise_error_of(L, error);
   if (option(L, "store", 0) > 0) test_store_init(&h->store, &h->own_broker, &h->clock.clock);
   h->is_traced = option(L, "coverage", 0) > 0;
-  h->vm = new_vm(h, (int)option(L, "worker", 0), 1, (struct vm_faults){0}, &error);
+  h->vm = harness_new_vm(h, (int)option(L, "worker", 0), 1, (struct vm_faults){0}, &error);
   if (!h->vm) return raise_error_of(L, error);
   h->is_watched = option(L, "watch", 0) > 0;
   if (h->is_watched && !watched++) watchdog_start(&h->settings);
   return 1;
-}
-
-// References beside those of coroutines, which live tasks and the pool hold.
-static int held_refs(const struct vm *vm) { return vm->refs - vm->pooled - (int)vm->gauges.tasks; }
-
-static int push_error(lua_State *L, char *error) {
-  lua_pushnil(L);
-  lua_pushstring(L, error);
-  free(error);
-  return 2;
-}
-
-// Starts the newest state, as far as it comes without time going by: true, or nil and why it is given up.
-static int start(lua_State *L, struct harness *h) {
-  generations_start(&h->generations, h->vm);
-  harness_settle(h);
-  if (h->start_error) {
-    char *error = h->start_error;
-    h->start_error = NULL, h->vm = h->generations.current;
-    generations_abandon(&h->generations);
-    return push_error(L, error);
-  }
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
-// Requests go to the state that has started from now on; its on_start functions that wait go on.
-static int swap(lua_State *L, struct harness *h) {
-  generations_commit(&h->generations);
-  harness_settle(h);
-  h->refs_before = held_refs(h->vm);
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
-// server:load(path): true, or nil and the message. The application starts at once.
-static int server_load(lua_State *L) {
-  struct harness *h = check_server(L);
-  char *error = NULL;
-  if (app_load(h->vm, luaL_checkstring(L, 2), &error) < 0) return push_error(L, error);
-  int results = start(L, h);
-  return results > 1 ? results : swap(L, h);
-}
-
-// server:build(path [, after [, count]]): a new state in place of one that was built before and not taken.
-// True, or nil and the message. With fail_allocation(after, count) of that state.
-static int server_build(lua_State *L) {
-  struct harness *h = check_server(L);
-  const char *path = luaL_checkstring(L, 2);
-  char *error = NULL;
-  struct vm_faults faults = {(size_t)luaL_optinteger(L, 3, 0),
-                             (size_t)luaL_optinteger(L, 4, lua_isnoneornil(L, 3) ? 0 : 2)};
-  if (h->built) app_free(h->built);
-  h->built = new_vm(h, h->vm->worker, h->vm->generation + 1, faults, &error);
-  if (h->built && app_load(h->built, path, &error) < 0) app_free(h->built), h->built = NULL;
-  atomic_fetch_add(h->built ? &h->process->reloads_total : &h->process->reloads_failed_total, 1);
-  if (!h->built) return push_error(L, error);
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
-// server:start(): runs the on_start functions of the state that was built. True, or nil and the message.
-static int server_start(lua_State *L) {
-  struct harness *h = check_server(L);
-  luaL_argcheck(L, h->built, 1, "nothing was built");
-  h->built->task_faults = h->vm->task_faults;
-  h->vm = h->built, h->built = NULL;
-  return start(L, h);
-}
-
-// server:swap(): requests go to the state that was built, and started unless it was; what the old one streams
-// goes on. True, or nil and the message.
-static int server_swap(lua_State *L) {
-  struct harness *h = check_server(L);
-  int results = h->generations.starting ? 1 : server_start(L);
-  return results > 1 ? results : swap(L, h);
-}
-
-// server:abandon(): gives up the state that was started; why it was not to be served, where it has said so.
-static int server_abandon(lua_State *L) {
-  struct harness *h = check_server(L);
-  char *error = h->start_error;
-  h->start_error = NULL;
-  generations_abandon(&h->generations);
-  h->vm = h->generations.current;
-  lua_pushstring(L, error);
-  free(error);
-  return 1;
-}
-
-// server:stand_in(text): what answers where the application does not load.
-static int server_stand_in(lua_State *L) {
-  struct harness *h = check_server(L);
-  if (app_load_stand_in(h->vm, luaL_checkstring(L, 2)) < 0) return push_error(L, xstrdup("out of memory"));
-  generations_start(&h->generations, h->vm);
-  return swap(L, h);
 }
 
 // server:connect([address [, how [, bytes]]]): a client of HTTP/1, which may have sent something already;
@@ -396,7 +228,7 @@ static int server_connect(lua_State *L) {
 // server:read_certificates(): true, or nil and why the old ones stay.
 static int server_read_certificates(lua_State *L) {
   char *error = NULL;
-  if (!use_certificates(check_server(L), &error)) return push_error(L, error);
+  if (!use_certificates(check_server(L), &error)) return harness_push_error(L, error);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -427,54 +259,6 @@ static int server_drain(lua_State *L) {
   connections_drain(&h->service);
   harness_settle(h);
   return 0;
-}
-
-static void set(lua_State *L, const char *name, double n) {
-  lua_pushinteger(L, (lua_Integer)n);
-  lua_setfield(L, -2, name);
-}
-
-// server:stats(): what is alive and what has been counted.
-static int server_stats(lua_State *L) {
-  struct harness *h = check_server(L);
-  const struct counters *c = &h->service.counters;
-  lua_newtable(L);
-  set(L, "connections", (double)c->connections_open);
-  set(L, "processes", (double)c->processes);
-  set(L, "streams", (double)c->streams_open);
-  set(L, "requests_total", (double)c->requests_total);
-  set(L, "events_total", (double)c->events_total);
-  set(L, "slow_total", (double)c->slow_total);
-  set(L, "refused_total", (double)c->refused_total);
-  set(L, "tls_handshakes_total", (double)c->tls.handshakes_total);
-  set(L, "tls_resumed_total", (double)c->tls.resumed_total);
-  set(L, "tls_refused_total", (double)c->tls.refused_total);
-  set(L, "tls_truncated_total", (double)c->tls.truncated_total);
-  set(L, "connections_refused_total", (double)c->connections_refused_total);
-  set(L, "lua_bytes", (double)h->vm->gauges.lua_bytes);
-  size_t tasks = 0, request_tasks = 0, generations = 0, own_timers = 0, comments = 0;
-  list_each (node, &h->generations.vms) {
-    const struct vm *vm = container_of(node, struct vm, link);
-    generations++, tasks += vm->gauges.tasks, request_tasks += probe_tasks(vm),
-        comments += vm->comment != NULL;
-    own_timers += timer_is_armed(&vm->gc_timer);
-  }
-  own_timers += h->generations.aging_count;
-  // Two events are the service's, what ends a body; one at most each state's keep-alive comment; a history
-  // keeps its own.
-  struct broker_counters channels = broker_counters(h->broker);
-  double kept = h->store.is_open ? (double)test_store_events(&h->store) : 0;
-  set(L, "events",
-      (double)(event_count() - h->events_before - 2 - (long)comments) - (double)channels.events - kept);
-  set(L, "channels", (double)channels.channels);
-  set(L, "channel_bytes", (double)channels.bytes);
-  set(L, "generations", (double)generations);
-  set(L, "tasks", (double)tasks);
-  set(L, "request_tasks", (double)request_tasks);
-  set(L, "timers", (double)(h->loop.timers.count - own_timers));
-  set(L, "files", (double)c->files_followed);
-  set(L, "refs", held_refs(h->vm) - h->refs_before);
-  return 1;
 }
 
 // server:store(): what its channels are kept in.
@@ -521,8 +305,7 @@ static int server_close(lua_State *L) {
   if (h->store.is_open) test_store_deinit(&h->store);
   if (h->owner && h->owner->sqlite)
     while (sqlite_store_work(h->owner->sqlite)) continue;
-  close_sqlite(h);
-  close_redis(h);
+  harness_close_stores(h);
   admission_unref(&h->process->admission);
   inbox_deinit(&h->inbox);
   if (h->owner) h->owner->guests--;
@@ -539,12 +322,6 @@ static int server_close(lua_State *L) {
   return 1;
 }
 
-// server:stress(on): whether each object that the newest state makes costs it a full collection first.
-static int server_stress(lua_State *L) {
-  check_server(L)->vm->is_stressed = lua_toboolean(L, 2);
-  return 0;
-}
-
 // server:answer_by(fn), answer(number, ...): harness/spec_asks.h
 static int server_answer_by(lua_State *L) { return spec_asks_answer_by(L, &check_server(L)->asks); }
 static int server_answer(lua_State *L) { return spec_asks_answer(L, &check_server(L)->asks); }
@@ -558,32 +335,8 @@ static int server_redis_refuse(lua_State *L) {
   return 0;
 }
 
-// server:fail_allocation(after [, count]): so many allocations of the newest state succeed, then `count` fail
-// (2: Lua tries each twice); count 0 ends it. How many that had been asked for before have not come about.
-static int server_fail_allocation(lua_State *L) {
-  struct vm *vm = check_server(L)->vm;
-  lua_pushinteger(L, (lua_Integer)vm->faults.count);
-  vm->faults = (struct vm_faults){(size_t)luaL_checkinteger(L, 2), (size_t)luaL_optinteger(L, 3, 2)};
-  return 1;
-}
-
-// server:fail_task(after [, count]): the same of tasks that limits.tasks may refuse.
-static int server_fail_task(lua_State *L) {
-  struct vm *vm = check_server(L)->vm;
-  lua_pushinteger(L, (lua_Integer)vm->task_faults.count);
-  vm->task_faults = (struct vm_faults){(size_t)luaL_checkinteger(L, 2), (size_t)luaL_optinteger(L, 3, 1)};
-  return 1;
-}
-
 __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
-  static const luaL_Reg server_methods[] = {{"load", server_load},
-                                            {"build", server_build},
-                                            {"start", server_start},
-                                            {"swap", server_swap},
-                                            {"abandon", server_abandon},
-                                            {"stand_in", server_stand_in},
-                                            {"connect", server_connect},
-                                            {"stress", server_stress},
+  static const luaL_Reg server_methods[] = {{"connect", server_connect},
                                             {"read_certificates", server_read_certificates},
                                             {"run", server_run},
                                             {"coverage", server_coverage},
@@ -591,8 +344,6 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
                                             {"stats", server_stats},
                                             {"store", server_store},
                                             {"log", server_log},
-                                            {"fail_allocation", server_fail_allocation},
-                                            {"fail_task", server_fail_task},
                                             {"answer_by", server_answer_by},
                                             {"answer", server_answer},
                                             {"redis", server_redis},
@@ -605,6 +356,7 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   luaL_getmetatable(L, HARNESS_SERVER);
   lua_getfield(L, -1, "__index");
   luaL_setfuncs(L, time_methods, 0);
+  luaL_setfuncs(L, state_methods, 0);
   lua_pop(L, 2);
   client_open(L);
   test_store_open(L);

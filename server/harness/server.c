@@ -2,6 +2,7 @@
 // What a server in memory is to all that works with it: it is open, it turns until it has come to rest, and
 // what is logged meanwhile is its own.
 #include "harness/server.h"
+#include <stdlib.h>
 #include "base/log.h"
 #include "harness/client.h"
 
@@ -45,4 +46,11 @@ int harness_settle(struct harness *h) {
     if (!more) more = harness_poll_clients(h); // what the turn has made wishes for
   }
   return turns;
+}
+
+int harness_push_error(lua_State *L, char *error) {
+  lua_pushnil(L);
+  lua_pushstring(L, error);
+  free(error);
+  return 2;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A server in memory, as its files share it: harness.c makes and ends it, time.c has it go on.
+// A server in memory, as its files share it: harness.c makes and ends it, states.c is about its applications,
+// time.c has it go on.
 #pragma once
 #include <lauxlib.h>
 #include "client/file_watch.h"
@@ -66,8 +67,28 @@ void harness_capture_log(struct harness *h);
 // Has clients do what was asked of them since; whether that was anything.
 bool harness_poll_clients(struct harness *h);
 
+// nil and the message, which is freed: how many values that is.
+int harness_push_error(lua_State *L, char *error);
+
 // Turns until nothing is left to do now; a producer that never waits is left after a thousand. How many.
 int harness_settle(struct harness *h);
+
+// A state for an application; NULL with *error set, to be freed.
+struct vm *harness_new_vm(struct harness *h, int worker, unsigned generation, struct vm_faults faults,
+                          char **error);
+
+// References of a state beside those of coroutines, which live tasks and the pool hold.
+int harness_held_refs(const struct vm *vm);
+
+// Opens the store of the settings; false with *error set, to be freed.
+bool harness_open_store(struct harness *h, char **error);
+void harness_close_stores(struct harness *h);
+
+// server:stats(): what is alive and what has been counted.
+int server_stats(lua_State *L);
+
+// server:load(path) and so on: which application it serves.
+extern const luaL_Reg state_methods[];
 
 // server:turn() and so on: when it goes on, and to which time.
 extern const luaL_Reg time_methods[];
