@@ -261,10 +261,11 @@ return function(sse)
     end
   end
 
+  -- Its readers come to an end where the source has; where its task has failed, or fell behind, they are cut.
   local function end_run(self, run)
-    run.handle:finish()
+    if run.is_complete then run.handle:finish() else run.handle:fail() end
     forget(run)
-    if self.run == run and not self.source.handle:is_finished() then self.run = nil end
+    if self.run == run and not (run.is_complete and self.source.handle:is_finished()) then self.run = nil end
     run.is_loading = false
     run.loaded:wake()
   end
@@ -319,6 +320,7 @@ return function(sse)
       derive_event(self, run, event)
       advance(run)
     end
+    run.is_complete = true
   end
 
   -- A channel of what fn makes of each event (nil leaves it out), made once per event and worker for all its
@@ -367,8 +369,8 @@ return function(sse)
     end
     local run = self.run
     while run.is_loading and not is_lost(run) do run.loaded:wait(nil, "channel:subscribe") end
-    if run.is_loading then
-      end_run(self, run)
+    if run.is_loading then end_run(self, run) end
+    if self.run ~= run and not run.is_complete then
       error("channel:subscribe: the task of the derived channel has failed", 0)
     end
     return stream_of(run.handle, options)

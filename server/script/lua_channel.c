@@ -281,6 +281,14 @@ static int newest_id(lua_State *L) {
   return 1;
 }
 
+// channel:fail(): what filled it has failed: subscribers are cut, and nothing follows.
+static int fail(lua_State *L) {
+  struct channel *c = channel_check(L);
+  channel_break(c, channel_newest(c));
+  channel_finish(c, NULL, now_of(L));
+  return 0;
+}
+
 // channel:skip(id): nothing is derived of the source's event of that id.
 static int skip(lua_State *L) {
   channel_skip(channel_check(L), check_position(L, 2));
@@ -380,6 +388,7 @@ static int forget_channel(lua_State *L) {
 void channel_open(lua_State *L) {
   static const luaL_Reg channel_methods[] = {{"publish", publish},
                                              {"finish", finish},
+                                             {"fail", fail},
                                              {"subscribe", channel_subscription},
                                              {"history", history},
                                              {"newest", newest_id},

@@ -2,7 +2,7 @@
 -- A subscription to a channel that is derived from another, which may leave events out.
 local channel = require "spec.simulate.kinds.channel"
 
-local kind = { weight = 2, publishes = true, on_head = channel.on_head, on_event = channel.on_event, statuses = channel.statuses }
+local kind = { weight = 2, publishes = true, on_head = channel.on_head, on_event = channel.on_event, on_end = channel.on_end, statuses = channel.statuses }
 
 function kind.random(r, n)
   local leaves_out = r:chance(40)
@@ -13,13 +13,6 @@ function kind.code(r)
   return ([[local sub, why = %s[%d]:subscribe { after = req.last_event_id, replay = %d }
   if not sub then return reply.error(503, why) end
   return sse.reply(sub)]]):format(r.leaves_out and "O" or "D", r.channel, r.replay)
-end
-
--- It ends with the source, or because its worker fell behind it; the next subscriber starts another.
-function kind.on_end(model, request, how)
-  local limits = model.plan.settings.limits
-  if how == "end" and (limits.inbox or limits.subscriber) then return model.remove(request.channel.readers, request) end
-  channel.on_end(model, request, how)
 end
 
 function kind.spawns() return true end
