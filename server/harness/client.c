@@ -2,6 +2,7 @@
 // The methods of a client: what it sends and what has come. Nothing moves before the server's next turn, so a
 // spec says itself in which order things happen.
 #include "harness/client.h"
+#include "harness/door.h"
 #include <string.h>
 #include "script/class.h"
 #include "serve/conn.h"
@@ -20,7 +21,7 @@ static struct conn *conn_of_client(struct client *c) { return c->top->owner; }
 
 struct client *client_push(lua_State *L, const char *address) {
   struct client *c = lua_newuserdatauv(L, sizeof *c, 1);
-  c->reason = NULL, c->tag = 0, c->top = NULL;
+  c->reason = NULL, c->tag = 0, c->top = NULL, c->outside = -1;
   memory_peer_init(&c->peer);
   set_address(c, address);
   list_init(&c->link);
@@ -56,11 +57,14 @@ static int client_finish(lua_State *L) {
 static int client_leave(lua_State *L) {
   struct client *c = check_client(L);
   c->peer.client_ended = c->peer.client_left = true;
+  door_turn_back(c);
   return 0;
 }
 
 static int client_reset(lua_State *L) {
-  check_client(L)->peer.client_reset = true;
+  struct client *c = check_client(L);
+  c->peer.client_reset = true;
+  door_turn_back(c);
   return 0;
 }
 
@@ -105,6 +109,12 @@ static int client_takes_files(lua_State *L) {
 static int client_open_now(lua_State *L) {
   memory_peer_open(&check_client(L)->peer);
   lua_settop(L, 1);
+  return 1;
+}
+
+// client:is_outside(): whether the server has not accepted its connection yet.
+static int client_is_outside(lua_State *L) {
+  lua_pushboolean(L, check_client(L)->outside >= 0);
   return 1;
 }
 
@@ -165,7 +175,8 @@ static int client_reason(lua_State *L) {
 
 static int client_collect(lua_State *L) {
   struct client *c = check_client(L);
-  bool is_open = !list_empty(&c->link);
+  bool is_open = !list_empty(&c->link) && c->outside < 0;
+  door_turn_back(c);
   if (is_open && c->top && !c->peer.server_closed) { // the server still holds it
     conn_close(conn_of_client(c), REASON_CLIENT_CLOSED, false);
   }
@@ -175,15 +186,26 @@ static int client_collect(lua_State *L) {
 }
 
 void client_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"send", client_send},     {"take", client_take},
-                                     {"finish", client_finish}, {"leave", client_leave},
-                                     {"reset", client_reset},   {"window", client_window},
-                                     {"pieces", client_pieces}, {"state", client_state},
-                                     {"writes", client_writes}, {"bound", client_bound},
-                                     {"reason", client_reason}, {"address", client_address},
-                                     {"unread", client_unread}, {"open", client_open_now},
-                                     {"step", client_step},     {"late", client_late},
-                                     {"fail", client_fail},     {"takes_files", client_takes_files},
-                                     {"tag", client_tag},       {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"send", client_send},
+                                     {"take", client_take},
+                                     {"finish", client_finish},
+                                     {"leave", client_leave},
+                                     {"reset", client_reset},
+                                     {"window", client_window},
+                                     {"pieces", client_pieces},
+                                     {"state", client_state},
+                                     {"writes", client_writes},
+                                     {"bound", client_bound},
+                                     {"reason", client_reason},
+                                     {"address", client_address},
+                                     {"unread", client_unread},
+                                     {"open", client_open_now},
+                                     {"step", client_step},
+                                     {"late", client_late},
+                                     {"fail", client_fail},
+                                     {"takes_files", client_takes_files},
+                                     {"tag", client_tag},
+                                     {"is_outside", client_is_outside},
+                                     {NULL, NULL}};
   class_new(L, CLIENT, methods, client_collect);
 }

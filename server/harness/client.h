@@ -11,6 +11,7 @@ struct client {
   struct transport *top; // what the server's connection has: the peer's, or TLS over it; NULL: it was refused
   const char *reason;    // why its last stream has ended; NULL: none has
   lua_Integer tag;       // by which server:heard names it
+  int outside;           // its end of a connection that the server has not accepted yet; -1: it has
 };
 
 // Registers the metatable of clients.

@@ -166,7 +166,7 @@ static int harness_new(lua_State *L) {
   char *error = NULL;
   lua_settop(L, 1);
   struct harness *h = lua_newuserdatauv(L, sizeof *h, 2);
-  *h = (struct harness){.settings = settings_default()};
+  *h = (struct harness){.settings = settings_default(), .door.fd = -1};
   list_init(&h->clients);
   list_init(&h->over);
   luaL_setmetatable(L, HARNESS_SERVER);
@@ -201,7 +201,8 @@ static int harness_new(lua_State *L) {
 // server:connect([address [, how [, bytes]]]): a client of HTTP/1, which may have sent something already;
 // where `how` is "mux" of that (harness/mux.h), where it is "closed" one whose connection carries no bytes
 // before client:open(), where it is "full" one that there is no descriptor for, "tls" one that speaks that,
-// "redirect" one to an address that sends all to https at REDIRECT_PORT.
+// "redirect" one to an address that sends all to https at REDIRECT_PORT. Where it listens they wait to be
+// accepted.
 static int server_connect(lua_State *L) {
   struct harness *h = check_server(L);
   const char *address = luaL_optstring(L, 2, "127.0.0.1");
@@ -220,9 +221,16 @@ static int server_connect(lua_State *L) {
   c->top = &c->peer.transport;
   if (!strcmp(how, "tls")) c->top = transport_tls_new(&h->service.tls, c->top);
   if (!strcmp(how, "redirect")) c->top->redirect_port = REDIRECT_PORT;
-  if (c->top && !strcmp(how, "full")) connections_turn_away(&h->service, c->top);
+  if (c->top && h->door.fd >= 0) {
+    if (door_knock(h, c) < 0) return luaL_error(L, "no socket for a client");
+  } else if (c->top && !strcmp(how, "full")) connections_turn_away(&h->service, c->top);
   else if (c->top) connections_accept(&h->service, c->top);
   return 1;
+}
+
+// server:listen(): clients come by a listening socket from now on, in slices.
+static int server_listen(lua_State *L) {
+  return door_open(check_server(L)) < 0 ? luaL_error(L, "no socket to listen on") : 0;
 }
 
 // server:read_certificates(): true, or nil and why the old ones stay.
@@ -256,6 +264,8 @@ static int server_coverage(lua_State *L) {
 static int server_drain(lua_State *L) {
   struct harness *h = check_server(L);
   generations_stop(&h->generations);
+  if (h->door.fd >= 0) listener_empty(&h->door.listener);
+  door_close(h);
   connections_drain(&h->service);
   harness_settle(h);
   return 0;
@@ -286,6 +296,7 @@ static int server_close(lua_State *L) {
   luaL_argcheck(L, !h->guests, 1, "close the servers first that share with it");
   h->is_open = false;
   harness_capture_log(h);
+  door_close(h);
   connections_close(&h->service);
   if (h->is_watched && !--watched) watchdog_stop();
   if (h->vm && !h->vm->is_attached) app_free(h->vm);
@@ -337,6 +348,7 @@ static int server_redis_refuse(lua_State *L) {
 
 __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   static const luaL_Reg server_methods[] = {{"connect", server_connect},
+                                            {"listen", server_listen},
                                             {"read_certificates", server_read_certificates},
                                             {"run", server_run},
                                             {"coverage", server_coverage},

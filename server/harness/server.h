@@ -7,6 +7,7 @@
 #include "client/process.h"
 #include "event/broker.h"
 #include "event/shared.h"
+#include "harness/door.h"
 #include "harness/probe.h"
 #include "harness/spec_asks.h"
 #include "harness/stub_fetcher.h"
@@ -48,6 +49,7 @@ struct harness {
   struct vm *vm;     // the newest, loaded or not; NULL where it did not start
   struct vm *built;  // one that is loaded, and not served by yet
   char *start_error; // of the state that starts
+  struct door door;
   struct list clients;
   struct list over; // clients whose connection the server has closed, and who have not been told of
   struct buf log;

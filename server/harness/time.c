@@ -25,6 +25,7 @@ static int server_step(lua_State *L) {
 static int server_slice(lua_State *L) {
   struct harness *h = check_server(L);
   harness_capture_log(h);
+  if (h->door.fd >= 0) loop_poll(&h->loop, 0); // who has knocked
   bool more = harness_poll_clients(h);
   more |= loop_turn(&h->loop);
   lua_pushboolean(L, more || harness_poll_clients(h));

@@ -88,6 +88,16 @@ return {
     from = "c->subscriber_count || c->catching_up ? -1", to = "c->subscriber_count ? -1",
     what = "a producer of sse.resumable is stopped while its only reader is sent the past by a store",
   },
+  {
+    name = "end_of_epoch", file = "server/event/history.c",
+    from = "bool ends_epoch = i < h->count && history_at(h, i)->epoch != p.epoch;", to = "bool ends_epoch = false;",
+    what = "who had an event that its store has lost goes on in the new epoch, and is not told: the epoch ignored",
+  },
+  {
+    name = "epoch_by_number", file = "server/event/channel.c",
+    from = "!position_equals(before, c->newest)", to = "before.seq != c->newest.seq",
+    what = "an event of a new epoch is admitted behind one of the old that only has the same number",
+  },
 
   -- serve/
   {
@@ -184,6 +194,11 @@ return {
     to = "  if (c->stay == ADMISSION_TURNED_AWAY)\n    admission_leave(&service->process->admission, (enum admission_stay)c->stay, c->admission_address);",
     what = "a connection that is gone is counted as one that is there",
   },
+  {
+    name = "half_an_upload", file = "server/serve/spool.c",
+    from = "if (n < 0) return -1;\n    bytes.bytes", to = "if (n < 0) return 0;\n    bytes.bytes",
+    what = "what the disk did not take of an upload is missing from it, and nobody is told",
+  },
 
   -- loop/
   {
@@ -196,6 +211,16 @@ return {
     from = "h->entries[h->slots[0].id].order < armed_before)",
     to = "(int32_t)(uint32_t)(h->entries[h->slots[0].id].order - armed_before) < 0)",
     what = "a timer that stays armed while 2^31 others are stops all timers of its worker",
+  },
+  {
+    name = "never_accepts_again", file = "server/loop/sock.c",
+    from = "  loop_arm(loop, &l->pause, loop->now + PAUSE_SECONDS);\n", to = "  (void)loop;\n",
+    what = "a listener that could not accept rests for ever",
+  },
+  {
+    name = "refused_for_ever", file = "server/loop/watch.c",
+    from = "    loop_arm(w->loop, retry_of(w), w->loop->now + RETRY_SECONDS);\n", to = "",
+    what = "a descriptor that the kernel would not watch is not offered again",
   },
 
   -- http/

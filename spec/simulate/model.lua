@@ -4,8 +4,10 @@
 -- in its file of kinds/. Time stands while the servers come to rest, so "at rest" means: whatever was to happen by now
 -- has happened. Faults that the program brings about may end or refuse anything; they never make it wrong.
 local bounds = require "spec.simulate.bounds"
+local calls = require "spec.simulate.calls"
 local epochs = require "spec.simulate.epochs"
 local kinds = require "spec.simulate.kinds"
+local lines = require "spec.simulate.lines"
 
 local Model = {}
 Model.__index = Model
@@ -147,6 +149,8 @@ local REASONS = { -- of a status other than 200
   end,
   store = function(self) return self.plan.store end,
   descriptors = function(self) return self.lacks_descriptors end,
+  disk = function(_, request) return request.of_disk and request.of_disk.EIO end,
+  ["full disk"] = function(_, request) return request.of_disk and request.of_disk.ENOSPC end,
   ["stays away"] = function(_, request) return request.was_partial end,
 }
 
@@ -252,78 +256,10 @@ function Model:on_end(request, how, now)
   if request.kind and request.status < 300 and request.status ~= 204 then request.kind.on_end(self, request, how, now) end
 end
 
--- What the application has logged
-
-local LINES = {}
-
+-- What the application has logged: the first word of a line, and the rest.
 function Model:on_line(what, text, now)
-  local handle = LINES[what]
+  local handle = lines[what]
   if handle then handle(self, text, now) end
-end
-
-function LINES.pub(self, text, now)
-  local name, epoch, seq, data = text:match "^(%S+) (%w+)-(%d+) (%S+)$"
-  if not name then return end -- one that could not wait for its store
-  if self.plan.has_epochs then return epochs.published(self, name, ("%s-%s"):format(epoch, seq), data) end
-  local c = self.channels[name]
-  seq = math.tointeger(tonumber(seq))
-  c.epoch = c.epoch or epoch
-  local known = c.events[seq]
-  local is_new = not known or known.data == data and (self.has_faults or self.plan.store)
-  self:expect(c.epoch == epoch and is_new, "Ids are made by the server", "%s: %s-%s is there already", name, epoch, seq)
-  c.events[seq] = known or { data = data, at = now }
-  c.newest = math.max(c.newest, seq)
-  c.burst, self.published = c.burst + 1, self.published + 1
-  self.dirty[name] = true
-end
-
-function LINES.loaded(self, state) self.loaded_states = math.max(self.loaded_states, math.tointeger(tonumber(state))) end
-
-function LINES.tick(self, state)
-  local is_served = math.tointeger(tonumber(state)) > (self.retired_states or 0) or self.now < self.reloaded_at + EPS
-  self:expect(is_served, "Then tasks (`sse.spawn`, `sse.every`) of the old code are cancelled", "state %s ticks on", state)
-end
-
--- What a handler has published in one go, but for the last: more than may wait for a worker.
-function LINES.burst(self, text)
-  local name, bytes = text:match "^(%S+) (%d+)$"
-  local c, inbox = self.channels[name], self.plan.settings.limits.inbox
-  if inbox and tonumber(bytes) > inbox then c.is_lost_at = self.now end
-end
-
-function LINES.finished(self, text)
-  self.channels[text].is_finished = true
-  self.dirty[text] = true
-end
-
-function LINES.started(self, text, now)
-  local job = self.jobs[text]
-  self:expect(not job or now - job.at > 1e-6 or self.has_faults, "The first request starts the function, later ones go on", "%s: starts twice", text)
-  self.jobs[text] = { at = now }
-end
-
-function LINES.ran(self, text)
-  local request = self.tokens[text]
-  self:expect(request and not request.has_run, "a task: goes on when the client leaves", "task of %s runs twice", text)
-  request.has_run = true
-end
-
-function LINES.closing(self, text)
-  local token, reason = text:match "^(%S+) (%S+)$"
-  local request = self.tokens[token]
-  self:expect(not request.closing, "`fn` runs at its end, or when the client leaves", "on_close of %s runs twice", token)
-  request.closing = reason
-end
-
-function LINES.closed(self, text)
-  local token, reason = text:match "^(%S+) (%S+)$"
-  local request = self.tokens[token]
-  self:expect(request.closing == reason and not request.has_closed, "`fn` runs at its end, or when the client leaves", "on_close of %s ends twice", token)
-  request.has_closed = true
-end
-
-for _, each in ipairs(kinds.list) do
-  for what, handle in pairs(each[2].lines or {}) do LINES[what] = handle end
 end
 
 -- Rest
@@ -367,11 +303,12 @@ function Model:at_rest()
 end
 
 local function check_waiting(self, client, request, now)
+  if client.worker ~= self.held_up and not client.is_over and calls.is_outside(self, client, now) then return end
   if not request or not client.is_reading or client.worker == self.held_up or client.is_over or client.has_finished or self:may_fail(request) then return end
   if not request.status then
     if is_behind_the_last(request) or request.was_partial or self.is_draining or client.is_mux and self.plan.settings.limits.connections or self.store_waits or self.plan.store then return end
     local behind = request.behind or request.follows -- a body that is whole may come from a handler that goes on
-    local since = math.max(request.sent_at, behind and behind.ended_at + (behind.route and behind.route.pause or 0) or 0, request.was_held and self.jumped_at or 0, self.jumped_to or 0)
+    local since = math.max(request.sent_at, client.arrived_at or 0, behind and behind.ended_at + (behind.route and behind.route.pause or 0) or 0, request.was_held and self.jumped_at or 0, self.jumped_to or 0)
     return self:expect(now < since + request.delay + EPS, ANSWERED, "%s: no answer %.3f s after it", request, now - since)
   end
   local interval = request.is_sse and request.route and not request.is_loose and not self:is_left(request) and keep_alive_of(self, request.route)

@@ -1,11 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- The servers of a simulation: several workers in one thread, whose turns the step's `order` interleaves, one clock and
 -- a store. After each moment what has come goes to the model.
+local calls = require "spec.simulate.calls"
 local epochs = require "spec.simulate.epochs"
 local harness = require("spec.helper").harness
 
 local EPOCH = 1767225600 -- 2026-01-01
-local TURNS_MAX = 500000
+local TURNS_MAX = 4000000 -- a body of a byte a chunk, read byte by byte, takes a million
 local MOMENTS_MAX = 10000 -- at one time
 local Moments = {}
 Moments.__index = Moments
@@ -23,6 +24,7 @@ function Moments:start()
     local ok, why = core:load(self.paths[1])
     if not ok then return nil, why end
     self:set_mode(core)
+    if p.listens then core:listen() end
   end
   self.store = p.store and self.cores[1]:store()
   return true
@@ -70,6 +72,7 @@ end
 local function observe(self)
   local now, model, heard = self.now, self.model, self.heard
   model.now = now
+  calls.look(self)
   if self.plan.has_epochs then epochs.look(model, self.store) end
   for _, core in ipairs(self.cores) do read_log(self, core) end
   for _, core in ipairs(self.cores) do

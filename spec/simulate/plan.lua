@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A program from a seed: settings, applications and steps, all plain data, so that it can be printed, cut down and run
 -- again. Nothing in it depends on what happens when it runs.
+local calls = require "spec.simulate.calls"
 local epochs = require "spec.simulate.epochs"
 local kinds = require "spec.simulate.kinds"
 local new_rng = require "spec.simulate.rng"
@@ -195,7 +196,7 @@ local function refuse_calls(r, list)
   end
 end
 
-local OWN = 0x5ca1ab1e -- of choices that came later: the others of a seed stay what they were
+local OWN, KERNEL = 0x5ca1ab1e, 0x6b6572dd -- of choices that came later: the others of a seed stay what they were
 
 -- The short program of a seed.
 function plan.of_seed(seed)
@@ -217,6 +218,8 @@ function plan.of_seed(seed)
   local own = new_rng(seed ~ OWN)
   if own:chance(20) then refuse_calls(own, p.steps) end
   if p.store and own:chance(40) then epochs.add_to(p, own) end
+  local kernel = new_rng(seed ~ KERNEL)
+  if kernel:chance(20) then calls.add_to(p, kernel) end
   return p
 end
 

@@ -2,6 +2,7 @@
 -- Plays a program step by step. Raises what the model expected; returns a digest of every byte and what was counted.
 local application = require "spec.simulate.application"
 local bounds = require "spec.simulate.bounds"
+local calls = require "spec.simulate.calls"
 local epochs = require "spec.simulate.epochs"
 local kinds = require "spec.simulate.kinds"
 local Moments = require "spec.simulate.moments"
@@ -9,6 +10,7 @@ local new_client = require "spec.simulate.client"
 local new_mux_client = require "spec.simulate.mux_client"
 local new_model = require "spec.simulate.model"
 local new_rng = require "spec.simulate.rng"
+local shortage = require "spec.simulate.shortage"
 local helper = require "spec.helper"
 local harness = helper.harness
 
@@ -51,11 +53,17 @@ local function connect(self, step)
   local worker, connections = math.min(step.worker, #self.cores), 0
   for _, core in ipairs(self.cores) do connections = connections + core:stats().connections end
   self.tags = self.tags + 1
-  local core = self.cores[worker]:connect(step.address or ("10.0.%d.%d"):format(step.client // 200, step.client % 200 + 1), step.mux and "mux" or step.full and "full" or nil)
+  local core = calls.connect(self, self.cores[worker], step.address or ("10.0.%d.%d"):format(step.client // 200, step.client % 200 + 1), step.mux and "mux" or step.full and "full" or nil)
   core:tag(self.tags)
   local client = (step.mux and new_mux_client or new_client)(core, step.client, self.model)
   client.tag, client.worker = self.tags, worker
-  client.may_be_refused = step.full or bounds.may_be_refused(self.model, connections)
+  client.is_outside = self.plan.listens and core:is_outside()
+  client.may_be_refused = step.full or self.spare_descriptors and client.is_outside
+  for _, other in ipairs(self.list) do connections = connections + (other.is_outside and 1 or 0) end
+  if bounds.may_be_refused(self.model, connections) then
+    client.may_be_refused = true
+    for _, other in ipairs(self.list) do other.may_be_refused = other.may_be_refused or other.is_outside end
+  end
   if step.pieces then core:pieces(step.pieces) end
   if step.step then core:step(step.step) end
   if step.late then core:late() end
@@ -111,6 +119,7 @@ local function send(self, client, it, is_half)
   request.follows = client.answered
   if client:request(request, self.now) then
     self.model:on_request(request)
+    calls.on_request(self, request, route)
     request.was_held = client.worker == self.held_up
     request.is_loose = not client.is_reading or request.was_held
     if self.is_faulty or self.refuses_tasks and kind.spawns and kind.spawns(route) then request.may_fail = true end
@@ -284,34 +293,12 @@ function STEPS.drain(self)
   end
 end
 
-local FAULTS = {
-  allocation = function(core, f) core:fail_allocation(f.after, f.count) end,
-  task = function(core, f) core:fail_task(f.after // 134, f.count) end,
-  stress = function(core) core:stress(true) end,
-  descriptors = function(_, f) harness.limit_descriptors(f.after % 2) end,
-}
-
-local function end_fault(self, core)
-  core:fail_allocation(0, 0)
-  core:fail_task(0, 0)
-  core:stress(false)
-  harness.limit_descriptors()
-  self.is_faulty, self.refuses_tasks, self.model.lacks_descriptors = false, false, false
-end
-
 local function play(self, step)
   self.rng = new_rng(step.order or 1)
   local core = step.fault and self.cores[math.min(step.fault.worker, #self.cores)]
-  if core then
-    FAULTS[step.fault[1]](core, step.fault)
-    self.is_faulty = step.fault[1] == "allocation"
-    self.refuses_tasks = step.fault[1] == "task"
-    self.model.lacks_descriptors = step.fault[1] == "descriptors"
-    if self.is_faulty then self.model:on_fault(self.list) end
-    if self.refuses_tasks then bounds.refuse_tasks(self.model, self.list) end
-  end
-  STEPS[step[1]](self, step)
-  if core then end_fault(self, core) end
+  if core then shortage.begin(self, core, step.fault) end
+  calls.run(self, step.refused, function() STEPS[step[1]](self, step) end)
+  if core then shortage.finish(self, core) end
   self.model:check(self.list, self.now)
 end
 

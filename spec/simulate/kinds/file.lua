@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- A file, whole or a range of it.
-local kind = { weight = 2 }
+local kind = { weight = 2, uses_disk = true }
 
 kind.BYTES = 100000
 
@@ -24,7 +24,10 @@ function kind.headers(number)
   return { ("Range: bytes=%d-%d"):format(math.min(from, to), math.max(from, to)) }
 end
 
-kind.statuses = { [206] = "always", [503] = "descriptors" }
+kind.statuses = { [206] = "always", [503] = "descriptors", [500] = "disk" }
+
+-- What cannot be read behind its head.
+function kind.may_be_cut(request) return request.of_disk ~= nil end
 
 function kind.on_end(model, request, how)
   if request.status == 503 then return end

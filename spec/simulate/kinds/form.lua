@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- A form with a file, which the server may have to put on the disk.
-local kind = { weight = 2, method = "POST" }
+local kind = { weight = 2, method = "POST", uses_disk = true }
 
 function kind.random(r) return { bytes = r:pick { 0, 10, 3000, 90000 } } end
 
@@ -16,7 +16,7 @@ function kind.body(route, token)
     :format(token, ("f"):rep(route.bytes))
 end
 
-kind.statuses = { [408] = "stays away", [413] = "always", [503] = "descriptors" }
+kind.statuses = { [408] = "stays away", [413] = "always", [503] = "descriptors", [507] = "full disk", [500] = "disk" }
 
 function kind.on_end(model, request, how)
   if how ~= "end" or request.status ~= 200 then return end

@@ -1,0 +1,96 @@
+-- SPDX-License-Identifier: MIT
+-- The part of the simulation in which the kernel refuses what servers ask of it while a step runs: to accept a connection,
+-- to watch a descriptor or wait for one, to write an upload to the disk or read from it. Half of these programs listen:
+-- their clients come by sockets, and what a connection carries goes through memory as ever. `self` is the simulation.
+local kinds = require "spec.simulate.kinds"
+local harness = require("spec.helper").harness
+
+local calls = {}
+
+local EPS = 1e-6
+local PAUSE = 0.1 -- seconds
+local LATER = "clients are told 503 one by one, accepting pauses for a tenth of a second"
+
+local REFUSALS = {
+  accept4 = { "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "ECONNABORTED", "EPROTO", "EINTR", "EPERM", "EAGAIN" },
+  epoll_ctl = { "ENOMEM", "ENOSPC" }, epoll_wait = { "EINTR" }, write = { "ENOSPC", "EIO" }, pread = { "EIO" },
+}
+local OF_DISK = { "write", "pread" }
+local OF_LISTENERS = { "accept4", "accept4", "accept4", "epoll_ctl", "epoll_wait", "write", "pread" }
+local STEPS = { request = true, advance = true, rest = true, window = true }
+
+-- Makes a program one of these.
+function calls.add_to(p, r)
+  p.listens = r:chance(50) or nil
+  for _, step in ipairs(p.steps) do
+    if STEPS[step[1]] and not step.fault and r:chance(25) then
+      local call = r:pick(p.listens and OF_LISTENERS or OF_DISK)
+      step.refused = { call = call, error = r:pick(REFUSALS[call]) }
+    end
+  end
+end
+
+-- What a request that needs the disk may see of it: by the names of errors.
+local function note(request, route, refused)
+  if not route or not route.kind or not kinds[route.kind].uses_disk then return end
+  request.of_disk = request.of_disk or {}
+  request.of_disk[refused.error] = true
+end
+
+-- Of a request that is sent while something is refused.
+function calls.on_request(self, request, route)
+  if self.refused and REFUSALS[self.refused.call] and self.refused.call ~= "accept4" then note(request, route, self.refused) end
+end
+
+local function each_request(self, fn)
+  for _, client in ipairs(self.list) do
+    for i = client.first, client.last do
+      if client.waiting[i] then fn(client.waiting[i]) end
+    end
+  end
+end
+
+-- Runs fn, a step, with what the step says refused.
+function calls.run(self, refused, fn)
+  if not refused then return fn() end
+  self.refused = refused
+  each_request(self, function(request) note(request, request.route or self.model:route_of(request, request.served), refused) end)
+  harness.refused(refused.call, refused.error, fn)
+  self.refused, self.model.refused_at = nil, self.now
+end
+
+-- A connection of a client's: its own descriptors are none of the servers'.
+function calls.connect(self, core, ...)
+  local is_short = self.plan.listens and self.spare_descriptors
+  if is_short then harness.limit_descriptors() end
+  local client = core:connect(...)
+  if is_short then harness.limit_descriptors(self.spare_descriptors) end
+  return client
+end
+
+-- While servers have so few descriptors left; nil: enough.
+function calls.limit_descriptors(self, spare)
+  if self.spare_descriptors then self.model.refused_at = self.now end
+  self.spare_descriptors = spare
+  harness.limit_descriptors(spare)
+  for _, client in ipairs(self.plan.listens and spare and self.list or {}) do
+    client.may_be_refused = client.may_be_refused or client.is_outside
+  end
+end
+
+-- After a moment: who has been accepted.
+function calls.look(self)
+  for _, client in ipairs(self.plan.listens and self.list or {}) do
+    if client.is_outside and not client.core:is_outside() then client.is_outside, client.arrived_at = false, self.now end
+  end
+end
+
+-- Whether a client still waits to be accepted, which it may not for long. `self` is the model.
+function calls.is_outside(self, client, now)
+  if client.is_outside then
+    self:expect(now < (self.refused_at or -1) + PAUSE + EPS, LATER, "client %d is not accepted %.3f s after that could be", client.slot, now - (self.refused_at or -1))
+  end
+  return client.is_outside
+end
+
+return calls

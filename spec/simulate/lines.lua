@@ -1,0 +1,75 @@
+-- SPDX-License-Identifier: MIT
+-- The part of the model that hears what the application has logged: what was published, what has run, which code goes on. By the
+-- first word of a line, with the model, the rest of it, and when. Kinds have lines of their own.
+local epochs = require "spec.simulate.epochs"
+local kinds = require "spec.simulate.kinds"
+
+local EPS = 1e-6
+local lines = {}
+
+function lines.pub(self, text, now)
+  local name, epoch, seq, data = text:match "^(%S+) (%w+)-(%d+) (%S+)$"
+  if not name then return end -- one that could not wait for its store
+  if self.plan.has_epochs then return epochs.published(self, name, ("%s-%s"):format(epoch, seq), data) end
+  local c = self.channels[name]
+  seq = math.tointeger(tonumber(seq))
+  c.epoch = c.epoch or epoch
+  local known = c.events[seq]
+  local is_new = not known or known.data == data and (self.has_faults or self.plan.store)
+  self:expect(c.epoch == epoch and is_new, "Ids are made by the server", "%s: %s-%s is there already", name, epoch, seq)
+  c.events[seq] = known or { data = data, at = now }
+  c.newest = math.max(c.newest, seq)
+  c.burst, self.published = c.burst + 1, self.published + 1
+  self.dirty[name] = true
+end
+
+function lines.loaded(self, state) self.loaded_states = math.max(self.loaded_states, math.tointeger(tonumber(state))) end
+
+function lines.tick(self, state)
+  local is_served = math.tointeger(tonumber(state)) > (self.retired_states or 0) or self.now < self.reloaded_at + EPS
+  self:expect(is_served, "Then tasks (`sse.spawn`, `sse.every`) of the old code are cancelled", "state %s ticks on", state)
+end
+
+-- What a handler has published in one go, but for the last: more than may wait for a worker.
+function lines.burst(self, text)
+  local name, bytes = text:match "^(%S+) (%d+)$"
+  local c, inbox = self.channels[name], self.plan.settings.limits.inbox
+  if inbox and tonumber(bytes) > inbox then c.is_lost_at = self.now end
+end
+
+function lines.finished(self, text)
+  self.channels[text].is_finished = true
+  self.dirty[text] = true
+end
+
+function lines.started(self, text, now)
+  local job = self.jobs[text]
+  self:expect(not job or now - job.at > 1e-6 or self.has_faults, "The first request starts the function, later ones go on", "%s: starts twice", text)
+  self.jobs[text] = { at = now }
+end
+
+function lines.ran(self, text)
+  local request = self.tokens[text]
+  self:expect(request and not request.has_run, "a task: goes on when the client leaves", "task of %s runs twice", text)
+  request.has_run = true
+end
+
+function lines.closing(self, text)
+  local token, reason = text:match "^(%S+) (%S+)$"
+  local request = self.tokens[token]
+  self:expect(not request.closing, "`fn` runs at its end, or when the client leaves", "on_close of %s runs twice", token)
+  request.closing = reason
+end
+
+function lines.closed(self, text)
+  local token, reason = text:match "^(%S+) (%S+)$"
+  local request = self.tokens[token]
+  self:expect(request.closing == reason and not request.has_closed, "`fn` runs at its end, or when the client leaves", "on_close of %s ends twice", token)
+  request.has_closed = true
+end
+
+for _, each in ipairs(kinds.list) do
+  for what, handle in pairs(each[2].lines or {}) do lines[what] = handle end
+end
+
+return lines
