@@ -45,6 +45,13 @@ static int crowd_turn(lua_State *L) {
   return 3;
 }
 
+// crowd:few(whether): somebody has something more urgent.
+static int crowd_few(lua_State *L) {
+  struct crowd *c = luaL_checkudata(L, 1, CROWD);
+  c->loop.told_max = lua_toboolean(L, 2) ? LOOP_TOLD_FEW : LOOP_TOLD_MAX;
+  return 0;
+}
+
 static int crowd_close(lua_State *L) {
   struct crowd *c = luaL_checkudata(L, 1, CROWD);
   if (!c->members) return 0;
@@ -79,7 +86,8 @@ static int crowd_new(lua_State *L) {
 }
 
 void crowd_probe_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"turn", crowd_turn}, {"close", crowd_close}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"turn", crowd_turn}, {"few", crowd_few}, {"close", crowd_close}, {NULL, NULL}};
   class_new(L, CROWD, methods, crowd_close);
   lua_pushcfunction(L, crowd_new);
   lua_setfield(L, -2, "crowd");

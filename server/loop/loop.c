@@ -92,8 +92,8 @@ static void on_after_sleep(struct ev_loop *ev, struct ev_check *w, int events) {
   (void)ev, (void)events;
   struct loop *l = container_of(w, struct poll, after_sleep)->loop;
   l->began = l->now = clock_now(l->clock);
-  l->is_crowded = l->told > LOOP_TOLD_MAX;
-  l->round = (uint8_t)(l->round + !l->is_crowded), l->told = 0;
+  l->is_crowded = l->passes_over;
+  l->round = (uint8_t)(l->round + !l->is_crowded), l->told = 0, l->passes_over = false;
   count_turn(l);
 }
 
@@ -154,7 +154,7 @@ static bool can_be_woken(void) {
 }
 
 int loop_init(struct loop *l, const struct clock *clock, bool with_poll) {
-  *l = (struct loop){.clock = clock, .now = clock_now(clock)};
+  *l = (struct loop){.clock = clock, .now = clock_now(clock), .told_max = LOOP_TOLD_MAX};
   list_init(&l->hooks);
   if (with_poll) {
     l->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);

@@ -13,7 +13,7 @@ struct batch;
 struct ev_loop;
 struct poll;
 
-enum { LOOP_SCRATCH_LEN = 64 << 10, LOOP_TOLD_MAX = 500 };
+enum { LOOP_SCRATCH_LEN = 64 << 10, LOOP_TOLD_MAX = 500, LOOP_TOLD_FEW = 32 };
 
 // Told of each turn that took longer than so many seconds, at its end.
 struct turn_limit {
@@ -32,9 +32,11 @@ struct loop {
   char *scratch; // LOOP_SCRATCH_LEN bytes for what does not outlast a call, such as what a socket reads
   struct timer_heap timers;
   struct list hooks, *next_hook; // next_hook: of the turn that is running
-  unsigned told;                 // watches in this turn, those included that were passed over
+  unsigned told;                 // watches in this turn
+  unsigned told_max;             // of them that are told; set by who has something more urgent
   uint8_t round;                 // in which each watch is told once before any is told again, while ...
   bool is_crowded;               // ... more are ready than a turn tells
+  bool passes_over;              // so it is in this turn
   atomic_ulong turn;             // counts falling asleep and waking: odd while awake; any thread may read it
 };
 

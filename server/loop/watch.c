@@ -31,8 +31,10 @@ static void on_retry(struct timer *t) {
 // The kernel tells of all in the same order each time, so those that had their turn give way.
 static bool is_passed_over(struct watch *w) {
   struct loop *l = w->loop;
-  if ((l->is_crowded && w->round == l->round) || l->told++ >= LOOP_TOLD_MAX) return true;
-  w->round = l->round;
+  if (l->is_crowded && w->round == l->round) return true;
+  l->passes_over |= l->told == l->told_max;
+  if (l->told == l->told_max) return true;
+  l->told++, w->round = l->round;
   return false;
 }
 

@@ -8,7 +8,7 @@
 #include "loop/batch.h"
 #include "serve/conn.h"
 
-enum { FLUSHES_MAX = 128, FLUSHES_TOGETHER = 16 };
+enum { FLUSHES_MAX = 128, LAST_FLUSHES_MAX = 1024, FLUSHES_TOGETHER = 16 };
 static const double FLUSH_SECONDS = 0.005;
 
 // What they have sent since the last call leaves. So few at a time are all that a call gains by, and what
@@ -20,9 +20,9 @@ static void send_together(struct service *s) {
   counter_add(&s->counters.batched_sends_total, sends);
 }
 
-static void flush_some(struct service *s, struct list *conns, bool collects) {
+static void flush_some(struct service *s, struct list *conns, int max, double seconds, bool collects) {
   double until = INFINITY;
-  for (int n = 1; n <= FLUSHES_MAX && !list_empty(conns); n++) {
+  for (int n = 1; n <= max && !list_empty(conns); n++) {
     conn_flush(container_of(list_shift(conns), struct conn, dirty));
     if (n % FLUSHES_TOGETHER) continue;
     if (collects) {
@@ -31,7 +31,7 @@ static void flush_some(struct service *s, struct list *conns, bool collects) {
     }
     double now = clock_now(s->loop->clock);
     if (now >= until) return;
-    until = MIN(until, now + FLUSH_SECONDS);
+    until = MIN(until, now + seconds);
   }
 }
 
@@ -39,20 +39,19 @@ static void free_closed(struct service *s) {
   for (struct list *node; (node = list_shift(&s->closed));) free(container_of(node, struct conn, link));
 }
 
-// How many connections have something to send: BATCH_MIN where there are more.
-static unsigned count_few(const struct list *fresh, const struct list *late) {
-  unsigned n = 0;
-  for (const struct list *node = fresh->next; node != fresh && n < BATCH_MIN; node = node->next) n++;
-  for (const struct list *node = late->next; node != late && n < BATCH_MIN; node = node->next) n++;
+// `n` and how many connections are in the list: BATCH_MIN where there are more.
+static unsigned count_few(const struct list *conns, unsigned n) {
+  for (const struct list *node = conns->next; node != conns && n < BATCH_MIN; node = node->next) n++;
   return n;
 }
 
 static void flush_batch(struct service *s, struct list *fresh) {
   struct batch *batch = s->loop->batch;
-  bool collects = batch_pays(batch, count_few(fresh, &s->late));
+  bool collects = batch_pays(batch, count_few(fresh, count_few(&s->late, count_few(&s->leaving, 0))));
   if (collects) batch_open(batch, s->loop->now);
-  flush_some(s, fresh, collects);
-  flush_some(s, &s->late, collects);
+  flush_some(s, fresh, FLUSHES_MAX, FLUSH_SECONDS, collects);
+  flush_some(s, &s->late, FLUSHES_MAX, FLUSH_SECONDS, collects);
+  flush_some(s, &s->leaving, LAST_FLUSHES_MAX, INFINITY, collects);
   send_together(s);
 }
 
@@ -67,8 +66,11 @@ static bool flush_dirty(struct loop_hook *h) {
   flush_batch(s, &fresh);
   list_splice(&s->late, &fresh);
   free_closed(s);
-  return !list_empty(&s->dirty) || !list_empty(&s->late);
+  s->loop->told_max = list_empty(&s->leaving) ? LOOP_TOLD_MAX : LOOP_TOLD_FEW;
+  return !list_empty(&s->dirty) || !list_empty(&s->late) || !list_empty(&s->leaving);
 }
+
+void connections_hasten(struct service *s) { list_splice(&s->leaving, &s->dirty); }
 
 void connections_init(struct service *s) {
   s->flush_hook = (struct loop_hook){.run = flush_dirty};

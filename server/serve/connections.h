@@ -28,6 +28,9 @@ void connections_drain(struct service *s);
 // will open: event streams with a clean end, others are cut.
 void connections_leave_generation(struct service *s, unsigned generation);
 
+// What has been queued in this turn goes before what others get, as these streams are to end at once.
+void connections_hasten(struct service *s);
+
 // Calls fn for each stream; it ends none.
 void connections_each_stream(struct service *s, void (*fn)(struct stream *stream, void *arg), void *arg);
 

@@ -79,6 +79,7 @@ static void deliver(struct message *m) {
   struct farewells f = {.service = k->service, .kick = &k->kick};
   static void (*const kicks[])(struct farewells * f) = {kick_tag, kick_channel, kick_stream};
   kicks[k->kick.what](&f);
+  connections_hasten(k->service);
   for (size_t i = 0; i < FAREWELLS; i++) event_unref(f.events[i]);
   free(k);
 }

@@ -44,6 +44,7 @@ void service_init(struct service *s, struct loop *loop, const struct settings *s
   list_init(&s->pages.waiting);
   list_init(&s->conns);
   list_init(&s->dirty);
+  list_init(&s->leaving);
   list_init(&s->late);
   list_init(&s->closed);
   list_init(&s->flush_hook.link);

@@ -87,9 +87,10 @@ struct service {
   struct map tags; // of its streams, by name
   struct tls_server tls;
   struct list conns;
-  struct list dirty;  // connections with something to write
-  struct list late;   // those that an earlier turn had no time for
-  struct list closed; // to be freed
+  struct list dirty;   // connections with something to write
+  struct list late;    // those that an earlier turn had no time for
+  struct list leaving; // those whose last bytes go before others'
+  struct list closed;  // to be freed
   struct loop_hook flush_hook;
   struct slab slab; // streams, and events that one of them alone sends
   struct event *last_chunk;

@@ -34,6 +34,10 @@ local news, past = sse.channel("news"), sse.channel("past", { history = 100 })
 
 app:get("/sub", function() return sse.reply(news:subscribe()) end)
 app:post("/pub", function(req) return (assert(news:publish(req:body()))) end)
+app:post("/kick", function()
+  spate.kick { channel = "news", reason = "moved" }
+  return spate.reply.status(204)
+end)
 app:get("/past/sub", function(req) return sse.reply(past:subscribe { after = req.last_event_id }) end)
 app:post("/past/pub", function(req) return (assert(past:publish(req:body()))) end)
 app:post("/pair/:name", function(req) return (assert(sse.channel(req.params.name):publish(req:body()))) end)
