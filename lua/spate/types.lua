@@ -15,6 +15,7 @@
 ---@field sqlite spate.sqlite
 ---@field postgres spate.postgres
 ---@field redis spate.redis
+---@field datastar spate.datastar
 local spate = {}
 
 ---A new application.
