@@ -80,10 +80,11 @@ end
 -- Changes signals as by JSON merge patch (RFC 7386): a table, or JSON as a text; json.null removes one.
 function datastar.patch_signals(signals, options)
   options = check.options(options or {}, "datastar.patch_signals", SIGNAL_OPTIONS)
-  local ok, text = true, signals
+  local text = signals
   if type(signals) == "table" then
-    ok, text = pcall(json.encode, json.object(signals))
-    if not ok then core.raise("datastar.patch_signals: " .. text) end
+    local ok, encoded = pcall(json.encode, json.object(signals))
+    if not ok then core.raise("datastar.patch_signals: " .. encoded) end
+    text = encoded
   elseif type(signals) ~= "string" then
     core.raise("datastar.patch_signals: expected a table, or JSON as a text, got " .. type(signals))
   elseif not json.decode(signals) then
@@ -118,7 +119,9 @@ local function attributes_of(attributes)
   for i, text in ipairs(attributes) do parts[i] = check.text(text, "datastar.execute_script: attributes") end
   if #parts == 0 then
     for name, value in pairs(attributes) do
-      if type(name) ~= "string" or name:find "[%s\"'<>/=]" then core.raise("datastar.execute_script: attributes: no name of an attribute: " .. tostring(name)) end
+      if type(name) ~= "string" or name:find "[%s\"'<>/=]" then
+        core.raise("datastar.execute_script: attributes: no name of an attribute: " .. tostring(name))
+      end
       parts[#parts + 1] = ('%s="%s"'):format(name, spate.escape(value))
     end
     table.sort(parts)

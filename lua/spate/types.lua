@@ -16,6 +16,7 @@
 ---@field postgres spate.postgres
 ---@field redis spate.redis
 ---@field datastar spate.datastar
+---@field mcp spate.mcp
 local spate = {}
 
 ---A new application.

@@ -54,3 +54,150 @@ function datastar.execute_script(script, options) end
 ---@return table? signals
 ---@return string? err
 function datastar.read_signals(req) end
+
+---@class spate.McpServerOptions
+---@field name string
+---@field version? string
+---@field title? string
+---@field instructions? string for the client's model
+---@field ttl? number seconds without a request until a session ends: 3600
+---@field hosts? string[] names under which it is asked for from this machine, beside localhost
+---@field origins? string[] of pages in browsers that may use it, beside its own
+
+---@class spate.mcp
+local mcp = {}
+
+---@param options spate.McpServerOptions
+---@return spate.McpServer
+function mcp.server(options) end
+
+---@param bytes string
+---@param type string "image/png"
+---@return table item of content
+function mcp.image(bytes, type) end
+
+---@param bytes string
+---@param type string "audio/wav"
+---@return table item of content
+function mcp.audio(bytes, type) end
+
+---@param uri string
+---@param value string text or bytes
+---@param type? string
+---@return table item of content
+function mcp.resource(uri, value, type) end
+
+---@class spate.McpToolOptions
+---@field title? string
+---@field description? string for the client's model
+---@field input? table JSON schema of the arguments
+---@field output? table JSON schema of structured content
+---@field annotations? table
+
+---@class spate.McpResourceOptions
+---@field name? string
+---@field title? string
+---@field description? string
+---@field type? string "text/plain"
+---@field annotations? table
+---@field complete? table<string, fun(value: string, others: table<string, string>, call: spate.McpCall): string[]>
+
+---@class spate.McpPromptOptions
+---@field title? string
+---@field description? string
+---@field arguments? { name: string, description?: string, required?: boolean }[]
+---@field complete? table<string, fun(value: string, others: table<string, string>, call: spate.McpCall): string[]>
+
+---@class spate.McpServer
+local McpServer = {}
+
+---A text, an item of content or a list of them, any other table as structured content; nil and a message where it failed.
+---@param name string
+---@param options spate.McpToolOptions
+---@param fn fun(arguments: table, call: spate.McpCall): any, string?
+---@return spate.McpServer
+function McpServer:tool(name, options, fn) end
+
+---@param uri string or a template, "notes://{id}", "files:///{+path}"
+---@param options spate.McpResourceOptions
+---@param fn fun(uri: string, values: table<string, string>, call: spate.McpCall): string?, string?
+---@return spate.McpServer
+function McpServer:resource(uri, options, fn) end
+
+---@param name string
+---@param options spate.McpPromptOptions
+---@param fn fun(arguments: table<string, string>, call: spate.McpCall): any, string?
+---@return spate.McpServer
+function McpServer:prompt(name, options, fn) end
+
+---Tells who has subscribed to a resource that it has changed.
+---@param uri string
+---@return true? ok
+---@return string? why
+function McpServer:updated(uri) end
+
+---@param app spate.App
+---@param path string
+---@return spate.McpServer
+function McpServer:serve(app, path) end
+
+---A request that a function of yours answers.
+---@class spate.McpCall
+---@field ctx table the request's
+local McpCall = {}
+
+---@param done number
+---@param total? number
+---@param message? string
+---@return true? ok
+---@return string? why
+function McpCall:progress(done, total, message) end
+
+---@param level "debug"|"info"|"notice"|"warning"|"error"|"critical"|"alert"|"emergency"
+---@param data any
+---@param logger? string
+---@return true? ok
+---@return string? why
+function McpCall:log(level, data, logger) end
+
+---@param method string
+---@param params? table
+---@return true? ok
+---@return string? why
+function McpCall:notify(method, params) end
+
+---Asks the client: its result; nil, a message, and "timeout", "closed", "unsupported" or its error's code.
+---@param method string
+---@param params? table
+---@param options? { timeout?: number }
+---@return table? result
+---@return string? message
+---@return string|integer|nil code
+function McpCall:request(method, params, options) end
+
+---Asks the user by a form.
+---@param message string
+---@param schema table JSON schema
+---@param options? { timeout?: number }
+---@return { action: "accept"|"decline"|"cancel", content?: table }? answer
+---@return string? message
+---@return string|integer|nil code
+function McpCall:elicit(message, schema, options) end
+
+---Asks the client's model: the parameters of sampling/createMessage.
+---@param params table
+---@param options? { timeout?: number }
+---@return table? result
+---@return string? message
+---@return string|integer|nil code
+function McpCall:sample(params, options) end
+
+---@param options? { timeout?: number }
+---@return { roots: table[] }? result
+---@return string? message
+---@return string|integer|nil code
+function McpCall:roots(options) end
+
+---Hangs up; the client comes back for the rest after so many seconds.
+---@param seconds? number
+function McpCall:release(seconds) end
