@@ -286,6 +286,6 @@ describe("a compressed stream", function()
     assert.is_truthy(helper.load_error "\n sse.channel('x', { compress = 'gzip' })":find("sse.channel: compress: expected true or false, got gzip", 1, true))
     assert.has_error(function() helper.serve(APP, { settings = { compress = { window = 10000 } } }) end,
       "compress.window: expected 8192, 16384 or 32768 bytes, got 10000")
-    assert.has_error(function() helper.serve(APP, { settings = { compress = 1 } }) end, "compress: expected a table, got number")
+    assert.has_error(function() helper.serve(APP, { settings = { compress = 1 } }) end, "compress: expected true, false or a table, got 1")
   end)
 end)

@@ -396,12 +396,14 @@ void conn_on_end(struct transport *t) {
 }
 
 void conn_close_idle(struct conn *c) {
-  if (c->state == CONN_OPENING) conn_close(c, REASON_SHUTDOWN, false);
+  if (c->state == CONN_OPENING) conn_expect_first(c);
   if (c->state == CONN_OPEN && conn_carries_many(c)) {
     if (!c->leaving) conn_depart(c);
     return;
   }
   if (c->state != CONN_OPEN || !list_empty(&c->streams) || c->in_flight || !list_empty(&c->dirty)) return;
   if (c->proto->ops->phase(c->proto) != PROTO_IDLE) return;
-  if (!c->transport->ops->read_now(c->transport)) conn_close(c, REASON_SHUTDOWN, false);
+  if (c->transport->ops->read_now(c->transport)) return;
+  if (c->requests) conn_close(c, REASON_SHUTDOWN, false);
+  else conn_expect_first(c);
 }

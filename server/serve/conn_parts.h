@@ -36,6 +36,7 @@ bool conn_can_carry_more(const struct conn *c);
 
 // Has the client open no more streams: twice, as what it has opened meanwhile is served (RFC 9113 6.8).
 void conn_depart(struct conn *c);
+void conn_expect_first(struct conn *c);
 
 // Answers what is no request, or whose body does not come.
 void conn_refuse_request(struct conn *c, struct refusal refusal);

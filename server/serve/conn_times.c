@@ -60,3 +60,9 @@ void conn_depart(struct conn *c) {
   bool again = c->proto->ops->go_away(c->proto);
   conn_set_deadline(c, c->carrier.service->loop->now + (again ? NOTICE_SECONDS : LINGER_SECONDS));
 }
+
+// The client has connected, and its request may be on its way: to it the server has not stopped yet.
+void conn_expect_first(struct conn *c) {
+  double at = c->carrier.service->loop->now + NOTICE_SECONDS;
+  if (at < c->deadline) conn_set_deadline(c, at);
+}
