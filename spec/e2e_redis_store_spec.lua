@@ -197,6 +197,72 @@ describe("several servers on one Redis", function()
     assert.match("was written by another version: it is left out", one:log() .. two:log(), 1, true)
   end)
 
+  -- Events of so many bytes each, behind what the channel's stream has there; nobody is told.
+  local function add_behind(count, bytes)
+    local stream = ("p%d:{a}:s"):format(prefixes)
+    local code = [[local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1][1]
+      for i = 1, tonumber(ARGV[1]) do
+        redis.call('XADD', KEYS[1], string.match(last, '^%d+') .. '-*', 'b', '\1\4' .. i .. string.rep('x', tonumber(ARGV[2])))
+      end]]
+    assert.equal("", redis:cli("EVAL", code, 1, stream, count, bytes))
+  end
+
+  local function numbers_of(res)
+    local list = {}
+    for _, text in ipairs(res:data()) do list[#list + 1] = text:match "^%d+" end
+    return table.concat(list, " ")
+  end
+
+  local FORTY = {}
+  for i = 1, 40 do FORTY[i] = i end
+  FORTY = table.concat(FORTY, " ")
+
+  it("read the past in pages that have a bound in bytes", function()
+    local live = subscribe(one)
+    local first = run(one, "return sse.channel('a'):publish 'first'")
+    add_behind(40, 100000)
+    local name = redis:cli("FUNCTION", "LIST"):match "spate_%x+"
+    for _, function_of in ipairs { "_read", "_tail" } do
+      local page = redis:cli("FCALL", name .. function_of, 1, ("p%d:{a}:s"):format(prefixes), function_of == "_read" and "-" or 30, 257)
+      assert.is_true(#page > 256 * 1024 and #page < 1024 * 1024, #page)
+    end
+    local back = subscribe(two, first)
+    for _ = 1, 10 do settle() end
+    assert.equal(FORTY, numbers_of(back))
+    pass(3) -- a look finds out
+    assert.equal(FORTY, numbers_of(live))
+  end)
+
+  it("replay the newest over epochs", function()
+    run(one, "for i = 1, 5 do sse.channel('a', { history = 100 }):publish(i) end")
+    redis:cli("HSET", ("p%d:{a}:m"):format(prefixes), "r", "another")
+    run(one, "for i = 6, 8 do sse.channel('a', { history = 100 }):publish(i) end")
+    for n, expected in pairs { [2] = "7 8", [3] = "6 7 8", [6] = "3 4 5 6 7 8", [9] = "1 2 3 4 5 6 7 8" } do
+      run(two, "sse.channel('a', { history = 100 })")
+      local res = two:get("/sub/a?replay=" .. n)
+      settle()
+      assert.equal(expected, table.concat(res:data(), " "))
+    end
+  end)
+
+  it("share it with servers of another release, whose functions differ", function()
+    local live = subscribe(one)
+    local file <close> = assert(io.open "server/client/redis_library.lua")
+    local theirs = file:read("a"):gsub("VERSION", "ffffffffffffffff") .. "\ndefine('newer', function() return 'newer' end)\n"
+    assert.equal("spate_ffffffffffffffff", redis:cli("FUNCTION", "LOAD", theirs))
+    local keys = { ("p%d:{a}:s"):format(prefixes), ("p%d:{a}:m"):format(prefixes) }
+    local function they(what, ...) return redis:cli("FCALL", "spate_ffffffffffffffff_" .. what, ...) end
+    run(one, "return sse.channel('a'):publish 'ours'")
+    assert.match("^%d+%-2$", they("append", 2, keys[1], keys[2], 256, 0, "\1\4theirs"))
+    run(two, "return sse.channel('a', { history = 100 }):publish 'ours again'")
+    assert.same({ "ours", "theirs", "ours again" }, live:data())
+    assert.match("ours again", they("read", 1, keys[1], "-", 10), 1, true)
+    assert.equal("newer", they("newer", 0))
+    redis:cli("FUNCTION", "FLUSH")
+    run(two, "return sse.channel('a', { history = 100 }):publish 'anew'")
+    assert.equal("anew", live:data()[4])
+  end)
+
   it("tell each other", function()
     local store, other = one.core:store(), two.core:store()
     other:told()

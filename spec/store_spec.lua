@@ -263,6 +263,32 @@ describe("a store", function()
       end
     end)
 
+    it("nothing to who is held back for too long, and is cut", function()
+      publish(1, 10)
+      forget()
+      local readers = {}
+      for i = 1, 40 do readers[i] = read "?replay=all" end
+      carry_out() -- open
+      server:advance(29)
+      assert.equal("open", readers[40].client:state())
+      server:advance(2)
+      for i = 33, 40 do assert.equal("closed", readers[i].client:state()) end
+      assert.equal(32, #store:asked())
+      run_all()
+      for i = 1, 32 do assert.equal(numbers(1, 10), data(readers[i])) end
+    end)
+
+    it("nothing, where the store names an event that does not come: it is not asked without end", function()
+      publish(1, 1)
+      local res = read("", store:put("a", "never heard of"))
+      local pages = 0
+      while carry_out() > 0 do pages = pages + 1 end
+      assert.is_true(pages > 1 and pages < 20, pages .. " pages")
+      assert.equal("closed", res.client:state())
+      store:hear "a"
+      assert.equal("", data(read("", store:kept("a")[2])))
+    end)
+
     it("and cuts who cannot be served, so that it comes back", function()
       publish(1, 10)
       forget()

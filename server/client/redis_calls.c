@@ -3,6 +3,7 @@
 #include "client/redis_calls.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/words.h"
 
@@ -20,11 +21,17 @@ static void add_keys(struct words *w, const struct redis_calls *r, const struct 
   }
 }
 
-// FCALL function keys...
-static void begin(struct words *w, const struct redis_calls *r, const char *function,
-                  const struct channel *ch, unsigned keys) {
+// FCALL function
+static void begin_step(struct words *w, const struct redis_calls *r, const char *step) {
   words_add(w, SPAN("FCALL"));
-  words_add(w, span_of(function));
+  buf_printf(&w->bytes, "%s_%s", r->functions, step);
+  words_end(w);
+}
+
+// FCALL function keys...
+static void begin(struct words *w, const struct redis_calls *r, const char *step, const struct channel *ch,
+                  unsigned keys) {
+  begin_step(w, r, step);
   add_number(w, keys);
   add_keys(w, r, ch, keys);
 }
@@ -62,9 +69,7 @@ static bool send(struct words *w, struct redis_calls *r, struct redis_command *c
 bool call_step(struct redis_calls *r, struct redis_command *c, const char *step, const struct words *given) {
   struct words w = {0};
   struct buf key = {0};
-  words_add(&w, SPAN("FCALL"));
-  buf_printf(&w.bytes, "spate_1_%s", step);
-  words_end(&w);
+  begin_step(&w, r, step);
   add_number(&w, 2);
   for (enum redis_key k = REDIS_KEY_VALUES; k <= REDIS_KEY_ENDS; k++) {
     record_key(&w.bytes, r->prefix, words_at(given, 0), k);
@@ -80,7 +85,7 @@ bool call_step(struct redis_calls *r, struct redis_command *c, const char *step,
 bool call_append(struct redis_calls *r, struct redis_command *c, const struct channel *ch, struct span bytes,
                  bool ends) {
   struct words w = {0};
-  begin(&w, r, ends ? "spate_1_finish" : "spate_1_append", ch, 2);
+  begin(&w, r, ends ? "finish" : "append", ch, 2);
   add_limits(&w, ch);
   words_add(&w, bytes);
   return send(&w, r, c, ch);
@@ -90,7 +95,7 @@ bool call_read(struct redis_calls *r, struct redis_command *c, const struct chan
                struct position from) {
   struct words w = {0};
   char id[POSITION_TEXT_MAX];
-  begin(&w, r, "spate_1_read", ch, 1);
+  begin(&w, r, "read", ch, 1);
   if (from.epoch) words_add(&w, (struct span){id, record_id(from, id)});
   else words_add(&w, SPAN("-"));
   add_number(&w, CALL_PAGE + 1);
@@ -99,7 +104,7 @@ bool call_read(struct redis_calls *r, struct redis_command *c, const struct chan
 
 bool call_tail(struct redis_calls *r, struct redis_command *c, const struct channel *ch, long last) {
   struct words w = {0};
-  begin(&w, r, "spate_1_tail", ch, 1);
+  begin(&w, r, "tail", ch, 1);
   add_number(&w, (unsigned long long)last);
   add_number(&w, CALL_PAGE);
   return send(&w, r, c, ch);
@@ -107,7 +112,7 @@ bool call_tail(struct redis_calls *r, struct redis_command *c, const struct chan
 
 bool call_look(struct redis_calls *r, struct redis_command *c, const struct channel *ch, size_t subscribers) {
   struct words w = {0};
-  begin(&w, r, "spate_1_look", ch, 5);
+  begin(&w, r, "look", ch, 5);
   add_limits(&w, ch);
   words_add(&w, r->node);
   add_number(&w, subscribers);
@@ -116,7 +121,7 @@ bool call_look(struct redis_calls *r, struct redis_command *c, const struct chan
 }
 
 static void begin_join(struct words *w, const struct redis_calls *r, const struct channel *ch) {
-  begin(w, r, "spate_1_join", ch, 4);
+  begin(w, r, "join", ch, 4);
   add_limits(w, ch);
   words_add(w, r->node);
   add_lease(w, r);
@@ -154,7 +159,7 @@ bool call_renew(struct redis_calls *r, struct redis_command *c, const struct cha
 
 bool call_leave(struct redis_calls *r, struct redis_command *c, const struct channel *ch, struct span id) {
   struct words w = {0};
-  begin(&w, r, "spate_1_leave", ch, 4);
+  begin(&w, r, "leave", ch, 4);
   add_limits(&w, ch);
   words_add(&w, r->node);
   words_add(&w, id);
@@ -163,7 +168,7 @@ bool call_leave(struct redis_calls *r, struct redis_command *c, const struct cha
 
 bool call_members(struct redis_calls *r, struct redis_command *c, const struct channel *ch) {
   struct words w = {0};
-  begin(&w, r, "spate_1_members", ch, 4);
+  begin(&w, r, "members", ch, 4);
   add_limits(&w, ch);
   return send(&w, r, c, ch);
 }
@@ -173,6 +178,23 @@ bool call_remove(struct redis_calls *r, struct redis_command *c, const struct ch
   words_add(&w, SPAN("UNLINK"));
   add_keys(&w, r, ch, 5);
   return send(&w, r, c, ch);
+}
+
+char *call_library(struct span text, char functions[CALL_FUNCTIONS_MAX]) {
+  static const char place[] = "VERSION";
+  struct buf b = {0};
+  char hash[17];
+  snprintf(hash, sizeof hash, "%016llx", (unsigned long long)hash_bytes(text, 0));
+  snprintf(functions, CALL_FUNCTIONS_MAX, "spate_%s", hash);
+  for (struct span rest = text; rest.len;) {
+    const char *at = memmem(rest.bytes, rest.len, place, sizeof place - 1);
+    size_t before = at ? (size_t)(at - rest.bytes) : rest.len, skipped = before + (at ? sizeof place - 1 : 0);
+    buf_append(&b, rest.bytes, before);
+    if (at) buf_append(&b, hash, sizeof hash - 1);
+    rest.bytes += skipped, rest.len -= skipped;
+  }
+  buf_append_byte(&b, '\0');
+  return b.bytes;
 }
 
 void call_load(struct redis_calls *r, struct span name) {

@@ -9,12 +9,17 @@
 
 struct redis_calls {
   struct redis_pair *pair;
-  struct span prefix; // of all names there
-  struct span node;   // this process, as others tell it apart
-  double lease;       // seconds for which others go by what it has said of itself
+  struct span prefix;    // of all names there
+  struct span node;      // this process, as others tell it apart
+  const char *functions; // what the names of those of the library begin with
+  double lease;          // seconds for which others go by what it has said of itself
 };
 
-enum { CALL_PAGE = 256 }; // events of a page
+enum { CALL_PAGE = 256, CALL_FUNCTIONS_MAX = 24 }; // events of a page; bytes of what functions begin with
+
+// The text of redis_library.lua with its own version, NUL-terminated, the caller's; and what the names of its
+// functions begin with. Text that differs has other names, so that a server can have several.
+char *call_library(struct span text, char functions[CALL_FUNCTIONS_MAX]);
 
 // All of these send one call, answered by c->on_reply; false: too much waits already.
 //
@@ -24,7 +29,8 @@ bool call_append(struct redis_calls *r, struct redis_command *c, const struct ch
                  bool ends);
 
 // A page from a position on, which it begins with where that is there; { 0 }: from the first. Replies the
-// newest id, then ids and events by turns.
+// newest id, then ids and events by turns: fewer where they are large, but more than that one where there
+// are.
 bool call_read(struct redis_calls *r, struct redis_command *c, const struct channel *ch,
                struct position from);
 

@@ -126,16 +126,24 @@ static void check_tail(struct redis_follow *f, const redisReply *page) {
   if (page_position(page, 0, &tail) && position_is_after(f->from, tail)) channel_break(f->channel, tail);
 }
 
+// Whether the server had more than the page; not where that has not brought the channel on, as the next would
+// be the same.
+static bool has_more(const struct redis_follow *f, const redisReply *page) {
+  struct position tail, newest = channel_newest(f->channel);
+  if (!page_position(page, 0, &tail) || !position_is_after(tail, newest)) return false;
+  return !position_equals(newest, f->from);
+}
+
 // All that the server had when it was asked is admitted: who has waited since before waits for what is lost.
 static void on_filled(struct redis_command *c, struct redis_answer *a) {
   struct redis_follow *f = container_of(c, struct redis_follow, fill);
   f->is_behind = a->code != REDIS_CODE_OK || a->reply->type != REDIS_REPLY_ARRAY;
   if (f->is_behind) return;
-  size_t count = page_count(a->reply);
-  if (count) admit_page(f, a->reply);
+  if (page_count(a->reply)) admit_page(f, a->reply);
   else check_tail(f, a->reply);
+  bool goes_on = has_more(f, a->reply);
   admit_held(f);
-  if (count > CALL_PAGE || position_is_after(f->wanted, channel_newest(f->channel))) fill(f);
+  if (goes_on || position_is_after(f->wanted, channel_newest(f->channel))) fill(f);
   else release(f, &f->admitting, f->filled_at);
   settle(f);
 }

@@ -1,8 +1,14 @@
-#!lua name=spate_1
+#!lua name=spate_VERSION
 -- SPDX-License-Identifier: MIT
--- What a Redis server does for channels and dictionaries, each in one step. Its name, and those of its functions, have a version in them,
--- so that two releases can share a server. Loaded by redis_store.c; keys as client/redis_record.h names them. None is
+-- What a Redis server does for channels and dictionaries, each in one step. VERSION is a hash of all this text, so that nodes of
+-- two releases share a server, each with functions of its own. Loaded by redis_store.c; keys as client/redis_record.h names them. None is
 -- marked as without writes, though some only read: so a replica refuses them all, which has not what its master has.
+
+local function define(name, fn, flags)
+  redis.register_function { function_name = "spate_VERSION_" .. name, callback = fn, flags = flags or {} }
+end
+
+local READING = { "allow-oom" }
 
 -- Keeps what a channel has for `ttl` milliseconds from now on (0: always); touched once in half of that time.
 local function keep(stream, meta, ttl)
@@ -53,12 +59,12 @@ local function append(stream, meta, max, ttl, bytes)
 end
 
 -- keys: stream, meta; arguments: how many to keep, ttl, the event
-redis.register_function("spate_1_append", function(keys, args)
+define("append", function(keys, args)
   return append(keys[1], keys[2], args[1], args[2], args[3])
 end)
 
 -- The same, and the channel ends; an empty event is none. The id of the last.
-redis.register_function("spate_1_finish", function(keys, args)
+define("finish", function(keys, args)
   local stream, meta = keys[1], keys[2]
   if redis.call("HEXISTS", meta, "f") == 1 then return false end
   local id = args[3] ~= "" and append(stream, meta, args[1], args[2], args[3]) or newest(stream)
@@ -68,29 +74,42 @@ redis.register_function("spate_1_finish", function(keys, args)
   return id
 end)
 
--- keys: stream; arguments: where to begin (inclusive), how many. The newest id, then ids and events by turns.
+local PAGE_BYTES, CHUNK_FIRST, CHUNK_MAX = 256 * 1024, 2, 16
+
+-- keys: stream; arguments: where to begin (inclusive), how many. The newest id, then ids and events by turns: so many, or as
+-- many as make up a page's bytes. Large events are read by twos, so that a page of them is none that holds others up; and two at
+-- least, as the first is one that is known already.
 local function page(stream, from, count)
-  local answer = { newest(stream) }
-  for _, entry in ipairs(redis.call("XRANGE", stream, from, "+", "COUNT", count)) do
-    answer[#answer + 1] = entry[1]
-    answer[#answer + 1] = entry[2][2]
+  local answer, bytes, left, chunk = { newest(stream) }, 0, tonumber(count), CHUNK_FIRST
+  while left > 0 and bytes < PAGE_BYTES do
+    local entries = redis.call("XRANGE", stream, from, "+", "COUNT", math.min(chunk, left))
+    for _, entry in ipairs(entries) do
+      answer[#answer + 1] = entry[1]
+      answer[#answer + 1] = entry[2][2]
+      bytes = bytes + #entry[2][2]
+    end
+    if #entries < math.min(chunk, left) then break end
+    from, left, chunk = "(" .. entries[#entries][1], left - #entries, math.min(2 * chunk, CHUNK_MAX)
   end
   return answer
 end
 
-redis.register_function {
-  function_name = "spate_1_read", flags = { "allow-oom" },
-  callback = function(keys, args) return page(keys[1], args[1], args[2]) end,
-}
+-- Where the newest so many begin. Numbers of an epoch have no gap, so that what lies between need not be read.
+local function tail_of(stream, count)
+  local before = "+"
+  while true do
+    local last = redis.call("XREVRANGE", stream, before, "-", "COUNT", 1)[1]
+    if not last then return "-" end
+    local epoch, seq = string.match(last[1], "^(%d+)-(%d+)$")
+    if tonumber(seq) >= count then return epoch .. "-" .. string.format("%.0f", seq - count + 1) end
+    count, before = count - seq, "(" .. epoch .. "-0"
+  end
+end
+
+define("read", function(keys, args) return page(keys[1], args[1], args[2]) end, READING)
 
 -- The same, beginning with the newest so many.
-redis.register_function {
-  function_name = "spate_1_tail", flags = { "allow-oom" },
-  callback = function(keys, args)
-    local entries = redis.call("XREVRANGE", keys[1], "+", "-", "COUNT", args[1])
-    return page(keys[1], #entries > 0 and entries[#entries][1] or "-", args[2])
-  end,
-}
+define("tail", function(keys, args) return page(keys[1], tail_of(keys[1], tonumber(args[1])), args[2]) end, READING)
 
 -- A member is there once, however many nodes have it: `members` has { how many, the how-manieth that came, what it brought
 -- along, what is published when it goes }; `present` has each node's until when it is so.
@@ -119,7 +138,7 @@ end
 
 -- keys: stream, meta, present, members; arguments: how many to keep, ttl, the node, for how many milliseconds, then of each
 -- member: id, what it brings along, the events of its coming and going.
-redis.register_function("spate_1_join", function(keys, args)
+define("join", function(keys, args)
   local stream, meta, present, members = keys[1], keys[2], keys[3], keys[4]
   local max, ttl, node, lease = args[1], args[2], args[3], tonumber(args[4])
   sweep(keys, max, ttl)
@@ -140,13 +159,13 @@ redis.register_function("spate_1_join", function(keys, args)
 end)
 
 -- keys: the same; arguments: how many to keep, ttl, the node, the id of a member.
-redis.register_function("spate_1_leave", function(keys, args)
+define("leave", function(keys, args)
   leave(keys, args[1], args[2], args[3] .. " " .. args[4])
   return newest(keys[1])
 end)
 
 -- keys: the same; arguments: how many to keep, ttl. Ids and what they brought along by turns, in the order of coming.
-redis.register_function("spate_1_members", function(keys, args)
+define("members", function(keys, args)
   sweep(keys, args[1], args[2])
   local list, flat, answer = {}, redis.call("HGETALL", keys[4]), {}
   for i = 1, #flat, 2 do
@@ -182,14 +201,11 @@ end
 
 -- keys: stream, meta, present, members, counts; arguments: how many to keep, ttl, the node, how many subscribers it has, for
 -- how many milliseconds. The newest id, whether the channel has ended, subscribers elsewhere.
-redis.register_function {
-  function_name = "spate_1_look", flags = { "allow-oom" },
-  callback = function(keys, args)
-    if redis.call("EXISTS", keys[3]) == 1 then sweep(keys, args[1], args[2]) end
-    keep(keys[1], keys[2], args[2])
-    return { newest(keys[1]), redis.call("HEXISTS", keys[2], "f"), count(keys[5], args[3], args[4], tonumber(args[5])) }
-  end,
-}
+define("look", function(keys, args)
+  if redis.call("EXISTS", keys[3]) == 1 then sweep(keys, args[1], args[2]) end
+  keep(keys[1], keys[2], args[2])
+  return { newest(keys[1]), redis.call("HEXISTS", keys[2], "f"), count(keys[5], args[3], args[4], tonumber(args[5])) }
+end, READING)
 
 -- Dictionaries. keys: values, ends. A value is a text as event/shared_value.h has it: an integer's digits, which HINCRBY takes;
 -- no value is an empty one. A value whose end has come is none, whether it was let go of or not.
@@ -220,9 +236,7 @@ local function put(keys, key, value, ttl)
   end
 end
 
-local function reading(name, fn)
-  redis.register_function { function_name = "spate_1_" .. name, flags = { "allow-oom" }, callback = fn }
-end
+local function reading(name, fn) define(name, fn, READING) end
 
 -- arguments: key
 reading("get", function(keys, args) return { value_of(keys, args[1]) } end)
@@ -253,19 +267,19 @@ reading("bytes", function(keys)
 end)
 
 -- arguments: key, value, ttl
-redis.register_function("spate_1_set", function(keys, args)
+define("set", function(keys, args)
   put(keys, args[1], args[2], args[3])
   return { "ok" }
 end)
 
-redis.register_function("spate_1_add", function(keys, args)
+define("add", function(keys, args)
   if value_of(keys, args[1]) ~= "" then return { "no" } end
   put(keys, args[1], args[2], args[3])
   return { "ok" }
 end)
 
 -- arguments: key, value, ttl, then what is to be there: each way to write it
-redis.register_function("spate_1_cas", function(keys, args)
+define("cas", function(keys, args)
   local present = value_of(keys, args[1])
   for i = 4, #args do
     if args[i] == present then
@@ -287,7 +301,7 @@ local function add_integers(hash, key, by)
 end
 
 -- arguments: key, what to add, what to begin with, ttl of a new value. "ok" and the sum; "wrong" and what is there; "nan"
-redis.register_function("spate_1_incr", function(keys, args)
+define("incr", function(keys, args)
   local key, by = args[1], args[2]
   local present, integer = value_of(keys, key), "^%-?%d+$"
   local from = present == "" and args[3] or present

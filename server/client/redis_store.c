@@ -26,7 +26,7 @@ struct redis_store {
   struct store store;
   struct redis_store_config config;
   struct redis_address address;
-  char *prefix, *library;
+  char *prefix, *library, functions[CALL_FUNCTIONS_MAX];
   double timeout;
   char node[24];
   struct loop loop;
@@ -195,17 +195,19 @@ static const char *read_options(struct redis_store *s) {
 }
 
 static void open_connections(struct redis_store *s) {
-  struct span library = {s->library, s->config.library.len};
   inbox_init(&s->inbox, &s->loop);
   pool_init(&s->pool, &s->inbox, (struct pool_limits){.threads = 1, .queued = 64, .idle = 10});
   s->resolver = resolver_new(&s->loop, &s->inbox, &s->pool);
   redis_home_init(&s->home, &s->loop, s->resolver);
   redis_follows_init(&s->asks.follows, &s->loop, s->config.clock, redis_asks_ready);
-  redis_pair_init(&s->pair, &s->home, &s->address, library, s->timeout);
+  redis_pair_init(&s->pair, &s->home, &s->address, span_of(s->library), s->timeout);
   redis_asks_init(&s->asks, s->timeout);
   s->asks.counters = &s->store.counters, s->asks.on_answered = on_answered;
-  s->asks.follows.calls = (struct redis_calls){
-      .pair = &s->pair, .prefix = span_of(s->prefix), .node = span_of(s->node), .lease = LEASE_SECONDS};
+  s->asks.follows.calls = (struct redis_calls){.pair = &s->pair,
+                                               .prefix = span_of(s->prefix),
+                                               .node = span_of(s->node),
+                                               .functions = s->functions,
+                                               .lease = LEASE_SECONDS};
   redis_steps_init(&s->steps, &s->asks.follows.calls, on_stepped);
   char *name = nodes_name(s);
   s->nodes.on_message = on_told;
@@ -241,8 +243,7 @@ struct redis_store *redis_store_new(const struct redis_store_config *config, cha
     return NULL;
   }
   snprintf(s->node, sizeof s->node, "%016llx", (unsigned long long)map_seed(s));
-  s->library = xmalloc(config->library.len);
-  memcpy(s->library, config->library.bytes, config->library.len);
+  s->library = call_library(config->library, s->functions);
   list_init(&s->taken);
   list_init(&s->called);
   list_init(&s->told);

@@ -191,51 +191,25 @@ static void begin_live(struct feed *f, const struct replay *r) {
   f->state = r->finished ? FEED_FINISHED : FEED_QUEUED;
 }
 
-// So few at a time that a turn in which they all come is a short one, and that they hold some megabytes at
-// most.
-enum { PAGES_AT_ONCE = 32 };
+// Pages without an event one after the other, before who waits is cut off: the store names a position that
+// its channel does not come to, and would be asked for ever.
+enum { IN_VAIN_MAX = 8 };
 
 static void on_page(struct job *j);
 
-static void pages_ask(struct pages *p, struct store_request *r) {
-  r->pages = p, r->is_held_back = p->asked == PAGES_AT_ONCE;
-  if (r->is_held_back) {
-    list_append(&p->waiting, &r->job.done.link);
-    return;
-  }
-  p->asked++;
-  store_ask(r);
-}
-
-// One has come.
-static void pages_next(struct pages *p) {
-  struct list *node = list_shift(&p->waiting);
-  if (!node) {
-    p->asked--;
-    return;
-  }
-  struct store_request *r = container_of(node, struct store_request, job.done.link);
-  r->is_held_back = false;
-  store_ask(r);
-}
-
-// Nobody waits for the page any more. One that has not been asked for never is.
-static void page_leave(struct store_request *r) {
-  if (r->is_held_back) {
-    list_remove(&r->job.done.link);
-    store_request_unref(r); // the answer's reference
-  }
-  store_request_unref(r);
-}
-
 // Asks for what lies behind `at`, or for the newest `last`.
-static void ask_page(struct feed *f, struct channel *c, struct position at, long last) {
+static void ask_page(struct feed *f, struct channel *c, struct position at, long last, unsigned in_vain) {
   struct store_request *r = store_request_new(c, STORE_READ, NULL, 0, f->service->inbox, on_page);
-  r->at = at, r->last = last;
+  r->at = at, r->last = last, r->in_vain = in_vain;
   list_init(&f->subscriber.link);
   list_append(&r->waiters, &f->subscriber.link);
   f->state = FEED_REPLAYING, f->page = r;
   pages_ask(&f->service->pages, r);
+}
+
+static void cut_off(struct feed *f, struct channel *c) {
+  channel_forgo(c, f->service->loop->now);
+  f->state = FEED_CUT_OFF, f->stream = NULL;
 }
 
 // Behind a page: what history has since then, and live; or the next page, once a reader has taken this one.
@@ -245,22 +219,23 @@ static void follow_page(struct feed *f) {
   bool is_live =
       channel_follow(r->channel, f->service->inbox, &f->subscriber, r->at, f->service->loop->now, &live);
   if (!is_live && f->count) return;
-  if (!is_live) ask_page(f, r->channel, r->at, 0);
-  else f->stream = NULL, begin_live(f, &live);
+  if (is_live) f->stream = NULL, begin_live(f, &live);
+  else if (r->in_vain > IN_VAIN_MAX) cut_off(f, r->channel);
+  else ask_page(f, r->channel, r->at, 0, r->in_vain);
   store_request_unref(r);
 }
 
 static void on_page(struct job *j) {
   struct store_request *r = container_of(j, struct store_request, job);
   struct list *waiter = list_shift(&r->waiters);
-  pages_next(r->pages);
+  pages_arrived(r);
   if (!waiter) return;
   struct feed *f = container_of(waiter, struct feed, subscriber.link);
   if (r->answer == STORE_UNAVAILABLE) {
-    channel_forgo(r->channel, f->service->loop->now);
-    f->state = FEED_CUT_OFF, f->stream = NULL;
+    cut_off(f, r->channel);
     store_request_unref(r);
   } else {
+    r->in_vain = r->count ? 0 : r->in_vain + 1;
     push_past(f, r->events, r->count, r->is_gone);
     r->events = NULL, r->count = 0;
     follow_page(f);
@@ -282,10 +257,10 @@ struct event *feed_take(struct feed *f) {
 void feed_stop(struct feed *f) {
   channel_unsubscribe(&f->subscriber);
   if (f->state != FEED_REPLAYING) return;
+  struct store_request *page = f->page;
   list_remove(&f->subscriber.link);
-  channel_forgo(f->page->channel, f->service->loop->now);
-  page_leave(f->page);
-  f->state = FEED_CUT_OFF, f->stream = NULL;
+  cut_off(f, page->channel);
+  pages_leave(page);
 }
 
 void feed_free(struct feed *f) {
@@ -319,7 +294,7 @@ struct feed *feed_new(struct service *service, struct channel *c, struct span af
   bool is_here = channel_subscribe(c, service->inbox, &f->subscriber, after, last, service->loop->now, &r);
   if (!position_read(after, &at)) at = (struct position){UINT64_MAX, 0}; // where no event is
   if (is_here) begin_live(f, &r);
-  else ask_page(f, c, at, after.len ? 0 : last);
+  else ask_page(f, c, at, after.len ? 0 : last, 0);
   return f;
 }
 

@@ -41,7 +41,7 @@ void service_init(struct service *s, struct loop *loop, const struct settings *s
   s->routes[0] = xcalloc(1, sizeof *s->routes[0]);
   slab_init(&s->slab);
   list_init(&s->counted);
-  list_init(&s->pages.waiting);
+  pages_init(&s->pages, loop);
   list_init(&s->conns);
   list_init(&s->dirty);
   list_init(&s->leaving);
@@ -67,6 +67,7 @@ void service_close_pools(struct service *s) {
 }
 
 void service_deinit(struct service *s) {
+  pages_deinit(&s->pages);
   event_unref(s->last_chunk);
   slab_deinit(&s->slab);
   map_deinit(&s->tags);

@@ -13,6 +13,7 @@
 #include "loop/tls_server.h"
 #include "serve/admission.h"
 #include "serve/metrics.h"
+#include "serve/pages.h"
 #include "serve/settings.h"
 #include "store/store.h"
 
@@ -80,11 +81,8 @@ struct service {
   struct fetcher *fetcher;           // of requests to other servers
   struct redis_home *redis_home;     // of connections to Redis
   struct proto_limits limits;
-  struct pages {  // of the past that feeds have asked stores for
-    size_t asked; // and not got
-    struct list waiting;
-  } pages;
-  struct map tags; // of its streams, by name
+  struct pages pages; // of the past that feeds have asked stores for
+  struct map tags;    // of its streams, by name
   struct tls_server tls;
   struct list conns;
   struct list dirty;   // connections with something to write

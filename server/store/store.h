@@ -49,6 +49,8 @@ struct store_request {
   struct list waiters; // on_done's own: empty where they have left
   struct pages *pages; // on_done's own: among whose it is counted
   bool is_held_back;   // likewise: it has not been asked yet
+  double held_since;   // likewise
+  unsigned in_vain;    // likewise: pages in a row, up to this, without an event
   const char *why;     // of STORE_UNAVAILABLE: a word, static; or NULL
   double taken_at;     // the store's own
   size_t len;          // bytes that it takes
