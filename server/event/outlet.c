@@ -19,12 +19,14 @@ void outlet_free(struct outlet *o) {
   free(o);
 }
 
-void outlet_break(struct outlet *o) {
+static void drop_all(struct outlet *o, enum outlet_loss loss) {
   for (size_t i = 0; i < o->pending_count; i++) event_unref(o->pending[i]);
   atomic_fetch_sub(&o->inbox->bytes, o->pending_bytes);
   o->pending_count = o->pending_bytes = 0;
-  o->lost = true;
+  o->loss = loss;
 }
+
+void outlet_break(struct outlet *o) { drop_all(o, OUTLET_BROKEN); }
 
 static bool is_outlet_full(const struct outlet *o, const struct event *e, size_t bytes_max) {
   size_t waiting = atomic_load_explicit(&o->inbox->bytes, memory_order_relaxed);
@@ -32,9 +34,9 @@ static bool is_outlet_full(const struct outlet *o, const struct event *e, size_t
 }
 
 bool outlet_leave(struct outlet *o, struct event *e, size_t bytes_max) {
-  if (o->lost) return true;
+  if (o->loss) return true;
   if (is_outlet_full(o, e, bytes_max)) {
-    outlet_break(o);
+    drop_all(o, OUTLET_LATE);
     return false;
   }
   atomic_fetch_add_explicit(&o->inbox->bytes, e->len, memory_order_relaxed);
@@ -48,17 +50,17 @@ bool outlet_leave(struct outlet *o, struct event *e, size_t bytes_max) {
 }
 
 struct delivery outlet_take(struct outlet *o, bool finished) {
-  struct delivery d = {o->pending, o->pending_count, o->lost, finished};
+  struct delivery d = {o->pending, o->pending_count, o->loss, finished};
   atomic_fetch_sub(&o->inbox->bytes, o->pending_bytes);
   o->pending = NULL;
   o->pending_count = o->pending_cap = o->pending_bytes = 0;
-  o->posted = o->lost = false;
+  o->posted = false, o->loss = OUTLET_WHOLE;
   return d;
 }
 
 static void hand_out(struct subscriber *s, const struct delivery *d) {
-  if (d->lost) {
-    s->ops->on_lost(s);
+  if (d->loss) {
+    (d->loss == OUTLET_LATE ? s->ops->on_lost : s->ops->on_broken)(s);
     return;
   }
   size_t i = 0;

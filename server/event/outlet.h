@@ -15,6 +15,7 @@ struct subscriber_ops {
   bool (*on_event)(struct subscriber *s, struct event *e); // borrowed; false: the subscriber is gone
   void (*on_finish)(struct subscriber *s);                 // nothing follows
   void (*on_lost)(struct subscriber *s);                   // events were dropped: its worker was too late
+  void (*on_broken)(struct subscriber *s); // the channel begins anew, without what would follow
 };
 
 struct subscriber {
@@ -23,6 +24,9 @@ struct subscriber {
   const struct subscriber_ops *ops;
   struct position last; // of what it has; live events up to here are not for it
 };
+
+// What of the events that were left is not there.
+enum outlet_loss { OUTLET_WHOLE, OUTLET_LATE, OUTLET_BROKEN };
 
 // Made with the first subscriber there, freed with the channel.
 struct outlet {
@@ -34,14 +38,16 @@ struct outlet {
   size_t subscriber_count; // behind the lock
   struct event **pending;  // behind the lock
   size_t pending_count, pending_cap, pending_bytes;
-  bool posted, lost; // behind the lock
+  bool posted;           // behind the lock
+  enum outlet_loss loss; // likewise
 };
 
 // What an outlet had when its worker came for it.
 struct delivery {
   struct event **events;
   size_t count;
-  bool lost, finished;
+  enum outlet_loss loss;
+  bool finished;
 };
 
 struct outlet *outlet_new(struct channel *c, struct inbox *inbox, void (*deliver)(struct message *m));

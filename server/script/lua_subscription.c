@@ -165,6 +165,9 @@ int channel_let_go(lua_State *L) {
 static int raise_incomplete(lua_State *L, const struct feed *f) {
   if (f->state == FEED_CUT_OFF)
     return raise_error(L, "channel:subscribe: the past cannot be read: its store is unavailable");
+  if (f->state == FEED_BROKEN)
+    return raise_error(L, "channel:subscribe: its store has lost what follows: subscribe again, behind the "
+                          "id of the last event");
   return raise_slow(L,
                     "channel:subscribe: fell behind: more than %u events wait (queue), or %zu bytes "
                     "(limits.subscriber)",
@@ -190,7 +193,7 @@ static int next_event(lua_State *L, int status, lua_KContext context) {
   }
   lua_settop(L, 0);
   if (!f) return 0;
-  if (f->state == FEED_LOST || f->state == FEED_CUT_OFF) return raise_incomplete(L, f);
+  if (f->state >= FEED_LOST) return raise_incomplete(L, f);
   struct task *t = task_check(L, "subscription");
   if (f->state == FEED_FINISHED && !t->cancelled) return 0;
   struct subscription *s = subscription_in(box);

@@ -68,8 +68,8 @@ static bool conflate_queued(struct feed *f, const struct event *e) {
   return false;
 }
 
-static void lose(struct feed *f) {
-  f->state = FEED_LOST;
+static void lose(struct feed *f, enum feed_state state) {
+  f->state = (uint8_t)state;
   channel_unsubscribe(&f->subscriber);
   feed_tell_reader(f);
 }
@@ -106,7 +106,7 @@ static bool queue_event(struct feed *f, struct event *e) {
   if (conflated) count_dropped(f);
   while (!conflated && is_full(f, e)) {
     if (f->on_full == ON_FULL_DISCONNECT) {
-      lose(f);
+      lose(f, FEED_LOST);
       return false;
     }
     feed_drop_oldest(f);
@@ -166,11 +166,17 @@ static void on_finish(struct subscriber *sub) {
 static void on_lost(struct subscriber *sub) {
   struct feed *f = feed_of(sub);
   if (f->state == FEED_STREAMED) stream_give_up(f->stream);
-  else lose(f);
+  else lose(f, FEED_LOST);
+}
+
+static void on_broken(struct subscriber *sub) {
+  struct feed *f = feed_of(sub);
+  if (f->state == FEED_STREAMED) stream_break(f->stream);
+  else lose(f, FEED_BROKEN);
 }
 
 static const struct subscriber_ops subscriber_ops = {
-    .on_event = on_event, .on_finish = on_finish, .on_lost = on_lost};
+    .on_event = on_event, .on_finish = on_finish, .on_lost = on_lost, .on_broken = on_broken};
 
 static struct event *reset_event(void) {
   struct sse_fields f = SSE_NO_FIELDS;
@@ -312,7 +318,7 @@ void feed_attach(struct feed *f, struct stream *s) {
   f->queue = NULL, f->cap = f->first = 0;
   if (state == FEED_QUEUED) f->state = FEED_STREAMED;
   else if (state == FEED_FINISHED) stream_end(s, REASON_FINISHED, false);
-  else if (state == FEED_CUT_OFF) stream_end(s, REASON_ERROR, true);
+  else if (state == FEED_CUT_OFF || state == FEED_BROKEN) stream_end(s, REASON_ERROR, true);
   else stream_fall_behind(s);
 }
 

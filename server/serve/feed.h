@@ -12,7 +12,8 @@ enum feed_state {
   FEED_STREAMED,  // they go into its stream
   FEED_FINISHED,  // its channel has ended: what waits is the rest
   FEED_LOST,      // it fell behind: what waits is incomplete
-  FEED_CUT_OFF    // the store does not answer: likewise
+  FEED_CUT_OFF,   // the store does not answer: likewise
+  FEED_BROKEN     // the store has lost what follows
 };
 
 // Who reads a feed's queue, for as long as it waits for news.

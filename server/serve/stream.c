@@ -51,6 +51,8 @@ void stream_give_up(struct stream *s) {
   s->carrier->ops->give_up(s->carrier, s, REASON_SLOW_CONSUMER);
 }
 
+void stream_break(struct stream *s) { s->carrier->ops->give_up(s->carrier, s, REASON_ERROR); }
+
 void stream_fall_behind(struct stream *s) {
   counter_add(&stream_service(s)->counters.slow_total, 1);
   stream_end(s, REASON_SLOW_CONSUMER, true);

@@ -183,6 +183,9 @@ bool stream_flush(struct stream *s);
 // Ends the stream of a client that is too far behind, and counts it.
 void stream_give_up(struct stream *s);
 
+// Ends it at once, as what follows is lost, through no fault of its client's.
+void stream_break(struct stream *s);
+
 // Cuts the stream, behind what its client can still take, as its producer has lost what follows.
 void stream_fall_behind(struct stream *s);
 
