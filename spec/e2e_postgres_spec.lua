@@ -154,7 +154,7 @@ describe("spate.postgres in the program", function()
     serve()
     local client, other = server:ask "/listen", server:ask "/other"
     process.read_until(client, "event: reset\n")
-    process.read_until(other, "data: reset=\n")
+    process.read_until(other, "data: reset=")
     process.eventually("one listener for both", function() return backends "query ilike '%listen%'" == 1 end)
     database:sql "notify orders, 'one'; notify other, 'x'; notify orders, 'two words'"
     assert.equal("data: one\n", process.read_until(client, "data: one\n"):match "data: one\n$")
@@ -162,7 +162,7 @@ describe("spate.postgres in the program", function()
     process.read_until(other, "data: other=x\n")
     database:sql "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'spate'"
     process.read_until(client, "event: reset\n")
-    process.read_until(other, "data: reset=\n")
+    process.read_until(other, "data: reset=")
     database:sql "notify orders, 'three'"
     process.read_until(client, "data: three\n")
     client:close()

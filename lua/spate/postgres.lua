@@ -93,9 +93,9 @@ local function ask(self, what, link, is_transaction, sql, parameters)
     self.max_bytes), "too large"
 end
 
-local function query_in(self, sql, parameters, plain)
+local function query_in(self, sql, parameters)
   local what, link = "pg:query", mine(self)
-  if link then return ask(self, what, link, true, sql, parameters, plain) end
+  if link then return ask(self, what, link, true, sql, parameters) end
   local message, code
   local _ <close> = at_end(function() -- which is there before the connection is
     if link then link:release() end

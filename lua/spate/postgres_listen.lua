@@ -11,7 +11,7 @@ local QUEUE_MAX, QUEUE_BYTES = 1000, 1024 * 1024 -- of a stream
 local ALIVE = 30                                 -- seconds of silence after which the server is asked for a sign of life
 local RETRY, RETRY_MAX = 0.5, 30                 -- seconds between connections
 
-local RESET = { event = "reset", data = "" }
+local RESET = { event = "reset", data = "messages before this one may have been lost" } -- as redis:subscribe has it
 
 local Listener = {}
 Listener.__index = Listener
@@ -102,9 +102,11 @@ local function run(self)
     for place in pairs(self.places) do place.is_listening = false end
     if not ok and not self.pg.is_closed then
       if self.failures == 0 then core.log.warn(report.logged(tostring(err))) end
-      local seconds = math.min(RETRY * 2 ^ self.failures, RETRY_MAX) * (0.5 + math.random() / 2)
+      local again_at = core.now() + math.min(RETRY * 2 ^ self.failures, RETRY_MAX) * (0.5 + math.random() / 2)
       self.failures = self.failures + 1
-      self.changed:wait(seconds)
+      while next(self.places) and not self.pg.is_closed and core.now() < again_at do -- whoever comes meanwhile waits as well
+        self.changed:wait(again_at - core.now())
+      end
     end
   end
   self.task = nil
@@ -166,7 +168,7 @@ local function next_event(reader)
   end
   local event = table.remove(place.queue, 1)
   place.bytes = place.bytes - #event.data
-  return event == RESET and { event = "reset", data = "" } or event
+  return event == RESET and { event = RESET.event, data = RESET.data } or event
 end
 
 -- In specs there is no server: t.postgres has what is notified.

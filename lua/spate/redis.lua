@@ -121,6 +121,16 @@ local function name_of(words, what)
   return name
 end
 
+-- On a connection of its own. Where the slot of its key has moved nothing was done, and the node is known now.
+local function ask_blocking(self, what, timeout, words)
+  local value, message, code
+  for _ = 1, MOVES_MAX do
+    value, message, code = self.handle:ask(what, "blocking", timeout, { words })
+    if code ~= "moved" then break end
+  end
+  return value, message, code
+end
+
 -- A value, nil where there is none; nil, a message and a code.
 function Redis:command(...)
   check_self(self, "command")
@@ -130,12 +140,7 @@ function Redis:command(...)
   words.key = key_of(name, words)
   local block = blocks_for(name, words)
   if not block then return self.handle:ask("redis:command", "single", 0, { words }) end
-  local value, message, code
-  for _ = 1, MOVES_MAX do
-    value, message, code = self.handle:ask("redis:command", "blocking", block > 0 and block + self.timeout or math.huge, { words })
-    if code ~= "moved" then break end -- nothing was done, and the node is known now
-  end
-  return value, message, code
+  return ask_blocking(self, "redis:command", block > 0 and block + self.timeout or math.huge, words)
 end
 
 local function check_commands(commands, what)
@@ -237,8 +242,8 @@ function Reader:read_page()
     local ok, message, code = self:find_place()
     if not ok then return nil, message, code end
   end
-  local reply, message, code = self.redis.handle:ask("redis:xread", "blocking", BLOCK + self.redis.timeout,
-    { { "XREAD", "COUNT", PAGE, "BLOCK", BLOCK * 1000, "STREAMS", self.key, self.place.last, key = self.key } })
+  local reply, message, code = ask_blocking(self.redis, "redis:xread", BLOCK + self.redis.timeout,
+    { "XREAD", "COUNT", PAGE, "BLOCK", BLOCK * 1000, "STREAMS", self.key, self.place.last, key = self.key })
   if message then return nil, message, code end
   return reply and reply[1][2] or {}
 end

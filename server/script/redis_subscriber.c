@@ -25,7 +25,7 @@ struct heard {
 struct subscription {
   struct redis_subscription subscription;
   struct redis_subscriber *subscriber;
-  bool is_lost; // messages may have been, since it was last live
+  bool is_lost; // messages may have been, since it was last live, or before it first was
 };
 
 struct redis_subscriber {
@@ -136,7 +136,8 @@ static struct redis_subscriber *push_subscriber(lua_State *L, size_t names) {
                                                         .on_live = on_live,
                                                         .on_lost = on_lost,
                                                         .on_refused = on_refused},
-                                       .subscriber = s};
+                                       .subscriber = s,
+                                       .is_lost = true};
   held_put(L, box, &s->held, drop);
   s->held.leave = leave;
   return s;
@@ -159,7 +160,6 @@ static int confirmed(lua_State *L, int status, lua_KContext context) {
   if (!s || s->is_over || s->refused || s->live == s->names) return 1;
   if (vm_of(L)->loop->now < deadline)
     return task_wait_in(L, vm_of(L)->current, &s->waiting, deadline, 0, confirmed);
-  for (size_t i = 0; i < s->names; i++) s->each[i].is_lost = !s->each[i].subscription.is_live;
   return 1;
 }
 

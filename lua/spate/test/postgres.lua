@@ -62,7 +62,7 @@ local function on_listen(core, number, id, channel)
     if each.core == core and each.id == id then listener = each end
   end
   if not listener then
-    listener = { core = core, id = id, channel = channel, queue = { { event = "reset", data = "" } } }
+    listener = { core = core, id = id, channel = channel, queue = { { event = "reset", data = "messages before this one may have been lost" } } }
     state.listeners[#state.listeners + 1] = listener
   end
   listener.pending = number
@@ -131,7 +131,7 @@ function Stub:notify(channel, payload)
 end
 
 -- The connection that listens was lost, and has come back: all who listen are told `reset`.
-function api.lose() return tell(function() return true end, { event = "reset", data = "" }) end
+function api.lose() return tell(function() return true end, { event = "reset", data = "messages before this one may have been lost" }) end
 
 postgres.api = api
 
