@@ -128,6 +128,20 @@ describe("spate.postgres, asked", function()
     it("raises " .. name .. " at the line", function() assert.same({ case[2], 2 }, { error_of("local x = 1\nx = " .. case[1] .. "\nreturn x") }) end)
   end
 
+  it("does not know whether a commit that has taken too long was done, and has it cancelled", function()
+    assert.equal("", database:sql [[create table slow(n int);
+      create function wait() returns trigger language plpgsql as $$ begin perform pg_sleep(60); return null; end $$;
+      create constraint trigger w after insert on slow deferrable initially deferred for each row execute function wait()]])
+    serve('app:get("/", function() return tell(pg:transaction(function() assert(pg:query "insert into slow values (1)") end)) end)', "{ timeout = 1 }")
+    local res = server:get "/"
+    local function committing() return database:sql "select count(*) from pg_stat_activity where query = 'commit' and state = 'active'" end
+    server:wait(function() return committing() == "1" end)
+    server:advance(1.1)
+    assert.equal("nil|pg:transaction: it has taken too long (timeout); whether it has committed is not known|unknown|nil", body(res))
+    server:wait(function() return committing() == "0" end)
+    assert.equal("0", database:sql "select count(*) from slow")
+  end)
+
   it("commits, and rolls back where the function raises", function()
     assert.equal("7 1 false mine 1 true", run [[
       pg:query "drop table if exists a"

@@ -351,6 +351,34 @@ describe("several servers on one Redis", function()
       pass(60, 2)
     end)
 
+    -- The claim has ended when Redis goes on, and whoever has waited comes first or last.
+    for _, first in ipairs { "its server", "another" } do
+      it("a producer that outlives a pause of Redis which is longer than its claim, whose first word there is of " .. first, function()
+        local here, there = read(one, "?pause=30"), read(two, "?pause=30")
+        local seconds, micros = redis:cli("TIME"):match "(%d+)%s+(%d+)"
+        local soon = math.tointeger(tonumber(seconds)) * 1000 + tonumber(micros) // 1000 + 50
+        redis:cli("ZADD", ("p%d:{spate resumable}:e"):format(prefixes), math.tointeger(soon), "k")
+        redis:signal "STOP"
+        local order = first == "another" and { two, one } or { one, two }
+        for _ = 1, 18 do
+          for _, server in ipairs(order) do
+            server.core:store():poll(0.01)
+            server:advance(1)
+          end
+        end
+        redis:signal "CONT"
+        for _ = 1, 3 do
+          order[1].core:store():settle()
+          order[1]:turn()
+        end
+        pass(24, 4)
+        assert.same({ "1.1 1.2", "1.1 1.2", 1 }, { data(here), data(there), runs() })
+        here:close()
+        there:close()
+        pass(25, 5)
+      end)
+    end
+
     it("nothing without Redis, and say so", function()
       redis:signal "STOP"
       local res = one:get "/answer"
