@@ -31,7 +31,7 @@ local function add_server_of_folder(command) add_server(command, "the one of thi
 local function add_serving(command)
   add_app(command)
   command:option("-l --listen", ADDRESSES):argname("ADDRESS"):count("*")
-  command:option("--store", "Where channels are kept: sqlite:PATH."):argname("STORE")
+  command:option("--store", "Where channels are kept: sqlite:PATH, or redis://HOST[:PORT] and its like for several machines."):argname("STORE")
   command:option("--durable", "Whether publishing waits for the disk: commit or async."):argname("HOW")
   command:option("-w --workers", "Number of threads, or auto for one per core."):argname("N")
   add_config(command)
