@@ -69,7 +69,7 @@ FUZZERS := $(patsubst spec/fuzz/%.c,$(BUILD)/%,$(wildcard spec/fuzz/*.c))
 C_FILES := $(sort $(wildcard server/*/*.[ch] spec/*.[ch] spec/*/*.[ch]))
 
 NEEDS_BUILD := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libev-dev libjansson-dev libssl-dev libcrypt-dev libcurl4-openssl-dev libsqlite3-dev libpq-dev libhiredis-dev libnghttp2-dev liburing-dev zlib1g-dev lua-argparse 'libllhttp-dev|@node-llhttp'
-NEEDS_TEST  := $(NEEDS_BUILD) lua-busted lua-socket lua-sec lua-cqueues lua-check openssl sslscan iproute2 curl nghttp2-client nginx postgresql redis-server 'valkey-server|redis-tools'
+NEEDS_TEST  := $(NEEDS_BUILD) lua-busted lua-socket lua-sec lua-cqueues lua-check openssl sslscan iproute2 curl nghttp2-client nginx apache2 haproxy postgresql redis-server 'valkey-server|redis-tools'
 NEEDS_CLIENTS := nodejs npm
 NEEDS_LINT  := clang cppcheck lua-check
 NEEDS_MODEL := gcc lua5.4 spin
@@ -170,7 +170,7 @@ clients:
 # lua5.4 has no sanitizer in it, so the library comes first in every process; leaks are looked for where the
 # program ends by itself.
 # What drives the same code once more, from further away, and takes minutes: left out under the address sanitizer.
-SLOW := e2e_batch e2e_browser e2e_cli e2e_clients e2e_clients_gzip e2e_misbehaviour e2e_new e2e_nodes e2e_page e2e_postgres e2e_readme e2e_redis e2e_redis_ways e2e_valkey examples_http2
+SLOW := e2e_batch e2e_browser e2e_cli e2e_clients e2e_clients_gzip e2e_doctor e2e_misbehaviour e2e_new e2e_nodes e2e_page e2e_postgres e2e_readme e2e_redis e2e_redis_ways e2e_valkey examples_http2
 asan:
 	$(CHECK) $(NEEDS_TEST)
 	@$(MAKE_IN) all BUILD=build/asan CC=gcc CFLAGS="-O1 -g" SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined"

@@ -94,6 +94,16 @@ describe("spate.http end to end", function()
     ]], nginx))
   end)
 
+  it("tells the version of HTTP, and what the server's certificate says", function()
+    assert.same({ "1.1", "nil" }, run([[local res = http.get("%s/nothing", { tls = { certificate = true } }) return res.http_version, res.certificate]], nginx))
+    local found = run([[
+      local res <close> = http.get("%s/nothing", { tls = { certificate = true, ca = "ca.pem" } })
+      local c = res.certificate
+      return res.http_version, c.subject, c.issuer, c.names[1], math.floor((c.ends - c.starts) / 3600), os.time() - c.starts < 600, c.starts <= os.time()]], tls)
+    assert.same({ "2", "CN=localhost", "CN=spec", "DNS:localhost", 48, true, true }, found)
+    assert.same({ "nil" }, run([[return http.get("%s/nothing", { tls = { ca = "ca.pem" } }).certificate]], tls))
+  end)
+
   it("trusts certificates of known authorities only, for the name that was asked for", function()
     assert.same({ 200, "hello" }, run([[local res = http.get "%s/hello" return res.status, res:body()]], tls))
     local refused = run([[return http.get "%s/hello"]], (tls:gsub("localhost", "127.0.0.1")))

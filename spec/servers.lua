@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Other servers for specs that run the real program: nginx, and programs that print their port in their first line. All
+-- Other servers for specs that run the real program: nginx, Apache, HAProxy, and programs that print their port in their first line. All
 -- live in the directory of process.enter, and end with servers.stop.
 local process = require "spec.process"
 local socket = require "socket"
@@ -30,6 +30,13 @@ function servers.run(command)
   return server
 end
 
+local function listens(what, port)
+  process.eventually(what, function()
+    local client = socket.connect("127.0.0.1", port)
+    return client and client:close()
+  end)
+end
+
 local NGINX = [[
 daemon off;
 pid %s/nginx.pid;
@@ -52,10 +59,46 @@ function servers.nginx(dir, port, directives)
   process.write_file(dir .. "/nginx.conf", NGINX:format(dir, dir, dir, dir, dir, dir, dir, directives))
   local server = begin(("nginx -p %s -c %s/nginx.conf -e %s/nginx.log 2>&1"):format(dir, dir, dir))
   server.port = port
-  process.eventually("nginx", function()
-    local client = socket.connect("127.0.0.1", port)
-    return client and client:close()
-  end)
+  listens("nginx", port)
+  return server
+end
+
+local APACHE = [[
+ServerRoot %s
+DefaultRuntimeDir %s
+PidFile %s/apache.pid
+ErrorLog %s/apache.log
+Mutex file:%s default
+ServerName localhost
+User www-data
+Group www-data
+StartServers 1
+ServerLimit 1
+ThreadsPerChild 64
+MaxRequestWorkers 64
+%s
+%s
+]]
+
+-- Apache with these directives, and modules by their names, once it listens at `port`.
+function servers.apache(dir, port, modules, directives)
+  local loads = {}
+  for name in ("mpm_event authz_core " .. modules):gmatch "%S+" do
+    loads[#loads + 1] = ("LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so"):format(name, name)
+  end
+  process.write_file(dir .. "/apache.conf", APACHE:format(dir, dir, dir, dir, dir, table.concat(loads, "\n"), directives))
+  local server = begin(("apache2 -f %s/apache.conf -DFOREGROUND >%s/apache.out 2>&1"):format(dir, dir))
+  server.port = port
+  listens("Apache", port)
+  return server
+end
+
+-- HAProxy with these sections, once it listens at `port`.
+function servers.haproxy(dir, port, sections)
+  process.write_file(dir .. "/haproxy.cfg", sections)
+  local server = begin(("haproxy -f %s/haproxy.cfg -db >%s/haproxy.log 2>&1"):format(dir, dir))
+  server.port = port
+  listens("HAProxy", port)
   return server
 end
 

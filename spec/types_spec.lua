@@ -14,7 +14,7 @@ local INTERNAL = {
 
 -- What middleware adds, and what each file has of its own.
 local ADDED = { ["spate.Request"] = "session", ["spate.Process"] = "pid", ["spate.File"] = "name filename type size", ["spate.McpCall"] = "ctx",
-  ["spate.HttpResponse"] = "status headers" }
+  ["spate.HttpResponse"] = "status headers http_version certificate" }
 
 local DUMP = [[
 local core = require "spate.core"

@@ -6,6 +6,8 @@ local argparse = require "argparse"
 local USAGE = 2
 local ADDRESSES = "HOST:PORT, https://HOST:PORT, unix:PATH or fd:N; may be given several times."
 
+local PROXIES = { "nginx", "apache", "caddy", "haproxy", "traefik", "cloudflare", "aws" }
+
 -- Commands that another's module runs.
 local RUN_BY = { dev = "serve", reload = "control", upgrade = "control", stop = "control", status = "control" }
 
@@ -72,6 +74,13 @@ local COMMANDS = {
     command:option("-H --header", "'Name: value' to send; may be given several times."):argname("HEADER"):count("*")
     command:option("-d --data", "A body to send, by POST."):argname("BODY")
     command:option("--since", "Begin after the event with this id."):argname("ID")
+    add_json(command)
+  end },
+  { "doctor", "Say what stands between here and a stream, and which setting mends it.", function(command)
+    command:argument("url", "Where the stream is: any, or better one of spate.doctor().")
+    command:option("-H --header", "'Name: value' to send; may be given several times."):argname("HEADER"):count("*")
+    command:option("--wait", "For how many seconds a stream is left silent (65); 0: for none."):argname("SECONDS")
+    command:option("--proxy", "What stands before it, where that does not tell."):choices(PROXIES)
     add_json(command)
   end },
   { "store", "Look into the file of a store, or take it elsewhere, while no server has it.", function(command)

@@ -9,7 +9,7 @@ local Response = require "spate.http_response"
 local http = { Response = Response } -- and asked, for the library's own
 
 local OPTIONS = { "headers", "query", "body", "json", "form", "timeout", "redirects", "max", "auth", "tls", "unix", "private", "length" }
-local TIMEOUTS, TLS, AUTH = { "connect", "idle", "total" }, { "ca", "cert", "key", "verify" }, { "user", "password" }
+local TIMEOUTS, TLS, AUTH = { "connect", "idle", "total" }, { "ca", "cert", "key", "verify", "certificate" }, { "user", "password" }
 local REDIRECTS = 5
 local PIECE = 64 * 1024 -- of a body that is handed over at a time
 local FIELDS_MAX = 90
@@ -86,6 +86,7 @@ local function read_tls(asked, tls, what)
   check.options(tls, what, TLS)
   for _, name in ipairs { "ca", "cert", "key" } do asked[name] = tls[name] and check.path(tls[name], what .. "." .. name) end
   if tls.verify ~= nil then asked.is_unverified = not boolean(tls.verify, what .. ".verify") end
+  if tls.certificate ~= nil then asked.wants_certificate = boolean(tls.certificate, what .. ".certificate") end
   if tls.key and not tls.cert then core.raise(what .. ": a key without its cert") end
 end
 

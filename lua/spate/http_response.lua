@@ -17,7 +17,10 @@ function Response.new(handle, status, max, method)
     local name = list[i]:lower()
     if rawget(headers, name) == nil then headers[name] = list[i + 1] end
   end
-  return setmetatable({ status = status, headers = headers, _list = list, _handle = handle, _method = method, _max = max, _count = 0 }, Response)
+  local version, certificate = core.http_facts(handle)
+  certificate = certificate ~= "" and require("spate.certificate")(certificate) or nil
+  return setmetatable({ status = status, headers = headers, http_version = version, certificate = certificate,
+    _list = list, _handle = handle, _method = method, _max = max, _count = 0 }, Response)
 end
 
 local function check_self(res, name)

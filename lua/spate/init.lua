@@ -55,6 +55,7 @@ local LATER = {
   session = "session", jwt = "jwt", sign = "sign", verify = "sign", equal = "sign", crypto = "crypto", offload = "offload",
   cron = "cron", datastar = "datastar", http = "http", mcp = "mcp", process = "process", fs = "fs", sqlite = "sqlite", postgres = "postgres", redis = "redis",
   promise = "promise", metrics = "metrics", streams = "streams", admin = "admin", stream_limit = "stream_limit", ticket = "ticket",
+  doctor = "doctor",
 }
 
 return setmetatable(spate, { __index = function(_, name)

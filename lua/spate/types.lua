@@ -96,6 +96,11 @@ function spate.streams(options) end
 ---@return spate.App
 function spate.admin(options) end
 
+---An application that `spate doctor URL` speaks to, to mount; it says when it sends, and what it sees of the request.
+---@param options? { authorize?: fun(req: spate.Request): boolean?, string|spate.Reply? } everybody may use it unless given
+---@return spate.App
+function spate.doctor(options) end
+
 ---What an application counts, for the whole process.
 ---@class spate.metrics
 spate.metrics = {}

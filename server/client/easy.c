@@ -71,12 +71,23 @@ static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sock
   return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
 }
 
+// What libcurl says of the server's own certificate; not its bytes, which it has as well.
+static void note_certificate(struct transfer *t) {
+  struct curl_certinfo *chain = NULL;
+  t->fetch.certificate.len = 0;
+  if (curl_easy_getinfo(t->easy, CURLINFO_CERTINFO, &chain) != CURLE_OK || !chain || !chain->num_of_certs)
+    return;
+  for (const struct curl_slist *line = chain->certinfo[0]; line; line = line->next)
+    if (!strchr(line->data, '\n')) buf_printf(&t->fetch.certificate, "%s\n", line->data);
+}
+
 // Before the request is sent, on a connection that was kept as well: whoever opened that may have been
 // allowed to.
 static int on_connected(void *arg, char *address, char *local, int port, int local_port) {
   struct transfer *t = arg;
   struct address peer;
   (void)local, (void)port, (void)local_port;
+  if (t->hop.wants_certificate) note_certificate(t);
   if (!address_parse(span_of(address), &peer)) peer = (struct address){.family = ADDRESS_UNIX}; // not public
   return transfer_note_connected(t, &peer) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
@@ -123,6 +134,8 @@ static void set_tls(struct transfer *t, const char *bundle) {
   SET(t, SSLKEY, h->key);
   SET(t, SSL_VERIFYPEER, h->is_unverified ? 0L : 1L);
   SET(t, SSL_VERIFYHOST, h->is_unverified ? 0L : 2L);
+  SET(t, CERTINFO, h->wants_certificate ? 1L : 0L);
+  SET(t, FRESH_CONNECT, h->wants_certificate ? 1L : 0L); // one that was kept does not tell
 }
 
 // libcurl repeats a request by itself where a kept connection breaks before a byte of the answer. One that

@@ -2,6 +2,7 @@
 // What is the same whoever fetches: the head's bytes with their limits, the order in which a sink is told,
 // and what is counted. A fetch whose user has left has no sink, and tells nobody.
 #include "client/fetch.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include "base/digits.h"
 #include "base/mem.h"
@@ -71,14 +72,15 @@ void fetch_deinit(struct fetch *f) {
   free(f->fields);
   free(f->message);
   buf_deinit(&f->head);
+  buf_deinit(&f->certificate);
   buf_deinit(&f->upload);
 }
 
 // "HTTP/1.1 200 OK", "HTTP/2 200"
 static bool begin_head(struct fetch *f, struct span line) {
   uint64_t status;
-  struct span rest = line;
-  span_split(&rest, ' ');
+  struct span rest = line, name = span_split(&rest, ' ');
+  snprintf(f->version, sizeof f->version, SPAN_FMT, (int)MIN(name.len - 5, 3), name.bytes + 5);
   f->status = 0;
   if (!decimal_read(span_split(&rest, ' '), 999, &status) || status < 100) return false;
   f->status = (int)status, f->field_count = 0;

@@ -81,6 +81,7 @@ struct fetch_request {
   unsigned redirects;          // that are followed
   bool refuses_private;        // beside the setting
   bool is_unverified;          // whatever certificate the server has
+  bool wants_certificate;      // to look at, in the fetch
   const char *ca, *cert, *key; // paths; NULL: what the system trusts, none
   const char *unix_path;       // a socket to connect to instead; NULL: none
 };
@@ -98,6 +99,8 @@ struct fetch {
   struct field *fields;
   size_t field_count;
   struct buf head;        // the bytes that fields are in
+  char version[4];        // of HTTP, as the head says: "1.1", "2"
+  struct buf certificate; // lines "Name:value" of the server's, where it was wanted and there is one
   enum fetch_error error; // of FETCH_ENDED
   char *message;          // of an error: what happened, for people; NULL: none
   struct buf upload;      // sent by the user, and not taken by the server

@@ -111,6 +111,7 @@ enum fetch_error hop_init(struct hop *h, const struct fetch_request *r) {
   h->unix_path = copy_text(r->unix_path), h->redirects = r->redirects,
   h->redirects_are_followed = r->redirects > 0;
   h->refuses_private = r->refuses_private, h->is_unverified = r->is_unverified;
+  h->wants_certificate = r->wants_certificate;
   h->connect = r->connect, h->idle = r->idle, h->total = r->total;
   buf_append_span(&h->body, r->body);
   copy_fields(h, r);

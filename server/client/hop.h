@@ -20,7 +20,7 @@ struct hop {
   char *ca, *cert, *key, *unix_path;
   unsigned redirects;          // that may still be followed
   bool redirects_are_followed; // 0 were asked for: a redirect is an answer
-  bool refuses_private, is_unverified;
+  bool refuses_private, is_unverified, wants_certificate;
   double connect, idle, total; // seconds
 };
 

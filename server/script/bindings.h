@@ -44,6 +44,10 @@ void task_open(lua_State *L);
 // metatables.
 void channel_open(lua_State *L);
 
+// lua_inflate.c: what is compressed, for the library.
+// Adds inflater and inflate to the table on top of the stack.
+void inflate_open(lua_State *L);
+
 // lua_fs.c: files for spate.fs, off the loop.
 // Adds file_call, tail_open and changes_open, and what goes with these, to the table on top of the stack.
 void fs_open(lua_State *L);

@@ -135,6 +135,7 @@ static void add_files(lua_State *L) {
   survey_open(L);
   form_open(L);
   http_open(L);
+  inflate_open(L);
   fs_open(L);
   file_pieces_open(L);
   lua_shared_open(L);

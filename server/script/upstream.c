@@ -99,6 +99,7 @@ void upstream_read_options(lua_State *L, int index, struct fetch_request *q) {
   q->idle = number_at(L, index, "idle", 0);
   q->total = number_at(L, index, "total", 0);
   q->is_unverified = flag_at(L, index, "is_unverified");
+  q->wants_certificate = flag_at(L, index, "wants_certificate");
   q->ca = text_at(L, index, "ca").bytes;
   q->cert = text_at(L, index, "cert").bytes;
   q->key = text_at(L, index, "key").bytes;
@@ -195,6 +196,14 @@ static int http_fields(lua_State *L) {
   return 1;
 }
 
+static int http_facts(lua_State *L) {
+  const struct fetch *f = upstream_check(L, 1)->fetch;
+  if (!f) return 0;
+  lua_pushstring(L, f->version);
+  push_span(L, buf_span(&f->certificate));
+  return 2;
+}
+
 // The fetch of an answer that has been read to its end is let go of, a failed one's is kept for its error.
 static int read_on(lua_State *L, int status, lua_KContext context) {
   (void)status, (void)context;
@@ -246,10 +255,15 @@ static int http_close(lua_State *L) {
 }
 
 void http_open(lua_State *L) {
-  static const luaL_Reg functions[] = {{"http_begin", begin},        {"http_head", http_head},
-                                       {"http_fields", http_fields}, {"http_read", http_read},
-                                       {"http_send", http_send},     {"http_send_end", http_send_end},
-                                       {"http_close", http_close},   {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"http_begin", begin},
+                                       {"http_head", http_head},
+                                       {"http_fields", http_fields},
+                                       {"http_facts", http_facts},
+                                       {"http_read", http_read},
+                                       {"http_send", http_send},
+                                       {"http_send_end", http_send_end},
+                                       {"http_close", http_close},
+                                       {NULL, NULL}};
   class_new(L, META, NULL, held_collect);
   luaL_setfuncs(L, functions, 0);
 }

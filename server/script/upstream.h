@@ -45,6 +45,8 @@ int upstream_push_end(lua_State *L, const struct upstream *r);
 //   http_begin(options)     asks; a response. nil, message and code where too many do
 //   http_head(response)     waits for the status, and returns it; nil, message and code
 //   http_fields(response)   the fields in a flat list, once the head is there
+//   http_facts(response)    the version of HTTP, and lines "Name:value" of the server's certificate, empty
+//                           where none was wanted, or is there; nothing once it is closed, or read
 //   http_read(response)     waits for more of the body: its bytes, nil at its end; nil, message and code
 //   http_send(response, bytes [, also_later])
 //                           sends more of the body, and waits for room; false once the answer has begun, or

@@ -3,7 +3,8 @@
 local harness = require "spate.harness"
 local session = require "spate.test.session"
 
-local ANSWER = { status = true, headers = true, body = true, json = true, events = true, chunks = true, after = true, error = true, open = true }
+local ANSWER = { status = true, headers = true, version = true, body = true, json = true, events = true, chunks = true, after = true,
+  error = true, open = true }
 local EVENT = { event = true, data = true, json = true, id = true, retry = true, comment = true, after = true, raw = true }
 local ERRORS = { timeout = true, refused = true, tls = true, name = true, ["too large"] = true, redirects = true, closed = true,
   protocol = true, private = true, busy = true }
@@ -74,7 +75,7 @@ local function compile(answer, level)
   local lines, has = {}, {}
   local has_head = not answer.error or answer.status or #pieces > 0
   if has_head then
-    lines[1] = "HTTP/1.1 " .. (answer.status or 200)
+    lines[1] = ("HTTP/%s "):format(answer.version or "1.1") .. (answer.status or 200)
     for name, value in pairs(answer.headers or {}) do
       has[name:lower()] = true
       for _, one in ipairs(type(value) == "table" and value or { value }) do lines[#lines + 1] = name .. ": " .. tostring(one) end

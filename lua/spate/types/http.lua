@@ -16,6 +16,7 @@ local http = {}
 ---@field cert? string path of ours
 ---@field key? string path of its key
 ---@field verify? boolean false: any certificate will do
+---@field certificate? boolean true: the response has the server's, to look at
 
 ---@class spate.HttpFile
 ---@field filename? string
@@ -103,9 +104,18 @@ function http.head(url, options) end
 ---@return string? code
 function http.events(url, options) end
 
+---@class spate.HttpCertificate
+---@field subject string "CN=up.example"
+---@field issuer string
+---@field names string[] such as "DNS:up.example"
+---@field starts number? as of os.time
+---@field ends number?
+
 ---@class spate.HttpResponse
 ---@field status integer
 ---@field headers table<string, string> names in any case
+---@field http_version string "1.1" or "2"
+---@field certificate? spate.HttpCertificate the server's, where `tls = { certificate = true }` asks for it
 local HttpResponse = {}
 
 ---@param name string

@@ -71,6 +71,7 @@ function t.channel(name) end
 ---@field after? number seconds until the head
 ---@field error? string how it ends, such as "timeout"; without a status or a body there is no answer
 ---@field open? boolean it does not end
+---@field version? string of HTTP: "1.1" unless given
 
 ---@class spate.test.StubEvent
 ---@field after? number seconds behind the one before
