@@ -1,13 +1,16 @@
 -- SPDX-License-Identifier: MIT
--- `make soak MINUTES=10`: streams that come, go, stall and are reset, beside plain requests, publishes and a reload every
--- few seconds. When they have gone, what the process holds must be what it held at the beginning. Prints a table; exit
--- code 1 where something has grown.
+-- `make soak MINUTES=10`: streams that come, go, stall, are reset and kicked, beside plain requests, publishes, scrapes and a
+-- reload every few seconds, in legs that each begin with an upgrade. When the streams have gone, what the process holds must be
+-- what it held at the beginning of the leg. Some clients follow a channel of numbers, are kicked and come back with their last
+-- id: they miss none. Prints a table for each leg; exit code 1 where something has grown, was lost or was refused.
 local process = require "spec.process"
 local socket = require "socket"
 
 local MINUTES = tonumber(os.getenv "MINUTES") or 10
 local STREAMS = tonumber(os.getenv "STREAMS") or 2000
-local WORKERS, RELOAD_SECONDS, WARM_UP_SECONDS = 2, 3, 8
+local LEGS = math.max(1, math.min(3, MINUTES // 5))
+local WORKERS, WARM_UP_SECONDS = 2, 8
+local RELOAD_SECONDS, SCRAPE_SECONDS, KICK_SECONDS, FOLLOWERS = 3, 1, 0.7, 5
 
 local APP = [[
 local news = sse.channel("news", { history = 100, ttl = 5 })
@@ -16,7 +19,16 @@ app:get("/ticks", function() return sse.reply(sse.interval(0.1):map(function(n) 
 app:get("/merged", function() return sse.reply(sse.merge(sse.interval(0.2), sse.interval(0.3)):batch(3, 1):map(function(l) return #l end)) end)
 app:get("/news", function(req) return sse.reply(news:subscribe { after = req.last_event_id, replay = 5 }) end)
 app:get("/large", function() return sse.reply(function(send) while true do send(("x"):rep(20000)) end end) end)
+local numbers = sse.channel("numbers", { history = 20000 })
+app:get("/numbers", function(req)
+  req:tag "numbers"
+  return sse.reply(numbers:subscribe { after = req.last_event_id })
+end)
+app:post("/numbers", function(req) return { id = numbers:publish(req:body()) } end)
+app:mount("/-", spate.admin { authorize = function() return true end })
+app:get("/pid", function() local f <close> = io.open "/proc/self/stat" return "pid " .. f:read "n" end)
 app:get("/room/:id", function(req)
+  req:tag("room:" .. req.params.id)
   local room = sse.channel("room:" .. req.params.id)
   return sse.reply(function(send)
     local feed <close> = room:subscribe()
@@ -43,11 +55,11 @@ sse.every(1, function() news:publish "tick" end)
 local TARGETS = { "/ticks", "/ticks", "/news", "/news", "/news", "/merged", "/large", "/room/" }
 local server
 
-local function connect(target)
+local function connect(target, last_id)
   local client = socket.tcp()
   client:settimeout(2)
   if not client:connect("127.0.0.1", server.port) then return nil end
-  client:send(("GET %s HTTP/1.1\r\nHost: soak\r\n\r\n"):format(target))
+  client:send(("GET %s HTTP/1.1\r\nHost: soak\r\n%s\r\n"):format(target, last_id and ("Last-Event-ID: %s\r\n"):format(last_id) or ""))
   client:settimeout(0)
   return client
 end
@@ -94,16 +106,120 @@ local function ask(method, target, body)
   return answer
 end
 
-local totals = { requests = 0, failures = 0, streams = 0, reloads = 0, bytes = 0 }
+local totals = { requests = 0, failures = 0, streams = 0, reloads = 0, bytes = 0, scrapes = 0, kicks = 0, upgrades = 0, numbers = 0,
+  returns = 0, lost = 0 }
 
-local function request(...)
+local function fail(what, answer)
+  totals.failures = totals.failures + 1
+  if totals.failures <= 20 then print(("%s was answered with %q"):format(what, (answer or "nothing"):sub(1, 200))) end
+end
+
+local function request(method, target, body)
   totals.requests = totals.requests + 1
-  local answer = ask(...)
-  if not (answer and answer:match "^HTTP/1.1 200") then totals.failures = totals.failures + 1 end
+  local answer = ask(method, target, body)
+  if not (answer and answer:match "^HTTP/1.1 20") then fail(target, answer) end
+end
+
+-- Those who are to miss nothing.
+local followers, published = {}, 0
+
+local function follow(f)
+  f.client, f.raw, f.has_head = connect("/numbers", f.last_id), "", false
+  if f.seen then totals.returns = totals.returns + 1 end
+end
+
+local function take_number(f, event)
+  local number = tonumber(event:match "data: (%d+)")
+  f.last_id = event:match "id: (%S+)" or f.last_id
+  if event:find("event: reset", 1, true) then totals.lost = totals.lost + 1 end
+  if not number then return end
+  if f.seen and number ~= f.seen + 1 then totals.lost = totals.lost + 1 end
+  f.seen = number
+end
+
+-- What has come whole of a body in chunks, one for each event; whether it is at its end.
+local function take_chunks(f)
+  if not f.has_head then
+    local at = f.raw:match "\r\n\r\n()"
+    if not at then return false end
+    f.raw, f.has_head = f.raw:sub(at), true
+  end
+  while true do
+    local size, at = f.raw:match "^(%x+)\r\n()"
+    local len = size and tonumber(size, 16)
+    if not len or #f.raw < at + len + 1 then return false end
+    if len == 0 then return true end
+    take_number(f, f.raw:sub(at, at + len - 1))
+    f.raw = f.raw:sub(at + len + 2)
+  end
+end
+
+local function read_follower(f)
+  if not f.client then follow(f) end
+  if not f.client then return end
+  local bytes, err, part = f.client:receive(65536)
+  f.raw = f.raw .. (bytes or part)
+  if take_chunks(f) or err == "closed" then
+    f.client:close()
+    f.client = nil
+  end
+end
+
+-- They have all that was published, and begin anew: where channels are in memory, an upgrade begins these anew too.
+local function gather()
+  local deadline = socket.gettime() + 20
+  repeat
+    local late = false
+    for _, f in ipairs(followers) do
+      read_follower(f)
+      late = late or (f.seen ~= nil and f.seen < published)
+    end
+    socket.sleep(0.01)
+  until not late or socket.gettime() > deadline
+  for i, f in ipairs(followers) do
+    if f.seen and f.seen < published then totals.lost = totals.lost + 1 end
+    if f.client then f.client:close() end
+    followers[i] = {}
+  end
+end
+
+local function publish()
+  published, totals.numbers = published + 1, totals.numbers + 1
+  request("POST", "/numbers", tostring(published))
+end
+
+local function scrape()
+  totals.scrapes = totals.scrapes + 1
+  local text = ask("GET", "/-/metrics") or ""
+  local list = ask("GET", "/-/api/streams?limit=50&order=bytes") or ""
+  if not (text:find("\nspate_streams_open ", 1, true) and list:find('"count":', 1, true)) then fail("a scrape", text .. list) end
+end
+
+local function kick()
+  totals.kicks = totals.kicks + 1
+  local tag = totals.kicks % 5 == 0 and "numbers" or "room:" .. math.random(50)
+  request("POST", "/-/api/kick", ('{"tag":"%s","retry":0.01}'):format(tag))
+end
+
+-- Calls what is due, each in its rhythm.
+local function rhythm()
+  local due = {}
+  return function(name, seconds, fn)
+    local now = socket.gettime()
+    due[name] = due[name] or now + seconds
+    if now < due[name] then return end
+    due[name] = now + seconds
+    fn()
+  end
+end
+
+local function reload()
+  totals.reloads = totals.reloads + 1
+  server:kill "HUP"
 end
 
 local function soak(seconds, streams)
-  local deadline, reload_at = socket.gettime() + seconds, socket.gettime() + RELOAD_SECONDS
+  local deadline, every = socket.gettime() + seconds, rhythm()
   while socket.gettime() < deadline do
     local now = socket.gettime()
     for _ = 1, 40 do
@@ -119,12 +235,30 @@ local function soak(seconds, streams)
     request("GET", "/")
     request("GET", "/work")
     request("POST", "/news", ("n"):rep(200))
-    if now > reload_at then
-      server:kill "HUP"
-      totals.reloads, reload_at = totals.reloads + 1, now + RELOAD_SECONDS
-    end
+    publish()
+    for _, f in ipairs(followers) do read_follower(f) end
+    every("reload", RELOAD_SECONDS, reload)
+    every("scrape", SCRAPE_SECONDS, scrape)
+    every("kick", KICK_SECONDS, kick)
   end
+end
+
+local function close_all()
+  gather()
   for client in pairs(open) do close_stream(client) end
+end
+
+-- The program takes itself over while streams are open: nobody is refused, and the old process ends.
+local function upgrade()
+  totals.upgrades = totals.upgrades + 1
+  gather()
+  local command = process.spawn { "upgrade" }
+  while not command:has_ended() do request("GET", "/") end
+  if command:wait() ~= 0 then error("not upgraded: " .. command:stderr() .. server:stderr():sub(-2000), 0) end
+  if server:wait() ~= 0 then fail("an upgrade", server:stderr()) end
+  server.pid = assert(tonumber((ask("GET", "/pid") or ""):match "pid (%d+)"))
+  published = 0
+  for i = 1, FOLLOWERS do followers[i] = {} end
 end
 
 -- One number of each worker's stats, added up; the process's own are the same for each.
@@ -183,8 +317,6 @@ local function report(before, after)
     if mark ~= "" then grown[#grown + 1] = name end
     print(("%-15s %12d %12d  %s"):format(name, before[name], after[name], mark))
   end
-  print(("%d streams, %d requests (%d not answered by 200), %d reloads, %.0f MB read"):format(totals.streams, totals.requests,
-    totals.failures, totals.reloads, totals.bytes / 1e6))
   return #grown == 0
 end
 
@@ -193,11 +325,42 @@ server = process.serve(APP, {
   arguments = { "-l", "127.0.0.1:0", "-w", tostring(WORKERS) },
   settings = "{ timeouts = { send = 3, idle = 2 }, reload = { max_age = 2, generations = 3 }, shutdown = { window = 1 }, log = { access = false, level = 'warn' } }",
 })
-soak(WARM_UP_SECONDS, STREAMS)
-local before = rest()
-soak(MINUTES * 60, STREAMS)
-local alive = not server:has_ended()
-local ok = alive and report(before, rest()) and totals.failures == 0
-if alive then server:stop() else print("the server has ended:\n" .. server:stderr():sub(-4000)) end
+
+-- A process that an upgrade has begun is nobody's child here.
+local function is_alive()
+  local f <close> = io.open(("/proc/%d/stat"):format(server.pid))
+  return f ~= nil and not f:read("a"):find "%) Z"
+end
+
+local function leg()
+  soak(WARM_UP_SECONDS / 2, STREAMS)
+  upgrade()
+  soak(WARM_UP_SECONDS / 2, STREAMS)
+  close_all()
+  local before = rest()
+  soak(MINUTES * 60 / LEGS, STREAMS)
+  close_all()
+  return is_alive() and report(before, rest())
+end
+
+local ok = true
+for n = 1, LEGS do
+  print(("leg %d of %d"):format(n, LEGS))
+  ok = leg() and ok
+end
+print(("%d streams, %d requests (%d not answered by 200), %d reloads, %d upgrades, %d scrapes, %d kicks, %.0f MB read"):format(totals.streams,
+  totals.requests, totals.failures, totals.reloads, totals.upgrades, totals.scrapes, totals.kicks, totals.bytes / 1e6))
+print(("%d numbers to %d followers, who came back %d times and missed %d"):format(totals.numbers, FOLLOWERS, totals.returns, totals.lost))
+local text, stops = server:stderr(), is_alive()
+if stops then server:kill "TERM" else print("the server has ended:\n" .. text:sub(-4000)) end
+for _ = 1, 100 do
+  if not is_alive() then break end
+  socket.sleep(0.1)
+end
+if is_alive() then server:kill "KILL" end
+if text:find("Sanitizer", 1, true) then
+  ok = false
+  print(text:sub(-4000))
+end
 process.leave()
-os.exit(ok and 0 or 1)
+os.exit(ok and stops and totals.failures == 0 and totals.lost == 0 and 0 or 1)

@@ -37,6 +37,18 @@ describe("spate.test", function()
   end)
 
   describe("a request", function()
+    it("has failures that tell \"3\" from 3", function()
+      local app = load [[app:get("/", function() return sse.reply { { json = { n = 3, list = { { id = "7" } }, f = 1.5 } }, { json = "3" } } end)]]
+      local res = app:get "/"
+      assert.events(res, { { json = { n = 3, list = { { id = "7" } } } }, { json = "3" } })
+      local function text(first, second) return failure(assert.events, res, { { json = first }, { json = second } }) end
+      assert.truthy(text({ n = "3" }, "3"):find('json.n: expected "3" (string), got 3 (number)', 1, true))
+      assert.truthy(text({ list = { { id = 7 } } }, "3"):find('json.list[1].id: expected 7 (number), got "7" (string)', 1, true))
+      assert.truthy(text({ n = 3 }, 3):find('json: expected 3 (number), got "3" (string)', 1, true))
+      assert.truthy(text({ m = true }, "3"):find("json.m: expected true (boolean), got nothing", 1, true))
+      assert.falsy(failure(assert.events, res, { "x" }):find("json", 1, true))
+    end)
+
     it("carries headers, a body, JSON or a form", function()
       local app = load [[app:all("/echo", function(req)
         return { method = req.method, body = req:body(), type = req.headers["content-type"], a = req:header_all "x-a" }
@@ -166,6 +178,7 @@ describe("spate.test", function()
       assert.matches("expected an end with reason finished, got client_closed", failure(assert.closed, res, "finished"))
       local text = failure(assert.status, 200, app:get "/fail")
       assert.matches("GET /fail: expected status 200, got 500", text)
+      assert.matches('GET /fail: expected status "500" %(string%), got 500', failure(assert.status, "500", app:get "/fail"))
       assert.matches("broken here", text)
       assert.matches("the status comes first", failure(assert.status, res, 200))
       assert.matches("Content%-Type: expected text/event%-stream, got text/plain", failure(assert.sse_headers, app:get "/fail"))

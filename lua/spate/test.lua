@@ -14,12 +14,14 @@ require "spate.test.assertions"
 local t = { channel = require "spate.test.channel", http = require "spate.test.http", postgres = require("spate.test.postgres").api,
   redis = require("spate.test.redis").api }
 
--- An application's file, loaded and started, its clock at 0. options: settings, workers, at, http (2: its clients speak HTTP/2).
+-- An application's file, loaded and started, its clock at 0. options: settings, workers, at, http (2: its clients speak HTTP/2), env
+-- (environment variables) and modules (in place of those that it requires).
 function t.load(path, options)
   if type(path) ~= "string" then error("t.load: expected the path of an application, got " .. type(path), 2) end
   if options and options.at then
-    local seconds = t.parse_time(options.at)
-    options = { settings = options.settings, workers = options.workers, http = options.http, at = seconds }
+    local seconds, all = t.parse_time(options.at), {}
+    for name, value in pairs(options) do all[name] = value end
+    options, all.at = all, seconds
   end
   local app = application.new(path, options) -- no tail call: its errors are at the caller's line
   return app

@@ -165,7 +165,7 @@ static int raise_error_of(lua_State *L, char *error) {
 static int harness_new(lua_State *L) {
   char *error = NULL;
   lua_settop(L, 1);
-  struct harness *h = lua_newuserdatauv(L, sizeof *h, 2);
+  struct harness *h = lua_newuserdatauv(L, sizeof *h, 3);
   *h = (struct harness){.settings = settings_default(), .door.fd = -1};
   list_init(&h->clients);
   list_init(&h->over);

@@ -3,6 +3,7 @@
 // the newest.
 #include <stdlib.h>
 #include "base/mem.h"
+#include "harness/given.h"
 #include "harness/server.h"
 #include "script/app.h"
 #include "script/vm.h"
@@ -65,6 +66,7 @@ static int swap(lua_State *L, struct harness *h) {
 static int server_load(lua_State *L) {
   struct harness *h = check_server(L);
   char *error = NULL;
+  given_hand_over(L, h->vm);
   if (app_load(h->vm, luaL_checkstring(L, 2), &error) < 0) return harness_push_error(L, error);
   int results = start(L, h);
   return results > 1 ? results : swap(L, h);
@@ -80,6 +82,7 @@ static int server_build(lua_State *L) {
                              (size_t)luaL_optinteger(L, 4, lua_isnoneornil(L, 3) ? 0 : 2)};
   if (h->built) app_free(h->built);
   h->built = harness_new_vm(h, h->vm->worker, h->vm->generation + 1, faults, &error);
+  if (h->built) given_hand_over(L, h->built);
   if (h->built && app_load(h->built, path, &error) < 0) app_free(h->built), h->built = NULL;
   atomic_fetch_add(h->built ? &h->process->reloads_total : &h->process->reloads_failed_total, 1);
   if (!h->built) return harness_push_error(L, error);
@@ -148,9 +151,14 @@ static int server_fail_task(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg state_methods[] = {
-    {"load", server_load},           {"build", server_build},
-    {"start", server_start},         {"swap", server_swap},
-    {"abandon", server_abandon},     {"stand_in", server_stand_in},
-    {"stress", server_stress},       {"fail_allocation", server_fail_allocation},
-    {"fail_task", server_fail_task}, {NULL, NULL}};
+const luaL_Reg state_methods[] = {{"give", given_keep},
+                                  {"load", server_load},
+                                  {"build", server_build},
+                                  {"start", server_start},
+                                  {"swap", server_swap},
+                                  {"abandon", server_abandon},
+                                  {"stand_in", server_stand_in},
+                                  {"stress", server_stress},
+                                  {"fail_allocation", server_fail_allocation},
+                                  {"fail_task", server_fail_task},
+                                  {NULL, NULL}};

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- An application under test: one server in memory, or one per worker, and the clients that it has.
+local given = require "spate.test.given"
 local harness = require "spate.harness"
 local http2 = require "spate.test.http2"
 local postgres = require "spate.test.postgres"
@@ -9,7 +10,7 @@ local response = require "spate.test.response"
 local session = require "spate.test.session"
 
 local SETTLE_ROUNDS = 100 -- between workers; an application that never rests is left after them
-local OPTIONS = { settings = true, workers = true, at = true, http = true }
+local OPTIONS = { settings = true, workers = true, at = true, http = true, env = true, modules = true }
 
 local App = { __name = "app" }
 App.__index = App
@@ -47,6 +48,7 @@ local function start(self)
       self.cores[i] = core
       postgres.attach(core)
       redis.attach(core)
+      core:give(self.given)
       ok, err = core:load(self.path)
     end
     if not ok then
@@ -60,12 +62,12 @@ end
 
 local function new(path, options)
   for name in pairs(options or {}) do
-    if not OPTIONS[name] then error(("t.load: unknown option '%s'; it has settings, workers, at and http"):format(tostring(name)), 3) end
+    if not OPTIONS[name] then error(("t.load: unknown option '%s'; it has settings, workers, at, http, env and modules"):format(tostring(name)), 3) end
   end
   options = options or {}
   local self = setmetatable({ path = path, workers = check_workers(options.workers or session.workers or 1, 3),
     http = check_http(options.http or session.http or 1, 3), wall = options.at or session.wall or 0,
-    settings = with_defaults(options.settings or session.settings), in_test = session.in_test }, App)
+    settings = with_defaults(options.settings or session.settings), given = given.list(options, 3), in_test = session.in_test }, App)
   local ok, err = start(self)
   if not ok then error(err, 0) end -- it names the line of the script
   session.apps[#session.apps + 1] = self

@@ -68,7 +68,8 @@ define("status", function(status, res)
   local actual = res.status
   if actual == status then return true, nil, ("%s was answered with %s"):format(res:name(), tostring(status)) end
   local body = res:body()
-  return false, ("%s: expected status %s, got %s%s%s"):format(res:name(), tostring(status), tostring(actual or "no answer yet"),
+  local expected = math.type(status) == "integer" and tostring(status) or match.describe(status)
+  return false, ("%s: expected status %s, got %s%s%s"):format(res:name(), expected, tostring(actual or "no answer yet"),
     body ~= "" and "\nbody: " .. body:sub(1, BODY_SHOWN) or "", log_of(res))
 end)
 

@@ -16,6 +16,31 @@ local function contains(actual, expected)
   return true
 end
 
+local function encode(value)
+  local ok, text = pcall(harness.json.encode, value)
+  return ok and text or tostring(value)
+end
+
+-- A value as it is told of where another was expected: "3" is not 3.
+local function describe(value)
+  if value == nil then return "nothing" end
+  if type(value) == "table" then return encode(value) end
+  return ("%s (%s)"):format(type(value) == "string" and ("%q"):format(value) or tostring(value), type(value))
+end
+
+-- Where the first value is that is not as expected: its path, then what is there and what was expected.
+local function difference(actual, expected, path)
+  if contains(actual, expected) then return nil end
+  if type(expected) ~= "table" or type(actual) ~= "table" or #expected ~= #actual then return path, actual, expected end
+  local keys = {}
+  for key in pairs(expected) do keys[#keys + 1] = key end
+  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
+  for _, key in ipairs(keys) do
+    local at, there, wanted = difference(actual[key], expected[key], ("%s%s"):format(path, type(key) == "string" and "." .. key or ("[%s]"):format(key)))
+    if at then return at, there, wanted end
+  end
+end
+
 -- A list of expected events as tables; a string or a number is an event's data. Raises where it is none.
 local function check(expected, level)
   if type(expected) == "string" or type(expected) == "number" then return { data = tostring(expected) } end
@@ -38,11 +63,6 @@ local function matches(expected, event)
     elseif tostring(value) ~= tostring(actual) and value ~= actual then return false end
   end
   return true
-end
-
-local function encode(value)
-  local ok, text = pcall(harness.json.encode, value)
-  return ok and text or tostring(value)
 end
 
 local function show(event, with_json)
@@ -106,6 +126,13 @@ local function add_row(lines, mark, number, left, right)
   end
 end
 
+-- Beneath a row that differs: which value of the JSON it is.
+local function add_difference(lines, want, got)
+  if want.json == nil or got.data == nil then return end
+  local path, there, wanted = difference(got.json, want.json, "json")
+  if path then lines[#lines + 1] = ("       %s: expected %s, got %s"):format(path, describe(wanted), describe(there)) end
+end
+
 -- Both lists side by side; rows that differ are marked with *, and those far from any such row are left out.
 local function side_by_side(expected, events)
   local rows, lines, near, shown, gap = align(expected, events), {}, {}, 0, false
@@ -121,10 +148,11 @@ local function side_by_side(expected, events)
     if near[i] and shown < ROWS_MAX then
       local with_json = want and want.json ~= nil
       add_row(lines, row[3] and " " or "*", i, want and show(want, true) or "(none)", got and show(got, with_json) or "(none)")
+      if want and got and not row[3] then add_difference(lines, want, got) end
       shown, gap = shown + 1, false
     elseif not gap then lines[#lines + 1], gap = "    ...", true end
   end
   return table.concat(lines, "\n")
 end
 
-return { check = check, matches = matches, side_by_side = side_by_side, show = show }
+return { check = check, describe = describe, matches = matches, side_by_side = side_by_side, show = show }

@@ -10,6 +10,8 @@ local t = {}
 ---@field workers? integer
 ---@field at? string|number as `t.at`
 ---@field http? 1|2 what its clients speak: HTTP/1.1, or HTTP/2
+---@field env? table<string, string|false> environment variables of the application; false: not set
+---@field modules? table<string, table|fun(): any> what it gets by `require`: tables of plain values, or functions that return the modules
 
 ---An application's file, loaded and started, its clock at 0.
 ---@param path string
