@@ -52,7 +52,7 @@ app:get("/", function()
   local result = {
     ["spate"] = names(spate), ["spate.App"] = methods(app), ["spate.Request"] = names(core.request_methods), ["spate.reply"] = names(reply),
     ["spate.Reply"] = methods(reply.text ""), ["spate.log"] = names(spate.log), ["spate.Shared"] = methods(spate.shared "x"),
-    ["spate.json"] = names(json), ["spate.crypto"] = names(spate.crypto), ["spate.datastar"] = names(spate.datastar), ["spate.mcp"] = names(spate.mcp), ["spate.McpServer"] = methods(spate.mcp.server { name = "x" }), ["spate.McpCall"] = methods(setmetatable({}, require("spate.mcp.call").Call)), ["spate.fs"] = names(spate.fs), ["spate.sqlite"] = names(spate.sqlite), ["spate.redis"] = names(spate.redis), ["spate.Redis"] = methods(spate.redis.open "redis://a"), ["spate.postgres"] = names(spate.postgres), ["spate.Postgres"] = methods(spate.postgres.open "host=/tmp"), ["spate.SqliteDatabase"] = methods(spate.sqlite.open ":memory:"), ["spate.crypto.password"] = names(spate.crypto.password), ["spate.sse"] = names(sse), ["spate.channel"] = names(sse.channel), ["spate.Event"] = methods(sse.event()),
+    ["spate.json"] = names(json), ["spate.crypto"] = names(spate.crypto), ["spate.datastar"] = names(spate.datastar), ["spate.mcp"] = names(spate.mcp), ["spate.mercure"] = names(spate.mercure), ["spate.MercureHub"] = methods(spate.mercure.hub { key = ("k"):rep(32) }), ["spate.McpServer"] = methods(spate.mcp.server { name = "x" }), ["spate.McpCall"] = methods(setmetatable({}, require("spate.mcp.call").Call)), ["spate.fs"] = names(spate.fs), ["spate.sqlite"] = names(spate.sqlite), ["spate.redis"] = names(spate.redis), ["spate.Redis"] = methods(spate.redis.open "redis://a"), ["spate.postgres"] = names(spate.postgres), ["spate.Postgres"] = methods(spate.postgres.open "host=/tmp"), ["spate.SqliteDatabase"] = methods(spate.sqlite.open ":memory:"), ["spate.crypto.password"] = names(spate.crypto.password), ["spate.sse"] = names(sse), ["spate.channel"] = names(sse.channel), ["spate.Event"] = methods(sse.event()),
     ["spate.Stream"] = methods(sse.never()), ["spate.KeepAlive"] = methods(sse.keep_alive()), ["spate.metrics"] = names(spate.metrics), ["spate.Metric"] = methods(spate.metrics.gauge("x", { help = "x" })), ["spate.Tickets"] = methods(spate.ticket()), ["spate.Promise"] = methods(sse.promise()), ["spate.Task"] = methods(sse.spawn(function() end)),
     ["spate.Channel"] = methods(channel), ["spate.Membership"] = methods(member), ["spate.Derived"] = methods(derived),
     ["spate.http"] = names(require "spate.http"), ["spate.HttpResponse"] = names(require "spate.http_response"),
@@ -176,7 +176,7 @@ describe("the types for editors", function()
   it("have a file of their own for each module that applications and specs require", function()
     local files = {}
     for _, file in ipairs(editor_files({ embedded = function() return "" end })) do files[file[1]] = file[2] end
-    for _, name in ipairs { "spate", "spate.sse", "spate.json", "spate.crypto", "spate.datastar", "spate.fs", "spate.http", "spate.mcp", "spate.postgres", "spate.process", "spate.redis", "spate.sqlite", "spate.test" } do
+    for _, name in ipairs { "spate", "spate.sse", "spate.json", "spate.crypto", "spate.datastar", "spate.fs", "spate.http", "spate.mcp", "spate.mercure", "spate.postgres", "spate.process", "spate.redis", "spate.sqlite", "spate.test" } do
       assert.matches("---@type " .. name .. "\n", files[(".spate/%s.lua"):format(name:gsub("%.", "/"))], 1, true)
     end
   end)

@@ -4,7 +4,7 @@
 local settings_file = require "spate.settings_file"
 
 local MODULES = { "spate", "spate.sse", "spate.json", "spate.crypto", "spate.datastar",
-  "spate.fs", "spate.http", "spate.mcp", "spate.postgres", "spate.process", "spate.redis", "spate.sqlite", "spate.test" }
+  "spate.fs", "spate.http", "spate.mcp", "spate.mercure", "spate.postgres", "spate.process", "spate.redis", "spate.sqlite", "spate.test" }
 local TYPES = { "spate.types", "spate.types.app", "spate.types.sse", "spate.types.channel", "spate.types.http", "spate.types.fs", "spate.types.databases",
   "spate.types.process", "spate.types.protocols", "spate.types.test" }
 local STUB = '---@meta\n---@type %s\nlocal module\nreturn module\n'

@@ -17,6 +17,7 @@
 ---@field redis spate.redis
 ---@field datastar spate.datastar
 ---@field mcp spate.mcp
+---@field mercure spate.mercure
 local spate = {}
 
 ---A new application.

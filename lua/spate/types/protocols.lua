@@ -201,3 +201,50 @@ function McpCall:roots(options) end
 ---Hangs up; the client comes back for the rest after so many seconds.
 ---@param seconds? number
 function McpCall:release(seconds) end
+
+---@class spate.MercureKey
+---@field key string
+---@field alg? string "HS256" unless given
+
+---@class spate.MercureOptions: spate.MercureKey
+---@field name? string hubs of one name are one
+---@field publisher? spate.MercureKey of tokens that publish, in place of key
+---@field subscriber? spate.MercureKey of tokens that read, in place of key
+---@field anonymous? boolean whether public updates can be read without a token
+---@field subscriptions? boolean whether there is a list of subscriptions, and updates of them
+---@field history? integer updates that are kept: 1000
+---@field ttl? number seconds
+---@field cookie? string "mercureAuthorization" unless given
+---@field query? string a parameter that tokens may be in
+---@field origins? string[] of pages that may publish by a cookie, beside its own
+
+---@class spate.mercure
+local mercure = {}
+
+---@param options spate.MercureOptions
+---@return spate.MercureHub
+function mercure.hub(options) end
+
+---Whether a selector ("*", a topic, a URI template) means a topic.
+---@param selector string
+---@param topic string
+---@return boolean
+function mercure.matches(selector, topic) end
+
+---@class spate.MercureHub
+local MercureHub = {}
+
+---@param update { topic: string|string[], data?: string|number, type?: string, private?: boolean, retry?: number }
+---@return string|true|nil id
+---@return string? why
+function MercureHub:publish(update) end
+
+---@param app spate.App
+---@param path? string "/.well-known/mercure" unless given
+---@return spate.MercureHub
+function MercureHub:serve(app, path) end
+
+---Middleware: answers name the hub, and the topic of what they show.
+---@param options? { url?: string, topic?: string|fun(req: spate.Request): string? }
+---@return spate.middleware
+function MercureHub:link(options) end
