@@ -20,14 +20,18 @@ app:post("/rooms/:room/messages", function(req)
 end)
 
 local PAGE = [[
-<!doctype html>
-<meta charset="utf-8">
-<title>Chat</title>
-<style>body { font: 1.1em sans-serif; margin: 2em } li { list-style: none }</style>
+<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Chat</title><link rel="icon" href="data:,">
+<style>
+  :root { color-scheme: light dark } body { font: 1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: auto; padding: 1rem }
+  ul { list-style: none; padding: 0; min-height: 9rem; overflow-wrap: anywhere } input, button { font: inherit; padding: .5rem }
+  form { display: flex; flex-wrap: wrap; gap: .5rem; position: sticky; bottom: 0; background: Canvas } #text { flex: 1 1 6rem }
+</style>
 <h1 id="room"></h1>
-<p id="state">connecting
-<ul id="log"></ul>
-<form><input id="from" placeholder="name" size="8"> <input id="text" placeholder="message" autofocus> <button>Say</button></form>
+<p id="state" role="status">connecting
+<ul id="log" role="log"></ul>
+<form><input id="from" placeholder="name" aria-label="Your name" size="8">
+  <input id="text" placeholder="message" aria-label="Message" autofocus> <button>Say</button></form>
 <script>
   const room = decodeURIComponent(location.hash.slice(1)) || "lobby", $ = id => document.getElementById(id)
   const base = `/rooms/${encodeURIComponent(room)}`, source = new EventSource(`${base}/events`)
@@ -37,7 +41,7 @@ local PAGE = [[
   source.addEventListener("message", e => {
     const { from, text } = JSON.parse(e.data), line = document.createElement("li")
     line.textContent = `${from}: ${text}`
-    $("log").append(line)
+    $("log").append(line), line.scrollIntoView({ block: "nearest" })
   })
   source.addEventListener("reset", () => $("log").replaceChildren()) // older messages are gone: what is left follows
   document.querySelector("form").onsubmit = e => {

@@ -18,14 +18,29 @@ app:get("/news", function(req)
   return sse.reply(items:subscribe { after = req.last_event_id, replay = 5 })
 end)
 
+-- The page is in the words of htmx; the script in it understands as much of them as it needs, so that nothing comes from
+-- elsewhere. With htmx and its extension in a folder (app:static) two script elements take its place.
 app:get("/", function(req)
   return reply.html [[
 <!doctype html>
+<html lang="en">
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>News</title>
-<script src="https://unpkg.com/htmx.org@2"></script>
-<script src="https://unpkg.com/htmx-ext-sse@2"></script>
-<ul hx-ext="sse" sse-connect="/news" sse-swap="item" hx-swap="afterbegin"></ul>
+<link rel="icon" href="data:,">
+<style>
+  :root { color-scheme: light dark }
+  body { font: 1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 0 auto; padding: 1rem }
+  li { overflow-wrap: anywhere; padding: .25rem 0 }
+</style>
+<h1>News</h1>
+<ul hx-ext="sse" sse-connect="/news" sse-swap="item" hx-swap="afterbegin" aria-live="polite"></ul>
+<script>
+  for (const list of document.querySelectorAll("[sse-connect]")) {
+    const source = new EventSource(list.getAttribute("sse-connect"))
+    source.addEventListener(list.getAttribute("sse-swap"), e => list.insertAdjacentHTML(list.getAttribute("hx-swap"), e.data))
+  }
+</script>
 ]]
 end)
 

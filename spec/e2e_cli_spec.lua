@@ -64,7 +64,7 @@ describe("the command line", function()
     { "a flag of dev", { "dev", "--no-injcet" }, "unknown option '--no-injcet'; did you mean '--no-inject'?" },
     { "a flag of tail", { "tail", "x", "--sinse", "1" }, "did you mean '--since'?" },
     { "another server's flag", { "serve", "--port", "80" }, "did you mean '-l HOST:PORT'?" },
-    { "a template", { "new", "x", "-t", "tick" }, "tick", "'ticks', 'chat', 'llm', 'htmx'" },
+    { "a template", { "new", "x", "-t", "tick" }, "tick", "'ticks', 'chat', 'llm', 'htmx', 'agent'" },
     { "a shell", { "completion", "csh" }, "'bash', 'zsh', 'fish'" },
     { "a URL", { "tail", "ftp://x/y" }, "expected a URL with http or https" },
     { "a header", { "tail", "x", "-H", "nothing" }, "-H: expected 'Name: value', got 'nothing'" },

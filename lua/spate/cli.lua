@@ -40,6 +40,8 @@ local function add_serving(command)
 end
 
 -- Each command by name: what it adds to the parser.
+local TEMPLATES = { "ticks", "chat", "llm", "htmx", "agent", "mcp", "livetable", "jobs", "presence", "hub" }
+
 local COMMANDS = {
   { "dev", "Serve an application while it is written: reloads, errors in the page.", function(command)
     add_serving(command)
@@ -67,7 +69,7 @@ local COMMANDS = {
   { "test", "Run specs; takes the options of busted." },
   { "new", "Begin an application in a directory.", function(command)
     command:argument("directory", "Where; it is made unless it exists.")
-    command:option("-t --template", "What it does."):choices { "ticks", "chat", "llm", "htmx" }:default("ticks")
+    command:option("-t --template", "What it does."):choices(TEMPLATES):default("ticks")
   end },
   { "tail", "Print the events of a stream, and come back to it as a browser does.", function(command)
     command:argument("url", "Where the stream is.")
