@@ -3,7 +3,7 @@
 -- settings file that points to them. And the writing of files in general.
 local settings_file = require "spate.settings_file"
 
-local MODULES = { "spate", "spate.sse", "spate.json", "spate.crypto", "spate.datastar",
+local MODULES = { "spate", "spate.sse", "spate.json", "spate.crypto", "spate.datastar", "spate.durable",
   "spate.fs", "spate.http", "spate.mcp", "spate.mercure", "spate.postgres", "spate.process", "spate.redis", "spate.sqlite", "spate.test" }
 local TYPES = { "spate.types", "spate.types.app", "spate.types.sse", "spate.types.channel", "spate.types.http", "spate.types.fs", "spate.types.databases",
   "spate.types.process", "spate.types.protocols", "spate.types.test" }

@@ -53,7 +53,7 @@ core.public(spate, "abort", "env", "kick")
 local LATER = {
   cors = "cors", allow_origins = "origins", allow_hosts = "hosts", rate_limit = "rate_limit", basic_auth = "basic_auth", hsts = "hsts",
   session = "session", jwt = "jwt", sign = "sign", verify = "sign", equal = "sign", crypto = "crypto", offload = "offload",
-  cron = "cron", datastar = "datastar", mcp = "mcp", mercure = "mercure", http = "http",
+  cron = "cron", datastar = "datastar", durable = "durable", mcp = "mcp", mercure = "mercure", http = "http",
   process = "process", fs = "fs", sqlite = "sqlite", postgres = "postgres", redis = "redis",
   promise = "promise", metrics = "metrics", streams = "streams", admin = "admin", stream_limit = "stream_limit", ticket = "ticket",
   doctor = "doctor",

@@ -16,6 +16,7 @@
 ---@field postgres spate.postgres
 ---@field redis spate.redis
 ---@field datastar spate.datastar
+---@field durable spate.durable
 ---@field mcp spate.mcp
 ---@field mercure spate.mercure
 local spate = {}

@@ -6,15 +6,17 @@ local json = require "spate.json"
 
 local content = {}
 
--- Bytes of a picture or a sound, as an item of content.
-function content.image(bytes, type) return { type = "image", data = core.base64(check.text(bytes, "mcp.image")), mimeType = check.text(type, "mcp.image") } end
+local function encoded(bytes, what) return core.base64(check.text(bytes, what), false, true) end
 
-function content.audio(bytes, type) return { type = "audio", data = core.base64(check.text(bytes, "mcp.audio")), mimeType = check.text(type, "mcp.audio") } end
+-- Bytes of a picture or a sound, as an item of content.
+function content.image(bytes, type) return { type = "image", data = encoded(bytes, "mcp.image"), mimeType = check.text(type, "mcp.image") } end
+
+function content.audio(bytes, type) return { type = "audio", data = encoded(bytes, "mcp.audio"), mimeType = check.text(type, "mcp.audio") } end
 
 -- A resource's text or bytes: what is no UTF-8 goes as a blob.
 local function contents(value, uri, type)
   if utf8.len(value) then return { uri = uri, mimeType = type, text = value } end
-  return { uri = uri, mimeType = type, blob = core.base64(value) }
+  return { uri = uri, mimeType = type, blob = encoded(value, "mcp.resource") }
 end
 
 -- A resource within content.

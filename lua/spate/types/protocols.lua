@@ -248,3 +248,24 @@ function MercureHub:serve(app, path) end
 ---@param options? { url?: string, topic?: string|fun(req: spate.Request): string? }
 ---@return spate.middleware
 function MercureHub:link(options) end
+
+---@class spate.DurableOptions
+---@field name? string streams of one name are the same
+---@field poll? number seconds of a long poll: 20
+---@field authorize? fun(req: spate.Request, path: string, action: "create"|"append"|"read"|"delete"): boolean|spate.Reply
+---@field origin? string of pages that may read: "*"
+
+---@class spate.durable
+local durable = {}
+
+---@param options? spate.DurableOptions
+---@return spate.DurableStreams
+function durable.streams(options) end
+
+---@class spate.DurableStreams
+local DurableStreams = {}
+
+---@param app spate.App
+---@param prefix string
+---@return spate.DurableStreams
+function DurableStreams:serve(app, prefix) end

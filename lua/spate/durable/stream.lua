@@ -1,0 +1,194 @@
+-- SPDX-License-Identifier: MIT
+-- A stream of the Durable Streams protocol: what is appended is a channel's events, one for each append, whose ids are the
+-- offsets; what else there is to know (type, expiry, who may append next, whether it is closed) is an entry of a dictionary
+-- that all workers share. Appends of one stream are made one after the other, by a lock in another.
+local at_end = require "spate.at_end"
+local core = require "spate.core"
+local json = require "spate.json"
+local spate = require "spate"
+local sse = require "spate.sse"
+
+local HISTORY = 100000 -- appends that are kept
+local LOCKED = 10      -- seconds for which an append may take the stream for itself
+local PRODUCERS = 1000 -- that are known of a stream
+
+local Stream = {}
+Stream.__index = Stream
+
+local stream = {}
+
+local function options() return { history = HISTORY, history_bytes = 2 ^ 40 // 1, ttl = 0 } end
+
+-- A channel's id as an offset, which sorts as it was given; and back.
+function stream.offset_of(id)
+  local epoch, seq = id:match "^(.+)%-(%d+)$"
+  return ("%016d_%s"):format(tonumber(seq), epoch)
+end
+
+-- What is behind the offset 0 is all: true.
+function stream.id_of(offset)
+  local seq, epoch = offset:match "^(%d+)_(%w+)$"
+  if not seq or #seq > 18 then return nil end
+  return tonumber(seq) == 0 or ("%s-%d"):format(epoch, tonumber(seq))
+end
+
+function Stream:channel() return sse.channel("durable:" .. self.channel_name, options()) end
+
+-- The offset behind all that there is.
+function Stream:tail() return stream.offset_of(self:channel().handle:newest()) end
+
+function Stream:is_json() return self.type:lower():find("application/json", 1, true) ~= nil end
+
+-- Whether its bytes go as they are into events.
+function Stream:is_text() return self:is_json() or self.type:lower():find "^text/" ~= nil end
+
+local FIELDS = { "type", "ttl", "expires", "closed", "closed_by", "channel_name", "producers", "seq" }
+
+local function save(self, dictionary)
+  local fields = {}
+  for _, name in ipairs(FIELDS) do fields[name] = self[name] end
+  fields.producers = json.object(self.producers)
+  local left = self.ttl or self.expires_at and self.expires_at - core.wall()
+  return dictionary:set(self.path, json.encode(fields), left and { ttl = math.max(left, 0.001) } or nil)
+end
+
+-- Seconds since 1970 of a time as in RFC 3339; nil where it is none.
+function stream.time_of(text)
+  local y, mo, d, h, mi, s, zone = text:match "^(%d%d%d%d)%-(%d%d)%-(%d%d)T(%d%d):(%d%d):(%d%d)[.%d]*(.*)$"
+  local sign, zh, zm = (zone or ""):match "^([+-])(%d%d):(%d%d)$"
+  if not y or zone ~= "Z" and not sign or tonumber(mo) > 12 or tonumber(d) > 31 or tonumber(h) > 23 or tonumber(mi) > 59 then return nil end
+  local at = require("spate.cron.expression").seconds(tonumber(y), tonumber(mo), tonumber(d), tonumber(h), tonumber(mi)) + tonumber(s)
+  local shift = sign and (tonumber(zh) * 60 + tonumber(zm)) * 60 or 0
+  return sign == "-" and at + shift or at - shift
+end
+
+-- The stream of a path; nil; nil and why nobody can know. To look at one is to use it, which its time to live counts from.
+function stream.find(store, path, is_use)
+  local text, why = store.streams:get(path)
+  if not text then return nil, why end
+  local self = setmetatable(json.decode(text), Stream)
+  self.path, self.expires_at = path, self.expires and stream.time_of(self.expires)
+  if is_use and self.ttl then save(self, store.streams) end
+  return self
+end
+
+-- Runs fn(stream) while nobody else appends: what it returns; in a task of its own, which goes on when the client leaves.
+function stream.locked(store, path, fn)
+  local task = core.background(function()
+    local deadline, mine = core.now() + LOCKED, false
+    while not mine do
+      local why
+      mine, why = store.locks:add(path, core.worker, { ttl = LOCKED })
+      if mine == nil then return nil, why end
+      if not mine then
+        if core.now() > deadline then return nil, "busy" end
+        sse.sleep(0.002)
+      end
+    end
+    local _ <close> = at_end(function() sse.spawn(store.locks.delete, store.locks, path) end)
+    local found, fault = stream.find(store, path, true)
+    if fault then return nil, fault end
+    return fn(found)
+  end)
+  return task:join()
+end
+
+-- What an append has, in one event: JSON values with commas between, other bytes as base64. nil and what is wrong.
+function Stream:payload(bytes, may_be_empty)
+  if not self:is_json() then return core.base64(bytes, false, true) end
+  local value, err = json.decode(bytes, { null = json.null })
+  if value == nil then return nil, err end
+  local list = bytes:find "^%s*%[" and value or { value }
+  if #list == 0 and not may_be_empty then return nil, "an empty list" end
+  local texts = {}
+  for i, one in ipairs(list) do texts[i] = json.encode(one) end
+  return table.concat(texts, ",")
+end
+
+-- The bytes of some events' payloads.
+function Stream:bytes(payloads)
+  if self:is_json() then return "[" .. table.concat(payloads, ",") .. "]" end
+  local parts = {}
+  for i, payload in ipairs(payloads) do parts[i] = core.base64_decode(payload, false, true) end
+  return table.concat(parts)
+end
+
+-- Where a producer's append stands: "new"; "duplicate", "stale", "first" (an epoch begins with 0), "gap", and what it is told.
+function Stream:check_producer(producer)
+  local known = self.producers[producer.id]
+  if not known then return producer.seq == 0 and "new" or "gap", 0 end
+  if producer.epoch < known.epoch then return "stale", known.epoch end
+  if producer.epoch > known.epoch then return producer.seq == 0 and "new" or "first" end
+  if producer.seq <= known.seq then return "duplicate", known.seq end
+  return producer.seq == known.seq + 1 and "new" or "gap", known.seq + 1
+end
+
+local function remember(self, producer)
+  self.producers[producer.id] = { epoch = producer.epoch, seq = producer.seq, at = math.floor(core.wall()) }
+  local count, oldest = 0, nil
+  for id, known in pairs(self.producers) do
+    count = count + 1
+    if not oldest or known.at < self.producers[oldest].at then oldest = id end
+  end
+  if count > PRODUCERS then self.producers[oldest] = nil end
+end
+
+-- Appends and, where `closes` is true, ends it: the offset behind; nil and why not. payload nil: only the end.
+function Stream:append(store, payload, closes, producer, seq)
+  local channel = self:channel()
+  local event = payload and payload ~= "" and { data = payload } or nil
+  if closes then
+    local ok, why = channel:finish(event)
+    if not ok then return nil, why end
+    self.closed, self.closed_by = true, producer and { id = producer.id, epoch = producer.epoch, seq = producer.seq } or nil
+  elseif event then
+    local id, why = channel:publish(event)
+    if not id then return nil, why end
+  end
+  local offset = self:tail()
+  if producer then remember(self, producer) end
+  self.seq = seq or self.seq
+  local ok, why = save(self, store.streams)
+  if not ok then return nil, why end
+  return offset
+end
+
+-- A new one, with what is in it from the start.
+function stream.create(store, path, fields, bytes)
+  local self = setmetatable({ path = path, type = fields.type, ttl = fields.ttl, expires = fields.expires, producers = {},
+    expires_at = fields.expires and stream.time_of(fields.expires), channel_name = ("%s:%s:%s"):format(store.name, path, spate.uuid()) }, Stream)
+  local payload, fault
+  if bytes ~= "" then
+    payload, fault = self:payload(bytes, true)
+    if not payload then return nil, fault, 400 end
+  end
+  store.channels:set(self.channel_name, path)
+  local ok, why = self:append(store, payload, fields.closed)
+  if not ok then return nil, why, why == "too large" and 413 or 503 end
+  return self
+end
+
+-- Forgets what a channel has.
+local function remove(store, name)
+  local channel = sse.channel("durable:" .. name, options())
+  channel:finish()
+  core.remove_channel(channel.handle)
+  store.channels:delete(name)
+end
+
+function Stream:delete(store)
+  store.streams:delete(self.path)
+  remove(store, self.channel_name)
+end
+
+-- Forgets those whose time has come.
+function stream.sweep(store)
+  for _, name in ipairs(store.channels:keys() or {}) do
+    local path = store.channels:get(name)
+    local found, why = nil, nil
+    if path then found, why = stream.find(store, path) end
+    if path and not why and (not found or found.channel_name ~= name) then remove(store, name) end
+  end
+end
+
+return stream
