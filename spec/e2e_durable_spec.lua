@@ -24,4 +24,26 @@ describe("spate.durable", function()
     assert.is_true((tonumber(text:match "Tests%s+(%d+) passed") or 0) >= PASSED, text) -- where one fails their number stands there
     server:stop()
   end)
+
+  it("goes on behind a kill where it was", function()
+    local function serve() return process.serve(clients.FOLDER .. "/durable.lua", { arguments = { "-l", "127.0.0.1:0", "--store", "sqlite:" .. directory .. "/events.db" } }) end
+    local function send(server, method, body)
+      local client = server:connect(("%s /v1/stream/a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s"):format(method, #body, body))
+      local answer = assert(client:receive "*a")
+      client:close()
+      return answer:match "^HTTP/1.1 (%d+)"
+    end
+    local server = serve()
+    assert.equal("201", send(server, "PUT", "one"))
+    server:stop() -- dictionaries are written within a tenth of a second, and at the end
+    server = serve()
+    assert.equal("204", send(server, "POST", "two"))
+    server:kill "KILL"
+    server:wait()
+    server = serve()
+    assert.equal("204", send(server, "POST", "three"))
+    local _, body = server:get "/v1/stream/a?offset=-1"
+    assert.equal("onetwothree", body)
+    server:stop()
+  end)
 end)

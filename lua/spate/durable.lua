@@ -29,7 +29,7 @@ function durable.streams(options)
   return setmetatable({ name = name, poll = options.poll and check.seconds(options.poll, "durable.streams: poll") or 20,
     authorize = options.authorize and check.callable(options.authorize, "durable.streams: authorize"),
     origin = check.text(options.origin or "*", "durable.streams: origin"),
-    streams = shared "streams", locks = shared "locks", channels = shared "channels" }, Durable)
+    streams = shared "streams", channels = shared "channels" }, Durable)
 end
 
 local function missing() return reply.error(404, "no such stream") end

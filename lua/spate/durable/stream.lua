@@ -72,20 +72,26 @@ function stream.find(store, path, is_use)
   return self
 end
 
+-- Where locks are: in Redis where several servers have that together, else in the process, with which they end.
+local function locks_of(store)
+  local name = ("spate durable %s locks"):format(store.name)
+  return core.dictionary_of_nodes(name) or core.shared(name)
+end
+
 -- Runs fn(stream) while nobody else appends: what it returns; in a task of its own, which goes on when the client leaves.
 function stream.locked(store, path, fn)
   local task = core.background(function()
-    local deadline, mine = core.now() + LOCKED, false
+    local locks, deadline, mine = locks_of(store), core.now() + 2 * LOCKED, false
     while not mine do
       local why
-      mine, why = store.locks:add(path, core.worker, { ttl = LOCKED })
+      mine, why = locks:add(path, core.worker, { ttl = LOCKED })
       if mine == nil then return nil, why end
       if not mine then
         if core.now() > deadline then return nil, "busy" end
         sse.sleep(0.002)
       end
     end
-    local _ <close> = at_end(function() sse.spawn(store.locks.delete, store.locks, path) end)
+    local _ <close> = at_end(function() sse.spawn(locks.delete, locks, path) end)
     local found, fault = stream.find(store, path, true)
     if fault then return nil, fault end
     return fn(found)
