@@ -2,7 +2,7 @@
 #   make run      installs what building needs, builds, serves examples/ticks.lua
 #   make test     installs what specs need, builds, runs every spec
 #   make deps     installs what all of these need: asan e2e tsan lint format format-check layers fuzz fuzz-lua mutants model simulate valgrind
-#                 instructions faults soak soak-tsan bench; these install nothing, and name what is missing
+#                 instructions faults scan soak soak-tsan bench; these install nothing, and name what is missing
 #   make clients  installs the npm packages that some specs run; make test does so where there are node and npm
 #   make singly   specs in the other way of sending: one by one, as where the kernel has no io_uring
 #   make install  PREFIX=/usr/local DESTDIR=: the program, and what specs need to run by plain busted
@@ -141,7 +141,7 @@ run:
 	@exec $(BUILD)/spate serve examples/ticks.lua -l $(ADDRESS)
 
 deps:
-	@.ci/install $(NEEDS_TEST) $(NEEDS_LINT) $(NEEDS_FUZZ) $(NEEDS_MODEL) clang-format valgrind strace
+	@.ci/install $(NEEDS_TEST) $(NEEDS_LINT) $(NEEDS_FUZZ) $(NEEDS_MODEL) clang-format valgrind strace testssl.sh
 	@{ command -v node && command -v npm; } >/dev/null || .ci/install $(NEEDS_CLIENTS)
 
 test:
@@ -284,6 +284,11 @@ instructions:
 	@$(MAKE_IN) all
 	@BUILD=$(BUILD) CC='$(CC)' $(BUSTED) spec/instructions.lua
 
+scan:
+	$(CHECK) $(NEEDS_TEST) testssl.sh
+	@$(MAKE_IN) all
+	@BUILD=$(BUILD) $(LUA) /usr/bin/busted -o spec/summary.lua -p _scan spec
+
 # System calls that fail; FULL=1 for all of them.
 faults:
 	$(CHECK) $(NEEDS_TEST) strace
@@ -325,5 +330,5 @@ clean:
 	@mkdir -p build
 	find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +
 
-.PHONY: all always singly harness-commands run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers fuzz-lua mutants model simulate simulate-asan simulate-faults valgrind instructions faults soak \
+.PHONY: all scan always singly harness-commands run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers fuzz-lua mutants model simulate simulate-asan simulate-faults valgrind instructions faults soak \
         soak-tsan bench install clean

@@ -194,8 +194,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {
   static const struct proto_limits
-      usual = {.head = 16 << 10, .target = 8 << 10, .fields = 100, .http2 = {256, 65535, 500, 1000}},
-      small = {.head = 256, .target = 40, .fields = 6, .http2 = {STREAMS_MAX, 1000, 10, 30}};
+      usual = {.head = 16 << 10, .target = 8 << 10, .fields = 100, .http2 = {256, 65535, 4 << 20, 500, 1000}},
+      small = {.head = 256, .target = 40, .fields = 6, .http2 = {STREAMS_MAX, 1000, 65535, 10, 30}};
   static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
   if (len < 2) return 0;
   struct span in = {(const char *)bytes + 2, len - 2};
