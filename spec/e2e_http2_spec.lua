@@ -5,6 +5,7 @@ local browser = require "spec.browser"
 local certificates = require "spec.certificates"
 local helper = require "spec.helper"
 local process = require "spec.process"
+local servers = require "spec.servers"
 if not helper.harness.hpack then return end -- built without nghttp2
 
 local APP = [[
@@ -113,6 +114,30 @@ describe("spate by HTTP/2", function()
       assert.is_truthy(text:find(("%s succeeded, 0 failed, 0 errored, 0 timeout"):format(total), 1, true), text)
     end
     stop()
+  end)
+
+  -- Its connections carry 50 requests each and then end while others come: none of these may be lost.
+  needs "nginx"("loses no request of a proxy that keeps its connections: nginx by TLS, and by HTTP/2 as it speaks to gRPC", function()
+    if not is_installed "h2load" then return pending "needs h2load" end
+    local backend = process.serve(APP, {
+      settings = ("{ tls = { cert = %q, key = %q }, limits = { requests = 50 }, http2 = { requests = 50 }, log = { access = false } }"):format(directory .. "/a.pem", directory .. "/a.key"),
+      arguments = { "-l", "https://127.0.0.1:0" },
+    })
+    local front, grpc = servers.free_port(), servers.free_port()
+    servers.nginx(directory, front, ([[
+      upstream backend { server 127.0.0.1:%d; keepalive 16; }
+      server { listen 127.0.0.1:%d; keepalive_requests 100000; location / { proxy_pass https://backend; proxy_http_version 1.1; proxy_set_header Connection ""; } }
+      server { listen 127.0.0.1:%d http2; keepalive_requests 100000; location / { grpc_pass grpcs://backend; } }
+    ]]):format(backend.port, front, grpc))
+    finally(servers.stop)
+    for _, how in ipairs { ("--h1 -n 1500 -c 10 http://127.0.0.1:%d/text"):format(front), ("-n 1500 -c 5 -m 4 http://127.0.0.1:%d/text"):format(grpc) } do
+      local text = output("timeout 100 h2load %s", how)
+      assert.is_truthy(text:find("status codes: 1500 2xx", 1, true), text)
+    end
+    local stats = helper.json.decode(output("curl -sSk https://127.0.0.1:%d/stats", backend.port))
+    assert.equal(3001, stats.requests_total)
+    assert.is_true(stats.connections_total < 1000, stats.connections_total .. " connections")
+    backend:stop()
   end)
 
   needs "node"("answers Node's client: subscribers, uploads and downloads on one connection", function()
