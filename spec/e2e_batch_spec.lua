@@ -151,7 +151,7 @@ describe("sends of a turn", function()
       publish(server, "event " .. n)
       events_reach(clients, "event " .. n)
     end
-    server:says "io_uring: the kernel does not take what it is given; sends go one by one for 10 s"
+    server:says "io_uring: the kernel does not take what it is given; sends go one by one, and it is tried again every 10 s"
     assert.equal(120, stats(server).events_total)
     server:stop()
   end)
