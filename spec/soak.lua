@@ -9,7 +9,8 @@ local socket = require "socket"
 local MINUTES = tonumber(os.getenv "MINUTES") or 10
 local STREAMS = tonumber(os.getenv "STREAMS") or 2000
 local LEGS = math.max(1, math.min(3, MINUTES // 5))
-local WORKERS, WARM_UP_SECONDS = 2, 8
+local WORKERS, LEG_SECONDS = 2, MINUTES * 60 / LEGS
+local WARM_UP_SECONDS = math.max(8, LEG_SECONDS / 5) -- until histories and allocators have what they will have
 local RELOAD_SECONDS, SCRAPE_SECONDS, KICK_SECONDS, FOLLOWERS = 3, 1, 0.7, 5
 
 local APP = [[
@@ -19,7 +20,7 @@ app:get("/ticks", function() return sse.reply(sse.interval(0.1):map(function(n) 
 app:get("/merged", function() return sse.reply(sse.merge(sse.interval(0.2), sse.interval(0.3)):batch(3, 1):map(function(l) return #l end)) end)
 app:get("/news", function(req) return sse.reply(news:subscribe { after = req.last_event_id, replay = 5 }) end)
 app:get("/large", function() return sse.reply(function(send) while true do send(("x"):rep(20000)) end end) end)
-local numbers = sse.channel("numbers", { history = 20000 })
+local numbers = sse.channel("numbers", { history = 500 })
 app:get("/numbers", function(req)
   req:tag "numbers"
   return sse.reply(numbers:subscribe { after = req.last_event_id })
@@ -333,12 +334,12 @@ local function is_alive()
 end
 
 local function leg()
-  soak(WARM_UP_SECONDS / 2, STREAMS)
+  soak(4, STREAMS)
   upgrade()
-  soak(WARM_UP_SECONDS / 2, STREAMS)
+  soak(WARM_UP_SECONDS, STREAMS)
   close_all()
   local before = rest()
-  soak(MINUTES * 60 / LEGS, STREAMS)
+  soak(math.max(LEG_SECONDS - WARM_UP_SECONDS, WARM_UP_SECONDS), STREAMS)
   close_all()
   return is_alive() and report(before, rest())
 end

@@ -594,7 +594,7 @@ describe("what listens", function()
   it("is refused an address that is none", function()
     for _, bad in ipairs { "", "8080", "unix1:x", "fdx:x", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:x", "127.0.0.1:-1", ("x"):rep(256) .. ":1" } do
       local _, err = socket:listen(bad)
-      assert.equal(("cannot listen on %s: expected HOST:PORT such as 127.0.0.1:8080 (ports go to 65535), unix:PATH or fd:N"):format(bad):sub(1, 255), err)
+      assert.equal(("cannot listen on %s: expected HOST:PORT such as 127.0.0.1:8080 (ports go to 65535), unix:PATH, fd:N or systemd:NAME"):format(bad):sub(1, 255), err)
     end
     for _, path in ipairs { "", ("x"):rep(108) } do
       local _, err = socket:listen("unix:" .. path)

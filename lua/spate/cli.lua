@@ -4,7 +4,7 @@
 local argparse = require "argparse"
 
 local USAGE = 2
-local ADDRESSES = "HOST:PORT, https://HOST:PORT, unix:PATH or fd:N; may be given several times."
+local ADDRESSES = "HOST:PORT, https://HOST:PORT, unix:PATH, fd:N or systemd:NAME; may be given several times."
 
 local PROXIES = { "nginx", "apache", "caddy", "haproxy", "traefik", "cloudflare", "aws" }
 

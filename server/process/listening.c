@@ -12,7 +12,8 @@
 #include "process/port_owner.h"
 
 static bool is_tcp(const char *address) {
-  return strncmp(address, "unix:", 5) != 0 && strncmp(address, "fd:", 3) != 0;
+  return strncmp(address, "unix:", 5) != 0 && strncmp(address, "fd:", 3) != 0 &&
+         strncmp(address, "systemd:", 8) != 0;
 }
 
 static void hint_in_use(const char *address) {
@@ -34,6 +35,26 @@ static int fail_listen(const struct listening *l, const char *error, const char 
     fprintf(stderr, "hint: ports below 1024 need root or CAP_NET_BIND_SERVICE\n");
   if (cause != EINVAL) return EXIT_LISTEN;
   return l->options->listen_is_configured ? EXIT_CONFIG : EXIT_USAGE;
+}
+
+// An address at which systemd listens already.
+static int listen_passed(struct listening *l, struct activation *a, size_t which) {
+  char error[SOCK_ERROR_MAX];
+  const char *address = l->options->listen.list[which].address;
+  for (size_t i = 0; i < l->worker_count; i++) {
+    int fd = activation_take(a, address, i, error);
+    if (fd < 0) return fail_listen(l, error, address);
+    l->fds[i * l->count + which] = fd;
+  }
+  sock_name(l->fds[which], l->names[which]);
+  l->are_passed[which] = true, l->bound++;
+  return -1;
+}
+
+static int fail_passed(const struct activation *a, const char *address) {
+  fprintf(stderr, "spate: %s: systemd has passed no socket of this name\n", address);
+  activation_hint(a);
+  return EXIT_LISTEN;
 }
 
 // One address for all workers: a TCP port is shared by sockets of their own, anything else is one socket. The
@@ -62,7 +83,7 @@ static int listen_at(struct listening *l, size_t which) {
 void listening_remove_files(struct listening *l) {
   for (; l->bound; l->bound--) {
     const char *address = l->options->listen.list[l->bound - 1].address;
-    if (!strncmp(address, "unix:", 5)) unlink(address + 5);
+    if (!strncmp(address, "unix:", 5) && !l->are_passed[l->bound - 1]) unlink(address + 5);
   }
 }
 
@@ -97,15 +118,23 @@ void listening_init(struct listening *l, const struct options *o) {
   memset(l->fds, 0xff, bytes);
   l->names = xcalloc(l->count + 1, sizeof *l->names);
   l->kinds = xcalloc(l->count + 1, sizeof *l->kinds);
+  l->are_passed = xcalloc(l->count + 1, sizeof *l->are_passed);
+}
+
+static int open_one(struct listening *l, struct activation *a, size_t which) {
+  const char *address = l->options->listen.list[which].address;
+  if (activation_has(a, address)) return listen_passed(l, a, which);
+  return strncmp(address, "systemd:", 8) ? listen_at(l, which) : fail_passed(a, address);
 }
 
 int listening_open(struct listening *l) {
-  for (size_t i = 0; i < l->count; i++) {
-    int code = listen_at(l, i);
-    if (code >= 0) return code;
-  }
+  struct activation passed;
+  int code = -1;
+  activation_init(&passed);
+  for (size_t i = 0; i < l->count && code < 0; i++) code = open_one(l, &passed, i);
+  activation_deinit(&passed);
   listening_set_kinds(l);
-  return -1;
+  return code;
 }
 
 void listening_adopt(struct listening *l) {
@@ -123,4 +152,5 @@ void listening_close(struct listening *l) {
   free(l->fds);
   free(l->names);
   free(l->kinds);
+  free(l->are_passed);
 }

@@ -2,6 +2,7 @@
 // The sockets of the process: one for each address and worker. Main thread.
 #pragma once
 #include "loop/sock.h"
+#include "process/activation.h"
 #include "process/worker.h"
 #include "script/lua_cli.h"
 
@@ -11,6 +12,7 @@ struct listening {
   size_t bound;                 // of them, so far
   int *fds;                     // worker_count rows of `count`; a worker has its own row once it runs
   struct listener_kind *kinds;  // of each address
+  bool *are_passed;             // by systemd, whose files are not ours to remove
   char (*names)[SOCK_NAME_MAX]; // what each address is bound to
 };
 

@@ -21,6 +21,7 @@
 #include "process/certificates.h"
 #include "process/control_server.h"
 #include "process/listening.h"
+#include "process/notify.h"
 #include "process/reload.h"
 #include "process/source_watch.h"
 #include "process/stores.h"
@@ -56,6 +57,8 @@ struct server {
   struct source_watch watch; // where the application is developed
   struct turns turns;
   struct upgrade upgrade;
+  struct notify notify;
+  bool is_heir; // of a process of the program whose sockets it has taken over
   struct timer grace;
   double started_at;
 };
@@ -74,6 +77,8 @@ static void quit(struct server *s, int code) {
 
 static void drain(struct server *s) {
   s->state = SERVER_DRAINING, s->code = EXIT_OK;
+  notify_say(&s->notify, "STOPPING=1\nSTATUS=stopping");
+  s->notify.count = 0; // workers end one by one, within shutdown.grace
   listening_remove_files(&s->listening);
   reload_stop(&s->reload);
   tell_workers(s, worker_drain);
@@ -122,6 +127,11 @@ static void use_certificates(struct certificates *c) {
     if (s->workers[i]) worker_use_hosts(s->workers[i], tls_hosts_ref(c->hosts));
 }
 
+static void tell_ready(struct server *s, const char *state) {
+  notify_say(&s->notify, "READY=1\nSTATUS=%s: %s, generation %u, on %s", state, s->options->app,
+             s->reload.generation, s->listening.count ? listening_name(&s->listening, 0) : "nothing");
+}
+
 static void begin_serving(struct server *s) {
   s->state = SERVER_SERVING;
   if (s->options->only_starts) {
@@ -134,12 +144,20 @@ static void begin_serving(struct server *s) {
   log_sends(s);
   announce(s);
   upgrade_tell_ready();
+  tell_ready(s, "serving");
+  notify_feed(&s->notify, &s->loop, s->workers, s->worker_count);
+}
+
+static unsigned begin_reload(struct server *s) {
+  if (s->state == SERVER_SERVING)
+    notify_say(&s->notify, "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=reloading", notify_microseconds());
+  return reload_begin(&s->reload);
 }
 
 // While something is loaded the files are looked at once more when that is over.
 static void on_saved(struct source_watch *w) {
   struct server *s = container_of(w, struct server, watch);
-  if (s->state == SERVER_SERVING && !reload_is_busy(&s->reload)) reload_begin(&s->reload);
+  if (s->state == SERVER_SERVING && !reload_is_busy(&s->reload)) begin_reload(s);
 }
 
 static void on_loaded(struct reload *r, const char *error) {
@@ -156,6 +174,7 @@ static void on_loaded(struct reload *r, const char *error) {
   atomic_fetch_add(error ? &s->process.reloads_failed_total : &s->process.reloads_total, 1);
   if (error) log_message(LOG_ERROR, "not reloaded: generation %u goes on", r->generation);
   else log_message(LOG_INFO, "reloaded: generation %u, in %.0f ms", r->generation, r->build.seconds * 1e3);
+  tell_ready(s, error ? "serving; the last reload failed" : "serving");
   const char *refused = certificates_read(&s->certificates);
   char *half = !error && refused ? xasprintf("reloaded but for the certificates: %s", refused) : NULL;
   control_server_reloaded(&s->control, r->attempts, error ? error : half);
@@ -205,7 +224,7 @@ static void on_stop_signal(struct server *s, int number) {
 static void on_signal(struct signals *signals, int number) {
   struct server *s = container_of(signals, struct server, signals);
   if (number == SIGTERM || number == SIGINT) on_stop_signal(s, number);
-  else if (number == SIGHUP && s->state == SERVER_SERVING) reload_begin(&s->reload);
+  else if (number == SIGHUP && s->state == SERVER_SERVING) begin_reload(s);
 }
 
 static void on_worker_ended(struct worker_owner *owner) {
@@ -215,7 +234,7 @@ static void on_worker_ended(struct worker_owner *owner) {
 
 static unsigned control_reload(struct control_server *c) {
   struct server *s = container_of(c, struct server, control);
-  return s->state <= SERVER_SERVING ? reload_begin(&s->reload) : 0;
+  return s->state <= SERVER_SERVING ? begin_reload(s) : 0;
 }
 
 static void on_upgraded(struct upgrade *u, const char *error) {
@@ -224,6 +243,8 @@ static void on_upgraded(struct upgrade *u, const char *error) {
   if (error) log_message(LOG_ERROR, "not upgraded: %s", error);
   if (error || s->state != SERVER_SERVING) return;
   listening_leave_files(&s->listening);
+  notify_say(&s->notify, "MAINPID=%d", (int)u->heir);
+  notify_close(&s->notify);
   server_drain(s, "a new process serves");
 }
 
@@ -378,6 +399,7 @@ static void end_builder(struct server *s) {
 // and the server have: threads first, then states, then what is left.
 static void deinit(struct server *s) {
   upgrade_stop(&s->upgrade);
+  notify_close(&s->notify);
   turns_deinit(&s->turns);
   reload_deinit(&s->reload);
   tell_workers(s, worker_join);
@@ -411,12 +433,13 @@ static int open_sockets(struct server *s) {
   int taken = upgrade_take(&s->listening);
   if (!taken) return listening_open(&s->listening);
   if (taken < 0) return EXIT_CONFIG;
+  s->is_heir = true;
   listening_adopt(&s->listening);
   return -1;
 }
 
 int server_run(const struct options *o) {
-  struct server s = {0};
+  struct server s = {.notify = {.fd = -1}};
   sigset_t set;
   open_standard_descriptors();
   raise_descriptor_limit();
@@ -431,6 +454,7 @@ int server_run(const struct options *o) {
   }
   if (s.code < 0) {
     log_start(STDERR_FILENO, (enum log_level)o->settings.log.level, (enum log_format)o->settings.log.format);
+    notify_open(&s.notify, s.is_heir);
     struct store_listener *listener = kick_listener(&s.process);
     if (!open_certificates(&s)) s.code = EXIT_CONFIG;
     else if (!stores_open(&s.stores, &o->settings, &s.broker, &s.shared, listener)) s.code = EXIT_CONFIG;

@@ -17,6 +17,7 @@ extern char **environ;
 
 static const char VARIABLE[] = "SPATE_UPGRADE";
 static const char DELETED[] = " (deleted)";
+static const char PASSED[] = "passed "; // in front of an address whose socket is systemd's
 enum { PROGRAM_MAX = 4096 };
 
 // Where the program lies, whether or not another file is there by now.
@@ -51,7 +52,8 @@ static char **pointers_to(const struct buf *b) {
 static void write_handover(struct buf *b, const struct listening *l, int ready) {
   buf_printf(b, "%s=%d %zu %zu", VARIABLE, ready, l->worker_count, l->count);
   for (size_t i = 0; i < l->worker_count * l->count; i++) buf_printf(b, " %d", l->fds[i]);
-  for (size_t i = 0; i < l->count; i++) buf_printf(b, "\n%s", l->options->listen.list[i].address);
+  for (size_t i = 0; i < l->count; i++)
+    buf_printf(b, "\n%s%s", l->are_passed[i] ? PASSED : "", l->options->listen.list[i].address);
   buf_append_byte(b, '\0');
 }
 
@@ -113,7 +115,7 @@ static void on_ready(struct watch *w, unsigned events) {
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   end_pipe(u);
   if (n == 0) waitpid(u->pid, NULL, 0); // it has ended, or is about to
-  u->pid = 0;
+  u->heir = u->pid, u->pid = 0;
   u->on_done(u, n == 1 ? NULL : "the new process has not come to serve; its output says why");
 }
 
@@ -139,6 +141,8 @@ static int ready_fd = -1;
 static bool are_addresses_of(const struct listening *l, char *lines) {
   for (size_t i = 0; i < l->count; i++) {
     const char *line = strsep(&lines, "\n");
+    l->are_passed[i] = line && !strncmp(line, PASSED, sizeof PASSED - 1);
+    if (l->are_passed[i]) line += sizeof PASSED - 1;
     if (!line || strcmp(line, l->options->listen.list[i].address) != 0) return false;
   }
   return !lines;

@@ -9,6 +9,7 @@
 struct upgrade {
   struct watch watch; // of the pipe by which the new process says that it serves
   pid_t pid;          // of the new process; 0: there is none
+  pid_t heir;         // of the one that serves, when on_done is told so
   // Told once: NULL where the new process serves, else why it does not; the old one goes on then.
   void (*on_done)(struct upgrade *u, const char *error);
 };

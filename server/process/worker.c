@@ -371,6 +371,12 @@ void worker_show_failure(struct worker *w, const char *report) {
   if (!post(w, &f->message)) free_failure(f);
 }
 
+unsigned long worker_turns(struct worker *w) {
+  return atomic_load_explicit(&w->loop.turn, memory_order_relaxed);
+}
+
+void worker_wake(struct worker *w) { loop_wake(&w->loop); }
+
 unsigned long worker_turn(struct worker *w, double *cpu) {
   clockid_t clock;
   struct timespec t = {0};

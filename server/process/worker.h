@@ -78,6 +78,10 @@ void worker_show_failure(struct worker *w, const char *report);
 // thread.
 unsigned long worker_turn(struct worker *w, double *cpu);
 
+// How often its loop has fallen asleep and woken; has it do so. Any thread.
+unsigned long worker_turns(struct worker *w);
+void worker_wake(struct worker *w);
+
 // Whether it has been at work, and woken the main thread's loop for that, since it was left unwatched. Any
 // thread.
 bool worker_is_watched(struct worker *w);

@@ -5,7 +5,7 @@ local settings_file = require "spate.settings_file"
 
 local APP, USAGE, CONFIG = 1, 2, 3
 
-local OTHERWISE = { unix = true, fd = true, http = true, https = true }
+local OTHERWISE = { unix = true, fd = true, systemd = true, http = true, https = true }
 
 -- Each address without a scheme, and the one that is served where none is named, speaks TLS.
 local function secure(settings, tls)
@@ -16,6 +16,21 @@ local function secure(settings, tls)
   end
 end
 
+-- The addresses of sockets that systemd has passed to this process, which are served where no others are named.
+local function passed()
+  local stat <close> = io.open "/proc/self/stat"
+  local count = tonumber(os.getenv "LISTEN_FDS")
+  if not stat or not count or count < 1 or os.getenv "LISTEN_PID" ~= tostring(stat:read "n") then return nil end
+  local addresses, known, name = {}, {}, (os.getenv "LISTEN_FDNAMES" or ""):gmatch "([^:]*):?"
+  for _ = 1, count do
+    local next_name = name()
+    if not next_name or next_name == "" then next_name = "unknown" end
+    if not known[next_name] then addresses[#addresses + 1] = "systemd:" .. next_name end
+    known[next_name] = true
+  end
+  return addresses
+end
+
 return function(arguments, native)
   local settings, path = settings_file.of(arguments.config, arguments.app)
   if not settings then return CONFIG, path end
@@ -23,7 +38,7 @@ return function(arguments, native)
   local how = { listen_is_configured = #flags.listen == 0 and settings.listen ~= nil, dev = arguments.command == "dev",
     inject = arguments.command == "dev" and not arguments.no_inject }
   local usual = arguments.tls and "127.0.0.1:8443" or "127.0.0.1:8080"
-  settings.listen = #flags.listen > 0 and flags.listen or settings.listen or { usual }
+  settings.listen = #flags.listen > 0 and flags.listen or settings.listen or passed() or { usual }
   if type(settings.listen) == "string" then settings.listen = { settings.listen } end
   if arguments.tls then
     local tls, problem = localhost.tls(native)
