@@ -104,8 +104,9 @@ static int listen_tcp(const char *address, bool share, char error[SOCK_ERROR_MAX
   const char *colon = strrchr(address, ':');
   size_t len = colon ? (size_t)(colon - address) : 0;
   if (!colon || !is_port(colon + 1) || len >= sizeof host)
-    return fail_address(error, address,
-                        "expected HOST:PORT such as 127.0.0.1:8080 (ports go to 65535), unix:PATH, fd:N or systemd:NAME");
+    return fail_address(
+        error, address,
+        "expected HOST:PORT such as 127.0.0.1:8080 (ports go to 65535), unix:PATH, fd:N or systemd:NAME");
   memcpy(host, address, len), host[len] = 0;
   char *name = host;
   if (*name == '[' && name[len - 1] == ']') name[len - 1] = 0, name++;
