@@ -125,6 +125,110 @@ describe("the exposition", function()
   end
 end)
 
+describe("what is counted of", function()
+  local PUBLISHES = [[
+local kept = sse.channel("kept", { history = 2 })
+app:get("/metrics", function() return reply.body(spate.metrics.text(), "text/plain") end)
+app:post("/ok", function() return { kept:publish "x" } end)
+app:post("/large", function() return { select(2, kept:publish(("x"):rep(2000))) } end)
+app:post("/end", function() kept:finish() return { select(2, kept:publish "x") } end)
+app:post("/many", function() for i = 1, 40 do sse.spawn(sse.sleep, 5) end return "" end)
+app:post("/garbage", function() for _ = 1, 3 do collectgarbage() end return "" end)]]
+
+  local function with(options, fn)
+    local server = helper.serve(PUBLISHES, options)
+    fn(server, function(series) return value(server:get("/metrics"):body(), series) end)
+    server:close()
+  end
+
+  it("publishes in memory are what became of them", function()
+    with({ settings = { limits = { event = 1500 } } }, function(server, read)
+      server:post "/ok"
+      server:post "/ok"
+      assert.same({ "too large" }, server:post("/large"):json())
+      assert.same({ "finished" }, server:post("/end"):json())
+      assert.equal(2, read 'spate_publishes_total{store="memory",result="ok"}')
+      assert.equal(1, read 'spate_publishes_total{store="memory",result="too_large"}')
+      assert.equal(1, read 'spate_publishes_total{store="memory",result="finished"}')
+      assert.equal(0, read "spate_publish_seconds_count")
+    end)
+  end)
+
+  it("publishes to a store are what became of them, and how long that took", function()
+    with({ store = true }, function(server, read)
+      local store, res = server.core:store(), server:post "/ok"
+      server:advance(0.2)
+      while store:carry_out() > 0 do server:turn() end
+      assert.equal(200, res:status())
+      assert.equal(1, read 'spate_publishes_total{store="sqlite",result="ok"}')
+      assert.equal(0, read 'spate_publishes_total{store="memory",result="ok"}')
+      assert.equal(1, read "spate_publish_seconds_count")
+      assert.equal(0, read 'spate_publish_seconds_bucket{le="0.1"}')
+      assert.equal(1, read 'spate_publish_seconds_bucket{le="0.25"}')
+    end)
+  end)
+
+  it("timers and collections are theirs", function()
+    with({}, function(server, read)
+      local timers, collections = read "spate_timers", read "spate_collections_total"
+      server:post "/many"
+      server:post "/garbage"
+      assert.is_true(read "spate_timers" >= timers + 40)
+      assert.is_true(read "spate_collections_total" >= collections + 3)
+      server:advance(6)
+      assert.is_true(read "spate_timers" < timers + 40)
+    end)
+  end)
+end)
+
+describe("in packaging", function()
+  local function read(path)
+    local f <close> = assert(io.open(path))
+    return f:read "a"
+  end
+
+  -- Those that are neither a histogram's series nor another's than the server's.
+  local function expect_known(text)
+    local known, count = {}, 0
+    local server = helper.serve(APP)
+    server:get "/nowhere"
+    for name in server:get("/metrics"):body():gmatch "\n([%a_:]+)[{ ]" do known[name] = true end
+    server:close()
+    for prefix, name in text:gmatch "%f[%a_](spate_)([%l_]+)" do
+      assert.is_true(known[prefix .. name], prefix .. name)
+      count = count + 1
+    end
+    for name in text:gmatch "%f[%a_](process_[%l_]+)" do assert.is_true(known[name], name) end
+    assert.is_true(count > 10)
+  end
+
+  it("the alert rules name metrics that there are", function() expect_known(read "server/packaging/alerts.yml") end)
+
+  it("so does the dashboard, whose panels have places and questions of their own", function()
+    local text = read "server/packaging/dashboard.json"
+    expect_known(text)
+    local ids, places = {}, {}
+    for _, panel in ipairs(helper.json.decode(text).panels) do
+      local at = panel.gridPos
+      local place = at.x .. "," .. at.y
+      assert.is_nil(ids[panel.id])
+      assert.is_nil(places[place], place)
+      ids[panel.id], places[place] = true, true
+      assert.is_true(at.x + at.w <= 24)
+      assert.is_true(panel.type == "row" or #panel.targets > 0, panel.title)
+    end
+  end)
+
+  if os.execute "command -v promtool >/dev/null" then
+    it("the alert rules are good by promtool", function()
+      local p <close> = assert(io.popen "unset LD_PRELOAD; promtool check rules server/packaging/alerts.yml 2>&1; echo $?")
+      assert.matches("SUCCESS: %d+ rules found\n.*0\n$", p:read "a")
+    end)
+  else
+    pending "there is no promtool for the rules"
+  end
+end)
+
 it("says what is no metric", function()
   helper.refuses {
     ["spate.metrics.counter()"] = "spate.metrics.counter: expected a name as a string, got nil",

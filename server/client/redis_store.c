@@ -233,7 +233,7 @@ bool redis_store_knows(const char *url) {
 
 struct redis_store *redis_store_new(const struct redis_store_config *config, char **error) {
   struct redis_store *s = xcalloc(1, sizeof *s);
-  s->store.ops = &ops, s->config = *config;
+  s->store.ops = &ops, s->store.kind = STORE_REDIS, s->config = *config;
   const char *wrong = redis_address_init(&s->address, span_of(config->url));
   if (!wrong) wrong = read_options(s);
   if (!wrong && loop_init(&s->loop, config->clock, true) != 0) wrong = "no descriptors: raise `ulimit -n`";

@@ -28,6 +28,7 @@ static void tell(struct long_turns *t, double took, const char *place) {
 static void on_turn(struct turn_limit *limit, double took) {
   struct long_turns *t = container_of(limit, struct long_turns, limit);
   histogram_add_seconds(&t->service->counters.turns, took);
+  __atomic_store_n(&t->service->counters.timers, t->service->loop->timers.count, __ATOMIC_RELAXED);
   if (took <= t->service->settings->limits.turn) return;
   counter_add(&t->service->counters.long_turns_total, 1);
   if (!long_turns_would_tell(t)) {

@@ -153,11 +153,27 @@ static struct position check_position(lua_State *L, int index) {
   return p;
 }
 
+static void count_published(lua_State *L, const struct channel *c, enum published what) {
+  enum store_kind kind = c->store ? c->store->kind : STORE_MEMORY;
+  counter_add(&vm_of(L)->service->counters.publishes_total[kind][what], 1);
+}
+
+static void count_answer(lua_State *L, const struct store_request *r, bool is_unavailable) {
+  struct service *s = vm_of(L)->service;
+  enum published what = PUBLISHED_UNAVAILABLE; // the answer of one that has timed out is the store's still
+  if (!is_unavailable) what = r->answer == STORE_ENDED ? PUBLISHED_FINISHED : PUBLISHED_OK;
+  if (r->what != STORE_APPEND) return;
+  histogram_add_seconds(&s->counters.publishes, s->loop->now - r->asked_at);
+  count_published(L, r->channel, what);
+}
+
 static int push_answer(lua_State *L, int status, lua_KContext context) {
   char id[CHANNEL_ID_MAX];
   (void)status;
-  if (store_is_unavailable(L, context)) return store_push_unavailable(L, context);
   const struct store_request *r = store_answered(L, context);
+  bool is_unavailable = store_is_unavailable(L, context);
+  count_answer(L, r, is_unavailable);
+  if (is_unavailable) return store_push_unavailable(L, context);
   if (r->answer == STORE_ENDED) return push_failure(L, "finished");
   if (r->what == STORE_APPEND) lua_pushlstring(L, id, position_write(r->at, id));
   else lua_pushboolean(L, 1);
@@ -188,14 +204,20 @@ static int publish(lua_State *L) {
   if (c->store) store_push_asked(L);
   size_t len = event_fields(L, 2, &f, digits);
   if (f.id.bytes && !is_derived) return refuse_id(L, "channel:publish");
-  if (is_too_large(L, len)) return push_failure(L, "too large");
+  if (is_too_large(L, len)) {
+    count_published(L, c, PUBLISHED_TOO_LARGE);
+    return push_failure(L, "too large");
+  }
   uint64_t key = key_of(L, 3, &f);
   if (c->store) return ask_store(L, 4, c, STORE_APPEND, &f, key);
   switch (is_derived ? channel_publish_at(c, &f, key, at, now_of(L), id)
                      : channel_publish(c, &f, key, now_of(L), id)) {
-  case PUBLISH_FULL: return push_failure(L, "full");
-  case PUBLISH_FINISHED: return push_failure(L, "finished");
-  default: lua_pushstring(L, id); return 1;
+  case PUBLISH_FULL: count_published(L, c, PUBLISHED_FULL); return push_failure(L, "full");
+  case PUBLISH_FINISHED: count_published(L, c, PUBLISHED_FINISHED); return push_failure(L, "finished");
+  default:
+    count_published(L, c, PUBLISHED_OK);
+    lua_pushstring(L, id);
+    return 1;
   }
 }
 

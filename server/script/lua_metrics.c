@@ -72,6 +72,27 @@ static int core_metric_add(lua_State *L) { return change(L, own_metric_add); }
 
 static int core_metric_set(lua_State *L) { return change(L, own_metric_set); }
 
+static const char CYCLE[] = "spate.cycle";
+
+// A cycle of the collector has found the last one of these, which nobody holds: the next finds the next.
+// While a state is closed, which makes no more of them, another thread runs this.
+static int on_cycle(lua_State *L) {
+  __atomic_fetch_add(&vm_of(L)->service->counters.collections_total, 1, __ATOMIC_RELAXED);
+  lua_newuserdatauv(L, 0, 0);
+  luaL_setmetatable(L, CYCLE);
+  return 0;
+}
+
+static void watch_cycles(lua_State *L) {
+  luaL_newmetatable(L, CYCLE);
+  lua_pushcfunction(L, on_cycle);
+  lua_setfield(L, -2, "__gc");
+  lua_newuserdatauv(L, 0, 0);
+  lua_insert(L, -2);
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
+}
+
 void metrics_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"metrics_text", core_metrics_text},
                                        {"metric", core_metric},
@@ -79,4 +100,5 @@ void metrics_open(lua_State *L) {
                                        {"metric_set", core_metric_set},
                                        {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
+  if (vm_of(L)->service->process) watch_cycles(L);
 }

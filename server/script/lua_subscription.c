@@ -94,6 +94,7 @@ int store_wait(lua_State *L, int index, struct channel *c, enum store_what what,
   struct held **box = lua_touserdata(L, index);
   struct asked *a = xmalloc(sizeof *a);
   a->request = store_request_new(c, what, fields, key, vm->service->inbox, wake_asker);
+  a->request->asked_at = vm->loop->now;
   held_put(L, box, &a->held, drop_asked);
   list_append(&a->request->waiters, &vm->current->wait_link);
   store_ask(a->request);

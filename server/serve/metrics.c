@@ -25,6 +25,12 @@
   }
 #define HISTOGRAM(kind, series, field, help) \
   { series, help, kind, offsetof(struct figures, counters.field), NULL, NULL }
+#define PUBLISHED(store, kind, result, what)                                                               \
+  {                                                                                                        \
+    "published_" store "_" result "_total", "What became of publishes, by the channel's store.",           \
+        METRIC_COUNTER, offsetof(struct figures, counters.publishes_total[kind][what]), "publishes_total", \
+        "store=\"" store "\",result=\"" result "\""                                                        \
+  }
 const struct metric metrics_table[] = {
     GAUGE("generation", generation, "Number of the code that is served; a reload adds one."),
     GAUGE("generations", generations, "Generations of code whose Lua states are not closed yet."),
@@ -107,6 +113,20 @@ const struct metric metrics_table[] = {
     GAUGE("channels", channels, "Channels."),
     GAUGE("channel_bytes", channel_bytes, "Bytes of the channels' histories."),
     COUNTER("published_total", published_total, "Events published to channels."),
+    PUBLISHED("memory", STORE_MEMORY, "ok", PUBLISHED_OK),
+    PUBLISHED("memory", STORE_MEMORY, "full", PUBLISHED_FULL),
+    PUBLISHED("memory", STORE_MEMORY, "finished", PUBLISHED_FINISHED),
+    PUBLISHED("memory", STORE_MEMORY, "too_large", PUBLISHED_TOO_LARGE),
+    PUBLISHED("sqlite", STORE_SQLITE, "ok", PUBLISHED_OK),
+    PUBLISHED("sqlite", STORE_SQLITE, "finished", PUBLISHED_FINISHED),
+    PUBLISHED("sqlite", STORE_SQLITE, "too_large", PUBLISHED_TOO_LARGE),
+    PUBLISHED("sqlite", STORE_SQLITE, "unavailable", PUBLISHED_UNAVAILABLE),
+    PUBLISHED("redis", STORE_REDIS, "ok", PUBLISHED_OK),
+    PUBLISHED("redis", STORE_REDIS, "finished", PUBLISHED_FINISHED),
+    PUBLISHED("redis", STORE_REDIS, "too_large", PUBLISHED_TOO_LARGE),
+    PUBLISHED("redis", STORE_REDIS, "unavailable", PUBLISHED_UNAVAILABLE),
+    HISTOGRAM(METRIC_SECONDS, "publish_seconds", publishes,
+              "How long publishes to channels with a store waited for its answer."),
     COUNTER("full_total", full_total, "Publishes refused because channels were full."),
     COUNTER("lost_total", lost_total,
             "Times that a worker had too many events waiting: its subscribers were cut."),
@@ -121,6 +141,9 @@ const struct metric metrics_table[] = {
     COUNTER("store_failed_total", store_failed_total, "Times that something was wrong with the store."),
     GAUGE("shared_bytes", shared_bytes, "Bytes of the shared dictionaries."),
     GAUGE("tasks", tasks, "Tasks: requests' and spawned ones."),
+    GAUGE("timers", counters.timers, "Timers of workers that are armed."),
+    COUNTER("collections_total", counters.collections_total,
+            "Cycles that the Lua states' garbage collectors have ended."),
     GAUGE("lua_bytes", lua_bytes, "Bytes of the Lua states."),
     GAUGE("offload_states", offload_states, "Lua states of spate.offload, which lua_bytes has as well."),
     {0}};

@@ -27,10 +27,25 @@ struct histogram {
   uint64_t counts[BOUNDS_MAX + 1], sum;
 };
 
+// What became of scripts' publishes, apart by the channel's store (enum store_kind).
+enum published {
+  PUBLISHED_OK,
+  PUBLISHED_FULL,
+  PUBLISHED_FINISHED,
+  PUBLISHED_TOO_LARGE,
+  PUBLISHED_UNAVAILABLE,
+  PUBLISHED_COUNT
+};
+enum { PUBLISHED_STORES = 3 };
+
 // Of one worker, who alone writes, by counter_add; any thread may read.
 struct counters {
   uint64_t closed_total[REASON_COUNT]; // event streams, by why
   struct histogram turns;              // of its loop
+  uint64_t publishes_total[PUBLISHED_STORES][PUBLISHED_COUNT];
+  struct histogram publishes; // with a store: from the asking to its answer
+  uint64_t timers,
+      collections_total; // that are armed; ended cycles of the Lua states' collectors, which any thread adds
   struct histogram waits, unsent; // of what its clients did not take at once: how long, and how many bytes
   uint64_t connections_open, connections_total;
   uint64_t connections_refused_total;     // one too many

@@ -49,6 +49,7 @@ struct store_request {
   struct list waiters; // on_done's own: empty where they have left
   struct pages *pages; // on_done's own: among whose it is counted
   bool is_held_back;   // likewise: it has not been asked yet
+  double asked_at;     // the asker's own
   double held_since;   // likewise
   unsigned in_vain;    // likewise: pages in a row, up to this, without an event
   const char *why;     // of STORE_UNAVAILABLE: a word, static; or NULL
@@ -86,8 +87,12 @@ struct store_listener {
   void (*on_told)(struct store_listener *l, struct span message);
 };
 
+// By which what was published is counted apart; the first has no store.
+enum store_kind { STORE_MEMORY, STORE_SQLITE, STORE_REDIS, STORE_KINDS };
+
 struct store {
   const struct store_ops *ops;
+  enum store_kind kind;
   struct store_listener *listener; // NULL: nobody listens
   struct store_counters counters;
 };
