@@ -318,7 +318,8 @@ static void *run(void *arg) {
 
 struct sqlite_store *sqlite_store_new(const struct sqlite_store_config *config, char **error) {
   struct sqlite_store *s = xcalloc(1, sizeof *s);
-  s->store.ops = &ops, s->store.kind = STORE_SQLITE, s->config = *config, s->config.path = xstrdup(config->path);
+  s->store.ops = &ops, s->store.kind = STORE_SQLITE, s->config = *config,
+  s->config.path = xstrdup(config->path);
   struct sqlite_run run_of = {.is_async = config->is_async, .wall = wall_of(s)};
   sqlite_queue_init(&s->queue);
   sqlite_channels_init(&s->channels, CHANNELS_MAX);
