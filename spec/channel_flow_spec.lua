@@ -381,6 +381,17 @@ describe("a derived channel", function()
     assert.same({ "E" }, behind:data())
   end)
 
+  it("is what its source was, and in that order", function()
+    assert.equal("2 1", run [[
+      local core = require "spate.core"
+      local mine = core.derive_channel(source.handle, source.handle:subscribe(nil, -1, 10))
+      local first, second = source:publish "x", source:publish "y"
+      mine:publish("Y", nil, second)
+      mine:publish("X", nil, first)
+      mine:publish("Y", nil, second)
+      return mine:newest():match "%d+$" .. " " .. #mine:history(-1)]])
+  end)
+
   it("begins with what history has, and tells of what was gone before", function()
     run 'for i = 1, 8 do source:publish("s" .. i) end'
     local all = get()

@@ -14,8 +14,7 @@ end
 table.sort(files)
 
 describe("over HTTP/2", function()
-  helper.http, session.http = 2, 2
-
+  setup(function() helper.http, session.http = 2, 2 end)
   teardown(function() helper.http, session.http = 1, nil end)
 
   for _, name in ipairs(files) do assert(loadfile("spec/" .. name, "t", _ENV))() end

@@ -5,8 +5,7 @@ local helper = require "spec.helper"
 if not helper.harness.hpack then return end -- built without nghttp2
 
 describe("over HTTP/2", function()
-  helper.http = 2
-
+  setup(function() helper.http = 2 end)
   teardown(function() helper.http = 1 end)
 
   for _, name in ipairs { "app", "channel", "gzip_reply", "kick", "presence", "promise", "reload", "resumable", "session", "store" } do

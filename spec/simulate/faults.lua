@@ -89,9 +89,15 @@ return {
     what = "a producer of sse.resumable is stopped while its only reader is sent the past by a store",
   },
   {
-    name = "end_of_epoch", file = "server/event/history.c",
-    from = "bool ends_epoch = i < h->count && history_at(h, i)->epoch != p.epoch;", to = "bool ends_epoch = false;",
-    what = "who had an event that its store has lost goes on in the new epoch, and is not told: the epoch ignored",
+    name = "epoch_ignored", file = "server/event/position.h",
+    from = "return a.epoch == b.epoch ? a.seq > b.seq : a.epoch > b.epoch;", to = "return a.seq > b.seq;",
+    what = "what is published in a new epoch is taken for known while its numbers are below those of the old",
+  },
+  {
+    name = "lost_while_read", file = "server/event/channel.c",
+    from = "bool is_there = c->state != CHANNEL_LOADING && !position_is_after(from, c->newest);",
+    to = "bool is_there = c->state != CHANNEL_LOADING;",
+    what = "who reads the past is subscribed behind an event that the store has lost meanwhile",
   },
   {
     name = "epoch_by_number", file = "server/event/channel.c",
