@@ -198,6 +198,13 @@ describe("a loop that sleeps", function()
     assert.is_true(loop:turns() > before)
   end)
 
+  it("counts no time between its turns as theirs", function()
+    loop = harness.loop()
+    assert.equal("", (select(3, loop:turn(100))))
+    assert.equal("", (select(3, loop:poll(0, 100))))
+    assert.equal("", (select(3, loop:turn(100))))
+  end)
+
   it("is none where no descriptor is left to make or to wake it by", function()
     for left = 0, 1 do
       harness.limit_descriptors(left)

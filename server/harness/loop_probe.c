@@ -34,6 +34,7 @@ struct loop_probe {
   unsigned long turn; // that ran last
   unsigned told;
   int times; // that it was
+  struct turn_limit limit;
   struct inbox inbox;
   struct probe_job *jobs[JOBS_MAX]; // that have not been freed
   struct buf log;                   // of jobs, during a turn
@@ -60,6 +61,11 @@ static bool end_turn(struct loop_hook *h) {
   if (is_over) loop_stop(&p->loop);
   p->polled = true, p->turn = loop_running_turn(&p->loop);
   return !p->sleeps;
+}
+
+static void on_long_turn(struct turn_limit *limit, double took) {
+  struct loop_probe *p = container_of(limit, struct loop_probe, limit);
+  buf_printf(&p->log, "%.0f s ", took);
 }
 
 static void on_time(struct timer *t) { loop_stop(&container_of(t, struct loop_probe, timer)->loop); }
@@ -149,7 +155,8 @@ static int push_told(lua_State *L, struct loop_probe *p) {
   return 3;
 }
 
-// loop:turn([seconds later]): what the watch was told, how often, and what became of jobs.
+// loop:turn([seconds later]): what the watch was told, how often, and what became of jobs, and of turns that
+// took more than a minute.
 static int probe_turn(lua_State *L) {
   struct loop_probe *p = check(L);
   p->clock.now += luaL_optnumber(L, 2, 0);
@@ -166,9 +173,10 @@ static int probe_await(lua_State *L) {
   return push_told(L, p);
 }
 
-// loop:poll(seconds): the same, for so long at most.
+// loop:poll(seconds [, seconds later]): the same, for so long at most.
 static int probe_poll(lua_State *L) {
   struct loop_probe *p = check(L);
+  p->clock.now += luaL_optnumber(L, 3, 0);
   begin_turn(p, true);
   loop_poll(&p->loop, luaL_checknumber(L, 2));
   return push_told(L, p);
@@ -201,7 +209,7 @@ static int probe_refused_turn(lua_State *L) {
   struct loop_probe *p = check(L);
   p->clock.now += luaL_optnumber(L, 2, 0);
   begin_turn(p, lua_toboolean(L, 3));
-  if (refusal_run(__NR_epoll_ctl, __NR_epoll_ctl, ENOSPC, run_loop, &p->loop) < 0)
+  if (refusal_run((struct refused){__NR_epoll_ctl, -1, 0}, ENOSPC, run_loop, &p->loop) < 0)
     return luaL_error(L, "no filter of system calls");
   return push_told(L, p);
 }
@@ -240,14 +248,17 @@ static int probe_new(lua_State *L) {
   bool is_timed = !strcmp(luaL_optstring(L, 1, ""), "system");
   struct loop_probe *p = lua_newuserdatauv(L, sizeof *p, 0);
   int pair[2];
-  *p = (struct loop_probe){
-      .hook = {.run = end_turn}, .watch = {.on_ready = on_ready}, .timer = {.on_fire = on_time}};
+  *p = (struct loop_probe){.hook = {.run = end_turn},
+                           .watch = {.on_ready = on_ready},
+                           .timer = {.on_fire = on_time},
+                           .limit = {60, on_long_turn}};
   luaL_setmetatable(L, LOOP);
   manual_clock_init(&p->clock, 0);
   if (loop_init(&p->loop, is_timed ? clock_system() : &p->clock.clock, true) < 0)
     return luaL_error(L, "no event loop");
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
     return loop_deinit(&p->loop), luaL_error(L, "no sockets");
+  p->loop.turn_limit = &p->limit;
   p->near_fd = pair[0], p->far_fd = pair[1], p->is_open = true;
   inbox_init(&p->inbox, &p->loop);
   list_init(&p->hook.link);

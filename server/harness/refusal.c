@@ -10,7 +10,7 @@
 #include "base/util.h"
 
 struct refusal {
-  long call, other;
+  struct refused what;
   int error;
   void (*fn)(void *arg);
   void *arg;
@@ -19,8 +19,11 @@ struct refusal {
 static void *refusal_main(void *arg) {
   struct refusal *r = arg;
   struct sock_filter filter[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-                                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)r->call, 1, 0),
-                                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)r->other, 0, 1),
+                                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)r->what.other, 4, 0),
+                                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)r->what.call, 0, 4),
+                                 BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+                                 BPF_STMT(BPF_ALU | BPF_AND | BPF_K, r->what.flags),
+                                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, r->what.flags, 0, 1),
                                  BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)r->error),
                                  BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
   struct sock_fprog program = {countof(filter), filter};
@@ -30,8 +33,8 @@ static void *refusal_main(void *arg) {
   return NULL;
 }
 
-int refusal_run(long call, long other, int error, void (*fn)(void *arg), void *arg) {
-  struct refusal r = {call, other, error, fn, arg};
+int refusal_run(struct refused what, int error, void (*fn)(void *arg), void *arg) {
+  struct refusal r = {what, error, fn, arg};
   pthread_t thread;
   void *failed = &r;
   if (pthread_create(&thread, NULL, refusal_main, &r) == 0) pthread_join(thread, &failed);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // System calls that fail, for a function of a spec: it runs on a thread of its own, while the spec's waits.
 #include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -25,6 +26,7 @@ static const struct named calls[] = {{"accept4", __NR_accept4},
                                      {"socketpair", __NR_socketpair},
                                      {"listen", __NR_listen},
                                      {"openat2", __NR_openat2},
+                                     {"openat of O_TMPFILE", __NR_openat},
                                      {"prlimit", __NR_prlimit64},
                                      {"pread", __NR_pread64},
                                      {"pwrite", __NR_pwrite64},
@@ -38,11 +40,12 @@ static const struct named calls[] = {{"accept4", __NR_accept4},
                                      {"sendmsg", __NR_sendmsg},
                                      {"getsockname", __NR_getsockname}};
 static const struct named errors[] = {
-    {"EAGAIN", EAGAIN},   {"EINTR", EINTR},   {"ECONNABORTED", ECONNABORTED},
-    {"EPROTO", EPROTO},   {"ENFILE", ENFILE}, {"EMFILE", EMFILE},
-    {"ENOBUFS", ENOBUFS}, {"ENOMEM", ENOMEM}, {"EPERM", EPERM},
-    {"EACCES", EACCES},   {"EIO", EIO},       {"EINVAL", EINVAL},
-    {"ENOSYS", ENOSYS},   {"ENOSPC", ENOSPC}, {"ENOENT", ENOENT}};
+    {"EAGAIN", EAGAIN},        {"EINTR", EINTR},   {"ECONNABORTED", ECONNABORTED},
+    {"EPROTO", EPROTO},        {"ENFILE", ENFILE}, {"EMFILE", EMFILE},
+    {"ENOBUFS", ENOBUFS},      {"ENOMEM", ENOMEM}, {"EPERM", EPERM},
+    {"EACCES", EACCES},        {"EIO", EIO},       {"EINVAL", EINVAL},
+    {"ENOSYS", ENOSYS},        {"ENOSPC", ENOSPC}, {"ENOENT", ENOENT},
+    {"EOPNOTSUPP", EOPNOTSUPP}};
 
 static int find(lua_State *L, int index, const struct named *list, size_t count) {
   const char *name = luaL_checkstring(L, index);
@@ -57,10 +60,11 @@ static void run_spec(void *L) { lua_call(L, 1, LUA_MULTRET); }
 // harness.refused(call, error, fn): what fn() returns where that system call fails; raises what it raises.
 static int run_refused(lua_State *L) {
   int call = find(L, 1, calls, countof(calls)), error = find(L, 2, errors, countof(errors));
+  struct refused what = {call, -1, call == __NR_openat ? O_TMPFILE : 0};
   lua_settop(L, 3);
   lua_getglobal(L, "pcall");
   lua_insert(L, 3);
-  if (refusal_run(call, call, error, run_spec, L) < 0) return luaL_error(L, "no filter of system calls");
+  if (refusal_run(what, error, run_spec, L) < 0) return luaL_error(L, "no filter of system calls");
   return lua_toboolean(L, 3) ? lua_gettop(L) - 3 : lua_error(L);
 }
 

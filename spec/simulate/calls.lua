@@ -16,14 +16,14 @@ local REFUSALS = {
   epoll_ctl = { "ENOMEM", "ENOSPC" }, epoll_wait = { "EINTR" }, write = { "ENOSPC", "EIO" }, pread = { "EIO" },
 }
 local OF_DISK = { "write", "pread" }
-local OF_LISTENERS = { "accept4", "accept4", "accept4", "epoll_ctl", "epoll_wait", "write", "pread" }
+local OF_LISTENERS = { "accept4", "accept4", "accept4", "epoll_ctl", "epoll_ctl", "epoll_wait", "write", "pread" }
 local STEPS = { request = true, advance = true, rest = true, window = true }
 
 -- Makes a program one of these.
 function calls.add_to(p, r)
   p.listens = r:chance(50) or nil
   for _, step in ipairs(p.steps) do
-    if STEPS[step[1]] and not step.fault and r:chance(25) then
+    if STEPS[step[1]] and not step.fault and r:chance(p.listens and 50 or 25) then
       local call = r:pick(p.listens and OF_LISTENERS or OF_DISK)
       step.refused = { call = call, error = r:pick(REFUSALS[call]) }
     end
