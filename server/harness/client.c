@@ -175,9 +175,9 @@ static int client_reason(lua_State *L) {
 
 static int client_collect(lua_State *L) {
   struct client *c = check_client(L);
-  bool is_open = !list_empty(&c->link) && c->outside < 0;
+  bool is_open = !list_empty(&c->link) && c->top && conn_of_client(c); // else it was never accepted
   door_turn_back(c);
-  if (is_open && c->top && !c->peer.server_closed) { // the server still holds it
+  if (is_open && !c->peer.server_closed) { // the server still holds it
     conn_close(conn_of_client(c), REASON_CLIENT_CLOSED, false);
   }
   list_remove(&c->link);
