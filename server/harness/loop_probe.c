@@ -209,7 +209,7 @@ static int probe_refused_turn(lua_State *L) {
   struct loop_probe *p = check(L);
   p->clock.now += luaL_optnumber(L, 2, 0);
   begin_turn(p, lua_toboolean(L, 3));
-  if (refusal_run((struct refused){__NR_epoll_ctl, -1, 0}, ENOSPC, run_loop, &p->loop) < 0)
+  if (refusal_run((struct refused){.call = __NR_epoll_ctl, .other = -1}, ENOSPC, run_loop, &p->loop) < 0)
     return luaL_error(L, "no filter of system calls");
   return push_told(L, p);
 }

@@ -107,7 +107,7 @@ static void submit_it(void *arg) {
 // pool:submit_alone(number): where the system starts no thread.
 static int probe_submit_alone(lua_State *L) {
   struct submission s = {check(L), (int)luaL_checkinteger(L, 2), false};
-  if (refusal_run((struct refused){__NR_clone, __NR_clone3, 0}, EAGAIN, submit_it, &s) < 0)
+  if (refusal_run((struct refused){.call = __NR_clone, .other = __NR_clone3}, EAGAIN, submit_it, &s) < 0)
     return luaL_error(L, "no filter of system calls");
   lua_pushboolean(L, s.ok);
   return 1;

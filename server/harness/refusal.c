@@ -18,14 +18,16 @@ struct refusal {
 
 static void *refusal_main(void *arg) {
   struct refusal *r = arg;
-  struct sock_filter filter[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-                                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)r->what.other, 4, 0),
-                                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)r->what.call, 0, 4),
-                                 BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
-                                 BPF_STMT(BPF_ALU | BPF_AND | BPF_K, r->what.flags),
-                                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, r->what.flags, 0, 1),
-                                 BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)r->error),
-                                 BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  struct sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)r->what.other, 4, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)r->what.call, 0, 4),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+               (unsigned)offsetof(struct seccomp_data, args[0]) + 8 * r->what.argument),
+      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, r->what.mask),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, r->what.value, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)r->error),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
   struct sock_fprog program = {countof(filter), filter};
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
     return r;

@@ -2,10 +2,11 @@
 // A kernel that refuses: what a machine would have to be short of memory, threads or watches for.
 #pragma once
 
-// The calls of two numbers, the first of them only where its third argument has all of these flags.
+// The calls of two numbers, the first of them only where that argument has `value` in the bits of `mask`; 0:
+// all.
 struct refused {
   long call, other;
-  unsigned flags;
+  unsigned argument, mask, value; // arguments count from 0
 };
 
 // Runs fn(arg) on a thread in which these system calls fail with `error`, and waits for its end. 0, or -1

@@ -4,10 +4,13 @@
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/syscall.h>
 #include "base/util.h"
 #include "harness/harness.h"
 #include "harness/refusal.h"
+
+enum { ADDING = -2 }; // a part of epoll_ctl
 
 struct named {
   const char *name;
@@ -18,6 +21,7 @@ static const struct named calls[] = {{"accept4", __NR_accept4},
                                      {"bind", __NR_bind},
                                      {"clone", __NR_clone},
                                      {"epoll_ctl", __NR_epoll_ctl},
+                                     {"epoll_ctl of EPOLL_CTL_ADD", ADDING},
                                      {"epoll_wait", __NR_epoll_wait},
                                      {"eventfd", __NR_eventfd2},
                                      {"fcntl", __NR_fcntl},
@@ -60,7 +64,9 @@ static void run_spec(void *L) { lua_call(L, 1, LUA_MULTRET); }
 // harness.refused(call, error, fn): what fn() returns where that system call fails; raises what it raises.
 static int run_refused(lua_State *L) {
   int call = find(L, 1, calls, countof(calls)), error = find(L, 2, errors, countof(errors));
-  struct refused what = {call, -1, call == __NR_openat ? O_TMPFILE : 0};
+  struct refused what = {.call = call, .other = -1};
+  if (call == __NR_openat) what = (struct refused){call, -1, 2, O_TMPFILE, O_TMPFILE};
+  if (call == ADDING) what = (struct refused){__NR_epoll_ctl, -1, 1, ~0u, EPOLL_CTL_ADD};
   lua_settop(L, 3);
   lua_getglobal(L, "pcall");
   lua_insert(L, 3);

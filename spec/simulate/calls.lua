@@ -13,10 +13,10 @@ local LATER = "clients are told 503 one by one, accepting pauses for a tenth of 
 
 local REFUSALS = {
   accept4 = { "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "ECONNABORTED", "EPROTO", "EINTR", "EPERM", "EAGAIN" },
-  epoll_ctl = { "ENOMEM", "ENOSPC" }, epoll_wait = { "EINTR" }, write = { "ENOSPC", "EIO" }, pread = { "EIO" },
+  ["epoll_ctl of EPOLL_CTL_ADD"] = { "ENOMEM", "ENOSPC" }, epoll_wait = { "EINTR" }, write = { "ENOSPC", "EIO" }, pread = { "EIO" },
 }
 local OF_DISK = { "write", "pread" }
-local OF_LISTENERS = { "accept4", "accept4", "accept4", "epoll_ctl", "epoll_ctl", "epoll_wait", "write", "pread" }
+local OF_LISTENERS = { "accept4", "accept4", "accept4", "epoll_ctl of EPOLL_CTL_ADD", "epoll_ctl of EPOLL_CTL_ADD", "epoll_wait", "write", "pread" }
 local STEPS = { request = true, advance = true, rest = true, window = true }
 
 -- Makes a program one of these.
