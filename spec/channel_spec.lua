@@ -104,6 +104,18 @@ describe("a channel", function()
     assert.same({ "reset" }, channels.names(subscribe("a", nil, id)))
   end)
 
+  it("keeps an event that is as long as history_bytes, and none that is longer", function()
+    run 'long = sse.channel("a", { history = 9 }) long:publish "abc"'
+    local bytes = run "return spate.stats().channel_bytes"
+    run(("b = sse.channel('b', { history = 9, history_bytes = %d })"):format(bytes))
+    for text, held in pairs { abc = 1, abcd = 0 } do
+      run(("b:publish '%s'"):format(text))
+      assert.equal(held, run "return #b:history()")
+    end
+    run(("c = sse.channel('c', { history = 9, history_bytes = %d }) c:publish 'abc' c:publish 'def'"):format(2 * bytes))
+    assert.equal(2, run "return #c:history()")
+  end)
+
   it("keeps what history_bytes allows, the newest always first to stay", function()
     run [[ch = sse.channel("a", { history = 100, history_bytes = 400 })
       for i = 1, 20 do ch:publish(i .. ("x"):rep(60)) end]]

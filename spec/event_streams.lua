@@ -31,5 +31,5 @@ return {
   { "an id with NUL as none", "id: 1\ndata: a\n\nid: 2\0\ndata: b\n\n", { message("a", "1"), message("b", "1") }, "1" },
   { "retry", "retry: 2500\n\n", {}, "", 2500 },
   { "retry without a blank line", "retry: 10\n", {}, "", 10 },
-  { "the last retry that is a number", "retry: 1\nretry: 2\nretry: 3s\nretry: -4\nretry: 1.5\nretry:\nretry:  5\n", {}, "", 2 },
+  { "the last retry that is a number", "retry: 1\nretry: 2\nretry: 3s\nretry: -4\nretry: 1.5\nretry:\nretry:  5\nretry: 6:\nretry: 7/\n", {}, "", 2 },
 }

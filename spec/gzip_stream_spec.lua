@@ -7,6 +7,7 @@ local GZIP = { ["Accept-Encoding"] = "gzip, deflate, br, zstd" }
 
 local APP = channels.APP .. [[
 app:get("/own", function() return sse.reply(sse.interval(1, function(n) return ("tick %d of a clock that goes on"):format(n) end), { compress = true }) end)
+app:get("/seldom", function() return sse.reply(sse.interval(20), { compress = true }) end)
 app:get("/plain", function() return sse.reply(sse.interval(1), { compress = false }) end)
 app:get("/unsaid", function() return sse.reply(sse.interval(1)) end)
 app:get("/coded", function() return sse.reply(sse.interval(1), { compress = true, headers = { ["Content-Encoding"] = "identity" } }) end)
@@ -239,6 +240,16 @@ describe("a compressed stream", function()
     res:close()
     assert.equal(0, stats().compressors)
     assert.equal(0, stats().compressor_bytes)
+  end)
+
+  it("of one client keeps its window while anything but comments comes", function()
+    serve()
+    local body = gunzip(server:get("/seldom", { headers = GZIP }))
+    for _ = 1, 10 do
+      server:advance(20)
+      assert.equal(1, stats().compressors)
+    end
+    assert.equal(10, select(2, body:read():gsub("data:", "")))
   end)
 
   it("gives its window back where nobody watches, and where nothing comes for a minute", function()

@@ -344,6 +344,17 @@ describe("spate.shared", function()
       assert.same({ 12.0, 4.0, 0.0, 0.0 }, left)
     end)
 
+    it("take a value that is over out where it is asked for, however many are over before it", function()
+      local one = run "d:set('a', 1) return d:bytes()"
+      for _, use in ipairs { "d:get 'z'", "d:set('z', 1)", "d:add('z', 1)", "d:incr('z', 1)", "d:cas('z', nil, 1)", "d:delete 'z'" } do
+        run "for i = 1, 200 do d:set(i .. '', 1, { ttl = 1 }) end d:set('z', 1, { ttl = 1.5 })"
+        server:advance(2)
+        assert.equal(use:find "get" == nil and use:find "delete" == nil, run(use .. " return d:get 'z' ~= nil"))
+        run "d:delete 'z'"
+        assert.equal(one, run "return d:bytes()")
+      end
+    end)
+
     it("are counted for all dictionaries together in spate.stats", function()
       local before = run "d:set('k', 1) return spate.stats().shared_bytes"
       assert.equal(before + 1000, run "d:set('k', ('x'):rep(1000)) return spate.stats().shared_bytes")

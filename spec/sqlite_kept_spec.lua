@@ -127,6 +127,17 @@ describe("spate.shared { store = true }", function()
     assert.equal(0, run "return shared:count()")
   end)
 
+  it("forgets in the file what was over when it began", function()
+    run 'shared:set("a", 1, { ttl = 10 })'
+    settle()
+    server:close()
+    serve { epoch = 1700000050 }
+    settle()
+    server:close()
+    serve { epoch = 1700000000 } -- before its end, where it still were there
+    assert.equal(0, run "return shared:count()")
+  end)
+
   it("keeps a key once, however often it changes, and goes on where the disk was full", function()
     assert(server.core:store():execute "pragma query_only = on")
     run 'for i = 1, 1000 do shared:incr("n") end'

@@ -122,7 +122,6 @@ void deflater_gzip(struct deflater *d, struct span bytes, struct buf *out) {
   deflateReset(&d->z);
   buf_append_span(out, gzip_head());
   deflater_run(d, bytes, Z_FINISH, out);
-  deflateReset(&d->z);
   put_32(put_32(sums, gzip_sum(0, bytes)), (uint32_t)bytes.len);
   buf_append(out, sums, sizeof sums);
 }

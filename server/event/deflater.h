@@ -40,7 +40,8 @@ bool deflater_rests(const struct deflater *d, double now);
 // The same as blocks that hold the bytes as they are: what any reader takes at any block's end.
 void deflate_store(struct span bytes, struct buf *out);
 
-// Appends a whole gzip file (RFC 1952) of these bytes; the deflater has been given nothing afterwards.
+// Appends a whole gzip file (RFC 1952) of these bytes, and of nothing that was given before. What follows has
+// to reset it.
 void deflater_gzip(struct deflater *d, struct span bytes, struct buf *out);
 
 // A gzip file's head; and its end behind so many bytes (modulo 1 << 32) with this sum.
