@@ -57,13 +57,13 @@ describe("a channel", function()
   end)
 
   it("tells of ids that it never gave, and replays all that history has", function()
-    local id = run 'ch = sse.channel("a", { history = 2 }); ch:publish(1); ch:publish(2); return ch:publish(3)'
+    local id = run 'ch = sse.channel("a", { history = 3 }); ch:publish(1); ch:publish(2); return ch:publish(3)'
     local epoch = id:match "^(%x+)"
     for _, unknown in ipairs { "7", "x-1", epoch .. "-4", epoch .. "-", epoch .. "--1", epoch .. "-1x", epoch .. "-99999999999999999999",
-      epoch, "0" .. epoch .. "-3", "-3", epoch .. "-18446744073709551616", epoch .. "-3 " .. "x" } do
+      epoch, "0" .. epoch .. "-3", epoch .. "-03", "-3", epoch .. "-18446744073709551616", epoch .. "-3 " .. "x" } do
       local res = subscribe("a", "?replay=1", unknown)
       local events = res:events()
-      assert.same({ "reset", "2", "3" }, channels.names(res), unknown)
+      assert.same({ "reset", "1", "2", "3" }, channels.names(res), unknown)
       assert.is_nil(events[1].id)
       assert.is_string(events[1].data) -- else a browser would not dispatch it
       res:close()

@@ -127,6 +127,16 @@ describe("spate.shared { store = true }", function()
     assert.equal(0, run "return shared:count()")
   end)
 
+  it("keeps nothing that is over before it is written", function()
+    run 'shared:set("a", 1, { ttl = 0.05 })'
+    settle()
+    sqlite_files.copy(path, path .. ".copy")
+    server:close()
+    path = path .. ".copy"
+    serve() -- at the same time
+    assert.equal(0, run "return shared:count()")
+  end)
+
   it("forgets in the file what was over when it began", function()
     run 'shared:set("a", 1, { ttl = 10 })'
     settle()
