@@ -78,10 +78,18 @@ function calls.limit_descriptors(self, spare)
   end
 end
 
+-- It has been accepted: what it has sent is for the code of now.
+local function arrive(self, client)
+  client.is_outside, client.arrived_at = false, self.now
+  for i = client.first, client.last do
+    if client.waiting[i] then client.waiting[i].reloads = self.model.reloads end
+  end
+end
+
 -- After a moment: who has been accepted.
 function calls.look(self)
   for _, client in ipairs(self.plan.listens and self.list or {}) do
-    if client.is_outside and not client.core:is_outside() then client.is_outside, client.arrived_at = false, self.now end
+    if client.is_outside and not client.core:is_outside() then arrive(self, client) end
   end
 end
 
