@@ -104,6 +104,13 @@ describe("a channel", function()
     assert.same({ "reset" }, channels.names(subscribe("a", nil, id)))
   end)
 
+  it("goes a second after nobody has had it", function()
+    run 'sse.channel "a" collectgarbage() collectgarbage()'
+    server:advance(1)
+    run 'other = sse.channel "other"'
+    assert.equal(1, run "return spate.stats().channels")
+  end)
+
   it("keeps an event that is as long as history_bytes, and none that is longer", function()
     run 'long = sse.channel("a", { history = 9 }) long:publish "abc"'
     local bytes = run "return spate.stats().channel_bytes"

@@ -83,6 +83,7 @@ describe("channels of two workers", function()
       two:turn()
       assert.equal(count == 65536 and "open" or "reset", there.client:state())
       assert.equal(count == 65536 and 65536 or 0, select(2, there:raw():gsub("data: ", "")))
+      assert.equal(count - 65536, on(one, "return spate.stats().lost_total"))
       there:close()
       two:turn()
     end

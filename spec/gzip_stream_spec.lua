@@ -242,6 +242,15 @@ describe("a compressed stream", function()
     assert.equal(0, stats().compressor_bytes)
   end)
 
+  it("takes no room for what has been sent and is kept no more", function()
+    serve { limits = { channel_bytes = 20000 } }
+    run 'ch = sse.channel("a", { compress = true, history = 1 })'
+    local one, two = subscribe "a", subscribe "a"
+    for i = 1, 300 do assert.is_nil(run(("return select(2, ch:publish(('%d'):rep(90)))"):format(i))) end
+    assert.equal(300, select(2, one:read():gsub("data: ", "")))
+    assert.equal(300, select(2, two:read():gsub("data: ", "")))
+  end)
+
   it("of one client keeps its window while anything but comments comes", function()
     serve()
     local body = gunzip(server:get("/seldom", { headers = GZIP }))

@@ -127,6 +127,19 @@ describe("spate.shared { store = true }", function()
     assert.equal(0, run "return shared:count()")
   end)
 
+  it("is told of where limits.shared has no room for it any more", function()
+    run 'shared:set("a", ("x"):rep(30000))'
+    settle()
+    server:close()
+    for _, room in ipairs { 1000, 10000 } do -- for no dictionary, and for one without it
+      server = sqlite_files.serve(channels.APP, path, { settings = { limits = { shared = room } } })
+      assert.match("1 values of shared dictionaries have no room within limits.shared", server:log(), 1, true)
+      server:close()
+    end
+    serve()
+    assert.equal(30000, run 'return #shared:get "a"')
+  end)
+
   it("keeps nothing that is over before it is written", function()
     run 'shared:set("a", 1, { ttl = 0.05 })'
     settle()

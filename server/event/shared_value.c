@@ -63,7 +63,7 @@ static bool read_number(struct span text, struct shared_value *v) {
   v->type = is_float ? SHARED_FLOAT : SHARED_INTEGER;
   if (is_float) v->number = strtod(digits, &end);
   else v->integer = strtoll(digits, &end, 10);
-  return *end == '\0' && (is_float ? !isnan(v->number) : !errno);
+  return end == digits + text.len && (is_float ? !isnan(v->number) : !errno);
 }
 
 bool shared_value_read(struct span text, struct shared_value *v) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The parser of event streams, as specs see it.
+// The parser of event streams, and values of dictionaries as Redis has them, as specs see them.
 #include <lauxlib.h>
 #include "base/util.h"
+#include "event/shared_value.h"
 #include "event/sse_parser.h"
 #include "harness/harness.h"
 #include "script/class.h"
@@ -55,7 +56,22 @@ static int parse_events(lua_State *L) {
   return 2;
 }
 
+// harness.reread_value(text): the text of the value that it is read as; nil where it is none.
+static int reread_value(lua_State *L) {
+  struct span text;
+  struct shared_value v;
+  struct buf written = {0};
+  text.bytes = luaL_checklstring(L, 1, &text.len);
+  if (!shared_value_read(text, &v)) return 0;
+  shared_value_write(&written, &v);
+  push_span(L, buf_span(&written));
+  buf_deinit(&written);
+  return 1;
+}
+
 void event_probe_open(lua_State *L) {
+  lua_pushcfunction(L, reread_value);
+  lua_setfield(L, -2, "reread_value");
   lua_pushcfunction(L, parse_events);
   lua_setfield(L, -2, "parse_events");
 }
