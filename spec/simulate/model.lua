@@ -161,7 +161,7 @@ local function check_status(self, request, route)
     return self:expect(not is_there, "A path that has other methods answers 405", "%s: status %d", request, status)
   end
   local limits = self.plan.settings.limits
-  if status == 408 and request.was_held or status == 503 and request.client.may_be_refused or status >= 500 and limits.channels and route and kinds[route.kind].makes_channels then return end
+  if status == 408 and (request.was_held or request.was_partial) or status == 503 and request.client.may_be_refused or status >= 500 and limits.channels and route and kinds[route.kind].makes_channels then return end
   local reason = route and kinds[route.kind].statuses and kinds[route.kind].statuses[status]
   local is_allowed = status == 200 and route or reason and REASONS[reason](self, request, route) or status >= 500 and self:may_fail(request)
   self:expect(is_allowed, "What the handler returns is the answer", "%s: status %d", request, status)
@@ -248,7 +248,7 @@ function Model:on_end(request, how, now)
   if how == "unanswered" then
     local before = request.behind
     local is_closed = before and (before.ended ~= "end" or is_behind_the_last(request))
-    return self:expect(is_closed or request.is_loose or self.plan.settings.limits.connections or request.was_partial or may_be_cut(self, request, now), ANSWERED, "%s: closed without an answer", request)
+    return self:expect(is_closed or request.is_loose or self.plan.settings.limits.connections or request.was_partial or request.client.may_be_refused or may_be_cut(self, request, now), ANSWERED, "%s: closed without an answer", request)
   end
   if how == "cut" then
     self:expect(may_be_cut(self, request, now), "a stream ends, or is cut for a reason", "%s: cut, the server says %s", request, request.client.core:reason())
