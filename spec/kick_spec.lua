@@ -122,7 +122,7 @@ describe("spate.kick", function()
     for i = 1, 2000 do all[i] = server:get("/user/" .. i) end
     assert.equal(200, two:post("/kick", { json = { tag = "all" } }):status())
     local turns = server.core:turn()
-    assert.is_true(turns <= 5, turns)
+    assert.is_true(turns <= (helper.http == 2 and 20 or 5), turns) -- what HTTP/2 has to write goes with all else that it has
     for i = 1, 2000 do assert.is_true(all[i]:has_ended(), i) end
     assert.is_false(other:has_ended())
   end)
