@@ -305,7 +305,7 @@ local EXACT = { "streams", "connections", "tasks", "generations", "channels", "t
 local ABOUT = { "lua_bytes", "shared_bytes", "channel_bytes" }
 -- What of them is noise: a factor of what was there after the warm-up, and what comes and goes with the moment (keys and
 -- events of the last seconds, whole).
-local NOISE = { lua_bytes = { 1.05, 0 }, shared_bytes = { 1, 4096 }, channel_bytes = { 1, 4096 }, resident_kb = { 1.2, 4096 } }
+local NOISE = { lua_bytes = { 1.05, 0 }, shared_bytes = { 1, 4096 }, channel_bytes = { 1, 32768 }, resident_kb = { 1.2, 4096 } }
 if not os.getenv "TSAN_OPTIONS" then ABOUT[4] = "resident_kb" end -- the sanitizer's own memory grows
 
 local function report(before, after)

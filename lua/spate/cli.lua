@@ -66,6 +66,13 @@ local COMMANDS = {
     add_server(command, "all of them")
     add_json(command)
   end },
+  { "top", "Show what a server does and whose streams it has, in the terminal.", function(command)
+    command:argument("server", "The URL of its inspector, its number (PID) or its script; otherwise the one of this folder."):args("?")
+    command:option("--sort", "By age, lag, queued, events or bytes (lag)."):argname("KEY")
+    command:option("--interval", "Seconds between two looks (1)."):argname("SECONDS")
+    command:flag("--once", "Print it once, as where the output is no terminal.")
+    add_json(command)
+  end },
   { "test", "Run specs; takes the options of busted." },
   { "new", "Begin an application in a directory.", function(command)
     command:argument("directory", "Where; it is made unless it exists.")

@@ -19,7 +19,7 @@ local function parse_status(text)
   for name, value in text:gmatch("(%S+) ([^\n]*)\n") do
     if name ~= "address" then names[#names + 1] = name end
     if name == "address" then table.insert(status.addresses, value)
-    elseif name == "app" or name == "state" or name == "sends" then status[name] = value
+    elseif name == "app" or name == "state" or name == "sends" or name == "admin" then status[name] = value
     else status[name] = tonumber(value) end
   end
   return status, names
@@ -132,9 +132,11 @@ local function status(native, arguments)
   return FAILED, arguments.server and ("no server of yours runs %s"):format(arguments.server) or "no server of yours is running"
 end
 
-return function(arguments, native)
+local function run(_, arguments, native)
   if arguments.command == "status" then return status(native, arguments) end
   local server, code, message = choose(native, arguments.server)
   if not server then return code, message end
   return commands[arguments.command](native, server)
 end
+
+return setmetatable({ choose = choose }, { __call = run })

@@ -1,0 +1,176 @@
+-- SPDX-License-Identifier: MIT
+-- What spate top does once it knows where to ask, in a task: it asks, draws, and obeys keys. The terminal is in a mode of its
+-- own meanwhile, in which Ctrl-C is a key; however this ends, it gets its old one back.
+local at_end = require "spate.at_end"
+local core = require "spate.core"
+local http = require "spate.http"
+local json = require "spate.json"
+local sse = require "spate.sse"
+
+local OK, FAILED = 0, 1
+local COLUMNS, ROWS = 100, 40 -- where there is no terminal
+local ROWS_MAX = 500
+local BOLD, DIM, REVERSED, PLAIN = "\27[1m", "\27[2m", "\27[7m", "\27[0m"
+local SORTS = { a = "age", l = "lag", u = "queued", e = "events", b = "bytes" }
+local HELP = "sort: a age  l lag  u queued  e events  b bytes   r reverse   q quit"
+
+local Screen = {}
+Screen.__index = Screen
+
+function Screen:ask(path)
+  local res, err = http.get(self.url .. path, { unix = self.unix, timeout = { total = 5 } })
+  if not res then return nil, err end
+  local body = res:body()
+  if res.status ~= 200 then return nil, ("%s%s: %d %s"):format(self.url, path, res.status, core.status_phrase(res.status)) end
+  local value = body and json.decode(body)
+  if type(value) ~= "table" then return nil, self.url .. path .. ": expected JSON" end
+  return value
+end
+
+-- What the server is now: numbers, and the first streams in the order that is wanted. Nil and why where it does not say.
+function Screen:look()
+  local stats, err = self:ask "/api/stats"
+  if not stats then return nil, err end
+  local list
+  local limit = math.min(ROWS_MAX, math.max(self.rows - 7, 1))
+  list, err = self:ask(("/api/streams?order=%s&limit=%d%s"):format(self.sort, limit, self.ascending and "&ascending=1" or ""))
+  if not list then return nil, err end
+  local now = sse.now()
+  local look = { at = now, stats = stats, streams = list.streams or {}, count = list.count or 0, before = self.seen }
+  self.seen = { at = now, stats = stats }
+  return look
+end
+
+local UNITS = { "", "k", "M", "G", "T" }
+
+-- A number in five places at most.
+local function short(n)
+  local unit = 1
+  while n >= 9999.5 and unit < #UNITS do n, unit = n / 1000, unit + 1 end
+  if n ~= n // 1 and n < 99.95 then return ("%.1f%s"):format(n, UNITS[unit]) end
+  return ("%.0f%s"):format(n, UNITS[unit])
+end
+
+local function age(seconds)
+  if seconds < 100 then return ("%.0fs"):format(seconds) end
+  if seconds < 6000 then return ("%.0fm"):format(seconds // 60) end
+  if seconds < 360000 then return ("%.0fh"):format(seconds // 3600) end
+  return ("%.0fd"):format(seconds // 86400)
+end
+
+-- Clients name targets and tags: a terminal would obey what is no text.
+local function printable(text) return (tostring(text):gsub("[%c\127-\255]", "?")) end
+
+-- So much of the line as there is room for; codes are added behind this.
+local function cut(line, columns) return #line > columns and line:sub(1, columns - 1) .. "+" or line end
+
+local function head(look, columns)
+  local s, before = look.stats, look.before
+  local function per_second(name)
+    local seconds = before and look.at - before.at or 0
+    return seconds > 0 and short(((s[name] or 0) - (before.stats[name] or 0)) / seconds) or "-"
+  end
+  local function n(name) return short(s[name] or 0) end
+  local lines = {
+    ("streams %s (%s opened/s)  connections %s  requests %s/s  generation %s"):format(n "streams", per_second "streams_total",
+      n "connections", per_second "requests_total", n "generation"),
+    ("events %s/s  bytes %s/s  slow %s  dropped %s  lost %s"):format(per_second "events_total", per_second "bytes_total",
+      n "slow_total", n "dropped_total", n "lost_total"),
+    ("channels %s  published %s/s  store: %s waiting, %s refused"):format(n "channels", per_second "published_total",
+      n "store_waiting", n "store_refused_total"),
+    ("tasks %s  timers %s  Lua %sB  held turns %s  upstreams %s"):format(n "tasks", n "timers", n "lua_bytes",
+      n "long_turns_total", n "http_requests"),
+  }
+  for i, line in ipairs(lines) do lines[i] = cut(line, columns) end
+  return lines
+end
+
+local ROW = "%5s %6s %7s %6s %6s  %-21s %-4s %s"
+
+local function row_of(stream)
+  local tags = type(stream.tags) == "table" and #stream.tags > 0 and "  [" .. table.concat(stream.tags, " ") .. "]" or ""
+  local target = printable((stream.target or stream.route or "") .. tags)
+  return ROW:format(age(stream.age or 0), ("%.1fs"):format(stream.lag or 0), short(stream.queued_bytes or 0),
+    short(stream.events or 0), short(stream.bytes or 0), printable(stream.remote or ""), ("w%s"):format(stream.worker or "?"), target)
+end
+
+-- The lines of a frame, no more and no longer than there is room for.
+function Screen:frame(look)
+  local lines, columns = head(look, self.columns), self.columns
+  lines[#lines + 1] = cut(("%d streams by %s%s"):format(look.count, self.sort, self.ascending and ", least first" or ""), columns)
+  lines[#lines + 1] = cut(ROW:format("AGE", "LAG", "QUEUED", "EVENTS", "BYTES", "REMOTE", "", "TARGET  [TAGS]"), columns)
+  local room = self.rows - #lines - 1
+  for i = 1, math.min(room, #look.streams) do lines[#lines + 1] = cut(row_of(look.streams[i]), columns) end
+  return lines
+end
+
+-- Rows and columns of the terminal, which may have become others.
+function Screen:measure()
+  local pipe <close> = assert(io.popen "stty size </dev/tty 2>/dev/null")
+  local rows, columns = pipe:read("n", "n")
+  if rows and rows >= 8 and columns >= 20 then self.rows, self.columns = rows, columns end
+end
+
+function Screen:draw(look, err)
+  local lines = err and { "cannot look: " .. printable(err) } or self:frame(look)
+  local out = { "\27[H" }
+  for i, line in ipairs(lines) do
+    local code = not err and (i == 1 and BOLD or i == 6 and REVERSED) or ""
+    out[#out + 1] = ("%s%s%s\27[K\n"):format(code, line, PLAIN)
+  end
+  out[#out + 1] = ("\27[J\27[%d;1H%s%s%s\27[K"):format(self.rows, DIM, cut(HELP, self.columns - 1), PLAIN)
+  return io.stdout:write(table.concat(out)) and io.stdout:flush()
+end
+
+-- What a key does: true where it ends the program.
+function Screen:press(key)
+  if key == "q" or key == "\3" or key == "\4" then return true end
+  if key == "r" then self.ascending = not self.ascending end
+  self.sort = SORTS[key] or self.sort
+end
+
+-- Keys until the time is over, or one of them wants another frame.
+function Screen:obey(seconds)
+  if not sse.wait_fd(0, "r", seconds) then return false end
+  local key = io.stdin:read(1)
+  return not key or self:press(key) or false
+end
+
+function Screen:run()
+  io.stdin:setvbuf "no"
+  io.stdout:setvbuf "full"
+  os.execute "stty -icanon -echo -isig min 1 time 0 </dev/tty"
+  io.stdout:write "\27[?1049h\27[?25l\27[2J"
+  local _ <close> = at_end(function()
+    io.stdout:write "\27[?25h\27[?1049l"
+    io.stdout:flush()
+    os.execute "stty icanon echo isig </dev/tty"
+  end)
+  repeat
+    self:measure()
+    local drawn = self:draw(self:look())
+  until not drawn or self:obey(self.interval)
+  return OK
+end
+
+-- Two looks, so that there are rates, and the second as text.
+function Screen:show_once()
+  local look, err = self:look()
+  if look then
+    sse.sleep(self.interval)
+    look, err = self:look()
+  end
+  if not look then return FAILED, err end
+  local as_json = self.json and json.encode { stats = look.stats, streams = json.array(look.streams), count = look.count }
+  io.stdout:write(as_json or table.concat(self:frame(look), "\n"), "\n")
+  io.stdout:flush()
+  return OK
+end
+
+return function(text)
+  local asked = json.decode(text)
+  local screen = setmetatable(asked, Screen)
+  screen.rows, screen.columns, screen.ascending = ROWS, COLUMNS, false
+  if asked.once then return screen:show_once() end
+  return screen:run()
+end

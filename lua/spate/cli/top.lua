@@ -1,0 +1,35 @@
+-- SPDX-License-Identifier: MIT
+-- spate top [URL | SERVER]: what the inspector's page shows, in a terminal. Where it is asked is found here; spate.cli.screen
+-- asks and draws.
+local control = require "spate.cli.control"
+local json = require "spate.json"
+local request = require "spate.cli.request"
+
+local FAILED, USAGE = 1, 2
+local KEYS = { age = true, lag = true, queued = true, events = true, bytes = true }
+
+-- The address of the listener for who looks after the server, as `spate status` tells it.
+local function address_of(native, wanted)
+  local server, code, message = control.choose(native, wanted)
+  if not server then return nil, code, message end
+  if server.admin then return server.admin end
+  return nil, FAILED, ("%s has no admin listener: start it with --admin 127.0.0.1:9090, or name the URL where spate.admin is mounted"):format(server.app)
+end
+
+local function is_url(text) return text:find("://", 1, true) ~= nil or text:find "^unix:" ~= nil or text:find "^[^/]*:%d+" ~= nil end
+
+return function(arguments, native)
+  local address, code, message = arguments.server, nil, nil
+  if not address or not is_url(address) then address, code, message = address_of(native, arguments.server) end
+  if not address then return code, message end
+  local url, unix = address, address:match "^unix:(.*)$"
+  if not unix then url, message = request.url_of(address) end
+  if not url then return USAGE, message end
+  local sort, interval = arguments.sort or "lag", tonumber(arguments.interval or 1)
+  if not KEYS[sort] then return USAGE, "--sort: expected age, lag, queued, events or bytes, got " .. sort end
+  if not interval or interval < 0.1 or interval > 3600 then return USAGE, "--interval: expected seconds from 0.1 on, got " .. arguments.interval end
+  local once = arguments.once or not (native.is_terminal(0) and native.is_terminal(1))
+  if once then native.end_by_interrupt() end
+  return native.run_alone("spate.cli.screen", json.encode { url = unix and "http://localhost" or (url:gsub("/+$", "")), unix = unix, sort = sort,
+    interval = interval, once = once, json = arguments.json })
+end

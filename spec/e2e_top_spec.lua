@@ -1,0 +1,104 @@
+-- SPDX-License-Identifier: MIT
+-- spate top: a server's figures and streams in a terminal, which `script` gives it.
+local process = require "spec.process"
+local json = require("spec.helper").json
+
+local APP = [[
+app:mount("/-", spate.admin { authorize = function() return true end })
+app:get("/ticks", function(req) req:tag("user:" .. (req.query.user or "")) return sse.reply(sse.interval(0.05)) end)
+app:get("/never", function() return sse.reply(sse.never()) end)]]
+
+describe("spate top", function()
+  local directory, server
+  before_each(function()
+    directory = process.enter()
+    server = process.serve(APP)
+  end)
+  after_each(process.leave)
+
+  local function url() return ("http://127.0.0.1:%d/-"):format(server.port) end
+
+  local function run(...)
+    local started = process.spawn { "top", ... }
+    local code = started:wait()
+    return code, started:stdout(), started:stderr()
+  end
+
+  local function open(target)
+    local client = server:ask(target)
+    process.read_head(client)
+    return client
+  end
+
+  it("prints once where there is no terminal, or as JSON", function()
+    local ann, never = open "/ticks?user=ann", open "/never"
+    process.read_until(ann, "data: 3\n")
+    local code, out, err = run(url(), "--interval", "0.3", "--sort", "events")
+    assert.equal(0, code, err)
+    process.contains(out, "streams 2 (0 opened/s)", "2 streams by events", "AGE    LAG  QUEUED EVENTS  BYTES  REMOTE")
+    assert.matches("127.0.0.1 +w0 +/ticks%?user=ann  %[user:ann%]\n.+/never\n", out)
+    assert.is_true(tonumber(out:match "events ([%d.]+)/s") > 0)
+    assert.falsy(out:find("\27", 1, true))
+    code, out = run(url(), "--interval", "0.1", "--json")
+    assert.equal(0, code)
+    local look = json.decode(out)
+    assert.same({ 2, 2, 2 }, { look.count, #look.streams, look.stats.streams })
+    ann:close()
+    never:close()
+  end)
+
+  it("shows no bytes that a terminal would obey", function()
+    local client = open "/ticks?user=%1B%C3%BC"
+    local _, out = run(url(), "--interval", "0.1")
+    process.contains(out, "[user:???]")
+    client:close()
+  end)
+
+  it("says where nobody answers, and what is wrong", function()
+    local code, _, err = run("http://127.0.0.1:1/", "--once")
+    assert.equal(1, code)
+    process.contains(err, "127.0.0.1:1")
+    code, _, err = run(("http://127.0.0.1:%d/nowhere"):format(server.port))
+    assert.equal(1, code)
+    process.contains(err, "/nowhere/api/stats: 404 Not Found")
+    code, _, err = run(url(), "--sort", "name")
+    assert.equal(2, code)
+    process.contains(err, "--sort: expected age, lag, queued, events or bytes, got name")
+    code, _, err = run(url(), "--interval", "0")
+    assert.equal(2, code)
+    process.contains(err, "--interval: expected seconds from 0.1 on, got 0")
+    code, _, err = run(directory .. "/app.lua")
+    assert.equal(1, code)
+    process.contains(err, "--admin 127.0.0.1:9090")
+  end)
+
+  it("draws on a terminal, obeys keys and a new size, and gives the terminal back", function()
+    local first, second = open "/ticks?user=ann", open "/never"
+    process.read_until(first, "data: 9\n")
+    local pipe, typescript = directory .. "/keys", directory .. "/typescript"
+    process.shell("mkfifo %s", pipe)
+    -- The session shows which terminal it has, so that its size can be changed from here.
+    local command = ("tty > %s/tty; stty rows 12 cols 60; %s/%s/spate top %s --interval 0.2; echo rc $?; stty -a"):format(directory, process.ROOT, process.BUILD, url())
+    local _ <close> = assert(io.popen(("exec script -qfc %s %s < %s > /dev/null 2>&1"):format(process.quote(command), typescript, pipe)))
+    local keys = assert(io.open(pipe, "w"))
+    keys:setvbuf "no"
+    local function shown() local f <close> = io.open(typescript) return f and f:read "a" or "" end
+    local function shows(text, plain) return process.eventually(text .. " in " .. shown(), function() return shown():find(text, 1, plain) end) end
+    shows("2 streams by lag", true)
+    shows("\27%[12;1H.-sort: a age")
+    for line in shown():gmatch "\27%[[%d;]*m(AGE[^\27]*)" do assert.is_true(#line <= 60) end
+    keys:write "e"
+    shows("2 streams by events\27", true)
+    keys:write "r"
+    shows("2 streams by events, least first", true)
+    local name = process.read_file(directory .. "/tty"):match "%S+"
+    process.shell("stty rows 30 cols 100 < %s", name)
+    shows("\27[30;1H", true)
+    keys:write "\3" -- Ctrl-C, which is a key
+    shows "rc 0"
+    shows "\27%[%?25h\27%[%?1049l.*rc 0.* icanon.* echo "
+    keys:close()
+    first:close()
+    second:close()
+  end)
+end)
