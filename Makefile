@@ -5,7 +5,8 @@
 #                 instructions faults scan soak soak-tsan bench; these install nothing, and name what is missing
 #   make clients  installs the npm packages that some specs run; make test does so where there are node and npm
 #   make singly   specs in the other way of sending: one by one, as where the kernel has no io_uring
-#   make install  PREFIX=/usr/local DESTDIR=: the program, and what specs need to run by plain busted
+#   make install  PREFIX=/usr/local DESTDIR=: the program, documents, and what specs need to run by plain busted
+#   make deb      Debian packages in build/packages; make dist: archives, of the source and of the program with its libraries
 VERSION := 0.1.0
 CC      ?= cc
 PREFIX  ?= /usr/local
@@ -316,15 +317,36 @@ bench:
 	@spec/bench/growth
 	@spec/bench/gzip
 
-# The library is inside the program. Beside it lies what plain busted requires: spate.test, and the module with the
-# library inside that it stands on; and spate/init.lua, which says to who runs a script by plain Lua what to do.
-install:
+# The library and the templates of `spate new` are inside the program. Beside it lies what plain busted requires: spate.test,
+# and the module with the library inside that it stands on; spate/init.lua, which says to who runs a script by plain Lua
+# what to do; and the types for editors. Packages split it in three: the program, its documents, what developing needs.
+LUA_MODULES ?= $(PREFIX)/lib/lua/5.4
+install: install-program install-docs install-dev
+
+install-program install-dev: built
+install-program install-docs install-dev: INSTALL_FILE = install -D -m 644
+
+built:
 	$(CHECK) $(NEEDS_BUILD)
 	@$(MAKE_IN) all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/lua/5.4/spate
-	install -m 755 $(BUILD)/spate $(DESTDIR)$(PREFIX)/bin/spate
-	for m in $(INSTALLED); do install -D -m 644 lua/$$m $(DESTDIR)$(PREFIX)/share/lua/5.4/$$m || exit 1; done
-	install -m 644 $(SPATE_HARNESS) $(DESTDIR)$(PREFIX)/lib/lua/5.4/spate/harness.so
+
+install-program:
+	install -D -m 755 $(BUILD)/spate $(DESTDIR)$(PREFIX)/bin/spate
+
+install-docs:
+	for f in README.md lua/README.md server/packaging/CHANGELOG.md $$(find examples -type f); do \
+	  $(INSTALL_FILE) $$f $(DESTDIR)$(PREFIX)/share/doc/spate/$$f || exit 1; \
+	done
+
+install-dev:
+	for m in $(INSTALLED); do $(INSTALL_FILE) lua/$$m $(DESTDIR)$(PREFIX)/share/lua/5.4/$$m || exit 1; done
+	rm -rf $(BUILD)/types && mkdir -p $(BUILD)/types && cd $(BUILD)/types && $(abspath $(BUILD))/spate types --luarc
+	cd $(BUILD)/types/.spate && for f in $$(find . -type f); do \
+	  $(INSTALL_FILE) $$f $(abspath $(DESTDIR)/$(PREFIX))/share/spate/types/$$f || exit 1; \
+	done
+	$(INSTALL_FILE) $(SPATE_HARNESS) $(DESTDIR)$(LUA_MODULES)/spate/harness.so
+
+include server/packaging/packages.mk
 
 clean:
 	@mkdir -p build

@@ -4,7 +4,7 @@ local helper = require "spec.helper"
 local lfs = require "lfs"
 
 local PAGES = { "README.md", "lua/README.md", "server/README.md", "spec/README.md", "examples/README.md",
-  ".github/CONTRIBUTING.md", ".github/SECURITY.md", "server/packaging/CHANGELOG.md" }
+  ".github/CONTRIBUTING.md", ".github/SECURITY.md", "server/packaging/CHANGELOG.md", "server/packaging/README.md" }
 
 local function read(path)
   local f <close> = assert(io.open(path))

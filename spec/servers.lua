@@ -16,7 +16,8 @@ function servers.free_port()
   return math.tointeger(tonumber(port))
 end
 
-local function begin(command)
+-- Runs a command, until servers.stop.
+function servers.begin(command)
   local pipe = assert(io.popen(("echo $$; exec env -u LD_PRELOAD %s"):format(command)))
   local server = { pipe = pipe, pid = assert(tonumber(pipe:read "l")) }
   started[#started + 1] = server
@@ -25,7 +26,7 @@ end
 
 -- Runs a command whose first line is the port at which it listens.
 function servers.run(command)
-  local server = begin(command)
+  local server = servers.begin(command)
   server.port = assert(tonumber(server.pipe:read "l"), command)
   return server
 end
@@ -54,10 +55,11 @@ http {
 }
 ]]
 
--- nginx with these directives inside of its http block, once it listens at `port`.
+-- nginx with these directives inside of its http block, once it listens at `port`, where one is given.
 function servers.nginx(dir, port, directives)
   process.write_file(dir .. "/nginx.conf", NGINX:format(dir, dir, dir, dir, dir, dir, dir, directives))
-  local server = begin(("nginx -p %s -c %s/nginx.conf -e %s/nginx.log 2>&1"):format(dir, dir, dir))
+  local server = servers.begin(("nginx -p %s -c %s/nginx.conf -e %s/nginx.log 2>&1"):format(dir, dir, dir))
+  if not port then return server end
   server.port = port
   listens("nginx", port)
   return server
