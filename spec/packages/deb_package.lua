@@ -53,7 +53,7 @@ for release in pairs(debian_root.RELEASES) do
       local function install_older()
         root:run [[cd /tmp && { test -e spate_0.0.9-1.deb || { dpkg-deb -R /debs/spate_*.deb old && sed -i 's/^Version: .*/Version: 0.0.9-1/' old/DEBIAN/control &&
           dpkg-deb -b old spate_0.0.9-1.deb; }; } && { dpkg -P spate-dev spate >&2 || true; } && dpkg -i spate_0.0.9-1.deb]]
-        root:run("sed -i 's/127.0.0.1:8080/127.0.0.1:%d/' /etc/spate/spate.conf.lua", port)
+        root:run([[sed -i 's/-- listen = .*/listen = { "127.0.0.1:%d" },/' /etc/spate/spate.conf.lua]], port)
       end
 
       local function stop_service() root:run(as_unit "spate stop /etc/spate/app.lua") end
@@ -125,7 +125,7 @@ for release in pairs(debian_root.RELEASES) do
         stop_service()
         root:run "touch /var/lib/private/spate/kept && dpkg -r spate-dev spate && test -e /etc/spate/app.lua && test -e /var/lib/private/spate/kept && ! test -e /usr/bin/spate"
         root:run "dpkg -P spate"
-        root:run "! find / -xdev -path /proc -prune -o -path /project -prune -o -path /debs -prune -o -path /tmp -prune -o -path /run -prune -o -name '*spate*' -print | grep -v '^/var/lib/dpkg/.*-old$' | grep ."
+        root:run "! find / -xdev -path /proc -prune -o -path /project -prune -o -path /debs -prune -o -path /tmp -prune -o -path /run -prune -o -path /root -prune -o -name '*spate*' -print | grep -v '^/var/lib/dpkg/.*-old$' | grep ."
         assert.is_false((root:try "dpkg -s spate"))
       end)
     end)
