@@ -19,36 +19,20 @@ app:get("/open", function() return tostring(spate.stats().streams) end)
 app:get("/who", function(req) return req.remote_addr .. " " .. req.scheme .. " " .. req.host end)
 ]]
 
-local APACHE = [[
-ServerName localhost
-PidFile %s/apache.pid
-Mutex file:%s default
-ErrorLog %s/apache.log
-User www-data
-Group www-data
-%s
-%s
-]]
-
-local MODULES = { "mpm_event", "authz_core", "proxy", "proxy_http", "headers", "env" }
-
 -- For each: its program, its file, what starts it with the file's text, and whether it sees only when it writes that a client is gone.
 local PROXIES = {
-  { name = "nginx", file = "nginx.conf", start = function(dir, text) servers.nginx(dir, nil, text) end },
-  { name = "haproxy", file = "haproxy.cfg", waits_for_a_write = true, start = function(dir, text)
-    process.write_file(dir .. "/haproxy.cfg", text)
-    servers.begin(("haproxy -db -f %s/haproxy.cfg >%s/haproxy.log 2>&1"):format(dir, dir))
-  end },
-  { name = "caddy", file = "Caddyfile", start = function(dir, text)
+  { name = "nginx", file = "nginx.conf", start = servers.nginx },
+  { name = "haproxy", file = "haproxy.cfg", waits_for_a_write = true, start = servers.haproxy },
+  { name = "caddy", file = "Caddyfile", start = function(dir, port, text)
     process.write_file(dir .. "/Caddyfile", "{\n\tadmin off\n}\n" .. text)
     servers.begin(("env HOME=%s caddy run --config %s/Caddyfile --adapter caddyfile >%s/caddy.log 2>&1"):format(dir, dir, dir))
+    process.eventually("Caddy", function()
+      local client = socket.connect("127.0.0.1", port)
+      return client and client:close()
+    end)
   end },
-  { name = "apache2", file = "apache.conf", waits_for_a_write = true, start = function(dir, text)
-    local modules = {}
-    for i, module in ipairs(MODULES) do modules[i] = ("LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so"):format(module, module) end
-    process.write_file(dir .. "/apache.conf", APACHE:format(dir, dir, dir, table.concat(modules, "\n"), text))
-    servers.begin(("apache2 -DFOREGROUND -d %s -f %s/apache.conf >%s/apache.out 2>&1"):format(dir, dir, dir))
-  end },
+  { name = "apache2", file = "apache.conf", waits_for_a_write = true,
+    start = function(dir, port, text) servers.apache(dir, port, "proxy proxy_http headers env", text) end },
 }
 
 describe("the example of a proxy", function()
@@ -76,11 +60,7 @@ describe("the example of a proxy", function()
     assert.is_true(changed > 0)
     text = text:gsub("listen 80;", ("listen 127.0.0.1:%d;"):format(port)):gsub("Listen 80\n", ("Listen 127.0.0.1:%d\n"):format(port))
       :gsub("%*:80>", ("*:%d>"):format(port)):gsub("bind :80\n", ("bind 127.0.0.1:%d\n"):format(port)):gsub("\n:80 {", ("\n:%d {"):format(port))
-    proxy.start(directory, text)
-    process.eventually(proxy.name, function()
-      local client = socket.connect("127.0.0.1", port)
-      return client and client:close()
-    end)
+    proxy.start(directory, port, text)
     return port
   end
 

@@ -55,11 +55,10 @@ http {
 }
 ]]
 
--- nginx with these directives inside of its http block, once it listens at `port`, where one is given.
+-- nginx with these directives inside of its http block, once it listens at `port`.
 function servers.nginx(dir, port, directives)
   process.write_file(dir .. "/nginx.conf", NGINX:format(dir, dir, dir, dir, dir, dir, dir, directives))
   local server = servers.begin(("nginx -p %s -c %s/nginx.conf -e %s/nginx.log 2>&1"):format(dir, dir, dir))
-  if not port then return server end
   server.port = port
   listens("nginx", port)
   return server
@@ -89,7 +88,7 @@ function servers.apache(dir, port, modules, directives)
     loads[#loads + 1] = ("LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so"):format(name, name)
   end
   process.write_file(dir .. "/apache.conf", APACHE:format(dir, dir, dir, dir, dir, table.concat(loads, "\n"), directives))
-  local server = begin(("apache2 -f %s/apache.conf -DFOREGROUND >%s/apache.out 2>&1"):format(dir, dir))
+  local server = servers.begin(("apache2 -f %s/apache.conf -DFOREGROUND >%s/apache.out 2>&1"):format(dir, dir))
   server.port = port
   listens("Apache", port)
   return server
@@ -98,7 +97,7 @@ end
 -- HAProxy with these sections, once it listens at `port`.
 function servers.haproxy(dir, port, sections)
   process.write_file(dir .. "/haproxy.cfg", sections)
-  local server = begin(("haproxy -f %s/haproxy.cfg -db >%s/haproxy.log 2>&1"):format(dir, dir))
+  local server = servers.begin(("haproxy -f %s/haproxy.cfg -db >%s/haproxy.log 2>&1"):format(dir, dir))
   server.port = port
   listens("HAProxy", port)
   return server

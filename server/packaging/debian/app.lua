@@ -4,7 +4,7 @@ local app = spate.app()
 
 app:get("/", function() return "spate serves this from /etc/spate/app.lua\n" end)
 
-app:get("/ticks", function(req)
+app:get("/ticks", function()
   return sse.reply(sse.interval(1):map(function(n) return sse.event("tick"):id(n):data(n) end))
 end)
 
