@@ -4,6 +4,7 @@
 #   make deps     installs what all of these need: asan e2e tsan lint format format-check layers fuzz fuzz-lua mutants model simulate valgrind
 #                 instructions faults scan soak soak-tsan bench; these install nothing, and name what is missing
 #   make clients  installs the npm packages that some specs run; make test does so where there are node and npm
+#   make nodes    several servers on one Redis with a thousand subscribers, and what happens to them
 #   make singly   specs in the other way of sending: one by one, as where the kernel has no io_uring
 #   make install  PREFIX=/usr/local DESTDIR=: the program, documents, and what specs need to run by plain busted
 #   make deb      Debian packages in build/packages; make dist: archives, of the source and of the program with its libraries
@@ -164,6 +165,12 @@ singly:
 	$(CHECK) $(NEEDS_TEST)
 	@$(MAKE_IN) all
 	@SPATE_IO_URING=off BUILD=$(BUILD) $(BUSTED) $(CARRIES)
+
+# What happens to several servers on one Redis, each with a thousand subscribers.
+nodes:
+	$(CHECK) $(NEEDS_TEST)
+	@$(MAKE_IN) all
+	@NODES_SUBSCRIBERS=1000 BUILD=$(BUILD) $(BUSTED) --filter-out="serve a thousand" --filter-out="lose the members" spec/e2e_nodes_spec.lua
 
 clients:
 	@.ci/clients
@@ -352,5 +359,5 @@ clean:
 	@mkdir -p build
 	find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +
 
-.PHONY: all scan always singly harness-commands run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers fuzz-lua mutants model simulate simulate-asan simulate-faults valgrind instructions faults soak \
+.PHONY: all scan always singly nodes harness-commands run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers fuzz-lua mutants model simulate simulate-asan simulate-faults valgrind instructions faults soak \
         soak-tsan bench install clean

@@ -116,7 +116,9 @@ describe("several servers with one Redis", function()
 
   example("lose the members and the subscribers of one that is killed, half a minute later", function()
     for i = 1, 2 do nodes[i] = serve(redis.unix_url) end
-    local live, gone = nodes[1]:ask "/stay/c1?id=ann", nodes[2]:ask "/stay/c1?id=bob"
+    local live = nodes[1]:ask "/stay/c1?id=ann"
+    process.read_until(live, '"id":"ann"')
+    local gone = nodes[2]:ask "/stay/c1?id=bob" -- not before she hears of it
     process.read_until(live, '"id":"bob"')
     local function state() return select(2, process.get(nodes[1].port, "/members/c1")) .. " " .. select(2, process.get(nodes[1].port, "/count/c1")) end
     process.eventually("both", function() return state() == "ann bob 2" end)
