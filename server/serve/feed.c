@@ -201,16 +201,14 @@ static void begin_live(struct feed *f, const struct replay *r) {
 // its channel does not come to, and would be asked for ever.
 enum { IN_VAIN_MAX = 8 };
 
-static void on_page(struct job *j);
+static void on_page(struct list *waiter, struct page *page);
 
 // Asks for what lies behind `at`, or for the newest `last`.
-static void ask_page(struct feed *f, struct channel *c, struct position at, long last, unsigned in_vain) {
-  struct store_request *r = store_request_new(c, STORE_READ, NULL, 0, f->service->inbox, on_page);
-  r->at = at, r->last = last, r->in_vain = in_vain;
+static void ask_page(struct feed *f, struct channel *c, struct position at, long last) {
   list_init(&f->subscriber.link);
-  list_append(&r->waiters, &f->subscriber.link);
-  f->state = FEED_REPLAYING, f->page = r;
-  pages_ask(&f->service->pages, r);
+  f->state = FEED_REPLAYING;
+  f->page = pages_ask(&f->service->pages, f->service->inbox, &(struct page_key){c, at, last},
+                      &f->subscriber.link, on_page);
 }
 
 static void cut_off(struct feed *f, struct channel *c) {
@@ -220,30 +218,34 @@ static void cut_off(struct feed *f, struct channel *c) {
 
 // Behind a page: what history has since then, and live; or the next page, once a reader has taken this one.
 static void follow_page(struct feed *f) {
-  struct store_request *r = f->page;
+  struct page *page = f->page;
+  const struct store_request *r = page->request;
   struct replay live;
   bool is_live =
       channel_follow(r->channel, f->service->inbox, &f->subscriber, r->at, f->service->loop->now, &live);
   if (!is_live && f->count) return;
   if (is_live) f->stream = NULL, begin_live(f, &live);
-  else if (r->in_vain > IN_VAIN_MAX) cut_off(f, r->channel);
-  else ask_page(f, r->channel, r->at, 0, r->in_vain);
-  store_request_unref(r);
+  else if (f->in_vain > IN_VAIN_MAX) cut_off(f, r->channel);
+  else ask_page(f, r->channel, r->at, 0);
+  page_unref(page);
 }
 
-static void on_page(struct job *j) {
-  struct store_request *r = container_of(j, struct store_request, job);
-  struct list *waiter = list_shift(&r->waiters);
-  pages_arrived(r);
-  if (!waiter) return;
+// Its events are everybody's who wanted it.
+static void push_page(struct feed *f, const struct store_request *r) {
+  struct event **events = r->count ? xmalloc(r->count * sizeof *events) : NULL;
+  for (size_t i = 0; i < r->count; i++) events[i] = event_ref(r->events[i]);
+  push_past(f, events, r->count, r->is_gone);
+}
+
+static void on_page(struct list *waiter, struct page *page) {
   struct feed *f = container_of(waiter, struct feed, subscriber.link);
+  const struct store_request *r = page->request;
   if (r->answer == STORE_UNAVAILABLE) {
     cut_off(f, r->channel);
-    store_request_unref(r);
+    page_unref(page);
   } else {
-    r->in_vain = r->count ? 0 : r->in_vain + 1;
-    push_past(f, r->events, r->count, r->is_gone);
-    r->events = NULL, r->count = 0;
+    f->in_vain = r->count ? 0 : f->in_vain + 1;
+    push_page(f, r);
     follow_page(f);
   }
   feed_tell_reader(f);
@@ -251,7 +253,7 @@ static void on_page(struct job *j) {
 
 // Whether its page is there and waits to be taken.
 static bool has_page(const struct feed *f) {
-  return f->state == FEED_REPLAYING && list_empty(&f->page->waiters);
+  return f->state == FEED_REPLAYING && list_empty(&f->subscriber.link);
 }
 
 struct event *feed_take(struct feed *f) {
@@ -263,10 +265,10 @@ struct event *feed_take(struct feed *f) {
 void feed_stop(struct feed *f) {
   channel_unsubscribe(&f->subscriber);
   if (f->state != FEED_REPLAYING) return;
-  struct store_request *page = f->page;
+  struct page *page = f->page;
   list_remove(&f->subscriber.link);
-  cut_off(f, page->channel);
-  pages_leave(page);
+  cut_off(f, page->request->channel);
+  page_unref(page);
 }
 
 void feed_free(struct feed *f) {
@@ -300,7 +302,7 @@ struct feed *feed_new(struct service *service, struct channel *c, struct span af
   bool is_here = channel_subscribe(c, service->inbox, &f->subscriber, after, last, service->loop->now, &r);
   if (!position_read(after, &at)) at = (struct position){UINT64_MAX, 0}; // where no event is
   if (is_here) begin_live(f, &r);
-  else ask_page(f, c, at, after.len ? 0 : last, 0);
+  else ask_page(f, c, at, after.len ? 0 : last);
   return f;
 }
 
@@ -332,7 +334,7 @@ void feed_kick(struct feed *f, struct event *last) {
 }
 
 struct channel *feed_channel(const struct feed *f) {
-  if (f->state == FEED_REPLAYING) return f->page->channel;
+  if (f->state == FEED_REPLAYING) return f->page->request->channel;
   return f->subscriber.outlet ? f->subscriber.outlet->channel : NULL;
 }
 

@@ -27,8 +27,8 @@ struct feed {
   struct subscriber subscriber;
   struct service *service;
   union {
-    struct stream *stream;      // of FEED_STREAMED
-    struct store_request *page; // of FEED_REPLAYING: it waits for this, or has got it and waits for a reader
+    struct stream *stream; // of FEED_STREAMED
+    struct page *page;     // of FEED_REPLAYING: it waits for this, or has got it and waits for a reader
   };
   struct event **queue;
   uint32_t first, count, cap; // cap is a power of two
@@ -36,6 +36,7 @@ struct feed {
   uint32_t beside;            // that may beside them: replayed, or come before their reader had its turn
   uint8_t on_full;            // enum on_full
   uint8_t state;              // enum feed_state
+  uint8_t in_vain;            // pages in a row without an event
   bool is_awaited;            // a reader had all and has not run since
   size_t queued_bytes;
   size_t bytes_beside;        // of those beside

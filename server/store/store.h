@@ -47,11 +47,8 @@ struct store_request {
   struct buf members;  // STORE_MEMBERS: ids and metas, NUL-terminated
   bool is_gone;        // of what was behind `at` some is not there: the page begins with the first
   struct list waiters; // on_done's own: empty where they have left
-  struct pages *pages; // on_done's own: among whose it is counted
-  bool is_held_back;   // likewise: it has not been asked yet
+  struct page *page;   // on_done's own: whose it is
   double asked_at;     // the asker's own
-  double held_since;   // likewise
-  unsigned in_vain;    // likewise: pages in a row, up to this, without an event
   const char *why;     // of STORE_UNAVAILABLE: a word, static; or NULL
   double taken_at;     // the store's own
   size_t len;          // bytes that it takes
