@@ -194,7 +194,9 @@ tsan:
 	@export TSAN_OPTIONS="halt_on_error=1 exitcode=66 suppressions=$(CURDIR)/spec/tsan.suppressions"; build/tsan/shared_stress && build/tsan/job_stress && build/tsan/pool_stress && build/tsan/store_stress && \
 	  BUILD=$(BUILD) SPATE=build/tsan/spate DELIVERY_SUBSCRIBERS=100 STORE_ROUNDS=5 $(BUSTED) \
 	  --filter-out="the script has a loop" --filter-out="a C call that never returns" --filter-out="computes for too long" \
-	  spec/e2e_spec.lua spec/e2e_shared_spec.lua spec/e2e_delivery_spec.lua spec/e2e_fs_spec.lua spec/e2e_offload_spec.lua spec/e2e_password_spec.lua spec/e2e_postgres_spec.lua spec/e2e_process_spec.lua spec/e2e_redis_spec.lua spec/e2e_redis_ways_spec.lua spec/e2e_sqlite_spec.lua spec/e2e_store_spec.lua spec/e2e_tls_spec.lua spec/e2e_wait_fd_spec.lua
+	  spec/e2e_spec.lua spec/e2e_shared_spec.lua spec/e2e_delivery_spec.lua spec/e2e_fs_spec.lua spec/e2e_offload_spec.lua spec/e2e_password_spec.lua spec/e2e_postgres_spec.lua spec/e2e_process_spec.lua spec/e2e_redis_spec.lua spec/e2e_redis_ways_spec.lua spec/e2e_sqlite_spec.lua spec/e2e_store_spec.lua spec/e2e_tls_spec.lua spec/e2e_wait_fd_spec.lua && \
+	  BUILD=$(BUILD) SPATE=build/tsan/spate $(BUSTED) --filter="one that is killed, whose" --filter="comes back from its log" --filter="stands still" --filter="at its node of a cluster" \
+	  spec/e2e_nodes_spec.lua
 
 $(BUILD)/%_stress: spec/%_stress.c $(LIBRARY)
 	@echo LD $@

@@ -233,6 +233,20 @@ describe("several servers on one Redis", function()
     assert.equal(FORTY, numbers_of(live))
   end)
 
+  it("read a page once for all who come back at once", function()
+    local first = run(one, "return sse.channel('a', { history = 1000 }):publish(0)")
+    add_behind(600, 10)
+    run(two, "sse.channel('a', { history = 1000 })")
+    local before, readers = calls(), {}
+    for i = 1, 50 do readers[i] = two:get("/sub/a", { headers = { ["Last-Event-ID"] = first } }) end
+    for _ = 1, 20 do settle() end
+    for i = 1, 50 do
+      local events = readers[i]:data()
+      assert.same({ 600, "1xx", "600" }, { #events, events[1]:sub(1, 3), events[600]:sub(1, 3) })
+    end
+    assert.is_true(calls() - before < 12, calls() - before)
+  end)
+
   it("replay the newest over epochs", function()
     run(one, "for i = 1, 5 do sse.channel('a', { history = 100 }):publish(i) end")
     redis:cli("HSET", ("p%d:{a}:m"):format(prefixes), "r", "another")
