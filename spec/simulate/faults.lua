@@ -58,7 +58,7 @@ return {
   },
   {
     name = "lost_for_ever", file = "server/event/outlet.c",
-    from = "o->posted = o->lost = false;", to = "o->posted = false;",
+    from = "o->posted = false, o->loss = OUTLET_WHOLE;", to = "o->posted = false;",
     what = "a worker that was too late once cuts each later subscriber at the next event",
   },
   {
@@ -108,8 +108,8 @@ return {
   -- serve/
   {
     name = "lost_before_its_reply", file = "server/serve/feed.c",
-    from = "else if (state == FEED_CUT_OFF) stream_end(s, REASON_ERROR, true);\n  else stream_fall_behind(s);",
-    to = "else if (state == FEED_CUT_OFF) stream_end(s, REASON_ERROR, true);",
+    from = "else if (state == FEED_CUT_OFF || state == FEED_BROKEN) stream_end(s, REASON_ERROR, true);\n  else stream_fall_behind(s);",
+    to = "else if (state == FEED_CUT_OFF || state == FEED_BROKEN) stream_end(s, REASON_ERROR, true);",
     what = "a subscription that fell behind before its reply is a stream that stays open, subscribed to nothing",
   },
   {
