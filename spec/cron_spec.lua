@@ -197,6 +197,15 @@ app:post("/", function() return tostring(task:cancel()) end)
     server.core:close()
   end)
 
+  it("takes a list of whatever length", function()
+    local list = {}
+    for minute = 0, 59 do list[#list + 1] = minute end
+    local server = serve(('spate.cron("%s 0-23 1-31 1-12 0-7", note, { overlap = "allow" })'):format((table.concat(list, ",") .. ","):rep(3):sub(1, -2)))
+    server:advance(120)
+    assert.same({ "01 00:01:00", "01 00:02:00" }, runs(server))
+    server:close { tasks = 1, timers = 1 }
+  end)
+
   it("begins at once where a handler asks for it", function()
     local server = serve 'app:post("/", function() spate.cron("* * * * *", note) return "x" end)'
     server:advance(120)

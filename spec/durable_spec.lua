@@ -42,6 +42,7 @@ describe("spate.durable", function()
     assert.equal(400, get("a", "?offset=x"):status())
     assert.equal(409, post("a", "{}", { ["Content-Type"] = "application/json" }):status())
     assert.same({ 404, 404 }, { get("b"):status(), post("b", "x"):status() })
+    assert.same({ 201, 414 }, { put(("x"):rep(255)):status(), put(("x"):rep(256)):status() })
   end)
 
   it("takes JSON values and lists of them", function()
@@ -121,6 +122,16 @@ describe("spate.durable", function()
     assert.equal("xy", (get("a"):body()))
   end)
 
+  it("keeps so much, and says where something is missing", function()
+    server:close { tasks = 1, timers = 1 }
+    server = helper.serve((APP:gsub("poll = 20", "poll = 20, appends = 2")))
+    put "a"
+    local first = offset(post("a", "1"))
+    for i = 2, 4 do post("a", tostring(i)) end
+    assert.equal(410, get("a", "?offset=" .. first):status())
+    assert.equal("34", (get("a", "?offset=-1"):body()))
+  end)
+
   it("asks who may do what", function()
     local guest = { ["X-Guest"] = "1" }
     assert.equal(403, put("a", { ["X-Guest"] = "1" }):status())
@@ -132,6 +143,7 @@ describe("spate.durable", function()
   it("raises at the user's line what is wrong with it", function()
     helper.refuses {
       ['require("spate.durable").streams { pol = 1 }'] = "durable.streams: unknown option 'pol'; did you mean 'poll'?",
+      ['require("spate.durable").streams { appends = "all" }'] = "durable.streams: appends: expected an integer of 0 or more, got all",
       ['require("spate.durable").streams { authorize = 1 }'] = "durable.streams: authorize: expected a function, got number",
       ['require("spate.durable").streams().serve(app, "/")'] = "streams:serve(...): write it with a colon",
     }

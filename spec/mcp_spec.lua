@@ -94,7 +94,12 @@ describe("spate.mcp", function()
     end
     assert.equal(400, post({ id = 1, method = "ping" }):status())
     assert.equal(404, post({ id = 1, method = "ping" }, "x"):status())
+    assert.equal(404, post({ id = 1, method = "ping" }, ("x"):rep(5000)):status())
+    assert.equal(400, post({ id = ("x"):rep(101), method = "ping" }, session):status())
+    assert.equal(202, post({ method = "notifications/cancelled", params = { requestId = ("x"):rep(100000) } }, session):status())
     assert.equal(400, post({ id = 1, method = "ping" }, session, { ["MCP-Protocol-Version"] = "1999-01-01" }):status())
+    assert.equal(200, post({ id = ("\1"):rep(100), method = "ping" }, session):status())
+    assert.equal(200, post({ id = 1, method = "resources/subscribe", params = { uri = ("x"):rep(2000) } }, session):status())
     for method, code in pairs { ["x/y"] = -32601, ["tools/call"] = -32602, ["resources/read"] = -32602, ["prompts/get"] = -32602, ["logging/setLevel"] = -32602,
       ["completion/complete"] = -32602, ["resources/subscribe"] = -32602 } do
       assert.equal(code, post({ id = 1, method = method, params = {} }, session):json().error.code, method)
@@ -216,6 +221,10 @@ describe("spate.mcp", function()
     post({ id = 1, method = "resources/unsubscribe", params = { uri = "notes://a/b" } }, one)
     server:post "/touch"
     assert.equal(1, #messages(first))
+    local function subscribed(n) return post({ id = 1, method = "resources/subscribe", params = { uri = "notes://a/" .. n } }, two):json().error end
+    for n = 1, 1000 do assert.is_nil(subscribed(n)) end
+    assert.is_nil(subscribed(1))
+    assert.equal("It cannot be kept: too many", subscribed(1001).message)
     server:delete("/mcp", { headers = { ["Mcp-Session-Id"] = one } })
     assert.is_true(first:has_ended())
     first:close()

@@ -184,6 +184,12 @@ describe("spate.mercure", function()
     watcher:close()
   end)
 
+  it("has subscriptions of long topics", function()
+    local res = subscribe { ("ä"):rep(1000) }
+    assert.equal(200, res:status())
+    res:close()
+  end)
+
   it("is named by what it is about", function()
     assert.equal('</.well-known/mercure>; rel="mercure", <https://example.com/books/1>; rel="self"', server:get("/books/1"):header "Link")
   end)

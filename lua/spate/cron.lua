@@ -4,6 +4,7 @@
 local at_end = require "spate.at_end"
 local check = require "spate.check"
 local core = require "spate.core"
+local crypto = require "spate.crypto"
 local expression = require "spate.cron.expression"
 local report = require "spate.report"
 local sse = require "spate.sse"
@@ -43,7 +44,7 @@ local named = {} -- how many there are of one text and zone, so that each has a 
 local function name_of(text, options)
   local name = ("%s %s"):format(text, options.zone or "")
   named[name] = (named[name] or 0) + 1
-  name = ("%s %d"):format(name, named[name])
+  name = ("%s %d"):format(#name > 100 and crypto.hash("sha256", name) or name, named[name]) -- a part of keys, which are short
   return options.each_worker and ("%s of %d"):format(name, core.worker) or name
 end
 

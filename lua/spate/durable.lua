@@ -7,8 +7,10 @@ local reply = require "spate.reply"
 local sse = require "spate.sse"
 local stream = require "spate.durable.stream"
 
-local OPTIONS = { "name", "poll", "authorize", "origin" }
+local OPTIONS = { "name", "poll", "authorize", "origin", "appends", "bytes" }
+local APPENDS, BYTES = 100000, 256 * 1024 * 1024 -- of a stream, that are kept
 local READ = 1024 * 1024 -- bytes of an answer, about
+local PATH_LENGTH = 255
 local CURSOR = 20        -- seconds for which caches may take requests for one
 local CURSOR_EPOCH = 1728432000
 local HEADERS = { "Content-Type", "Authorization", "If-None-Match", "Stream-Seq", "Stream-TTL", "Stream-Expires-At", "Stream-Closed",
@@ -21,14 +23,17 @@ Durable.__index = Durable
 
 local durable = {}
 
--- Streams. Options: name, poll (seconds of a long poll), authorize (fn(req, path, action)), origin (of pages that may read: "*").
+-- Streams. Options: name, poll (seconds of a long poll), authorize (fn(req, path, action)), origin (of pages that may read: "*"), appends and
+-- bytes that are kept of each.
 function durable.streams(options)
   options = check.options(options or {}, "durable.streams", OPTIONS)
   local name = check.text(options.name or "streams", "durable.streams: name")
+  if #name > 100 then core.raise "durable.streams: name: expected 100 bytes at most" end
   local function shared(kind) return core.shared(("spate durable %s %s"):format(name, kind), { store = true }) end
   return setmetatable({ name = name, poll = options.poll and check.seconds(options.poll, "durable.streams: poll") or 20,
     authorize = options.authorize and check.callable(options.authorize, "durable.streams: authorize"),
-    origin = check.text(options.origin or "*", "durable.streams: origin"),
+    origin = check.text(options.origin or "*", "durable.streams: origin"), appends = check.count(options.appends or APPENDS, "durable.streams: appends"),
+    bytes = check.count(options.bytes or BYTES, "durable.streams: bytes"),
     streams = shared "streams", channels = shared "channels" }, Durable)
 end
 
@@ -294,7 +299,7 @@ local ACTIONS = { put = "create", post = "append", get = "read", head = "read", 
 local function handler(self, method)
   return function(req)
     local path, answer = req.params.path, nil
-    if #path > 1000 then answer = reply.error(414, "a path has 1000 bytes at most") end
+    if #path > PATH_LENGTH then answer = reply.error(414, ("a path has %d bytes at most"):format(PATH_LENGTH)) end
     if not answer and self.authorize and ACTIONS[method] then
       local allowed = self.authorize(req, path, ACTIONS[method])
       if allowed ~= true then answer = allowed or reply.error(403) end

@@ -151,10 +151,10 @@ end
 -- Makes members of a stream's subscriptions; what ends them.
 local function enroll(self, topics, claims)
   local subscriber, left = "urn:uuid:" .. spate.uuid(), {}
-  for _, topic in ipairs(topics) do
+  for i, topic in ipairs(topics) do
     local document = { ["@context"] = CONTEXT, id = id_of(self, topic, subscriber), type = "Subscription", topic = topic, subscriber = subscriber,
       payload = type(claims) == "table" and type(claims.mercure) == "table" and claims.mercure.payload or nil }
-    local member = members(self):join(document.id, document)
+    local member = members(self):join(("%s %d"):format(subscriber, i), document)
     tell(self, document, true)
     left[#left + 1] = function()
       member:close()

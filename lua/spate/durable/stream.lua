@@ -8,7 +8,6 @@ local json = require "spate.json"
 local spate = require "spate"
 local sse = require "spate.sse"
 
-local HISTORY = 100000 -- appends that are kept
 local LOCKED = 10      -- seconds for which an append may take the stream for itself
 local PRODUCERS = 1000 -- that are known of a stream
 
@@ -17,7 +16,9 @@ Stream.__index = Stream
 
 local stream = {}
 
-local function options() return { history = HISTORY, history_bytes = 2 ^ 40 // 1, ttl = 0 } end
+local function channel_of(store, name)
+  return sse.channel("durable:" .. name, { history = store.appends, history_bytes = store.bytes, ttl = 0 })
+end
 
 -- A channel's id as an offset, which sorts as it was given; and back.
 function stream.offset_of(id)
@@ -32,7 +33,7 @@ function stream.id_of(offset)
   return tonumber(seq) == 0 or ("%s-%d"):format(epoch, tonumber(seq))
 end
 
-function Stream:channel() return sse.channel("durable:" .. self.channel_name, options()) end
+function Stream:channel() return channel_of(self.store, self.channel_name) end
 
 -- The offset behind all that there is.
 function Stream:tail() return stream.offset_of(self:channel().handle:newest()) end
@@ -67,7 +68,7 @@ function stream.find(store, path, is_use)
   local text, why = store.streams:get(path)
   if not text then return nil, why end
   local self = setmetatable(json.decode(text), Stream)
-  self.path, self.expires_at = path, self.expires and stream.time_of(self.expires)
+  self.store, self.path, self.expires_at = store, path, self.expires and stream.time_of(self.expires)
   if is_use and self.ttl then save(self, store.streams) end
   return self
 end
@@ -161,8 +162,8 @@ end
 
 -- A new one, with what is in it from the start.
 function stream.create(store, path, fields, bytes)
-  local self = setmetatable({ path = path, type = fields.type, ttl = fields.ttl, expires = fields.expires, producers = {},
-    expires_at = fields.expires and stream.time_of(fields.expires), channel_name = ("%s:%s:%s"):format(store.name, path, spate.uuid()) }, Stream)
+  local self = setmetatable({ store = store, path = path, type = fields.type, ttl = fields.ttl, expires = fields.expires, producers = {},
+    expires_at = fields.expires and stream.time_of(fields.expires), channel_name = spate.uuid() }, Stream)
   local payload, fault
   if bytes ~= "" then
     payload, fault = self:payload(bytes, true)
@@ -176,7 +177,7 @@ end
 
 -- Forgets what a channel has.
 local function remove(store, name)
-  local channel = sse.channel("durable:" .. name, options())
+  local channel = channel_of(store, name)
   channel:finish()
   core.remove_channel(channel.handle)
   store.channels:delete(name)

@@ -19,6 +19,9 @@ local DAY = 86400
 local Call = { __name = "mcp call" }
 Call.__index = Call
 
+-- A request's id as a part of a key.
+local function key_of(id) return math.type(id) and "n" .. id or "s" .. core.hex(id) end
+
 local function cancel_name(self) return "mcp cancel " .. self.stream end
 
 -- What can be cancelled is known by its id, from whichever worker.
@@ -130,7 +133,7 @@ local call = { LEVELS = LEVELS, Call = Call }
 -- Starts fn(call), which returns a result, or nil, a code and a message.
 function call.start(session, message, fn, ctx)
   local meta = message.params and type(message.params._meta) == "table" and message.params._meta or {}
-  local self = setmetatable({ session = session, id = message.id, key = json.encode(message.id), token = meta.progressToken, ctx = ctx,
+  local self = setmetatable({ session = session, id = message.id, key = key_of(message.id), token = meta.progressToken, ctx = ctx,
     stream = core.hex(core.random(8)), asked = 0, changed = core.signal() }, Call)
   self.task = core.background_until(function()
     if self.answer then return end
@@ -150,7 +153,7 @@ end
 
 -- What a client sends of its own accord: the end of a call, the answer to a question.
 function call.cancel(session, id)
-  local stream = session:find("call", json.encode(id))
+  local stream = session:find("call", key_of(id))
   if stream then promise("mcp cancel " .. stream):fulfil(true) end
 end
 

@@ -10,6 +10,7 @@ local sse = require "spate.sse"
 
 local VERSIONS = { ["2025-11-25"] = true, ["2025-06-18"] = true, ["2025-03-26"] = true }
 local LATEST = "2025-11-25"
+local ID_LENGTH = 100 -- bytes of ids that clients choose
 local LOCAL = { localhost = true, ["127.0.0.1"] = true, ["[::1]"] = true }
 
 local function refuse(status, code, message, id)
@@ -36,6 +37,7 @@ local function session_of(server, req, id)
   if version and not VERSIONS[version] then return nil, refuse(400, -32600, "Unsupported protocol version: " .. version, id) end
   local name = req.headers["Mcp-Session-Id"]
   if not name then return nil, refuse(400, -32600, "Mcp-Session-Id is missing", id) end
+  if #name > ID_LENGTH then return nil, refuse(404, -32001, "Session not found", id) end
   local session, why = sessions.find(server.dictionary, server.ttl, name)
   if session then return session end
   if why then return nil, refuse(503, -32603, "The session cannot be looked up", id) end
@@ -89,10 +91,13 @@ local function answer(server, session, message, ctx)
   return stream_of(session, stream)
 end
 
+local function is_id(id) return math.type(id) == "integer" or type(id) == "string" and #id <= ID_LENGTH end
+
 -- A notification, or the answer to a question of ours.
 local function take(session, message)
-  if message.method == "notifications/cancelled" and type(message.params) == "table" and message.params.requestId ~= nil then
-    call.cancel(session, message.params.requestId)
+  local id = type(message.params) == "table" and message.params.requestId
+  if message.method == "notifications/cancelled" and is_id(id) then
+    call.cancel(session, id)
   elseif message.method == nil then
     call.answer(session, message)
   end
@@ -101,7 +106,7 @@ end
 
 local function is_message(m)
   if type(m) ~= "table" or m.jsonrpc ~= "2.0" or m[1] ~= nil then return false end
-  if m.id ~= nil and type(m.id) ~= "string" and math.type(m.id) ~= "integer" then return false end
+  if m.id ~= nil and not is_id(m.id) then return false end
   if m.method ~= nil then return type(m.method) == "string" end
   return m.id ~= nil and (m.result ~= nil or type(m.error) == "table")
 end

@@ -2,6 +2,7 @@
 -- Sessions of the Model Context Protocol, in a dictionary that all workers share, and all servers that have a Redis
 -- together: what the client is and can, what it has subscribed to, and which of its calls and of our questions are open.
 local core = require "spate.core"
+local crypto = require "spate.crypto"
 local json = require "spate.json"
 local kick = require "spate.kick"
 local spate = require "spate"
@@ -9,6 +10,7 @@ local sse = require "spate.sse"
 
 local KEPT = 300 -- seconds for which what a session was sent can be asked for again
 local HISTORY = 1000
+local SUBSCRIPTIONS = 1000 -- of a session
 
 local Session = {}
 Session.__index = Session
@@ -64,22 +66,31 @@ function Session:find(kind, id) return self.dictionary:get(("%s %s %s"):format(k
 
 function Session:shut(kind, id) self.dictionary:delete(("%s %s %s"):format(kind, self.id, id)) end
 
-local function subscription(uri, id) return ("subscribed %s\n%s"):format(uri, id) end
+-- Keys are short: of a URI they have the hash.
+local function subscription(uri, id) return ("subscribed %s %s"):format(crypto.hash("sha256", uri), id) end
 
-function Session:subscribe(uri) return self.dictionary:set(subscription(uri, self.id), true, { ttl = self.ttl }) end
+local function count_by(self, n) return self.dictionary:incr("subscriptions " .. self.id, n, { ttl = self.ttl }) end
 
-function Session:unsubscribe(uri) self.dictionary:delete(subscription(uri, self.id)) end
+-- True; nil and why not.
+function Session:subscribe(uri)
+  local is_new, why = self.dictionary:add(subscription(uri, self.id), true, { ttl = self.ttl })
+  if not is_new then return is_new == false or nil, why end
+  local count = count_by(self, 1)
+  if count and count <= SUBSCRIPTIONS then return true end
+  self:unsubscribe(uri)
+  return nil, "too many"
+end
+
+function Session:unsubscribe(uri)
+  if self.dictionary:delete(subscription(uri, self.id)) then count_by(self, -1) end
+end
 
 -- Tells all sessions that have subscribed to the resource.
 function session.tell(dictionary, uri, message)
   local prefix = subscription(uri, "")
-  local keys, why = dictionary:keys()
+  local keys, why = dictionary:keys(prefix)
   if not keys then return nil, why end
-  for _, key in ipairs(keys) do
-    if key:sub(1, #prefix) == prefix then
-      setmetatable({ id = key:sub(#prefix + 1) }, Session):channel():publish { json = message }
-    end
-  end
+  for _, key in ipairs(keys) do setmetatable({ id = key:sub(#prefix + 1) }, Session):channel():publish { json = message } end
   return true
 end
 

@@ -254,6 +254,8 @@ function MercureHub:link(options) end
 ---@field poll? number seconds of a long poll: 20
 ---@field authorize? fun(req: spate.Request, path: string, action: "create"|"append"|"read"|"delete"): boolean|spate.Reply
 ---@field origin? string of pages that may read: "*"
+---@field appends? integer that are kept of a stream: 100000
+---@field bytes? integer that are kept of a stream: 256 MiB
 
 ---@class spate.durable
 local durable = {}
