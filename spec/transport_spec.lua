@@ -220,6 +220,7 @@ describe("a transport", function()
       local clients = { server:connect(nil, "closed"), server:connect(nil, "closed"), server:connect(nil, "closed") }
       assert.equal("closed", clients[3]:state())
       server.core:drain()
+      server:advance(1.01)
       assert.equal("closed", clients[1]:state())
       assert.equal("closed", clients[2]:state())
     end)
