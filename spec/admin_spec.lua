@@ -9,6 +9,7 @@ app:mount("/-", spate.admin { authorize = function(req) return req.headers.pass 
 
 local QUIET = { log = { access = false } }
 local PASS = { pass = "secret" }
+local SENT = { pass = "secret", ["content-type"] = "application/json" }
 
 describe("spate.admin", function()
   local one, two
@@ -74,6 +75,11 @@ describe("spate.admin", function()
     assert.equal("ready\n", (ask("get", "/-/readyz"):body()))
   end)
 
+  it("has the page", function()
+    assert.equal("text/html; charset=utf-8", ask("get", "/-"):header "Content-Type")
+    assert.equal(403, ask("get", "/-", { headers = {} }):status())
+  end)
+
   it("has the numbers", function()
     one:get "/ticks"
     assert.equal(1, ask("get", "/-/api/stats"):json().streams)
@@ -129,11 +135,11 @@ describe("spate.admin", function()
   it("kicks one by its id, wherever it is", function()
     local ann, bob = one:get "/user/ann", two:get "/user/bob"
     local id = streams("?tag=user:bob").streams[1].id
-    assert.equal(202, ask("post", "/-/api/kick", { json = { stream = id, reason = "bye" } }):status())
+    assert.equal(202, ask("post", "/-/api/kick", { json = { stream = id, reason = "bye" }, headers = SENT }):status())
     assert.is_true(bob:has_ended())
     assert.is_false(ann:has_ended())
     assert.same({ "bye" }, bob:data())
-    local res = ask("post", "/-/api/kick", { json = { steam = id } })
+    local res = ask("post", "/-/api/kick", { json = { steam = id }, headers = SENT })
     assert.equal(400, res:status())
     assert.truthy((res:body()):find("unknown option 'steam'", 1, true))
   end)

@@ -111,6 +111,22 @@ function Tab:await(expression)
   return browser.eventually(expression, function() return self:run("return " .. expression) end)
 end
 
+-- The size of what is seen, and "light" or "dark".
+function Tab:look(width, height, scheme)
+  self:devtools("Emulation.setDeviceMetricsOverride", { width = width, height = height, deviceScaleFactor = 1, mobile = false })
+  self:devtools("Emulation.setEmulatedMedia", { features = json.array { { name = "prefers-color-scheme", value = scheme } } })
+end
+
+-- A command of the browser's own protocol: its result.
+function Tab:devtools(name, parameters)
+  return command(self, "/goog/cdp/execute", { cmd = name, params = json.object(parameters) })
+end
+
+-- What is seen now, as a PNG file.
+function Tab:screenshot(path)
+  process.write_file(path, require("mime").unb64(self:devtools("Page.captureScreenshot", { format = "png" }).data))
+end
+
 function Tab:close()
   webdriver("POST", session .. "/window", { handle = self.handle })
   webdriver("DELETE", session .. "/window")

@@ -36,6 +36,7 @@ local function add_serving(command)
   command:option("--store", "Where channels are kept: sqlite:PATH, or redis://HOST[:PORT] and its like for several machines."):argname("STORE")
   command:option("--durable", "Whether publishing waits for the disk: commit or async."):argname("HOW")
   command:option("-w --workers", "Number of threads, or auto for one per core."):argname("N")
+  command:option("--admin", "Where the inspector, /metrics, /healthz and /readyz are: HOST:PORT, unix:PATH or off."):argname("ADDRESS")
   add_config(command)
 end
 

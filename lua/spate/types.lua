@@ -93,7 +93,7 @@ function Tickets:redeem(ticket) end
 ---@return integer count
 function spate.streams(options) end
 
----An application with /metrics, /healthz, /readyz and an API, to mount.
+---An application to mount: the inspector's page, /metrics, /healthz, /readyz, and the same as JSON and event streams.
 ---@param options { authorize: fun(req: spate.Request): boolean?, string|spate.Reply? }
 ---@return spate.App
 function spate.admin(options) end

@@ -17,6 +17,15 @@
 #include "base/escape.h"
 #include "base/mem.h"
 
+enum { KEPT_MAX = 500, KEPT_LINE_MAX = 4096 };
+
+// The newest lines, for who asks; behind the lock.
+static struct {
+  bool is_on;
+  uint64_t count; // so far; the newest has this number
+  struct buf lines[KEPT_MAX];
+} kept;
+
 enum { WAITING_MAX = 1 << 20, BATCH_NS = 10 * 1000 * 1000, LINE_USUAL = 240 };
 
 static const double WHOLE_MAX = 1e15; // below it "%.15g" writes whole numbers in full
@@ -143,8 +152,28 @@ bool log_is_on(enum log_level level) {
   return (int)level >= atomic_load_explicit(&out.level, memory_order_relaxed);
 }
 
+// With the lock held.
+static void keep(const char *bytes, size_t len) {
+  struct buf *line = &kept.lines[kept.count++ % KEPT_MAX];
+  buf_reset(line, KEPT_LINE_MAX);
+  buf_append(line, bytes, MIN(len, (size_t)KEPT_LINE_MAX));
+  if (line->bytes[line->len - 1] != '\n') buf_append_byte(line, '\n');
+}
+
+uint64_t log_kept(uint64_t after, struct buf *into) {
+  pthread_mutex_lock(&out.lock);
+  kept.is_on = true;
+  uint64_t first = kept.count > KEPT_MAX ? kept.count - KEPT_MAX : 0;
+  for (uint64_t i = MAX(after, first); i < kept.count; i++)
+    buf_append_span(into, buf_span(&kept.lines[i % KEPT_MAX]));
+  uint64_t newest = kept.count;
+  pthread_mutex_unlock(&out.lock);
+  return newest;
+}
+
 static void hand_out(const char *bytes, size_t len) {
   pthread_mutex_lock(&out.lock);
+  if (kept.is_on) keep(bytes, len);
   if (out.sink) out.sink(out.sink_owner, bytes, len);
   else if (!out.running) write_all(out.fd, bytes, len);
   else if (out.waiting.len + len > WAITING_MAX) out.dropped++;

@@ -156,3 +156,8 @@ void fetch_count_sent(struct fetch *f, size_t n) {
 void fetch_tell_room(struct fetch *f) {
   if (f->sink && f->sink->ops->on_room) f->sink->ops->on_room(f);
 }
+
+void fetch_list(struct service *s, struct span about, struct buf *out) {
+  (void)about;
+  if (s->fetcher->ops->list) s->fetcher->ops->list(s->fetcher, out);
+}

@@ -113,6 +113,8 @@ struct fetcher_ops {
   void (*resume)(struct fetch *f); // is_paused is false again: what waits is told of in the next hook
   void (*send)(struct fetch *f);   // upload or upload_ended has changed
   void (*free)(struct fetch *f);   // ends what runs, at once; fetch_deinit, and frees it
+  // Appends a row of JSON for each that is open; NULL: it cannot tell.
+  void (*list)(const struct fetcher *r, struct buf *out);
 };
 
 struct fetcher {
@@ -124,6 +126,9 @@ struct fetcher {
 
 // Begins a request; its sink hears of it from the next hook on. NULL where limits.http_requests are open.
 struct fetch *fetch_new(struct fetcher *r, const struct fetch_request *request, struct fetch_sink *sink);
+
+// survey_fn (serve/survey): the worker's rows.
+void fetch_list(struct service *s, struct span about, struct buf *out);
 
 // Ends and frees it. NULL is allowed.
 void fetch_free(struct fetch *f);

@@ -6,8 +6,10 @@
 // answer at a time, of HTTP/2 as well: one that nobody reads then holds up nobody else, and what libcurl
 // keeps for it stays small.
 #include "client/http_client.h"
+#include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "base/escape.h"
 #include "base/mem.h"
 #include "client/easy.h"
 #include "client/plain.h"
@@ -307,8 +309,45 @@ static void free_fetch(struct fetch *f) {
   if (!c->in_call) free_doomed(c);
 }
 
+static void write_text(struct buf *out, const char *name, struct span text) {
+  buf_printf(out, ",\"%s\":\"", name);
+  escape_quoted(out, text, true);
+  buf_append_byte(out, '"');
+}
+
+static const char *state_name(const struct transfer *t) {
+  static const char *const names[] = {[TRANSFER_WAITING] = "waiting",
+                                      [TRANSFER_RESOLVING] = "resolving",
+                                      [TRANSFER_RUNNING] = "connecting",
+                                      [TRANSFER_ENDED] = "ended"};
+  if (t->state != TRANSFER_RUNNING || !t->has_connected) return names[t->state];
+  return t->fetch.has_head ? t->fetch.is_paused ? "held back" : "answering" : "asked";
+}
+
+// A path may be a secret as well as a query, so only where it goes is told.
+static void write_row(struct buf *out, const struct transfer *t) {
+  double now = t->fetch.fetcher->service->loop->now;
+  buf_printf(out, "{\"age\":%.3f,\"silent\":%.3f,\"status\":%d,\"bytes_out\":%" PRIu64, now - t->asked_at,
+             now - t->active_at, t->fetch.has_head ? t->fetch.status : 0, t->fetch.bytes_out);
+  write_text(out, "method", span_of(t->hop.method));
+  write_text(out, "host", span_of(t->hop.host ? t->hop.host : ""));
+  write_text(out, "state", span_of(state_name(t)));
+  buf_printf(out, ",\"port\":%u,\"is_secure\":%s}\n", t->hop.port, t->hop.is_secure ? "true" : "false");
+}
+
+enum { ROWS_MAX = 500 };
+
+static void list_open(const struct fetcher *r, struct buf *out) {
+  const struct http_client *c = container_of(r, struct http_client, fetcher);
+  const struct list *lists[] = {&c->running, &c->waiting, &c->going_on};
+  size_t rows = 0;
+  for (size_t i = 0; i < countof(lists); i++)
+    list_each (node, lists[i])
+      if (rows++ < ROWS_MAX) write_row(out, transfer_of(node));
+}
+
 static const struct fetcher_ops ops = {
-    .open = open_fetch, .resume = go_on_soon, .send = go_on_soon, .free = free_fetch};
+    .open = open_fetch, .resume = go_on_soon, .send = go_on_soon, .free = free_fetch, .list = list_open};
 
 // The file of certificates: where the environment says, else where systems have it.
 static const char *find_bundle(void) {

@@ -91,6 +91,8 @@ static void open_server(struct harness *h, int worker) {
     broker_init(h->broker, settings_broker_limits(&h->settings));
     h->shared = &h->own_shared;
     shared_registry_init(h->shared, h->settings.limits.shared);
+  }
+  if (!h->process) {
     h->process = &h->own_process;
     metrics_init(&h->process->metrics);
     groups_init(&h->own_groups);
@@ -104,7 +106,7 @@ static void open_server(struct harness *h, int worker) {
   h->service.inbox = &h->inbox;
   h->service.broker = h->broker;
   h->service.shared = h->shared;
-  h->service.process = h->process;
+  h->service.process = h->process, h->service.subject = h->subject;
   processes_init(&h->processes, &h->service);
   h->service.processes = &h->processes;
   service_open_pools(&h->service, false);
@@ -133,7 +135,9 @@ static void share_with(lua_State *L, struct harness *h) {
   luaL_argcheck(L, other->is_open, 1, "the server to share with is closed");
   h->owner = other->owner ? other->owner : other;
   h->owner->guests++;
-  h->broker = other->broker, h->shared = other->shared, h->process = other->process;
+  h->broker = other->broker, h->shared = other->shared;
+  if (option(L, "admin", 0) > 0) h->subject = other->process;
+  else h->process = other->process;
   lua_setiuservalue(L, 2, 1);
 }
 
@@ -160,8 +164,9 @@ static int raise_error_of(lua_State *L, char *error) {
   return lua_error(L);
 }
 
-// harness.new{ epoch =, worker =, watch =, with =, coverage =, dev =, inject =, store =, stubs =, blocks =,
-// settings = {...} }: a server without an application; `blocks` gives it the function block(seconds).
+// harness.new{ epoch =, worker =, watch =, with =, admin =, coverage =, dev =, inject =, store =, stubs =,
+// blocks =, settings = {...} }: a server without an application; `blocks` gives it the function
+// block(seconds), `admin` has it look after the server that it is `with`.
 static int harness_new(lua_State *L) {
   char *error = NULL;
   lua_settop(L, 1);
@@ -320,9 +325,10 @@ static int server_close(lua_State *L) {
   admission_unref(&h->process->admission);
   inbox_deinit(&h->inbox);
   if (h->owner) h->owner->guests--;
-  else
-    tls_keys_deinit(&h->own_process.tls_keys), broker_deinit(h->broker), shared_registry_deinit(h->shared),
-        metrics_deinit(&h->process->metrics), groups_deinit(&h->own_groups);
+  else broker_deinit(h->broker), shared_registry_deinit(h->shared);
+  if (h->process == &h->own_process)
+    tls_keys_deinit(&h->own_process.tls_keys), metrics_deinit(&h->process->metrics),
+        groups_deinit(&h->own_groups);
   lua_pushinteger(L, (lua_Integer)h->loop.timers.count);
   loop_deinit(&h->loop);
   log_capture(NULL, NULL);

@@ -40,6 +40,7 @@ struct harness {
   struct harness *owner;         // of broker and dictionaries, where that is another server
   int guests;                    // servers that it is the owner for
   struct process_state *process; // likewise
+  struct process_state *subject; // as service.subject
   struct process_state own_process;
   struct generations generations;
   struct long_turns long_turns;

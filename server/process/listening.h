@@ -7,7 +7,10 @@
 #include "script/lua_cli.h"
 
 struct listening {
-  const struct options *options;
+  const struct listen_addresses *addresses;
+  const char *flag;             // of the command line, which says them
+  bool takes_any;               // sockets of another process, whatever they are bound to
+  bool is_configured;           // they are the settings file's, not the flag's
   size_t worker_count, count;   // count: of addresses
   size_t bound;                 // of them, so far
   int *fds;                     // worker_count rows of `count`; a worker has its own row once it runs
@@ -16,11 +19,13 @@ struct listening {
   char (*names)[SOCK_NAME_MAX]; // what each address is bound to
 };
 
-// Room for all of them, none of which is open.
-void listening_init(struct listening *l, const struct options *o);
+// Room for all of them, none of which is open. What it is given is borrowed.
+void listening_init(struct listening *l, const struct listen_addresses *addresses, size_t workers,
+                    const char *flag, bool is_configured);
 
-// Opens them all. -1, or the exit code where one cannot be opened: what is wrong was printed.
-int listening_open(struct listening *l);
+// Opens them all, or takes them from those that systemd has passed. -1, or the exit code where one cannot be
+// opened: what is wrong was printed.
+int listening_open(struct listening *l, struct activation *passed);
 
 // Those that have been put into `fds` are its own.
 void listening_adopt(struct listening *l);

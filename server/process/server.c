@@ -18,6 +18,8 @@
 #include "event/shared.h"
 #include "loop/signals.h"
 #include "loop/sock.h"
+#include "process/activation.h"
+#include "process/admin.h"
 #include "process/certificates.h"
 #include "process/control_server.h"
 #include "process/listening.h"
@@ -42,6 +44,7 @@ struct server {
   struct worker_owner owner;
   struct worker **workers;
   struct listening listening;
+  struct admin admin;
   struct broker broker;
   struct stores stores;
   struct shared_registry shared;
@@ -79,6 +82,7 @@ static void drain(struct server *s) {
   s->state = SERVER_DRAINING, s->code = EXIT_OK;
   notify_say(&s->notify, "STOPPING=1\nSTATUS=stopping");
   s->notify.count = 0; // workers end one by one, within shutdown.grace
+  atomic_store(&s->process.is_draining, true);
   listening_remove_files(&s->listening);
   reload_stop(&s->reload);
   tell_workers(s, worker_drain);
@@ -98,6 +102,7 @@ static void announce(const struct server *s) {
              sources_count(s->process.sources) == 1 ? "" : "s");
     putchar('\n');
   }
+  if (*admin_name(&s->admin)) printf("inspector on %s%s\n", admin_scheme(&s->admin), admin_name(&s->admin));
   fflush(stdout);
 }
 
@@ -125,6 +130,7 @@ static void use_certificates(struct certificates *c) {
   struct server *s = container_of(c, struct server, certificates);
   for (size_t i = 0; i < s->worker_count && c->hosts; i++)
     if (s->workers[i]) worker_use_hosts(s->workers[i], tls_hosts_ref(c->hosts));
+  if (s->admin.worker && c->hosts) worker_use_hosts(s->admin.worker, tls_hosts_ref(c->hosts));
 }
 
 static void tell_ready(struct server *s, const char *state) {
@@ -138,7 +144,7 @@ static void begin_serving(struct server *s) {
     end_after_start(s);
     return;
   }
-  use_certificates(&s->certificates);
+  atomic_store(&s->process.is_loading, false);
   certificates_watch(&s->certificates, &s->loop);
   tell_workers(s, worker_serve);
   log_sends(s);
@@ -202,6 +208,7 @@ static void on_grace(struct timer *t) {
 static void die_of(struct server *s, int number) {
   sigset_t set;
   listening_remove_files(&s->listening);
+  listening_remove_files(&s->admin.listening);
   sigemptyset(&set);
   sigaddset(&set, number);
   control_server_close(&s->control);
@@ -237,21 +244,26 @@ static unsigned control_reload(struct control_server *c) {
   return s->state <= SERVER_SERVING ? begin_reload(s) : 0;
 }
 
-static void on_upgraded(struct upgrade *u, const char *error) {
-  struct server *s = container_of(u, struct server, upgrade);
-  control_server_upgraded(&s->control, error);
-  if (error) log_message(LOG_ERROR, "not upgraded: %s", error);
-  if (error || s->state != SERVER_SERVING) return;
+static void give_way(struct server *s) {
   listening_leave_files(&s->listening);
-  notify_say(&s->notify, "MAINPID=%d", (int)u->heir);
+  admin_leave(&s->admin);
+  notify_say(&s->notify, "MAINPID=%d", (int)s->upgrade.heir);
   notify_close(&s->notify);
   server_drain(s, "a new process serves");
+}
+
+static void on_upgraded(struct upgrade *u, const char *error) {
+  struct server *s = container_of(u, struct server, upgrade);
+  if (error) log_message(LOG_ERROR, "not upgraded: %s", error);
+  else if (s->state == SERVER_SERVING) give_way(s);
+  control_server_upgraded(&s->control, error); // whoever is told so asks the new process
 }
 
 static const char *control_upgrade(struct control_server *c) {
   struct server *s = container_of(c, struct server, control);
   if (s->state != SERVER_SERVING) return "the server does not serve";
-  return upgrade_begin(&s->upgrade, &s->loop, &s->listening);
+  const struct listening *const sets[UPGRADE_SETS] = {&s->listening, &s->admin.listening};
+  return upgrade_begin(&s->upgrade, &s->loop, sets);
 }
 
 static void control_stop(struct control_server *c) {
@@ -269,6 +281,7 @@ static void control_status(struct control_server *c, struct buf *out) {
   for (size_t i = 0; i < s->listening.count && serves; i++)
     buf_printf(out, "address %s%s\n", s->options->listen.list[i].is_secure ? "https://" : "",
                listening_name(&s->listening, i));
+  if (*admin_name(&s->admin)) buf_printf(out, "admin %s%s\n", admin_scheme(&s->admin), admin_name(&s->admin));
   const char *why = sends_singly(s);
   buf_printf(out, "state %s\nworkers %zu\nuptime %.0f\n", serves ? "serving" : "stopping", s->worker_count,
              s->loop.now - s->started_at);
@@ -307,23 +320,32 @@ static void raise_descriptor_limit(void) {
   if (getrlimit(RLIMIT_NOFILE, &r) == 0) r.rlim_cur = r.rlim_max, setrlimit(RLIMIT_NOFILE, &r);
 }
 
+static struct worker_config config_of(struct server *s, size_t i) {
+  return (struct worker_config){.number = (int)i,
+                                .settings = &s->options->settings,
+                                .broker = &s->broker,
+                                .shared = &s->shared,
+                                .process = &s->process,
+                                .builder = s->builder,
+                                .listeners = listening_of(&s->listening, i),
+                                .listener_kinds = s->listening.kinds,
+                                .listener_count = s->listening.count,
+                                .owner = &s->owner};
+}
+
+static bool start_admin(struct server *s) {
+  const struct worker_config config = config_of(s, 0);
+  return admin_start(&s->admin, &config);
+}
+
 static bool start_workers(struct server *s) {
   s->builder = builder_new(&s->options->settings);
   for (size_t i = 0; i < s->worker_count && s->builder; i++) {
-    struct worker_config config = {.number = (int)i,
-                                   .settings = &s->options->settings,
-                                   .broker = &s->broker,
-                                   .shared = &s->shared,
-                                   .process = &s->process,
-                                   .builder = s->builder,
-                                   .listeners = listening_of(&s->listening, i),
-                                   .listener_kinds = s->listening.kinds,
-                                   .listener_count = s->listening.count,
-                                   .owner = &s->owner};
+    const struct worker_config config = config_of(s, i);
     s->workers[i] = worker_new(&config);
     s->workers_started += s->workers[i] != NULL;
   }
-  return s->workers_started == s->worker_count;
+  return s->workers_started == s->worker_count && start_admin(s);
 }
 
 static void server_loop(struct server *s) {
@@ -333,6 +355,8 @@ static void server_loop(struct server *s) {
   turns_watch(&s->turns, &s->loop, &s->options->settings, s->workers, s->worker_count);
   s->reload.on_done = on_loaded;
   s->reload.sources = s->process.sources;
+  use_certificates(&s->certificates);
+  admin_serve(&s->admin);
   reload_begin(&s->reload);
   loop_run(&s->loop);
   control_server_close(&s->control);
@@ -341,6 +365,7 @@ static void server_loop(struct server *s) {
 // Ends the process, and the programs that it has started, where scripts do not end by themselves.
 static void leave_what_runs(struct server *s) {
   if (s->workers_ended == s->workers_started && !s->reload.is_building) return;
+  listening_remove_files(&s->admin.listening);
   groups_signal(&s->groups, SIGKILL);
   stores_stop(&s->stores);
   log_stop();
@@ -352,7 +377,8 @@ static void leave_what_runs(struct server *s) {
 // refusals.
 static bool has_descriptors(const struct options *o) {
   enum { OF_PROCESS = 16, OF_LOOP = 3, OF_ADDRESS = 2 };
-  size_t needed = OF_PROCESS + (size_t)o->workers * (OF_LOOP + OF_ADDRESS * o->listen.count);
+  size_t of_admin = *o->settings.admin.address ? OF_LOOP + OF_ADDRESS : 0;
+  size_t needed = OF_PROCESS + of_admin + (size_t)o->workers * (OF_LOOP + OF_ADDRESS * o->listen.count);
   size_t max = sock_descriptors_max();
   if (max < needed)
     fprintf(stderr, "spate: `ulimit -n` is %zu: %zu descriptors are needed at least: raise it\n", max,
@@ -364,7 +390,9 @@ static bool has_descriptors(const struct options *o) {
 static bool init(struct server *s, const struct options *o, const sigset_t *set) {
   const struct settings *settings = &o->settings;
   s->options = o, s->worker_count = (size_t)o->workers;
-  listening_init(&s->listening, o);
+  atomic_store(&s->process.is_loading, true);
+  listening_init(&s->listening, &o->listen, s->worker_count, "-l", o->listen_is_configured);
+  admin_init(&s->admin, o);
   s->workers = xcalloc(s->worker_count + 1, sizeof *s->workers);
   s->grace.on_fire = on_grace;
   s->upgrade.on_done = on_upgraded;
@@ -403,9 +431,11 @@ static void deinit(struct server *s) {
   turns_deinit(&s->turns);
   reload_deinit(&s->reload);
   tell_workers(s, worker_join);
+  admin_stop(&s->admin);
   end_builder(s);
   stores_close(&s->stores);
   tell_workers(s, worker_free);
+  admin_free(&s->admin);
   certificates_close(&s->certificates);
   tls_keys_deinit(&s->process.tls_keys);
   if (is_watched(s)) source_watch_close(&s->watch);
@@ -429,13 +459,23 @@ static bool open_certificates(struct server *s) {
 }
 
 // -1, or an exit code: what is wrong was printed.
-static int open_sockets(struct server *s) {
-  int taken = upgrade_take(&s->listening);
-  if (!taken) return listening_open(&s->listening);
+static int open_set(struct server *s, struct listening *l, enum upgrade_set set, struct activation *passed) {
+  int taken = upgrade_take(l, set);
+  if (!taken) return listening_open(l, passed);
   if (taken < 0) return EXIT_CONFIG;
   s->is_heir = true;
-  listening_adopt(&s->listening);
+  listening_adopt(l);
   return -1;
+}
+
+// The same.
+static int open_sockets(struct server *s) {
+  struct activation passed;
+  activation_init(&passed);
+  int code = open_set(s, &s->listening, UPGRADE_SERVING, &passed);
+  if (code < 0) code = open_set(s, &s->admin.listening, UPGRADE_ADMIN, &passed);
+  activation_deinit(&passed);
+  return code;
 }
 
 int server_run(const struct options *o) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The new process has the sockets under the numbers that they have here, and finds these in its environment:
-// the pipe's, then workers, addresses and the sockets, worker by worker; the addresses follow, a line each.
+// The new process has the sockets under the numbers that they have here, and finds these in its environment,
+// a variable for each set: the pipe's, then workers, addresses and the sockets, worker by worker; the
+// addresses follow, a line each.
 #include "process/upgrade.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,7 @@
 
 extern char **environ;
 
-static const char VARIABLE[] = "SPATE_UPGRADE";
+static const char *const VARIABLES[UPGRADE_SETS] = {"SPATE_UPGRADE", "SPATE_UPGRADE_ADMIN"};
 static const char DELETED[] = " (deleted)";
 static const char PASSED[] = "passed "; // in front of an address whose socket is systemd's
 enum { PROGRAM_MAX = 4096 };
@@ -49,21 +50,21 @@ static char **pointers_to(const struct buf *b) {
   return list;
 }
 
-static void write_handover(struct buf *b, const struct listening *l, int ready) {
-  buf_printf(b, "%s=%d %zu %zu", VARIABLE, ready, l->worker_count, l->count);
+static void write_handover(struct buf *b, const char *variable, const struct listening *l, int ready) {
+  buf_printf(b, "%s=%d %zu %zu", variable, ready, l->worker_count, l->count);
   for (size_t i = 0; i < l->worker_count * l->count; i++) buf_printf(b, " %d", l->fds[i]);
   for (size_t i = 0; i < l->count; i++)
-    buf_printf(b, "\n%s%s", l->are_passed[i] ? PASSED : "", l->options->listen.list[i].address);
+    buf_printf(b, "\n%s%s", l->are_passed[i] ? PASSED : "", l->addresses->list[i].address);
   buf_append_byte(b, '\0');
 }
 
-// This process's, with the handover in front; the caller frees the list.
-static char **environment_with(char *handover) {
+// This process's, with the handovers in front; the caller frees the list.
+static char **environment_with(const struct buf handovers[UPGRADE_SETS]) {
   size_t count = 0;
   while (environ[count]) count++;
-  char **list = xcalloc(count + 2, sizeof *list);
-  list[0] = handover;
-  memcpy(list + 1, environ, count * sizeof *list);
+  char **list = xcalloc(count + UPGRADE_SETS + 1, sizeof *list);
+  for (size_t i = 0; i < UPGRADE_SETS; i++) list[i] = handovers[i].bytes;
+  memcpy(list + UPGRADE_SETS, environ, count * sizeof *list);
   return list;
 }
 
@@ -72,31 +73,36 @@ static void keep(posix_spawn_file_actions_t *actions, int fd) {
   posix_spawn_file_actions_adddup2(actions, fd, fd);
 }
 
-static int spawn(pid_t *pid, const struct listening *l, int ready, char **argv, char **envp) {
+static void keep_sockets(posix_spawn_file_actions_t *actions, const struct listening *l) {
+  for (size_t i = 0; i < l->worker_count * l->count; i++) keep(actions, l->fds[i]);
+}
+
+static int spawn(pid_t *pid, const struct listening *const sets[UPGRADE_SETS], int ready, char **argv,
+                 char **envp) {
   char path[PROGRAM_MAX];
   posix_spawn_file_actions_t actions;
   if (!find_program(path)) return ENOENT;
   posix_spawn_file_actions_init(&actions);
   keep(&actions, ready);
-  for (size_t i = 0; i < l->worker_count * l->count; i++) keep(&actions, l->fds[i]);
+  for (size_t i = 0; i < UPGRADE_SETS; i++) keep_sockets(&actions, sets[i]);
   int error = posix_spawn(pid, path, &actions, NULL, argv, envp);
   posix_spawn_file_actions_destroy(&actions);
   return error;
 }
 
-static const char *start(struct upgrade *u, const struct listening *l, int ready) {
-  struct buf arguments = {0}, handover = {0};
+static const char *start(struct upgrade *u, const struct listening *const sets[UPGRADE_SETS], int ready) {
+  struct buf arguments = {0}, handovers[UPGRADE_SETS] = {0};
   const char *why = NULL;
   if (read_arguments(&arguments)) {
-    write_handover(&handover, l, ready);
-    char **argv = pointers_to(&arguments), **envp = environment_with(handover.bytes);
-    int error = spawn(&u->pid, l, ready, argv, envp);
+    for (size_t i = 0; i < UPGRADE_SETS; i++) write_handover(&handovers[i], VARIABLES[i], sets[i], ready);
+    char **argv = pointers_to(&arguments), **envp = environment_with(handovers);
+    int error = spawn(&u->pid, sets, ready, argv, envp);
     if (error) why = strerror(error), u->pid = 0;
     free(argv);
     free(envp);
   } else why = "/proc is not there";
   buf_deinit(&arguments);
-  buf_deinit(&handover);
+  for (size_t i = 0; i < UPGRADE_SETS; i++) buf_deinit(&handovers[i]);
   return why;
 }
 
@@ -119,11 +125,12 @@ static void on_ready(struct watch *w, unsigned events) {
   u->on_done(u, n == 1 ? NULL : "the new process has not come to serve; its output says why");
 }
 
-const char *upgrade_begin(struct upgrade *u, struct loop *l, const struct listening *sockets) {
+const char *upgrade_begin(struct upgrade *u, struct loop *l,
+                          const struct listening *const sets[UPGRADE_SETS]) {
   int ends[2];
   if (u->pid) return "one is under way";
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return strerror(errno);
-  const char *why = start(u, sockets, ends[1]);
+  const char *why = start(u, sets, ends[1]);
   close(ends[1]);
   if (why) {
     close(ends[0]);
@@ -143,7 +150,7 @@ static bool are_addresses_of(const struct listening *l, char *lines) {
     const char *line = strsep(&lines, "\n");
     l->are_passed[i] = line && !strncmp(line, PASSED, sizeof PASSED - 1);
     if (l->are_passed[i]) line += sizeof PASSED - 1;
-    if (!line || strcmp(line, l->options->listen.list[i].address) != 0) return false;
+    if (!line || strcmp(line, l->addresses->list[i].address) != 0) return false;
   }
   return !lines;
 }
@@ -162,13 +169,13 @@ static bool take_sockets(struct listening *l, const char *numbers) {
   return true;
 }
 
-int upgrade_take(struct listening *l) {
-  const char *given = getenv(VARIABLE);
+int upgrade_take(struct listening *l, enum upgrade_set set) {
+  const char *given = getenv(VARIABLES[set]);
   if (!given) return 0;
   char *numbers = xstrdup(given), *lines = numbers;
-  unsetenv(VARIABLE);
+  unsetenv(VARIABLES[set]);
   strsep(&lines, "\n");
-  bool ok = take_sockets(l, numbers) && are_addresses_of(l, lines);
+  bool ok = take_sockets(l, numbers) && (l->takes_any || are_addresses_of(l, lines));
   free(numbers);
   if (ok) return 1;
   fprintf(stderr, "spate: an upgrade keeps addresses and number of workers; restart for others\n");

@@ -6,6 +6,9 @@
 #include "loop/watch.h"
 #include "process/listening.h"
 
+// What is handed over: where the application is served, and what looks after it.
+enum upgrade_set { UPGRADE_SERVING, UPGRADE_ADMIN, UPGRADE_SETS };
+
 struct upgrade {
   struct watch watch; // of the pipe by which the new process says that it serves
   pid_t pid;          // of the new process; 0: there is none
@@ -15,14 +18,15 @@ struct upgrade {
 };
 
 // Starts the new process; on_done is set. NULL, or why it cannot be, static.
-const char *upgrade_begin(struct upgrade *u, struct loop *l, const struct listening *sockets);
+const char *upgrade_begin(struct upgrade *u, struct loop *l,
+                          const struct listening *const sets[UPGRADE_SETS]);
 
 // Lets go of what is under way.
 void upgrade_stop(struct upgrade *u);
 
-// In the new process: the sockets that were handed over go into `l`, which has its addresses. 0 where none
-// were, 1 where they were, -1 where they are not those of the settings: what is wrong was printed.
-int upgrade_take(struct listening *l);
+// In the new process: the sockets of a set that were handed over go into `l`, which has its addresses. 0
+// where none were, 1 where they were, -1 where they are not those of the settings: what is wrong was printed.
+int upgrade_take(struct listening *l, enum upgrade_set set);
 
 // In the new process: the old one may stop.
 void upgrade_tell_ready(void);

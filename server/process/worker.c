@@ -2,6 +2,7 @@
 // The thread's life is one function; the main thread speaks to it by messages to its inbox only. Everything
 // it owns is made and freed on the thread itself, but for its Lua states, which the builder makes and frees.
 #include "process/worker.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -217,6 +218,12 @@ static void accept_waiting(struct worker *w) {
     listener_empty(&w->accepting[i].listener);
 }
 
+static void listen_no_more(struct worker *w, struct start *s) {
+  (void)s;
+  accept_waiting(w);
+  stop_listening(w);
+}
+
 static bool stop_when_drained(struct loop_hook *h) {
   struct worker *w = container_of(h, struct worker, drain_hook);
   if (!connections_count(&w->service) && !generations_are_stopping(&w->generations)) loop_stop(&w->loop);
@@ -266,6 +273,7 @@ static void init(struct worker *w) {
   w->service.broker = w->config.broker;
   w->service.shared = w->config.shared;
   w->service.process = w->config.process;
+  w->service.subject = w->config.subject;
   service_open_pools(&w->service, true);
   file_watcher_init(&w->file_watcher, &w->loop);
   w->service.file_watcher = &w->file_watcher;
@@ -278,6 +286,23 @@ static void init(struct worker *w) {
   w->service.processes = &w->processes;
   metrics_add_worker(&w->config.process->metrics, &w->service);
   generations_init(&w->generations, &w->service, builder_loop(w->config.builder), on_spent, on_started);
+}
+
+// The library is in the program: what fails here is the program's own fault.
+static void load_own_app(struct worker *w) {
+  const struct vm_config config = {.service = &w->service,
+                                   .loop = &w->loop,
+                                   .settings = w->config.settings,
+                                   .worker = w->config.number,
+                                   .generation = 1};
+  char *error = NULL;
+  struct vm *vm = app_new(&config, &error);
+  if (!vm || app_load_own(vm, w->config.own_app, &error) < 0) {
+    fprintf(stderr, "spate: %s: %s\n", w->config.own_app, error);
+    abort();
+  }
+  generations_start(&w->generations, vm);
+  generations_commit(&w->generations);
 }
 
 // The environment is for specs, which are to run either way.
@@ -296,6 +321,7 @@ static void *worker_main(void *arg) {
   w->sends_singly = open_batch(w);
   init(w);
   watchdog_start(w->config.settings);
+  if (w->config.own_app) load_own_app(w);
   set_state(w, WORKER_READY);
   loop_run(&w->loop);
   set_state(w, WORKER_ENDING);
@@ -312,7 +338,7 @@ static void *worker_main(void *arg) {
   if (w->starting) finish_start(w, NULL);
   watchdog_stop();
   store_flush(w->config.broker->store); // its answers come home here
-  inbox_post(w->config.owner->inbox, &w->ended);
+  if (w->config.owner->on_ended) inbox_post(w->config.owner->inbox, &w->ended);
   metrics_remove_worker(&w->config.process->metrics, &w->service);
   connections_deinit(&w->service);
   service_deinit(&w->service);
@@ -401,6 +427,8 @@ void worker_use_hosts(struct worker *w, struct tls_hosts *hosts) {
 }
 
 void worker_serve(struct worker *w) { worker_tell(w, serve, NULL); }
+
+void worker_stop_listening(struct worker *w) { worker_tell(w, listen_no_more, NULL); }
 
 void worker_drain(struct worker *w) { worker_tell(w, drain, NULL); }
 

@@ -19,7 +19,7 @@ struct worker;
 // serve then.
 struct worker_owner {
   struct inbox *inbox;
-  void (*on_ended)(struct worker_owner *owner);
+  void (*on_ended)(struct worker_owner *owner); // NULL: it is joined, and nobody waits for word
 };
 
 // A loaded state that it is to start, and how that has ended.
@@ -41,8 +41,10 @@ struct worker_config {
   struct broker *broker;          // the process's channels
   struct shared_registry *shared; // the process's dictionaries
   struct process_state *process;
-  struct builder *builder;                    // frees old states
-  int *listeners;                             // descriptors; closed and set to -1 when it stops listening
+  struct process_state *subject; // as service.subject
+  const char *own_app;           // a module of the library, which it serves from its begin on; else NULL
+  struct builder *builder;       // frees old states
+  int *listeners;                // descriptors; closed and set to -1 when it stops listening
   const struct listener_kind *listener_kinds; // as many
   size_t listener_count;
   struct worker_owner *owner;
@@ -91,6 +93,9 @@ void worker_leave_unwatched(struct worker *w);
 
 // Has the line noted that its present turn is in, where it will be told of. Main thread.
 void worker_look(struct worker *w);
+
+// Has it take no new connections. Main thread.
+void worker_stop_listening(struct worker *w);
 
 // Has it stop listening and end once its connections have, or end at once. Main thread.
 void worker_drain(struct worker *w);

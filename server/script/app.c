@@ -184,6 +184,28 @@ int app_load(struct vm *vm, const char *path, char **error) {
   return -1;
 }
 
+static int load_own(lua_State *L) {
+  const char *module = lua_touserdata(L, 1);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "spate.app");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "install");
+  lua_getglobal(L, "require");
+  lua_pushstring(L, module);
+  lua_call(L, 1, 1);
+  lua_pushstring(L, module);
+  lua_call(L, 2, 0);
+  return 0;
+}
+
+int app_load_own(struct vm *vm, const char *module, char **error) {
+  lua_pushcfunction(vm->L, load_own);
+  lua_pushlightuserdata(vm->L, (void *)(uintptr_t)module);
+  if (vm_pcall(vm, 1, 0) == LUA_OK) return 0;
+  *error = vm_take_message(vm->L);
+  return -1;
+}
+
 int app_load_stand_in(struct vm *vm, const char *report) {
   lua_pushcfunction(vm->L, load_stand_in);
   lua_pushlightuserdata(vm->L, (void *)report);

@@ -12,6 +12,10 @@ struct vm *app_new(const struct vm_config *config, char **error);
 // (the caller frees it): `file:line: what`, then the lines of the file around it, a hint, a traceback.
 int app_load(struct vm *vm, const char *path, char **error);
 
+// Installs the app that a module of the library returns. 0, or -1 with a text in *error (the caller frees
+// it).
+int app_load_own(struct vm *vm, const char *module, char **error);
+
 // Installs an app that answers every request with this report, in place of one that does not load. 0, or -1
 // where memory is short.
 int app_load_stand_in(struct vm *vm, const char *report);

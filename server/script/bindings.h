@@ -17,7 +17,8 @@ void time_open(lua_State *L);
 void log_open(lua_State *L);
 
 // lua_survey.c: what all workers are asked.
-// Adds list_streams, ask_alive, is_draining and store_state to the table on top of the stack.
+// Adds list_streams, ask_alive, survey, list_channels, log_lines, process_figures, is_draining, is_loading,
+// store_state and admin_settings to the table on top of the stack.
 void survey_open(lua_State *L);
 
 // lua_metrics.c: what is counted, as text, and what an application counts.

@@ -124,6 +124,7 @@ void generations_init(struct generations *g, struct service *service, struct loo
       .service = service, .spent_loop = spent_loop, .on_spent = on_spent, .on_started = on_started};
   g->hook = (struct loop_hook){.run = tell_and_hand_over, .is_ready = has_work};
   g->patience = (struct timer){.on_fire = on_patience};
+  service->generations = g;
   list_init(&g->vms);
   list_init(&g->aging);
   loop_hook_add(service->loop, &g->hook);

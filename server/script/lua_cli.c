@@ -62,7 +62,7 @@ static void read_workers(lua_State *L, int table, struct options *o) {
 }
 
 // native.take_settings(table, how): the settings of file and flags into *o (upvalue 1). `how` has the flags
-// `listen_is_configured`, `only_starts`, `dev` and `inject`.
+// `listen_is_configured`, `admin_is_configured`, `admin_is_usual`, `only_starts`, `dev` and `inject`.
 static int take_settings(lua_State *L) {
   struct options *o = lua_touserdata(L, lua_upvalueindex(1));
   lua_getfield(L, 2, "dev");
@@ -70,10 +70,17 @@ static int take_settings(lua_State *L) {
   settings_read(L, 1, &o->settings);
   read_listen(L, 1, o);
   read_workers(L, 1, o);
+  if (!strncmp(o->settings.admin.address, "https://", 8) && !o->settings.tls.count)
+    luaL_error(L, "admin: https needs a certificate: tls = { cert = \"FILE\", key = \"FILE\" }");
   lua_getfield(L, 2, "only_starts");
   lua_getfield(L, 2, "listen_is_configured");
   lua_getfield(L, 2, "dev");
   lua_getfield(L, 2, "inject");
+  lua_getfield(L, 2, "admin_is_configured");
+  lua_getfield(L, 2, "admin_is_usual");
+  o->admin_is_usual = lua_toboolean(L, -1);
+  o->admin_is_configured = lua_toboolean(L, -2);
+  lua_pop(L, 2);
   o->only_starts = lua_toboolean(L, -4);
   o->listen_is_configured = lua_toboolean(L, -3);
   o->settings.dev.on = lua_toboolean(L, -2);

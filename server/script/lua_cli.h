@@ -11,6 +11,8 @@ struct options {
   char *app;   // path of the application's script
   struct listen_addresses listen;
   bool listen_is_configured; // by the settings file, not by -l
+  bool admin_is_usual;       // spate dev's own: at a port that is free
+  bool admin_is_configured;  // by the settings file, not by --admin
   bool only_starts;          // it ends once it could serve, and listens nowhere
   int workers;
   struct settings settings;

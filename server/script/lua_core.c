@@ -32,7 +32,7 @@
 // core.stats(): what the process serves now and has served.
 static int core_stats(lua_State *L) {
   const struct service *s = vm_of(L)->service;
-  const struct figures f = metrics_read(s->process, s->broker, s->shared);
+  const struct figures f = metrics_read(service_subject(s), s->broker, s->shared);
   lua_newtable(L);
   for (const struct metric *m = metrics_table; m->name; m++) {
     if (metric_is_histogram(m)) continue;

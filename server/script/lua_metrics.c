@@ -10,14 +10,14 @@
 #include "serve/process_figures.h"
 #include "serve/routes.h"
 
-static struct metrics *metrics_of(lua_State *L) { return &vm_of(L)->service->process->metrics; }
+static struct metrics *metrics_of(lua_State *L) { return &service_subject(vm_of(L)->service)->metrics; }
 
 // core.metrics_text(as_openmetrics): all that is counted.
 static int core_metrics_text(lua_State *L) {
   const struct service *s = vm_of(L)->service;
   bool as_openmetrics = lua_toboolean(L, 1);
   struct buf *out = push_buf(L);
-  const struct figures f = metrics_read(s->process, s->broker, s->shared);
+  const struct figures f = metrics_read(service_subject(s), s->broker, s->shared);
   metrics_expose(out, &f, as_openmetrics);
   routes_expose(out, metrics_of(L), as_openmetrics);
   own_metrics_expose(out, &metrics_of(L)->own, as_openmetrics);

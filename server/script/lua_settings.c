@@ -8,6 +8,7 @@
 #include "base/nearest.h"
 #include "base/util.h"
 #include "client/redis_store.h"
+#include "script/lua_admin_settings.h"
 #include "script/lua_tls_settings.h"
 #include "script/raise.h"
 
@@ -364,14 +365,15 @@ static bool read_group(lua_State *L, const char *group, struct settings *s) {
 void settings_read(lua_State *L, int table, struct settings *s) {
   static const char *const groups[] = {"limits", "timeouts", "keep_alive", "shutdown", "reload",
                                        "log",    "http",     "http2",      "offload",  "compress"};
-  static const char *const known[] = {"limits",   "timeouts", "keep_alive",      "shutdown", "reload",
-                                      "log",      "http",     "http2",           "offload",  "listen",
-                                      "workers",  "store",    "trusted_proxies", "durable",  "tls",
-                                      "compress", "io_uring"};
+  static const char *const known[] = {
+      "limits",   "timeouts", "keep_alive", "shutdown", "reload",          "log",     "http", "http2",
+      "offload",  "listen",   "workers",    "store",    "trusted_proxies", "durable", "tls",  "compress",
+      "io_uring", "admin"};
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     bool found = key_is(L, "listen") || key_is(L, "workers");
     if (key_is(L, "trusted_proxies")) found = true, read_trusted(L, &s->trusted_proxies);
     if (key_is(L, "tls")) found = true, tls_settings_read(L, &s->tls);
+    if (key_is(L, "admin")) found = true, admin_settings_read(L, s);
     found = found || read_store(L, s) || read_durable(L, s) || read_io_uring(L, s) ||
             read_switch(L, "compress", &s->compress.on) || read_switch(L, "http2", &s->http2.on);
     for (size_t i = 0; i < countof(groups) && !found; i++) found = read_group(L, groups[i], s);

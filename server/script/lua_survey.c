@@ -5,14 +5,20 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include "base/log.h"
 #include "base/mem.h"
+#include "client/fetch.h"
+#include "event/channel_list.h"
 #include "script/bindings.h"
 #include "script/class.h"
 #include "script/held.h"
 #include "script/raise.h"
 #include "script/task.h"
 #include "script/vm.h"
+#include "script/worker_list.h"
 #include "event/broker.h"
+#include "serve/process_figures.h"
 #include "serve/stream_list.h"
 
 struct asking {
@@ -95,6 +101,65 @@ static int core_list_streams(lua_State *L) {
              (struct span){(const char *)&q, sizeof q});
 }
 
+// core.survey("workers" | "tasks" | "upstreams", seconds): rows of JSON of each worker.
+static int core_survey(lua_State *L) {
+  static const char *const names[] = {"workers", "tasks", "upstreams", NULL};
+  static survey_fn *const asks[] = {worker_list, task_list, fetch_list};
+  int which = luaL_checkoption(L, 1, NULL, names);
+  return ask(L, "spate.admin", luaL_checknumber(L, 2), asks[which], SPAN(""));
+}
+
+static struct span check_span(lua_State *L, int index) {
+  struct span s;
+  s.bytes = luaL_checklstring(L, index, &s.len);
+  return s;
+}
+
+// core.list_channels(order, is_reversed, rows, text, name): rows of JSON, with a line before them that says
+// how many there are.
+static int core_list_channels(lua_State *L) {
+  static const char *const orders[] = {"name", "subscribers", "events", "bytes", NULL};
+  const struct channel_query q = {.order = (enum channel_order)luaL_checkoption(L, 1, "name", orders),
+                                  .is_reversed = lua_toboolean(L, 2),
+                                  .rows = (size_t)luaL_checkinteger(L, 3),
+                                  .text = check_span(L, 4),
+                                  .name = check_span(L, 5)};
+  struct buf *out = push_buf(L);
+  channel_list(vm_of(L)->service->broker, &q, out);
+  push_span(L, buf_span(out));
+  return 1;
+}
+
+// core.log_lines(after): the lines of the log behind that number, and the number of the newest. They are kept
+// from the first call on.
+static int core_log_lines(lua_State *L) {
+  lua_Integer after = luaL_checkinteger(L, 1);
+  struct buf *out = push_buf(L);
+  uint64_t newest = log_kept((uint64_t)after, out);
+  push_span(L, buf_span(out));
+  lua_pushinteger(L, (lua_Integer)newest);
+  return 2;
+}
+
+static void set_number(lua_State *L, const char *name, double n) {
+  lua_pushnumber(L, n);
+  lua_setfield(L, -2, name);
+}
+
+// core.process_figures(): what the system knows of the process.
+static int core_process_figures(lua_State *L) {
+  const struct process_figures f = process_figures_read();
+  lua_createtable(L, 0, 6);
+  lua_pushinteger(L, getpid());
+  lua_setfield(L, -2, "pid");
+  set_number(L, "cpu", f.cpu);
+  set_number(L, "resident", f.resident);
+  set_number(L, "descriptors", f.descriptors);
+  set_number(L, "descriptors_max", f.descriptors_max);
+  set_number(L, "started_at", f.started_at);
+  return 1;
+}
+
 static void say_alive(struct service *s, struct span about, struct buf *out) {
   (void)s, (void)about;
   buf_append_byte(out, '1');
@@ -107,7 +172,14 @@ static int core_ask_alive(lua_State *L) {
 
 // core.is_draining(): whether the server is about to end.
 static int core_is_draining(lua_State *L) {
-  lua_pushboolean(L, vm_of(L)->service->draining);
+  struct service *s = vm_of(L)->service;
+  lua_pushboolean(L, s->draining || atomic_load(&service_subject(s)->is_draining));
+  return 1;
+}
+
+// core.is_loading(): whether the server has not begun to serve.
+static int core_is_loading(lua_State *L) {
+  lua_pushboolean(L, atomic_load(&service_subject(vm_of(L)->service)->is_loading));
   return 1;
 }
 
@@ -120,10 +192,32 @@ static int core_store_state(lua_State *L) {
   return 1;
 }
 
+// core.admin_settings(): { token =, hosts = } of the admin listener; the token is nil where it has none.
+static int core_admin_settings(lua_State *L) {
+  const struct settings *s = vm_of(L)->settings;
+  lua_createtable(L, 0, 2);
+  lua_createtable(L, (int)s->admin.host_count, 0);
+  for (unsigned i = 0; i < s->admin.host_count; i++) {
+    lua_pushstring(L, s->admin.hosts[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  lua_setfield(L, -2, "hosts");
+  if (!*s->admin.token) return 1;
+  lua_pushstring(L, s->admin.token);
+  lua_setfield(L, -2, "token");
+  return 1;
+}
+
 void survey_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"list_streams", core_list_streams},
                                        {"ask_alive", core_ask_alive},
                                        {"is_draining", core_is_draining},
+                                       {"is_loading", core_is_loading},
+                                       {"admin_settings", core_admin_settings},
+                                       {"survey", core_survey},
+                                       {"list_channels", core_list_channels},
+                                       {"log_lines", core_log_lines},
+                                       {"process_figures", core_process_figures},
                                        {"store_state", core_store_state},
                                        {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);

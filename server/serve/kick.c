@@ -124,8 +124,8 @@ static void tell_others(struct process_state *p, struct store *s, const struct k
 
 void kick_everywhere(struct service *s, const struct kick *k) {
   struct store *store = s->broker->store;
-  kick_here(s->process, k);
-  if (store && store->ops->tell) tell_others(s->process, store, k);
+  kick_here(service_subject(s), k);
+  if (store && store->ops->tell) tell_others(service_subject(s), store, k);
 }
 
 // False for what is no such message, or one's own.

@@ -77,6 +77,16 @@ static void gauge(struct buf *out, const char *name, const char *help, double va
              value);
 }
 
+struct process_figures process_figures_read(void) {
+  double virtual;
+  struct process_figures f = {.cpu = cpu_seconds(),
+                              .descriptors = open_descriptors(),
+                              .descriptors_max = most_descriptors(),
+                              .started_at = start_time()};
+  memory(&virtual, &f.resident);
+  return f;
+}
+
 void process_figures_expose(struct buf *out, bool as_openmetrics) {
   const char *end = as_openmetrics ? "" : "_total";
   double virtual, resident;

@@ -5,5 +5,10 @@
 
 struct buf;
 
+struct process_figures {
+  double cpu, resident, descriptors, descriptors_max, started_at; // seconds, bytes, since 1970
+};
+struct process_figures process_figures_read(void);
+
 // Its lines, as metrics_expose.
 void process_figures_expose(struct buf *out, bool as_openmetrics);

@@ -20,6 +20,7 @@
 struct broker;
 struct file_watcher;
 struct fetcher;
+struct generations;
 struct shared_registry;
 struct sources;
 struct groups;
@@ -44,7 +45,8 @@ struct service_ops {
 struct process_state {
   struct admission admission;
   struct metrics metrics;
-  atomic_uint generation; // that is served; written by workers, as they begin to
+  atomic_bool is_loading, is_draining; // not serving yet, or no longer
+  atomic_uint generation;              // that is served; written by workers, as they begin to
   atomic_ulong reloads_total, reloads_failed_total;
   struct tls_keys tls_keys; // of all workers
   struct groups *groups;    // of the programs that scripts have started
@@ -74,12 +76,14 @@ struct service {
   struct broker *broker;          // the process's channels
   struct shared_registry *shared; // the process's dictionaries
   struct process_state *process;
-  struct processes *processes; // the worker's programs; NULL where none can be started
+  struct process_state *subject; // what is looked after here, where that is another; else NULL
+  struct processes *processes;   // the worker's programs; NULL where none can be started
   struct pool pools[WORK_KINDS];
   atomic_size_t work_bytes;          // that wait for a thread, and that have come of it and are not taken
   struct file_watcher *file_watcher; // of the loop; set by who makes the service
   struct fetcher *fetcher;           // of requests to other servers
   struct redis_home *redis_home;     // of connections to Redis
+  struct generations *generations;   // of the worker's Lua states, which set it; NULL: there are none
   struct proto_limits limits;
   struct pages pages; // of the past that feeds have asked stores for
   struct map tags;    // of its streams, by name
@@ -105,6 +109,11 @@ struct service {
   struct refusal refusal; // what a protocol has just refused
   struct buf head;        // where responses' heads are put together
 };
+
+// Whose workers, numbers and streams those are told of who look after the server here.
+static inline struct process_state *service_subject(const struct service *s) {
+  return s->subject ? s->subject : s->process;
+}
 
 // Makes the service ready, as yet without connections.
 void service_init(struct service *s, struct loop *loop, const struct settings *settings,

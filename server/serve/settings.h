@@ -9,6 +9,8 @@
 
 struct broker_limits;
 
+enum { ADMIN_ADDRESS_MAX = 256, ADMIN_TOKEN_MAX = 256, ADMIN_HOSTS_MAX = 16, ADMIN_HOST_MAX = 256 };
+
 struct settings {
   struct {
     size_t head;             // request line and fields together -> 431
@@ -112,6 +114,12 @@ struct settings {
     bool access;               // a line per request
     struct short_names redact; // query parameters whose values are left out
   } log;
+  struct {
+    char address[ADMIN_ADDRESS_MAX]; // of the admin listener, as in `listen`; "": there is none
+    char token[ADMIN_TOKEN_MAX];     // who has it is allowed there; "": whoever reaches it
+    unsigned host_count;
+    char hosts[ADMIN_HOSTS_MAX][ADMIN_HOST_MAX]; // names that it is called by, beside localhost and addresses
+  } admin;
   struct tls_config tls;
   bool io_uring;                  // a turn's sends go to the kernel by one call, where the system lets them
   struct trusted trusted_proxies; // whose X-Forwarded fields are believed

@@ -111,6 +111,10 @@ static void write_tags(struct buf *out, const struct stream *s) {
   buf_append_byte(out, ']');
 }
 
+static const char *http_version(const struct stream *s) {
+  return s->request->is_http2 ? "2" : s->request->minor ? "1.1" : "1.0";
+}
+
 static void write_row(struct buf *out, const struct stream *s) {
   char address[ADDRESS_TEXT_MAX], id[STREAM_ID_MAX];
   struct service *service = stream_service(s);
@@ -119,7 +123,9 @@ static void write_row(struct buf *out, const struct stream *s) {
              service->loop->now - s->opened_at, s->events_out, s->bytes_out);
   buf_printf(out, ",\"queued\":%u,\"queued_bytes\":%zu,\"lag\":%.3f,\"generation\":%u,\"status\":%u",
              s->queue.count, s->queue.bytes, lag_of(s), s->generation, s->status);
-  buf_printf(out, ",\"is_events\":%s", s->is_sse ? "true" : "false");
+  buf_printf(out, ",\"is_events\":%s,\"is_compressed\":%s", s->is_sse ? "true" : "false",
+             s->is_gzip ? "true" : "false");
+  buf_printf(out, ",\"http\":\"%s\"", http_version(s));
   write_text(out, "remote", (struct span){address, access_client(s, address)});
   write_text(out, "method", s->request->method_name);
   write_target(out, s);

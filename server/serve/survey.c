@@ -45,7 +45,7 @@ static void post(struct survey *s, struct survey_answer *a, struct service *to) 
 
 struct survey *survey_begin(struct service *asker, survey_fn *ask, struct span about,
                             void (*on_done)(struct job *j)) {
-  struct metrics *m = &asker->process->metrics;
+  struct metrics *m = &service_subject(asker)->metrics;
   lock_take(&m->lock);
   struct survey *s = survey_new(&m->workers);
   s->ask = ask, s->about = (struct span){xmemdup(about.bytes, about.len), about.len};

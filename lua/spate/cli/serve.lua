@@ -16,19 +16,33 @@ local function secure(settings, tls)
   end
 end
 
--- The addresses of sockets that systemd has passed to this process, which are served where no others are named.
-local function passed()
+-- The addresses of sockets that systemd has passed to this process, which are served where no others are named, but for the
+-- inspector's.
+local function passed(admin)
   local stat <close> = io.open "/proc/self/stat"
   local count = tonumber(os.getenv "LISTEN_FDS")
   if not stat or not count or count < 1 or os.getenv "LISTEN_PID" ~= tostring(stat:read "n") then return nil end
-  local addresses, known, name = {}, {}, (os.getenv "LISTEN_FDNAMES" or ""):gmatch "([^:]*):?"
+  local addresses, known, name = {}, { [(admin or ""):match "^systemd:(.*)$" or ""] = true }, (os.getenv "LISTEN_FDNAMES" or ""):gmatch "([^:]*):?"
   for _ = 1, count do
     local next_name = name()
     if not next_name or next_name == "" then next_name = "unknown" end
     if not known[next_name] then addresses[#addresses + 1] = "systemd:" .. next_name end
     known[next_name] = true
   end
-  return addresses
+  return addresses[1] and addresses
+end
+
+-- The inspector's address: the flag's before the file's; spate dev has one by itself. A token may come by the environment,
+-- so that no file has it.
+local function take_admin(settings, how, flag)
+  local admin, token = settings.admin, os.getenv "SPATE_ADMIN_TOKEN"
+  how.admin_is_configured = not flag and admin ~= nil
+  how.admin_is_usual = how.dev and not flag and (admin == nil or type(admin) == "table" and admin[1] == nil)
+  if type(admin) ~= "table" and (flag or token or how.admin_is_usual) then admin = { admin } end
+  if type(admin) ~= "table" then return end
+  admin[1] = flag or admin[1] or how.admin_is_usual and "127.0.0.1:9090" or nil
+  admin.token = admin.token or token
+  settings.admin = admin
 end
 
 return function(arguments, native)
@@ -38,7 +52,9 @@ return function(arguments, native)
   local how = { listen_is_configured = #flags.listen == 0 and settings.listen ~= nil, dev = arguments.command == "dev",
     inject = arguments.command == "dev" and not arguments.no_inject }
   local usual = arguments.tls and "127.0.0.1:8443" or "127.0.0.1:8080"
-  settings.listen = #flags.listen > 0 and flags.listen or settings.listen or passed() or { usual }
+  take_admin(settings, how, arguments.admin)
+  local admin = type(settings.admin) == "table" and settings.admin[1] or settings.admin
+  settings.listen = #flags.listen > 0 and flags.listen or settings.listen or passed(type(admin) == "string" and admin) or { usual }
   if type(settings.listen) == "string" then settings.listen = { settings.listen } end
   if arguments.tls then
     local tls, problem = localhost.tls(native)
@@ -57,7 +73,7 @@ return function(arguments, native)
     if flags.workers and tostring(problem):find("^workers") then return USAGE, (problem:gsub("^workers", "-w")) end
     if #arguments.listen > 0 and tostring(problem):find("^listen%[%d+%]: expected HOST") then return USAGE, (problem:gsub("^listen%[%d+%]", "-l")) end
     local flag = tostring(problem):match("^(%a+):")
-    if (flag == "store" or flag == "durable") and arguments[flag] then return USAGE, "--" .. problem end
+    if (flag == "store" or flag == "durable" or flag == "admin") and arguments[flag] then return USAGE, "--" .. problem end
     return CONFIG, ("%s: %s"):format(path, problem)
   end
   local readable, reason = settings_file.is_script(arguments.app)

@@ -1,0 +1,81 @@
+-- SPDX-License-Identifier: MIT
+-- What the page shows, as event streams: each view again and again, and what goes through a channel.
+local core = require "spate.core"
+local json = require "spate.json"
+local reply = require "spate.reply"
+local sse = require "spate.sse"
+local views = require "spate.panel.views"
+
+local VIEWS_MAX, EVERY_LEAST, EVERY_MOST = 4, 0.5, 60
+local BATCH, BATCH_SECONDS, SHOWN, DATA_MAX = 500, 0.25, 50, 16384
+
+local live = {}
+
+local is_public = {}
+for _, name in ipairs(views.PUBLIC) do is_public[name] = true end
+
+local function names_of(text)
+  local names = {}
+  for name in (text or "overview"):gmatch "[^,]+" do
+    if not is_public[name] then return nil, ("views: expected some of %s, got '%s'"):format(table.concat(views.PUBLIC, ", "), name) end
+    names[#names + 1] = name
+  end
+  if #names == 0 or #names > VIEWS_MAX then return nil, ("views: expected 1 to %d"):format(VIEWS_MAX) end
+  return names
+end
+
+-- The view as JSON; what is wrong with the question is told in its place, since it may come to be right.
+local function read(name, query, memory)
+  local ok, value = pcall(views[name], query, memory)
+  if ok then return json.encode(value) end
+  local refusal = views.refusal(value)
+  if not refusal then error(value, 0) end
+  return json.encode { error = refusal }
+end
+
+-- An event for each of ?views=, which is named as it, with its JSON, every `every` seconds (1) where that has changed.
+function live.views(req)
+  local names, why = names_of(req.query.views)
+  if not names then return reply.error(400, why) end
+  local every = math.min(math.max(tonumber(req.query.every) or 1, EVERY_LEAST), EVERY_MOST)
+  local query = req.query
+  return sse.reply(function(send)
+    local memory, sent = {}, {}
+    while true do
+      for _, name in ipairs(names) do
+        local text = read(name, query, memory)
+        if text ~= sent[name] then send { event = name, data = text } end
+        sent[name] = text
+      end
+      sse.sleep(every)
+    end
+  end)
+end
+
+local function shown(event)
+  local data = event.data or ""
+  local is_cut = #data > DATA_MAX
+  if is_cut then data = data:sub(1, (utf8.offset(data, 0, DATA_MAX + 1) or DATA_MAX + 1) - 1) end
+  return { id = event.id, event = event.event, data = data, bytes = #(event.data or ""), is_cut = is_cut or nil }
+end
+
+-- Of what has come within a quarter of a second the newest, so that a busy channel is no load to who looks at it.
+local function batch(events)
+  local first = math.max(1, #events - SHOWN + 1)
+  local list = json.array {}
+  for i = first, #events do list[#list + 1] = shown(events[i]) end
+  return { event = "events", id = events[#events].id, json = { events = list, skipped = first - 1, time = core.wall() } }
+end
+
+-- What goes through the channel ?name=, behind its newest ?replay= (20).
+function live.tail(req)
+  local channel = sse.channel.find(req.query.name or "")
+  if not channel then return reply.error(404, "no channel of this name") end
+  local replay = math.tointeger(tonumber(req.query.replay or 20))
+  if not replay or replay < 0 then return reply.error(400, "replay: expected a whole number of 0 or more") end
+  local stream, why = channel:subscribe { after = req.last_event_id, replay = replay }
+  if not stream then return reply.error(503, why) end
+  return sse.reply(stream:batch(BATCH, BATCH_SECONDS):map(batch))
+end
+
+return live
