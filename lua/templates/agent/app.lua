@@ -30,7 +30,11 @@ for name, tool in pairs(TOOLS) do
     ["function"] = { name = name, description = tool.description, parameters = tool.parameters } }
 end
 
-local function load_chat(id) return json.decode(chats:get(id) or '{"messages":[]}') end
+local function load_chat(id)
+  if #id > 100 then spate.abort(404, "no such chat") end
+  return json.decode(chats:get(id) or '{"messages":[]}')
+end
+
 local function save_chat(id, chat) return chats:set(id, json.encode(chat), { ttl = 86400 }) end
 
 -- What a tool that the model has called says to it.
@@ -120,6 +124,7 @@ end)
 -- The first who reads has it made; it ends without a reader for 30 seconds.
 app:get("/chats/:id[%w-]/answers/:answer[%w-]", function(req)
   local id, answer = req.params.id, req.params.answer
+  if #answer > 100 then return reply.error(404, "no such answer") end
   return sse.reply(sse.resumable("answer " .. answer, function(send) answer_it(id, answer, send) end,
     { after = req.last_event_id, linger = 30 }))
 end)

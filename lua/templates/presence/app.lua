@@ -8,7 +8,9 @@ local texts = spate.shared "texts" -- of all workers; { store = true } outlives 
 
 local function document(name) return sse.channel("doc:" .. name) end
 
-app:get("/docs/:name/live", function(req)
+local function short(req, next) return #req.params.name <= 100 and next() or reply.error(404, "no such document") end
+
+app:get("/docs/:name/live", short, function(req)
   local doc, user = document(req.params.name), req.query.user
   if not user or user == "" or #user > 100 then return reply.error(400, "expected ?user=") end
   return sse.reply(function(send)
@@ -19,7 +21,7 @@ app:get("/docs/:name/live", function(req)
   end)
 end)
 
-app:put("/docs/:name/text", function(req)
+app:put("/docs/:name/text", short, function(req)
   local edit, err = req:json()
   if type(edit) ~= "table" or type(edit.text) ~= "string" or type(edit.user) ~= "string" then
     return reply.error(400, err or "expected text and user")
