@@ -86,6 +86,7 @@ struct event *channel_event(const struct sse_fields *fields, uint64_t key, struc
   struct sse_fields f = *fields;
   f.id = (struct span){id, position_write(at, id)};
   struct event *e = sse_encode(&f, sse_length(&f));
+  if (f.trace.len == TRACE_LEN) e = event_with_trace(e, f.trace);
   e->epoch = at.epoch, e->seq = at.seq, e->key = key;
   return e;
 }

@@ -10,7 +10,7 @@ static atomic_long alive, form_bytes;
 
 static struct event *event_init(struct event *e, struct slab *home, size_t len) {
   atomic_init(&e->refs, 1);
-  e->len = len, e->bare_at = 0;
+  e->len = len, e->bare_at = 0, e->has_trace = 0;
   e->epoch = e->seq = e->key = 0;
   atomic_init(&e->forms, NULL);
   e->home = home;
@@ -40,13 +40,20 @@ struct event *event_new_at(struct slab *home, size_t bare_len, char **bare) {
   for (size_t i = digits, left = bare_len; i-- > 0; left >>= 4) e->bytes[i] = "0123456789abcdef"[left & 15];
   memcpy(e->bytes + digits, "\r\n", 2);
   memcpy(e->bytes + digits + 2 + bare_len, "\r\n", 2);
-  e->bare_at = (uint32_t)digits + 2;
+  e->bare_at = ((uint32_t)digits + 2) & INT32_MAX;
   *bare = e->bytes + e->bare_at;
   return e;
 }
 
 struct event *event_new_framed(size_t bare_len, char **bare) {
   return event_new_at(NULL, bare_len, bare);
+}
+
+struct event *event_with_trace(struct event *e, struct span trace) {
+  e = xrealloc(e, sizeof *e + e->len + TRACE_LEN);
+  memcpy(e->bytes + e->len, trace.bytes, TRACE_LEN);
+  e->has_trace = 1;
+  return e;
 }
 
 void event_keep_form(const struct event *form) {

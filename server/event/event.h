@@ -21,15 +21,17 @@ struct forms {
 
 struct event {
   atomic_uint refs;
-  uint32_t bare_at;    // where they begin without the frame, for what frames otherwise or not at all
-  size_t len;          // of all bytes: framed as an HTTP/1.1 chunk
-  uint64_t epoch, seq; // its position in its channel; 0: of none
-  uint64_t key;        // events of one key stand for one another (conflate)
+  uint32_t bare_at : 31;  // where they begin without the frame, for what frames otherwise or not at all
+  uint32_t has_trace : 1; // behind `len` bytes stand TRACE_LEN more, which no client gets
+  size_t len;             // of all bytes: framed as an HTTP/1.1 chunk
+  uint64_t epoch, seq;    // its position in its channel; 0: of none
+  uint64_t key;           // events of one key stand for one another (conflate)
   _Atomic(struct forms *) forms; // other encodings of it; NULL: none so far
   struct slab *home;             // of one thread, which it does not leave; NULL: malloc
   char bytes[];
 };
 
+enum { TRACE_LEN = 55 };      // of a traceparent (W3C Trace Context), of which it was published
 enum { EVENT_FRAME_END = 2 }; // bytes of a chunk's frame behind the bare ones
 
 // How many bytes there are without the frame. Any thread.
@@ -52,6 +54,14 @@ struct event *event_new_framed(size_t bare_len, char **bare);
 
 // The same of memory from `home`, whose thread it does not leave; NULL: as above.
 struct event *event_new_at(struct slab *home, size_t bare_len, char **bare);
+
+// The traceparent that it keeps; empty where it has none. Any thread.
+static inline struct span event_trace(const struct event *e) {
+  return e->has_trace ? (struct span){e->bytes + e->len, TRACE_LEN} : (struct span){0};
+}
+
+// The same event (taken), which nobody else has and no slab, with a trace of TRACE_LEN bytes. Any thread.
+struct event *event_with_trace(struct event *e, struct span trace);
 
 // Takes another reference. Any thread.
 static inline struct event *event_ref(struct event *e) {

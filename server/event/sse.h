@@ -8,6 +8,8 @@
 struct sse_fields {
   struct span comment, event, id, data; // bytes == NULL: the field is absent
   int64_t retry_ms;                     // -1: absent
+  struct span
+      trace; // a traceparent, which is kept beside a channel's event and not sent; bytes == NULL: none
 };
 
 static const struct sse_fields SSE_NO_FIELDS = {.retry_ms = -1};

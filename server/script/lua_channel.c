@@ -2,17 +2,21 @@
 // A channel's handle holds a reference to it. What users see around this is lua/spate/channel.lua.
 #include "script/bindings.h"
 #include <lauxlib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "event/broker.h"
 #include "event/event_text.h"
+#include "http/trace_context.h"
 #include "script/channel_handle.h"
 #include "script/class.h"
+#include "script/exchange.h"
 #include "script/held.h"
 #include "script/lua_event.h"
 #include "script/lua_subscription.h"
 #include "script/raise.h"
 #include "script/task.h"
 #include "script/vm.h"
+#include "serve/stream_id.h"
 #include "store/store.h"
 
 static const double COLLECT_SECONDS = 1;
@@ -190,12 +194,25 @@ static int ask_store(lua_State *L, int index, struct channel *c, enum store_what
   return 1;
 }
 
+// The trace of the request that the task answers, as a traceparent whose parent that is.
+static struct span present_trace(lua_State *L, char out[TRACE_LEN + 1]) {
+  const struct task *t = vm_of(L)->current;
+  const struct exchange *ex = t ? t->exchange : NULL;
+  struct trace_context c;
+  char id[STREAM_ID_MAX];
+  if (!ex || !ex->stream || !trace_context_read(ex->stream->request, &c)) return (struct span){0};
+  stream_id_text(ex->stream, id);
+  snprintf(out, TRACE_LEN + 1, "00-" SPAN_FMT "-%.16s-" SPAN_FMT, SPAN_ARG(c.trace_id), id,
+           SPAN_ARG(c.flags));
+  return span_of(out);
+}
+
 // channel:publish(event [, key [, at]]): its id; nil and "full", "finished", "too large" or "unavailable".
 // `at`: the id of the event from which it was derived.
 static int publish(lua_State *L) {
   struct channel *c = channel_check(L);
   struct sse_fields f;
-  char digits[NUMBER_MAX], id[CHANNEL_ID_MAX] = "";
+  char digits[NUMBER_MAX], id[CHANNEL_ID_MAX] = "", trace[TRACE_LEN + 1];
   bool is_derived = !lua_isnoneornil(L, 4);
   struct position at = {0};
   if (is_derived) at = check_position(L, 4);
@@ -208,6 +225,7 @@ static int publish(lua_State *L) {
     count_published(L, c, PUBLISHED_TOO_LARGE);
     return push_failure(L, "too large");
   }
+  if (!f.trace.len) f.trace = present_trace(L, trace);
   uint64_t key = key_of(L, 3, &f);
   if (c->store) return ask_store(L, 4, c, STORE_APPEND, &f, key);
   switch (is_derived ? channel_publish_at(c, &f, key, at, now_of(L), id)
@@ -270,6 +288,7 @@ static int history(lua_State *L) {
   box->count = (size_t)count, box->events = events;
   for (size_t i = 0; i < box->count; i++) {
     event_push(L, event_text(box->events[i]));
+    event_add_trace(L, event_trace(box->events[i]));
     lua_rawseti(L, -3, (lua_Integer)i + 1);
   }
   drop_events(box);

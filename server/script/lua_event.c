@@ -159,6 +159,14 @@ static int unknown_field(lua_State *L, int key) {
                            name);
 }
 
+// What a channel's event keeps, and a subscriber has passed on.
+static struct span trace_of(lua_State *L, int index) {
+  struct span trace = string_of(L, index, "traceparent");
+  if (trace.len != TRACE_LEN)
+    raise_error(L, "event field 'traceparent': expected %d bytes, got %d", (int)TRACE_LEN, (int)trace.len);
+  return trace;
+}
+
 // Reads one pair, key and value on top; the value stays where a span points into it.
 static void read_pair(lua_State *L, struct sse_fields *f, int *json, int keep) {
   int key = lua_gettop(L) - 1, value = key + 1;
@@ -174,6 +182,11 @@ static void read_pair(lua_State *L, struct sse_fields *f, int *json, int keep) {
     f->retry_ms = retry_of(L, value);
     return;
   }
+  if (!strcmp(name, "traceparent")) {
+    lua_copy(L, value, keep + 5);
+    f->trace = trace_of(L, keep + 5);
+    return;
+  }
   struct span *into = !strcmp(name, "data")      ? &f->data
                       : !strcmp(name, "event")   ? &f->event
                       : !strcmp(name, "id")      ? &f->id
@@ -187,8 +200,8 @@ static void read_pair(lua_State *L, struct sse_fields *f, int *json, int keep) {
 
 static void read_table(lua_State *L, int index, struct sse_fields *f) {
   int json = 0, keep = lua_gettop(L) + 1;
-  luaL_checkstack(L, 10, NULL);
-  lua_settop(L, keep + 4); // places for json and the four texts
+  luaL_checkstack(L, 11, NULL);
+  lua_settop(L, keep + 5); // places for json, the four texts and a trace
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) read_pair(L, f, &json, keep);
   if (!json) return;
   if (f->data.bytes) raise_error(L, "an event has 'data' or 'json', not both");
@@ -284,6 +297,12 @@ struct event *event_of_value(lua_State *L, int index) {
   struct event *e = sse_encode_at(&vm_of(L)->service->slab, &f, len);
   if (lua_gettop(L) != top) lua_settop(L, top);
   return e;
+}
+
+void event_add_trace(lua_State *L, struct span trace) {
+  if (!trace.len) return;
+  lua_pushlstring(L, trace.bytes, trace.len);
+  lua_setfield(L, -2, "traceparent");
 }
 
 // Pushes the lines of data, which come last in an event, as one text.

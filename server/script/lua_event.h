@@ -16,6 +16,9 @@ size_t event_fields(lua_State *L, int index, struct sse_fields *f, char digits[N
 // Pushes an encoded event, whose text lies where collecting does not free it, as a table of its fields.
 void event_push(lua_State *L, struct span text);
 
+// Gives the table on top the trace (borrowed) with which it was published; empty: none.
+void event_add_trace(lua_State *L, struct span trace);
+
 // sse.encode(event): its text on the wire. Raises as event_of_value.
 int lua_event_encode(lua_State *L);
 

@@ -185,9 +185,12 @@ static int next_event(lua_State *L, int status, lua_KContext context) {
   while ((f = feed_in(box)) && feed_peek(f)) {
     const struct event *e = feed_peek(f);
     lua_settop(L, 0);
-    struct span text = event_text(e);
+    struct span text = event_text(e), trace = event_trace(e);
     text.bytes = lua_pushlstring(L, text.bytes, text.len);
+    if (feed_in(box) != f || feed_peek(f) != e) continue;
+    if (trace.len) trace.bytes = lua_pushlstring(L, trace.bytes, trace.len);
     event_push(L, text);
+    event_add_trace(L, trace);
     if (feed_in(box) != f || feed_peek(f) != e) continue;
     event_unref(feed_take(f));
     return 1;

@@ -19,7 +19,7 @@ void store_request_unref(struct store_request *r) {
 static void free_answer(struct job *j) { store_request_unref(container_of(j, struct store_request, job)); }
 
 static size_t texts_length(const struct sse_fields *f) {
-  return f ? f->comment.len + f->event.len + f->data.len : 0;
+  return f ? f->comment.len + f->event.len + f->data.len + f->trace.len : 0;
 }
 
 static void copy_text(struct span *text, char **to) {
@@ -48,6 +48,7 @@ static struct store_request *request_new(struct channel *c, enum store_what what
   copy_text(&r->fields.comment, &texts);
   copy_text(&r->fields.event, &texts);
   copy_text(&r->fields.data, &texts);
+  copy_text(&r->fields.trace, &texts);
   copy_text(&r->member, &texts);
   copy_text(&r->meta, &texts);
   atomic_init(&r->refs, 2);
