@@ -355,7 +355,7 @@ install-dev:
 	done
 	$(INSTALL_FILE) $(SPATE_HARNESS) $(DESTDIR)$(LUA_MODULES)/spate/harness.so
 
-include server/packaging/packages.mk
+include $(dir $(firstword $(MAKEFILE_LIST)))server/packaging/packages.mk
 
 clean:
 	@mkdir -p build

@@ -4,7 +4,8 @@ local clients = require "spec.clients"
 local process = require "spec.process"
 
 local installed = clients.are_installed "spec/e2e_durable_spec.lua"
-local it = installed and clients.node_version() >= 20 and it or pending -- what the suite stands on needs that
+local has_node = installed and clients.node_version() >= 20 -- which what the suite stands on needs
+local suite = has_node and it or pending
 
 -- What is left out: forks and webhooks, which there are not; minutes of waiting and random inputs, for time; three that expect `data:`
 -- without the blank behind it that every event here has, and that means the same.
@@ -16,7 +17,7 @@ describe("spate.durable", function()
   before_each(function() directory = process.enter() end)
   after_each(process.leave)
 
-  it("passes the conformance suite of Durable Streams", function()
+  suite("passes the conformance suite of Durable Streams" .. (installed and not has_node and ": needs Node 20" or ""), function()
     local server = process.serve(clients.FOLDER .. "/durable.lua")
     process.shell("cd %s && CONFORMANCE_TEST_URL=http://127.0.0.1:%d env -u LD_PRELOAD -u http_proxy NO_COLOR=1 timeout 120 node node_modules/vitest/vitest.mjs run --root . durable.test.mjs --testTimeout=30000 --no-cache -t '^(?!.*(%s)).*$' >%s/suite 2>&1 </dev/null || true",
       clients.FOLDER, server.port, LEFT_OUT, directory)
