@@ -89,20 +89,9 @@ return {
     what = "a producer of sse.resumable is stopped while its only reader is sent the past by a store",
   },
   {
-    name = "epoch_ignored", file = "server/event/position.h",
-    from = "return a.epoch == b.epoch ? a.seq > b.seq : a.epoch > b.epoch;", to = "return a.seq > b.seq;",
-    what = "what is published in a new epoch is taken for known while its numbers are below those of the old",
-  },
-  {
-    name = "lost_while_read", file = "server/event/channel.c",
-    from = "bool is_there = c->state != CHANNEL_LOADING && !position_is_after(from, c->newest);",
-    to = "bool is_there = c->state != CHANNEL_LOADING;",
-    what = "who reads the past is subscribed behind an event that the store has lost meanwhile",
-  },
-  {
-    name = "epoch_by_number", file = "server/event/channel.c",
-    from = "!position_equals(before, c->newest)", to = "before.seq != c->newest.seq",
-    what = "an event of a new epoch is admitted behind one of the old that only has the same number",
+    name = "epoch_ignored", file = "server/event/outlet.c",
+    from = "!position_is_after(event_position(d->events[i]), s->last)", to = "event_position(d->events[i]).seq <= s->last.seq",
+    what = "what is published in a new epoch does not reach subscribers while its numbers are below those that they have had",
   },
 
   -- serve/
