@@ -6,6 +6,7 @@ local debian_root = require "spec.debian_root"
 local process = require "spec.process"
 local servers = require "spec.servers"
 local socket = require "socket"
+local unix = require "socket.unix"
 
 process.SECONDS = 60 -- beside much else
 
@@ -21,6 +22,7 @@ for release in pairs(debian_root.RELEASES) do
   if wanted(release) then
     describe("on Debian " .. release, function()
       local directory, folder, root, port
+      local told, notes -- the socket that the unit's Type=notify is about, and what has come there so far
 
       setup(function()
         directory = process.enter()
@@ -40,11 +42,26 @@ for release in pairs(debian_root.RELEASES) do
           USER, USER, setting "Environment", command)
       end
 
+      -- Waits until the service has told this, and returns what is behind it in its line.
+      local function is_told(what)
+        return process.eventually(what, function()
+          for message in told.receive, told do notes = notes .. message .. "\n" end
+          return notes:match("%f[^\n%z]" .. what .. "([^\n]*)")
+        end)
+      end
+
       local function start_service()
         root:run("mkdir -p /run/spate /var/lib/private/spate && ln -sfn private/spate /var/lib/spate && chown -R %d:%d /run/spate /var/lib/private/spate && chmod 755 /run/spate",
           USER, USER)
-        root:run("setsid sh -c %s >/tmp/service.log 2>&1 </dev/null &", process.quote(as_unit("sh -c 'exec " .. setting "ExecStart" .. "'")))
-        process.eventually("the service", function() return root:read "/tmp/service.log":find "serving /etc/spate/app.lua on" end)
+        root:run "rm -f /run/notify"
+        told, notes = assert(unix.dgram()), ""
+        assert(told:bind(root:path "/run/notify"))
+        told:settimeout(0)
+        root:run "chmod 666 /run/notify"
+        root:run("setsid sh -c %s >/tmp/service.log 2>&1 </dev/null &", process.quote(as_unit(
+          ("NOTIFY_SOCKET=/run/notify WATCHDOG_USEC=%d000000 sh -c 'exec %s'"):format(setting "WatchdogSec", setting "ExecStart"))))
+        is_told "READY=1"
+        process.contains(root:read "/tmp/service.log", "serving /etc/spate/app.lua on")
       end
 
       local function service() return (root:run(as_unit "spate status --json /etc/spate/app.lua"):match '"pid":%s*(%d+)') end
@@ -85,6 +102,8 @@ for release in pairs(debian_root.RELEASES) do
         assert.equal("spate serves this from /etc/spate/app.lua\n", select(2, process.get(port, "/")))
         root:run "sed -i 's/spate serves this/anew/' /etc/spate/app.lua"
         root:run(as_unit(setting "ExecReload"))
+        is_told "RELOADING=1"
+        is_told "WATCHDOG=1"
         assert.equal("anew from /etc/spate/app.lua\n", select(2, process.get(port, "/")))
         root:run "echo 'return nonsense(' > /etc/spate/app.lua"
         local ok, output = root:try(as_unit(setting "ExecReload"))
@@ -104,6 +123,7 @@ for release in pairs(debian_root.RELEASES) do
         root:run "dpkg -i /debs/spate_0.1.0-1_*.deb"
         local rest = stream:receive "*a" or ""
         process.eventually("the new process alone", function() return service() ~= before end)
+        assert.equal(service(), is_told "MAINPID=") -- so it is still the service's main process, and not its end
         assert.truthy(rest:find "retry: %d+\n\n\r\n0\r\n\r\n$", rest)
         assert.equal(200, (process.get(port, "/"))) -- the settings that were edited are still there
         local again = process.ask(port, "/ticks")
