@@ -45,7 +45,7 @@ for release in pairs(debian_root.RELEASES) do
       -- Waits until the service has told this, and returns what is behind it in its line.
       local function is_told(what)
         return process.eventually(what, function()
-          for message in told.receive, told do notes = notes .. message .. "\n" end
+          for message in function() return (told:receive()) end do notes = notes .. message .. "\n" end
           return notes:match("%f[^\n%z]" .. what .. "([^\n]*)")
         end)
       end
