@@ -117,5 +117,8 @@ describe("the example of a proxy", function()
     for _, port in ipairs(container.ports) do ports[port.name] = port.containerPort end
     assert.is_truthy(ports[kinds.Service.spec.ports[1].targetPort])
     assert.is_truthy(ports[container.readinessProbe.httpGet.port])
+    process.write_file(directory .. "/spate.conf.lua", kinds.ConfigMap.data["spate.conf.lua"])
+    local check = process.spawn { "check", directory .. "/app.lua" } -- with the settings beside it
+    assert.same({ 0, "" }, { check:wait(), check:stderr() })
   end)
 end)
