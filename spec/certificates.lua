@@ -29,8 +29,9 @@ function certificates.make(directory, name, options)
   local names = table.concat(options.names or { "DNS:" .. name }, ",")
   shell("openssl req -x509 -newkey %s -nodes -keyout %s.key -out %s.pem -days %d -subj '%s' %s -addext 'subjectAltName=%s' -addext 'basicConstraints=critical,CA:%s'",
     key, path, path, math.max(options.days or 90, 1), options.subject or "/CN=" .. name, issuer, names, options.is_ca and "TRUE" or "FALSE")
-  if options.days and options.days < 1 then -- one that has ended: `req` makes none
-    shell("openssl x509 -in %s.pem -signkey %s.key -days %d -out %s.ended && mv %s.ended %s.pem", path, path, options.days, path, path, path)
+  if options.days and options.days < 1 then -- one that has ended: `req` makes none, and what does is another way from OpenSSL 3.4 on
+    shell("{ openssl x509 -in %s.pem -signkey %s.key -days %d -out %s.ended || openssl x509 -in %s.pem -signkey %s.key -not_before 20200101000000Z -not_after 20200201000000Z -out %s.ended; } && mv %s.ended %s.pem",
+      path, path, options.days, path, path, path, path, path, path)
   end
   return path .. ".pem", path .. ".key"
 end
