@@ -6,6 +6,7 @@
 #   make clients  installs the npm packages that some specs run; make test does so where there are node and npm
 #   make nodes    several servers on one Redis with a thousand subscribers, and what happens to them
 #   make singly   specs in the other way of sending: one by one, as where the kernel has no io_uring
+#   make man      the manual's pages, in build/man
 #   make install  PREFIX=/usr/local DESTDIR=: the program, documents, and what specs need to run by plain busted
 #   make deb      Debian packages in build/packages; make dist: archives, of the source and of the program with its libraries
 VERSION := 0.1.0
@@ -62,6 +63,7 @@ SOURCES := $(filter-out $(LEFT_OUT),$(wildcard server/*/*.c))
 MODULES := $(wildcard lua/spate/*.lua lua/spate/*/*.lua)
 TEXTS   := $(wildcard lua/templates/*.* lua/templates/*/*) $(patsubst %,examples/%.lua,ticks chat tokens htmx)
 INSTALLED := spate/init.lua spate/test.lua $(patsubst %,spate/test/%.lua,app assertions channel frames given http http2 match postgres redis request response session)
+TEXTS += lua/README.md
 ARGPARSE := /usr/share/lua/5.4/argparse.lua
 OBJECTS := $(SOURCES:server/%.c=$(BUILD)/%.o) $(LLHTTP:%=$(BUILD)/llhttp/%.o) $(BUILD)/embedded.o
 PROGRAM := $(OBJECTS)
@@ -72,6 +74,7 @@ C_FILES := $(sort $(wildcard server/*/*.[ch] spec/*.[ch] spec/*/*.[ch]))
 
 NEEDS_BUILD := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libev-dev libjansson-dev libssl-dev libcrypt-dev libcurl4-openssl-dev libsqlite3-dev libpq-dev libhiredis-dev libnghttp2-dev liburing-dev zlib1g-dev lua-argparse 'libllhttp-dev|@node-llhttp'
 NEEDS_TEST  := $(NEEDS_BUILD) lua-busted lua-socket lua-sec lua-cqueues lua-check openssl sslscan iproute2 curl nghttp2-client nginx apache2 haproxy postgresql redis-server 'valkey-server|redis-tools'
+NEEDS_TEST += mandoc
 NEEDS_CLIENTS := nodejs npm
 NEEDS_LINT  := clang cppcheck lua-check
 NEEDS_MODEL := gcc lua5.4 spin
@@ -83,6 +86,13 @@ MAKE_IN     = $(MAKE) --no-print-directory -j$(JOBS)
 SPATE_HARNESS := $(BUILD)/lib/spate/harness.so
 
 all: $(BUILD)/spate $(SPATE_HARNESS)
+
+PAGES := $(patsubst %,$(BUILD)/man/%,spate.1 spate.conf.5 spate-lua.7)
+man: $(PAGES)
+
+$(PAGES): $(BUILD)/spate
+	@mkdir -p $(@D)
+	@$(BUILD)/spate help --page $(@F) > $@
 
 # For stock lua5.4, which has Lua's own symbols.
 $(SPATE_HARNESS): $(HARNESS)
@@ -340,11 +350,12 @@ built:
 	$(CHECK) $(NEEDS_BUILD)
 	@$(MAKE_IN) all
 
-install-program:
+install-program: man
 	install -D -m 755 $(BUILD)/spate $(DESTDIR)$(PREFIX)/bin/spate
+	for p in $(PAGES); do $(INSTALL_FILE) $$p $(DESTDIR)$(PREFIX)/share/man/man$${p##*.}/$${p##*/} || exit 1; done
 
 install-docs:
-	for f in README.md lua/README.md server/packaging/CHANGELOG.md $$(find examples -type f); do \
+	for f in README.md lua/README.md $(wildcard lua/FROM.md) server/packaging/CHANGELOG.md $$(find examples -type f); do \
 	  $(INSTALL_FILE) $$f $(DESTDIR)$(PREFIX)/share/doc/spate/$$f || exit 1; \
 	done
 
@@ -362,5 +373,5 @@ clean:
 	@mkdir -p build
 	find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +
 
-.PHONY: all scan always singly nodes harness-commands run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers fuzz-lua mutants model simulate simulate-asan simulate-faults valgrind instructions faults soak \
+.PHONY: all man scan always singly nodes harness-commands run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers fuzz-lua mutants model simulate simulate-asan simulate-faults valgrind instructions faults soak \
         soak-tsan bench install clean

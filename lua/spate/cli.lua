@@ -110,6 +110,10 @@ local COMMANDS = {
   { "completion", "Print a script that completes commands and options.", function(command)
     command:argument("shell", "The shell."):choices { "bash", "zsh", "fish" }
   end },
+  { "help", "Print what the manual has of a topic: a command, a setting, a function.", function(command)
+    command:argument("topic", "The topic; otherwise which there are."):args("?")
+    command:option("--page", "A page of the manual, as man(1) reads it."):choices { "spate.1", "spate.conf.5", "spate-lua.7" }
+  end },
   { "version", "Print the version, the commit, and the libraries' versions.", add_json },
 }
 

@@ -61,7 +61,6 @@ function spate.shared(name, options) end
 ---@return true
 function spate.kick(options) end
 
----The streams that are open, on all workers, and how many match.
 ---Middleware: at most `max` requests of a key at a time, on all workers, else 429.
 ---@param options { max: integer, key?: (fun(req: spate.Request): string?), status?: integer, store?: string }
 ---@return spate.middleware
@@ -88,6 +87,8 @@ function Tickets:issue(value) end
 function Tickets:redeem(ticket) end
 
 ---@alias spate.stream_order "age"|"bytes"|"events"|"queued"|"lag"
+
+---The streams that are open, on all workers, and how many match.
 ---@param options? { tag?: string, text?: string, id?: string, order?: spate.stream_order, ascending?: boolean, limit?: integer, offset?: integer }
 ---@return table[] streams
 ---@return integer count

@@ -108,25 +108,7 @@ local function run(rest, own)
   return state.code and state.code ~= 0 and FAILED or OK
 end
 
-local HELP = [=[
-Usage: spate test [--watch] [--coverage[=FILE]] [busted options] [SPEC...]
-
-Runs specs of an application by busted, in memory and in virtual time: require "spate.test" in them loads it.
-
-   SPEC                  Files, or folders whose files are named *_spec.lua (default: spec).
-
-   --watch               Stay, and run again the specs that a save touches.
-   --coverage[=FILE]     Write which lines of the application have run, as LCOV (default: lcov.info).
-   -h, --help            This text.
-
-What else busted has passes through, such as
-   --filter=PATTERN      Only specs whose names match this Lua pattern.
-   -t, --tags=TAGS       Only those with these #tags in their names.
-   -o, --output=NAME     How results are shown: utfTerminal, TAP, junit ...
-   --no-keep-going       End at the first failure.
-   --shuffle             In random order; --seed=SEED for the same one again.
-All of them: busted --help. Exit codes: 0 all passed, 1 something failed, 2 bad usage.
-]=]
+local HELP = require "spate.cli.test_help"
 
 -- Behind `--` all are files.
 local function wants_help(arguments)

@@ -20,14 +20,6 @@ local sse = {}
 ---@return spate.Event
 function sse.event(name) end
 
----Waits until the descriptor is ready, at most so long: for what of it; nil and "timeout".
----@param object integer|file*|table|userdata a descriptor, or what has getfd(), pollfd() or fileno()
----@param events "r"|"w"|"rw"
----@param timeout? number
----@return "r"|"w"|"rw"|nil ready
----@return "timeout"?
-function sse.wait_fd(object, events, timeout) end
-
 ---Seconds of a clock that never goes back.
 ---@return number
 function sse.now() end
@@ -145,6 +137,7 @@ function sse.resumable(key, fn, options) end
 ---@field compress? boolean its streams go by gzip, to clients that take it
 
 ---@class spate.channel
+---The channel of this name, made where there is none; options are those of its maker.
 ---@overload fun(name: string, options?: spate.ChannelOptions): spate.Channel?, string?
 sse.channel = {}
 
