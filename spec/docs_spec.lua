@@ -3,7 +3,7 @@
 local helper = require "spec.helper"
 local lfs = require "lfs"
 
-local PAGES = { "README.md", "lua/README.md", "server/README.md", "spec/README.md", "examples/README.md",
+local PAGES = { "README.md", "lua/README.md", "lua/FROM.md", "server/README.md", "spec/README.md", "examples/README.md",
   ".github/CONTRIBUTING.md", ".github/SECURITY.md", "server/packaging/CHANGELOG.md", "server/packaging/README.md" }
 
 local function read(path)
@@ -30,7 +30,7 @@ local function files_in(folder, ending)
   return names
 end
 
-for _, path in ipairs { "README.md", "lua/README.md" } do
+for _, path in ipairs { "README.md", "lua/README.md", "lua/FROM.md" } do
   describe(path, function()
     -- A block that names its file in its first line is a whole file.
     for block in read(path):gmatch("```lua\n(.-)```") do

@@ -173,6 +173,14 @@ describe("the types for editors", function()
     assert.same(live(), documented())
   end)
 
+  it("say in a line what each function does, which completion shows", function()
+    local silent = {}
+    for _, each in ipairs((require("spate.manual.functions").read(editor_files.types { embedded = text_of }))) do
+      if each.doc == "" then silent[#silent + 1] = each.name end
+    end
+    assert.same({}, silent)
+  end)
+
   it("have a file of their own for each module that applications and specs require", function()
     local files = {}
     for _, file in ipairs(editor_files({ embedded = function() return "" end })) do files[file[1]] = file[2] end

@@ -117,11 +117,13 @@ local Metric = {}
 ---@return spate.Metric
 function spate.metrics.counter(name, options) end
 
+---A metric that goes up and down.
 ---@param name string
 ---@param options { help: string, labels?: string[] }
 ---@return spate.Metric
 function spate.metrics.gauge(name, options) end
 
+---A metric of what was observed, in buckets.
 ---@param name string
 ---@param options { help: string, labels?: string[], buckets?: number[] }
 ---@return spate.Metric
@@ -139,16 +141,19 @@ function spate.metrics.text(as_openmetrics) end
 ---@overload fun(self: spate.Metric, labels: table<string, string|number>): boolean
 function Metric:inc(n, labels) end
 
+---Of a gauge; false where it has too many series.
 ---@param n? number
 ---@param labels? table<string, string|number>
 ---@return boolean
 function Metric:dec(n, labels) end
 
+---Of a gauge; false where it has too many series.
 ---@param value number
 ---@param labels? table<string, string|number>
 ---@return boolean
 function Metric:set(value, labels) end
 
+---Of a histogram; false where it has too many series.
 ---@param value number
 ---@param labels? table<string, string|number>
 ---@return boolean
@@ -259,6 +264,7 @@ function spate.session(options) end
 ---@return spate.middleware
 function spate.jwt(options) end
 
+---The text with a signature, for `spate.verify`; the first secret signs.
 ---@param text string
 ---@param secret string|string[]
 ---@return string
@@ -290,12 +296,14 @@ local crypto = {}
 ---@alias spate.HashName "md5"|"sha1"|"sha224"|"sha256"|"sha384"|"sha512"|"sha3-256"|"sha3-512"|"blake2s256"|"blake2b512"
 ---@alias spate.BytesForm "hex"|"raw"|"base64"|"base64url"
 
+---The hash of a text.
 ---@param name spate.HashName
 ---@param text string
 ---@param form? spate.BytesForm hex unless given
 ---@return string
 function crypto.hash(name, text, form) end
 
+---The code by which who knows the key sees that the text is as it was.
 ---@param name spate.HashName
 ---@param key string
 ---@param text string
@@ -308,21 +316,25 @@ function crypto.hmac(name, key, text, form) end
 ---@return string
 function crypto.random(n) end
 
+---Bytes as base64.
 ---@param bytes string
 ---@param options? { url?: boolean, pad?: boolean } padded unless for URLs
 ---@return string
 function crypto.base64(bytes, options) end
 
+---The bytes of a base64 text; nil where it is none.
 ---@param text string
 ---@param options? { url?: boolean, pad?: boolean }
 ---@return string? bytes
 ---@return string? message
 function crypto.base64_decode(text, options) end
 
+---Bytes as hexadecimal digits.
 ---@param bytes string
 ---@return string
 function crypto.hex(bytes) end
 
+---The bytes of hexadecimal digits; nil where they are none.
 ---@param text string
 ---@return string? bytes
 ---@return string? message
@@ -356,18 +368,22 @@ function crypto.password.verify(password, hash) end
 ---@class spate.log
 local log = {}
 
+---A line of the log, at level `debug`.
 ---@param message string
 ---@param fields? table<string, any>
 function log.debug(message, fields) end
 
+---A line of the log, at level `info`, as by `print`.
 ---@param message string
 ---@param fields? table<string, any>
 function log.info(message, fields) end
 
+---A line of the log, at level `warn`.
 ---@param message string
 ---@param fields? table<string, any>
 function log.warn(message, fields) end
 
+---A line of the log, at level `error`.
 ---@param message string
 ---@param fields? table<string, any>
 function log.error(message, fields) end
@@ -378,10 +394,12 @@ local Shared = {}
 ---@alias spate.scalar string|number|boolean
 ---@alias spate.ttl { ttl?: number }
 
+---The value of a key, or nil.
 ---@param key string
 ---@return spate.scalar?
 function Shared:get(key) end
 
+---Sets a key; nil removes it.
 ---@param key string
 ---@param value spate.scalar?
 ---@param options? spate.ttl
@@ -397,6 +415,7 @@ function Shared:set(key, value, options) end
 ---@return string? err
 function Shared:add(key, value, options) end
 
+---Adds to a number, which is 0 where there is none, and returns it.
 ---@param key string
 ---@param by? number
 ---@param options? spate.ttl
@@ -413,17 +432,21 @@ function Shared:incr(key, by, options) end
 ---@return string? err
 function Shared:cas(key, old, new, options) end
 
+---Removes a key; whether it was there.
 ---@param key string
 ---@return boolean
 function Shared:delete(key) end
 
+---The keys, or those that begin so.
 ---@param prefix? string
 ---@return string[]
 function Shared:keys(prefix) end
 
+---How many keys there are.
 ---@return integer
 function Shared:count() end
 
+---Bytes that its keys and values take.
 ---@return integer
 function Shared:bytes() end
 
@@ -431,6 +454,7 @@ function Shared:bytes() end
 ---@field null any
 local json = {}
 
+---The value as JSON; raises where that cannot say it.
 ---@param value any
 ---@return string
 function json.encode(value) end
@@ -438,16 +462,19 @@ function json.encode(value) end
 ---@class spate.JsonOptions
 ---@field null? any `json.null`: members that are null are kept as this; else they are left out
 
+---The value of a JSON text; nil, and line and column of what is wrong.
 ---@param text string
 ---@param options? spate.JsonOptions
 ---@return any value
 ---@return string? err
 function json.decode(text, options) end
 
+---A list that is `[]` also where it is empty.
 ---@param list? table
 ---@return table
 function json.array(list) end
 
+---A map that is `{}` also where it is empty.
 ---@param map? table
 ---@return table
 function json.object(map) end

@@ -10,36 +10,43 @@
 ---@class spate.App
 local App = {}
 
+---A route of GET, and of HEAD; the last function is the handler, those before it middleware.
 ---@param path string "/rooms/:room", "/users/:id[%d]", "/files/*path"
 ---@param ... spate.middleware|spate.handler middleware, then the handler
 ---@return spate.App
 function App:get(path, ...) end
 
+---A route of HEAD, where it is not to follow GET.
 ---@param path string
 ---@param ... spate.middleware|spate.handler
 ---@return spate.App
 function App:head(path, ...) end
 
+---A route of POST.
 ---@param path string
 ---@param ... spate.middleware|spate.handler
 ---@return spate.App
 function App:post(path, ...) end
 
+---A route of PUT.
 ---@param path string
 ---@param ... spate.middleware|spate.handler
 ---@return spate.App
 function App:put(path, ...) end
 
+---A route of PATCH.
 ---@param path string
 ---@param ... spate.middleware|spate.handler
 ---@return spate.App
 function App:patch(path, ...) end
 
+---A route of DELETE.
 ---@param path string
 ---@param ... spate.middleware|spate.handler
 ---@return spate.App
 function App:delete(path, ...) end
 
+---A route of OPTIONS, which is answered by itself otherwise.
 ---@param path string
 ---@param ... spate.middleware|spate.handler
 ---@return spate.App
@@ -108,14 +115,17 @@ function App:use(fn) end
 ---@return spate.App
 function App:before(fn) end
 
+---Runs behind each handler, and may change its reply or return another.
 ---@param fn fun(req: spate.Request, reply: spate.Reply): spate.Reply?
 ---@return spate.App
 function App:after(fn) end
 
+---Answers what a handler raises.
 ---@param fn fun(err: any, req: spate.Request): spate.answer
 ---@return spate.App
 function App:on_error(fn) end
 
+---Answers what has no route.
 ---@param fn spate.handler
 ---@return spate.App
 function App:not_found(fn) end
@@ -127,6 +137,7 @@ function App:not_found(fn) end
 ---@return spate.App
 function App:on_start(fn, options) end
 
+---Runs once, or on each worker, when the code is no longer served.
 ---@param fn fun()
 ---@param options? { each_worker?: boolean }
 ---@return spate.App
@@ -206,13 +217,16 @@ function Request:form_all(name) end
 ---@field size integer bytes
 local File = {}
 
+---The whole file as a string.
 ---@return string? text
 ---@return string? err
 function File:text() end
 
+---An iterator over its bytes.
 ---@return fun(): string?
 function File:chunks() end
 
+---An iterator over its lines.
 ---@return fun(): string?
 function File:lines() end
 
@@ -223,14 +237,17 @@ function File:lines() end
 ---@return integer? code
 function File:save(path) end
 
+---All values of a parameter of the query, in their order.
 ---@param name string
 ---@return string[]
 function Request:query_all(name) end
 
+---All values of a header field, in their order.
 ---@param name string
 ---@return string[]
 function Request:header_all(name) end
 
+---Whether the client takes an answer of this type.
 ---@param type string a media type
 ---@return boolean
 function Request:accepts(type) end
@@ -239,6 +256,7 @@ function Request:accepts(type) end
 ---@param seconds number
 function Request:close_after(seconds) end
 
+---Runs once the request or its stream has ended: `finished`, `client_closed` ...
 ---@param fn fun(reason: "finished"|"client_closed"|"error"|"timeout"|"slow_consumer"|"shutdown"|"reload"|"kicked")
 function Request:on_close(fn) end
 
@@ -251,16 +269,19 @@ function Request:tag(...) end
 ---@class spate.reply
 local reply = {}
 
+---A plain text.
 ---@param text string
 ---@param status? integer
 ---@return spate.Reply
 function reply.text(text, status) end
 
+---A page.
 ---@param html string
 ---@param status? integer
 ---@return spate.Reply
 function reply.html(html, status) end
 
+---A value as JSON.
 ---@param value any
 ---@param status? integer
 ---@return spate.Reply
@@ -273,15 +294,18 @@ function reply.json(value, status) end
 ---@return spate.Reply
 function reply.body(bytes, type, status) end
 
+---A status without a body, such as 204.
 ---@param status integer
 ---@return spate.Reply
 function reply.status(status) end
 
+---An error, as text or JSON, whichever the client prefers.
 ---@param status integer
 ---@param text? string
 ---@return spate.Reply
 function reply.error(status, text) end
 
+---Sends the client elsewhere: 303 unless given.
 ---@param url string
 ---@param status? integer 303 unless given
 ---@return spate.Reply
@@ -323,10 +347,12 @@ function reply.file(path, options) end
 ---@class spate.Reply
 local Reply = {}
 
+---Sets its status.
 ---@param status integer
 ---@return spate.Reply
 function Reply:status(status) end
 
+---Adds a header field.
 ---@param name string
 ---@param value string|number
 ---@return spate.Reply
@@ -337,6 +363,7 @@ function Reply:header(name, value) end
 ---@return spate.Reply
 function Reply:compress(wanted) end
 
+---Sets a cookie.
 ---@param name string
 ---@param value string
 ---@param options? { max_age?: number, path?: string, domain?: string, http_only?: boolean, secure?: boolean, same_site?: "Lax"|"Strict"|"None" }

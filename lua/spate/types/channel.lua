@@ -5,34 +5,41 @@
 ---@class spate.Channel
 local Channel = {}
 
+---Publishes an event, and returns its id.
 ---@param event spate.event
 ---@return string? id
 ---@return string? err "full", "finished", "too large" or "unavailable"
 ---@return string? code of "unavailable": why
 function Channel:publish(event) end
 
+---A stream of its events, behind an id, or with so many of its past.
 ---@param options? { after?: string, replay?: integer|"all" }
 ---@return spate.Stream
 function Channel:subscribe(options) end
 
+---Its newest events.
 ---@param n? integer
 ---@return spate.fields[]
 function Channel:history(n) end
 
+---How many are subscribed.
 ---@return integer
 function Channel:count() end
 
+---Ends it, with a last event where one is given.
 ---@param event? spate.event
 ---@return true?
 ---@return string? err
 function Channel:finish(event) end
 
+---Is a member from now on, until it is closed.
 ---@param id string|number
 ---@param meta? any
 ---@return spate.Membership?
 ---@return string? err
 function Channel:join(id, meta) end
 
+---Who is a member.
 ---@return { id: string, meta: any }[]?
 ---@return string? err "unavailable"
 function Channel:members() end
@@ -59,14 +66,17 @@ function Channel:derive(fn) end
 ---@class spate.Membership
 local Membership = {}
 
+---Is a member no longer.
 function Membership:close() end
 
 ---@class spate.Derived
 local Derived = {}
 
+---A stream of what is derived.
 ---@param options? { after?: string, replay?: integer|"all" }
 ---@return spate.Stream
 function Derived:subscribe(options) end
 
+---How many are subscribed.
 ---@return integer
 function Derived:count() end

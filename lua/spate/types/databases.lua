@@ -35,6 +35,7 @@ function sqlite.blob(bytes) end
 ---@class spate.SqliteDatabase
 local SqliteDatabase = {}
 
+---The rows of a statement, as tables.
 ---@param sql string one statement
 ---@param ... any parameters by position, or a table of them by name
 ---@return table<string, any>[]? rows
@@ -42,6 +43,7 @@ local SqliteDatabase = {}
 ---@return spate.SqliteFailure? code
 function SqliteDatabase:query(sql, ...) end
 
+---Runs a statement: how many rows have changed, and the last row id.
 ---@param sql string one statement; without parameters several
 ---@param ... any parameters by position, or a table of them by name
 ---@return integer? changed
@@ -63,6 +65,7 @@ function SqliteDatabase:rows(sql, ...) end
 ---@return spate.SqliteFailure? code
 function SqliteDatabase:transaction(fn) end
 
+---Closes the file.
 function SqliteDatabase:close() end
 
 ---@alias spate.PostgresFailure
@@ -140,6 +143,7 @@ function Postgres:transaction(fn, options) end
 ---@return spate.Stream
 function Postgres:listen(channel) end
 
+---Closes its connections.
 function Postgres:close() end
 
 ---What fails: "unavailable" nothing was sent; "unknown" it may have been done; else what the server says.

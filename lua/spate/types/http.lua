@@ -46,6 +46,7 @@ local http = {}
 ---@field on_open? fun(res: spate.HttpResponse)
 ---@field on_error? fun(message: string, code: string?, seconds: number) how long until it tries again
 
+---Asks another server, and waits for the head of its answer.
 ---@param method string
 ---@param url string
 ---@param options? spate.HttpOptions
@@ -54,6 +55,7 @@ local http = {}
 ---@return string? code
 function http.request(method, url, options) end
 
+---Asks by GET, and waits for the head of the answer.
 ---@param url string
 ---@param options? spate.HttpOptions
 ---@return spate.HttpResponse? response
@@ -61,6 +63,7 @@ function http.request(method, url, options) end
 ---@return string? code
 function http.get(url, options) end
 
+---Asks by POST, and waits for the head of the answer.
 ---@param url string
 ---@param options? spate.HttpOptions
 ---@return spate.HttpResponse? response
@@ -68,6 +71,7 @@ function http.get(url, options) end
 ---@return string? code
 function http.post(url, options) end
 
+---Asks by PUT, and waits for the head of the answer.
 ---@param url string
 ---@param options? spate.HttpOptions
 ---@return spate.HttpResponse? response
@@ -75,6 +79,7 @@ function http.post(url, options) end
 ---@return string? code
 function http.put(url, options) end
 
+---Asks by PATCH, and waits for the head of the answer.
 ---@param url string
 ---@param options? spate.HttpOptions
 ---@return spate.HttpResponse? response
@@ -82,6 +87,7 @@ function http.put(url, options) end
 ---@return string? code
 function http.patch(url, options) end
 
+---Asks by DELETE, and waits for the head of the answer.
 ---@param url string
 ---@param options? spate.HttpOptions
 ---@return spate.HttpResponse? response
@@ -89,6 +95,7 @@ function http.patch(url, options) end
 ---@return string? code
 function http.delete(url, options) end
 
+---Asks by HEAD, and waits for the answer.
 ---@param url string
 ---@param options? spate.HttpOptions
 ---@return spate.HttpResponse? response
@@ -118,6 +125,7 @@ function http.events(url, options) end
 ---@field certificate? spate.HttpCertificate the server's, where `tls = { certificate = true }` asks for it
 local HttpResponse = {}
 
+---All values of a field, in their order.
 ---@param name string
 ---@return string[]
 function HttpResponse:header_all(name) end
@@ -129,18 +137,22 @@ function HttpResponse:header_all(name) end
 ---@return string? code
 function HttpResponse:body(max) end
 
+---The value of a JSON body.
 ---@param options? { null: any }
 ---@return any value
 ---@return string? message
 ---@return string? code
 function HttpResponse:json(options) end
 
+---An iterator over the body as it comes.
 ---@return fun(): string?
 function HttpResponse:chunks() end
 
+---An iterator over its lines.
 ---@return fun(): string?
 function HttpResponse:lines() end
 
+---Whether its type is text/event-stream.
 ---@return boolean
 function HttpResponse:is_event_stream() end
 

@@ -28,6 +28,7 @@ local datastar = {}
 ---@return spate.fields
 function datastar.patch_elements(html, options) end
 
+---Removes the elements of a selector from the page.
 ---@param selector string
 ---@param options? { use_view_transition?: boolean, id?: string|number, retry?: number }
 ---@return spate.fields
@@ -39,11 +40,13 @@ function datastar.remove_elements(selector, options) end
 ---@return spate.fields
 function datastar.patch_signals(signals, options) end
 
+---Removes signals from the page.
 ---@param names string|string[] "user.name" is within "user"
 ---@param options? spate.DatastarSignalOptions
 ---@return spate.fields
 function datastar.remove_signals(names, options) end
 
+---Runs a script in the page.
 ---@param script string
 ---@param options? spate.DatastarScriptOptions
 ---@return spate.fields
@@ -67,20 +70,24 @@ function datastar.read_signals(req) end
 ---@class spate.mcp
 local mcp = {}
 
+---A server of tools, resources and prompts.
 ---@param options spate.McpServerOptions
 ---@return spate.McpServer
 function mcp.server(options) end
 
+---An image as what a tool returns.
 ---@param bytes string
 ---@param type string "image/png"
 ---@return table item of content
 function mcp.image(bytes, type) end
 
+---A sound as what a tool returns.
 ---@param bytes string
 ---@param type string "audio/wav"
 ---@return table item of content
 function mcp.audio(bytes, type) end
 
+---A resource as what a tool returns.
 ---@param uri string
 ---@param value string text or bytes
 ---@param type? string
@@ -118,12 +125,14 @@ local McpServer = {}
 ---@return spate.McpServer
 function McpServer:tool(name, options, fn) end
 
+---What clients may read, by its URI.
 ---@param uri string or a template, "notes://{id}", "files:///{+path}"
 ---@param options spate.McpResourceOptions
 ---@param fn fun(uri: string, values: table<string, string>, call: spate.McpCall): string?, string?
 ---@return spate.McpServer
 function McpServer:resource(uri, options, fn) end
 
+---A prompt, which a client asks for by its name.
 ---@param name string
 ---@param options spate.McpPromptOptions
 ---@param fn fun(arguments: table<string, string>, call: spate.McpCall): any, string?
@@ -136,6 +145,7 @@ function McpServer:prompt(name, options, fn) end
 ---@return string? why
 function McpServer:updated(uri) end
 
+---Serves it at a path of an application.
 ---@param app spate.App
 ---@param path string
 ---@return spate.McpServer
@@ -146,6 +156,7 @@ function McpServer:serve(app, path) end
 ---@field ctx table the request's
 local McpCall = {}
 
+---Tells the client how far the call is.
 ---@param done number
 ---@param total? number
 ---@param message? string
@@ -153,6 +164,7 @@ local McpCall = {}
 ---@return string? why
 function McpCall:progress(done, total, message) end
 
+---A line of the log for the client.
 ---@param level "debug"|"info"|"notice"|"warning"|"error"|"critical"|"alert"|"emergency"
 ---@param data any
 ---@param logger? string
@@ -160,6 +172,7 @@ function McpCall:progress(done, total, message) end
 ---@return string? why
 function McpCall:log(level, data, logger) end
 
+---Sends the client a notification.
 ---@param method string
 ---@param params? table
 ---@return true? ok
@@ -192,6 +205,7 @@ function McpCall:elicit(message, schema, options) end
 ---@return string|integer|nil code
 function McpCall:sample(params, options) end
 
+---The folders that the client lets it see.
 ---@param options? { timeout?: number }
 ---@return { roots: table[] }? result
 ---@return string? message
@@ -221,6 +235,7 @@ function McpCall:release(seconds) end
 ---@class spate.mercure
 local mercure = {}
 
+---A hub of the Mercure protocol.
 ---@param options spate.MercureOptions
 ---@return spate.MercureHub
 function mercure.hub(options) end
@@ -234,11 +249,13 @@ function mercure.matches(selector, topic) end
 ---@class spate.MercureHub
 local MercureHub = {}
 
+---Publishes an update, without a token; returns its id.
 ---@param update { topic: string|string[], data?: string|number, type?: string, private?: boolean, retry?: number }
 ---@return string|true|nil id
 ---@return string? why
 function MercureHub:publish(update) end
 
+---Serves it at a path of an application.
 ---@param app spate.App
 ---@param path? string "/.well-known/mercure" unless given
 ---@return spate.MercureHub
@@ -260,6 +277,7 @@ function MercureHub:link(options) end
 ---@class spate.durable
 local durable = {}
 
+---Durable Streams, each kept in a channel.
 ---@param options? spate.DurableOptions
 ---@return spate.DurableStreams
 function durable.streams(options) end
@@ -267,6 +285,7 @@ function durable.streams(options) end
 ---@class spate.DurableStreams
 local DurableStreams = {}
 
+---Serves them below a path of an application.
 ---@param app spate.App
 ---@param prefix string
 ---@return spate.DurableStreams

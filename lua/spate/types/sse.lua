@@ -16,6 +16,7 @@
 ---@class spate.sse
 local sse = {}
 
+---An event to be built: `sse.event("move"):id(8):data("x")`.
 ---@param name? string
 ---@return spate.Event
 function sse.event(name) end
@@ -24,6 +25,7 @@ function sse.event(name) end
 ---@return number
 function sse.now() end
 
+---Waits for so many seconds, as its task alone.
 ---@param seconds number
 function sse.sleep(seconds) end
 
@@ -41,6 +43,7 @@ function sse.wait_fd(object, events, timeout) end
 ---@return spate.Task
 function sse.spawn(fn, ...) end
 
+---Calls a function each so many seconds while the server runs, on one worker unless told otherwise.
 ---@param seconds number
 ---@param fn fun()
 ---@param options? { each_worker?: boolean }
@@ -52,6 +55,7 @@ function sse.every(seconds, fn, options) end
 ---@return function
 function sse.wrap(fn) end
 
+---A stream of what a function sends.
 ---@param fn fun(send: spate.send)
 ---@return spate.Stream
 function sse.stream(fn) end
@@ -86,10 +90,12 @@ function Promise:fulfil(value) end
 ---@return string? why
 function Promise:await(seconds) end
 
+---A stream of the values of a list, an iterator or a coroutine.
 ---@param source table|function|thread
 ---@return spate.Stream
 function sse.from(source) end
 
+---A stream of one value.
 ---@param value any
 ---@return spate.Stream
 function sse.once(value) end
@@ -98,10 +104,12 @@ function sse.once(value) end
 ---@return spate.Stream
 function sse.never() end
 
+---The values of all streams as they come.
 ---@param ... spate.Stream
 ---@return spate.Stream
 function sse.merge(...) end
 
+---Comments that keep a stream open, to be set up.
 ---@return spate.KeepAlive
 function sse.keep_alive() end
 
@@ -114,6 +122,7 @@ function sse.keep_alive() end
 ---@field every? number Seconds between two such questions (30).
 ---@field recheck_error? "end"|"keep" What a question that fails means.
 
+---Answers with a stream of events.
 ---@param stream spate.Stream|fun(send: spate.send)|table
 ---@param options? spate.reply_options
 ---@return spate.Reply
@@ -149,26 +158,32 @@ function sse.channel.find(name) end
 ---@class spate.Event
 local Event = {}
 
+---Its data; each line of a text is one of its own.
 ---@param text string|number
 ---@return spate.Event
 function Event:data(text) end
 
+---A value as JSON for its data.
 ---@param value any
 ---@return spate.Event
 function Event:json_data(value) end
 
+---Its name.
 ---@param name string
 ---@return spate.Event
 function Event:event(name) end
 
+---Its id, with which a client comes back.
 ---@param id string|number
 ---@return spate.Event
 function Event:id(id) end
 
+---How long a client waits until it comes back.
 ---@param seconds number
 ---@return spate.Event
 function Event:retry(seconds) end
 
+---A comment, which clients pass over.
 ---@param text string
 ---@return spate.Event
 function Event:comment(text) end
@@ -176,59 +191,73 @@ function Event:comment(text) end
 ---@class spate.Stream
 local Stream = {}
 
+---The values as a function changes them; nil leaves one out.
 ---@param fn fun(value: any): any
 ---@return spate.Stream
 function Stream:map(fn) end
 
+---The values for which a function is true.
 ---@param fn fun(value: any): boolean
 ---@return spate.Stream
 function Stream:filter(fn) end
 
+---The same values; a function looks at each.
 ---@param fn fun(value: any)
 ---@return spate.Stream
 function Stream:inspect(fn) end
 
+---The first so many.
 ---@param n integer
 ---@return spate.Stream
 function Stream:take(n) end
 
+---The values as long as a function is true.
 ---@param fn fun(value: any): boolean
 ---@return spate.Stream
 function Stream:take_while(fn) end
 
+---All but the first so many.
 ---@param n integer
 ---@return spate.Stream
 function Stream:skip(n) end
 
+---Then the values of others.
 ---@param ... spate.Stream
 ---@return spate.Stream
 function Stream:chain(...) end
 
+---Beside the values of others, as they come.
 ---@param ... spate.Stream
 ---@return spate.Stream
 function Stream:merge(...) end
 
+---First these values.
 ---@param ... any
 ---@return spate.Stream
 function Stream:start_with(...) end
 
+---At most one value in this time; the others are dropped.
 ---@param seconds number
 ---@return spate.Stream
 function Stream:throttle(seconds) end
 
+---A value once none has followed it for this time.
 ---@param seconds number
 ---@return spate.Stream
 function Stream:debounce(seconds) end
 
+---Lists of up to so many values, each at the latest this long after its first.
 ---@param n integer
 ---@param seconds? number
 ---@return spate.Stream
 function Stream:batch(n, seconds) end
 
+---Ends where no value comes for this time.
 ---@param seconds number
 ---@return spate.Stream
 function Stream:timeout(seconds) end
 
+---Runs a function at its end, or when the client leaves.
 ---@param fn fun()
 ---@return spate.Stream
 function Stream:on_close(fn) end
@@ -237,9 +266,11 @@ function Stream:on_close(fn) end
 ---@return any
 function Stream:next() end
 
+---An iterator over its values; the stream is closed where the loop is left.
 ---@return fun(): any
 function Stream:each() end
 
+---All its values in a list.
 ---@return any[]
 function Stream:collect() end
 
@@ -249,14 +280,17 @@ function Stream:close() end
 ---@class spate.KeepAlive
 local KeepAlive = {}
 
+---Seconds without an event until a comment is sent.
 ---@param seconds number
 ---@return spate.KeepAlive
 function KeepAlive:interval(seconds) end
 
+---The text of the comments.
 ---@param text string
 ---@return spate.KeepAlive
 function KeepAlive:text(text) end
 
+---The stream that they keep open.
 ---@param stream spate.Stream|fun(send: spate.send)|table
 ---@return spate.Stream
 function KeepAlive:stream(stream) end

@@ -176,36 +176,43 @@ function t.redis.up() end
 ---@class spate.test.App
 local TestApp = {}
 
+---Asks by GET; what comes is there as far as time has gone.
 ---@param target string
 ---@param options? spate.test.RequestOptions
 ---@return spate.test.Response
 function TestApp:get(target, options) end
 
+---Asks by POST.
 ---@param target string
 ---@param options? spate.test.RequestOptions
 ---@return spate.test.Response
 function TestApp:post(target, options) end
 
+---Asks by PUT.
 ---@param target string
 ---@param options? spate.test.RequestOptions
 ---@return spate.test.Response
 function TestApp:put(target, options) end
 
+---Asks by PATCH.
 ---@param target string
 ---@param options? spate.test.RequestOptions
 ---@return spate.test.Response
 function TestApp:patch(target, options) end
 
+---Asks by DELETE.
 ---@param target string
 ---@param options? spate.test.RequestOptions
 ---@return spate.test.Response
 function TestApp:delete(target, options) end
 
+---Asks by HEAD.
 ---@param target string
 ---@param options? spate.test.RequestOptions
 ---@return spate.test.Response
 function TestApp:head(target, options) end
 
+---Asks by OPTIONS.
 ---@param target string
 ---@param options? spate.test.RequestOptions
 ---@return spate.test.Response
@@ -244,9 +251,11 @@ local Response = {}
 ---@field json? any its data, decoded
 ---@field retry? number seconds
 
+---The body as far as it has come.
 ---@return string
 function Response:body() end
 
+---The value of its JSON body.
 ---@return any
 function Response:json() end
 
@@ -255,9 +264,11 @@ function Response:json() end
 ---@return string[]
 function Response:header_all(name) end
 
+---The events so far.
 ---@return spate.test.Event[]
 function Response:events() end
 
+---The comments so far.
 ---@return string[]
 function Response:comments() end
 
@@ -320,6 +331,7 @@ function TestChannel:publish(event) end
 ---Assertions about responses, beside those of luassert.
 ---@class luassert
 ---@field [string] any
+---Raises where the value is false or nil.
 ---@overload fun(value: any, message?: any, ...: any): any, ...
 assert = {}
 
@@ -328,18 +340,22 @@ assert = {}
 ---@param list (string|number|spate.test.Event)[]
 function assert.events(res, list) end
 
+---One of the events has these fields.
 ---@param res spate.test.Response
 ---@param fields string|number|spate.test.Event `json` may have more members
 function assert.has_event(res, fields) end
 
+---No event has these fields.
 ---@param res spate.test.Response
 ---@param fields string|number|spate.test.Event
 function assert.has_no_event(res, fields) end
 
+---The answer has this status.
 ---@param status integer
 ---@param res spate.test.Response
 function assert.status(status, res) end
 
+---It has ended, for this reason where one is given.
 ---@param res spate.test.Response
 ---@param reason? string "finished", "client_closed" and so on
 function assert.closed(res, reason) end
