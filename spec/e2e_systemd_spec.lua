@@ -142,6 +142,39 @@ describe("under systemd", function()
     next_one:stop()
   end)
 
+  it("loses nothing over a restart where a store keeps it, and has who publishes meanwhile wait", function()
+    local web = assert(socket.bind("127.0.0.1", 0, 100))
+    local _, port = web:getsockname()
+    port = tonumber(port)
+    local options = with(passed({ web:getfd() }, "web"), { settings = "{ shutdown = { window = 0.1 } }",
+      arguments = { "-l", "systemd:web", "--store", "sqlite:" .. directory .. "/store.db" } })
+    local source = [[
+local numbers = sse.channel("numbers", { history = 1000 })
+app:get("/numbers", function(req) return sse.reply(numbers:subscribe { after = req.last_event_id, replay = "all" }) end)
+app:post("/numbers", function(req) return assert(numbers:publish(req:body())) end)]]
+    local server = process.serve(source, options)
+    local function post(n)
+      local client = process.connect(port)
+      client:send(("POST /numbers HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%d"):format(#tostring(n), n))
+      return client
+    end
+    for n = 1, 20 do assert.equal(200, process.read_head(post(n))) end
+    local stream = process.ask(port, "/numbers")
+    local last = process.read_until(stream, "data: 20\n"):match ".*id: (%S+)"
+    server:kill "TERM"
+    assert.same({ 0 }, { server:wait() })
+    local waiting, back = post(21), process.ask(port, "/numbers", ("Last-Event-ID: %s\r\n"):format(last))
+    server = process.serve(source, options)
+    assert.equal(200, process.read_head(waiting))
+    assert.equal(200, process.read_head(post(22)))
+    local events = process.read_until(back, "data: 22\n")
+    assert.falsy(events:find("reset", 1, true), events)
+    assert.matches("data: 21\n.*data: 22\n", events)
+    assert.falsy(events:find("data: 20\n", 1, true))
+    back:close()
+    server:stop()
+  end)
+
   for where, name in pairs { ["at a path"] = "notify", ["of an abstract name"] = "@spate-" .. math.random(1e9) } do
     it("tells a socket " .. where .. " what becomes of it", function()
       local told = listen(name)

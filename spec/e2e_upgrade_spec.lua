@@ -44,6 +44,7 @@ app:get("/never", function() return sse.reply(sse.never()) end)]]
     assert.equal(0, code, err)
     process.contains(out, "upgraded: " .. directory .. "/app.lua")
     assert.are_not.equal(server.pid, pid)
+    process.eventually("the new code", function() return body() == "new" end) -- a worker may just have accepted one more
     for _ = 1, 20 do assert.equal("new", body()) end
     local rest = stream:receive "*a" or ""
     assert.truthy(rest:find "retry: %d+\n\n\r\n0\r\n\r\n$" or rest:find "retry: %d+", rest)
@@ -81,6 +82,14 @@ app:get("/never", function() return sse.reply(sse.never()) end)]]
     save(APP:format "new")
     assert.equal(0, (upgrade())) -- the next one may
     assert.equal("new", body())
+  end)
+
+  it("says what to do where a store is one process's at a time", function()
+    server = process.serve(APP:format "old", { arguments = { "-l", "127.0.0.1:0", "--store", "sqlite:" .. directory .. "/store.db" } })
+    local code, _, err = run("upgrade", directory .. "/app.lua")
+    assert.equal(1, code)
+    process.contains(err, "its channels are kept in a file, which one process has at a time: restart it", "-l systemd:NAME")
+    assert.equal("old", body())
   end)
 
   it("keeps addresses and workers", function()
