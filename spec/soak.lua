@@ -101,7 +101,8 @@ end
 local function ask(method, target, body)
   local ok, client = pcall(process.connect, server.port)
   if not ok then return end
-  client:send(("%s %s HTTP/1.1\r\nHost: soak\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"):format(method, target, #(body or ""), body or ""))
+  local type = body and body:find "^{" and "Content-Type: application/json\r\n" or ""
+  client:send(("%s %s HTTP/1.1\r\nHost: soak\r\nConnection: close\r\n%sContent-Length: %d\r\n\r\n%s"):format(method, target, type, #(body or ""), body or ""))
   local answer = client:receive "*a"
   client:close()
   return answer

@@ -263,7 +263,8 @@ static const char *control_upgrade(struct control_server *c) {
   struct server *s = container_of(c, struct server, control);
   if (s->state != SERVER_SERVING) return "the server does not serve";
   if (s->stores.sqlite)
-    return "its channels are kept in a file, which one process has at a time: restart it; where systemd has its "
+    return "its channels are kept in a file, which one process has at a time: restart it; where systemd has "
+           "its "
            "sockets (-l systemd:NAME), that refuses nobody either";
   const struct listening *const sets[UPGRADE_SETS] = {&s->listening, &s->admin.listening};
   return upgrade_begin(&s->upgrade, &s->loop, sets);
