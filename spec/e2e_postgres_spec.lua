@@ -123,7 +123,7 @@ describe("spate.postgres in the program", function()
   end)
 
   it("can be stopped while the server of the database stands still, and cannot be told to cancel", function()
-    serve { settings = "{ shutdown = { grace = 0.5 } }" }
+    serve { settings = "{ shutdown = { grace = 2 } }" }
     local client = server:ask "/sleep"
     process.eventually("the statement", function() return backends "query like '%pg_sleep%' and state = 'active'" == 1 end)
     database:signal "STOP"
