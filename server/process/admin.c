@@ -4,7 +4,6 @@
 #include "process/admin.h"
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/authority.h"
@@ -23,19 +22,9 @@ static struct settings settings_of(const struct options *o) {
   return s;
 }
 
-// The usual address serves one spate dev; the next has any port.
-static const char *free_address(const struct options *o) {
-  char error[SOCK_ERROR_MAX];
-  if (!o->admin_is_usual) return o->settings.admin.address;
-  int fd = sock_listen(USUAL_ADDRESS, false, error);
-  if (fd < 0) return ANY_PORT;
-  close(fd);
-  return USUAL_ADDRESS;
-}
-
 void admin_init(struct admin *a, const struct options *o) {
   static const char https[] = "https://", http[] = "http://";
-  const char *text = free_address(o);
+  const char *text = o->admin_is_usual ? USUAL_ADDRESS : o->settings.admin.address;
   a->settings = settings_of(o);
   a->address.is_secure = !strncmp(text, https, sizeof https - 1);
   if (a->address.is_secure) text += sizeof https - 1;
@@ -44,6 +33,21 @@ void admin_init(struct admin *a, const struct options *o) {
   a->addresses = (struct listen_addresses){.list = &a->address, .count = *text && !o->only_starts};
   listening_init(&a->listening, &a->addresses, 1, "--admin", o->admin_is_configured);
   a->listening.takes_any = o->admin_is_usual;
+}
+
+// The usual address serves one spate dev; the next has any port.
+int admin_open(struct admin *a, struct activation *passed) {
+  struct listening *l = &a->listening;
+  char error[SOCK_ERROR_MAX];
+  int fd = -1;
+  if (l->takes_any && l->count) {
+    fd = sock_listen(USUAL_ADDRESS, false, error);
+    if (fd < 0) fd = sock_listen(ANY_PORT, false, error);
+  }
+  if (fd < 0) return listening_open(l, passed);
+  l->fds[0] = fd;
+  listening_adopt(l);
+  return -1;
 }
 
 bool admin_start(struct admin *a, const struct worker_config *like) {

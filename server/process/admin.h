@@ -20,6 +20,9 @@ struct admin {
 // Makes room for its socket where the settings name an address.
 void admin_init(struct admin *a, const struct options *o);
 
+// Opens its socket, where no other process has handed it over; as listening_open.
+int admin_open(struct admin *a, struct activation *passed);
+
 // Starts the worker, whose config is one of the application's. False where there can be none.
 bool admin_start(struct admin *a, const struct worker_config *like);
 

@@ -250,6 +250,7 @@ static void give_way(struct server *s) {
   notify_say(&s->notify, "MAINPID=%d", (int)s->upgrade.heir);
   notify_close(&s->notify);
   server_drain(s, "a new process serves");
+  tell_workers(s, worker_await_deaf); // who is told of the upgrade meets the new process
 }
 
 static void on_upgraded(struct upgrade *u, const char *error) {
@@ -462,22 +463,24 @@ static bool open_certificates(struct server *s) {
   return false;
 }
 
-// -1, or an exit code: what is wrong was printed.
-static int open_set(struct server *s, struct listening *l, enum upgrade_set set, struct activation *passed) {
+// Whether they come from a process that is upgraded; < 0: not as they should.
+static int take_over(struct server *s, struct listening *l, enum upgrade_set set) {
   int taken = upgrade_take(l, set);
-  if (!taken) return listening_open(l, passed);
-  if (taken < 0) return EXIT_CONFIG;
+  if (taken <= 0) return taken;
   s->is_heir = true;
   listening_adopt(l);
-  return -1;
+  return taken;
 }
 
-// The same.
+// -1, or an exit code: what is wrong was printed.
 static int open_sockets(struct server *s) {
   struct activation passed;
+  int taken = take_over(s, &s->listening, UPGRADE_SERVING);
+  int admin_taken = taken < 0 ? taken : take_over(s, &s->admin.listening, UPGRADE_ADMIN);
+  if (admin_taken < 0) return EXIT_CONFIG;
   activation_init(&passed);
-  int code = open_set(s, &s->listening, UPGRADE_SERVING, &passed);
-  if (code < 0) code = open_set(s, &s->admin.listening, UPGRADE_ADMIN, &passed);
+  int code = taken ? -1 : listening_open(&s->listening, &passed);
+  if (code < 0 && !admin_taken) code = admin_open(&s->admin, &passed);
   activation_deinit(&passed);
   return code;
 }

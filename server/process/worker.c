@@ -28,6 +28,8 @@
 
 static const double QUIT_SECONDS = 0.5; // for programs to end, where there is no time for more
 
+enum { DEAF_SECONDS = 1 }; // that a busy worker may take to stop listening, before nobody waits for it
+
 enum worker_state { WORKER_STARTING, WORKER_READY, WORKER_FAILED, WORKER_ENDING };
 
 struct worker {
@@ -36,6 +38,7 @@ struct worker {
   pthread_mutex_t lock;
   pthread_cond_t changed;
   enum worker_state state;  // behind the lock
+  bool is_deaf;             // likewise: it listens no more
   const char *sends_singly; // why, static; NULL: in batches. Set before it is ready
   struct loop loop;
   struct inbox inbox;
@@ -210,6 +213,10 @@ static void stop_listening(struct worker *w) {
     w->config.listeners[i] = -1;
   }
   w->listens = false;
+  lock_take(&w->lock);
+  w->is_deaf = true;
+  pthread_cond_broadcast(&w->changed);
+  lock_release(&w->lock);
 }
 
 // Their clients are connected, and may have sent a request: to them the server has not stopped yet.
@@ -431,6 +438,15 @@ void worker_serve(struct worker *w) { worker_tell(w, serve, NULL); }
 void worker_stop_listening(struct worker *w) { worker_tell(w, listen_no_more, NULL); }
 
 void worker_drain(struct worker *w) { worker_tell(w, drain, NULL); }
+
+void worker_await_deaf(struct worker *w) {
+  struct timespec until;
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_sec += DEAF_SECONDS;
+  lock_take(&w->lock);
+  while (!w->is_deaf && pthread_cond_timedwait(&w->changed, &w->lock, &until) == 0) continue;
+  lock_release(&w->lock);
+}
 
 void worker_quit(struct worker *w) { worker_tell(w, quit, NULL); }
 

@@ -101,6 +101,9 @@ void worker_stop_listening(struct worker *w);
 void worker_drain(struct worker *w);
 void worker_quit(struct worker *w);
 
+// Waits, for a second at most, until one that was told to drain listens no more. Main thread.
+void worker_await_deaf(struct worker *w);
+
 // Waits for the end of the thread.
 void worker_join(struct worker *w);
 
