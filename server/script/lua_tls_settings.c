@@ -71,9 +71,7 @@ static uint16_t read_text(lua_State *L, int index, const char *where, const char
 
 static enum tls_clients read_verify(lua_State *L, int index, const char *where, bool has_ca) {
   int type = lua_getfield(L, index, "verify_client");
-  const char *how = type == LUA_TSTRING                        ? lua_tostring(L, -1)
-                    : type == LUA_TNIL || lua_toboolean(L, -1) ? ""
-                                                               : "no";
+  const char *how = type == LUA_TSTRING ? lua_tostring(L, -1) : "";
   bool is_plain = type == LUA_TNIL || type == LUA_TBOOLEAN;
   enum tls_clients clients = TLS_CLIENTS_REQUIRED;
   if (type == LUA_TNIL && !has_ca) clients = TLS_CLIENTS_UNASKED;
