@@ -170,9 +170,10 @@ static bool feed(struct conn *c, struct span *bytes) {
 }
 
 // Line ends in front of what a client says under an event stream of HTTP/1 are no part of a request, however
-// many.
+// many. A CR alone waits for what follows it, as it may be half of one that is over by then.
 struct span conn_skip_line_ends(struct span bytes) {
-  while (bytes.len && (bytes.bytes[0] == '\r' || bytes.bytes[0] == '\n')) bytes.bytes++, bytes.len--;
+  while (bytes.len && (bytes.bytes[0] == '\n' || (bytes.bytes[0] == '\r' && bytes.len > 1)))
+    bytes.bytes++, bytes.len--;
   return bytes;
 }
 
@@ -207,7 +208,8 @@ static void advance(struct conn *c, struct span bytes) {
   if (c->in.len) {
     buf_append_span(&c->in, bytes);
     bytes = buf_span(&c->in);
-  } else if (conn_has_event_stream(c)) bytes = conn_skip_line_ends(bytes);
+  }
+  if (conn_has_event_stream(c)) bytes = conn_skip_line_ends(bytes);
   struct refusal *refusal = &c->carrier.service->refusal, refused;
   *refusal = ACCEPTED;
   while ((c->is_chosen || choose(c, bytes)) && feed(c, &bytes)) continue;
