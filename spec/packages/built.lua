@@ -15,7 +15,7 @@ built.run = run
 
 local function is_fresh(file)
   if (os.getenv "KEPT" or "") ~= "" then return os.execute(("ls %s >/dev/null 2>&1"):format(file)) == true end
-  return os.execute(("[ -e %s ] && [ -z \"$(find Makefile server lua examples -newer %s -type f | head -1)\" ]"):format(file, file)) == true
+  return os.execute(("[ -e %s ] && [ -z \"$(find Makefile server lua examples -newer %s -type f -print -quit)\" ]"):format(file, file)) == true
 end
 
 -- This machine's own release, such as "12".
