@@ -310,6 +310,13 @@ scan:
 	@$(MAKE_IN) all
 	@BUILD=$(BUILD) $(LUA) /usr/bin/busted -o spec/summary.lua -p _scan spec
 
+# What an editor says of the examples, the templates and twenty mistakes: cargo install --locked emmylua_check
+editors:
+	$(CHECK) $(NEEDS_TEST)
+	@command -v $${EMMYLUA_CHECK:-emmylua_check} >/dev/null || { echo "emmylua_check is missing: cargo install --locked emmylua_check"; exit 1; }
+	@$(MAKE_IN) all
+	@BUILD=$(BUILD) $(BUSTED) spec/editors.lua
+
 # System calls that fail; FULL=1 for all of them.
 faults:
 	$(CHECK) $(NEEDS_TEST) strace
@@ -373,5 +380,5 @@ clean:
 	@mkdir -p build
 	find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +
 
-.PHONY: all man scan always singly nodes harness-commands run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers fuzz-lua mutants model simulate simulate-asan simulate-faults valgrind instructions faults soak \
+.PHONY: all man editors scan always singly nodes harness-commands run deps test e2e clients asan tsan lint format format-check layers fuzz fuzzers fuzz-lua mutants model simulate simulate-asan simulate-faults valgrind instructions faults soak \
         soak-tsan bench install clean

@@ -18,7 +18,7 @@ app:get("/docs/:id/live", function(req)
 end)
 
 app:get("/docs/:id/readers", function(req)
-  return reply.json(document(req.params.id):members())
+  return reply.json((document(req.params.id):members()))
 end)
 
 app:post("/docs/:id/edits", function(req)

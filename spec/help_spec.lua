@@ -108,7 +108,7 @@ describe("the manual", function()
     assert.equal([[
 sse.channel(name: string, options?: spate.ChannelOptions)
     The channel of this name, made where there is none; options are those of its maker.
-    @return spate.Channel?, string?
+    @return spate.Channel, string?
 ]], (run("help", "sse.channel")))
     for _, name in ipairs { "app:get", "spate.sse.interval", "req:json", "res:events", "reply.text", "stream:map", "Stream.map", "http.get" } do
       assert.equal(0, (select(2, run("help", name))), name)

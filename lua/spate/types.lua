@@ -396,7 +396,7 @@ local Shared = {}
 
 ---The value of a key, or nil.
 ---@param key string
----@return spate.scalar?
+---@return any a string, a number or a boolean
 function Shared:get(key) end
 
 ---Sets a key; nil removes it.
@@ -463,7 +463,7 @@ function json.encode(value) end
 ---@field null? any `json.null`: members that are null are kept as this; else they are left out
 
 ---The value of a JSON text; nil, and line and column of what is wrong.
----@param text string
+---@param text string?
 ---@param options? spate.JsonOptions
 ---@return any value
 ---@return string? err

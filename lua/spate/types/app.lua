@@ -12,56 +12,56 @@ local App = {}
 
 ---A route of GET, and of HEAD; the last function is the handler, those before it middleware.
 ---@param path string "/rooms/:room", "/users/:id[%d]", "/files/*path"
----@param ... spate.middleware|spate.handler middleware, then the handler
+---@param ... spate.middleware middleware, then the handler
 ---@return spate.App
 function App:get(path, ...) end
 
 ---A route of HEAD, where it is not to follow GET.
 ---@param path string
----@param ... spate.middleware|spate.handler
+---@param ... spate.middleware
 ---@return spate.App
 function App:head(path, ...) end
 
 ---A route of POST.
 ---@param path string
----@param ... spate.middleware|spate.handler
+---@param ... spate.middleware
 ---@return spate.App
 function App:post(path, ...) end
 
 ---A route of PUT.
 ---@param path string
----@param ... spate.middleware|spate.handler
+---@param ... spate.middleware
 ---@return spate.App
 function App:put(path, ...) end
 
 ---A route of PATCH.
 ---@param path string
----@param ... spate.middleware|spate.handler
+---@param ... spate.middleware
 ---@return spate.App
 function App:patch(path, ...) end
 
 ---A route of DELETE.
 ---@param path string
----@param ... spate.middleware|spate.handler
+---@param ... spate.middleware
 ---@return spate.App
 function App:delete(path, ...) end
 
 ---A route of OPTIONS, which is answered by itself otherwise.
 ---@param path string
----@param ... spate.middleware|spate.handler
+---@param ... spate.middleware
 ---@return spate.App
 function App:options(path, ...) end
 
 ---Any method by its name: `app:on("PROPFIND", "/files/*path", fn)`
 ---@param method string
 ---@param path string
----@param ... spate.middleware|spate.handler
+---@param ... spate.middleware
 ---@return spate.App
 function App:on(method, path, ...) end
 
 ---GET, POST, PUT, PATCH, DELETE and OPTIONS, as far as they have no route of their own at this path.
 ---@param path string
----@param ... spate.middleware|spate.handler
+---@param ... spate.middleware
 ---@return spate.App
 function App:all(path, ...) end
 
@@ -171,11 +171,11 @@ function App:on_stop(fn, options) end
 ---@field last_event_id string? the header, else ?last_event_id= or ?lastEventId=
 ---@field closed boolean
 ---@field ctx table yours
----@field session table? where there is spate.session
+---@field session any a table, or nil, where there is spate.session
 ---@field params table<string, string>
----@field query table<string, string>
----@field headers table<string, string> names in any case
----@field cookies table<string, string>
+---@field query table<string, string?>
+---@field headers table<string, string?> names in any case
+---@field cookies table<string, string?>
 local Request = {}
 
 ---The whole body; nil and "too large" or "closed".
@@ -198,8 +198,8 @@ function Request:chunks(max) end
 ---Fields by name and files by name and as a list; nil, why there is none, and the status to answer: 400, or 507,
 ---503 or 500 where it could not be stored.
 ---@return table<string, string>? fields
----@return table<string|integer, spate.File>|string files
----@return integer? status
+---@return any files by name and as a list, spate.File each; or what is wrong
+---@return integer status of a failure
 function Request:form() end
 
 ---Every value of a form's field.

@@ -47,7 +47,7 @@ function SqliteDatabase:query(sql, ...) end
 ---@param sql string one statement; without parameters several
 ---@param ... any parameters by position, or a table of them by name
 ---@return integer? changed
----@return integer|string rowid of the last row inserted; the message
+---@return any rowid of the last row inserted; the message
 ---@return spate.SqliteFailure? code
 function SqliteDatabase:exec(sql, ...) end
 
@@ -59,7 +59,7 @@ function SqliteDatabase:rows(sql, ...) end
 
 ---What the function returned, true where that is nothing.
 ---@generic T
----@param fn fun(db: spate.SqliteDatabase): T?
+---@param fn fun(db: spate.SqliteDatabase): T?, any, any
 ---@return T|true|nil
 ---@return string? message
 ---@return spate.SqliteFailure? code
@@ -117,7 +117,7 @@ local Postgres = {}
 ---@param sql string
 ---@param ... string|number|boolean|spate.PostgresValue|nil
 ---@return table<string, any>[]? rows
----@return integer|string changed or the message
+---@return any changed or the message
 ---@return spate.PostgresFailure? code
 ---@return string? sqlstate
 function Postgres:query(sql, ...) end
@@ -130,7 +130,7 @@ function Postgres:rows(sql, ...) end
 
 ---What the function returned, true where that is nothing.
 ---@generic T
----@param fn fun(pg: spate.Postgres): T?
+---@param fn fun(pg: spate.Postgres): T?, any, any
 ---@param options? { isolation?: "read committed"|"repeatable read"|"serializable", read_only?: boolean }
 ---@return T|true|nil
 ---@return string? message

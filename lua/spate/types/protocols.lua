@@ -192,7 +192,7 @@ function McpCall:request(method, params, options) end
 ---@param message string
 ---@param schema table JSON schema
 ---@param options? { timeout?: number }
----@return { action: "accept"|"decline"|"cancel", content?: table }? answer
+---@return { action: "accept"|"decline"|"cancel", content: table }? answer
 ---@return string? message
 ---@return string|integer|nil code
 function McpCall:elicit(message, schema, options) end

@@ -56,7 +56,7 @@ function sse.every(seconds, fn, options) end
 function sse.wrap(fn) end
 
 ---A stream of what a function sends.
----@param fn fun(send: spate.send)
+---@param fn fun(send: spate.send): any, ...
 ---@return spate.Stream
 function sse.stream(fn) end
 
@@ -123,14 +123,14 @@ function sse.keep_alive() end
 ---@field recheck_error? "end"|"keep" What a question that fails means.
 
 ---Answers with a stream of events.
----@param stream spate.Stream|fun(send: spate.send)|table
+---@param stream spate.Stream|fun(send: spate.send): any, ...|table
 ---@param options? spate.reply_options
 ---@return spate.Reply
 function sse.reply(stream, options) end
 
 ---A producer that outlives its connection.
 ---@param key string
----@param fn fun(send: spate.send)
+---@param fn fun(send: spate.send): any, ...
 ---@param options? { after?: string, linger?: number, ttl?: number, history?: integer, store?: boolean }
 ---@return spate.Stream
 function sse.resumable(key, fn, options) end
@@ -147,7 +147,7 @@ function sse.resumable(key, fn, options) end
 
 ---@class spate.channel
 ---The channel of this name, made where there is none; options are those of its maker.
----@overload fun(name: string, options?: spate.ChannelOptions): spate.Channel?, string?
+---@overload fun(name: string, options?: spate.ChannelOptions): spate.Channel, string?
 sse.channel = {}
 
 ---The channel of this name; does not make one.
@@ -291,7 +291,7 @@ function KeepAlive:interval(seconds) end
 function KeepAlive:text(text) end
 
 ---The stream that they keep open.
----@param stream spate.Stream|fun(send: spate.send)|table
+---@param stream spate.Stream|fun(send: spate.send): any, ...|table
 ---@return spate.Stream
 function KeepAlive:stream(stream) end
 

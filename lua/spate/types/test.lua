@@ -112,7 +112,7 @@ function t.http.stub(method, url, answer) end
 ---@field rows? table<string, any>[]
 ---@field count? integer rows changed; that of `rows` unless given
 ---@field error? string
----@field code? spate.PostgresFailure "sql" unless given
+---@field code? string "sql" unless given
 ---@field sqlstate? string
 ---@field after? number seconds
 
@@ -167,7 +167,7 @@ function t.redis.down() end
 function t.redis.up() end
 
 ---@class spate.test.RequestOptions
----@field headers? table<string, string|number|string[]>
+---@field headers? table<string, any>
 ---@field body? string
 ---@field json? any the body, as JSON
 ---@field form? table<string, string|number|string[]> the body, as of a form
@@ -239,7 +239,7 @@ function TestApp:log() end
 ---What has come so far.
 ---@class spate.test.Response
 ---@field status integer?
----@field headers table<string, string>? names in any case
+---@field headers table<string, string> names in any case
 ---@field last_event_id string?
 ---@field close_reason string? "finished", "client_closed" and so on; nil while it is open
 local Response = {}
@@ -332,7 +332,7 @@ function TestChannel:publish(event) end
 ---@class luassert
 ---@field [string] any
 ---Raises where the value is false or nil.
----@overload fun(value: any, message?: any, ...: any): any, ...
+---@overload fun<T>(value: T, message?: any, ...: any): std.NotNull<T>, ...
 assert = {}
 
 ---There are as many events, each with the fields expected of it; a string is an event's data.

@@ -54,6 +54,7 @@ local function add_piece(calls, piece)
 end
 
 -- The model's next message, whose words are sent as they come, and the tools that it calls; nil and why there is none.
+---@return table? message, any calls
 local function ask(messages, answer, send)
   local up <close>, err = http.post(URL .. "/chat/completions", { headers = { Authorization = "Bearer " .. KEY },
     timeout = { connect = 5, idle = 120 }, json = { model = MODEL, stream = true, messages = messages, tools = offered } })
