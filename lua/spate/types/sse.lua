@@ -6,6 +6,7 @@
 ---@field event? string
 ---@field id? string|number
 ---@field data? string|number
+---@field traceparent? string of the request that published it, in a channel
 ---@field json? any
 ---@field retry? number seconds
 ---@field comment? string
