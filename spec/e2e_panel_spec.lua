@@ -7,8 +7,13 @@ local socket = require "socket"
 describe("the admin listener", function()
   local directory
 
-  before_each(function() directory = process.enter() end)
-  after_each(process.leave)
+  local heir -- of an upgrade
+
+  before_each(function() directory, heir = process.enter(), nil end)
+  after_each(function()
+    if heir then os.execute(("kill -9 %s 2>/dev/null"):format(heir)) end
+    process.leave()
+  end)
 
   local function port_of(server)
     return tonumber(process.eventually("the inspector's address", function() return server:stdout():match "inspector on http://127%.0%.0%.1:(%d+)\n" end))
@@ -119,9 +124,10 @@ return app
     local upgrade = process.spawn { "upgrade", directory .. "/app.lua" }
     assert.equal(0, (upgrade:wait()), upgrade:stderr())
     assert.same({ 0 }, { server:wait() })
-    local _, answer = status(port, "/metrics")
-    process.contains(answer, "spate_generation 1\n")
-    assert.equal(0, (process.spawn { "stop", directory .. "/app.lua" }:wait()))
+    local _, answer = status(port, "/api/overview")
+    heir = answer:match '"pid":(%d+)'
+    process.contains(answer, '"generation":1,')
+    assert.are_not.equal(server.pid, tonumber(heir))
   end)
 
   it("is on by itself in dev, at a port that is free", function()
