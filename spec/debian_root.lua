@@ -31,7 +31,7 @@ local function make_base(release)
   local base = ("%s/%s"):format(FOLDER, release)
   process.shell([[mkdir -p %s && flock %s/lock sh -ec '
     [ ! -d %s ] || exit 0
-    debootstrap --variant=minbase %s %s.new http://deb.debian.org/debian >%s.log 2>&1 || { tail -3 %s.log; rm -rf %s.new; exit 1; }
+    debootstrap --variant=minbase %s %s.new >%s.log 2>&1 || { tail -3 %s.log; rm -rf %s.new; exit 1; }
     mv %s.new %s']], FOLDER, FOLDER, base, debian_root.RELEASES[release], base, base, base, base, base, base)
   return base
 end
