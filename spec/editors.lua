@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- What an editor says of scripts, by emmylua_check (crates.io) with the types of `spate types`: nothing of the examples and
+-- What an editor says of scripts, by emmylua_check with the types of `spate types`: nothing of the examples and
 -- templates, and something at each of twenty mistakes. Not a part of the specs, as building the checker takes minutes: make editors.
 package.path = "./lua/?.lua;./lua/?/init.lua;" .. package.path
 local editor_files = require "spate.editor_files"
