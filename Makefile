@@ -332,7 +332,7 @@ soak:
 soak-tsan:
 	$(CHECK) $(NEEDS_TEST)
 	@$(MAKE_IN) build/tsan/spate BUILD=build/tsan CC=gcc CFLAGS="-O1 -g" SANITIZE=-fsanitize=thread
-	@TSAN_OPTIONS="halt_on_error=1 exitcode=66 memory_limit_mb=2000 suppressions=$(CURDIR)/spec/tsan.suppressions" SPATE=build/tsan/spate STREAMS=200 MINUTES=$(MINUTES) $(LUA) spec/soak.lua
+	@TSAN_OPTIONS="halt_on_error=1 exitcode=66 memory_limit_mb=2000" SPATE=build/tsan/spate STREAMS=200 MINUTES=$(MINUTES) $(LUA) spec/soak.lua
 
 bench:
 	$(CHECK) $(NEEDS_BUILD)
