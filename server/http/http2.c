@@ -139,15 +139,18 @@ static void http2_on_sent(struct proto *p, size_t len) {
   struct http2 *h = http2_of(p);
   h->batch_left -= len;
   if (h->batch_left) return;
+  size_t bytes = 0;
   for (struct list *node; (node = list_shift(&h->batched));) {
     struct http2_stream *s = container_of(node, struct http2_stream, batched);
     size_t n = s->in_batch;
     s->in_batch = 0;
-    http2_earn(&h->flow.frames, n);
+    bytes += n;
     if (s->stream) p->sink->on_left(s->stream, n);
     if (s->stream && s->is_deferred && s->has_more && list_empty(&s->ready))
       list_append(&h->ready, &s->ready);
   }
+  http2_earn(&h->flow.frames, bytes, h->batch_whole);
+  h->batch_whole = 0;
   buf_reset(&h->batch, BATCH_KEPT);
 }
 

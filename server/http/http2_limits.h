@@ -18,5 +18,6 @@ struct http2_flow {
 // over.
 bool http2_spend(struct http2_bucket *b, double cost, size_t burst, double now);
 
-// Data that has been sent makes up for frames that speak of it, such as WINDOW_UPDATE.
-void http2_earn(struct http2_bucket *b, size_t bytes);
+// Data that has been sent, some in frames that no window has cut, makes up for frames that speak of it, such
+// as WINDOW_UPDATE.
+void http2_earn(struct http2_bucket *b, size_t bytes, size_t whole);

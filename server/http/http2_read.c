@@ -43,6 +43,7 @@ static ssize_t read_stream(struct http2 *h, struct http2_stream *s, uint8_t *int
   }
   if (n && !s->in_batch) list_append(&h->batched, &s->batched);
   s->in_batch += (uint32_t)n;
+  h->batch_whole += n && n < len;
   return (ssize_t)n;
 }
 

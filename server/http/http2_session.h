@@ -23,7 +23,8 @@ struct http2 {
   struct list waiting; // for another to be whole
   struct buf batch;    // frames on their way
   size_t batch_left;
-  struct buf last; // a GOAWAY of our own: behind it nothing is asked of the session any more
+  size_t batch_whole; // frames of it that no window has cut
+  struct buf last;    // a GOAWAY of our own: behind it nothing is asked of the session any more
   int32_t
       ended[ENDED_KEPT]; // streams that their client had ended before they were closed, the latest of them
   uint8_t ended_at;      // where the next goes
