@@ -174,7 +174,7 @@ describe("a store's URL", function()
   after_each(function() process.leave() end)
 
   for url, message in pairs {
-    ["redis://localhost:0"] = "expected host or host:port in the URL",
+    ["redis://localhost:0"] = "expected 1 to 65535 as the port in the URL, got 0",
     ["redis://user:p%zz@localhost"] = "an escape in the URL's user or password is none",
     ["redis://localhost/x"] = "expected a database's number at the end of the URL",
     ["redis+cluster://localhost/1"] = "expected a database's number at the end of the URL; a cluster has 0 only",

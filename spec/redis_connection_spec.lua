@@ -54,6 +54,14 @@ describe("an address of Redis", function()
     assert.equal("cluster tls host=a:7000 host=b:6379 db=0 other=1", read "rediss+cluster://a:7000,b?other=1")
   end)
 
+  it("names the port that is none, unless that may be of a password", function()
+    assert.equal("expected 1 to 65535 as the port in the URL, got 99999", wrong "redis://127.0.0.1:99999/0")
+    assert.equal("expected 1 to 65535 as the port in the URL, got 0", wrong "redis+cluster://a:1,b:0")
+    for _, url in ipairs { "redis://db:", "redis://db:secret/x", "redis://me:99999/x@db", "redis://me:99999?x@db", "redis://db:" .. ("9"):rep(21) } do
+      assert.equal("expected 1 to 65535 as the port in the URL", wrong(url))
+    end
+  end)
+
   it("is refused with a reason, and without the password", function()
     for _, url in ipairs { "http://db", "redis://a:b:c", "redis://db:0", "redis://db:70000", "redis://db:x", "redis://a,b", "redis://db/x",
       "redis+cluster://a/1", "redis+cluster://", "redis+sentinel://a", "unix://", "unix://host/x", "redis://a%zz@db", "redis://%00:x@db", "redis://[::1",

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Escapes (%40) are undone in each part for itself, so that a password may have any byte but NUL.
 #include "client/redis_address.h"
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/digits.h"
 #include "base/mem.h"
 #include "base/util.h"
@@ -76,7 +78,7 @@ static bool read_host(struct redis_address *a, struct span s) {
     if (s.len) s.bytes++, s.len--;
   } else name = span_split(&s, ':');
   bool has_port = name.bytes + name.len < s.bytes && s.bytes[-1] == ':';
-  if (has_port && (!decimal_read(s, UINT16_MAX, &port) || !port)) return false;
+  if (has_port && (!decimal_read(s, UINT16_MAX, &port) || !port)) return a->wrong_port = s, false;
   if (!name.len || !(h->name = unescape(name))) return false;
   h->port = (unsigned)port;
   a->host_count++;
@@ -90,6 +92,19 @@ static bool read_hosts(struct redis_address *a, struct span s) {
     if (!read_host(a, host)) return false;
   }
   return a->host_count == 1 || (a->host_count > 1 && a->kind != REDIS_SINGLE);
+}
+
+// A password in which a '/' was not escaped seems to begin with a port: with an '@' behind it none is shown.
+static const char *explain_hosts(struct redis_address *a, struct span rest) {
+  struct span port = a->wrong_port;
+  size_t digits = 0;
+  if (!port.bytes) return "expected host or host:port in the URL";
+  while (digits < port.len && port.bytes[digits] >= '0' && port.bytes[digits] <= '9') digits++;
+  if (!digits || digits < port.len || port.len > 20 || memchr(rest.bytes, '@', rest.len))
+    return "expected 1 to 65535 as the port in the URL";
+  snprintf(a->why, sizeof a->why, "expected 1 to 65535 as the port in the URL, got " SPAN_FMT,
+           SPAN_ARG(port));
+  return a->why;
 }
 
 static bool read_db(struct redis_address *a, struct span s) {
@@ -148,7 +163,7 @@ const char *redis_address_init(struct redis_address *a, struct span url) {
   struct span hosts = {whole.bytes, len}, path = {whole.bytes + len, whole.len - len};
   if (!read_user(a, &hosts)) return "an escape in the URL's user or password is none";
   if (a->kind == REDIS_UNIX ? hosts.len > 0 : !read_hosts(a, hosts))
-    return "expected host or host:port in the URL";
+    return explain_hosts(a, (struct span){hosts.bytes, (size_t)(url.bytes + url.len - hosts.bytes)});
   if (!read_path(a, path)) {
     return a->kind == REDIS_UNIX ? "expected the path of a socket in the URL: unix:///run/redis/redis.sock"
            : a->kind == REDIS_SENTINEL

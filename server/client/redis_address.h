@@ -34,10 +34,12 @@ struct redis_address {
     char *name, *value;
   } options[REDIS_URL_OPTIONS_MAX]; // of the URL that are none of ours (prefix=spate), for whoever knows them
   unsigned option_count;
+  struct span wrong_port; // for redis_address_init alone
+  char why[80];           // likewise
 };
 
-// Reads a URL. NULL, or what is wrong, static, without any of the URL, which has a password in it. The
-// address is to be deinited in any case.
+// Reads a URL. NULL, or what is wrong, borrowed from the address, without any of the URL but a port: it has a
+// password in it. The address is to be deinited in any case.
 const char *redis_address_init(struct redis_address *a, struct span url);
 void redis_address_deinit(struct redis_address *a);
 

@@ -367,9 +367,9 @@ static int probe_new(lua_State *L) {
   luaL_setmetatable(L, REDIS);
   const char *wrong = redis_address_init(&p->address, url);
   if (wrong) {
-    redis_address_deinit(&p->address);
     lua_pushnil(L);
     lua_pushstring(L, wrong);
+    redis_address_deinit(&p->address);
     return 2;
   }
   manual_clock_init(&p->clock, 0);
@@ -405,9 +405,9 @@ static int probe_address(lua_State *L) {
   const char *wrong = redis_address_init(&a, url);
   struct buf *b = push_buf(L);
   if (wrong) {
-    redis_address_deinit(&a);
     lua_pushnil(L);
     lua_pushstring(L, wrong);
+    redis_address_deinit(&a);
     return 2;
   }
   buf_printf(b, "%s%s", kinds[a.kind], a.is_secure ? " tls" : "");
