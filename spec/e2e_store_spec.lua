@@ -270,7 +270,10 @@ describe("a store in a file", function()
       assert.match("line 1: .*nothing was imported", (spate("store import " .. path, directory .. "/bad")))
       process.write_file(directory .. "/bad", '{"channel":"a","id":"x","data":"1"}\n')
       assert.match("line 1: no id of spate's", (spate("store import " .. path, directory .. "/bad")))
-      assert.match("channels 0\n", (spate("store info " .. path)))
+      assert.match("there is no such file", (spate("store info " .. path))) -- it goes with what was not imported
+      process.shell("%s/spate store import %s </dev/null", process.BUILD, path)
+      assert.match("line 1: no id of spate's", (spate("store import " .. path, directory .. "/bad")))
+      assert.match("channels 0\n", (spate("store info " .. path))) -- one that was there before stays
     end)
   end)
 end)

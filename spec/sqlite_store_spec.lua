@@ -408,13 +408,6 @@ describe("a store in a file", function()
       assert.equal("next", data(read "?replay=all"))
     end)
 
-    it("is none of a database is moved aside as well", function()
-      shell(("head -c 10000 /dev/urandom > %s"):format(path))
-      serve()
-      assert.match("the file is damaged", server:log(), 1, true)
-      publish(1, 1)
-    end)
-
     it("is something else's is refused, and stays as it is", function()
       shell(("sqlite3 %s 'create table t (x); insert into t values (42)'"):format(path))
       shell(("cp %s %s.before"):format(path, path))

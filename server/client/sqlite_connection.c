@@ -9,6 +9,7 @@
 #include <time.h>
 #include "base/list.h"
 #include "base/mem.h"
+#include "store/sqlite_wal.h"
 
 enum { PAGE_ROWS = 100, PAGE_BYTES = 64 << 10, CURSORS_MAX = 64, PROGRESS_STEPS = 2000, BUSY_MS = 5 };
 
@@ -26,7 +27,8 @@ struct cursor {
 
 struct sqlite_connection {
   const struct sqlite_config *config;
-  sqlite3 *db;      // NULL: not open
+  sqlite3 *db; // NULL: not open
+  struct sqlite_wal wal;
   struct list idle; // statements
   size_t idle_count;
   struct list cursors;
@@ -225,7 +227,12 @@ static int set_up(struct sqlite_connection *c, struct sqlite_question *q) {
 static int open_file(struct sqlite_connection *c, struct sqlite_question *q) {
   int flags = c->config->is_read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
   int error = sqlite3_open_v2(c->config->path, &c->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
-  if (!error && set_up(c, q) == 0) return 0;
+  if (!error && set_up(c, q) == 0) {
+    c->wal = (struct sqlite_wal){0};
+    user_version(c); // SQLite makes the log when the file is first read
+    sqlite_wal_note(&c->wal, c->db);
+    return 0;
+  }
   if (error) buf_printf(&q->message, "'%s': ", c->config->path), fail_by(c, q, error);
   close_file(c);
   return -1;
@@ -476,10 +483,21 @@ static void answer(struct sqlite_connection *c, struct sqlite_question *q) {
   }
 }
 
+// Closes the file once it has lost its name. Who writes is told: what was committed to it may be lost. A page
+// that follows another, and a transaction, end in the file that they began in.
+static int leave_lost_file(struct sqlite_connection *c, struct sqlite_question *q) {
+  if (q->kind == QUESTION_MORE || !sqlite3_get_autocommit(c->db) || !sqlite_wal_has_lost_file(c->db))
+    return 0;
+  sqlite_wal_take_away(&c->wal, c->db);
+  close_file(c);
+  return c->config->is_read_only ? 0 : fail(q, "replaced", "the file was replaced or removed");
+}
+
 void sqlite_connection_ask(struct sqlite_connection *c, struct sqlite_question *q) {
   bool is_end = q->kind == QUESTION_ROWS_END || q->kind == QUESTION_ROLLBACK;
   if (!c->db && is_end) return;
   c->question = is_end ? NULL : q;
-  if (c->db || open_file(c, q) == 0) answer(c, q);
+  bool is_lost = c->db && !is_end && leave_lost_file(c, q) < 0;
+  if (!is_lost && (c->db || open_file(c, q) == 0)) answer(c, q);
   c->question = NULL;
 }

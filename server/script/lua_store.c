@@ -40,6 +40,14 @@ static int file_close(lua_State *L) {
   return 0;
 }
 
+// file:discard(): closes it, and removes it where this handle has made it.
+static int file_discard(lua_State *L) {
+  struct store_file *f = check_file(L);
+  let_go(f);
+  sqlite_db_discard(&f->db);
+  return 0;
+}
+
 // native.store_file(path): its handle; nil and why it cannot be used. A file that is missing is made.
 static int open_file(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
@@ -310,12 +318,19 @@ static int file_vacuum(lua_State *L) {
 }
 
 void lua_store_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"info", file_info},     {"channel", file_channel},
-                                     {"events", file_events}, {"begin", file_begin},
-                                     {"commit", file_commit}, {"put", file_put},
-                                     {"vacuum", file_vacuum}, {"put_channel", file_put_channel},
-                                     {"values", file_values}, {"put_value", file_put_value},
-                                     {"close", file_close},   {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"info", file_info},
+                                     {"channel", file_channel},
+                                     {"events", file_events},
+                                     {"begin", file_begin},
+                                     {"commit", file_commit},
+                                     {"put", file_put},
+                                     {"vacuum", file_vacuum},
+                                     {"put_channel", file_put_channel},
+                                     {"values", file_values},
+                                     {"put_value", file_put_value},
+                                     {"close", file_close},
+                                     {"discard", file_discard},
+                                     {NULL, NULL}};
   class_new(L, META, methods, file_close);
   lua_pushcfunction(L, open_file);
   lua_setfield(L, -2, "store_file");

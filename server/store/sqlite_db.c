@@ -38,9 +38,7 @@ const char *sqlite_fault_word(enum sqlite_fault fault) {
   return words[fault];
 }
 
-const char *sqlite_db_message(const struct sqlite_db *db) {
-  return db->rc ? sqlite3_errstr(db->rc) : "nothing is wrong";
-}
+const char *sqlite_db_message(const struct sqlite_db *db) { return db->rc ? sqlite3_errstr(db->rc) : ""; }
 
 static bool note(struct sqlite_db *db, int rc) {
   if (rc != SQLITE_OK && rc != SQLITE_ROW && rc != SQLITE_DONE && !db->rc) db->rc = rc;
@@ -184,21 +182,7 @@ void sqlite_db_fail_commits(struct sqlite_db *db, int count) {
   sqlite3_commit_hook(db->handle, refuse_commit, db);
 }
 
-static char *wal_path(const char *path) { return xasprintf("%s-wal", path); }
-
-// Which file the WAL is: not to be told by its name alone later.
-static void note_wal(struct sqlite_db *db) {
-  struct stat st;
-  char *wal = wal_path(db->path);
-  if (stat(wal, &st) == 0) db->wal_device = st.st_dev, db->wal_inode = st.st_ino;
-  free(wal);
-}
-
-bool sqlite_db_has_moved(struct sqlite_db *db) {
-  int moved = 0;
-  sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
-  return moved;
-}
+bool sqlite_db_has_moved(struct sqlite_db *db) { return sqlite_wal_has_lost_file(db->handle); }
 
 static int64_t pragma_of(struct sqlite_db *db, const char *sql) {
   sqlite3_stmt *s = NULL;
@@ -221,14 +205,46 @@ static bool answers(struct sqlite_db *db, const char *sql, const char *text) {
   return ok;
 }
 
+static bool is_zero(const unsigned char *bytes, size_t len) {
+  while (len && !bytes[len - 1]) len--;
+  return !len;
+}
+
+enum header_kind { HEADER_ZERO, HEADER_TEXT, HEADER_DATABASE, HEADER_STORE };
+
+// What the file begins with. It is read by SQLite's descriptor; what is behind the file's end is zero.
+static enum header_kind header_of(struct sqlite_db *db) {
+  static const char magic[16] = "SQLite format 3";
+  enum { HEADER_BYTES = 100, APPLICATION_AT = 68 };
+  unsigned char header[HEADER_BYTES] = {0};
+  const unsigned char *id = header + APPLICATION_AT;
+  sqlite3_file *file = NULL;
+  sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+  if (!file || !file->pMethods) return HEADER_TEXT;
+  int rc = file->pMethods->xRead(file, header, sizeof header, 0);
+  if (rc != SQLITE_OK && rc != SQLITE_IOERR_SHORT_READ) return HEADER_TEXT;
+  if (is_zero(header, sizeof magic)) return HEADER_ZERO;
+  if (memcmp(header, magic, sizeof magic) != 0) return HEADER_TEXT;
+  uint32_t application = (uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 | (uint32_t)id[2] << 8 | id[3];
+  return application == SQLITE_SCHEMA_APPLICATION ? HEADER_STORE : HEADER_DATABASE;
+}
+
+// Of a file that SQLite cannot read: whether it has been a store, or was left full of zeros by a crash.
+static bool is_damaged_store(struct sqlite_db *db) {
+  enum header_kind kind = header_of(db);
+  return kind == HEADER_ZERO || kind == HEADER_STORE;
+}
+
 // Whose file it is, before anything in it is changed; an empty one is to get the tables.
 static enum sqlite_fault identify(struct sqlite_db *db, bool *is_new) {
   int64_t version = pragma_of(db, "pragma user_version"),
           application = pragma_of(db, "pragma application_id");
   int64_t tables = pragma_of(db, "select count(*) from sqlite_master");
-  if (db->rc) return sqlite_fault_of(db->rc);
+  enum sqlite_fault fault = sqlite_fault_of(db->rc);
+  if (fault != FAULT_NONE) return fault == FAULT_CORRUPT && !is_damaged_store(db) ? FAULT_FOREIGN : fault;
   *is_new = !tables && !version;
-  if (*is_new) return FAULT_NONE;
+  if (*is_new && header_of(db) == HEADER_TEXT) note(db, SQLITE_NOTADB); // to SQLite one byte is none
+  if (*is_new) return db->rc ? FAULT_FOREIGN : FAULT_NONE;
   if (application != SQLITE_SCHEMA_APPLICATION) return FAULT_FOREIGN;
   return version > SQLITE_SCHEMA_VERSION ? FAULT_NEWER : FAULT_NONE;
 }
@@ -264,16 +280,17 @@ static void begin_run(struct sqlite_db *db, const struct sqlite_run *run) {
 
 // Made before SQLite makes it: what was published is not for everybody to read. Never of a file that is
 // there, whose lock would go with the descriptor.
-static void make_private(const char *path) {
+static bool make_private(const char *path) {
   int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd >= 0) close(fd);
+  return fd >= 0;
 }
 
 static enum sqlite_fault open_file(struct sqlite_db *db, const struct sqlite_run *run) {
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
               SQLITE_OPEN_NOFOLLOW;
   bool is_new = false;
-  make_private(db->path);
+  db->is_made = make_private(db->path);
   note(db, sqlite3_open_v2(db->path, &db->handle, flags, NULL));
   execute(db, sqlite_schema_lock);
   if (db->rc) return sqlite_fault_of(db->rc);
@@ -287,7 +304,7 @@ static enum sqlite_fault open_file(struct sqlite_db *db, const struct sqlite_run
   sqlite3_wal_hook(db->handle, on_commit, db);
   prepare(db);
   begin_run(db, run);
-  note_wal(db);
+  sqlite_wal_note(&db->wal, db->handle);
   if (db->rc) return sqlite_fault_of(db->rc);
   return db->was_clean || answers(db, "pragma quick_check(1)", "ok") ? FAULT_NONE : FAULT_CORRUPT;
 }
@@ -305,7 +322,13 @@ static char *explain(const struct sqlite_db *db, enum sqlite_fault fault) {
       [FAULT_CORRUPT] = "the file is damaged, or no database",
       [FAULT_REPLACED] = "another file has its name",
       [FAULT_FAILED] = "the disk, or the system, has failed"};
-  return xasprintf("%s: %s (SQLite: %s)", db->path, texts_of[fault], sqlite_db_message(db));
+  struct stat st;
+  const char *text = texts_of[fault];
+  if (fault == FAULT_FOREIGN && db->rc) text = "it is a file of something else, no store: name another file";
+  if (fault == FAULT_MISSING && stat(db->path, &st) == 0 && S_ISDIR(st.st_mode))
+    return xasprintf("%s: it is a directory: name a file in it", db->path);
+  if (!db->rc) return xasprintf("%s: %s", db->path, text);
+  return xasprintf("%s: %s (SQLite: %s)", db->path, text, sqlite_db_message(db));
 }
 
 static void close_handle(struct sqlite_db *db) {
@@ -315,6 +338,14 @@ static void close_handle(struct sqlite_db *db) {
   *db = (struct sqlite_db){0};
 }
 
+void sqlite_db_discard(struct sqlite_db *db) {
+  char *path = db->is_made ? xstrdup(db->path) : NULL, *wal = path ? sqlite_wal_path(path) : NULL;
+  sqlite_db_rollback(db);
+  close_handle(db);
+  if (path) unlink(path), unlink(wal);
+  free(path), free(wal);
+}
+
 enum sqlite_fault sqlite_db_open(struct sqlite_db *db, const char *path, const struct sqlite_run *run,
                                  char **why) {
   *db = (struct sqlite_db){.path = xstrdup(path)};
@@ -322,20 +353,9 @@ enum sqlite_fault sqlite_db_open(struct sqlite_db *db, const char *path, const s
   enum sqlite_fault fault = open_file(db, run);
   if (fault == FAULT_NONE) return fault;
   *why = explain(db, fault);
-  close_handle(db);
+  if (db->is_made && fault != FAULT_IN_USE) sqlite_db_discard(db);
+  else close_handle(db);
   return fault;
-}
-
-// Our WAL beside a stranger's file would be applied to that.
-static void take_wal_away(const struct sqlite_db *db) {
-  struct stat st;
-  char *wal = wal_path(db->path);
-  if (stat(wal, &st) == 0 && st.st_dev == db->wal_device && st.st_ino == db->wal_inode) {
-    char *aside = xasprintf("%s.replaced", wal);
-    rename(wal, aside);
-    free(aside);
-  }
-  free(wal);
 }
 
 void sqlite_db_close(struct sqlite_db *db, bool is_clean) {
@@ -343,7 +363,7 @@ void sqlite_db_close(struct sqlite_db *db, bool is_clean) {
   sqlite_db_rollback(db);
   if (sqlite_db_has_moved(db)) {
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
-    take_wal_away(db);
+    sqlite_wal_take_away(&db->wal, db->handle);
   } else if (is_clean && sqlite_db_begin(db)) {
     sqlite_db_set_meta(db, "run", RUN_CLEAN);
     if (sqlite_db_commit(db)) sqlite_db_checkpoint(db, true);
@@ -353,7 +373,7 @@ void sqlite_db_close(struct sqlite_db *db, bool is_clean) {
 
 char *sqlite_db_put_aside(const char *path, const char *as, double wall) {
   char *aside = xasprintf("%s.%s-%.0f", path, as, wall);
-  char *wal = wal_path(path), *wal_aside = wal_path(aside);
+  char *wal = sqlite_wal_path(path), *wal_aside = sqlite_wal_path(aside);
   rename(path, aside);
   rename(wal, wal_aside);
   free(wal), free(wal_aside);

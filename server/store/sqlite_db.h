@@ -5,8 +5,8 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 #include "base/span.h"
+#include "store/sqlite_wal.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -54,7 +54,7 @@ enum sqlite_fault {
   FAULT_READ_ONLY, // the same of the right to write
   FAULT_IN_USE,    // another process has the file
   FAULT_NEWER,     // written by a newer version
-  FAULT_FOREIGN,   // a database of something else
+  FAULT_FOREIGN,   // a file of something else
   FAULT_MISSING,   // cannot be opened or made
   FAULT_CORRUPT,   // to be put aside
   FAULT_REPLACED,  // another file has its name, or none
@@ -68,11 +68,11 @@ struct sqlite_db {
   int rc;                           // of what has failed first; 0: nothing
   int wal_frames;                   // that are not checkpointed
   uint64_t epoch_last, epoch_least; // given out; those before are at an end
-  dev_t wal_device;                 // which file the WAL is
-  ino_t wal_inode;                  // likewise
-  bool is_async, was_clean;         // its run; how the one before ended
-  int commits_to_fail;              // for specs
-  unsigned long appended_total;     // events, committed or not
+  struct sqlite_wal wal;
+  bool is_made;                 // there was no file
+  bool is_async, was_clean;     // its run; how the one before ended
+  int commits_to_fail;          // for specs
+  unsigned long appended_total; // events, committed or not
 };
 
 // How it is opened.
@@ -90,6 +90,9 @@ enum sqlite_fault sqlite_db_open(struct sqlite_db *db, const char *path, const s
 // Closes it; clean: nothing is missing of what it was given. A file that was replaced is left as it is.
 void sqlite_db_close(struct sqlite_db *db, bool is_clean);
 
+// Closes it, and removes it where it was made when it was opened.
+void sqlite_db_discard(struct sqlite_db *db);
+
 // Moves the file and what belongs to it out of the way, once it is closed: the new name, owned by the caller.
 char *sqlite_db_put_aside(const char *path, const char *as, double wall);
 
@@ -97,7 +100,7 @@ char *sqlite_db_put_aside(const char *path, const char *as, double wall);
 enum sqlite_fault sqlite_fault_of(int rc);
 const char *sqlite_fault_word(enum sqlite_fault fault);
 
-// What SQLite says of the failure, borrowed until the next call.
+// What SQLite says of the failure, borrowed until the next call; "": nothing.
 const char *sqlite_db_message(const struct sqlite_db *db);
 
 // Whether another file, or none, has its name.

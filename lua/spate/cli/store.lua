@@ -153,7 +153,7 @@ return function(arguments, native)
   local file, err = native.store_file(arguments.file)
   if not file then return FAILED, err end
   local ran, code, message = pcall(ACTIONS[arguments.action], file, arguments)
-  file:close()
+  if arguments.action == "import" and (not ran or code) then file:discard() else file:close() end
   if not ran then return FAILED, ("%s: %s"):format(arguments.file, code) end
   return code or OK, message and ("%s: %s"):format(arguments.file, message)
 end
