@@ -11,6 +11,7 @@ local STREAMS = tonumber(os.getenv "STREAMS") or 2000
 local LEGS = math.max(1, math.min(3, MINUTES // 5))
 local WORKERS, LEG_SECONDS = 2, MINUTES * 60 / LEGS
 local WARM_UP_SECONDS = math.max(8, LEG_SECONDS / 5) -- until histories and allocators have what they will have
+local IS_SANITIZED = os.getenv "TSAN_OPTIONS" ~= nil
 local RELOAD_SECONDS, SCRAPE_SECONDS, KICK_SECONDS, FOLLOWERS = 3, 1, 0.7, 5
 
 local APP = [[
@@ -51,6 +52,32 @@ app:get("/stats", function()
   return stats
 end)
 sse.every(1, function() news:publish "tick" end)
+]]
+
+-- What malloc keeps of a time with thousands of streams is no growth: a thread gives it back when a file is there, and then removes it.
+local TRIM = [[
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+static void *wait_for_word(void *path) {
+  for (;; usleep(20000)) {
+    if (access(path, F_OK) != 0) continue;
+    malloc_trim(0);
+    unlink(path);
+  }
+  return NULL;
+}
+__attribute__((constructor)) static void begin(void) {
+  pthread_t thread;
+  sigset_t all, before;
+  if (!getenv("TRIM")) return;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_create(&thread, NULL, wait_for_word, getenv("TRIM"));
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
 ]]
 
 local TARGETS = { "/ticks", "/ticks", "/news", "/news", "/news", "/merged", "/large", "/room/" }
@@ -263,6 +290,17 @@ local function upgrade()
   for i = 1, FOLLOWERS do followers[i] = {} end
 end
 
+local directory
+
+local function trim()
+  local path = directory .. "/trim"
+  process.write_file(path, "")
+  process.eventually("memory to be given back", function()
+    local f <close> = io.open(path)
+    return not f
+  end)
+end
+
 -- One number of each worker's stats, added up; the process's own are the same for each.
 local function stats()
   local sums, seen, workers = {}, 0, {}
@@ -292,6 +330,7 @@ local function rest()
     state = stats()
     if state.streams == 0 and state.generations == WORKERS and state.channels <= 1 and state.shared_bytes < 8192 then break end
   end
+  if not IS_SANITIZED then trim() end
   local least = { connections = math.huge, descriptors = math.huge } -- one of those that asked may just be going
   for _ = 1, 10 do
     socket.sleep(0.2)
@@ -307,7 +346,7 @@ local ABOUT = { "lua_bytes", "shared_bytes", "channel_bytes" }
 -- What of them is noise: a factor of what was there after the warm-up, and what comes and goes with the moment (keys and
 -- events of the last seconds, whole).
 local NOISE = { lua_bytes = { 1.05, 0 }, shared_bytes = { 1, 4096 }, channel_bytes = { 1, 32768 }, resident_kb = { 1.2, 4096 } }
-if not os.getenv "TSAN_OPTIONS" then ABOUT[4] = "resident_kb" end -- the sanitizer's own memory grows
+if not IS_SANITIZED then ABOUT[4] = "resident_kb" end -- the sanitizer's own memory grows
 
 local function report(before, after)
   local grown = {}
@@ -322,8 +361,9 @@ local function report(before, after)
   return #grown == 0
 end
 
-process.enter()
+directory = process.enter()
 server = process.serve(APP, {
+  environment = not IS_SANITIZED and process.preload("trim", TRIM) .. (" TRIM=%s/trim"):format(directory) or nil,
   arguments = { "-l", "127.0.0.1:0", "-w", tostring(WORKERS) },
   settings = "{ timeouts = { send = 3, idle = 2 }, reload = { max_age = 2, generations = 3 }, shutdown = { window = 1 }, log = { access = false, level = 'warn' } }",
 })
@@ -338,7 +378,7 @@ local function leg()
   soak(4, STREAMS)
   -- A descriptor that is closed while a program is started is in the child for a moment. libev takes it out of its set then, by
   -- a number that may be another thread's by now, which the thread sanitizer tells.
-  if not os.getenv "TSAN_OPTIONS" then upgrade() end
+  if not IS_SANITIZED then upgrade() end
   soak(WARM_UP_SECONDS, STREAMS)
   close_all()
   local before = rest()
