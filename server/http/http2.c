@@ -135,8 +135,16 @@ static void http2_fill(struct proto *p, struct outq *q) {
   q->has_more |= has_more | h->has_more, q->is_share |= has_more | h->has_share;
 }
 
+// What the library says by itself, as to PING, is not what streams wait for.
+static void count_moved(struct http2 *h, size_t len) {
+  h->moved_len += len;
+  if ((double)h->moved_len < h->limits->fair_part) return;
+  h->moved_len = 0, h->moved_at = h->proto.sink->now(&h->proto);
+}
+
 static void http2_on_sent(struct proto *p, size_t len) {
   struct http2 *h = http2_of(p);
+  if (!list_empty(&h->batched)) count_moved(h, len);
   h->batch_left -= len;
   if (h->batch_left) return;
   size_t bytes = 0;
@@ -183,6 +191,7 @@ static void http2_body_kept(struct proto *p, struct stream *stream, size_t len) 
   struct http2 *h = http2_of(p);
   struct http2_stream *s = of_stream(p, stream);
   if (!s || s->is_closed || len >= s->unread) return;
+  http2_note_crowd(h);
   nghttp2_session_consume(h->session, s->id, s->unread - len);
   s->unread = (uint32_t)len;
   if (nghttp2_session_want_write(h->session)) p->sink->on_room(p);
@@ -201,17 +210,34 @@ static bool http2_go_away(struct proto *p) {
   return h->leaving == 1;
 }
 
-static struct stream *http2_hoarder(struct proto *p) {
+static int32_t window_of(struct http2 *h, const struct http2_stream *s) {
+  return s && s->stream ? nghttp2_session_get_stream_remote_window_size(h->session, s->id) : 0;
+}
+
+static double http2_passed_over(struct proto *p, struct stream *stream) {
+  struct http2 *h = http2_of(p);
+  const struct http2_stream *s = of_stream(p, stream);
+  return s && (s->in_batch || window_of(h, s) > 0) ? h->moved_at : 0;
+}
+
+// Of those whose own window is closed, which may be many, it is the one that is asked for.
+static struct stream *http2_hoarder(struct proto *p, struct stream *stream) {
   struct http2 *h = http2_of(p);
   struct http2_stream *worst = NULL;
   int32_t least = 0;
   if (h->last.len || nghttp2_session_get_remote_window_size(h->session) > 0) return NULL;
+  if (window_of(h, of_stream(p, stream)) <= 0) return stream;
   list_each (node, &h->streams) {
     struct http2_stream *s = container_of(node, struct http2_stream, link);
-    int32_t window = s->stream ? nghttp2_session_get_stream_remote_window_size(h->session, s->id) : 0;
+    int32_t window = window_of(h, s);
     if (s->stream && (!worst || window < least)) worst = s, least = window;
   }
   return worst ? worst->stream : NULL;
+}
+
+static double http2_crowded_at(struct proto *p) {
+  http2_note_crowd(http2_of(p));
+  return http2_of(p)->crowded_at;
 }
 
 static void http2_free(struct proto *p) {
@@ -239,6 +265,8 @@ static const struct proto_ops http2_ops = {
     .body_kept = http2_body_kept,
     .go_away = http2_go_away,
     .hoarder = http2_hoarder,
+    .passed_over = http2_passed_over,
+    .crowded_at = http2_crowded_at,
 };
 
 // Without the old priorities each stream is to say that it takes turns, or one that is always ready would

@@ -72,7 +72,14 @@ void http2_stream_free(struct http2_stream *s) {
   free(s);
 }
 
+// The client is told of room in halves of the window, so that it may know of less than there is.
+void http2_note_crowd(struct http2 *h) {
+  bool is_crowded = nghttp2_session_get_local_window_size(h->session) < (int32_t)h->limits->http2.window / 2;
+  if (is_crowded) h->crowded_at = now_of(h);
+}
+
 void http2_leave_unread(struct http2 *h, struct http2_stream *s) {
+  http2_note_crowd(h);
   nghttp2_session_consume(h->session, s->id, s->unread);
   s->unread = 0;
 }

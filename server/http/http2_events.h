@@ -12,6 +12,9 @@ void http2_frame_begins(struct http2 *h);
 // What an error of mem_recv or mem_send means to the connection.
 void http2_failed(struct http2 *h, int error);
 
+// Notes it where there is little room for bodies, before some of them are given back.
+void http2_note_crowd(struct http2 *h);
+
 // Gives back what the windows lack of a stream of which nothing more is read.
 void http2_leave_unread(struct http2 *h, struct http2_stream *s);
 

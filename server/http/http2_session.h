@@ -24,6 +24,9 @@ struct http2 {
   struct buf batch;    // frames on their way
   size_t batch_left;
   size_t batch_whole; // frames of it that no window has cut
+  size_t moved_len;   // bytes that have left with what streams have, since ...
+  double moved_at;    // ... a fair part of them had
+  double crowded_at;  // when there was last little room for bodies; 0: never
   struct buf last;    // a GOAWAY of our own: behind it nothing is asked of the session any more
   int32_t
       ended[ENDED_KEPT]; // streams that their client had ended before they were closed, the latest of them

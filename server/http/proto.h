@@ -96,7 +96,13 @@ struct proto_ops {
   void (*ready)(struct proto *p, struct stream *s);                 // there is more to take of it
   void (*body_kept)(struct proto *p, struct stream *s, size_t len); // so much of its body is not taken
   bool (*go_away)(struct proto *p); // has the client open no more streams; true: call again in a second
-  struct stream *(*hoarder)(struct proto *p); // which keeps the whole connection's window; NULL: none does
+  // Which keeps the whole connection's window, for which `s` waits; NULL: none does.
+  struct stream *(*hoarder)(struct proto *p, struct stream *s);
+  // When the client last took a fair part of what others had, while `s` may leave as soon as it is its turn;
+  // 0: it is the client that keeps `s` from leaving.
+  double (*passed_over)(struct proto *p, struct stream *s);
+  // When last the client had hardly any room for bodies, as those of others were not taken; 0: never.
+  double (*crowded_at)(struct proto *p);
 };
 
 struct proto {
@@ -107,6 +113,7 @@ struct proto {
 
 struct proto_limits {
   size_t head, target, fields, chunk_extensions; // bytes, but fields a count; borrowed from the settings
+  double fair_part; // bytes that a client is to take within timeouts.send while more wait
   struct http2_limits {
     size_t streams, window;   // at a time; bytes of a body that may come before they are read
     size_t connection_window; // the same of all bodies

@@ -94,15 +94,24 @@ static bool carrier_describe_tls(struct carrier *c, struct buf *out) {
 // it: the worst of them goes, the others have their time anew.
 static struct stream *carrier_hoarder(struct carrier *carrier, struct stream *s) {
   struct conn *c = conn_of(carrier);
-  struct stream *worst = conn_carries_many(c) ? c->proto->ops->hoarder(c->proto) : NULL;
+  if (!conn_carries_many(c)) return s;
+  double moved_at = c->proto->ops->passed_over(c->proto, s);
+  if (moved_at > s->marked_at) {
+    s->marked_at = moved_at;
+    return NULL;
+  }
+  struct stream *worst = c->proto->ops->hoarder(c->proto, s);
   if (!worst) return s;
   list_each (node, &c->streams) stream_spare(container_of(node, struct stream, link));
   return worst;
 }
 
-static void carrier_late(struct carrier *c, struct stream *s) {
-  (void)c;
-  stream_refuse_body(s, 408, "the request took too long to arrive");
+// Whose client could not send, as bodies of others take all the room, has its time from then on.
+static void carrier_late(struct carrier *carrier, struct stream *s) {
+  struct conn *c = conn_of(carrier);
+  double crowded_at = conn_carries_many(c) ? c->proto->ops->crowded_at(c->proto) : 0;
+  if (crowded_at > s->body_moved) stream_time_body_from(s, crowded_at);
+  else stream_refuse_body(s, 408, "the request took too long to arrive");
 }
 
 static const struct carrier_ops carrier_ops = {.hoarder = carrier_hoarder,

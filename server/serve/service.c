@@ -17,6 +17,8 @@ static const struct pool_limits pool_limits[WORK_KINDS] = {
     [WORK_CANCELS] = {.threads = 4, .queued = 16},
 };
 
+static const double SLOWEST = 512; // bytes per second that a client is to take while more wait
+
 void service_init(struct service *s, struct loop *loop, const struct settings *settings,
                   const struct service_ops *ops) {
   *s = (struct service){.loop = loop,
@@ -26,6 +28,7 @@ void service_init(struct service *s, struct loop *loop, const struct settings *s
                                    .target = settings->limits.target,
                                    .fields = settings->limits.fields,
                                    .chunk_extensions = settings->limits.chunk_extensions,
+                                   .fair_part = SLOWEST * settings->timeouts.send,
                                    .http2 = {.streams = settings->http2.streams,
                                              .window = settings->http2.window,
                                              .connection_window = settings->http2.connection_window,

@@ -11,8 +11,7 @@
 #include "serve/file_body.h"
 #include "serve/tags.h"
 
-static const double EARLY = 1e-6;  // a timer may fire this much before the sum of two times says
-static const double SLOWEST = 512; // bytes per second that a client is to take while more wait
+static const double EARLY = 1e-6; // a timer may fire this much before the sum of two times says
 
 // When the time that was set for it is over; until it is an event stream it has all the time.
 static double end_of(const struct stream *s) {
@@ -100,8 +99,11 @@ static void on_timer(struct timer *t) {
     return;
   }
   if (s->blocked && s->marked_at + stream_service(s)->settings->timeouts.send <= now) {
-    stream_give_up(s->carrier->ops->hoarder(s->carrier, s));
-    return;
+    struct stream *worst = s->carrier->ops->hoarder(s->carrier, s);
+    if (worst) {
+      stream_give_up(worst);
+      return;
+    }
   }
   if (s->keep_alive > 0 && s->state == STREAM_OPEN && s->last_sent + (double)s->keep_alive <= now) {
     if (!s->queue.count) send_comment(s);
@@ -235,7 +237,7 @@ static void move_mark(struct stream *s, uint32_t events, size_t bytes) {
   s->marked_left -= MIN(s->marked_left, events);
   s->marked_len += (uint32_t)MIN(bytes, (size_t)1 << 30);
   if (!s->marked_left) count_wait(s);
-  if (!s->marked_left || s->marked_len >= SLOWEST * stream_service(s)->settings->timeouts.send) set_mark(s);
+  if (!s->marked_left || s->marked_len >= stream_service(s)->limits.fair_part) set_mark(s);
 }
 
 void stream_left(struct stream *s, size_t len) {

@@ -31,7 +31,8 @@ struct carrier_ops {
   bool (*limit_body)(struct carrier *c, struct stream *s, uint64_t max); // false: more has been announced
   bool (*describe_tls)(struct carrier *c, struct buf *out);              // as transport_tls_describe
   bool (*takes_files)(struct carrier *c);                                // as they are; else only memory
-  // Which stream has to go where this one's client takes nothing: it may be another that holds it up.
+  // Which stream has to go where this one's client takes nothing: it may be another that holds it up. NULL:
+  // none, as the client takes what others have, and this one waits for them; it then has its time anew.
   struct stream *(*hoarder)(struct carrier *c, struct stream *s);
   void (*late)(struct carrier *c, struct stream *s); // its body has not come in time
   // Ends the stream at once, and frees it; where the protocol has no other way, the connection with it.
@@ -238,8 +239,9 @@ static inline bool stream_body_is_due(const struct stream *s) {
   return is_asked_for && stream_body_room(s);
 }
 
-// For what carries many: the body's time counts from now; so many bytes of it have come.
+// For what carries many: the body's time counts from now, or from `at`; so many bytes of it have come.
 void stream_time_body(struct stream *s);
+void stream_time_body_from(struct stream *s, double at);
 void stream_body_came(struct stream *s, size_t len);
 
 // Its client is given anew the time that it has to take something.

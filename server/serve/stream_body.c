@@ -64,13 +64,17 @@ void stream_body_taken(struct stream *s) {
   else s->carrier->ops->read_on(s->carrier, s);
 }
 
+void stream_time_body_from(struct stream *s, double at) {
+  s->times_body = true;
+  s->body_moved = at, s->body_gained = 0;
+  s->body_deadline = at + stream_service(s)->settings->timeouts.body_total;
+  stream_watch(s);
+}
+
 // A body that is read in pieces may take long as a whole, but not each BODY_WINDOW bytes of it.
 void stream_time_body(struct stream *s) {
   if (s->state != STREAM_WAITING || s->body_done) return;
-  s->times_body = true;
-  s->body_moved = stream_service(s)->loop->now, s->body_gained = 0;
-  s->body_deadline = s->body_moved + stream_service(s)->settings->timeouts.body_total;
-  stream_watch(s);
+  stream_time_body_from(s, stream_service(s)->loop->now);
 }
 
 void stream_body_came(struct stream *s, size_t len) {

@@ -164,8 +164,11 @@ static void act(struct proto *p, unsigned turn) {
     drop(s);
   }
   if (how % 11 == 0) p->ops->go_away(p);
-  struct stream *worst = p->ops->hoarder(p);
-  CHECK(!worst || worst->slot);
+  list_each (node, &streams) {
+    struct stream *s = container_of(node, struct stream, link), *worst = p->ops->hoarder(p, s);
+    CHECK(!worst || worst == s || worst->slot);
+    CHECK(p->ops->passed_over(p, s) <= now && p->ops->crowded_at(p) <= now);
+  }
 }
 
 // Pulls a batch, and has it leave in two parts.
