@@ -117,7 +117,7 @@ static void end_request(struct http2 *h, struct http2_stream *s) {
 static void begin_request(struct http2 *h, struct http2_stream *s, bool has_body) {
   struct request *r;
   struct refusal refusal = http2_head_finish(&h->head, has_body, &r);
-  http2_turns_set(h, s, http2_priority(r ? request_field(r, SPAN("priority")) : SPAN("")));
+  http2_turns_set(h, s, http2_turns_first(h, s->id, r ? request_field(r, SPAN("priority")) : SPAN("")));
   if (refusal.status) {
     http2_decline(h, s, refusal);
     spend_reset(h);
@@ -157,6 +157,7 @@ static void on_priority_update(struct http2 *h, const nghttp2_frame *frame) {
   const struct span value = {(const char *)update->field_value, update->field_value_len};
   spend_frame(h);
   if (s) http2_turns_set(h, s, http2_priority(value));
+  else http2_turns_expect(h, update->stream_id, value);
 }
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user) {

@@ -9,7 +9,14 @@
 #include "http/http2_scan.h"
 #include "http/proto.h"
 
-enum { ENDED_KEPT = 32 };
+enum { ENDED_KEPT = 32, EARLY_KEPT = 8 };
+
+// Where a request says none, streams take turns: the default of RFC 9218, one after the other, would have the
+// first keep all others waiting for as long as it likes.
+struct http2_priority {
+  uint8_t urgency; // 0 to 7; 3 where it says none
+  bool takes_turns;
+};
 
 struct http2 {
   struct proto proto;
@@ -31,12 +38,17 @@ struct http2 {
   int32_t
       ended[ENDED_KEPT]; // streams that their client had ended before they were closed, the latest of them
   uint8_t ended_at;      // where the next goes
-  uint8_t leaving;       // how many times it was told to go away
-  bool in_head;          // between a head's first frame and its last
-  bool is_settled;       // the client has acknowledged our settings
-  bool is_over;          // nothing follows what was filled
-  bool has_share;        // a part of a file is in the batch ...
-  bool has_more;         // ... and another follows once it has left
+  struct {
+    int32_t id;
+    struct http2_priority priority;
+  } early[EARLY_KEPT]; // told before the request, the latest of them
+  uint8_t early_at;
+  uint8_t leaving; // how many times it was told to go away
+  bool in_head;    // between a head's first frame and its last
+  bool is_settled; // the client has acknowledged our settings
+  bool is_over;    // nothing follows what was filled
+  bool has_share;  // a part of a file is in the batch ...
+  bool has_more;   // ... and another follows once it has left
 };
 
 struct http2_stream {

@@ -21,6 +21,19 @@ struct http2_priority http2_priority(struct span value) {
   return p;
 }
 
+void http2_turns_expect(struct http2 *h, int32_t id, struct span value) {
+  h->early[h->early_at].id = id, h->early[h->early_at].priority = http2_priority(value);
+  h->early_at = (uint8_t)((h->early_at + 1) % EARLY_KEPT);
+}
+
+struct http2_priority http2_turns_first(struct http2 *h, int32_t id, struct span field) {
+  for (size_t i = 1; i <= EARLY_KEPT; i++) { // the latest first
+    size_t at = (h->early_at + EARLY_KEPT - i) % EARLY_KEPT;
+    if (h->early[at].id == id) return h->early[at].priority;
+  }
+  return http2_priority(field);
+}
+
 void http2_turns_set(struct http2 *h, struct http2_stream *s, struct http2_priority priority) {
   nghttp2_extpri with = {.urgency = priority.urgency, .inc = 1};
   nghttp2_session_change_extpri_stream_priority(h->session, s->id, &with, 1);

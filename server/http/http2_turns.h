@@ -4,13 +4,14 @@
 #pragma once
 #include "http/http2_session.h"
 
-// What a priority field's value says. Where there is none, streams take turns: its default, one after the
-// other, would have the first keep all others waiting for as long as it likes.
-struct http2_priority {
-  uint8_t urgency; // 0 to 7; 3 where it says none
-  bool takes_turns;
-};
+// That of a priority field's value, or of an update's (RFC 9218 4).
 struct http2_priority http2_priority(struct span value);
+
+// Keeps the priority of a stream that has not begun (RFC 9218 7.1), of so many the latest.
+void http2_turns_expect(struct http2 *h, int32_t id, struct span value);
+
+// That one, or what its request's own field says.
+struct http2_priority http2_turns_first(struct http2 *h, int32_t id, struct span field);
 
 // Has the stream go by it from now on.
 void http2_turns_set(struct http2 *h, struct http2_stream *s, struct http2_priority priority);
