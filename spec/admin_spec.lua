@@ -68,6 +68,7 @@ describe("spate.admin", function()
     one:advance(2.1)
     assert.equal(503, res:status())
     assert.equal("worker 1 does not answer\n", (res:body()))
+    assert.equal("no-store", res:header "Cache-Control")
   end)
 
   it("says whether it takes clients", function()
@@ -76,8 +77,20 @@ describe("spate.admin", function()
   end)
 
   it("has the page", function()
-    assert.equal("text/html; charset=utf-8", ask("get", "/-"):header "Content-Type")
-    assert.equal(403, ask("get", "/-", { headers = {} }):status())
+    for _, target in ipairs { "/-", "/-/" } do
+      assert.equal("text/html; charset=utf-8", ask("get", target):header "Content-Type")
+      assert.equal(403, ask("get", target, { headers = {} }):status())
+    end
+  end)
+
+  it("takes changes from pages of its own only", function()
+    local function kick(name, value)
+      local headers = { pass = "secret", ["content-type"] = "application/json", host = "a.example", [name] = value }
+      return ask("post", "/-/api/kick", { json = { tag = "user:bob" }, headers = headers }):status()
+    end
+    assert.equal(202, kick("origin", "http://a.example"))
+    assert.equal(403, kick("origin", "http://evil.example"))
+    assert.equal(403, kick("sec-fetch-site", "cross-site"))
   end)
 
   it("has the numbers", function()
@@ -132,6 +145,13 @@ describe("spate.admin", function()
     end
   end)
 
+  it("finds nobody by a secret that is not shown", function()
+    one:get "/user/ann?token=hunter2&room=7"
+    assert.same({ "/user/ann?token=***&room=7" }, targets "?text=room%3D7")
+    assert.same({ "/user/ann?token=***&room=7" }, targets "?text=token%3D***")
+    assert.same({}, targets "?text=hunter")
+  end)
+
   it("kicks one by its id, wherever it is", function()
     local ann, bob = one:get "/user/ann", two:get "/user/bob"
     local id = streams("?tag=user:bob").streams[1].id
@@ -149,6 +169,15 @@ describe("spate.admin", function()
     two:turn()
     one:turn()
   end)
+end)
+
+it("spate.admin leaves a route of the application's own at its page", function()
+  local server = helper.serve [[
+app:get("/-/", function() return "mine" end)
+app:mount("/-", spate.admin { authorize = function() return true end })]]
+  assert.equal("mine", (server:get("/-/"):body()))
+  assert.equal("text/html; charset=utf-8", server:get("/-"):header "Content-Type")
+  server:close()
 end)
 
 it("spate.admin wants to know who is allowed", function()

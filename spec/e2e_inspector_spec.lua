@@ -114,6 +114,16 @@ describe("the inspector's page", function()
     reader:close()
   end)
 
+  it("goes on where the address is none of its own", function()
+    tab:run "window.raised = []; addEventListener('error', (e) => raised.push(e.message))"
+    open "log"
+    open "constructor"
+    tab:await "document.querySelector('#to-overview').getAttribute('aria-current') === 'page'"
+    open "channel/%zz"
+    tab:await "document.querySelector('.crumb b').textContent === '%zz'"
+    assert.same({}, tab:run "return raised")
+  end)
+
   it("goes by keyboard", function()
     open "overview"
     press("2", "2")

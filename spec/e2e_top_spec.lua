@@ -72,6 +72,29 @@ describe("spate top", function()
     process.contains(err, "--admin 127.0.0.1:9090")
   end)
 
+  it("has the token of SPATE_ADMIN_TOKEN, and prints none", function()
+    local admin = process.serve("\n", { arguments = { "-l", "127.0.0.1:0", "--admin", "127.0.0.1:0" }, environment = "SPATE_ADMIN_TOKEN=0123456789abcdef" })
+    local listener = "127.0.0.1:" .. admin:stdout():match "inspector on http://127%.0%.0%.1:(%d+)"
+    local function look(token, address)
+      local started = process.spawn({ "top", address or listener, "--once", "--interval", "0.1" }, { environment = token and "SPATE_ADMIN_TOKEN=" .. token })
+      local code = started:wait()
+      return code, started:stdout(), started:stderr()
+    end
+    local code, out, err, _ = look "0123456789abcdef"
+    assert.equal(0, code, err)
+    process.contains(out, "streams 0")
+    code, _, err = look()
+    assert.equal(1, code)
+    process.contains(err, "/api/stats: 401 Unauthorized; the token of an admin listener goes into SPATE_ADMIN_TOKEN")
+    code, _, err = look "hunter2hunter2hunter2"
+    assert.equal(1, code)
+    process.contains(err, "401 Unauthorized, with the token of SPATE_ADMIN_TOKEN")
+    assert.is_nil(err:find("hunter2", 1, true))
+    code, _, err = look(nil, "http://any:hunter2@" .. listener)
+    assert.equal(1, code)
+    assert.is_nil(err:find("hunter2", 1, true), err)
+  end)
+
   it("draws on a terminal, obeys keys and a new size, and gives the terminal back", function()
     local first, second = open "/ticks?user=ann", open "/never"
     process.read_until(first, "data: 9\n")

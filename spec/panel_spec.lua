@@ -317,6 +317,19 @@ app:post("/news", function(req) return news:publish { event = "item", data = req
     ask("/api/tail?name=other", 404)
   end)
 
+  it("is what goes through a channel, also what is no UTF-8", function()
+    server:post("/news", { body = "a\xFF\xC3(\u{E9}\xED\xA0\x80b" })
+    server:post("/news", { body = ("x"):rep(16383) .. "\u{E9}" })
+    server:post("/news", { body = ("\x80"):rep(20000) })
+    local res = panel:get "/api/tail?name=news&replay=3"
+    panel:advance(0.3)
+    settle()
+    local list = events(res)[1].value.events
+    assert.equal("a\u{FFFD}\u{FFFD}(\u{E9}\u{FFFD}b", list[1].data)
+    assert.same({ ("x"):rep(16383), true }, { list[2].data, list[2].is_cut })
+    assert.same({ "\u{FFFD}", true, 20000 }, { list[3].data, list[3].is_cut, list[3].bytes })
+  end)
+
   it("publishes", function()
     local reader = server:get "/news"
     local res = post("/api/publish", { channel = "news", event = "note", data = "hello" })

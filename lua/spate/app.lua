@@ -137,6 +137,14 @@ function App:channel(path, options)
   return register(self, { "POST" }, "channel", path, publish)
 end
 
+-- The page at "/" of an app, which answers with and without a slash at the end of where that is mounted.
+function app.index(self, handler)
+  add(self.root, {
+    method = "GET", path = join(self.prefix, "/"), where = core.where(), rank = RANK.method, scope = self, middleware = {}, handler = handler,
+    is_folder = true,
+  })
+end
+
 -- What lies beneath a folder, which is relative to the script's own: app:static("/assets", "public")
 function App:static(prefix, dir, options)
   check_self(self, "static")
@@ -148,6 +156,7 @@ function App:static(prefix, dir, options)
     if path ~= "" then
       add(root, {
         method = "GET", path = path, where = core.where(), rank = RANK.static, scope = self, middleware = {}, handler = handler,
+        is_folder = true,
       })
     end
   end
@@ -196,16 +205,16 @@ function App:mount(prefix, other)
   if holds(other.root, self.root) then core.raise("app:mount: the app would hold itself") end
   local below = join(self.prefix, prefix)
   add_mount(self.root, self, (below:gsub("/$", "")), other.root)
-  local function take_at(path, route)
+  local function take_at(path, route, rank)
     add(self.root, {
-      method = route.method, path = path, where = route.where, rank = route.rank,
-      scope = self, middleware = {}, mounted = other.root, inner = route,
+      method = route.method, path = path, where = route.where, rank = rank,
+      scope = self, middleware = {}, mounted = other.root, inner = route, is_folder = route.is_folder,
     })
   end
   local function take(route)
-    take_at(join(below, route.path), route)
-    local is_folder = route.path == "/" and route.rank == RANK.static and below ~= "" and below ~= "/"
-    if is_folder then take_at((below:gsub("/$", "")) .. "/", route) end
+    take_at(join(below, route.path), route, route.rank)
+    local is_folder = route.path == "/" and route.is_folder and below ~= "" and below ~= "/"
+    if is_folder then take_at((below:gsub("/$", "")) .. "/", route, RANK.static) end
   end
   for _, route in ipairs(other.root.routes) do take(route) end
   table.insert(other.root.takers, take)

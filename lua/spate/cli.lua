@@ -67,7 +67,7 @@ local COMMANDS = {
     add_server(command, "all of them")
     add_json(command)
   end },
-  { "top", "Show what a server does and whose streams it has, in the terminal.", function(command)
+  { "top", "Show what a server does and whose streams it has, in the terminal. Its inspector's token is SPATE_ADMIN_TOKEN.", function(command)
     command:argument("server", "The URL of its inspector, its number (PID) or its script; otherwise the one of this folder."):args("?")
     command:option("--sort", "By age, lag, queued, events or bytes (lag)."):argname("KEY")
     command:option("--interval", "Seconds between two looks (1)."):argname("SECONDS")

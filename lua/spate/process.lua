@@ -43,9 +43,10 @@ local function check_argv(argv, what)
   return list
 end
 
--- The variables that are added to the server's as "NAME=VALUE", and the set of those that these replace.
+-- The variables that are added to the server's as "NAME=VALUE", and the set of those that no program gets from it: what these
+-- replace, and the inspector's token, with which it could end any stream.
 local function check_env(env, what)
-  local added, replaced = {}, {}
+  local added, replaced = {}, { SPATE_ADMIN_TOKEN = true }
   if env ~= nil and type(env) ~= "table" then core.raise(("%s: env: expected a table, got %s"):format(what, type(env))) end
   for name, value in pairs(env or {}) do
     if type(name) ~= "string" or name == "" or name:find("[=%z]") then

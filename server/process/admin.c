@@ -13,12 +13,14 @@ enum { CONNECTIONS = 256 }; // so many at a time
 static const char APP[] = "spate.panel.listener";
 static const char USUAL_ADDRESS[] = "127.0.0.1:9090", ANY_PORT[] = "127.0.0.1:0";
 
-// The settings of the application, but for what is about the application.
+// The settings of the application, but for what is about the application. No proxy is believed: a page whose
+// own name points here can send X-Forwarded-Host itself, and would be called as this machine is.
 static struct settings settings_of(const struct options *o) {
   struct settings s = o->settings;
   s.dev.on = s.dev.inject = false;
   s.log.access = false;
   s.limits.connections = CONNECTIONS;
+  s.trusted_proxies = (struct trusted){0};
   return s;
 }
 

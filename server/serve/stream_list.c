@@ -56,10 +56,25 @@ static bool has_text(struct span s, const char *text) {
   return memmem(s.bytes, s.len, text, strlen(text)) != NULL;
 }
 
+// The target as it may be shown; the caller frees its bytes.
+static struct span target_of(const struct stream *s) {
+  struct span target = s->request->target;
+  char *text = xmalloc(redacted_max(target));
+  return (struct span){text, redact_target(&stream_service(s)->settings->log.redact, target, text)};
+}
+
+// Who looks for a part of a secret is not told that it is there.
+static bool target_has(const struct stream *s, const char *text) {
+  struct span target = target_of(s);
+  bool has = has_text(target, text);
+  free((void *)target.bytes);
+  return has;
+}
+
 static bool is_about(const struct stream *s, const char *text) {
   char address[ADDRESS_TEXT_MAX];
   struct span remote = {address, access_client(s, address)};
-  return has_text(s->request->target, text) || has_text(remote, text) || has_text(span_of(route_of(s)), text);
+  return target_has(s, text) || has_text(remote, text) || has_text(span_of(route_of(s)), text);
 }
 
 static bool is_wanted(const struct stream *s, const struct stream_query *q) {
@@ -94,11 +109,9 @@ static void write_text(struct buf *out, const char *name, struct span text) {
 }
 
 static void write_target(struct buf *out, const struct stream *s) {
-  struct span target = s->request->target;
-  char *text = xmalloc(redacted_max(target));
-  write_text(out, "target",
-             (struct span){text, redact_target(&stream_service(s)->settings->log.redact, target, text)});
-  free(text);
+  struct span target = target_of(s);
+  write_text(out, "target", target);
+  free((void *)target.bytes);
 }
 
 static void write_tags(struct buf *out, const struct stream *s) {

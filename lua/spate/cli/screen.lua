@@ -17,13 +17,23 @@ local HELP = "sort: a age  l lag  u queued  e events  b bytes   r reverse   q qu
 local Screen = {}
 Screen.__index = Screen
 
+-- The address without what may stand before its host, which is a password.
+function Screen:shown(path) return (self.url:gsub("^(%a[%w+.-]*://)[^/?#]*@", "%1")) .. path end
+
+function Screen:refusal(path)
+  if self.token then return self:shown(path) .. ": 401 Unauthorized, with the token of SPATE_ADMIN_TOKEN" end
+  return self:shown(path) .. ": 401 Unauthorized; the token of an admin listener goes into SPATE_ADMIN_TOKEN"
+end
+
 function Screen:ask(path)
-  local res, err = http.get(self.url .. path, { unix = self.unix, timeout = { total = 5 } })
+  local headers = self.token and { Authorization = "Bearer " .. self.token }
+  local res, err = http.get(self.url .. path, { unix = self.unix, headers = headers, timeout = { total = 5 } })
   if not res then return nil, err end
   local body = res:body()
-  if res.status ~= 200 then return nil, ("%s%s: %d %s"):format(self.url, path, res.status, core.status_phrase(res.status)) end
+  if res.status == 401 then return nil, self:refusal(path) end
+  if res.status ~= 200 then return nil, ("%s: %d %s"):format(self:shown(path), res.status, core.status_phrase(res.status)) end
   local value = body and json.decode(body)
-  if type(value) ~= "table" then return nil, self.url .. path .. ": expected JSON" end
+  if type(value) ~= "table" then return nil, self:shown(path) .. ": expected JSON" end
   return value
 end
 

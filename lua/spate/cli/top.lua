@@ -28,8 +28,11 @@ return function(arguments, native)
   local sort, interval = arguments.sort or "lag", tonumber(arguments.interval or 1)
   if not KEYS[sort] then return USAGE, "--sort: expected age, lag, queued, events or bytes, got " .. sort end
   if not interval or interval < 0.1 or interval > 3600 then return USAGE, "--interval: expected seconds from 0.1 on, got " .. arguments.interval end
+  local token = os.getenv "SPATE_ADMIN_TOKEN"
+  if token == "" then token = nil end
+  if token and token:find "[%c%s]" then return USAGE, "SPATE_ADMIN_TOKEN: expected no white space and no control characters" end
   local once = arguments.once or not (native.is_terminal(0) and native.is_terminal(1))
   if once then native.end_by_interrupt() end
   return native.run_alone("spate.cli.screen", json.encode { url = unix and "http://localhost" or (url:gsub("/+$", "")), unix = unix, sort = sort,
-    interval = interval, once = once, json = arguments.json })
+    token = token, interval = interval, once = once, json = arguments.json })
 end

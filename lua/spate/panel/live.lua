@@ -52,11 +52,29 @@ function live.views(req)
   end)
 end
 
+-- JSON is UTF-8: what is none becomes U+FFFD, once for each sequence that is broken.
+local function as_utf8(text)
+  local parts, from = {}, 1
+  local length, bad = utf8.len(text)
+  while not length do
+    parts[#parts + 1] = text:sub(from, bad - 1) .. "\u{FFFD}"
+    from = text:match("^[\128-\191]*()", bad + 1)
+    length, bad = utf8.len(text, from)
+  end
+  return table.concat(parts) .. text:sub(from)
+end
+
+-- The first bytes, without a part of a character at the end.
+local function cut(data)
+  local at = utf8.offset(data, 0, DATA_MAX + 1)
+  return data:sub(1, (at > DATA_MAX - 3 and at or DATA_MAX + 1) - 1)
+end
+
 local function shown(event)
   local data = event.data or ""
   local is_cut = #data > DATA_MAX
-  if is_cut then data = data:sub(1, (utf8.offset(data, 0, DATA_MAX + 1) or DATA_MAX + 1) - 1) end
-  return { id = event.id, event = event.event, data = data, bytes = #(event.data or ""), is_cut = is_cut or nil }
+  if is_cut then data = cut(data) end
+  return { id = event.id, event = event.event and as_utf8(event.event), data = as_utf8(data), bytes = #(event.data or ""), is_cut = is_cut or nil }
 end
 
 -- Of what has come within a quarter of a second the newest, so that a busy channel is no load to who looks at it.

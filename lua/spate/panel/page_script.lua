@@ -267,7 +267,7 @@ function reconnect() {
 
 function show(name, arg) {
   if (view && view.close) view.close();
-  current = views[name] ? name : "overview";
+  current = Object.hasOwn(views, name) ? name : "overview";
   argument = arg || "";
   for (const each of ORDER) {
     const isOpen = each === current || (current === "channel" && each === "channels");
@@ -289,9 +289,10 @@ function pause(on) {
   else reconnect();
 }
 
+function decoded(text) { try { return decodeURIComponent(text); } catch { return text; } }
 function follow() {
   const [name, arg] = location.hash.slice(1).split("/");
-  show(name || "overview", arg && decodeURIComponent(arg));
+  show(name || "overview", arg && decoded(arg));
 }
 addEventListener("hashchange", () => { follow(); $("main").focus({ preventScroll: true }); });
 document.addEventListener("visibilitychange", () => document.hidden ? disconnect() : reconnect());

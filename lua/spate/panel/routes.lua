@@ -3,6 +3,7 @@
 -- does.
 local core = require "spate.core"
 local guard = require "spate.panel.guard"
+local index = require("spate.app").index
 local json = require "spate.json"
 local live = require "spate.panel.live"
 local reply = require "spate.reply"
@@ -33,7 +34,7 @@ end
 local function healthz()
   local still = still_workers()
   if #still == 0 then return uncached(reply.text("ok\n")) end
-  return reply.text(("worker %s does not answer\n"):format(table.concat(still, ", ")), 503)
+  return uncached(reply.text(("worker %s does not answer\n"):format(table.concat(still, ", ")), 503))
 end
 
 -- Why no more clients are to be sent here, or nil.
@@ -98,7 +99,7 @@ end
 -- Adds them to an application.
 return function(app)
   app:use(guard.changes)
-  app:get("/", (require "spate.panel.page"))
+  index(app, (require "spate.panel.page"))
   app:get("/metrics", metrics)
   app:get("/healthz", healthz)
   app:get("/readyz", readyz)
