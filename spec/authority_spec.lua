@@ -130,6 +130,15 @@ app:get("/plain", limit, function() return "x" end)]]
     for _ = 1, 5 do assert.equal(200, one:get("/plain?user=a"):status()) end
   end)
 
+  it("counts keys of any length", function()
+    for _, key in ipairs { "", ("a"):rep(200), ("a"):rep(256), ("a"):rep(3000) .. "b", ("a"):rep(3000) .. "c" } do
+      local first, second = one:get("/?user=" .. key), two:get("/?user=" .. key)
+      assert.same({ 200, 200, 429 }, { first:status(), second:status(), one:get("/?user=" .. key):status() }, #key)
+      first:close()
+      assert.equal(200, two:get("/?user=" .. key):status())
+    end
+  end)
+
   it("counts addresses unless told otherwise", function()
     local server = helper.serve "app:get('/', spate.stream_limit { max = 1 }, function() return sse.reply(sse.never()) end)"
     assert.equal(200, server:get("/"):status())

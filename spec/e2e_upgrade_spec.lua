@@ -53,6 +53,20 @@ app:get("/never", function() return sse.reply(sse.never()) end)]]
     assert.equal("new", body())
   end)
 
+  it("has the new process begin with no signal blocked or ignored", function()
+    local copy = directory .. "/program"
+    process.shell("cp %s/%s/spate %s", process.ROOT, process.BUILD, copy)
+    server = process.serve(APP:format "old", { wrapper = "sh -c 'shift; exec " .. copy .. " \"$@\"' sh" })
+    process.write_file(copy .. ".new", "#!/usr/bin/env lua5.4\nio.stderr:write(io.open('/proc/self/status'):read 'a')\nos.exit(1)\n")
+    process.shell("chmod +x %s.new && mv %s.new %s", copy, copy, copy)
+    assert.equal(1, (run("upgrade", directory .. "/app.lua")))
+    server:says "not upgraded"
+    for _, name in ipairs { "Blk", "Ign" } do
+      local set = tonumber(server:stderr():match("Sig" .. name .. ":\t(%x+)"), 16)
+      assert.equal(0, set & 0x7fffffff, name) -- signals 32 and 33 are the C library's own
+    end
+  end)
+
   it("refuses nobody who comes meanwhile", function()
     server = process.serve(APP:format "old", { settings = "{ shutdown = { window = 0.2 } }", arguments = { "-l", "127.0.0.1:0", "-l", "unix:" .. directory .. "/s", "-w", "2" } })
     local client = process.spawn({}, { wrapper = "sh -c " .. process.quote(
@@ -82,6 +96,51 @@ app:get("/never", function() return sse.reply(sse.never()) end)]]
     save(APP:format "new")
     assert.equal(0, (upgrade())) -- the next one may
     assert.equal("new", body())
+  end)
+
+  -- Its file tells who it is: it has no other way before it serves.
+  local HANGS = [[
+local f <close> = io.open("%s/new", "w")
+f:write(io.open "/proc/self/stat":read "l")
+f:close()
+while true do os.execute "sleep 0.1" end]]
+
+  local function await_new()
+    local path = directory .. "/new"
+    process.eventually("a new process", function()
+      local f <close> = io.open(path)
+      return f and f:read "n"
+    end)
+    local pid = tonumber(process.read_file(path):match "^%d+")
+    heirs[#heirs + 1] = pid
+    return pid
+  end
+
+  local function runs(pid) return os.execute(("kill -0 %d 2>/dev/null"):format(pid)) end
+
+  it("ends a new process that does not come to serve in time", function()
+    server = process.serve(APP:format "old", { settings = "{ timeouts = { start = 1 } }" })
+    save(HANGS:format(directory))
+    local code, _, err = run("upgrade", directory .. "/app.lua")
+    assert.equal(1, code)
+    process.contains(err, "the new process has not come to serve within timeouts.start and 5 s more: it was killed")
+    assert.falsy(runs(await_new()))
+    assert.equal("old", body())
+    save(APP:format "new")
+    assert.equal(0, (upgrade()))
+    process.eventually("the new code", function() return body() == "new" end)
+  end)
+
+  it("is over where the old process stops meanwhile", function()
+    server = process.serve(APP:format "old")
+    save(HANGS:format(directory))
+    local asking = process.spawn { "upgrade", directory .. "/app.lua" }
+    local pid = await_new()
+    server:kill "TERM"
+    assert.same({ 0 }, { server:wait() })
+    assert.equal(1, (asking:wait()))
+    process.contains(asking:stderr(), "the server is stopping")
+    assert.falsy(runs(pid))
   end)
 
   it("says what to do where a store is one process's at a time", function()

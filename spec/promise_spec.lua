@@ -102,6 +102,12 @@ describe("spate.promise", function()
     assert.same({ why = "timeout" }, res:json())
   end)
 
+  it("has a name of up to 247 bytes", function()
+    local name = ("n"):rep(247)
+    two:post("/named/" .. name, { json = 1 })
+    assert.same({ value = 1 }, one:get("/named/" .. name):json())
+  end)
+
   it("keeps other names apart", function()
     local res = one:get "/named/a?seconds=1"
     two:post("/named/b", { json = 1 })
@@ -113,6 +119,8 @@ end)
 it("says what is no promise", function()
   helper.refuses {
     ["spate.promise()"] = "spate.promise: expected a name as a string, got nil",
+    ["spate.promise(('n'):rep(248))"] = "spate.promise: expected a name of at most 247 bytes, got 248",
+    ["spate.promise('a\\n')"] = "spate.promise: a name must not contain control characters",
     ["spate.promise('a', { tll = 1 })"] = "spate.promise: unknown option 'tll'; did you mean 'ttl'?",
     ["spate.promise('a', { ttl = 0 })"] = "spate.promise: ttl: expected more than 0 seconds, got 0",
     ["sse.promise().await()"] = "promise:await: write it with a colon",

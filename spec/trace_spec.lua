@@ -59,6 +59,15 @@ return ""]]
     assert.equal(200, app:get("/").status)
     assert.is_nil(seen(4))
   end)
+
+  it("is told in the log without the query, nor whom it logs in as", function()
+    t.http.stub("GET", "http://bob:hunter2@other/a@b?key=c")
+    local app = serve [[spate.http.get "http://bob:hunter2@other/a@b?key=c" return ""]]
+    assert.equal(200, app:get("/", { headers = { traceparent = TRACEPARENT } }).status)
+    local log = app:log()
+    assert.truthy(log:find("url=http://other/a@b ", 1, true) or log:find("url=http://other/a@b\n", 1, true), log)
+    assert.is_nil(log:find("hunter2", 1, true), log)
+  end)
 end)
 
 describe("a publish", function()

@@ -151,6 +151,13 @@ local function send_rest(handle, pieces, asked)
   done = send_all(handle, pieces, true) ~= nil
 end
 
+-- Without what may hold secrets: a user and password, the query.
+local function plain_url(url)
+  local scheme, rest = url:match "^(%a[%w+.-]*://)[^/?#]*@([^?#]*)"
+  if scheme then return scheme .. rest end
+  return url:match "^[^?#]*"
+end
+
 -- A request goes on with the trace of the one that is answered here, as a span of its own; it is told in the log.
 local function continue_trace(asked)
   local trace_id, parent_id, flags = core.trace()
@@ -162,7 +169,7 @@ local function continue_trace(asked)
   table.insert(asked.fields, "traceparent")
   table.insert(asked.fields, ("00-%s-%s-%s"):format(trace_id, span_id, flags))
   return { trace_id = trace_id, span_id = span_id, parent_id = parent_id, method = asked.method, began = core.now(),
-    url = asked.url:match "^[^?#]*" }
+    url = plain_url(asked.url) }
 end
 
 local function tell_span(span, status, code)

@@ -13,6 +13,8 @@ local Named = { __name = "promise" }
 Named.__index = Named
 
 local KEPT = 300 -- seconds
+local PREFIX = "promise:"
+local NAME_MAX = 255 - #PREFIX -- bytes, as a channel carries it
 
 local function check_self(self, meta, name)
   if getmetatable(self) ~= meta then core.raise(("promise:%s: write it with a colon"):format(name)) end
@@ -48,7 +50,7 @@ end
 -- A value for the tasks of this worker.
 function sse.promise() return setmetatable({ changed = core.signal() }, Promise) end
 
-local function channel_of(self) return sse.channel("promise:" .. self.name, { history = 1, ttl = self.ttl }) end
+local function channel_of(self) return sse.channel(PREFIX .. self.name, { history = 1, ttl = self.ttl }) end
 
 -- The same over all workers, and all servers where channels are shared; the value is copied as JSON. nil and why where
 -- the channel that carries it cannot be.
@@ -82,6 +84,8 @@ end
 -- The promise of this name, of any worker. `ttl`: the seconds for which a value is kept (300).
 local function named(name, options)
   if type(name) ~= "string" then core.raise("spate.promise: expected a name as a string, got " .. type(name)) end
+  if #name > NAME_MAX then core.raise(("spate.promise: expected a name of at most %d bytes, got %d"):format(NAME_MAX, #name)) end
+  if name:find "%c" then core.raise "spate.promise: a name must not contain control characters" end
   options = check.options(options or {}, "spate.promise", { "ttl" })
   if options.ttl ~= nil then check.seconds(options.ttl, "spate.promise: ttl") end
   return setmetatable({ name = name, ttl = options.ttl or KEPT }, Named)

@@ -6,10 +6,16 @@ local reply = require "spate.reply"
 
 local OPTIONS = { "max", "key", "status", "store" }
 local DAY = 86400
+local KEY_MAX = 200 -- bytes; what a client names may be longer
 
 local made = 0
 
 local function default_key(req) return core.network(req.remote_addr or "") end
+
+local function key_in_store(key)
+  if #key <= KEY_MAX then return key end
+  return "#" .. core.base64(core.hmac("sha256", "spate.stream_limit", key), true)
+end
 
 local function settings_of(options)
   check.options(options, "spate.stream_limit", OPTIONS)
@@ -48,7 +54,7 @@ local function stream_limit(options)
   return function(req, next)
     local key = s.key(req)
     if key == nil then return next() end
-    key = tostring(key)
+    key = key_in_store(tostring(key))
     local entered = enter(s, key)
     if entered == false then return reply.error(s.status, "too many streams") end
     if entered then req:on_close(function() leave(s, key) end) end

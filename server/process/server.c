@@ -71,8 +71,15 @@ static void tell_workers(const struct server *s, void (*order)(struct worker *w)
     if (s->workers[i]) order(s->workers[i]);
 }
 
+// Of two processes only one would know that it is to stop.
+static void give_up_upgrade(struct server *s) {
+  if (upgrade_stop(&s->upgrade))
+    control_server_upgraded(&s->control, "the server is stopping: the new process was killed");
+}
+
 static void quit(struct server *s, int code) {
   s->state = SERVER_QUITTING, s->code = code;
+  give_up_upgrade(s);
   reload_stop(&s->reload);
   tell_workers(s, worker_quit);
   loop_arm(&s->loop, &s->grace, s->loop.now + QUIT_SECONDS);
@@ -81,6 +88,7 @@ static void quit(struct server *s, int code) {
 static void drain(struct server *s) {
   s->state = SERVER_DRAINING, s->code = EXIT_OK;
   notify_say(&s->notify, "STOPPING=1\nSTATUS=stopping");
+  give_up_upgrade(s);
   s->notify.count = 0; // workers end one by one, within shutdown.grace
   atomic_store(&s->process.is_draining, true);
   listening_remove_files(&s->listening);
@@ -268,7 +276,7 @@ static const char *control_upgrade(struct control_server *c) {
            "its "
            "sockets (-l systemd:NAME), that refuses nobody either";
   const struct listening *const sets[UPGRADE_SETS] = {&s->listening, &s->admin.listening};
-  return upgrade_begin(&s->upgrade, &s->loop, sets);
+  return upgrade_begin(&s->upgrade, &s->loop, sets, s->options->settings.timeouts.start);
 }
 
 static void control_stop(struct control_server *c) {

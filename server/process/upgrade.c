@@ -5,6 +5,7 @@
 #include "process/upgrade.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,8 @@
 #include <unistd.h>
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/util.h"
+#include "loop/loop.h"
 
 extern char **environ;
 
@@ -77,15 +80,29 @@ static void keep_sockets(posix_spawn_file_actions_t *actions, const struct liste
   for (size_t i = 0; i < l->worker_count * l->count; i++) keep(actions, l->fds[i]);
 }
 
+// Nothing is blocked or ignored, as where a shell starts it.
+static void init_attributes(posix_spawnattr_t *attributes) {
+  sigset_t none, all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_init(attributes);
+  posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  posix_spawnattr_setsigmask(attributes, &none);
+  posix_spawnattr_setsigdefault(attributes, &all);
+}
+
 static int spawn(pid_t *pid, const struct listening *const sets[UPGRADE_SETS], int ready, char **argv,
                  char **envp) {
   char path[PROGRAM_MAX];
   posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
   if (!find_program(path)) return ENOENT;
   posix_spawn_file_actions_init(&actions);
   keep(&actions, ready);
   for (size_t i = 0; i < UPGRADE_SETS; i++) keep_sockets(&actions, sets[i]);
-  int error = posix_spawn(pid, path, &actions, NULL, argv, envp);
+  init_attributes(&attributes);
+  int error = posix_spawn(pid, path, &actions, &attributes, argv, envp);
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   return error;
 }
@@ -106,11 +123,27 @@ static const char *start(struct upgrade *u, const struct listening *const sets[U
   return why;
 }
 
-static void end_pipe(struct upgrade *u) {
+static void end_waiting(struct upgrade *u) {
   int fd = watch_fd(&u->watch);
-  if (!u->watch.loop) return;
+  loop_disarm(u->watch.loop, &u->late);
   watch_stop(&u->watch);
   close(fd);
+}
+
+bool upgrade_stop(struct upgrade *u) {
+  if (!u->pid) return false;
+  end_waiting(u);
+  kill(u->pid, SIGKILL);
+  waitpid(u->pid, NULL, 0);
+  u->pid = 0;
+  return true;
+}
+
+static void on_late(struct timer *t) {
+  struct upgrade *u = container_of(t, struct upgrade, late);
+  upgrade_stop(u);
+  u->on_done(u, "the new process has not come to serve within timeouts.start and " LITERAL_OF(
+                    UPGRADE_MORE_SECONDS) " s more: it was killed");
 }
 
 static void on_ready(struct watch *w, unsigned events) {
@@ -119,14 +152,15 @@ static void on_ready(struct watch *w, unsigned events) {
   (void)events;
   ssize_t n = read(watch_fd(w), &byte, 1);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  end_pipe(u);
-  if (n == 0) waitpid(u->pid, NULL, 0); // it has ended, or is about to
-  u->heir = u->pid, u->pid = 0;
+  if (n == 1) {
+    end_waiting(u);
+    u->heir = u->pid, u->pid = 0;
+  } else upgrade_stop(u); // it has ended, or has closed what it is to tell by
   u->on_done(u, n == 1 ? NULL : "the new process has not come to serve; its output says why");
 }
 
-const char *upgrade_begin(struct upgrade *u, struct loop *l,
-                          const struct listening *const sets[UPGRADE_SETS]) {
+const char *upgrade_begin(struct upgrade *u, struct loop *l, const struct listening *const sets[UPGRADE_SETS],
+                          double start_seconds) {
   int ends[2];
   if (u->pid) return "one is under way";
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return strerror(errno);
@@ -136,12 +170,11 @@ const char *upgrade_begin(struct upgrade *u, struct loop *l,
     close(ends[0]);
     return why;
   }
-  u->watch.on_ready = on_ready;
+  u->watch.on_ready = on_ready, u->late.on_fire = on_late;
+  loop_arm(l, &u->late, l->now + start_seconds + UPGRADE_MORE_SECONDS);
   watch_start(&u->watch, l, ends[0], WATCH_READ);
   return NULL;
 }
-
-void upgrade_stop(struct upgrade *u) { end_pipe(u); }
 
 static int ready_fd = -1;
 

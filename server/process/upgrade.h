@@ -4,6 +4,7 @@
 #pragma once
 #include <sys/types.h>
 #include "loop/watch.h"
+#include "loop/timer.h"
 #include "process/listening.h"
 
 // What is handed over: where the application is served, and what looks after it.
@@ -11,18 +12,21 @@ enum upgrade_set { UPGRADE_SERVING, UPGRADE_ADMIN, UPGRADE_SETS };
 
 struct upgrade {
   struct watch watch; // of the pipe by which the new process says that it serves
+  struct timer late;  // when it is to serve at the latest
   pid_t pid;          // of the new process; 0: there is none
   pid_t heir;         // of the one that serves, when on_done is told so
   // Told once: NULL where the new process serves, else why it does not; the old one goes on then.
   void (*on_done)(struct upgrade *u, const char *error);
 };
 
-// Starts the new process; on_done is set. NULL, or why it cannot be, static.
-const char *upgrade_begin(struct upgrade *u, struct loop *l,
-                          const struct listening *const sets[UPGRADE_SETS]);
+// Starts the new process, which is killed where it does not serve UPGRADE_MORE_SECONDS after `start_seconds`,
+// those that its on_start functions may take; on_done is set. NULL, or why it cannot be, static.
+#define UPGRADE_MORE_SECONDS 5
+const char *upgrade_begin(struct upgrade *u, struct loop *l, const struct listening *const sets[UPGRADE_SETS],
+                          double start_seconds);
 
-// Lets go of what is under way.
-void upgrade_stop(struct upgrade *u);
+// Kills the new process, where one is under way, and says so to nobody: whether there was one.
+bool upgrade_stop(struct upgrade *u);
 
 // In the new process: the sockets of a set that were handed over go into `l`, which has its addresses. 0
 // where none were, 1 where they were, -1 where they are not those of the settings: what is wrong was printed.
