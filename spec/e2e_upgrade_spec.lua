@@ -136,7 +136,7 @@ while true do os.execute "sleep 0.1" end]]
     save(HANGS:format(directory))
     local asking = process.spawn { "upgrade", directory .. "/app.lua" }
     local pid = await_new()
-    server:kill "TERM"
+    assert.same({ 0, "stopped: " .. directory .. "/app.lua\n", "" }, { run("stop", directory .. "/app.lua") }) -- not the new one, which serves nobody yet
     assert.same({ 0 }, { server:wait() })
     assert.equal(1, (asking:wait()))
     process.contains(asking:stderr(), "the server is stopping")

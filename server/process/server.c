@@ -285,6 +285,12 @@ static void control_stop(struct control_server *c) {
   else if (s->state == SERVER_LOADING) die_of(s, SIGTERM);
 }
 
+// One that is to take over is not yet what commands mean by the server of a script.
+static const char *state_name(const struct server *s) {
+  if (s->state > SERVER_SERVING) return "stopping";
+  return s->is_heir && s->state == SERVER_LOADING ? "starting" : "serving";
+}
+
 static void control_status(struct control_server *c, struct buf *out) {
   struct server *s = container_of(c, struct server, control);
   bool serves = s->state <= SERVER_SERVING;
@@ -296,7 +302,7 @@ static void control_status(struct control_server *c, struct buf *out) {
                listening_name(&s->listening, i));
   if (*admin_name(&s->admin)) buf_printf(out, "admin %s%s\n", admin_scheme(&s->admin), admin_name(&s->admin));
   const char *why = sends_singly(s);
-  buf_printf(out, "state %s\nworkers %zu\nuptime %.0f\n", serves ? "serving" : "stopping", s->worker_count,
+  buf_printf(out, "state %s\nworkers %zu\nuptime %.0f\n", state_name(s), s->worker_count,
              s->loop.now - s->started_at);
   buf_printf(out, why ? "sends one by one (%s)\n" : "sends io_uring\n", why);
   const struct figures f = metrics_read(&s->process, &s->broker, &s->shared);
