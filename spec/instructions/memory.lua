@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- How many bytes of its own the program has for each stream that waits: what it has dirtied for 800 more of them.
--- As few as that pay for the garbage that a small heap may grow by, some 0.3 MB; thousands do not.
+-- As few as that pay for the garbage that a small heap may grow by, some 0.5 MB; of thousands each pays less.
 local process = require "spec.process"
 local socket = require "socket"
 
