@@ -166,27 +166,32 @@ describe("several servers with one Redis", function()
     fleet:check()
   end)
 
-  -- A namespace with two links of its own: by one it reaches Redis, by the other its clients reach it.
-  local function isolate(name)
+  -- A namespace with two links of its own: by one it reaches Redis, by the other its clients reach it. Answers the first three
+  -- numbers of the addresses of either link: .1 here and .2 there, of a network that no other run beside has.
+  local function isolate(name, number)
+    local nets = {}
     process.shell("ip netns add %s && ip netns exec %s ip link set lo up", name, name)
     for i, link in ipairs { "r", "c" } do
       local here, there = name .. link .. 0, name .. link .. 1
-      process.shell("ip link add %s type veth peer name %s && ip link set %s netns %s && ip addr add 10.213.%d.1/30 dev %s && ip link set %s up", here, there, there, name, i, here, here)
-      process.shell("ip netns exec %s ip addr add 10.213.%d.2/30 dev %s && ip netns exec %s ip link set %s up", name, i, there, name, there)
+      nets[i] = ("10.%d.%d"):format(210 + i, number % 256)
+      process.shell("ip link add %s type veth peer name %s && ip link set %s netns %s && ip addr add %s.1/30 dev %s && ip link set %s up", here, there, there, name, nets[i], here, here)
+      process.shell("ip netns exec %s ip addr add %s.2/30 dev %s && ip netns exec %s ip link set %s up", name, nets[i], there, name, there)
     end
+    return nets[1], nets[2]
   end
 
   example("catch up behind a link that was cut, and keep their clients meanwhile", function()
-    local name = "sp" .. redis_server.free_port()
+    local number = redis_server.free_port()
+    local name = "sp" .. number
     if not os.execute(("ip netns add %sx 2>/dev/null && ip netns del %sx"):format(name, name)) then return pending "no right to make network namespaces" end
     finally(function() os.execute("ip netns del " .. name) end)
-    isolate(name)
-    redis = redis_server.start { appendonly = "yes", lines = { "bind 127.0.0.1 10.213.1.1" } }
-    local url = ("redis://10.213.1.1:%d?timeout=2"):format(redis.port)
+    local to_redis, to_clients = isolate(name, number)
+    redis = redis_server.start { appendonly = "yes", lines = { ("bind 127.0.0.1 %s.1"):format(to_redis) } }
+    local url = ("redis://%s.1:%d?timeout=2"):format(to_redis, redis.port)
     begin(url)
     nodes[1]:kill "KILL"
-    nodes[1] = serve(url, { wrapper = "ip netns exec " .. name, host = "10.213.2.2" })
-    fleet.addresses[1] = { "10.213.2.2", nodes[1].port }
+    nodes[1] = serve(url, { wrapper = "ip netns exec " .. name, host = to_clients .. ".2" })
+    fleet.addresses[1] = { to_clients .. ".2", nodes[1].port }
     fleet:progress(200)
     local there = fleet:subscribe("c1", 1)
     fleet:run(1)
