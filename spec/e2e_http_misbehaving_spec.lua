@@ -91,6 +91,8 @@ describe("spate.http and servers that misbehave", function()
     assert.same({ 200, ("a"):rep(100) }, get "/extensions")
   end)
 
+  it("has an answer with blanks behind the sizes of its chunks", function() assert.same({ 200, "abcdefg" }, get "/padded") end)
+
   it("passes over interim answers", function()
     assert.same({ 200, "ok", { "1", "2" }, "nil" }, run([[
       local res = http.get "%s/hints"
@@ -101,6 +103,7 @@ describe("spate.http and servers that misbehave", function()
   for path, code in pairs {
     ["/empty"] = "closed", ["/reset"] = "closed", ["/reset-body"] = "closed", ["/short"] = "closed", ["/short-chunks"] = "closed",
     ["/bad-chunks"] = "closed", ["/garbage"] = "protocol", ["/redirects"] = "redirects", ["/fields"] = "too large", ["/field"] = "too large",
+    ["/padding-before"] = "closed", ["/padding-within"] = "closed", ["/padded-for-ever"] = "closed",
     ["/two-lengths"] = "protocol", ["/no-length"] = "protocol", ["/two-heads"] = "protocol", ["/trailer"] = "too large",
     ["/gzip-chunked"] = "protocol", ["/two-codings"] = "protocol", ["/other-coding"] = "protocol", ["/hints-for-ever"] = "protocol",
   } do

@@ -43,6 +43,13 @@ local answers = {
     for _ = 1, 100 do client:send("1;name=" .. ("x"):rep(1000) .. "\r\na\r\n") end
     client:send "0\r\n\r\n"
   end,
+  ["/padded"] = function(client) client:send(OK .. "Transfer-Encoding: chunked\r\n\r\n3  \r\nabc\r\n4 \t;x=y\r\ndefg\r\n0 \r\n\r\n") end,
+  ["/padding-before"] = function(client) client:send(OK .. "Transfer-Encoding: chunked\r\n\r\n 3\r\nabc\r\n0\r\n\r\n") end,
+  ["/padding-within"] = function(client) client:send(OK .. "Transfer-Encoding: chunked\r\n\r\n1 0\r\nabc\r\n0\r\n\r\n") end,
+  ["/padded-for-ever"] = function(client)
+    client:send(OK .. "Transfer-Encoding: chunked\r\n\r\n3")
+    repeat local ok = client:send((" "):rep(1000)) until not ok
+  end,
   ["/hints"] = function(client)
     client:send("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" .. OK .. "Content-Length: 2\r\nX-A: 1\r\nx-a: 2\r\n\r\nok")
   end,

@@ -15,6 +15,7 @@ void plain_answer_begin(struct plain_answer *a) {
   struct buf line = a->line;
   line.len = 0;
   *a = (struct plain_answer){.line = line, .chunked = CHUNKED_START};
+  a->chunked.takes_blanks = true;
 }
 
 void plain_answer_deinit(struct plain_answer *a) { buf_deinit(&a->line); }

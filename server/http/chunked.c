@@ -24,8 +24,16 @@ static struct refusal end_size(struct chunked *c, unsigned char byte) {
   return chunked_enter(c, true, byte == ';' ? CHUNKED_EXTENSION : CHUNKED_SIZE_LF);
 }
 
-static struct refusal step_size(struct chunked *c, unsigned char byte) {
+// Blanks count as an extension's bytes do.
+static struct refusal step_blank(struct chunked *c, unsigned char byte, size_t max) {
+  if (byte != ' ' && byte != '\t') return end_size(c, byte);
+  c->state = CHUNKED_SIZE_BLANK;
+  return ++c->extension_len > max ? REFUSED(413, "chunk extensions too long") : ACCEPTED;
+}
+
+static struct refusal step_size(struct chunked *c, unsigned char byte, size_t max) {
   int digit = hex_value((char)byte);
+  if (digit < 0 && c->digits && c->takes_blanks) return step_blank(c, byte, max);
   if (digit < 0) return end_size(c, byte);
   if (++c->digits > DIGITS_MAX) return REFUSED(400, "bad chunk size");
   c->size = c->size << 4 | (unsigned)digit;
@@ -69,7 +77,8 @@ static struct refusal step_extension(struct chunked *c, unsigned char byte, size
 
 static struct refusal chunked_step(struct chunked *c, unsigned char byte, const struct proto_limits *limits) {
   switch ((enum chunked_state)c->state) {
-  case CHUNKED_SIZE: return step_size(c, byte);
+  case CHUNKED_SIZE: return step_size(c, byte, limits->chunk_extensions);
+  case CHUNKED_SIZE_BLANK: return step_blank(c, byte, limits->chunk_extensions);
   case CHUNKED_EXTENSION:
   case CHUNKED_NAME:
   case CHUNKED_NAME_BLANK:

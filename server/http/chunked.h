@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Decodes the chunks of a request body (RFC 9112 7.1), strictly; the trailer section behind them is not its
-// own.
+// Decodes the chunks of a body (RFC 9112 7.1), strictly; the trailer section behind them is not its own.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,6 +9,7 @@
 
 enum chunked_state {
   CHUNKED_SIZE,
+  CHUNKED_SIZE_BLANK, // behind blanks behind a size
   CHUNKED_EXTENSION,  // behind ';'
   CHUNKED_NAME,       // in an extension's name
   CHUNKED_NAME_BLANK, // behind blanks behind it
@@ -32,6 +32,7 @@ struct chunked {
   uint32_t extension_len; // bytes in the extensions of all chunks
   uint8_t digits;         // of the size so far
   uint8_t state;          // enum chunked_state
+  bool takes_blanks;      // behind a size, as there are servers that write "5  "
 };
 
 // Waits for the first chunk of a body of any length.
