@@ -279,7 +279,11 @@ app:get("/c", function() return io.popen("date"):read "a" end)]]
       assert.same({ { "spate.conf.lua:2: timeouts.head 10000: durations are seconds", "spate.conf.lua:4: keep_alive.interval 15000: durations are seconds" }, 3 },
         { problems() })
       for source, problem in pairs {
-        ["return { limits = { queue_low = 2, queue_high = 1 } }"] = "conf.lua:1: limits.queue_low is above limits.queue_high",
+        ["return { limits = { queue_low = 2, queue_high = 1 } }"] = "conf.lua:1: limits.queue_low: expected at most the 1 of limits.queue_high, got 2",
+        ["return {\n  http2 = { connection_window = 70000,\n    window = 100000 },\n}"] =
+          "conf.lua:3: http2.window: expected at most the 70000 of http2.connection_window, got 100000",
+        ["return {\n  store = 'redis://h:0' }"] = "conf.lua:2: store: expected 1 to 65535 as the port in the URL, got 0",
+        ["return {\n  store = 'redis://h/0?retries=3' }"] = "conf.lua:2: store: the URL has an option 'retries', which is not known",
         ["return { limits = { queue_high = 1000, queue_low = 10 } }"] = false,
         ["return { workers = 0 }"] = "conf.lua:1: workers: expected a number from 1 to 256 or \"auto\", got '0'",
         ["return {\n  x =\n}"] = "conf.lua:3: unexpected symbol near '}'",

@@ -184,13 +184,13 @@ describe("a store's URL", function()
     ["redis://localhost?timeout=soon"] = "timeout: expected 0.1 to 60 seconds",
     ["redis://localhost?timeout=0.01"] = "timeout: expected 0.1 to 60 seconds",
     ["redis://localhost?timeout=61"] = "timeout: expected 0.1 to 60 seconds",
-    ["redis://localhost?retries=3"] = "it has an option that is not known: there are prefix and timeout",
+    ["redis://localhost?retries=3"] = "the URL has an option 'retries', which is not known; there are prefix and timeout",
     ["redis://localhost?prefix"] = "prefix: expected some characters",
     ["redis+odd://localhost"] = "expected a URL of redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://",
   } do
     it("is refused as " .. url .. ", with what is wrong, and without the password", function()
       local said = refused(url)
-      assert.match("spate: store " .. message, said, 1, true)
+      assert.match("spate: --store: " .. message, said, 1, true)
       assert.is_nil(said:find("p%zz", 1, true))
     end)
   end

@@ -146,6 +146,23 @@ describe("spate by TLS", function()
     assert.matches("has ended: clients refuse it", text)
   end)
 
+  it("is checked: a name that an earlier host has is a warning", function()
+    process.write_file(directory .. "/app.lua", "local app = require('spate').app()\napp:get('/', function() return 'x' end)\nreturn app\n")
+    certificates.make(directory, "both", { names = { "DNS:B.example", "DNS:c.example" } })
+    local function check(hosts)
+      process.write_file(directory .. "/spate.conf.lua", "return {\n  tls = {\n" .. hosts:gsub("DIR", directory) .. "\n  },\n}\n")
+      local checked = process.spawn { "check", "app.lua" }
+      return checked:wait(), checked:stdout()
+    end
+    local code, text = check 'cert = "DIR/a.pem", key = "DIR/a.key", name = "b.example", { cert = "DIR/both.pem", key = "DIR/both.key" }'
+    assert.equal(0, code)
+    assert.matches("spate.conf.lua:2: warning: tls%[1%]: it has the name B.example, as tls has: whoever asks for that is served by [^ ]*/a.pem\n", text)
+    code, text = check 'cert = "DIR/a.pem", key = "DIR/a.key", { name = "x.b", cert = "DIR/a.pem", key = "DIR/a.key" }, { name = "X.b", cert = "DIR/both.pem", key = "DIR/both.key" }'
+    assert.equal(0, code)
+    assert.matches("warning: tls%[2%]: it has the name X.b, as tls%[1%] has: ", text)
+    assert.same({ 0, "app.lua: 1 route, no problems\n" }, { check 'cert = "DIR/both.pem", key = "DIR/both.key", { name = "*.b.example", cert = "DIR/a.pem", key = "DIR/a.key" }' })
+  end)
+
   it("shows a scanner nothing old or weak", function()
     if not os.execute "command -v sslscan >/dev/null" then return pending "needs sslscan" end
     local server = serve()

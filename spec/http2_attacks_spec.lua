@@ -31,13 +31,14 @@ describe("a client of HTTP/2 that", function()
   local function stats() return server:get("/stats"):json() end
 
   -- That the connection has ended so, and was counted and told of so.
-  local function flooded(counter, why)
+  local function flooded(counter, why, setting)
     client:read()
     assert.is_truthy(client.goaway, "no GOAWAY")
     assert.same({ CALM, why }, { client.goaway.code, client.goaway.why })
     assert.equal(1, stats()[counter])
-    local _, lines = server:log():gsub("flooded remote=127.0.0.1 why=" .. ('"' .. why .. '"'):gsub("%p", "%%%0"), "")
-    assert.equal(1, lines)
+    local line = ('flooded remote=127.0.0.1 why="%s"%s\n'):format(why, setting and " setting=" .. setting or "")
+    local _, lines = server:log():gsub(line:gsub("%p", "%%%0"), "")
+    assert.equal(1, lines, server:log())
     server:advance(3)
     assert.not_equal("open", client:state())
   end
@@ -55,13 +56,13 @@ describe("a client of HTTP/2 that", function()
       assert.is_nil(client:read().goaway)
       assert.equal("0", (server:get("/started"):body()))
       client:send(table.concat(parts, "", 301))
-      flooded("http2_resets_total", "streams reset too often")
+      flooded("http2_resets_total", "streams reset too often", "http2.resets")
     end)
 
     it("rapid reset in many turns", function()
       serve { http2 = { resets = 20 } }
       for i = 1, 21 do client:get(2 * i - 1, "/slow"):reset(2 * i - 1) end
-      flooded("http2_resets_total", "streams reset too often")
+      flooded("http2_resets_total", "streams reset too often", "http2.resets")
     end)
 
     it("resets as they happen to a page that is left, which are no flood", function()
@@ -90,7 +91,7 @@ describe("a client of HTTP/2 that", function()
       for _, make in ipairs { overflow, wrong_length, bad_head, refused } do
         serve { http2 = { resets = 20 } }
         for i = 1, 21 do client:send(make(2 * i - 1)) end
-        flooded("http2_resets_total", "streams reset too often")
+        flooded("http2_resets_total", "streams reset too often", "http2.resets")
         if make ~= refused then server:close() end
       end
     end)
@@ -117,7 +118,7 @@ describe("a client of HTTP/2 that", function()
           client:send(frames.frame(kind, 0, 0, payload):rep(100))
           client:read()
         end
-        flooded("http2_frames_total", "too many frames that bring nothing")
+        flooded("http2_frames_total", "too many frames that bring nothing", "http2.frames")
       end)
 
       it(kind .. " whose answers it does not read", function()
@@ -136,7 +137,7 @@ describe("a client of HTTP/2 that", function()
         client:get(1, "/ticks")
         if ready then ready() end
         for _ = 1, 12 do client:send(make():rep(100)) end
-        flooded("http2_frames_total", "too many frames that bring nothing")
+        flooded("http2_frames_total", "too many frames that bring nothing", "http2.frames")
       end)
     end
 
@@ -193,7 +194,7 @@ describe("a client of HTTP/2 that", function()
       serve()
       client:send(client.request(1, "POST", "/echo", nil, { open = true }))
       client:send(frames.frame("DATA", 8, 1, "\0"):rep(1200))
-      flooded("http2_frames_total", "too many frames that bring nothing")
+      flooded("http2_frames_total", "too many frames that bring nothing", "http2.frames")
     end)
 
     it("more streams than it may have", function()

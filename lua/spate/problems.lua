@@ -36,7 +36,7 @@ local function each_problem(settings, native, found)
         local setting = value
         if not whole then setting = { [name] = each } end
         local ok, err = pcall(native.check_settings, { [group] = setting })
-        local is_order = not ok and (err:find " is above " or err:find " is below ") -- two together, which the whole tells
+        local is_order = not ok and err:find "lower it or raise that" -- two together, which the whole tells
         if not ok and not is_order then found(err, not whole and group or nil, whole and group or name) end
         if whole then break end
       end
@@ -59,12 +59,18 @@ end
 
 local DAY, WARN_DAYS = 86400, 30
 
--- Certificates that cannot be used, have ended, or end soon, which is a warning.
+local function host_name(number) return number == 1 and "tls" or ("tls[%d]"):format(number - 1) end
+
+-- Certificates that cannot be used, have ended, or end soon, which is a warning, as a name is that two hosts have.
 local function each_certificate(settings, native, found)
   if type(settings.tls) ~= "table" then return end
   local list, err = native.certificates(settings.tls)
   if not list then return found(err, nil, "tls") end
-  for _, each in ipairs(list) do
+  for i, each in ipairs(list) do
+    if each.name then
+      found(("%s: it has the name %s, as %s has: whoever asks for that is served by %s"):format(
+        host_name(i), each.name, host_name(each.other), list[each.other].file), nil, "tls", true)
+    end
     local days = each.seconds / DAY
     if days <= 0 then found(("tls: %s has ended: clients refuse it"):format(each.file), nil, "tls")
     elseif days < WARN_DAYS then found(("tls: %s ends in %d days"):format(each.file, math.floor(days)), nil, "tls", true) end
@@ -88,7 +94,8 @@ function problems_of.settings(named, app, native)
   each_problem(settings, native, found)
   if #list == 0 then
     local ok, what = pcall(native.take_settings, settings, {})
-    if not ok then list[1] = { file = path, line = line_of(tokens, nil, what:match("^%a+")), problem = what } end
+    local group, name = tostring(what):match "^([%w_]+)%.?([%w_]*)"
+    if not ok then found(what, name ~= "" and group or nil, name ~= "" and name or group) end
   end
   if #list == 0 then each_certificate(settings, native, found) end
   each_in_milliseconds(settings, found)

@@ -35,7 +35,7 @@ struct redis_address {
   } options[REDIS_URL_OPTIONS_MAX]; // of the URL that are none of ours (prefix=spate), for whoever knows them
   unsigned option_count;
   struct span wrong_port; // for redis_address_init alone
-  char why[80];           // likewise
+  char why[112];          // likewise
 };
 
 // Reads a URL. NULL, or what is wrong, borrowed from the address, without any of the URL but a port: it has a

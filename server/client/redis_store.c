@@ -180,18 +180,33 @@ static void on_tick(struct timer *t) {
   loop_arm(&s->loop, &s->tick, s->loop.now + TICK_SECONDS);
 }
 
-// What the URL says of us: prefix and seconds. NULL, or what is wrong with it.
-static const char *read_options(struct redis_store *s) {
-  char *timeout = redis_address_take(&s->address, "timeout"), *end = NULL;
-  s->prefix = redis_address_take(&s->address, "prefix");
-  if (!s->prefix) s->prefix = xstrdup("spate");
-  s->timeout = timeout ? strtod(timeout, &end) : TIMEOUT_SECONDS;
-  bool is_number = !timeout || (end != timeout && !*end && s->timeout >= 0.1 && s->timeout <= 60);
-  free(timeout);
+// What the URL says of us: prefix, which is the caller's, and seconds. NULL, or what is wrong with it.
+static const char *read_options(struct redis_address *a, char **prefix, double *timeout) {
+  char *given = redis_address_take(a, "timeout"), *end = NULL;
+  *prefix = redis_address_take(a, "prefix");
+  if (!*prefix) *prefix = xstrdup("spate");
+  *timeout = given ? strtod(given, &end) : TIMEOUT_SECONDS;
+  bool is_number = !given || (end != given && !*end && *timeout >= 0.1 && *timeout <= 60);
+  free(given);
   if (!is_number) return "timeout: expected 0.1 to 60 seconds";
-  if (!*s->prefix) return "prefix: expected some characters";
-  if (s->address.option_count) return "it has an option that is not known: there are prefix and timeout";
-  return NULL;
+  if (!**prefix) return "prefix: expected some characters";
+  if (!a->option_count) return NULL;
+  snprintf(a->why, sizeof a->why,
+           "the URL has an option '%.20s', which is not known; there are prefix and timeout",
+           a->options[0].name);
+  return a->why;
+}
+
+bool redis_store_judge(const char *url, char why[REDIS_STORE_WHY_MAX]) {
+  struct redis_address a;
+  char *prefix = NULL;
+  double timeout;
+  const char *wrong = redis_address_init(&a, span_of(url));
+  if (!wrong) wrong = read_options(&a, &prefix, &timeout);
+  if (wrong) snprintf(why, REDIS_STORE_WHY_MAX, "%s", wrong);
+  redis_address_deinit(&a);
+  free(prefix);
+  return !wrong;
 }
 
 static void open_connections(struct redis_store *s) {
@@ -235,7 +250,7 @@ struct redis_store *redis_store_new(const struct redis_store_config *config, cha
   struct redis_store *s = xcalloc(1, sizeof *s);
   s->store.ops = &ops, s->store.kind = STORE_REDIS, s->config = *config;
   const char *wrong = redis_address_init(&s->address, span_of(config->url));
-  if (!wrong) wrong = read_options(s);
+  if (!wrong) wrong = read_options(&s->address, &s->prefix, &s->timeout);
   if (!wrong && loop_init(&s->loop, config->clock, true) != 0) wrong = "no descriptors: raise `ulimit -n`";
   if (wrong) {
     *error = xstrdup(wrong);

@@ -21,6 +21,10 @@ struct redis_store_config {
 // Whether a store's URL is one of Redis, right or wrong.
 bool redis_store_knows(const char *url);
 
+// Whether such a URL is right; else `why` says what is wrong with it, without its password.
+enum { REDIS_STORE_WHY_MAX = 128 };
+bool redis_store_judge(const char *url, char why[REDIS_STORE_WHY_MAX]);
+
 // Nothing is connected yet. NULL where the URL is none, and why in *error (the caller's). The broker's
 // channels that are made from now on are kept there.
 struct redis_store *redis_store_new(const struct redis_store_config *config, char **error);

@@ -5,6 +5,7 @@
 // waits in the connection's buffer until it is complete, and a body passes through.
 #include "http/http1.h"
 #include <stdlib.h>
+#include <string.h>
 #include "base/mem.h"
 #include "http/chunked.h"
 #include "http/head.h"
@@ -48,6 +49,14 @@ static void begin_body(struct http1 *h, enum body_kind kind, uint64_t length) {
   }
 }
 
+// Who begins with HTTP/2 where nobody speaks it is to know why.
+static struct refusal explain(const struct http1 *h, struct span head, struct refusal refusal) {
+  static const char preface[] = "PRI * HTTP/2.0\r\n";
+  bool is_preface = head.len >= sizeof preface - 1 && !memcmp(head.bytes, preface, sizeof preface - 1);
+  return is_preface && refusal.status == 505 && !h->limits->http2.on ? REFUSED(505, "HTTP/2 is switched off")
+                                                                     : refusal;
+}
+
 // Consumes the head once it is complete, before that only the empty lines in front of it.
 static size_t feed_head(struct http1 *h, const char *bytes, size_t len) {
   struct head_guard *g = &h->guard;
@@ -60,7 +69,7 @@ static size_t feed_head(struct http1 *h, const char *bytes, size_t len) {
   }
   if (!refusal.status) refusal = head_parse((struct span){bytes + lead, scanned - lead}, g->fields, &request);
   if (refusal.status) {
-    refuse(h, refusal);
+    refuse(h, explain(h, (struct span){bytes + lead, len - lead}, refusal));
     return lead;
   }
   begin_body(h, request->body, request->content_length);

@@ -115,6 +115,7 @@ struct proto_limits {
   size_t head, target, fields, chunk_extensions; // bytes, but fields a count; borrowed from the settings
   double fair_part; // bytes that a client is to take within timeouts.send while more wait
   struct http2_limits {
+    bool on;                  // else no connection begins as one of it
     size_t streams, window;   // at a time; bytes of a body that may come before they are read
     size_t connection_window; // the same of all bodies
     size_t resets, frames;    // at once; of each a tenth more every second

@@ -230,6 +230,19 @@ bool tls_hosts_may_ask(const struct tls_hosts *h, size_t met, struct span name) 
          !memcmp(asked->trust, h->hosts[met].trust, DIGEST_LEN);
 }
 
+static bool host_is_named(const struct host *h, const char *name) {
+  for (size_t i = 0; i < h->name_count; i++)
+    if (span_equal_nocase(span_of(h->names[i]), span_of(name))) return true;
+  return false;
+}
+
+bool tls_hosts_find_twice(const struct tls_hosts *h, size_t i, size_t *other, const char **name) {
+  for (size_t n = 0; n < h->hosts[i].name_count; n++)
+    for (*other = 0, *name = h->hosts[i].names[n]; *other < i; ++*other)
+      if (host_is_named(&h->hosts[*other], *name)) return true;
+  return false;
+}
+
 static double seconds_left(X509 *cert, double wall) {
   struct tm tm;
   if (!ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm)) return 0;

@@ -33,6 +33,10 @@ bool tls_hosts_may_ask(const struct tls_hosts *h, size_t met, struct span name);
 // The host that a connection was made to, once its handshake is done.
 size_t tls_hosts_met(const struct tls_hosts *h, const struct ssl_st *ssl);
 
+// Whether a name of the host `i` is one of an earlier host, `*other`, too, which then serves it; `*name` is
+// the first such, borrowed.
+bool tls_hosts_find_twice(const struct tls_hosts *h, size_t i, size_t *other, const char **name);
+
 // For each certificate the seconds from `wall` until it ends.
 void tls_hosts_each_end(const struct tls_hosts *h, double wall,
                         void (*fn)(void *arg, const char *file, double seconds), void *arg);

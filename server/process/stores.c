@@ -9,9 +9,9 @@
 
 static const double STOP_SECONDS = 10;
 
-// Says why it cannot be.
-static bool refuse(char *error) {
-  fprintf(stderr, "spate: store %s\n", error ? error : "has no thread: raise `ulimit -u`");
+// Says why it cannot be: of a file with its path, of a URL what is wrong with it.
+static bool refuse(const char *what, char *error) {
+  fprintf(stderr, "spate: %s %s\n", what, error ? error : "cannot have a thread: raise `ulimit -u`");
   free(error);
   return false;
 }
@@ -26,7 +26,7 @@ static bool open_redis(struct stores *s, const char *url, struct broker *b, stru
       .listener = listener,
       .clock = clock_system()};
   s->redis = redis_store_new(&config, &error);
-  return s->redis && redis_store_start(s->redis) ? true : refuse(error);
+  return s->redis && redis_store_start(s->redis) ? true : refuse("store:", error);
 }
 
 static bool open_sqlite(struct stores *s, const struct settings *settings, struct broker *b,
@@ -38,7 +38,7 @@ static bool open_sqlite(struct stores *s, const struct settings *settings, struc
                                              .shared = shared,
                                              .clock = clock_system()};
   s->sqlite = sqlite_store_new(&config, &error);
-  return s->sqlite && sqlite_store_start(s->sqlite) ? true : refuse(error);
+  return s->sqlite && sqlite_store_start(s->sqlite) ? true : refuse("store", error);
 }
 
 bool stores_open(struct stores *s, const struct settings *settings, struct broker *b,

@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include "base/nearest.h"
 #include "base/util.h"
@@ -12,9 +13,8 @@
 #include "script/lua_tls_settings.h"
 #include "script/raise.h"
 
-// What types and stacks bear: counters have 32 bits, the kernel takes an int of bytes, sums of sizes have 64
-// bits; a target is decoded on the stack of the thread; jansson reads 2048 levels, and each takes some of the
-// stack.
+// What types and stacks bear: counters have 32 bits, the kernel takes an int of bytes, sums have 64 bits; a
+// target is decoded on the thread's stack, of which each of jansson's 2048 levels takes some as well.
 enum {
   COUNT_MAX = 1000000000,
   INT_BYTES_MAX = 1 << 30,
@@ -289,6 +289,7 @@ static bool key_is(lua_State *L, const char *name) {
 // store = "sqlite:PATH", or a URL of Redis: key and value are on top of the stack.
 static bool read_store(lua_State *L, struct settings *s) {
   static const char scheme[] = "sqlite:";
+  char why[REDIS_STORE_WHY_MAX];
   if (!key_is(L, "store")) return false;
   const char *url = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
   size_t len = strlen(url);
@@ -296,6 +297,7 @@ static bool read_store(lua_State *L, struct settings *s) {
   if ((!is_file && !redis_store_knows(url)) || len != lua_rawlen(L, -1))
     luaL_error(L, "store: expected \"sqlite:PATH\" or \"redis://HOST:PORT/DB?prefix=spate\", got %s",
                push_shown(L, -1));
+  if (!is_file && !redis_store_judge(url, why)) luaL_error(L, "store: %s", why);
   if (len >= sizeof s->store.url)
     luaL_error(L, "store: expected at most %d bytes", (int)sizeof s->store.url - 1);
   memcpy(s->store.url, url, len + 1);
@@ -362,6 +364,15 @@ static bool read_group(lua_State *L, const char *group, struct settings *s) {
   return true;
 }
 
+// Of two settings one is at most the other; each may be a default.
+static void check_order(lua_State *L, const char *name, double value, const char *other, double max) {
+  char text[160];
+  if (value <= max) return;
+  snprintf(text, sizeof text, "%s: expected at most the %.14g of %s, got %.14g; lower it or raise that", name,
+           max, other, value);
+  luaL_error(L, "%s", text);
+}
+
 void settings_read(lua_State *L, int table, struct settings *s) {
   static const char *const groups[] = {"limits", "timeouts", "keep_alive", "shutdown", "reload",
                                        "log",    "http",     "http2",      "offload",  "compress"};
@@ -379,10 +390,10 @@ void settings_read(lua_State *L, int table, struct settings *s) {
     for (size_t i = 0; i < countof(groups) && !found; i++) found = read_group(L, groups[i], s);
     if (!found) unknown_key(L, "", known, countof(known));
   }
-  if (s->limits.queue_low > s->limits.queue_high)
-    luaL_error(L, "limits.queue_low is above limits.queue_high");
-  if (s->limits.hang < s->limits.burst) luaL_error(L, "limits.hang is below limits.burst");
-  if (s->http2.window > s->http2.connection_window)
-    luaL_error(L, "http2.window is above http2.connection_window");
+  check_order(L, "limits.queue_low", (double)s->limits.queue_low, "limits.queue_high",
+              (double)s->limits.queue_high);
+  check_order(L, "limits.burst", s->limits.burst, "limits.hang", s->limits.hang);
+  check_order(L, "http2.window", (double)s->http2.window, "http2.connection_window",
+              (double)s->http2.connection_window);
   s->tls.without_http2 = !s->http2.on;
 }

@@ -114,6 +114,8 @@ static void read_min(lua_State *L, int index, struct tls_config *into) {
   int type = lua_getfield(L, index, "min");
   const char *min = type == LUA_TSTRING ? lua_tostring(L, -1) : type == LUA_TNIL ? "1.2" : "";
   into->is_min_13 = !strcmp(min, "1.3");
+  if (type == LUA_TNUMBER)
+    luaL_error(L, "tls.min: expected a string, \"1.2\" or \"1.3\", got the number %s", push_shown(L, -1));
   if (!into->is_min_13 && strcmp(min, "1.2") != 0)
     luaL_error(L, "tls.min: expected \"1.2\" or \"1.3\", got %s", push_shown(L, -1));
   lua_pop(L, 1);

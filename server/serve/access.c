@@ -94,9 +94,10 @@ void access_refused(const struct carrier *c, int status, const char *why) {
   log_end(&l);
 }
 
-void access_flooded(const struct carrier *c, const char *why) {
+void access_flooded(const struct carrier *c, const char *why, const char *setting) {
   struct log_line l;
   if (!begin(&l, c, NULL, "flooded")) return;
   log_field(&l, SPAN("why"), span_of(why));
+  if (setting) log_field(&l, SPAN("setting"), span_of(setting));
   log_end(&l);
 }

@@ -9,7 +9,8 @@ size_t access_client(const struct stream *s, char out[ADDRESS_TEXT_MAX]);
 void access_opened(const struct stream *s);
 void access_closed(const struct stream *s, enum close_reason reason);
 void access_refused(const struct carrier *c, int status, const char *why);
-void access_flooded(const struct carrier *c, const char *why); // what ended a connection of many streams
+// What ended a connection of many streams; the setting that is its limit, or NULL.
+void access_flooded(const struct carrier *c, const char *why, const char *setting);
 
 // An error: the file that the stream sends has fewer bytes than were announced.
 void access_file_short(const struct stream *s);

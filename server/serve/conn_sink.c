@@ -75,9 +75,11 @@ static void on_declined(struct proto *p, int status, const char *why) {
 }
 
 static void on_flood(struct proto *p, enum flood what, const char *why) {
+  static const char *const settings[FLOOD_KINDS] = {
+      [FLOOD_RESETS] = "http2.resets", [FLOOD_FRAMES] = "http2.frames"};
   struct conn *c = p->owner;
   counter_add(&c->carrier.service->counters.floods_total[what], 1);
-  access_flooded(&c->carrier, why);
+  access_flooded(&c->carrier, why, settings[what]);
 }
 
 static void on_over(struct proto *p) { ((struct conn *)p->owner)->is_over = true; }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include "base/mem.h"
+#include "http/http2.h"
 
 static const double IDLE_SECONDS = 30;
 
@@ -29,7 +30,8 @@ void service_init(struct service *s, struct loop *loop, const struct settings *s
                                    .fields = settings->limits.fields,
                                    .chunk_extensions = settings->limits.chunk_extensions,
                                    .fair_part = SLOWEST * settings->timeouts.send,
-                                   .http2 = {.streams = settings->http2.streams,
+                                   .http2 = {.on = settings->http2.on && http2_library_version(),
+                                             .streams = settings->http2.streams,
                                              .window = settings->http2.window,
                                              .connection_window = settings->http2.connection_window,
                                              .resets = settings->http2.resets,
