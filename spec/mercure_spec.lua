@@ -111,7 +111,8 @@ describe("spate.mercure", function()
 
   it("refuses updates that are none", function()
     for _, fields in ipairs { {}, { { "topic", "" } }, { { "topic", "*" } }, { { "topic", "https://x" .. HUB .. "/subscriptions/a/b" } }, { { "topic", "/.well-known/%6Dercure/x" } }, { { "topic", "a\1" } }, { { "topic", "a" }, { "retry", "soon" } }, { { "topic", "a" }, { "type", "a\nb" } },
-      { { "topic", "a" }, { "id", "a\nb" } }, { { "topic", "a" }, { "data", "\255" } } } do
+      { { "topic", "a" }, { "id", "a\nb" } }, { { "topic", "a" }, { "id", "#1" } }, { { "topic", "a" }, { "id", "earliest" } }, { { "topic", "a" }, { "id", ("x"):rep(2001) } },
+      { { "topic", "a" }, { "data", "\255" } } } do
       assert.equal(400, publish(fields):status())
     end
     assert.equal(400, server:get(HUB):status())
@@ -134,6 +135,23 @@ describe("spate.mercure", function()
     local res = subscribe({ "*" }, { Cookie = "mercureAuthorization=" .. token { mercure = { subscribe = {} } } })
     assert.equal(200, res:status())
     res:close()
+  end)
+
+  it("keeps the id that a publisher gives, and goes on behind it", function()
+    server:close()
+    serve("true", "false")
+    for i = 1, 3 do assert.equal("urn:é " .. i, publish({ { "topic", "a" }, { "data", tostring(i) }, { "id", "urn:é " .. i } }):body()) end
+    local own = publish({ { "topic", "a" }, { "data", "4" } }):body()
+    local res = subscribe({ "a" }, { ["Last-Event-ID"] = "urn:é 1" })
+    assert.equal("urn:é 1", res:header "Last-Event-ID")
+    assert.same({ { id = "urn:é 2", data = "2" }, { id = "urn:é 3", data = "3" }, { id = own, data = "4" } }, (res:events()))
+    res:close()
+    publish { { "topic", "a" }, { "data", "5" }, { "id", "urn:é 1" } } -- one that was used before is the newest of its name
+    for _, case in ipairs { { "urn:é 1", {} }, { own, { "5" } }, { "urn:é 4", { "1", "2", "3", "4", "5" } } } do
+      res = subscribe({ "a" }, { ["Last-Event-ID"] = case[1] })
+      assert.same(case[2], res:data())
+      res:close()
+    end
   end)
 
   it("goes on behind an id, from the beginning, and says so where it does not have the id", function()
@@ -199,6 +217,7 @@ describe("spate.mercure", function()
     helper.refuses {
       [hub .. " {}"] = "mercure.hub: publisher: expected key and alg", [hub .. ' { key = "x", keys = 1 }'] = "mercure.hub: unknown option 'keys'",
       [hub .. ' { key = ("k"):rep(32), anonymous = 1 }'] = "mercure.hub: anonymous: expected true or false, got 1",
+      [hub .. ' { key = ("k"):rep(32) }:publish { topic = "x", id = "#x" }'] = "hub:publish: id: one line that does not begin with '#' is expected",
       [hub .. ' { key = ("k"):rep(32) }:publish { data = "x" }'] = "hub:publish: topic: expected a list of strings, got table",
       [hub .. ' { key = ("k"):rep(32), query = "authorization" }'] = "spate.jwt: query: the log would have the value of 'authorization'",
     }

@@ -62,10 +62,11 @@ local function members(self) return sse.channel("mercure subscriptions:" .. self
 -- "#epoch-number": as an IRI, which ids have to be.
 local function iri_of(id) return type(id) == "string" and "#" .. id or nil end
 
+-- The id that an update goes by: its publisher's, or the channel's.
 local function dispatch(self, update)
   local id, why = updates(self):publish { json = update }
   if not id then return nil, why end
-  return iri_of(id) or true
+  return update.id or iri_of(id) or true
 end
 
 -- What is wrong with topics, or nil.
@@ -77,7 +78,12 @@ local function topics_fault(topics)
   end
 end
 
-local PUBLISH = { "topic", "data", "type", "private", "retry" }
+local function is_line(text) return utf8.len(text) and not text:find "%c" end
+
+-- Whether a publisher may give it: "#" begins those of the hub, "earliest" is a place.
+local function is_id(text) return is_line(text) and text ~= "" and #text <= TOPIC_LENGTH and text:sub(1, 1) ~= "#" and text ~= "earliest" end
+
+local PUBLISH = { "topic", "data", "type", "private", "retry", "id" }
 
 -- Publishes an update from here, without a token: its id; nil and why not.
 function Hub:publish(update)
@@ -88,8 +94,11 @@ function Hub:publish(update)
   local fault = topics_fault(topics)
   if fault then core.raise("hub:publish: topic: " .. fault) end
   if update.retry ~= nil then check.seconds(update.retry, "hub:publish: retry") end
+  if update.id ~= nil and not is_id(check.text(update.id, "hub:publish: id")) then
+    core.raise("hub:publish: id: one line that does not begin with '#' is expected")
+  end
   return dispatch(self, { topics = json.array(topics), data = tostring(update.data or ""), type = update.type, private = update.private or nil,
-    retry = update.retry })
+    retry = update.retry, id = update.id })
 end
 
 local function selectors_of(claims, kind)
@@ -110,8 +119,6 @@ local function is_reserved(self, topics)
   end
 end
 
-local function is_line(text) return text == nil or utf8.len(text) and not text:find "%c" end
-
 -- POST: an update, as a form.
 local function publish(self, req)
   local allowed = selectors_of(req.ctx.claims, "publish")
@@ -123,11 +130,13 @@ local function publish(self, req)
   if fault or is_reserved(self, topics) then return reply.error(400, fault or "this topic is the hub's own") end
   local retry = fields.retry and (fields.retry:find "^%d+$" and #fields.retry <= 9 and tonumber(fields.retry) / 1000 or false)
   if retry == false then return reply.error(400, 'Invalid "retry" parameter') end
-  if not is_line(fields.type) or not is_line(fields.id) then return reply.error(400, "type and id are one line each") end
+  if fields.type and not is_line(fields.type) then return reply.error(400, "type is one line") end
+  local given = fields.id ~= "" and fields.id or nil
+  if given and not is_id(given) then return reply.error(400, "id is one line, which does not begin with #") end
   if not utf8.len(fields.data or "") then return reply.error(400, "data is not UTF-8") end
   if not selector.all(allowed, topics) then return reply.error(403, "the token does not allow these topics") end
   local id, why = dispatch(self, { topics = json.array(topics), data = fields.data or "", type = fields.type, private = fields.private and true or nil,
-    retry = retry })
+    retry = retry, id = given })
   if not id then return reply.error(why == "too large" and 413 or 503, why) end
   return reply.text(id)
 end
@@ -166,14 +175,21 @@ local function enroll(self, topics, claims)
   end
 end
 
--- Where a client wants to go on: behind an id, or with all that there is; and what it is told of it.
+-- Whether an event is what went out under an id.
+local function has_id(event, id)
+  if id:sub(1, 1) == "#" then return iri_of(event.id) == id end
+  return json.decode(event.data).id == id
+end
+
+-- Where a client wants to go on: behind an id, or with all that there is; and what it is told of it. Of several updates to
+-- which publishers gave the same id it is the newest.
 local function cursor_of(self, req)
   local last = req.headers["Last-Event-ID"] or req.query.lastEventID or req.last_event_id or req.query["Last-Event-ID"]
   if not last or last == "" then return {} end
   if last == "earliest" then return { replay = "all" }, "earliest" end
-  local id = last:match "^#(.+)$"
-  for _, event in ipairs(id and updates(self):history() or {}) do
-    if event.id == id then return { after = id }, last end
+  local history = updates(self):history() or {}
+  for i = #history, 1, -1 do
+    if has_id(history[i], last) then return { after = history[i].id }, last end
   end
   return { replay = "all" }, "earliest"
 end
@@ -193,7 +209,7 @@ local function subscribe(self, req)
     return selector.any(topics, update.topics) and (not update.private or selector.any(allowed, update.topics))
   end):map(function(event)
     local update = update_of(self, event)
-    return { id = iri_of(event.id), event = update.type, data = update.data, retry = update.retry }
+    return { id = update.id or iri_of(event.id), event = update.type, data = update.data, retry = update.retry }
   end)
   if self.tells then stream = stream:on_close(enroll(self, topics, req.ctx.claims)) end
   return sse.reply(stream, { headers = told and { ["Last-Event-ID"] = told } or nil })
@@ -218,7 +234,7 @@ local function list(self, req)
     end
   end
   local newest = updates(self):history(1)
-  local last = newest and newest[1] and iri_of(newest[1].id) or "earliest"
+  local last = newest and newest[1] and (json.decode(newest[1].data).id or iri_of(newest[1].id)) or "earliest"
   if subscriber then
     if not found[1] then return reply.error(404) end
     found[1].lastEventID = last

@@ -250,7 +250,7 @@ function mercure.matches(selector, topic) end
 local MercureHub = {}
 
 ---Publishes an update, without a token; returns its id.
----@param update { topic: string|string[], data?: string|number, type?: string, private?: boolean, retry?: number }
+---@param update { topic: string|string[], data?: string|number, type?: string, private?: boolean, retry?: number, id?: string }
 ---@return string|true|nil id
 ---@return string? why
 function MercureHub:publish(update) end
