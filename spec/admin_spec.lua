@@ -134,15 +134,70 @@ describe("spate.admin", function()
     assert.same({}, targets "?tag=user:9")
     assert.same({ "/user/4" }, targets "?text=user/4")
     assert.equal(5, streams("?limit=1&text=/user/").count)
+  end)
+
+  it("says which parameter is wrong, and what was expected", function()
+    local WHOLE, YES = "expected a whole number of 0 or more, got ", 'expected 0 or 1, got '
     for query, message in pairs {
-      ["?order=size"] = 'spate.streams: order: expected "age", "bytes", "events", "queued" or "lag"',
-      ["?limit=1001"] = "spate.streams: limit and offset: expected 1000 together at most, got 1001",
-      ["?text=" .. ("x"):rep(201)] = "spate.streams: text: expected 200 bytes at most, without NUL",
+      ["streams?order=size"] = "order: expected age, bytes, events, queued or lag, got 'size'",
+      ["streams?limit=abc"] = "limit: " .. WHOLE .. "'abc'",
+      ["streams?limit=1.5"] = "limit: " .. WHOLE .. "'1.5'",
+      ["streams?limit=-1"] = "limit: " .. WHOLE .. "'-1'",
+      ["streams?limit=0x10"] = "limit: " .. WHOLE .. "'0x10'",
+      ["streams?limit=1001"] = "limit: expected 1000 at most, got '1001'",
+      ["streams?offset=x"] = "offset: " .. WHOLE .. "'x'",
+      ["streams?offset=1000000001"] = "offset: expected 1000000000 at most, got '1000000001'",
+      ["streams?offset=99999999999999999999999"] = "offset: expected 1000000000 at most, got '99999999999999999999999'",
+      ["streams?ascending=true"] = "ascending: " .. YES .. "'true'",
+      ["streams?text=" .. ("x"):rep(201)] = "text: expected 200 bytes at most, without NUL, got '" .. ("x"):rep(40) .. "...'",
+      ["streams?tag=a%00b"] = "tag: expected 200 bytes at most, without NUL, got 'a?b'",
+      ["streams?id=" .. ("x"):rep(24)] = "id: expected 23 bytes at most, without NUL, got '" .. ("x"):rep(24) .. "'",
+      ["channels?order=age"] = "order: expected name, subscribers, events or bytes, got 'age'",
+      ["channels?limit=abc"] = "limit: " .. WHOLE .. "'abc'",
+      ["channels?ascending=2"] = "ascending: " .. YES .. "'2'",
+      ["log?after=yesterday"] = "after: " .. WHOLE .. "'yesterday'",
+      ["live?every=often"] = "every: expected seconds from 0.5 to 60, got 'often'",
+      ["live?every=0.1"] = "every: expected seconds from 0.5 to 60, got '0.1'",
+      ["live?every=nan"] = "every: expected seconds from 0.5 to 60, got 'nan'",
+      ["live?views=streams&limit=abc"] = "limit: " .. WHOLE .. "'abc'",
+      ["live?views=overview,channels&order=size"] = "order: expected name, subscribers, events or bytes, got 'size'",
+      ["live?views=overview,secrets"] = "views: expected some of overview, history, streams, channels, channel, tasks, upstreams, log, got 'secrets'",
+      ["live?views=,"] = "views: expected 1 to 4 of them",
+      ["tail?name=x&replay=all"] = "replay: " .. WHOLE .. "'all'",
     } do
-      local res = ask("get", "/-/api/streams" .. query)
-      assert.equal(400, res:status())
+      local res = ask("get", "/-/api/" .. query)
+      assert.equal(400, res:status(), query)
       assert.equal(message .. "\n", (res:body()))
     end
+    assert.equal(200, ask("get", "/-/api/streams?limit=&order=&offset=&text=&key=mine"):status())
+  end)
+
+  it("pages through all of them, on however many workers", function()
+    for i = 1, 1100 do (i % 3 == 0 and one or two):get("/user/" .. i) end
+    for _, order in ipairs { "age", "bytes&ascending=1", "queued" } do
+      local seen, count, offset = {}, 0, 0
+      repeat
+        local page = streams("?limit=300&order=" .. order .. "&offset=" .. offset)
+        assert.equal(1100, page.count)
+        for _, row in ipairs(page.streams) do
+          assert.is_nil(seen[row.id], row.target)
+          seen[row.id], count = true, count + 1
+        end
+        offset = offset + 300
+      until #page.streams == 0
+      assert.equal(1100, count, order)
+    end
+    assert.same({}, targets "?offset=1000000000")
+  end)
+
+  it("pages as if all were one worker's", function()
+    for i = 1, 40 do
+      ((i % 7 < 3) and one or two):get("/user/" .. i)
+      one:advance(0.1)
+      two:advance(0.1)
+    end
+    local all = targets "?limit=40"
+    for offset = 0, 40, 7 do assert.same(table.move(all, offset + 1, math.min(offset + 7, 40), 1, {}), targets("?limit=7&offset=" .. offset)) end
   end)
 
   it("finds nobody by a secret that is not shown", function()
@@ -162,6 +217,34 @@ describe("spate.admin", function()
     local res = ask("post", "/-/api/kick", { json = { steam = id }, headers = SENT })
     assert.equal(400, res:status())
     assert.truthy((res:body()):find("unknown option 'steam'", 1, true))
+  end)
+
+  it("says how many a kick has found", function()
+    for _ = 1, 3 do one:get "/user/ann" two:get "/user/ann" end
+    local function kick(what)
+      local res = ask("post", "/-/api/kick", { json = what, headers = SENT })
+      return res:status(), res:status() == 202 and res:json() or (res:body())
+    end
+    assert.same({ 202, { kicked = 6 } }, { kick { tag = "user:ann" } })
+    assert.same({ 202, { kicked = 0 } }, { kick { tag = "user:ann" } })
+    assert.same({ 202, { kicked = 0 } }, { kick { tag = "user:nobody" } })
+    assert.same({ 202, { kicked = 0 } }, { kick { channel = "nowhere" } })
+    assert.same({ 404, "no stream of this id\n" }, { kick { stream = "0123456789abcdef" } })
+    two:get "/user/eve"
+    local id = streams("?tag=user:eve").streams[1].id
+    assert.same({ 202, { kicked = 1 } }, { kick { stream = id } })
+    assert.same({ 404, "no stream of this id\n" }, { kick { stream = id } })
+  end)
+
+  it("says which workers have not answered to a kick, which are still to do it", function()
+    local ann = two:get "/user/ann"
+    local res = one:post("/-/api/kick", { json = { tag = "user:ann" }, headers = SENT })
+    one:turn()
+    one:advance(2.1)
+    assert.same({ kicked = 0, late = { 1 } }, res:json())
+    two:turn()
+    assert.is_true(ann:has_ended())
+    one:turn()
   end)
 
   it("leaves nothing behind where who asks has gone", function()

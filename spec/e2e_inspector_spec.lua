@@ -14,7 +14,10 @@ app:get("/news/:user", function(req)
   req:tag("user:" .. req.params.user)
   return sse.reply(news:subscribe())
 end)
-app:get("/wait", function() return sse.reply(function(send) send "hello" sse.sleep(1000) end) end)]]
+app:get("/wait", function() return sse.reply(function(send) send "hello" sse.sleep(1000) end) end)
+app:get("/broken", function() local t = nil return t.x end)]]
+
+local MANY = "for i = 1, 1120 do sse.channel(('many%04d'):format(i)) end\n"
 
 local VIEWS = { "overview", "streams", "channels", "channel/news", "tasks", "upstreams", "log" }
 
@@ -24,7 +27,7 @@ describe("the inspector's page", function()
   lazy_setup(function() -- not where all is skipped
     local directory = process.enter()
     browser.open(directory)
-    server = process.serve(APP, { arguments = { "-l", "127.0.0.1:0", "--admin", "127.0.0.1:0" } })
+    server = process.serve(MANY .. APP, { arguments = { "-l", "127.0.0.1:0", "--admin", "127.0.0.1:0" } })
     origin = process.eventually("the inspector's address", function() return server:stdout():match "inspector on (http://127%.0%.0%.1:%d+)\n" end)
     tab = browser.tab(origin .. "/")
     tab:run "window.refused = []; addEventListener('securitypolicyviolation', (e) => refused.push(e.violatedDirective + ' ' + e.blockedURI))"
@@ -71,7 +74,7 @@ describe("the inspector's page", function()
     open "channels"
     tab:await(ROWS .. ".some((t) => t.includes('news') && t.includes('live'))")
     open "tasks"
-    tab:await(ROWS .. ".some((t) => t.includes('app.lua:8') && t.includes('GET /wait'))")
+    tab:await(ROWS .. ".some((t) => t.includes('app.lua:9') && t.includes('GET /wait'))")
     open "log"
     tab:await "[...document.querySelectorAll('.lines .line')].some((li) => li.textContent.includes('target=/news/bob'))"
     for _, client in ipairs { first, second, third } do client:close() end
@@ -102,6 +105,35 @@ describe("the inspector's page", function()
     confirm "three"
     process.contains(process.read_until(eve, "data: three\n"), "event: kick")
     server:says "kicked from the inspector"
+  end)
+
+  it("pages through all that there is", function()
+    local function press_button(name) tab:run("[...document.querySelectorAll('.pager button')].find((b) => b.textContent === arguments[0]).click()", name) end
+    local PAGE = "document.querySelector('.pager span').textContent"
+    open "channels"
+    tab:run "const e = document.querySelector('#filter'); e.value = 'many'; e.dispatchEvent(new Event('input'))"
+    tab:await(PAGE .. " === '1 – 50 of 1,120'")
+    press_button "Next"
+    tab:await(PAGE .. " === '51 – 100 of 1,120'")
+    press_button "Last"
+    tab:await(PAGE .. " === '1,101 – 1,120 of 1,120'")
+    tab:await(ROWS .. ".length === 20")
+    press_button "Previous"
+    tab:await(PAGE .. " === '1,051 – 1,100 of 1,120'")
+    tab:await(ROWS .. ".some((t) => t.includes('many1100'))")
+    press_button "First"
+    tab:await(PAGE .. " === '1 – 50 of 1,120'")
+    tab:run "const e = document.querySelector('#filter'); e.value = ''; e.dispatchEvent(new Event('input'))"
+    tab:await(PAGE .. " === '1 – 50 of 1,121'")
+  end)
+
+  it("shows an entry of the log whole, also by its level", function()
+    server:ask("/broken"):close()
+    open "log"
+    tab:await "[...document.querySelectorAll('.lines .line')].some((li) => li.textContent.includes('stack traceback:'))"
+    tab:run "const e = document.querySelector('.tools select'); e.value = '3'; e.dispatchEvent(new Event('change'))"
+    tab:await("[...document.querySelectorAll('.lines .line:not([hidden])')].some((li) => / error /.test(li.textContent) && li.textContent.includes('stack traceback:'))")
+    tab:run "const e = document.querySelector('.tools select'); e.value = ''; e.dispatchEvent(new Event('change'))"
   end)
 
   it("follows a channel, and publishes to it", function()

@@ -34,7 +34,8 @@ require "spec.store_shared"({
   close = function(server) server:close() end,
 }, _ENV)
 
-local APP = require "spec.channels".APP
+local APP = require "spec.channels".APP .. [[
+app:mount("/-", spate.admin { authorize = function() return true end })]]
 
 describe("several servers on one Redis", function()
   local one, two
@@ -111,6 +112,33 @@ describe("several servers on one Redis", function()
       assert.is_true(tonumber(last.retry) >= 5000)
       assert.is_true(res:has_ended())
     end
+  end)
+
+  it("are told of a kick by the inspector, which says so", function()
+    local there = subscribe(two)
+    local res = one:post("/-/api/kick", { json = { channel = "a" }, headers = { ["Content-Type"] = "application/json" } })
+    settle()
+    assert.same({ kicked = 0, others_told = true }, res:json())
+    assert.is_true(there:has_ended())
+    res = one:post("/-/api/kick", { json = { stream = "0123456789abcdef" }, headers = { ["Content-Type"] = "application/json" } })
+    settle()
+    assert.same({ kicked = 0, others_told = true }, res:json())
+  end)
+
+  it("keep the trace of an event, for who hears it and for who reads the past", function()
+    local TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    run(two, "sse.channel('a', { history = 10 }) seen = {} sse.spawn(function() for e in sse.channel('a'):subscribe():each() do seen[#seen + 1] = e.traceparent or 'none' end end)")
+    run(one, ("return sse.channel('a', { history = 10 }):publish { event = 'e', data = '1', comment = 'c', traceparent = %q }"):format(TRACE))
+    run(one, "return sse.channel('a'):publish '2'")
+    assert.same({ TRACE, "none" }, (run(two, "return seen")))
+    run(two, "task = nil")
+    local three = serve(APP, "p" .. prefixes)
+    local res = three:post("/lua", { body = "local list = {} for i, e in ipairs(sse.channel('a', { history = 10 }):history()) do list[i] = { e.traceparent or 'none', e.event or '', e.data, e.comment or '' } end return list" })
+    for _ = 1, 5 do three.core:store():settle() three:turn() end
+    assert.same({ { TRACE, "e", "1", "c" }, { "none", "", "2", "" } }, res:json()[1])
+    three.core:close()
+    local raw = subscribe(two, "0-0")
+    assert.is_nil(raw:raw():find("0af7651916cd43dd", 1, true))
   end)
 
   it("hear each other in one order, and resume at any", function()

@@ -161,7 +161,9 @@ app:get("/join/:name", function(req)
     sse.sleep(1000)
   end)
 end)
-app:post("/news", function(req) return news:publish { event = "item", data = req:body() } end)]]
+app:post("/news", function(req) return news:publish { event = "item", data = req:body() } end)
+app:get("/broken", function() local t = nil return t.x end)
+app:get("/long", function() spate.log.error("x" .. ("\u{E9}"):rep(3000)) return "" end)]]
 
   before_each(function()
     server = helper.serve(CHANNELS, { settings = QUIET })
@@ -252,12 +254,28 @@ app:post("/news", function(req) return news:publish { event = "item", data = req
     assert.equal("news", ask "/api/channels?order=subscribers".channels[1].name)
     assert.equal("room/a", ask "/api/channels?order=events&ascending=1".channels[1].name)
     assert.equal(1, ask "/api/channels?text=room".count)
-    assert.equal('order: expected "name", "subscribers", "events" or "bytes"\n', ask("/api/channels?order=size", 400))
-    assert.equal("limit and offset: expected 1000 together at most\n", ask("/api/channels?limit=1001", 400))
+    assert.equal("order: expected name, subscribers, events or bytes, got 'size'\n", ask("/api/channels?order=size", 400))
+    assert.equal("limit: expected 1000 at most, got '1001'\n", ask("/api/channels?limit=1001", 400))
     local one = ask "/api/channel?name=news"
     assert.equal(news.position, one.channel.position)
     assert.equal("ann", one.members[1].id)
     assert.equal("no channel of this name\n", ask("/api/channel?name=other", 404))
+  end)
+
+  it("is all channels, page by page", function()
+    panel:close { tasks = 1, timers = 1 }
+    server:close()
+    server = helper.serve(CHANNELS .. "\nfor i = 1, 1100 do sse.channel(('c%04d'):format(i)) end", { settings = QUIET })
+    server:get("/news"):close()
+    panel = helper.serve(LISTENER, { with = server.core, admin = true, settings = QUIET })
+    panel.host = "127.0.0.1:9090"
+    for offset = 0, 1050, 50 do
+      local page = ask("/api/channels?text=c&limit=50&offset=" .. offset)
+      assert.equal(1100, page.count)
+      for i, row in ipairs(page.channels) do assert.equal(("c%04d"):format(offset + i), row.name) end
+      assert.equal(50, #page.channels)
+    end
+    assert.same({}, ask "/api/channels?text=c&offset=1100".channels)
   end)
 
   it("is where tasks wait", function()
@@ -280,8 +298,20 @@ app:post("/news", function(req) return news:publish { event = "item", data = req
     post("/api/kick", { tag = "x" })
     local log = ask("/api/log?after=" .. before)
     assert.equal(1, #log.lines)
-    assert.truthy(log.lines[1]:find("kicked from the inspector remote=127.0.0.1 tag=x", 1, true))
+    assert.truthy(log.lines[1]:find("kicked from the inspector count=0 remote=127.0.0.1 tag=x", 1, true))
     assert.equal(before + 1, log.newest)
+  end)
+
+  it("is the log, each entry with all of its lines, and of a long one whole characters", function()
+    local before = ask "/api/log".newest
+    server:get "/broken"
+    server:get "/long"
+    local lines = ask("/api/log?after=" .. before).lines
+    assert.equal(2, #lines)
+    assert.truthy(lines[1]:find(" error ", 1, true))
+    assert.truthy(lines[1]:find("\nstack traceback:\n\t", 1, true) or lines[1]:find("\n\tstack traceback:\n\t", 1, true), lines[1])
+    assert.is_true(#lines[2] > 4000 and #lines[2] <= 4096, #lines[2])
+    assert.truthy(utf8.len(lines[2]))
   end)
 
   it("is told again as it changes", function()
@@ -298,9 +328,9 @@ app:post("/news", function(req) return news:publish { event = "item", data = req
     assert.equal(1, list[4].value.channels[1].seq)
     assert.equal(1, list[4].value.channels[1].rate)
     assert.equal("views: expected some of overview, history, streams, channels, channel, tasks, upstreams, log, got 'secrets'\n", ask("/api/live?views=secrets", 400))
-    res = panel:get "/api/live?views=channels&order=size"
+    res = panel:get "/api/live?views=channel&name=later"
     settle()
-    assert.truthy(events(res)[1].value.error:find "^order: expected")
+    assert.same({ error = "no channel of this name" }, events(res)[1].value)
   end)
 
   it("is what goes through a channel, and of much the newest", function()

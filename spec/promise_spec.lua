@@ -4,7 +4,11 @@ local helper = require "spec.helper"
 
 local APP = [[
 local mine = sse.promise()
-local function reply_of(value, why) return value ~= nil and { value = value } or { why = why } end
+local function reply_of(value, why, code) return value ~= nil and { value = value } or { why = why, code = code } end
+app:post("/kick/:name", function(req)
+  spate.kick { channel = "promise:" .. req.params.name, reason = req:json() }
+  return reply.status(204)
+end)
 app:get("/await", function(req) return reply_of(mine:await(tonumber(req.query.seconds))) end)
 app:get("/stream", function() return sse.reply(function(send) send(mine:await()) end) end)
 app:post("/fulfil", function(req) return { first = mine:fulfil(req:json()) } end)
@@ -91,6 +95,19 @@ describe("spate.promise", function()
     two:post("/named/10", { json = false })
     one:turn()
     assert.same({ value = false }, res:json())
+  end)
+
+  it("ends for all who await it where it is kicked, with the reason", function()
+    local here, there, other = one:get "/named/12", two:get "/named/12?seconds=100", one:get "/named/13?seconds=200"
+    two:post("/kick/12", { json = "the bank is closed\nuntil May" })
+    one:turn()
+    for _, res in ipairs { here, there } do assert.same({ why = "the bank is closed\nuntil May", code = "kicked" }, res:json()) end
+    one:post("/kick/13", { json = "" })
+    assert.same({ why = "kicked", code = "kicked" }, other:json())
+    local again = one:get "/named/12"
+    two:post("/named/12", { json = 1 })
+    one:turn()
+    assert.same({ value = 1 }, again:json())
   end)
 
   it("forgets a value behind its time", function()

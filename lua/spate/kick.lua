@@ -40,17 +40,30 @@ local function what_of(options)
   return found
 end
 
--- Ends the streams of a tag, of a channel's subscribers, or the one of an id (spate.streams), on all workers, and on all servers that share their channels:
--- with an event `kick` whose data is the reason, a retry (seconds, one to two times of it) and a clean end. True.
-local function kick(options)
+-- What, its name, reason and retry of them; raises where they are none.
+local function read(options)
   options = check.options(options, "spate.kick", OPTIONS)
   local what = what_of(options)
   if not what then core.raise "spate.kick: expected one of tag, channel and stream" end
   local reason = options.reason == nil and "" or check.text(options.reason, "spate.kick: reason")
   if #reason > REASON_MAX then core.raise(("spate.kick: reason: expected %d bytes at most, got %d"):format(REASON_MAX, #reason)) end
   local retry = options.retry == nil and 0 or check.seconds(options.retry, "spate.kick: retry")
-  core.kick(what, check.text(options[what], "spate.kick: " .. what), reason, retry)
+  return what, check.text(options[what], "spate.kick: " .. what), reason, retry
+end
+
+-- Ends the streams of a tag, of a channel's subscribers, or the one of an id (spate.streams), on all workers, and on all servers that share their channels:
+-- with an event `kick` whose data is the reason, a retry (seconds, one to two times of it) and a clean end. True.
+local function kick(options)
+  core.kick(read(options))
   return true
+end
+
+-- The same; waits until each worker has said how many it had, but for so many seconds: a list with a text of that, or false. Then
+-- whether other servers were told.
+function core.kick_and_count(options, seconds)
+  local what, name, reason, retry = read(options)
+  local is_told = core.kick_elsewhere(what, name, reason, retry)
+  return core.kick_asking(seconds, what, name, reason, retry), is_told
 end
 
 return kick

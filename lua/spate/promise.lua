@@ -67,18 +67,21 @@ function Named:fulfil(value)
   return nil, why
 end
 
+-- As of a promise; nil, the reason and "kicked" where spate.kick has ended the waiting.
 function Named:await(seconds)
   check_self(self, Named, "await")
   check_seconds(seconds)
   local channel, why = channel_of(self)
   if not channel then return nil, why end
-  local values, failure = channel:subscribe { replay = "all" }
-  if not values then return nil, failure end
-  if seconds then values = values:timeout(seconds) end
+  local all, failure = channel:subscribe { replay = "all" }
+  if not all then return nil, failure end
+  local values = seconds and all:timeout(seconds) or all
   local _ <close> = at_end(function() values:close() end)
   local event = values:next()
-  if not event then return nil, "timeout" end
-  return json.decode(event.data)
+  if event then return json.decode(event.data) end
+  local reason = core.kick_reason(all.subscription)
+  if reason then return nil, reason ~= "" and reason or "kicked", "kicked" end
+  return nil, "timeout"
 end
 
 -- The promise of this name, of any worker. `ttl`: the seconds for which a value is kept (300).

@@ -17,13 +17,13 @@
 #include "base/escape.h"
 #include "base/mem.h"
 
-enum { KEPT_MAX = 500, KEPT_LINE_MAX = 4096 };
+enum { KEPT_MAX = 500, KEPT_ENTRY_MAX = 4096 };
 
-// The newest lines, for who asks; behind the lock.
+// The newest entries, for who asks; behind the lock.
 static struct {
   bool is_on;
-  uint64_t count; // so far; the newest has this number
-  struct buf lines[KEPT_MAX];
+  uint64_t count;               // so far; the newest has this number
+  struct buf entries[KEPT_MAX]; // each with a NUL behind it
 } kept;
 
 enum { WAITING_MAX = 1 << 20, BATCH_NS = 10 * 1000 * 1000, LINE_USUAL = 240 };
@@ -154,10 +154,13 @@ bool log_is_on(enum log_level level) {
 
 // With the lock held.
 static void keep(const char *bytes, size_t len) {
-  struct buf *line = &kept.lines[kept.count++ % KEPT_MAX];
-  buf_reset(line, KEPT_LINE_MAX);
-  buf_append(line, bytes, MIN(len, (size_t)KEPT_LINE_MAX));
-  if (line->bytes[line->len - 1] != '\n') buf_append_byte(line, '\n');
+  struct buf *entry = &kept.entries[kept.count++ % KEPT_MAX];
+  if (len && bytes[len - 1] == '\n') len--;
+  if (len > KEPT_ENTRY_MAX)
+    for (len = KEPT_ENTRY_MAX; ((unsigned char)bytes[len] & 0xc0) == 0x80;) len--; // no part of a character
+  buf_reset(entry, KEPT_ENTRY_MAX);
+  buf_append(entry, bytes, len);
+  buf_append_byte(entry, '\0');
 }
 
 uint64_t log_kept(uint64_t after, struct buf *into) {
@@ -165,7 +168,7 @@ uint64_t log_kept(uint64_t after, struct buf *into) {
   kept.is_on = true;
   uint64_t first = kept.count > KEPT_MAX ? kept.count - KEPT_MAX : 0;
   for (uint64_t i = MAX(after, first); i < kept.count; i++)
-    buf_append_span(into, buf_span(&kept.lines[i % KEPT_MAX]));
+    buf_append_span(into, buf_span(&kept.entries[i % KEPT_MAX]));
   uint64_t newest = kept.count;
   pthread_mutex_unlock(&out.lock);
   return newest;

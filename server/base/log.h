@@ -24,8 +24,9 @@ void log_stop(void);
 // Hands every line to `sink` instead; NULL undoes it. For a process without a writer.
 void log_capture(void (*sink)(void *owner, const char *line, size_t len), void *owner);
 
-// Keeps the newest lines from now on: 500 at most, of 4 KiB each. Appends those behind number `after` to
-// `out`, as they are written, and returns the number of the newest; 0 for the first. Any thread.
+// Keeps the newest entries from now on: 500 at most, of 4 KiB each. Appends those behind number `after` to
+// `out`, as they are written, each with a NUL behind it instead of the last line's end, and returns the
+// number of the newest; 0 for the first. Any thread.
 uint64_t log_kept(uint64_t after, struct buf *out);
 
 // True when lines of this level are written.

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 // An event is a byte with the format's version, one that says which fields it has, their lengths, then their
-// texts, data last. The key that tells conflating events apart is there only where it is not that of the
-// event's name. Lengths are 7 bits a byte, the lowest first.
+// texts, data last, before it the traceparent, whose length is known. The key that tells conflating events
+// apart is there only where it is not that of the event's name. Lengths are 7 bits a byte, the lowest first.
 #include "client/redis_record.h"
 #include <stdio.h>
 #include "base/digits.h"
 #include "base/escape.h"
 #include "base/map.h"
+#include "event/event.h"
 
 enum { VERSION = 1 };
-enum { HAS_COMMENT = 1, HAS_EVENT = 2, HAS_DATA = 4, HAS_RETRY = 8, HAS_KEY = 16 };
+enum { HAS_COMMENT = 1, HAS_EVENT = 2, HAS_DATA = 4, HAS_RETRY = 8, HAS_KEY = 16, HAS_TRACE = 32 };
 
 void record_key(struct buf *b, struct span prefix, struct span name, enum redis_key key) {
   static const char letters[] = "smpqnve";
@@ -45,17 +46,18 @@ static uint64_t usual_key(const struct sse_fields *f) {
 }
 
 void record_write(struct buf *b, const struct sse_fields *f, uint64_t key) {
-  bool has_key = key != usual_key(f);
+  bool has_key = key != usual_key(f), has_trace = f->trace.len == TRACE_LEN;
   buf_append_byte(b, VERSION);
   buf_append_byte(b, (char)((f->comment.bytes ? HAS_COMMENT : 0) | (f->event.bytes ? HAS_EVENT : 0) |
                             (f->data.bytes ? HAS_DATA : 0) | (f->retry_ms >= 0 ? HAS_RETRY : 0) |
-                            (has_key ? HAS_KEY : 0)));
+                            (has_key ? HAS_KEY : 0) | (has_trace ? HAS_TRACE : 0)));
   if (f->comment.bytes) write_number(b, f->comment.len);
   if (f->event.bytes) write_number(b, f->event.len);
   if (f->retry_ms >= 0) write_number(b, (uint64_t)f->retry_ms);
   if (has_key) write_number(b, key);
   buf_append_span(b, f->comment);
   buf_append_span(b, f->event);
+  if (has_trace) buf_append_span(b, f->trace);
   buf_append_span(b, f->data);
 }
 
@@ -95,6 +97,7 @@ bool record_read(struct span bytes, struct sse_fields *f, uint64_t *key) {
   ok = ok && (!(has & HAS_KEY) || read_number(&rest, key));
   ok = ok && (!(has & HAS_COMMENT) || take_text(&rest, comment, &f->comment));
   ok = ok && (!(has & HAS_EVENT) || take_text(&rest, event, &f->event));
+  ok = ok && (!(has & HAS_TRACE) || take_text(&rest, TRACE_LEN, &f->trace));
   if (!ok) return false;
   if (has & HAS_DATA) f->data = rest;
   if (has & HAS_RETRY) f->retry_ms = (int64_t)retry;

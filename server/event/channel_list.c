@@ -105,7 +105,7 @@ void channel_list(struct broker *b, const struct channel_query *q, struct buf *o
   if (s.count) qsort(s.rows, s.count, sizeof *s.rows, q->is_reversed ? compare_reversed : compare);
   buf_printf(out, "%zu\n", s.count);
   for (size_t i = 0; i < s.count; i++) {
-    if (i < q->rows) write_row(out, s.rows[i].channel);
+    if (i >= q->skipped && i - q->skipped < q->rows) write_row(out, s.rows[i].channel);
     channel_unref(s.rows[i].channel);
   }
   free(s.rows);

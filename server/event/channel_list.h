@@ -11,7 +11,7 @@ enum channel_order { CHANNELS_BY_NAME, CHANNELS_BY_SUBSCRIBERS, CHANNELS_BY_EVEN
 struct channel_query {
   enum channel_order order;
   bool is_reversed;       // the largest first is the order of numbers, A the first of names
-  size_t rows;            // at most so many
+  size_t skipped, rows;   // behind so many, at most so many
   struct span text, name; // in the name, or all of it; empty: any
 };
 

@@ -2,7 +2,9 @@
 // The names of streams, and their end from elsewhere. What the arguments are is the library's to check.
 #include <lauxlib.h>
 #include "script/bindings.h"
+#include "script/class.h"
 #include "script/exchange.h"
+#include "script/lua_survey.h"
 #include "script/raise.h"
 #include "script/vm.h"
 #include "serve/kick.h"
@@ -24,15 +26,37 @@ static int core_tag(lua_State *L) {
   return 1;
 }
 
-// core.kick("tag" | "channel" | "stream", name, reason, retry)
-static int core_kick(lua_State *L) {
+// "tag" | "channel" | "stream", name, reason, retry
+static struct kick check_kick(lua_State *L, int index) {
   static const char *const whats[] = {"tag", "channel", "stream", NULL};
-  const struct kick k = {.what = (enum kick_what)luaL_checkoption(L, 1, NULL, whats),
-                         .name = check_span(L, 2),
-                         .reason = check_span(L, 3),
-                         .retry = luaL_checknumber(L, 4)};
+  return (struct kick){.what = (enum kick_what)luaL_checkoption(L, index, NULL, whats),
+                       .name = check_span(L, index + 1),
+                       .reason = check_span(L, index + 2),
+                       .retry = luaL_checknumber(L, index + 3)};
+}
+
+// core.kick(what, name, reason, retry)
+static int core_kick(lua_State *L) {
+  const struct kick k = check_kick(L, 1);
   kick_everywhere(vm_of(L)->service, &k);
   return 0;
+}
+
+// core.kick_elsewhere(what, name, reason, retry): other servers only; whether there are any.
+static int core_kick_elsewhere(lua_State *L) {
+  const struct kick k = check_kick(L, 1);
+  lua_pushboolean(L, kick_elsewhere(vm_of(L)->service, &k));
+  return 1;
+}
+
+// core.kick_asking(seconds, what, name, reason, retry): this server only; a list of how many streams each
+// worker had, as a text, or false of one that has not said so in time.
+static int core_kick_asking(lua_State *L) {
+  double seconds = luaL_checknumber(L, 1);
+  const struct kick k = check_kick(L, 2);
+  struct buf *about = push_buf(L);
+  kick_write(service_subject(vm_of(L)->service), &k, about);
+  return survey_ask(L, "spate.admin", seconds, kick_and_count, buf_span(about));
 }
 
 // core.kick_self(req, reason): ends the request's own stream.
@@ -44,7 +68,11 @@ static int core_kick_self(lua_State *L) {
 }
 
 void kick_open(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"tag", core_tag}, {"kick", core_kick}, {"kick_self", core_kick_self}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"tag", core_tag},
+                                       {"kick", core_kick},
+                                       {"kick_elsewhere", core_kick_elsewhere},
+                                       {"kick_asking", core_kick_asking},
+                                       {"kick_self", core_kick_self},
+                                       {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
 }

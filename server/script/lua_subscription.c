@@ -228,6 +228,18 @@ static int is_over(lua_State *L) {
   return 1;
 }
 
+// core.kick_reason(subscription): why its events ended where spate.kick did that, else nil. The event's text
+// is copied first, as making a table may collect, and a finalizer close the subscription.
+static int kick_reason(lua_State *L) {
+  const struct feed *f = feed_in(check_subscription(L, 1));
+  if (!f || !f->is_kicked) return 0;
+  struct span text = event_text(f->farewell);
+  text.bytes = lua_pushlstring(L, text.bytes, text.len);
+  event_push(L, text);
+  lua_getfield(L, -1, "data");
+  return 1;
+}
+
 // core.waiting(subscription): how many events it has already.
 static int waiting(lua_State *L) {
   struct feed *f = feed_in(check_subscription(L, 1));
@@ -320,6 +332,7 @@ void subscription_open(lua_State *L) {
                                        {"replay", replay},
                                        {"is_replaying", is_replaying},
                                        {"is_over", is_over},
+                                       {"kick_reason", kick_reason},
                                        {"waiting", waiting},
                                        {"reader", reader},
                                        {NULL, NULL}};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a task asks of all workers. It waits until they have answered, or for so long; a worker that has not
 // is told by its number.
+#include "script/lua_survey.h"
 #include <lauxlib.h>
 #include <math.h>
 #include <stdlib.h>
@@ -68,7 +69,7 @@ static int answered(lua_State *L, int status, lua_KContext index) {
   return push_answers(L, a->survey);
 }
 
-static int ask(lua_State *L, const char *what, double seconds, survey_fn *fn, struct span about) {
+int survey_ask(lua_State *L, const char *what, double seconds, survey_fn *fn, struct span about) {
   struct task *t = task_check(L, what);
   struct held **box = held_push_closed(L);
   int index = lua_gettop(L);
@@ -88,8 +89,7 @@ static void copy_text(lua_State *L, int index, char *to, size_t size) {
   strcpy(to, text);
 }
 
-// core.list_streams(seconds, order, smallest_first, rows, tag, text, id)
-static int core_list_streams(lua_State *L) {
+static struct stream_query check_query(lua_State *L) {
   static const char *const orders[] = {"age", "bytes", "events", "queued", "lag", NULL};
   struct stream_query q = {.order = (enum stream_order)luaL_checkoption(L, 2, "age", orders),
                            .smallest_first = lua_toboolean(L, 3),
@@ -97,8 +97,28 @@ static int core_list_streams(lua_State *L) {
   copy_text(L, 5, q.tag, sizeof q.tag);
   copy_text(L, 6, q.text, sizeof q.text);
   copy_text(L, 7, q.id, sizeof q.id);
-  return ask(L, "spate.streams", luaL_checknumber(L, 1), stream_list,
-             (struct span){(const char *)&q, sizeof q});
+  return q;
+}
+
+static int list_streams(lua_State *L, const struct stream_query *q) {
+  return survey_ask(L, "spate.streams", luaL_checknumber(L, 1), stream_list,
+                    (struct span){(const char *)q, sizeof *q});
+}
+
+// core.list_streams(seconds, order, smallest_first, rows, tag, text, id [, key, id]): those from the place of
+// that key and id on.
+static int core_list_streams(lua_State *L) {
+  struct stream_query q = check_query(L);
+  q.has_first = !lua_isnoneornil(L, 8);
+  if (q.has_first) q.first = (struct stream_place){luaL_checknumber(L, 8), (uint64_t)luaL_checkinteger(L, 9)};
+  return list_streams(L, &q);
+}
+
+// core.list_stream_places(the same): where they stand, each as a key and an id, "=dj" of string.unpack.
+static int core_list_stream_places(lua_State *L) {
+  struct stream_query q = check_query(L);
+  q.is_places = true;
+  return list_streams(L, &q);
 }
 
 // core.survey("workers" | "tasks" | "upstreams", seconds): rows of JSON of each worker.
@@ -106,7 +126,7 @@ static int core_survey(lua_State *L) {
   static const char *const names[] = {"workers", "tasks", "upstreams", NULL};
   static survey_fn *const asks[] = {worker_list, task_list, fetch_list};
   int which = luaL_checkoption(L, 1, NULL, names);
-  return ask(L, "spate.admin", luaL_checknumber(L, 2), asks[which], SPAN(""));
+  return survey_ask(L, "spate.admin", luaL_checknumber(L, 2), asks[which], SPAN(""));
 }
 
 static struct span check_span(lua_State *L, int index) {
@@ -115,23 +135,24 @@ static struct span check_span(lua_State *L, int index) {
   return s;
 }
 
-// core.list_channels(order, is_reversed, rows, text, name): rows of JSON, with a line before them that says
-// how many there are.
+// core.list_channels(order, is_reversed, rows, text, name [, skipped]): rows of JSON, with a line before them
+// that says how many there are.
 static int core_list_channels(lua_State *L) {
   static const char *const orders[] = {"name", "subscribers", "events", "bytes", NULL};
   const struct channel_query q = {.order = (enum channel_order)luaL_checkoption(L, 1, "name", orders),
                                   .is_reversed = lua_toboolean(L, 2),
                                   .rows = (size_t)luaL_checkinteger(L, 3),
                                   .text = check_span(L, 4),
-                                  .name = check_span(L, 5)};
+                                  .name = check_span(L, 5),
+                                  .skipped = (size_t)luaL_optinteger(L, 6, 0)};
   struct buf *out = push_buf(L);
   channel_list(vm_of(L)->service->broker, &q, out);
   push_span(L, buf_span(out));
   return 1;
 }
 
-// core.log_lines(after): the lines of the log behind that number, and the number of the newest. They are kept
-// from the first call on.
+// core.log_lines(after): the entries of the log behind that number, each with a NUL behind it, and the number
+// of the newest. They are kept from the first call on.
 static int core_log_lines(lua_State *L) {
   lua_Integer after = luaL_checkinteger(L, 1);
   struct buf *out = push_buf(L);
@@ -167,7 +188,7 @@ static void say_alive(struct service *s, struct span about, struct buf *out) {
 
 // core.ask_alive(seconds): an answer of each worker whose loop turns.
 static int core_ask_alive(lua_State *L) {
-  return ask(L, "healthz", luaL_checknumber(L, 1), say_alive, SPAN(""));
+  return survey_ask(L, "healthz", luaL_checknumber(L, 1), say_alive, SPAN(""));
 }
 
 // core.is_draining(): whether the server is about to end.
@@ -210,6 +231,7 @@ static int core_admin_settings(lua_State *L) {
 
 void survey_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"list_streams", core_list_streams},
+                                       {"list_stream_places", core_list_stream_places},
                                        {"ask_alive", core_ask_alive},
                                        {"is_draining", core_is_draining},
                                        {"is_loading", core_is_loading},

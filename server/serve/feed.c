@@ -277,6 +277,7 @@ void feed_free(struct feed *f) {
   list_remove(&f->held);
   feed_stop(f);
   for (struct event *e; (e = feed_take(f));) event_unref(e);
+  if (f->is_kicked) event_unref(f->farewell);
   free(f->queue);
   free(f);
 }
@@ -308,8 +309,10 @@ struct feed *feed_new(struct service *service, struct channel *c, struct span af
 
 void feed_attach(struct feed *f, struct stream *s) {
   enum feed_state state = f->state;
+  struct event *farewell = f->is_kicked ? f->farewell : NULL;
   feed_tell_reader(f);
   list_remove(&f->held);
+  f->is_kicked = false;
   f->stream = s, s->source = &f->source;
   if (s->is_gzip && feed_channel(f)) gzip_share(s->gzip, channel_compressor(feed_channel(f)));
   uint32_t beside = f->beside + s->queue.count; // the head is not the channel's either
@@ -318,19 +321,20 @@ void feed_attach(struct feed *f, struct stream *s) {
   f->beside = beside, f->bytes_beside = bytes_beside;
   free(f->queue);
   f->queue = NULL, f->cap = f->first = 0;
+  if (farewell) stream_kick(s, farewell);
+  event_unref(farewell);
   if (state == FEED_QUEUED) f->state = FEED_STREAMED;
   else if (state == FEED_FINISHED) stream_end(s, REASON_FINISHED, false);
   else if (state == FEED_CUT_OFF || state == FEED_BROKEN) stream_end(s, REASON_ERROR, true);
   else stream_fall_behind(s);
 }
 
-void feed_kick(struct feed *f, struct event *last) {
-  if (f->state == FEED_STREAMED) {
-    stream_kick(f->stream, last);
-    return;
-  }
+bool feed_kick(struct feed *f, struct event *last) {
+  if (f->state == FEED_STREAMED) return stream_kick(f->stream, last);
   channel_unsubscribe(&f->subscriber);
+  f->is_kicked = true, f->farewell = event_ref(last);
   on_finish(&f->subscriber);
+  return true;
 }
 
 struct channel *feed_channel(const struct feed *f) {

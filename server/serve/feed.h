@@ -27,8 +27,9 @@ struct feed {
   struct subscriber subscriber;
   struct service *service;
   union {
-    struct stream *stream; // of FEED_STREAMED
-    struct page *page;     // of FEED_REPLAYING: it waits for this, or has got it and waits for a reader
+    struct stream *stream;  // of FEED_STREAMED
+    struct page *page;      // of FEED_REPLAYING: it waits for this, or has got it and waits for a reader
+    struct event *farewell; // where is_kicked: what its clients would have been told
   };
   struct event **queue;
   uint32_t first, count, cap; // cap is a power of two
@@ -37,7 +38,8 @@ struct feed {
   uint8_t on_full;            // enum on_full
   uint8_t state;              // enum feed_state
   uint8_t in_vain;            // pages in a row without an event
-  bool is_awaited;            // a reader had all and has not run since
+  bool is_awaited : 1;        // a reader had all and has not run since
+  bool is_kicked : 1;         // FEED_FINISHED, and not by its channel
   size_t queued_bytes;
   size_t bytes_beside;        // of those beside
   struct feed_reader *reader; // told of the next news, once; NULL: nobody waits
@@ -57,8 +59,9 @@ void feed_stop(struct feed *f);
 // stream is cut where the feed has fallen behind. Not while it is FEED_REPLAYING.
 void feed_attach(struct feed *f, struct stream *s);
 
-// Ends it as stream_kick does; for a task that reads it the channel ends behind what waits.
-void feed_kick(struct feed *f, struct event *last);
+// Ends it as stream_kick does; for a task that reads it the channel ends behind what waits, and the event
+// (borrowed) is its farewell. False where it was over.
+bool feed_kick(struct feed *f, struct event *last);
 
 // The feed that subscribes by this.
 static inline struct feed *feed_of(struct subscriber *s) { return container_of(s, struct feed, subscriber); }

@@ -32,6 +32,7 @@ struct farewells {
   struct service *service;
   const struct kick *kick;
   struct event *events[FAREWELLS];
+  size_t count; // of those who have been told
 };
 
 static struct event *farewell_new(const struct farewells *f) {
@@ -51,7 +52,8 @@ static struct event *farewell(struct farewells *f) {
 static void kick_tag(struct farewells *f) {
   struct list *taggings = tags_find(f->service, f->kick->name);
   if (!taggings) return;
-  list_each (node, taggings) stream_kick(container_of(node, struct tagging, link)->stream, farewell(f));
+  list_each (node, taggings)
+    f->count += stream_kick(container_of(node, struct tagging, link)->stream, farewell(f));
 }
 
 static void kick_channel(struct farewells *f) {
@@ -60,7 +62,7 @@ static void kick_channel(struct farewells *f) {
   struct list *subscribers = channel_subscribers_at(c, f->service->inbox);
   if (subscribers) {
     list_each (node, subscribers)
-      feed_kick(feed_of(container_of(node, struct subscriber, link)), farewell(f));
+      f->count += feed_kick(feed_of(container_of(node, struct subscriber, link)), farewell(f));
   }
   channel_unref(c);
 }
@@ -69,18 +71,24 @@ static void kick_if_named(struct stream *s, void *arg) {
   struct farewells *f = arg;
   char id[STREAM_ID_MAX];
   stream_id_text(s, id);
-  if (span_equal(span_of(id), f->kick->name)) stream_kick(s, farewell(f));
+  if (span_equal(span_of(id), f->kick->name)) f->count += stream_kick(s, farewell(f));
 }
 
 static void kick_stream(struct farewells *f) { connections_each_stream(f->service, kick_if_named, f); }
 
+// The worker's own streams; how many it had.
+static size_t kick_all(struct service *s, const struct kick *k) {
+  struct farewells f = {.service = s, .kick = k};
+  static void (*const kicks[])(struct farewells * f) = {kick_tag, kick_channel, kick_stream};
+  kicks[k->what](&f);
+  connections_hasten(s);
+  for (size_t i = 0; i < FAREWELLS; i++) event_unref(f.events[i]);
+  return f.count;
+}
+
 static void deliver(struct message *m) {
   struct kick_message *k = container_of(m, struct kick_message, message);
-  struct farewells f = {.service = k->service, .kick = &k->kick};
-  static void (*const kicks[])(struct farewells * f) = {kick_tag, kick_channel, kick_stream};
-  kicks[k->kick.what](&f);
-  connections_hasten(k->service);
-  for (size_t i = 0; i < FAREWELLS; i++) event_unref(f.events[i]);
+  kick_all(k->service, &k->kick);
   free(k);
 }
 
@@ -110,33 +118,38 @@ static void kick_here(struct process_state *p, const struct kick *k) {
   lock_release(&p->metrics.lock);
 }
 
-static void tell_others(struct process_state *p, struct store *s, const struct kick *k) {
+void kick_write(const struct process_state *p, const struct kick *k, struct buf *out) {
   char head[HEAD_MAX];
-  struct buf text = {0};
   int len = snprintf(head, sizeof head, "kick %" PRIx64 " %d %.3f %zu\n", p->kicks.self, k->what, k->retry,
                      k->name.len);
-  buf_append(&text, head, (size_t)len);
-  buf_append(&text, k->name.bytes, k->name.len);
-  buf_append(&text, k->reason.bytes, k->reason.len);
-  store_tell(s, buf_span(&text));
+  buf_append(out, head, (size_t)len);
+  buf_append_span(out, k->name);
+  buf_append_span(out, k->reason);
+}
+
+bool kick_elsewhere(struct service *s, const struct kick *k) {
+  struct store *store = s->broker->store;
+  struct buf text = {0};
+  if (!store || !store->ops->tell) return false;
+  kick_write(service_subject(s), k, &text);
+  store_tell(store, buf_span(&text));
   buf_deinit(&text);
+  return true;
 }
 
 void kick_everywhere(struct service *s, const struct kick *k) {
-  struct store *store = s->broker->store;
   kick_here(service_subject(s), k);
-  if (store && store->ops->tell) tell_others(service_subject(s), store, k);
+  kick_elsewhere(s, k);
 }
 
-// False for what is no such message, or one's own.
-static bool read_message(struct span message, uint64_t self, struct kick *k) {
+// False for what is no such message; `from` is the process that has written it.
+static bool read_message(struct span message, uint64_t *from, struct kick *k) {
   char head[HEAD_MAX];
   int what, read = 0;
-  uint64_t from;
   size_t len;
   snprintf(head, sizeof head, "%.*s", (int)MIN(message.len, sizeof head - 1), message.bytes);
-  if (sscanf(head, "kick %" SCNx64 " %d %lf %zu%n", &from, &what, &k->retry, &len, &read) != 4) return false;
-  if (head[read] != '\n' || from == self) return false;
+  if (sscanf(head, "kick %" SCNx64 " %d %lf %zu%n", from, &what, &k->retry, &len, &read) != 4) return false;
+  if (head[read] != '\n') return false;
   size_t at = (size_t)read + 1;
   if (len > message.len - at || what < KICK_TAG || what > KICK_STREAM) return false;
   k->what = (enum kick_what)what;
@@ -145,10 +158,17 @@ static bool read_message(struct span message, uint64_t self, struct kick *k) {
   return true;
 }
 
+void kick_and_count(struct service *s, struct span about, struct buf *out) {
+  uint64_t from;
+  struct kick k;
+  buf_printf(out, "%zu", read_message(about, &from, &k) ? kick_all(s, &k) : 0);
+}
+
 static void on_told(struct store_listener *l, struct span message) {
   struct process_state *p = container_of(l, struct process_state, kicks.listener);
+  uint64_t from;
   struct kick k;
-  if (read_message(message, p->kicks.self, &k)) kick_here(p, &k);
+  if (read_message(message, &from, &k) && from != p->kicks.self) kick_here(p, &k);
 }
 
 struct store_listener *kick_listener(struct process_state *p) {

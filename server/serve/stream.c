@@ -12,6 +12,7 @@
 #include "serve/tags.h"
 
 static const double EARLY = 1e-6; // a timer may fire this much before the sum of two times says
+static const double KICK_SECONDS = 5;
 
 // When the time that was set for it is over; until it is an event stream it has all the time.
 static double end_of(const struct stream *s) {
@@ -28,10 +29,16 @@ static double body_end_of(const struct stream *s) {
   return MIN(s->body_moved + stream_service(s)->settings->timeouts.body, s->body_deadline);
 }
 
+// When who has been kicked is to have taken all; an answer in full has the time of others.
+static double kick_end_of(const struct stream *s) {
+  bool is_due = s->kicked && s->state == STREAM_ENDED && (s->is_sse || s->cut);
+  return is_due ? s->last_sent + KICK_SECONDS : INFINITY;
+}
+
 static double next_deadline(const struct stream *s) {
   double at = s->keep_alive > 0 && s->state == STREAM_OPEN ? s->last_sent + (double)s->keep_alive : INFINITY;
   double stall = s->blocked ? s->marked_at + stream_service(s)->settings->timeouts.send : INFINITY;
-  return MIN(MIN(at, stall), MIN(end_of(s), body_end_of(s)));
+  return MIN(MIN(at, stall), MIN(MIN(end_of(s), body_end_of(s)), kick_end_of(s)));
 }
 
 void stream_watch(struct stream *s) {
@@ -46,8 +53,8 @@ static void stream_touch(struct stream *s) { s->carrier->ops->touch(s->carrier, 
 bool stream_flush(struct stream *s) { return s->carrier->ops->flush(s->carrier, s); }
 
 void stream_give_up(struct stream *s) {
-  counter_add(&stream_service(s)->counters.slow_total, 1);
-  s->carrier->ops->give_up(s->carrier, s, REASON_SLOW_CONSUMER);
+  if (!s->kicked) counter_add(&stream_service(s)->counters.slow_total, 1);
+  s->carrier->ops->give_up(s->carrier, s, s->kicked ? REASON_KICKED : REASON_SLOW_CONSUMER);
 }
 
 void stream_break(struct stream *s) { s->carrier->ops->give_up(s->carrier, s, REASON_ERROR); }
@@ -93,9 +100,13 @@ static void on_timer(struct timer *t) {
     s->leaving = false;
     if (s->state == STREAM_OPEN) leave(s);
   }
-  if (end_of(s) <= now) end_and_tell(s, REASON_TIMEOUT, false);
+  if (end_of(s) <= now) end_and_tell(s, s->kicked ? REASON_KICKED : REASON_TIMEOUT, false);
   if (body_end_of(s) <= now) {
     s->carrier->ops->late(s->carrier, s);
+    return;
+  }
+  if (kick_end_of(s) <= now) {
+    stream_give_up(s);
     return;
   }
   if (s->blocked && s->marked_at + stream_service(s)->settings->timeouts.send <= now) {
@@ -301,11 +312,21 @@ void stream_leave(struct stream *s, double after, enum close_reason reason) {
   loop_arm(stream_service(s)->loop, &s->timer, at);
 }
 
-void stream_kick(struct stream *s, struct event *last) {
-  if (s->state == STREAM_WAITING) stream_end_at(s, stream_service(s)->loop->now);
-  if (s->state != STREAM_OPEN) return;
-  if (s->is_sse) stream_send(s, event_ref(last));
-  end_or_cut(s, REASON_KICKED);
+bool stream_kick(struct stream *s, struct event *last) {
+  double now = stream_service(s)->loop->now;
+  bool is_there = s->state != STREAM_ENDED;
+  if (s->kicked) return false;
+  s->kicked = true;
+  if (s->state == STREAM_WAITING) {
+    stream_end_at(s, now);
+    return true;
+  }
+  s->last_sent = now;
+  if (is_there && s->is_sse) stream_send(s, event_ref(last));
+  if (is_there) end_or_cut(s, REASON_KICKED);
+  s->leaving = false;
+  stream_watch(s);
+  return is_there;
 }
 
 void stream_end_at(struct stream *s, double deadline) {

@@ -95,6 +95,7 @@ struct stream {
   bool is_too_large : 1; // its body has more bytes than are allowed
   bool times_body : 1;   // it has times for its body of its own, while it waits for it
   bool is_gzip : 1;      // its body is compressed
+  bool kicked : 1;       // what is left has KICK_SECONDS to leave
   uint32_t events_out;
   unsigned generation; // of the code that answered
   union {
@@ -172,7 +173,8 @@ void stream_leave(struct stream *s, double after, enum close_reason reason);
 
 // Ends it now, behind what waits: an event stream with this event (borrowed), which says so, any other is
 // cut. One that has not begun ends as soon as it is an event stream; an answer that is none goes out in full.
-void stream_kick(struct stream *s, struct event *last);
+// A client that has not taken all five seconds later is cut, and counts as kicked. False where it was over.
+bool stream_kick(struct stream *s, struct event *last);
 
 // Ends it cleanly at this time, or at the one set before where that is earlier, as soon as it is an event
 // stream; an answer that is none goes out in full.
@@ -181,7 +183,7 @@ void stream_end_at(struct stream *s, double deadline);
 // Writes what is queued. False where the stream is gone afterwards.
 bool stream_flush(struct stream *s);
 
-// Ends the stream of a client that is too far behind, and counts it.
+// Ends the stream of a client that is too far behind, and counts it as slow, unless it has been kicked.
 void stream_give_up(struct stream *s);
 
 // Ends it at once, as what follows is lost, through no fault of its client's.

@@ -5,11 +5,15 @@
 #include <stdio.h>
 #include "serve/stream.h"
 
-void stream_id_text(const struct stream *s, char id[STREAM_ID_MAX]) {
+uint64_t stream_id(const struct stream *s) {
   const struct {
     const struct stream *at;
     double since;
   } parts = {s, s->opened_at};
   uint64_t hash = hash_bytes((struct span){(const char *)&parts, sizeof parts}, stream_service(s)->tags.seed);
-  snprintf(id, STREAM_ID_MAX, "%016" PRIx64, hash ? hash : 1);
+  return hash ? hash : 1;
+}
+
+void stream_id_text(const struct stream *s, char id[STREAM_ID_MAX]) {
+  snprintf(id, STREAM_ID_MAX, "%016" PRIx64, stream_id(s));
 }

@@ -18,7 +18,7 @@
 #include "serve/tags.h"
 
 struct row {
-  double key;
+  struct stream_place place;
   struct stream *stream;
 };
 
@@ -38,7 +38,7 @@ static double key_of(const struct stream *s, enum stream_order order) {
   case BY_EVENTS: return s->events_out;
   case BY_QUEUED: return (double)s->queue.bytes;
   case BY_LAG: return lag_of(s);
-  default: return stream_service(s)->loop->now - s->opened_at;
+  default: return -s->opened_at; // each worker has a time of its own, and it passes
   }
 }
 
@@ -92,15 +92,23 @@ static void look_at(struct stream *s, void *arg) {
     search->cap = search->cap ? search->cap * 2 : 64;
     search->rows = xrealloc(search->rows, search->cap * sizeof *search->rows);
   }
-  search->rows[search->count++] = (struct row){key_of(s, search->query->order), s};
+  search->rows[search->count++] = (struct row){{key_of(s, search->query->order), stream_id(s)}, s};
 }
 
-static int compare(const void *a, const void *b) {
-  double x = ((const struct row *)a)->key, y = ((const struct row *)b)->key;
-  return (x < y) - (x > y);
+static int compare_ids(const struct stream_place *a, const struct stream_place *b) {
+  return (a->id > b->id) - (a->id < b->id);
 }
 
-static int compare_smallest(const void *a, const void *b) { return -compare(a, b); }
+// Of rows, which begin with their places.
+static int compare_largest(const void *x, const void *y) {
+  const struct stream_place *a = x, *b = y;
+  return a->key < b->key ? 1 : a->key > b->key ? -1 : compare_ids(a, b);
+}
+
+static int compare_smallest(const void *x, const void *y) {
+  const struct stream_place *a = x, *b = y;
+  return a->key > b->key ? 1 : a->key < b->key ? -1 : compare_ids(a, b);
+}
 
 static void write_text(struct buf *out, const char *name, struct span text) {
   buf_printf(out, ",\"%s\":\"", name);
@@ -128,11 +136,12 @@ static const char *http_version(const struct stream *s) {
   return s->request->is_http2 ? "2" : s->request->minor ? "1.1" : "1.0";
 }
 
-static void write_row(struct buf *out, const struct stream *s) {
+static void write_row(struct buf *out, const struct row *r) {
+  const struct stream *s = r->stream;
   char address[ADDRESS_TEXT_MAX], id[STREAM_ID_MAX];
   struct service *service = stream_service(s);
   stream_id_text(s, id);
-  buf_printf(out, "{\"id\":\"%s\",\"age\":%.3f,\"events\":%u,\"bytes\":%" PRIu64, id,
+  buf_printf(out, "%.17g {\"id\":\"%s\",\"age\":%.3f,\"events\":%u,\"bytes\":%" PRIu64, r->place.key, id,
              service->loop->now - s->opened_at, s->events_out, s->bytes_out);
   buf_printf(out, ",\"queued\":%u,\"queued_bytes\":%zu,\"lag\":%.3f,\"generation\":%u,\"status\":%u",
              s->queue.count, s->queue.bytes, lag_of(s), s->generation, s->status);
@@ -148,13 +157,23 @@ static void write_row(struct buf *out, const struct stream *s) {
   buf_append_span(out, SPAN("}\n"));
 }
 
+static void write_some(struct buf *out, const struct search *search) {
+  const struct stream_query *q = search->query;
+  int (*compare)(const void *, const void *) = q->smallest_first ? compare_smallest : compare_largest;
+  if (search->count) qsort(search->rows, search->count, sizeof *search->rows, compare);
+  size_t at = 0;
+  while (q->has_first && at < search->count && compare(&search->rows[at].place, &q->first) < 0) at++;
+  for (size_t end = at + MIN(search->count - at, q->rows); at < end; at++) {
+    const struct row *r = &search->rows[at];
+    if (q->is_places) buf_append(out, (const char *)&r->place, sizeof r->place);
+    else write_row(out, r);
+  }
+}
+
 void stream_list(struct service *s, struct span about, struct buf *out) {
   struct search search = {.query = (const struct stream_query *)(const void *)about.bytes};
   connections_each_stream(s, look_at, &search);
-  if (search.count)
-    qsort(search.rows, search.count, sizeof *search.rows,
-          search.query->smallest_first ? compare_smallest : compare);
   buf_printf(out, "%zu\n", search.count);
-  for (size_t i = 0; i < MIN(search.count, search.query->rows); i++) write_row(out, search.rows[i].stream);
+  write_some(out, &search);
   free(search.rows);
 }

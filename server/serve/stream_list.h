@@ -5,17 +5,27 @@
 
 enum stream_order { BY_AGE, BY_BYTES, BY_EVENTS, BY_QUEUED, BY_LAG };
 
-enum { STREAM_TEXT_MAX = 200, STREAM_ROWS_MAX = 1000 };
+enum { STREAM_TEXT_MAX = 200 };
 
-// Which of them, and in what order: the `last` so many of it, the largest first, or the smallest.
+// Where a stream stands in an order, also beside those of other workers: by its key, then by its id.
+struct stream_place {
+  double key;
+  uint64_t id;
+};
+
+// Which of them, and in what order: the first so many, the largest first, or the smallest.
 struct stream_query {
   enum stream_order order;
   bool smallest_first;
-  uint32_t rows;                  // at most STREAM_ROWS_MAX
+  bool has_first; // those that stand before `first` are left out
+  bool is_places; // only where they stand is wanted
+  struct stream_place first;
+  uint32_t rows;
   char tag[STREAM_TEXT_MAX + 1];  // "": any
   char text[STREAM_TEXT_MAX + 1]; // in the target, the client's address or the route; "": any
   char id[24];                    // "": any
 };
 
-// survey_fn; `about` is a struct stream_query. A line with how many there are, then the rows, a line each.
+// survey_fn; `about` is a struct stream_query. A line with how many match, then the rows, a line each: the
+// key, a blank, and JSON; or struct stream_places.
 survey_fn stream_list;

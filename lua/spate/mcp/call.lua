@@ -67,7 +67,7 @@ function Call:log(level, data, logger)
   return say(self, { method = "notifications/message", params = { level = level, data = data, logger = logger } })
 end
 
--- Asks the client and waits: its result; nil, a message and "timeout", "closed" or the code of its error.
+-- Asks the client and waits: its result; nil, a message and "timeout", "closed", "kicked" or the code of its error.
 function Call:request(method, params, options)
   options = check.options(options or {}, "call:request", { "timeout" })
   local seconds = options.timeout or ASKED
@@ -76,8 +76,9 @@ function Call:request(method, params, options)
   local ok, why = self.session:open("asked", id, true, seconds + ASKED)
   if not ok then return nil, "the question cannot be asked: " .. tostring(why), "closed" end
   say(self, { id = id, method = check.text(method, "call:request"), params = params or json.object() })
-  local answer = promise("mcp asked " .. id, { ttl = ASKED }):await(seconds)
+  local answer, reason, code = promise("mcp asked " .. id, { ttl = ASKED }):await(seconds)
   self.session:shut("asked", id)
+  if code == "kicked" then return nil, reason, code end
   if not answer then return nil, "the client has not answered", "timeout" end
   if answer.error then return nil, tostring(answer.error.message), answer.error.code end
   return answer.result or json.object()

@@ -2,11 +2,13 @@
 -- What the page shows, as event streams: each view again and again, and what goes through a channel.
 local core = require "spate.core"
 local json = require "spate.json"
+local query_kinds = require "spate.panel.query"
 local reply = require "spate.reply"
 local sse = require "spate.sse"
 local views = require "spate.panel.views"
 
-local VIEWS_MAX, EVERY_LEAST, EVERY_MOST = 4, 0.5, 60
+local VIEWS_MAX = 4
+local LIVE, TAIL = { every = query_kinds.seconds(0.5, 60) }, { replay = query_kinds.whole() }
 local BATCH, BATCH_SECONDS, SHOWN, DATA_MAX = 500, 0.25, 50, 16384
 
 local live = {}
@@ -20,11 +22,23 @@ local function names_of(text)
     if not is_public[name] then return nil, ("views: expected some of %s, got '%s'"):format(table.concat(views.PUBLIC, ", "), name) end
     names[#names + 1] = name
   end
-  if #names == 0 or #names > VIEWS_MAX then return nil, ("views: expected 1 to %d"):format(VIEWS_MAX) end
+  if #names == 0 or #names > VIEWS_MAX then return nil, ("views: expected 1 to %d of them"):format(VIEWS_MAX) end
   return names
 end
 
--- The view as JSON; what is wrong with the question is told in its place, since it may come to be right.
+-- The views that are asked for, and what each is to know, by name; nil and what is wrong with the question.
+local function asked(given)
+  local names, why = names_of(given.views)
+  if not names then return nil, why end
+  local queries = {}
+  for _, name in ipairs(names) do
+    queries[name], why = query_kinds.read(given, views.PARAMETERS[name])
+    if not queries[name] then return nil, why end
+  end
+  return names, queries
+end
+
+-- The view as JSON. A channel that is not there is told in its place, since it may come to be.
 local function read(name, query, memory)
   local ok, value = pcall(views[name], query, memory)
   if ok then return json.encode(value) end
@@ -35,15 +49,16 @@ end
 
 -- An event for each of ?views=, which is named as it, with its JSON, every `every` seconds (1) where that has changed.
 function live.views(req)
-  local names, why = names_of(req.query.views)
-  if not names then return reply.error(400, why) end
-  local every = math.min(math.max(tonumber(req.query.every) or 1, EVERY_LEAST), EVERY_MOST)
-  local query = req.query
+  local names, queries = asked(req.query)
+  if not names then return reply.error(400, queries) end
+  local own, why = query_kinds.read(req.query, LIVE)
+  if not own then return reply.error(400, why) end
+  local every = own.every or 1
   return sse.reply(function(send)
     local memory, sent = {}, {}
     while true do
       for _, name in ipairs(names) do
-        local text = read(name, query, memory)
+        local text = read(name, queries[name], memory)
         if text ~= sent[name] then send { event = name, data = text } end
         sent[name] = text
       end
@@ -87,11 +102,11 @@ end
 
 -- What goes through the channel ?name=, behind its newest ?replay= (20).
 function live.tail(req)
+  local own, wrong = query_kinds.read(req.query, TAIL)
+  if not own then return reply.error(400, wrong) end
   local channel = sse.channel.find(req.query.name or "")
   if not channel then return reply.error(404, "no channel of this name") end
-  local replay = math.tointeger(tonumber(req.query.replay or 20))
-  if not replay or replay < 0 then return reply.error(400, "replay: expected a whole number of 0 or more") end
-  local stream, why = channel:subscribe { after = req.last_event_id, replay = replay }
+  local stream, why = channel:subscribe { after = req.last_event_id, replay = own.replay or 20 }
   if not stream then return reply.error(503, why) end
   return sse.reply(stream:batch(BATCH, BATCH_SECONDS):map(batch))
 end

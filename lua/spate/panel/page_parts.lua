@@ -128,6 +128,12 @@ async function post(path, body) {
   return false;
 }
 
+// What a kick has found.
+function kicked(told) {
+  const late = told.late ? `; workers ${told.late.join(", ")} have not answered yet` : "";
+  return `${told.kicked === 1 ? "One stream is" : count(told.kicked) + " streams are"} ended${late}${told.others_told ? "; other servers are told" : ""}.`;
+}
+
 // Asks before streams are ended.
 function ask(title, explanation, what) {
   const dialog = $("ask"), reason = el("input", { name: "reason", maxLength: 1000, autocomplete: "off" });
@@ -140,7 +146,8 @@ function ask(title, explanation, what) {
       if (reason.value) body.reason = reason.value;
       if (retry.value) body.retry = Number(retry.value);
       go.disabled = true;
-      if (await post("api/kick", body)) toast("Kicked."), dialog.close();
+      const answer = await post("api/kick", body);
+      if (answer) toast(kicked(JSON.parse(answer))), dialog.close();
       go.disabled = false;
     } }, el("label", {}, "Reason, the data of the event that tells the client", reason), el("label", {}, "Seconds until it comes back, at least", retry),
       el("menu", {}, el("button", { type: "button", onclick: () => dialog.close() }, "Cancel"), go)));

@@ -62,7 +62,10 @@ views.overview = { title: "Overview", live: [], open(root) {
 function input(label, name, state, more) {
   const e = el("input", { type: "search", value: state[name] || "", autocomplete: "off", spellcheck: false, ...more });
   let timer;
-  e.oninput = () => { clearTimeout(timer); timer = setTimeout(() => { state[name] = e.value; state.offset = 0; reconnect(); }, 250); };
+  e.oninput = () => { clearTimeout(timer); timer = setTimeout(() => {
+    if (new TextEncoder().encode(e.value).length > 200) return toast(`${label}: 200 bytes at most`);
+    state[name] = e.value; state.offset = 0; reconnect();
+  }, 250); };
   return el("label", {}, label, e);
 }
 function choice(label, name, state, options) {
@@ -70,12 +73,17 @@ function choice(label, name, state, options) {
   return el("label", {}, label, e);
 }
 function pager(state) {
-  const at = el("span"), step = (n) => () => { state.offset = Math.max(0, state.offset + n * PAGE_ROWS); reconnect(); };
-  const back = el("button", { onclick: step(-1) }, "Previous"), on = el("button", { onclick: step(1) }, "Next");
-  return { element: el("div", { className: "pager" }, at, back, on), show(total, shown) {
+  let total = 0;
+  const at = el("span", { role: "status" }), last = () => Math.max(0, Math.ceil(total / PAGE_ROWS) - 1) * PAGE_ROWS;
+  const go = (label, to) => el("button", { onclick: () => { state.offset = Math.min(Math.max(0, to()), last()); reconnect(); } }, label);
+  const back = [go("First", () => 0), go("Previous", () => state.offset - PAGE_ROWS)];
+  const on = [go("Next", () => state.offset + PAGE_ROWS), go("Last", last)];
+  return { element: el("div", { className: "pager" }, at, back, on), show(all, shown) {
+    total = all;
     put(at, total ? `${count(state.offset + 1)} – ${count(state.offset + shown)} of ${count(total)}` : "");
-    back.disabled = state.offset === 0;
-    on.disabled = state.offset + PAGE_ROWS >= Math.min(total, 1000);
+    for (const b of back) b.disabled = state.offset === 0;
+    for (const b of on) b.disabled = state.offset >= last();
+    if (total && !shown) state.offset = last(), reconnect(); // fewer than there were
   } };
 }
 

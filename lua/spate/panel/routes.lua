@@ -6,8 +6,10 @@ local guard = require "spate.panel.guard"
 local index = require("spate.app").index
 local json = require "spate.json"
 local live = require "spate.panel.live"
+local query_kinds = require "spate.panel.query"
 local reply = require "spate.reply"
 local sse = require "spate.sse"
+require "spate.kick"
 local views = require "spate.panel.views"
 
 local PATIENCE = 2 -- seconds for a worker to turn
@@ -52,11 +54,13 @@ end
 
 local function view(name)
   return function(req)
-    local ok, value = pcall(views[name], req.query, {})
+    local query, why = query_kinds.read(req.query, views.PARAMETERS[name])
+    if not query then return reply.error(400, why) end
+    local ok, value = pcall(views[name], query, {})
     if ok then return uncached(reply.json(value)) end
     local refusal = views.refusal(value)
     if not refusal then error(value, 0) end
-    return reply.error(name == "channel" and 404 or 400, refusal)
+    return reply.error(404, refusal)
   end
 end
 
@@ -69,13 +73,20 @@ local function body_of(req)
   return body
 end
 
+-- How many streams of this process were found, the workers that have not said so yet, and whether other servers were told.
 local function kick(req)
   local options, problem = body_of(req)
   if not options then return problem end
-  local ok, err = pcall(require "spate.kick", options)
-  if not ok then return refused(err) end
-  core.log.info("kicked from the inspector", { remote = req.remote_addr, tag = options.tag, channel = options.channel, stream = options.stream })
-  return reply.status(202)
+  local ok, told, is_told = pcall(core.kick_and_count, options, PATIENCE)
+  if not ok then return refused(told) end
+  local kicked, late = 0, json.array {}
+  for i, answer in ipairs(told) do
+    if answer then kicked = kicked + tonumber(answer) else late[#late + 1] = i - 1 end
+  end
+  core.log.info("kicked from the inspector", { remote = req.remote_addr, tag = options.tag, channel = options.channel, stream = options.stream,
+    count = kicked })
+  if options.stream and kicked == 0 and #late == 0 and not is_told then return reply.error(404, "no stream of this id") end
+  return reply.json({ kicked = kicked, late = late[1] and late or nil, others_told = is_told or nil }, 202)
 end
 
 local PUBLISH = { channel = "string", event = "string", data = "string" }

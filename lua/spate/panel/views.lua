@@ -1,12 +1,13 @@
 -- SPDX-License-Identifier: MIT
--- What the page shows, each part as a table that becomes JSON: views.NAME(query, memory) reads it now. `memory` is a table
--- of whoever reads again and again, for what is told by the second.
+-- What the page shows, each part as a table that becomes JSON: views.NAME(query, memory) reads it now. `query` has the values of
+-- views.PARAMETERS.NAME, `memory` is a table of whoever reads again and again, for what is told by the second.
 local core = require "spate.core"
 local json = require "spate.json"
+local query_kinds = require "spate.panel.query"
 local rates = require "spate.panel.rates"
 
 local PATIENCE = 2 -- seconds for a worker to answer
-local ROWS_MAX, TEXT_MAX = 1000, 200
+local ROWS_MAX, ID_MAX = 1000, 23
 local UPSTREAMS_SHOWN, MEMBERS_SHOWN = 100, 200
 
 local views = {}
@@ -22,15 +23,16 @@ local function survey(what)
   return answers
 end
 
-local function refuse(text) error(setmetatable({ refused = text }, { __tostring = function() return text end }), 0) end
+local choice, text, whole, yes = query_kinds.choice, query_kinds.text, query_kinds.whole, query_kinds.yes
 
-local function whole(query, name, default)
-  local text = query[name]
-  if text == nil or text == "" then return default end
-  local n = math.tointeger(tonumber(text))
-  if not n or n < 0 then refuse(("%s: expected a whole number of 0 or more"):format(name)) end
-  return n
-end
+views.PARAMETERS = {
+  overview = {}, history = {}, tasks = {}, upstreams = {}, channel = { name = text(255) }, log = { after = whole() },
+  streams = { order = choice("age", "bytes", "events", "queued", "lag"), ascending = yes, tag = text(), text = text(), id = text(ID_MAX),
+    limit = whole(ROWS_MAX), offset = whole() },
+  channels = { order = choice("name", "subscribers", "events", "bytes"), ascending = yes, text = text(), limit = whole(ROWS_MAX), offset = whole() },
+}
+
+local function refuse(why) error(setmetatable({ refused = why }, { __tostring = function() return why end }), 0) end
 
 local function state_of()
   return core.is_draining() and "draining" or core.is_loading() and "loading" or "serving"
@@ -61,26 +63,10 @@ end
 -- The last minutes of what is told by the second.
 function views.history() return { samples = rates.history() } end
 
-local STREAM_QUERY = { order = tostring, tag = tostring, text = tostring, id = tostring, limit = math.tointeger, offset = math.tointeger }
-
 -- The streams that match, by `order`, and how many there are.
 function views.streams(query)
-  local options = { ascending = query.ascending == "1" or nil }
-  for name, convert in pairs(STREAM_QUERY) do
-    local value = query[name]
-    if value and value ~= "" then options[name] = convert == tostring and value or convert(value) end
-  end
-  local ok, list, count = pcall(require "spate.streams", options)
-  if not ok then refuse((tostring(list):gsub("^[^:]*:%d+: ", ""))) end
+  local list, count = require "spate.streams" (query)
   return { streams = list, count = count }
-end
-
-local CHANNEL_ORDERS = { name = true, subscribers = true, events = true, bytes = true }
-
-local function text_of(query, name)
-  local text = query[name] or ""
-  if #text > TEXT_MAX then refuse(("%s: expected %d bytes at most"):format(name, TEXT_MAX)) end
-  return text
 end
 
 -- Events a second since the last time, by the channels' positions.
@@ -94,24 +80,20 @@ local function add_rates(rows, memory)
   end
 end
 
-local function read_channels(order, is_reversed, rows, text, name)
-  local count, rest = core.list_channels(order, is_reversed, rows, text, name):match "^(%d+)\n(.*)$"
-  local list = {}
+local function read_channels(order, is_reversed, rows, like, name, skipped)
+  local count, rest = core.list_channels(order, is_reversed, rows, like, name, skipped):match "^(%d+)\n(.*)$"
+  local list = json.array {}
   for line in rest:gmatch "[^\n]+" do list[#list + 1] = json.decode(line) end
   return list, tonumber(count)
 end
 
--- The channels that match, by `order`, and how many there are.
+-- The channels that match, by `order`, and how many there are. A is the first of names, the largest of numbers.
 function views.channels(query, memory)
-  local order = query.order and query.order ~= "" and query.order or "name"
-  if not CHANNEL_ORDERS[order] then refuse 'order: expected "name", "subscribers", "events" or "bytes"' end
-  local limit, offset = whole(query, "limit", 100), whole(query, "offset", 0)
-  if limit + offset > ROWS_MAX then refuse(("limit and offset: expected %d together at most"):format(ROWS_MAX)) end
-  local rows, count = read_channels(order, query.ascending == "1" and order ~= "name" or query.ascending == "0" and order == "name",
-    limit + offset, text_of(query, "text"), "")
-  rows = table.move(rows, offset + 1, math.min(offset + limit, #rows), 1, {})
+  local order, ascending = query.order or "name", query.ascending
+  local is_reversed = ascending ~= nil and ascending == (order ~= "name")
+  local rows, count = read_channels(order, is_reversed, query.limit or 100, query.text or "", "", query.offset)
   add_rates(rows, memory)
-  return { channels = json.array(rows), count = count, store = core.store_state() }
+  return { channels = rows, count = count, store = core.store_state() }
 end
 
 -- One channel, with who is present in it.
@@ -175,12 +157,12 @@ function views.upstreams()
     requests = json.array(table.move(requests, 1, math.min(#requests, UPSTREAMS_SHOWN), 1, {})) }
 end
 
--- The lines of the log behind `after`, without a terminal's colours; the number of the newest.
+-- The entries of the log behind `after`, which may have several lines, without a terminal's colours; the number of the newest.
 function views.log(query, memory)
-  local text, newest = core.log_lines(memory.log or whole(query, "after", 0))
+  local new, newest = core.log_lines(memory.log or query.after or 0)
   memory.log = newest
   local lines = json.array {}
-  for line in text:gmatch "[^\n]+" do lines[#lines + 1] = (line:gsub("\27%[[%d;]*m", "")) end
+  for line in new:gmatch "([^\0]+)\0" do lines[#lines + 1] = (line:gsub("\27%[[%d;]*m", "")) end
   return { lines = lines, newest = newest }
 end
 

@@ -85,10 +85,11 @@ local Promise = {}
 ---@return string? why
 function Promise:fulfil(value) end
 
----The value; nil, "timeout" after so many seconds without one.
+---The value; nil, "timeout" after so many seconds without one; nil, the reason, "kicked" where spate.kick has ended it.
 ---@param seconds? number
 ---@return any
 ---@return string? why
+---@return string? code
 function Promise:await(seconds) end
 
 ---A stream of the values of a list, an iterator or a coroutine.
