@@ -25,6 +25,12 @@ function Client:request(request, now)
   return true
 end
 
+-- The other half of a body.
+function Client:send_rest()
+  self.core:send(self.rest)
+  self.rest = nil
+end
+
 -- The request that is answered now, or next; nil where there is none.
 function Client:current() return self.waiting[self.first] end
 

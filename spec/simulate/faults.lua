@@ -242,9 +242,9 @@ return {
     what = "at limits.tasks a function stream is its head and a cut",
   },
   {
-    name = "closed_in_hand_out", file = "server/script/exchange.c",
-    from = "    list_append(&ex->vm->closing, &ex->closing_link);\n  }", to = "    start_closers(ex);\n    return;\n  }",
-    what = "Lua runs, and collects, while a channel hands out an event to its subscribers",
+    name = "closers_of_who_left", file = "server/script/exchange.c",
+    from = "if (ex->anchor != LUA_NOREF) {\n    set_closing(ex, true);", to = "if (ex->anchor != LUA_NOREF && reason == REASON_FINISHED) {\n    set_closing(ex, true);",
+    what = "the functions of on_close are not run where the client has left",
   },
   {
     name = "closing_for_ever", file = "server/script/exchange.c",

@@ -16,5 +16,7 @@ for _, name in ipairs { "pipeline", "channel", "derived", "snapshot", "publish",
 end
 
 kinds.list = list
+kinds.dropping = require "spec.simulate.kinds.dropping" -- of what rare.lua adds alone
+kinds.dropping.name = "dropping"
 
 return kinds

@@ -34,8 +34,11 @@ end
 function lines.burst(self, text)
   local name, bytes = text:match "^(%S+) (%d+)$"
   local c, inbox = self.channels[name], self.plan.settings.limits.inbox
-  if inbox and tonumber(bytes) > inbox then c.is_lost_at = self.now end
+  if inbox and tonumber(bytes) > inbox and not c.is_finishing then c.is_lost_at = self.now end
 end
+
+-- Its end may be there before whoever waits for the store to have it, or leaves meanwhile.
+function lines.finishing(self, text) self.channels[text].is_finishing = true end
 
 function lines.finished(self, text)
   self.channels[text].is_finished = true

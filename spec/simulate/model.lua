@@ -18,7 +18,7 @@ local ANSWERED = "What is left is answered" -- of each request that a client sen
 local function new(plan)
   plan.settings.limits = plan.settings.limits or {}
   local self = setmetatable({ plan = plan, now = 0, channels = {}, rooms = {}, jobs = {}, counts = {}, highest_count = 0, open = {}, tokens = {}, reloads = 0,
-    served = 1, dirty = {}, owed = {}, jumped_at = -1, reloaded_at = -1, reload_times = {}, loaded_states = 0, published = 0, has_faults = plan.settings.limits.lua_memory ~= nil or plan.settings.limits.tasks ~= nil }, Model)
+    served = 1, dirty = {}, owed = {}, jumped_at = -1, reloaded_at = -1, reload_times = {}, loaded_states = 0, published = 0, burst_at = -1, has_faults = plan.settings.limits.lua_memory ~= nil or plan.settings.limits.tasks ~= nil }, Model)
   for i, options in ipairs(plan.apps[1].channels) do
     self.channels["c" .. i] = { name = "c" .. i, options = options, events = {}, newest = 0, readers = {}, burst = 0 }
   end
@@ -77,7 +77,8 @@ function Model:on_reload(version)
   self.reload_times[self.reloads] = self.now
   self.retired_states, self.loaded_states = self.loaded_before, self.loaded_states
   for _, request in ipairs(self.open) do
-    if request.has_all then request.newest_at_reload = request.newest_at_reload or request.channel.newest end
+    local keeps_newest = request.has_heard and request.channel.options.on_full ~= "disconnect" -- of what waits for it
+    if request.has_all or keeps_newest then request.newest_at_reload = request.newest_at_reload or request.channel.newest end
   end
 end
 
@@ -145,9 +146,10 @@ local REASONS = { -- of a status other than 200
   always = function() return true end,
   finished = function(self, request, route)
     local c = route.channel and self.channels["c" .. route.channel]
-    return c and c.is_finished or (request.after or self.plan.settings.limits.channel_bytes) and not c
+    return c and c.is_finishing or (request.after or self.plan.settings.limits.channel_bytes) and not c
   end,
   store = function(self) return self.plan.store end,
+  ["falls behind"] = function(self) return self.plan.settings.limits.inbox end, -- a derived channel that begins
   descriptors = function(self) return self.lacks_descriptors end,
   disk = function(_, request) return request.of_disk and request.of_disk.EIO end,
   ["full disk"] = function(_, request) return request.of_disk and request.of_disk.ENOSPC end,
@@ -226,7 +228,8 @@ local function has_overflown(self, request)
   local c, limits = request.channel, self.plan.settings.limits
   if request.may_have_lost then return true end
   if not c or not c.burst then return (limits.inbox or limits.subscriber) and request.kind and request.kind.publishes end -- of channels of its own
-  if limits.subscriber or limits.inbox and (request.route.kind ~= "channel" or self.published > 1 or self.has_others or request.was_held) then return true end
+  local had_burst = self.published > 1 or request.is_loose and self.burst_at >= request.sent_at -- one that takes nothing is told later
+  if limits.subscriber or limits.inbox and (not request.route or request.route.kind ~= "channel" or had_burst or self.has_others or request.was_held) then return true end
   return c.burst >= c.options.queue or request.next_lo and c.newest - request.next_lo + 2 > c.options.queue
 end
 
@@ -236,14 +239,17 @@ local function may_be_cut(self, request, now)
   local was_slow = client.stalled_at and now - client.stalled_at >= patience - EPS
   return client.is_over == "left" or client.has_finished or client.is_broken or was_slow or self:may_fail(request) or has_overflown(self, request)
     or request.kind and request.kind.may_be_cut and request.kind.may_be_cut(request) or self.is_draining or self.plan.store
+    or request.kind and request.kind.makes_channels and self.plan.settings.limits.channels -- which a stream that has begun may ask for
     or self.reloads > request.reloads and not request.is_sse -- those of reply.stream are cut
 end
 
 function Model:on_end(request, how, now)
   self.remove(self.open, request)
-  local following = request.client.waiting[request.client.first]
-  request.client.answered = request
-  if following then following.behind = request end
+  if not request.client.is_mux then -- where each has a stream of its own none waits for another
+    local following = request.client.waiting[request.client.first]
+    request.client.answered = request
+    if following then following.behind = request end
+  end
   if request.is_refusal then return end
   if how == "unanswered" then
     local before = request.behind
@@ -299,6 +305,7 @@ function Model:at_rest()
       at_rest_channel(self, self.channels[name])
     end
   end
+  if self.published > 1 then self.burst_at = self.now end
   self.published = 0
 end
 

@@ -68,9 +68,9 @@ local function settle(self)
   return turns
 end
 
--- Tells the model what the moment has brought.
+-- Tells the model what the moment has brought; true where clients have answered to it.
 local function observe(self)
-  local now, model, heard = self.now, self.model, self.heard
+  local now, model, heard, has_answered = self.now, self.model, self.heard, false
   model.now = now
   calls.look(self)
   if self.plan.has_epochs then epochs.look(model, self.store) end
@@ -79,12 +79,12 @@ local function observe(self)
     for i = 1, core:heard(heard) do
       local client = self.by_tag[heard[i]]
       if client then
-        client:take(now)
+        if client:take(now) then has_answered = true end
         if client.is_over then self.by_tag[heard[i]] = nil end
       end
     end
   end
-  model:at_rest()
+  return has_answered
 end
 
 -- Lets the store do what its mode says; whether there was anything.
@@ -100,8 +100,7 @@ local function run_store(self, once)
   return false
 end
 
--- What happens now, and tells the model of it.
-function Moments:moment()
+local function turns(self)
   settle(self)
   if self.store then
     local any = run_store(self, true)
@@ -111,7 +110,12 @@ function Moments:moment()
     end
     self.model.store_waits = self.store_mode ~= "live"
   end
-  observe(self)
+end
+
+-- What happens now, and tells the model of it.
+function Moments:moment()
+  repeat turns(self) until not observe(self)
+  self.model:at_rest()
 end
 
 function Moments:set_clocks(now)

@@ -33,16 +33,15 @@ end
 
 function Mux.current() return nil end
 
--- One of them is given up.
-function Mux:reset_stream(now)
-  for id = 1, self.ids do
-    local request = self.streams[id]
-    if request then
-      self.core:send(("reset %d\n"):format(id))
-      request.is_given_up = true
-      return self:finish(request, request.status and "cut" or "unanswered", now)
-    end
-  end
+-- One of its streams is given up, and the others go on.
+function Mux:give_up(number, now)
+  local open = {}
+  for id = 1, self.ids do open[#open + 1] = self.streams[id] end
+  local request = open[number % math.max(#open, 1) + 1]
+  if not request then return end
+  self.core:send(("reset %d\n"):format(request.id))
+  request.is_given_up = true
+  self:finish(request, request.status and "cut" or "unanswered", now)
 end
 
 function Mux:finish(request, how, now)

@@ -3,10 +3,14 @@
 -- again. Nothing in it depends on what happens when it runs.
 local calls = require "spec.simulate.calls"
 local epochs = require "spec.simulate.epochs"
+local http2_client = require "spec.simulate.http2_client"
 local kinds = require "spec.simulate.kinds"
 local new_rng = require "spec.simulate.rng"
+local rare = require "spec.simulate.rare"
 
 local plan = {}
+
+local ROOMS = { http2_client.WINDOW_MAX, 65535, 1000 } -- bytes of a stream that a client of HTTP/2 takes before it gives room back
 
 local function channel(r)
   return {
@@ -196,7 +200,22 @@ local function refuse_calls(r, list)
   end
 end
 
-local OWN, KERNEL = 0x5ca1ab1e, 0x6b6572dd -- of choices that came later: the others of a seed stay what they were
+-- Connections of many streams are of HTTP/2, and there are more of them; streams are given up.
+local function over_http2(r, p, served)
+  local a = { r = r, apps = served }
+  for at = #p.steps, 1, -1 do
+    local step = p.steps[at]
+    if step[1] == "request" and not step.full and (step.mux or r:chance(30)) then
+      step.http2, step.mux = r:pick(ROOMS), nil
+      if r:chance(60) then step.keeps = true end
+      for _ = 1, r:pick { 0, 0, 1, 3, 8 } do step[#step + 1] = request(a) end
+      if r:chance(30) then table.insert(p.steps, at + 1, { "give_up", client = step.client, number = r:int(0, 20), order = r:int(1, 1 << 30) }) end
+    end
+  end
+end
+
+-- Of choices that came later: the others of a seed stay what they were, and seeds that have failed are as they were.
+local OWN, KERNEL, HTTP2, RARE = 0x5ca1ab1e, 0x6b6572dd, 0x687474b8, 0x726172d4
 
 -- The short program of a seed.
 function plan.of_seed(seed)
@@ -220,6 +239,10 @@ function plan.of_seed(seed)
   if p.store and own:chance(40) then epochs.add_to(p, own) end
   local kernel = new_rng(seed ~ KERNEL)
   if kernel:chance(20) then calls.add_to(p, kernel) end
+  local http2 = new_rng(seed ~ HTTP2)
+  if http2_client.is_there and http2:chance(25) then over_http2(http2, p, served) end
+  local seldom = new_rng(seed ~ RARE)
+  if seldom:chance(15) and not p.has_epochs and p.steps[#p.steps][1] ~= "drain" then rare.add_to(p, seldom) end
   return p
 end
 

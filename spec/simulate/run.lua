@@ -4,6 +4,7 @@ local application = require "spec.simulate.application"
 local bounds = require "spec.simulate.bounds"
 local calls = require "spec.simulate.calls"
 local epochs = require "spec.simulate.epochs"
+local http2_client = require "spec.simulate.http2_client"
 local kinds = require "spec.simulate.kinds"
 local Moments = require "spec.simulate.moments"
 local new_client = require "spec.simulate.client"
@@ -55,7 +56,8 @@ local function connect(self, step)
   self.tags = self.tags + 1
   local core = calls.connect(self, self.cores[worker], step.address or ("10.0.%d.%d"):format(step.client // 200, step.client % 200 + 1), step.mux and "mux" or step.full and "full" or nil)
   core:tag(self.tags)
-  local client = (step.mux and new_mux_client or new_client)(core, step.client, self.model)
+  local new = step.http2 and http2_client.new or step.mux and new_mux_client or new_client
+  local client = new(core, step.client, self.model, step.http2)
   client.tag, client.worker = self.tags, worker
   client.is_outside = self.plan.listens and core:is_outside()
   client.may_be_refused = step.full or self.spare_descriptors and client.is_outside
@@ -81,6 +83,7 @@ local function set_window(self, client, bytes)
   bounds.window(self.model, client, bytes)
   if client.is_reading and bytes then client.stalled_at = self.now end
   client.is_reading = not bytes
+  if client.give_room then client:give_room() end
   for i = client.first, client.last do
     local request = client.waiting[i]
     if request then request.is_loose, request.has_all = true, false end -- behind bounds.window, which wants to know
@@ -105,7 +108,7 @@ local function send(self, client, it, is_half)
     headers = kind.headers and kind.headers(it.number, who) or {}, lead = it.lead, delay = self.delays[it.path] or 0 }
   if kind.body then
     local coding
-    request.body, coding = kind.body(route, token)
+    request.body, coding = kind.body(route, token, client.is_http2)
     request.is_chunked = coding ~= nil
     table.insert(request.headers, coding)
   end
@@ -126,11 +129,14 @@ local function send(self, client, it, is_half)
   end
 end
 
+-- Whether it speaks what a step is to be sent by.
+local function speaks(client, step) return client.is_http2 == (step.http2 and true) and client.is_mux == (step.mux or step.http2 and true) end
+
 local STEPS = {}
 
 function STEPS.request(self, step)
   local client = self.clients[step.client]
-  if client and (not step.keeps or client.is_mux ~= step.mux or client.is_over or client.has_finished or client.core:state() ~= "open") then
+  if client and (not step.keeps or not speaks(client, step) or client.has_gone or client.is_over or client.has_finished or client.core:state() ~= "open") then
     self:remember(client)
     drop(self, step.client)
     client = nil
@@ -216,8 +222,16 @@ end
 function STEPS.rest(self, step)
   local client = self.clients[step.client]
   if not client or client.is_over or not client.rest then return end
-  client.core:send(client.rest)
-  client.rest = nil
+  client:send_rest()
+  self:moment()
+end
+
+-- One stream of many on a connection.
+function STEPS.give_up(self, step)
+  local client = self.clients[step.client]
+  if not client or not client.give_up or client.is_over then return end
+  self:remember(client)
+  client:give_up(step.number, self.now)
   self:moment()
 end
 

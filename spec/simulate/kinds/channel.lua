@@ -69,7 +69,9 @@ local function key_of(event) return tonumber(event.data:match "^[^.]*%.%d+%.%d+%
 -- "drop_oldest": those that did not fit; "conflate": all but the newest of each key, of what waited.
 local function may_skip(model, c, request, to)
   local policy = c.options.on_full
-  if (model.has_faults or model.plan.store or model.plan.settings.limits.subscriber) and policy ~= "disconnect" then return true end
+  local limits = model.plan.settings.limits
+  if request.route.kind == "derived" and limits.channel_bytes then return true end -- what has no room there is left out
+  if (model.has_faults or model.plan.store or limits.subscriber) and policy ~= "disconnect" then return true end
   if policy == "drop_oldest" then return not request.has_all or c.burst > c.options.queue end
   if policy ~= "conflate" or request.has_all and c.burst == 1 then return false end
   local is_newer = {}
@@ -128,7 +130,7 @@ function kind.on_end(model, request, how)
   if how ~= "end" then return end
   local newest = request.route.kind == "channel" and request.has_heard and request.newest_at_reload
   model:expect(not newest or request.next_lo > newest or model.has_faults, ONCE, "%s: ended with %d, and %d was there when its code was replaced", request, request.next_lo - 1, newest or 0)
-  model:expect(model:is_left(request) or c.is_finished, "a channel's stream goes on until `ch:finish(event)` ends it", "%s: ended", request)
+  model:expect(model:is_left(request) or c.is_finishing, "a channel's stream goes on until `ch:finish(event)` ends it", "%s: ended", request)
   if c.is_finished and not model:is_left(request) and not model.has_faults and not model.plan.store then
     kind.skip_left_out(c, request)
     model:expect(request.next_hi > c.newest, "once it is read to its end", "%s: ended before %s-%d of %d", request, c.name, request.next_lo, c.newest)

@@ -2,7 +2,9 @@
 -- A subscription to a channel that is derived from another, which may leave events out.
 local channel = require "spec.simulate.kinds.channel"
 
-local kind = { weight = 2, publishes = true, on_head = channel.on_head, on_event = channel.on_event, on_end = channel.on_end, statuses = channel.statuses }
+local kind = { weight = 2, publishes = true, on_head = channel.on_head, on_event = channel.on_event, on_end = channel.on_end }
+
+kind.statuses = { [204] = "finished", [503] = "store", [500] = "falls behind" }
 
 function kind.random(r, n)
   local leaves_out = r:chance(40)

@@ -19,10 +19,11 @@ local function in_chunks(whole, len)
   return table.concat(parts) .. "0\r\n\r\n"
 end
 
--- As it is sent; a chunked one says so in its head.
-function kind.body(route, token)
+-- As it is sent; a chunked one says so in its head. HTTP/2 has no chunks.
+function kind.body(route, token, is_http2)
   local whole = text(route, token)
-  return route.chunk and in_chunks(whole, route.chunk) or whole, route.chunk and "Transfer-Encoding: chunked"
+  if is_http2 or not route.chunk then return whole end
+  return in_chunks(whole, route.chunk), "Transfer-Encoding: chunked"
 end
 
 kind.statuses = { [408] = "stays away", [413] = "always" }

@@ -3,25 +3,53 @@
 local EPS = 1e-6
 local GOES_ON = "The first request starts the function, later ones go on where they were"
 
-local kind = { weight = 2, makes_channels = true, publishes = true }
+local LINGER, TTL, COUNT, PAUSE = 3, 5, 12, 0.7 -- of a key always the same
+local STOPPED = "Without a reader for `linger` seconds it is stopped"
+
+local kind = { weight = 2, makes_channels = true, publishes = true, lines = {} }
 
 function kind.random(r)
-  return { key = r:int(1, 2), count = 12, pause = 0.7, linger = 3, ttl = 5 } -- of a key always the same
+  return { key = r:int(1, 2), count = COUNT, pause = PAUSE, linger = LINGER, ttl = TTL }
 end
 
 function kind.code(r)
   return ([[local s, why = sse.resumable("job%d", function(send)
     log("started", "job%d")
+    local is_done = false
+    local _ <close> = setmetatable({}, { __close = function() if not is_done then log("stoppedjob", "job%d") end end })
     for i = 1, %d do
       send("job%d:" .. i)
       sse.sleep(%g)
     end
+    is_done = true
   end, { after = req.last_event_id, linger = %g, ttl = %g, store = %s })
   if not s then return reply.error(503, why) end
-  return sse.reply(s)]]):format(r.key, r.key, r.count, r.key, r.pause, r.linger, r.ttl, r.key == 1)
+  return sse.reply(s)]]):format(r.key, r.key, r.key, r.count, r.key, r.pause, r.linger, r.ttl, r.key == 1)
 end
 
 kind.statuses = { [204] = "finished", [503] = "store" }
+
+function kind.on_request(model, request, route)
+  local name = "job" .. route.key
+  model.asked_jobs = model.asked_jobs or {}
+  model.asked_jobs[name] = model.asked_jobs[name] or {}
+  table.insert(model.asked_jobs[name], request)
+end
+
+-- Whether a request is one of a reader's that the server has had before this moment.
+local function reads(model, request)
+  local client = request.client
+  local is_its_turn = client.is_mux or client.waiting[client.first] == request
+  return is_its_turn and client.is_reading and not request.ended and not client.is_over and not client.has_finished and request.sent_at < model.now and not model:may_fail(request)
+    and (request.status == 200 or not request.status and not request.behind and not request.follows and not request.was_held and not client.is_outside)
+end
+
+function kind.lines.stoppedjob(model, name)
+  if model.has_faults or model.is_draining then return end
+  for _, request in ipairs((model.asked_jobs or {})[name] or {}) do
+    model:expect(not reads(model, request), STOPPED, "%s: its producer is stopped", request)
+  end
+end
 
 function kind.on_head(model, request)
   request.job = model.jobs["job" .. request.route.key]

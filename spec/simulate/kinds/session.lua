@@ -18,7 +18,7 @@ function kind.headers(_, visitor)
 end
 
 function kind.on_end(model, request, how)
-  if how ~= "end" or request.client.is_mux then return end -- which has no header fields
+  if how ~= "end" or request.client.is_mux and not request.client.is_http2 then return end -- which has no header fields
   local sent_to = model:route_of(request, request.served)
   if not sent_to or sent_to.kind ~= "session" then return end
   local n = tonumber((request.content or ""):match "^visit (%d+)$")
