@@ -143,7 +143,7 @@ describe("spate.durable", function()
   it("raises at the user's line what is wrong with it", function()
     helper.refuses {
       ['require("spate.durable").streams { pol = 1 }'] = "durable.streams: unknown option 'pol'; did you mean 'poll'?",
-      ['require("spate.durable").streams { appends = "all" }'] = "durable.streams: appends: expected an integer of 0 or more, got all",
+      ['require("spate.durable").streams { appends = "all" }'] = "durable.streams: appends: expected an integer of 0 or more, got \"all\"",
       ['require("spate.durable").streams { authorize = 1 }'] = "durable.streams: authorize: expected a function, got number",
       ['require("spate.durable").streams().serve(app, "/")'] = "streams:serve(...): write it with a colon",
     }

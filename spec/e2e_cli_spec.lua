@@ -260,7 +260,7 @@ app:get("/c", function() return io.popen("date"):read "a" end)]]
       for _, path in ipairs { "site/app.lua", directory .. "/site/app.lua", "site" } do
         local code, out = run { "check", path }
         assert.equal(3, code)
-        contains(out, "site/spate.conf.lua:1: limits.body: expected a whole number of 1 or more, got x")
+        contains(out, "site/spate.conf.lua:1: limits.body: expected a whole number of 1 or more, got \"x\"")
         assert.falsy(out:find("limits.event", 1, true))
         local err
         code, out, err = run { "serve", path, "-l", "127.0.0.1:0" }
@@ -272,8 +272,8 @@ app:get("/c", function() return io.popen("date"):read "a" end)]]
     it("lists every problem of the settings, and ends with 3", function()
       app ""
       write_file(directory .. "/spate.conf.lua", "return {\n  limits = { boddy = 1,\n    event = 'x' },\n  timeout = {},\n  shutdown = 3,\n}\n")
-      assert.same({ { "spate.conf.lua:2: unknown setting 'limits.boddy'", "spate.conf.lua:3: limits.event: expected a whole number of 1 or more, got x",
-        "spate.conf.lua:4: unknown setting 'timeout'", "spate.conf.lua:5: shutdown: expected a table, got number" }, 3 }, { problems() })
+      assert.same({ { "spate.conf.lua:2: unknown setting 'limits.boddy'", "spate.conf.lua:3: limits.event: expected a whole number of 1 or more, got \"x\"",
+        "spate.conf.lua:4: unknown setting 'timeout'", "spate.conf.lua:5: shutdown: expected a table such as { grace = ... }, got 3" }, 3 }, { problems() })
       contains(select(2, run { "check" }), "hint: did you mean 'limits.body'?")
       write_file(directory .. "/spate.conf.lua", "return {\n  timeouts = { head = 10000, send = 90,\n    idle = 60 * 60 },\n  keep_alive = { interval = 15000 },\n}\n")
       assert.same({ { "spate.conf.lua:2: timeouts.head 10000: durations are seconds", "spate.conf.lua:4: keep_alive.interval 15000: durations are seconds" }, 3 },
@@ -287,7 +287,7 @@ app:get("/c", function() return io.popen("date"):read "a" end)]]
         ["return { limits = { queue_high = 1000, queue_low = 10 } }"] = false,
         ["return { workers = 0 }"] = "conf.lua:1: workers: expected a number from 1 to 256 or \"auto\", got '0'",
         ["return {\n  x =\n}"] = "conf.lua:3: unexpected symbol near '}'",
-        ["return 1"] = "conf.lua:?: conf.lua: expected the file to return a table, got number",
+        ["return 1"] = "conf.lua:?: expected the file to return a table, got number",
       } do
         write_file(directory .. "/conf.lua", source)
         assert.same({ { problem or nil }, problem and 3 or 0 }, { problems { "-c", "conf.lua" } })

@@ -243,7 +243,7 @@ it("says what is no metric", function()
     ["spate.metrics.histogram('a', { help = 'x', buckets = { 2, 1 } })"] = "spate.metrics.histogram: buckets[2]: expected numbers that rise, got 1",
     ["local g = spate.metrics.gauge('a', { help = 'x', labels = { 'k' } }) g:set(1)"] = "metric:set: expected a table of options, got nil",
     ["local g = spate.metrics.gauge('a', { help = 'x', labels = { 'k' } }) g:set(1, { k = {} })"] = "metric:set: label 'k': expected a string, got table",
-    ["local g = spate.metrics.gauge('a', { help = 'x' }) g:set('1')"] = "metric:set: expected a number, got 1",
+    ["local g = spate.metrics.gauge('a', { help = 'x' }) g:set('1')"] = "metric:set: expected a number, got \"1\"",
     ["local g = spate.metrics.gauge('a', { help = 'x' }) g:observe(1)"] = "metric:observe: a is a gauge",
     ["local c = spate.metrics.counter('a_total', { help = 'x' }) c:inc(-1)"] = "metric:inc: expected 0 or more, got -1",
     ["spate.metrics.gauge('b', { help = 'x' }) spate.metrics.histogram('b', { help = 'x' })"] = "spate.metrics.histogram: b cannot be had: it has another type",

@@ -260,7 +260,7 @@ describe("app:static", function()
       ['app:static("/x", "/tmp", 1)'] = "app:static: expected a table of options, got number",
       ['app:static("/x", "/tmp", { maxage = 1 })'] = "app:static: unknown option 'maxage'",
       ['app:static("/x", "/tmp", { dotfiles = 1 })'] = "app:static: dotfiles: expected true or false, got number",
-      ['app:static("/x", "/tmp", { cache = "1h" })'] = 'app:static: cache: expected seconds, "immutable" or false, got 1h',
+      ['app:static("/x", "/tmp", { cache = "1h" })'] = 'app:static: cache: expected seconds, "immutable" or false, got "1h"',
       ['app:static("/x", "/tmp", { cache = -1 })'] = 'app:static: cache: expected seconds, "immutable" or false, got -1',
       ['app:static("/x", "/tmp", { status = 99 })'] = "app:static: status: expected an integer from 200 to 599, got 99",
       ['app:static("/x", "/tmp", { download = "a/b" })'] = "app:static: download: expected true or a file's name, got a/b",

@@ -121,10 +121,11 @@ end)
 
 describe("the package of a missing module", function()
   it("is Debian's", function()
-    for module, package in pairs { lfs = "lua-filesystem", cjson = "lua-cjson", ["socket.http"] = "lua-socket", lpeg = "lua-lpeg", re = "lua-lpeg",
+    for module, package in pairs { lfs = "lua-filesystem", ["socket.http"] = "lua-socket", lpeg = "lua-lpeg", re = "lua-lpeg",
       ["luasql.sqlite3"] = "lua-sql-sqlite3", ["luasql.postgres"] = "lua-sql-postgres", ["ssl.https"] = "lua-sec" } do
       assert.equal("Debian has it: apt install " .. package, packages(module))
     end
+    assert.equal("spate.json needs no package; Debian has this one: apt install lua-cjson", packages "cjson")
   end)
 
   it("is guessed by its name elsewhere, and said to be a guess", function()

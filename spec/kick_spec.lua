@@ -140,7 +140,7 @@ describe("what is wrong with a tag or a kick", function()
     ["req:tag(('x'):rep(201))"] = "req:tag: expected 1 to 200 bytes, got 201",
     ["for i = 1, 17 do req:tag('t' .. i) end"] = "req:tag: a request has 16 tags at most",
     ["spate.kick()"] = "spate.kick: expected a table of options, got nil",
-    ["spate.kick { tga = 'x' }"] = "spate.kick: unknown option 'tga'; it has tag, channel, stream, reason, retry",
+    ["spate.kick { tga = 'x' }"] = "spate.kick: unknown option 'tga'; did you mean 'tag'?",
     ["spate.kick {}"] = "spate.kick: expected one of tag, channel and stream",
     ["spate.kick { tag = 'x', channel = 'y' }"] = "spate.kick: expected one of tag, channel and stream",
     ["spate.kick { tag = 1 }"] = "spate.kick: tag: expected a string, got number",

@@ -237,7 +237,7 @@ describe("reply", function()
         [cookie '"a", "x\\ny"'] = "cookie a: the value must not", [cookie '"a", "ä"'] = "cookie a: the value must not",
         [cookie '"a", "\\"q\\""'] = "cookie a: the value must not", [cookie '"a"'] = "cookie value: expected a string, got nil",
         [cookie '"a", "1", { maxage = 1 }'] = "cookie a: unknown option 'maxage'", [cookie '"a", "1", 60'] = "cookie: expected a table of options, got number",
-        [cookie '"a", "1", { max_age = "1h" }'] = "cookie max_age: expected seconds, got 1h",
+        [cookie '"a", "1", { max_age = "1h" }'] = 'cookie max_age: expected seconds, got "1h"',
         [cookie '"a", "1", { max_age = 0/0 }'] = "cookie max_age: expected seconds",
         [cookie '"a", "1", { expires = 1e300 }'] = "cookie expires: expected seconds",
         [cookie '"a", "1", { path = "/;x" }'] = "cookie Path: must not contain", [cookie '"a", "1", { domain = "a\\r\\nb" }'] = "cookie Domain: must not contain",

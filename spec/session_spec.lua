@@ -185,7 +185,7 @@ end)
 describe("its options", function()
   it("are checked at load", function()
     for options, why in pairs {
-      ["{}"] = "secret: expected a list of strings, got nil", ["{ secret = 'short' }"] = "secret: expected 32 bytes or more, got 5",
+      ["{}"] = "secret: expected a string of 32 bytes or more, or a list of them, got nil", ["{ secret = 'short' }"] = "secret: expected 32 bytes or more, got 5",
       ["{ secret = { ('s'):rep(32), 'short' } }"] = "secret: expected 32 bytes or more, got 5",
       ["{ secret = ('s'):rep(32), cookie = 'a b' }"] = "cookie: expected letters", ["{ secret = ('s'):rep(32), same_site = 'no' }"] = "same_site is Strict, Lax or None",
       ["{ secret = ('s'):rep(32), same_site = 'None' }"] = "same_site None goes with secure = true only",

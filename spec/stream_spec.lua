@@ -50,8 +50,8 @@ app:get("/bare", function() return sse.from { "a", "b" } end)]]
   end)
 
   local mistakes = {
-    { "return sse.reply()", "sse.reply: expected a stream, got nil" },
-    { "return sse.reply(42)", "sse.reply: expected a stream, got number" },
+    { "return sse.reply()", "sse.reply: expected a stream, a function(send) or a list, got nil" },
+    { "return sse.reply(42)", "sse.reply: expected a stream, a function(send) or a list, got number" },
     { "return sse.reply({}, { stauts = 1 })", "sse.reply: unknown option 'stauts'" },
     { "return sse.reply({}, 200)", "sse.reply: expected a table of options, got number" },
     { "return sse.reply({}, { keep_alive = 5 })", "sse.reply: keep_alive is true or false" },
@@ -205,7 +205,7 @@ return sse.reply(made[req.query.as])]]
     ["sse.keep_alive():text('a\\nb')"] = "keep_alive:text: expected a string without line breaks",
     ["sse.keep_alive():text('a\\0b')"] = "keep_alive:text: expected a string without line breaks",
     ["sse.keep_alive():text(nil)"] = "keep_alive:text: expected a string",
-    ["sse.keep_alive():stream(1)"] = "keep_alive:stream: expected a stream, got number",
+    ["sse.keep_alive():stream(1)"] = "keep_alive:stream: expected a stream, a function(send) or a list, got number",
   } do
     it("refuses " .. code .. " at the user's line", function()
       local err = helper.load_error(code)

@@ -83,6 +83,7 @@ local function to_reply(value, source, hint)
   if meta and meta == package.loaded["spate.http_response"] then
     error(("%s returned a response of another server; reply.pass(res) answers with it, res:body() and res:json() read it"):format(source), 0)
   end
+  if core.is_channel(value) then error(source .. " returned a channel; return sse.reply(channel:subscribe())", 0) end
   if kind == "table" then
     local ok, made = pcall(reply.json, value)
     if ok then return made end

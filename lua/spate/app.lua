@@ -50,8 +50,21 @@ local function check_function(fn, what)
   if type(fn) ~= "function" then core.raise(("%s: expected a function, got %s"):format(what, type(fn))) end
 end
 
+local MAKERS = { "allow_hosts", "allow_origins", "basic_auth", "cors", "hsts", "jwt", "rate_limit", "session", "stream_limit" }
+
+-- What makes middleware is none itself.
+local function check_called(fn, what)
+  local spate = package.loaded["spate"] or {}
+  for _, name in ipairs(MAKERS) do
+    if fn == spate[name] then core.raise(("%s: spate.%s makes the function: spate.%s { ... }"):format(what, name, name)) end
+  end
+end
+
 local function check_functions(list, what)
-  for i = 1, list.n do check_function(list[i], what) end
+  for i = 1, list.n do
+    check_function(list[i], what)
+    check_called(list[i], what)
+  end
 end
 
 local function check_path(path, name)
@@ -226,6 +239,7 @@ end
 function App:use(fn)
   check_self(self, "use")
   check_function(fn, "app:use")
+  check_called(fn, "app:use")
   table.insert(self.middleware, fn)
   return self
 end

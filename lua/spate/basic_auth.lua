@@ -36,12 +36,15 @@ end
 -- no other state and no other process has the key.
 local function hash_checker(hashes)
   local key, known = core.random(32), {}
-  check_users(hashes, "spate.basic_auth: hashes", "hashes")
+  for name, hash in pairs(check_users(hashes, "spate.basic_auth: hashes", "hashes")) do
+    if not core.password_is_hash(hash) and not core.placeholders[hash] then
+      core.raise(("spate.basic_auth: hashes.%s: expected a hash of the password, as `spate password` prints one"):format(name))
+    end
+  end
   return function(user, password)
     local digest = core.hmac("sha256", key, password)
     if known[user] and core.equal(known[user], digest) then return true end
     local ok, message, code = core.password_verify(password, hashes[user])
-    if code == "hash" then core.raise(("spate.basic_auth: hashes.%s: %s"):format(user, message)) end
     if ok then known[user] = digest end
     return ok, message, code
   end

@@ -21,7 +21,7 @@ return function(sse)
     local value = options[name]
     if value == nil then return default end
     if type(value) ~= "number" or not (value >= least and value < 2^53) then
-      core.raise(("sse.channel: %s: expected a number of %d or more, got %s"):format(name, least, tostring(value)))
+      core.raise(("sse.channel: %s: expected a number of %d or more, got %s"):format(name, least, check.shown(value)))
     end
     return name == "ttl" and value or math.floor(value)
   end
@@ -93,8 +93,9 @@ return function(sse)
 
   -- Publishes an event to all subscribers: its id; nil and "full", "finished" or "too large". Where the channel has a
   -- store it waits for that: or nil, "unavailable"; where nothing can wait, true.
-  function Channel:publish(event)
+  function Channel:publish(event, second)
     local handle = check_self(self, "publish")
+    if second ~= nil then check.one_event(second, "channel:publish") end
     return handle:publish(event, self.key and self.key(event))
   end
 
@@ -107,7 +108,7 @@ return function(sse)
     if replay == nil then return 0 end
     if replay == "all" then return -1 end
     if math.type(replay) ~= "integer" or replay < 0 then
-      core.raise('channel:subscribe: replay: expected a number of events or "all", got ' .. tostring(replay))
+      core.raise('channel:subscribe: replay: expected a number of events or "all", got ' .. check.shown(replay))
     end
     return replay
   end
@@ -153,7 +154,7 @@ return function(sse)
   function Channel:history(n)
     local handle = check_self(self, "history")
     if n ~= nil and (math.type(n) ~= "integer" or n < 0) then
-      core.raise("channel:history: expected a number of events, got " .. tostring(n))
+      core.raise("channel:history: expected a number of events, got " .. check.shown(n))
     end
     local list = handle:history(n or -1)
     if list then return list end

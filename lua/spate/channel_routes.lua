@@ -30,7 +30,7 @@ end
 local function check_own(options)
   local replay, prefix, authorize = options.replay, options.prefix, options.authorize
   if replay ~= nil and replay ~= "all" and not (math.type(replay) == "integer" and replay >= 0) then
-    core.raise('app:channel: replay: expected a number of events or "all", got ' .. tostring(replay))
+    core.raise('app:channel: replay: expected a number of events or "all", got ' .. check.shown(replay))
   end
   if prefix ~= nil and type(prefix) ~= "string" then core.raise("app:channel: prefix: expected a string, got " .. type(prefix)) end
   if authorize ~= nil and type(authorize) ~= "function" then

@@ -2,7 +2,12 @@
 -- Arguments of public functions: each raises at the user's line and says what was expected.
 local core = require "spate.core"
 
-local LONG = 600 -- seconds: above it, in spate dev, milliseconds may be meant
+core.placeholders = {} -- names that stand, in specs, for environment variables that are not set
+
+local LONG, NEVER = 600, 1e8 -- seconds: between them, in spate dev, milliseconds may be meant
+
+-- A value that is not what was expected, as a script writes it: "5" is not 5.
+local function shown(value) return type(value) == "string" and ('"%s"'):format(value) or tostring(value) end
 
 local function callable(fn, what)
   if type(fn) ~= "function" then core.raise(("%s: expected a function, got %s"):format(what, type(fn))) end
@@ -12,12 +17,12 @@ end
 local function seconds_above_0(seconds, what)
   if type(seconds) ~= "number" then core.raise(("%s: expected seconds, got %s"):format(what, type(seconds))) end
   if not (seconds > 0 and seconds < 1e9) then core.raise(("%s: expected more than 0 seconds, got %s"):format(what, seconds)) end
-  if core.dev and seconds > LONG then core.advise_seconds(what, seconds) end
+  if core.dev and seconds > LONG and seconds < NEVER then core.advise_seconds(what, seconds) end
   return seconds
 end
 
 local function count(n, what)
-  if math.type(n) ~= "integer" or n < 0 then core.raise(("%s: expected an integer of 0 or more, got %s"):format(what, tostring(n))) end
+  if math.type(n) ~= "integer" or n < 0 then core.raise(("%s: expected an integer of 0 or more, got %s"):format(what, shown(n))) end
   return n
 end
 
@@ -58,6 +63,18 @@ local function text(value, what)
   return value
 end
 
+-- An application, or a group of one.
+local function app(value, what)
+  if type(value) ~= "table" or type(value.mount) ~= "function" then core.raise(("%s: expected an app, got %s"):format(what, type(value))) end
+  return value
+end
+
+-- Where one event is taken. A number is passed over, as gsub returns one.
+local function one_event(second, what)
+  if type(second) ~= "string" and type(second) ~= "table" then return end
+  core.raise(what .. ': expected one event, got two values; a name and its data are { event = "tick", data = "x" }')
+end
+
 -- An SQL statement.
 local function statement(sql, what)
   text(sql, what)
@@ -73,4 +90,7 @@ local function path(value, what)
   return value:sub(1, 1) == "/" and value or (core.folder or "") .. value
 end
 
-return { path = path, options = options, strings = strings, text = text, statement = statement, callable = callable, seconds = seconds_above_0, count = count }
+return {
+  app = app, one_event = one_event, shown = shown, path = path, options = options, strings = strings, text = text, statement = statement,
+  callable = callable, seconds = seconds_above_0, count = count,
+}

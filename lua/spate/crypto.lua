@@ -36,7 +36,7 @@ end
 -- So many bytes that nobody can guess.
 function crypto.random(n)
   if math.type(n) ~= "integer" or n < 0 or n > RANDOM_MAX then
-    core.raise(("crypto.random: expected a number of bytes up to %d, got %s"):format(RANDOM_MAX, tostring(n)))
+    core.raise(("crypto.random: expected a number of bytes up to %d, got %s"):format(RANDOM_MAX, check.shown(n)))
   end
   return core.random(n)
 end
@@ -80,7 +80,7 @@ function crypto.password.hash(password, options)
   check.text(password, what)
   if options ~= nil then cost = check.options(options, what, PASSWORD_OPTIONS).cost end
   if cost ~= nil and (math.type(cost) ~= "integer" or cost < 1 or cost > COST_MAX) then
-    core.raise(("%s: cost: expected 1 to %d, got %s"):format(what, COST_MAX, tostring(cost)))
+    core.raise(("%s: cost: expected 1 to %d, got %s"):format(what, COST_MAX, check.shown(cost)))
   end
   return core.password_hash(password, cost)
 end

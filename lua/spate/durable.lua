@@ -313,6 +313,7 @@ end
 -- Serves them below a path of an application.
 function Durable:serve(app, prefix)
   if getmetatable(self) ~= Durable then core.raise "streams:serve(...): write it with a colon" end
+  check.app(app, "streams:serve")
   check.text(prefix, "streams:serve")
   for method in pairs(METHODS) do app[method](app, prefix .. "/*path", handler(self, method)) end
   sse.every(60, function() stream.sweep(self) end)

@@ -19,7 +19,7 @@ local function cache_control(what, cache)
   if cache == false then return "no-store" end
   if cache == "immutable" then return IMMUTABLE end
   if type(cache) ~= "number" or not (cache >= 0 and cache <= 1e9) then
-    core.raise(('%s: cache: expected seconds, "immutable" or false, got %s'):format(what, tostring(cache)))
+    core.raise(('%s: cache: expected seconds, "immutable" or false, got %s'):format(what, check.shown(cache)))
   end
   return ("max-age=%d"):format(math.floor(cache))
 end
@@ -45,7 +45,7 @@ end
 local function check_status(what, status)
   if status == nil then return 200 end
   if math.type(status) ~= "integer" or status < 200 or status > 599 then
-    core.raise(("%s: status: expected an integer from 200 to 599, got %s"):format(what, tostring(status)))
+    core.raise(("%s: status: expected an integer from 200 to 599, got %s"):format(what, check.shown(status)))
   end
   return status
 end

@@ -2,6 +2,7 @@
 -- Another server's answer. Its body is read when it is asked for; until then its sender waits. `_handle` is what
 -- spate.core has of it.
 local at_end = require "spate.at_end"
+local check = require "spate.check"
 local core = require "spate.core"
 local json = require "spate.json"
 
@@ -55,7 +56,7 @@ end
 
 local function check_max(max, what)
   if max ~= nil and (math.type(max) ~= "integer" or max < 0) then
-    core.raise(("%s: expected a number of bytes, got %s"):format(what, tostring(max)))
+    core.raise(("%s: expected a number of bytes, got %s"):format(what, check.shown(max)))
   end
   return max
 end

@@ -30,8 +30,9 @@ function spate.env(name, ...)
   if name:find("[%z=]") then core.raise(("spate.env: expected the name of a variable, got %q"):format(name)) end
   local value = os.getenv(name)
   if value ~= nil then return value end
-  if select("#", ...) == 0 and core.in_spec then return name end
-  return (...)
+  if select("#", ...) > 0 or not core.in_spec then return (...) end
+  core.placeholders[name] = true
+  return name
 end
 
 -- A random UUID, version 4 (RFC 9562).

@@ -7,7 +7,7 @@ local json = require "spate.json"
 local reply = require "spate.reply"
 
 local OPTIONS = { "key", "keys", "alg", "issuer", "audience", "leeway", "cookie", "query", "require_exp", "realm", "typ" }
-local TOKEN_MAX = 8192
+local TOKEN_MAX, SECRET_MIN = 8192, 32
 local TYPES = { "JWT" } -- that a token may say it is, where it says anything
 
 local jwt = {}
@@ -15,23 +15,24 @@ local jwt = {}
 local function checked_key(key, alg, what)
   if type(key) == "table" then key, alg = key.key, key.alg or alg end
   check.text(key, what)
+  if core.placeholders[key] then key = key:rep(SECRET_MIN) end
   local made, fault = core.jwt_key(check.text(alg, what .. ": alg"), key)
   if not made then core.raise(("%s: %s"):format(what, fault)) end
   return { key = made, alg = alg }
 end
 
 -- fn(kid) -> key: of a fixed table, or the only one.
-local function key_finder(options)
-  if (options.key == nil) == (options.keys == nil) then core.raise("spate.jwt: expected one of key and keys") end
+local function key_finder(options, what)
+  if (options.key == nil) == (options.keys == nil) then core.raise(what .. ": expected one of key and keys") end
   if options.key then
-    local only = checked_key(options.key, options.alg, "spate.jwt: key")
+    local only = checked_key(options.key, options.alg, what .. ": key")
     return function() return only end
   end
-  if type(options.keys) ~= "table" then core.raise("spate.jwt: keys: expected a table of kid and key, got " .. type(options.keys)) end
+  if type(options.keys) ~= "table" then core.raise(("%s: keys: expected a table of kid and key, got %s"):format(what, type(options.keys))) end
   local keys = {}
   for kid, key in pairs(options.keys) do
-    if type(kid) ~= "string" then core.raise("spate.jwt: keys: expected strings as kid, got " .. type(kid)) end
-    keys[kid] = checked_key(key, options.alg, ("spate.jwt: keys[%q]"):format(kid))
+    if type(kid) ~= "string" then core.raise(("%s: keys: expected strings as kid, got %s"):format(what, type(kid))) end
+    keys[kid] = checked_key(key, options.alg, ("%s: keys[%q]"):format(what, kid))
   end
   return function(kid) return type(kid) == "string" and keys[kid] or nil end
 end
@@ -52,11 +53,11 @@ local function types_of(typ)
   return { set = set, is_needed = typ ~= nil }
 end
 
-local function settings_of(options)
+local function settings_of(options, what)
   check.options(options, "spate.jwt", OPTIONS)
   local leeway = options.leeway or 0
   if type(leeway) ~= "number" or not (leeway >= 0 and leeway <= 3600) then
-    core.raise("spate.jwt: leeway: expected 0 to 3600 seconds, got " .. tostring(leeway))
+    core.raise("spate.jwt: leeway: expected 0 to 3600 seconds, got " .. check.shown(leeway))
   end
   if options.query ~= nil and not core.is_redacted(check.text(options.query, "spate.jwt: query")) then
     core.raise(("spate.jwt: query: the log would have the value of '%s'; add it to the setting log.redact"):format(options.query))
@@ -64,7 +65,7 @@ local function settings_of(options)
   local realm = check.text(options.realm or "spate", "spate.jwt: realm")
   if realm:find('[%c"\\]') then core.raise("spate.jwt: realm must not contain quotes, '\\' or control characters") end
   return {
-    find_key = key_finder(options), issuer = one_of(options.issuer, "spate.jwt: issuer"),
+    find_key = key_finder(options, what), issuer = one_of(options.issuer, "spate.jwt: issuer"),
     audience = one_of(options.audience, "spate.jwt: audience"), leeway = leeway, realm = realm, types = types_of(options.typ), query = options.query,
     cookie = options.cookie and check.text(options.cookie, "spate.jwt: cookie"), require_exp = options.require_exp ~= false,
   }
@@ -156,8 +157,8 @@ end
 -- Middleware. Options: key and alg, or keys ({ kid = key }, a key being a text or { key =, alg = }), issuer, audience,
 -- leeway (seconds), require_exp, realm, typ; cookie and query: where else than in Authorization the token may be. What it
 -- says is in req.ctx.claims; an event stream ends when the token does.
-function jwt.jwt(options)
-  local s = settings_of(options)
+function jwt.jwt(options, what)
+  local s = settings_of(options, what or "spate.jwt")
   return function(req, next)
     local token, now = token_of(s, req), core.wall()
     if token == nil then return refuse(s, req) end

@@ -130,6 +130,7 @@ end
 -- Serves it at a path of an application, or of a group.
 function Server:serve(app, path)
   check_self(self, "serve")
+  check.app(app, "server:serve")
   for _, method in ipairs { "post", "get", "delete" } do app[method](app, path, endpoint.handler(self, method)) end
   return self
 end

@@ -30,7 +30,8 @@ end
 local function verifier(options, given, what)
   given = given or { key = options.key, alg = options.alg }
   if type(given) ~= "table" or not given.key then core.raise(("mercure.hub: %s: expected key and alg"):format(what)) end
-  return jwt.jwt { key = given.key, alg = given.alg or "HS256", cookie = options.cookie or COOKIE, query = options.query, require_exp = false }
+  return jwt.jwt({ key = given.key, alg = given.alg or "HS256", cookie = options.cookie or COOKIE, query = options.query, require_exp = false },
+    "mercure.hub: " .. what)
 end
 
 local function flag(value, what)
@@ -247,6 +248,7 @@ end
 -- Serves it at a path of an application, "/.well-known/mercure" unless given.
 function Hub:serve(app, path)
   check_self(self, "serve")
+  check.app(app, "hub:serve")
   self.path = path or PATH
   local function optional(req, next)
     if self.anonymous and not has_token(self, req) then return next() end

@@ -47,7 +47,7 @@ local function check_buckets(what, buckets)
   if type(buckets) ~= "table" or #buckets == 0 or #buckets > 32 then core.raise(what .. ": buckets: expected a list of 1 to 32 numbers") end
   for i, bound in ipairs(buckets) do
     if type(bound) ~= "number" or bound ~= bound or math.abs(bound) == math.huge or (i > 1 and bound <= buckets[i - 1]) then
-      core.raise(("%s: buckets[%d]: expected numbers that rise, got %s"):format(what, i, tostring(bound)))
+      core.raise(("%s: buckets[%d]: expected numbers that rise, got %s"):format(what, i, check.shown(bound)))
     end
   end
   return buckets
@@ -98,7 +98,7 @@ local function check_self(self, name, kinds)
 end
 
 local function check_number(what, value)
-  if type(value) ~= "number" or value ~= value then core.raise(("%s: expected a number, got %s"):format(what, tostring(value))) end
+  if type(value) ~= "number" or value ~= value then core.raise(("%s: expected a number, got %s"):format(what, check.shown(value))) end
   return value
 end
 

@@ -20,7 +20,7 @@ local function at_least(options, name, default)
   local value = options[name]
   if value == nil then return default end
   if math.type(value) ~= "integer" or value < 1 then
-    core.raise(("postgres.open: %s: expected a number of 1 or more, got %s"):format(name, tostring(value)))
+    core.raise(("postgres.open: %s: expected a number of 1 or more, got %s"):format(name, check.shown(value)))
   end
   return value
 end

@@ -2,6 +2,7 @@
 -- What is wrong with an application and its settings file, for the command line.
 local json = require "spate.json"
 local lexer = require "spate.inspect.lexer"
+local report = require "spate.report"
 local settings_file = require "spate.settings_file"
 
 local problems_of = {}
@@ -84,7 +85,8 @@ function problems_of.settings(named, app, native)
   local settings, err = settings_file.read(path)
   if not settings then
     local file, line, what = err:match("^([^\n]-):(%d+): ([^\n]*)")
-    return { { file = file or path, line = tonumber(line), problem = what or err } }
+    what = what or err:sub(1, #path + 2) == path .. ": " and err:sub(#path + 3) or err
+    return { { file = file or path, line = tonumber(line), problem = what, hint = report.hint_of(err) } }
   end
   local f <close> = assert(io.open(path))
   local tokens = lexer(f:read "a")

@@ -141,7 +141,7 @@ end
 
 local function check_max(max, what)
   if max == nil then return LINE_MAX end
-  if math.type(max) ~= "integer" or max < 1 then core.raise(("%s: expected a number of bytes of 1 or more, got %s"):format(what, tostring(max))) end
+  if math.type(max) ~= "integer" or max < 1 then core.raise(("%s: expected a number of bytes of 1 or more, got %s"):format(what, check.shown(max))) end
   return max
 end
 

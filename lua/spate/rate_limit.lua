@@ -55,14 +55,14 @@ end
 
 local function check_rate(rate)
   if type(rate) ~= "number" or not (rate > 0 and rate <= 1e9) then
-    core.raise("spate.rate_limit: rate: expected a number above 0, got " .. tostring(rate))
+    core.raise("spate.rate_limit: rate: expected a number above 0, got " .. check.shown(rate))
   end
   return rate
 end
 
 local function check_burst(burst)
   if math.type(burst) ~= "integer" or burst < 1 then
-    core.raise("spate.rate_limit: burst: expected a whole number of 1 or more, got " .. tostring(burst))
+    core.raise("spate.rate_limit: burst: expected a whole number of 1 or more, got " .. check.shown(burst))
   end
   return burst
 end
@@ -73,7 +73,7 @@ local function settings_of(options)
   local burst = check_burst(options.burst or math.max(1, math.ceil(rate)))
   local status = options.status or 429
   if math.type(status) ~= "integer" or status < 400 or status > 599 then
-    core.raise("spate.rate_limit: status: expected an integer from 400 to 599, got " .. tostring(status))
+    core.raise("spate.rate_limit: status: expected an integer from 400 to 599, got " .. check.shown(status))
   end
   if not options.store then made = made + 1 end
   local name = check.text(options.store or "spate.rate_limit." .. made, "spate.rate_limit: store")

@@ -130,7 +130,7 @@ function reply.stream(fn, options)
   options = check.options(options or {}, "reply.stream", STREAM_OPTIONS)
   local length = options.length
   if length ~= nil and (math.type(length) ~= "integer" or length < 0) then
-    core.raise("reply.stream: length: expected a number of bytes, got " .. tostring(length))
+    core.raise("reply.stream: length: expected a number of bytes, got " .. check.shown(length))
   end
   local r = new(check_status(options.status or 200), "application/octet-stream")
   r._write, r._length = fn, length
@@ -217,7 +217,7 @@ end
 
 local function check_seconds(what, value)
   if type(value) ~= "number" or value ~= value or math.abs(value) > 1e11 then
-    core.raise(("cookie %s: expected seconds, got %s"):format(what, tostring(value)))
+    core.raise(("cookie %s: expected seconds, got %s"):format(what, check.shown(value)))
   end
   return math.floor(value)
 end

@@ -30,39 +30,95 @@ local function module_hint(message)
   return ("%sDebian has this one in %s: apt install %s%s"):format(where, package_name, package_name, json)
 end
 
--- The names of the functions in the library's tables: its modules, or what has methods.
-local function names_of(kind)
-  local core, sse, app = loaded["spate.core"], loaded["spate.sse"], loaded["spate.app"]
-  if not (core and sse and app) then return {} end
-  local tables = { loaded["spate"] or {}, sse, loaded["spate.json"] or {}, loaded["spate.reply"] or {}, core.log }
-  if kind == "method" then
-    tables = { app.App, core.request_methods, loaded["spate.reply"].Reply, sse.Stream, getmetatable(core.event()).__index,
-      core.Channel or {}, loaded["spate.form"].File, core.shared_methods }
-  end
+-- Names of functions in these tables, but not the one that was written.
+local function names_in(tables, written)
   local names = {}
   for _, each in ipairs(tables) do
     for name, value in pairs(each) do
-      if type(name) == "string" and type(value) == "function" and not name:find("^_") then names[#names + 1] = name end
+      if type(name) == "string" and type(value) == "function" and name ~= written and not name:find("^_") then names[#names + 1] = name end
     end
   end
   table.sort(names)
   return names
 end
 
-local function name_hint(kind, otherwise)
-  return function(message)
-    local core = loaded["spate.core"] -- not in a state that only reads the command line
-    local close = core and core.nearest(message:match("%(" .. kind .. " '([^']*)'") or "", names_of(kind))
-    return close and ("did you mean '%s'?"):format(close) or otherwise
-  end
+local function nearest_hint(written, names, otherwise)
+  local core = loaded["spate.core"] -- not in a state that only reads the command line
+  local close = core and core.nearest(written, names)
+  return close and ("did you mean '%s'?"):format(close) or otherwise
 end
 
-local METHODS_OF_OTHERS = { listen = true, run = true, serve = true, start = true } -- where a script starts its server
+-- The word before `name` in the line, and its mark: "req" of "return req:bdy()".
+local function holder_of(name, mark, marked)
+  return (marked or ""):match("%f[%w_]([%w_]+)%s*" .. mark .. "%s*" .. name:gsub("%W", "%%%0") .. "%f[^%w_]")
+end
 
-local function method_hint(message)
+local function modules_named(holder)
+  local core = loaded["spate.core"]
+  if holder == "log" and core then return { core.log } end
+  local one = loaded["spate." .. (holder or "")] or loaded[holder or ""]
+  if type(one) == "table" then return { one } end
+  return { loaded["spate"] or {}, loaded["spate.sse"] or {}, loaded["spate.json"] or {}, loaded["spate.reply"] or {}, core and core.log }
+end
+
+-- What others call it.
+local FUNCTIONS_OF_OTHERS = { parse = "decode", loads = "decode", stringify = "encode", dumps = "encode" }
+
+local function field_hint(message, marked)
+  local name = message:match("%(field '([^']*)'") or ""
+  local holder = holder_of(name, "%.", marked)
+  if holder == "json" and FUNCTIONS_OF_OTHERS[name] then return ("did you mean '%s'?"):format(FUNCTIONS_OF_OTHERS[name]) end
+  return nearest_hint(name, names_in(modules_named(holder), name), "that function does not exist: check its name against README's API")
+end
+
+local REQUEST_FIELDS = { "method", "path", "route", "host", "scheme", "tls", "url", "last_event_id", "closed", "remote_addr", "id", "trace_id",
+  "params", "query", "headers", "cookies", "ctx", "session" }
+
+-- A field of a request that is indexed and is not there, such as req.querry.a.
+local function request_field_hint(message, marked)
+  local name = message:match("%(field '([^']*)'") or ""
+  return holder_of(name, "%.", marked) == "req" and nearest_hint(name, REQUEST_FIELDS) or nil
+end
+
+-- A table that is called, such as req.query("a").
+local function table_hint(message, marked)
+  local name = message:match("%(%a+ '([^']*)'") or ""
+  if name == "log" then return 'spate.log is a table: spate.log.info "text"' end
+  local is_field = name == "params" or name == "query" or name == "headers" or name == "cookies"
+  return is_field and holder_of(name, "[.:]", marked) == "req" and ("req.%s is a table: req.%s.name"):format(name, name) or nil
+end
+
+local SERVES = "the script ends with `return app`; spate dev serves it, at an address of yours with -l HOST:PORT"
+local PUBLISHES = "channel:publish(event) sends to all who have subscribed"
+local READS_BODY = "req:body() and req:json() read the body"
+
+-- Methods of other servers' objects, and where theirs is here.
+local METHODS_OF_OTHERS = { listen = SERVES, run = SERVES, serve = SERVES, start = SERVES, send = PUBLISHES, broadcast = PUBLISHES, emit = PUBLISHES,
+  json = "event:json_data(value) sets what an event says; a table that a handler returns is JSON" }
+local OF_REQUEST = {
+  header = 'req.headers["X-A"] is a field of the request; answer:header(name, value) sets one of the answer',
+  param = "req.params.id is a part of the path, req.query.id one of the query", text = READS_BODY,
+}
+
+local function all_methods()
+  local core, sse, app = loaded["spate.core"], loaded["spate.sse"], loaded["spate.app"]
+  if not (core and sse and app) then return {} end
+  return { app.App, core.request_methods, loaded["spate.reply"].Reply, sse.Stream, getmetatable(core.event()).__index,
+    getmetatable(sse.keep_alive()), core.Channel or {}, loaded["spate.form"].File, core.shared_methods }
+end
+
+local function method_hint(message, marked)
   local name = message:match("%(method '([^']*)'") or ""
-  if METHODS_OF_OTHERS[name] then return "the script ends with `return app`; spate dev serves it, at an address of yours with -l HOST:PORT" end
-  return name_hint("method", "that method does not exist: check its name against README's API")(message)
+  local holder, core, app = holder_of(name, ":", marked), loaded["spate.core"], loaded["spate.app"]
+  local of_others = holder == "req" and OF_REQUEST[name] or METHODS_OF_OTHERS[name]
+  if of_others then return of_others end
+  local tables = core and app and (holder == "req" and { core.request_methods } or holder == "app" and { app.App }) or all_methods()
+  return nearest_hint(name, names_in(tables, name), "that method does not exist: check its name against README's API")
+end
+
+local function global_hint(message)
+  if message:find("'send'", 1, true) then return "send is what sse.reply(function(send) ... end) hands to its function" end
+  return 'functions of the library come from require "spate" and require "spate.sse"'
 end
 
 local MODULES = { sse = true, spate = true, json = true, reply = true, log = true }
@@ -82,12 +138,16 @@ local HINTS = {
   { "(global 'io')", "a settings file is read without io and os" },
   { "(global 'os')", "a settings file is read without io and os" },
   { "attempt to call a nil value (method", method_hint },
-  { "attempt to call a nil value (field", name_hint("field", "that function does not exist: check its name against README's API") },
-  { "attempt to call a nil value (global", 'functions of the library come from require "spate" and require "spate.sse"' },
+  { "attempt to call a nil value (field", field_hint },
+  { "attempt to call a nil value (global", global_hint },
+  { "attempt to call a table value", table_hint },
+  { "attempt to index a function value (field 'body')", READS_BODY },
+  { "attempt to index a nil value (field", request_field_hint },
   { "attempt to index a nil value (global", "is a `local name = require ...` missing at the top?" },
   { "end it with `return app`", "the last line of the script is `return app`" },
   { "<eof> expected near", "an `end` too many, or something behind `return`: nothing may follow it" },
   { "<eof>", "something that begins above this line has no end: a function, an if, a loop or a bracket" },
+  { " (to close '", "what begins at that line has no end, or lacks a comma" },
   { "error loading module", "that module's file is not Lua" },
   { "' not found:", module_hint },
   { ", column ", nil }, -- JSON's complaints, which are not Lua's
@@ -108,7 +168,10 @@ function report.hint_of(message, marked)
   local hint = dot_hint(message, marked)
   if hint then return hint end
   for _, row in ipairs(HINTS) do
-    if message:find(row[1], 1, true) then return type(row[2]) == "function" and row[2](message) or row[2] end
+    if message:find(row[1], 1, true) then
+      if type(row[2]) == "function" then return row[2](message, marked) end
+      return row[2]
+    end
   end
 end
 

@@ -49,7 +49,7 @@ return function(sse, open)
     local value = options[name]
     if value == nil then return default end
     if type(value) ~= "number" or not (value >= 0 and value <= 1e9) then
-      core.raise(("sse.resumable: %s: expected seconds, got %s"):format(name, tostring(value)))
+      core.raise(("sse.resumable: %s: expected seconds, got %s"):format(name, check.shown(value)))
     end
     return value
   end

@@ -25,7 +25,7 @@ local function at_least(options, name, least, default)
   local value = options[name]
   if value == nil then return default end
   if math.type(value) ~= "integer" or value < least then
-    core.raise(("sqlite.open: %s: expected a number of %d or more, got %s"):format(name, least, tostring(value)))
+    core.raise(("sqlite.open: %s: expected a number of %d or more, got %s"):format(name, least, check.shown(value)))
   end
   return value
 end

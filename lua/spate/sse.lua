@@ -25,9 +25,18 @@ local function new(pull, close, where)
   return setmetatable({ pull = pull, _close = close or nothing, where = where }, Stream)
 end
 
-local function check_stream(s, what)
-  if getmetatable(s) ~= Stream then core.raise(("%s: expected a stream, got %s"):format(what, type(s))) end
-  return s
+local function is_channel(value)
+  local meta = type(value) == "table" and getmetatable(value)
+  local name = type(meta) == "table" and rawget(meta, "__name")
+  return name == "channel" or name == "derived channel"
+end
+
+core.is_channel = is_channel
+
+local function check_stream(s, what, kinds)
+  if getmetatable(s) == Stream then return s end
+  if is_channel(s) then core.raise(what .. ": expected a stream, got a channel; channel:subscribe() is one") end
+  core.raise(("%s: expected %s, got %s"):format(what, kinds or "a stream", type(s)))
 end
 
 local function check_self(self, what)
@@ -69,9 +78,10 @@ local function generate(fn)
   return new(step, function() end_coroutine(co) end)
 end
 
-local function send_by_yield(...)
-  if ... == nil then core.raise("send: expected an event (a string, a number, a table of fields or sse.event()), got nil") end
-  coroutine.yield((...))
+local function send_by_yield(event, second)
+  if event == nil then core.raise("send: expected an event (a string, a number, a table of fields or sse.event()), got nil") end
+  if second ~= nil then check.one_event(second, "send") end
+  coroutine.yield(event)
   return true
 end
 
@@ -514,7 +524,7 @@ local function as_stream(value, what)
   if getmetatable(value) == EVENT then core.raise(what .. ": expected a stream, got an event; { event } is a stream of it") end
   local meta = getmetatable(value)
   if meta and meta == package.loaded["spate.http_response"] then core.raise(what .. ": expected a stream, got a response; res:events() is one") end
-  return check_stream(value, what)
+  return check_stream(value, what, "a stream, a function(send) or a list")
 end
 
 local KeepAlive = require "spate.keep_alive"(sse, as_stream)

@@ -21,11 +21,11 @@ local function settings_of(options)
   check.options(options, "spate.stream_limit", OPTIONS)
   local max = options.max
   if math.type(max) ~= "integer" or max < 1 then
-    core.raise("spate.stream_limit: max: expected a whole number of 1 or more, got " .. tostring(max))
+    core.raise("spate.stream_limit: max: expected a whole number of 1 or more, got " .. check.shown(max))
   end
   local status = options.status or 429
   if math.type(status) ~= "integer" or status < 400 or status > 599 then
-    core.raise("spate.stream_limit: status: expected an integer from 400 to 599, got " .. tostring(status))
+    core.raise("spate.stream_limit: status: expected an integer from 400 to 599, got " .. check.shown(status))
   end
   if not options.store then made = made + 1 end
   local name = check.text(options.store or "spate.stream_limit." .. made, "spate.stream_limit: store")

@@ -129,8 +129,7 @@ static int64_t retry_of(lua_State *L, int index) {
   int is_number;
   lua_Number seconds = lua_tonumberx(L, index, &is_number);
   if (!is_number || lua_type(L, index) != LUA_TNUMBER || !(seconds >= 0 && seconds < 1e9))
-    raise_error(L, "event field 'retry': expected seconds, 0 or more, got %s",
-                luaL_tolstring(L, index, NULL));
+    raise_error(L, "event field 'retry': expected seconds, 0 or more, got %s", push_shown(L, index));
   advise_seconds(L, "retry", seconds);
   return (int64_t)llround(seconds * 1e3);
 }
@@ -151,7 +150,8 @@ static void check_fields(lua_State *L, const struct sse_fields *f) {
 static int unknown_field(lua_State *L, int key) {
   static const char *const names[] = {"comment", "event", "id", "retry", "data", "json"};
   const char *name = luaL_tolstring(L, key, NULL), *close = nearest(name, names, countof(names));
-  if (lua_type(L, key) == LUA_TNUMBER) close = "json";
+  if (lua_type(L, key) == LUA_TNUMBER)
+    return raise_error(L, "expected an event, got a list; { json = list } is one, :map(fn) makes it");
   return close
              ? raise_error(L, "unknown event field '%s'; did you mean '%s'?", name, close)
              : raise_error(L,

@@ -88,8 +88,16 @@ static int core_password_verify(lua_State *L) {
   return password_call(L, true, "password.verify");
 }
 
+// core.password_is_hash(text): whether it is what password_verify can take.
+static int core_password_is_hash(lua_State *L) {
+  lua_pushboolean(L, password_is_hash(span_at(L, 1)));
+  return 1;
+}
+
 void password_open(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"password_hash", core_password_hash}, {"password_verify", core_password_verify}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"password_hash", core_password_hash},
+                                       {"password_verify", core_password_verify},
+                                       {"password_is_hash", core_password_is_hash},
+                                       {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
 }

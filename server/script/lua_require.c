@@ -10,7 +10,10 @@
 
 // The module that was probably meant, or NULL.
 static const char *nearest_module(const char *name) {
-  static const char *const names[] = {"spate", "spate.sse", "spate.json", "sse", "json", "spate.http"};
+  static const char *const names[] = {"spate",          "spate.sse",   "spate.json",   "sse",
+                                      "json",           "spate.http",  "spate.fs",     "spate.sqlite",
+                                      "spate.postgres", "spate.redis", "spate.crypto", "spate.process",
+                                      "spate.datastar", "spate.mcp"};
   const char *close = nearest(name, names, countof(names));
   return close == names[3] ? names[1] : close == names[4] ? names[2] : close;
 }

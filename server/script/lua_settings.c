@@ -338,6 +338,9 @@ static bool read_io_uring(lua_State *L, struct settings *s) {
 static int unknown_key(lua_State *L, const char *group, const char *const *names, size_t count) {
   const char *name = luaL_tolstring(L, -2, NULL), *close = nearest(name, names, count);
   const char *dot = *group ? "." : "";
+  static const char *const of_listen[] = {"port", "host", "address", "bind"};
+  if (!close && !*group && nearest(name, of_listen, countof(of_listen)))
+    return luaL_error(L, "unknown setting '%s'; listen = { \"127.0.0.1:8080\" } has address and port", name);
   if (!close) return luaL_error(L, "unknown setting '%s%s%s'", group, dot, name);
   return luaL_error(L, "unknown setting '%s%s%s'; did you mean '%s%s%s'?", group, dot, name, group, dot,
                     close);
@@ -359,7 +362,10 @@ static void read_row(lua_State *L, const char *group, struct settings *s) {
 
 static bool read_group(lua_State *L, const char *group, struct settings *s) {
   if (!key_is(L, group)) return false;
-  if (!lua_istable(L, -1)) luaL_error(L, "%s: expected a table, got %s", group, luaL_typename(L, -1));
+  for (size_t i = 0; !lua_istable(L, -1) && i < countof(rows); i++)
+    if (!strcmp(rows[i].group, group))
+      luaL_error(L, "%s: expected a table such as { %s = ... }, got %s", group, rows[i].name,
+                 push_shown(L, -1));
   for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) read_row(L, group, s);
   return true;
 }

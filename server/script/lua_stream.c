@@ -41,6 +41,10 @@ int stream_yield(lua_State *L, struct exchange *ex) {
 
 static int send(lua_State *L) {
   struct exchange *ex = exchange_in(lua_touserdata(L, lua_upvalueindex(1)));
+  int second = lua_type(L, 2); // a number is passed over, as gsub returns one
+  if (second == LUA_TSTRING || second == LUA_TTABLE)
+    return raise_error(L, "send: expected one event, got two values; a name and its data are "
+                          "{ event = \"tick\", data = \"x\" }");
   return send_value(L, ex, 1);
 }
 

@@ -97,7 +97,8 @@ bool is_slow_error(lua_State *L) {
 
 const char *push_shown(lua_State *L, int index) {
   int type = lua_type(L, index);
-  bool is_plain = type == LUA_TSTRING || type == LUA_TNUMBER || type == LUA_TBOOLEAN || type == LUA_TNIL;
+  bool is_plain = type == LUA_TNUMBER || type == LUA_TBOOLEAN || type == LUA_TNIL;
+  if (type == LUA_TSTRING) return lua_pushfstring(L, "\"%s\"", lua_tostring(L, index));
   return is_plain ? luaL_tolstring(L, index, NULL) : lua_pushstring(L, lua_typename(L, type));
 }
 

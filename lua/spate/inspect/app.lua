@@ -9,6 +9,7 @@ local globals = require "spate.inspect.globals"
 local json = require "spate.json"
 local lexer = require "spate.inspect.lexer"
 local packages = require "spate.inspect.packages"
+local report = require "spate.report"
 local shadows = require "spate.inspect.shadows"
 
 local native_require, native_pcall, native_xpcall = require, pcall, xpcall
@@ -37,6 +38,7 @@ end
 -- A message "file:line: what", as Lua writes them.
 function Look:message(text, hint)
   local file, line, what = tostring(text):match("^([^\n]-):(%d+): ([^\n]*)")
+  hint = hint or report.of(tostring(text)).hint
   if file then self:problem(self:full_path(file), tonumber(line), what, hint)
   else self:problem(self.path, nil, tostring(text):match("^[^\n]*"), hint) end
 end
@@ -58,8 +60,12 @@ end
 
 function Look:missing(name, file, line)
   local nearest = tostring(package.searchers[2](name)):match("did you mean '([^']+)'")
-  local places = {}
-  for place in (package.path .. ";" .. package.cpath):gmatch("[^;]+") do places[#places + 1] = (place:gsub("%?", (name:gsub("%.", "/")))) end
+  local places, known = {}, {}
+  for pattern in (package.path .. ";" .. package.cpath):gmatch("[^;]+") do
+    local place = pattern:gsub("%?", (name:gsub("%.", "/")))
+    if not known[place] then places[#places + 1] = place end
+    known[place] = true
+  end
   self:problem(file, line, ("module '%s' not found"):format(name),
     (nearest and ("did you mean '%s'?"):format(nearest) or packages(name)) .. "; looked for " .. table.concat(places, ", "))
 end
@@ -160,6 +166,7 @@ end
 function Look:run(chunk)
   local ok, result = native_xpcall(chunk, function(err) return err end)
   if not ok then
+    debug.sethook() -- where its time was up, ours is not
     if not self.has_placeholders then self:message(result) end -- else it may come from what is missing
     return nil
   end
@@ -186,12 +193,21 @@ function Look:split(where)
   return self:full_path(file), tonumber(line)
 end
 
+-- A parameter as other servers write it.
+function Look:foreign_parameter(route)
+  local segment = route.path:match("/(%b{})%f[/%z]") or route.path:match("/(<[^/]*>)%f[/%z]")
+  if not segment then return end
+  self:problem(route.file, route.line, ("%s %s: '%s' is taken as it stands"):format(route.method, route.path, segment),
+    "a parameter is written :id, digits alone :id[%d]")
+end
+
 function Look:list(root)
   local routes = {}
   for i, route in ipairs(root.routes) do
     local file, line = self:split(route.where)
     routes[i] = { method = route.method, path = route.path, file = file, line = line, middleware = middleware_of(route) }
   end
+  for _, route in ipairs(routes) do self:foreign_parameter(route) end
   for _, shadow in ipairs(shadows(routes)) do
     local route, by = shadow.route, shadow.by
     self:problem(route.file, route.line, ("%s %s is never reached: %s at %s:%s takes all of its paths"):format(

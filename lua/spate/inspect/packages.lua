@@ -15,6 +15,7 @@ end
 return function(module)
   local first = module:match("^[^.]+") or module
   local package = BY_NAME[module] or PACKAGES[first] or SURE[first] and "lua-" .. first
+  if package and first:find "json$" then return ("spate.json needs no package; Debian has this one: apt install %s"):format(package) end
   if package then return ("Debian has it: apt install %s"):format(package) end
   local guess = first:lower():gsub("^lua[-_]?", ""):gsub("[^%w]+", "-")
   return ("is it a file beside the script? Debian's packages are named like lua-%s: apt search lua-%s"):format(guess, guess)

@@ -193,7 +193,7 @@ function Event:comment(text) end
 ---@class spate.Stream
 local Stream = {}
 
----The values as a function changes them; nil leaves one out.
+---The values as a function changes them, none of them to nil: `filter` leaves some out.
 ---@param fn fun(value: any): any
 ---@return spate.Stream
 function Stream:map(fn) end
