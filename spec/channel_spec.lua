@@ -145,7 +145,9 @@ describe("a channel", function()
     assert.equal(1, run "return #ch:history()")
     assert.same({ "2" }, subscribe("a", nil, id):data())
     assert.same({ "reset", "2" }, channels.names(subscribe("a", nil, id:gsub("1$", "0"))))
-    server:advance(3589.5)
+    server:advance(6)
+    assert.same({}, subscribe("a", "?replay=all"):data())
+    server:advance(3583.5)
     assert.equal(1, run "return #long:history()")
     server:advance(1)
     assert.equal(0, run "return #long:history()")
@@ -353,6 +355,18 @@ describe("the channels of a process", function()
     run "collectgarbage() collectgarbage()"
     server:advance(2)
     run 'sse.channel "other"'
+    assert.equal(1, server:stats().channels)
+  end)
+
+  it("are looked through once a second at most, however many are opened", function()
+    serve()
+    server:advance(10)
+    run 'sse.channel "a" collectgarbage() collectgarbage()'
+    server:advance(0.5)
+    run 'held = sse.channel "held"'
+    assert.equal(2, server:stats().channels)
+    server:advance(0.5)
+    run 'sse.channel "held"'
     assert.equal(1, server:stats().channels)
   end)
 

@@ -61,13 +61,14 @@ describe("channels of two workers", function()
     on(first, 'ch = sse.channel "a"')
     local second = helper.serve(channels.APP, { with = first.core, worker = 1, settings = settings })
     on(second, 'ch = sse.channel "a"')
-    for _ = 1, 3 do
+    for round = 1, 3 do
       local there = channels.subscribe(second, "a")
       on(first, "ch:publish(('x'):rep(3000))")
       second:turn()
       assert.equal(1, #there:data())
-      on(first, "for _ = 1, 2 do ch:publish(('x'):rep(3000)) end")
+      on(first, "for _ = 1, 4 do ch:publish(('x'):rep(3000)) end")
       second:turn()
+      assert.equal(round, on(first, "return spate.stats().lost_total"))
       assert.equal("reset", there.client:state())
     end
     second:close()

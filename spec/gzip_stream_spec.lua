@@ -285,6 +285,26 @@ describe("a compressed stream", function()
     assert.equal(0, stats().compressors)
   end)
 
+  it("shares what is made for all from the first event behind a rest on", function()
+    serve()
+    run 'ch = sse.channel("a", { compress = true })'
+    local _, early = subscribe "a"
+    for n = 1, 20 do run(row(n)) end
+    server:advance(75)
+    assert.equal(0, stats().compressors)
+    local _, late = subscribe "a"
+    news(early)
+    news(late)
+    run(row(21))
+    local alone = news(early)
+    assert.equal(alone, news(late))
+    run(row(21))
+    local shared = news(early)
+    assert.equal(shared, news(late))
+    assert.is_true(#shared < #alone / 2, #shared .. " of " .. #alone)
+    run "ch:finish()"
+  end)
+
   it("goes on without a window where compress.memory has no room for it", function()
     serve { compress = { memory = 60000 } }
     run 'ch = {} for i = 1, 3 do ch[i] = sse.channel("c" .. i, { compress = true }) end'

@@ -433,11 +433,33 @@ describe("a store", function()
     assert.equal(numbers(1, 100), data(res))
   end)
 
+  it("leaves memory its half of the room to the last byte", function()
+    publish(1, 1)
+    local one = server:stats().channel_bytes
+    server:close()
+    serve { settings = { limits = { channel_bytes = 4 * one } } }
+    publish(1, 9)
+    assert.equal(2 * one, server:stats().channel_bytes)
+  end)
+
+  it("is asked for what is older than ttl by the time that a reader comes to it", function()
+    run "ch = sse.channel('a', { history = 9, ttl = 5 }) for i = 1, 4 do ch:publish(i) end"
+    server:advance(6)
+    run "ch:publish(5)"
+    local res = read "?replay=all"
+    server:advance(6)
+    carry_out(1)
+    assert.equal("1 2 3 4", data(res))
+    assert.same({ "read a" }, store:asked())
+    run_all()
+    assert.equal("1 2 3 4 5", data(res))
+  end)
+
   it("has what is older than ttl as well, and memory lets go of that with the next event", function()
-    run "sse.channel('a', { history = 10, ttl = 5 }):publish 'one'"
+    run "ch = sse.channel('a', { history = 10, ttl = 5 }) ch:publish 'one'"
     local one = server:stats().channel_bytes
     server:advance(6)
-    run "sse.channel('a'):publish 'two'"
+    run "ch:publish 'two'"
     assert.equal(one, server:stats().channel_bytes)
   end)
 

@@ -17,7 +17,7 @@ static bool read_digits(struct span digits, unsigned base, uint64_t *value) {
     char c = digits.bytes[i];
     unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
                      : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
-                                            : 16;
+                                            : base;
     if (digit >= base || *value > (UINT64_MAX - digit) / base) return false;
     *value = *value * base + digit;
   }

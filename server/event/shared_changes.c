@@ -40,11 +40,10 @@ static char *copy_span(struct span *s, char *to) {
 struct shared_change *shared_change_new(struct span dictionary, struct span key, const struct shared_value *v,
                                         double deadline) {
   struct shared_value value = v ? *v : (struct shared_value){.type = SHARED_NIL};
-  struct shared_change *c = xmalloc(sizeof *c + dictionary.len + key.len + shared_value_len(&value) + 1);
+  struct shared_change *c = xmalloc(sizeof *c + dictionary.len + key.len + shared_value_len(&value));
   *c = (struct shared_change){.dictionary = dictionary, .key = key, .value = value, .deadline = deadline};
   char *to = copy_span(&c->key, copy_span(&c->dictionary, c->texts));
   if (value.type == SHARED_STRING) copy_span(&c->value.string, to);
-  list_init(&c->link);
   return c;
 }
 
