@@ -70,21 +70,35 @@ local function survivors_of_before(list)
 end
 
 local killers = {} -- C file -> spec file -> how many of its mutants that has killed, in all runs
+local witnesses = {} -- C file, spec file and name, with tabs between -> whether that has killed one
 
-local function add_kill(path, file)
+local function add_kill(path, file, name)
   killers[path] = killers[path] or {}
   killers[path][file] = (killers[path][file] or 0) + 1
+  witnesses[path .. "\t" .. file .. "\t" .. name] = true
+end
+
+-- Names of a spec come with those of the blocks around it where they are traced, and without where they fail.
+local function is_witness(path, spec)
+  local first = 1
+  while first do
+    if witnesses[path .. "\t" .. spec.file .. "\t" .. spec.name:sub(first)] then return true end
+    first = spec.name:find(" ", first, true)
+    first = first and first + 1
+  end
+  return false
 end
 
 local function read_killers()
   local f <close> = io.open(KILLERS)
-  for line in f and f:lines() or function() end do add_kill(line:match("^(%S+)\t(%S+)$")) end
+  for line in f and f:lines() or function() end do add_kill(line:match("^(%S+)\t(%S+)\t?(.*)$")) end
 end
 
-local function note_kill(path, file)
-  add_kill(path, file)
+local function note_kill(path, file, name)
+  name = name:gsub("%s+", " ")
+  add_kill(path, file, name)
   local f <close> = assert(io.open(KILLERS, "a"))
-  f:write(path, "\t", file, "\n")
+  f:write(path, "\t", file, "\t", name, "\n")
 end
 
 -- Whether the name of a file of specs has a word of the source's.
@@ -95,8 +109,8 @@ local function is_about(file, stem)
   return false
 end
 
--- The specs to be shown a change, within a budget: of each file the quick ones, and the more of a file the more changes of
--- this source it has seen.
+-- The specs to be shown a change, within a budget: those first that have seen another of this source, then of each file the
+-- quick ones, and the more of a file the more changes of this source it has seen.
 local function chosen(mutant, specs, budget)
   local of, kills, places = {}, killers[mutant.path] or {}, {}
   local stem = mutant.path:match("([^/]+)%.c$")
@@ -104,6 +118,7 @@ local function chosen(mutant, specs, budget)
   for _, spec in ipairs(specs) do
     of[spec.file] = (of[spec.file] or 0) + 1
     places[spec] = of[spec.file] / (1 + (kills[spec.file] or 0) + (is_about(spec.file, stem) and 5 or 0))
+    if is_witness(mutant.path, spec) then places[spec] = 0 end
   end
   table.sort(specs, function(a, b)
     if places[a] ~= places[b] then return places[a] < places[b] end
@@ -184,7 +199,7 @@ local function show(way, mutant, specs)
       if not way.honest[key] then say("fails by itself:", file, killer) end
     end
     if killer and way.honest[key] then
-      note_kill(mutant.path, file)
+      note_kill(mutant.path, file, killer)
       return killer
     end
   end
@@ -294,7 +309,7 @@ local function main()
     assert(altered.run(("make -j2 BUILD=%s %s %s/lib/spate/harness.so"):format(way.build, way.settings, way.build)))
     way.commands = altered.commands(way.build, way.settings)
   end
-  coverage.refresh(say)
+  coverage.refresh(say, JOBS)
   local covering = coverage.load()
   local all, texts = all_mutants()
   read_killers()

@@ -58,18 +58,21 @@ end
 
 local function cover_of(path) return ("%s/%s.txt"):format(COVERS, path:gsub("/", "+")) end
 
--- Brings everything up to date; says what it does.
-function coverage.refresh(say)
+-- Brings everything up to date, so many files at a time; says what it does.
+function coverage.refresh(say, jobs)
+  local commands = {}
   build()
   for _, path in ipairs(coverage.spec_files()) do
     local cover = cover_of(path)
     if is_older(cover, HARNESS) or is_older(cover, path) then
-      say("tracing " .. path)
-      local environment = ("MUTANTS_TRACE=%s.new"):format(cover)
-      run(coverage.busted(BUILD, environment, { path }, "timeout 1200") .. " > " .. cover .. ".log")
-      run(("touch %s.new && mv %s.new %s"):format(cover, cover, cover))
+      local busted = coverage.busted(BUILD, ("MUTANTS_TRACE=%s.new"):format(cover), { path }, "timeout 1200")
+      commands[#commands + 1] = ("%s > %s.log 2>&1; touch %s.new && mv %s.new %s\n"):format(busted, cover, cover, cover, cover)
     end
   end
+  if #commands == 0 then return end
+  say(("tracing %d files of specs"):format(#commands))
+  altered.write(BUILD .. "/stale", table.concat(commands))
+  run(("xargs -a %s/stale -d '\\n' -P %d -n 1 sh -c"):format(BUILD, jobs))
 end
 
 -- The specs that pass under the traced harness: { file, name, seconds, blocks }.
