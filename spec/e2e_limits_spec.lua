@@ -121,7 +121,7 @@ describe("the program", function()
     stream:close()
     for _, client in ipairs(clients) do client:close() end
     eventually("it to serve again", function() return server:get "/" == 200 end)
-    assert(stats(server).connections_refused_total >= refused)
+    assert(stats(server).refused_connections_total >= refused)
     server:stop()
   end)
 

@@ -402,6 +402,29 @@ describe("spate.postgres, asked", function()
     error "it never came to the end"
   end)
 
+  it("tells of its pool: how many connections are in use, idle and waited for", function()
+    serve([[
+      local go = sse.promise()
+      app:get("/hold", function() pg:transaction(function() pg:query "select 1" go:await() end) return "" end)
+      app:get("/go", function() go:fulfil(true) return "" end)
+      app:get("/pool", function() return reply.body(spate.metrics.text(), "text/plain") end)]], "{ connections = 2 }")
+    local function pool()
+      local text, list = server:get("/pool"):body(), {}
+      for i, what in ipairs { "in_use", "idle", "waiting", "limit" } do
+        list[i] = tonumber(text:match("\nspate_pool_" .. what .. '{pool="postgres:[^"]*/postgres"} (%d+)'))
+      end
+      return table.concat(list, " ")
+    end
+    local held = {}
+    for i = 1, 3 do held[i] = server:get "/hold" end
+    server:wait(function() return pool() == "2 0 1 2" end)
+    server:get "/go"
+    for _, res in ipairs(held) do server:wait(function() return res:has_ended() end) end
+    server:wait(function() return pool() == "0 2 0 2" end)
+    server:advance(61)
+    server:wait(function() return pool() == "0 0 0 2" end)
+  end)
+
   it("checks by TLS who answers, where it is told so", function()
     local code = [[
       local secure = postgres.open("host=%s port=%d user=postgres dbname=postgres", { parameters = { sslmode = "verify-full", sslrootcert = %q } })

@@ -230,6 +230,7 @@ describe("a client of HTTP/2 that", function()
   end)
 
   describe("is refused alone, where", function()
+    local LIMITS = { ["request head too large"] = "head", ["too many fields"] = "fields", ["request target too long"] = "target" }
     local function refusal(status, why, ...)
       serve()
       client:get(3, "/ticks")
@@ -238,7 +239,7 @@ describe("a client of HTTP/2 that", function()
       assert.same({ status, why .. "\n", true }, { stream.status, stream.body, stream["end"] })
       assert.equal("open", client:state())
       assert.is_truthy(server:log():find("refused remote=127.0.0.1 status=" .. status, 1, true))
-      assert.equal(1, stats().refused_total)
+      assert.equal(1, stats()["refused_" .. (LIMITS[why] or "none") .. "_total"])
       server:advance(1)
       assert.same({ "1" }, client:data(3))
     end
@@ -316,7 +317,7 @@ describe("a client of HTTP/2 that", function()
         assert.equal(code, client:read().goaway.code)
         server:advance(3)
         assert.not_equal("open", client:state())
-        assert.equal(1, stats().refused_total)
+        assert.equal(1, stats().refused_none_total)
       end
     end
     it("data for a stream that it has ended", ended(5, function() return frames.frame("DATA", 0, 1, "x") end))

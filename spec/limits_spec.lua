@@ -76,7 +76,7 @@ describe("limits", function()
       assert.same({ "1", "2" }, stream:data())
       assert.equal(200, server:send(GET, first):status())
       local stats = server:get("/stats", { client = third }):json()
-      assert.equal(1, stats.connections_refused_total)
+      assert.equal(1, stats.refused_connections_total)
       assert.equal(3, stats.connections)
     end)
 

@@ -61,7 +61,7 @@ describe("the figures of a server", function()
   it("count what is no request", function()
     local res
     local figures = of(function() res = server:send "nonsense\r\n\r\n" end)
-    assert.same({ connections = 1, connections_total = 1, refused_total = 1 }, figures)
+    assert.same({ connections = 1, connections_total = 1, refused_none_total = 1 }, figures)
     assert.equal(400, res:status())
   end)
 

@@ -292,6 +292,12 @@ app:get("/long", function() spate.log.error("x" .. ("\u{E9}"):rep(3000)) return 
     assert.truthy(one.where:find ":13$", one.where)
   end)
 
+  it("is the pools", function()
+    local pools = ask "/api/upstreams".pools
+    assert.equal(6, #pools)
+    assert.same({ name = "threads:names", in_use = 0, idle = 0, waiting = 0, limit = 0 }, pools[1])
+  end)
+
   it("is the log, its newest lines", function()
     server:post("/nowhere", { body = "" })
     local before = ask "/api/log".newest

@@ -93,6 +93,7 @@ function rate_limit.rate_limit(options)
     local passes, wait = take(s, key)
     if passes == nil then report_full(s)
     elseif not passes then
+      core.count_refused "rate_limit"
       return reply.error(s.status):header("Retry-After", math.max(1, math.ceil(wait - 1e-9)))
     end
     return next()

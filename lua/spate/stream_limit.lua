@@ -56,7 +56,10 @@ local function stream_limit(options)
     if key == nil then return next() end
     key = key_in_store(tostring(key))
     local entered = enter(s, key)
-    if entered == false then return reply.error(s.status, "too many streams") end
+    if entered == false then
+      core.count_refused "stream_limit"
+      return reply.error(s.status, "too many streams")
+    end
     if entered then req:on_close(function() leave(s, key) end) end
     return next()
   end

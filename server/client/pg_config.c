@@ -3,6 +3,7 @@
 // us, and what we need: no Kerberos, which would look names up as well, and signs of life.
 #include "client/pg_connection.h"
 #include <libpq-fe.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "base/mem.h"
 
@@ -55,6 +56,15 @@ static bool is_known(const char *keyword) {
   for (PQconninfoOption *o = options; o && o->keyword && !is; o++) is = !strcmp(o->keyword, keyword);
   PQconninfoFree(options);
   return is;
+}
+
+void pg_config_name(const struct pg_config *c, char *to, size_t size) {
+  struct span all = buf_span(&c->parameters);
+  struct value keyword, value;
+  const char *database = "";
+  while (values_next(&all, &keyword) && values_next(&all, &value))
+    if (!strcmp(keyword.text.bytes, "dbname")) database = value.text.bytes; // the last one counts
+  snprintf(to, size, "%s/%s", c->host, database);
 }
 
 int pg_config_read(struct pg_config *c, const char *conninfo, struct span more, struct buf *why) {

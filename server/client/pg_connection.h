@@ -26,6 +26,9 @@ void pg_config_deinit(struct pg_config *c);
 // each value) that go before: 0; -1 and why not in `why`.
 int pg_config_read(struct pg_config *c, const char *conninfo, struct span more, struct buf *why);
 
+// Writes what a server and its database are called in lists: host/database, cut at `size`.
+void pg_config_name(const struct pg_config *c, char *to, size_t size);
+
 enum pg_state {
   PG_CONNECTING,
   PG_READY,    // to be asked

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/mem.h"
+#include "serve/pool_gauges.h"
 #include "serve/service.h"
 
 struct pg_pool {
@@ -13,14 +14,23 @@ struct pg_pool {
   struct pg_config config;
   struct pg_pool_limits limits;
   struct resolver *resolver;
-  struct list connections;                 // all but the idle ones
-  struct list idle;                        // the one used last is first
-  struct list waiting;                     // leases
-  size_t count, connecting, waiting_count; // `count`: without extra ones
-  struct timer timer;                      // for idle ones
+  struct list connections;                             // all but the idle ones
+  struct list idle;                                    // the one used last is first
+  struct list waiting;                                 // leases
+  size_t count, connecting, waiting_count, idle_count; // `count`: without extra ones
+  struct pool_gauges gauges;
+  struct timer timer; // for idle ones
 };
 
 static void on_timer(struct timer *t);
+
+// For who looks after the server.
+static void tell(struct pg_pool *p) {
+  pool_gauges_set(&p->gauges, (struct pool_load){.in_use = p->count - p->connecting - p->idle_count,
+                                                 .idle = p->idle_count,
+                                                 .waiting = p->waiting_count,
+                                                 .limit = p->limits.connections});
+}
 
 struct pg_pool *pg_pool_new(struct service *s, struct pg_config *config, struct pg_pool_limits limits) {
   struct pg_pool *p = xcalloc(1, sizeof *p);
@@ -31,6 +41,10 @@ struct pg_pool *pg_pool_new(struct service *s, struct pg_config *config, struct 
   list_init(&p->connections);
   list_init(&p->idle);
   list_init(&p->waiting);
+  char name[256];
+  pg_config_name(&p->config, name, sizeof name);
+  pool_gauges_add(s, &p->gauges, "postgres", span_of(name));
+  tell(p);
   return p;
 }
 
@@ -54,6 +68,7 @@ void pg_pool_free(struct pg_pool *p) {
   free_all(&p->connections);
   free_all(&p->idle);
   loop_disarm(p->service->loop, &p->timer);
+  pool_gauges_remove(p->service, &p->gauges);
   resolver_free(p->resolver);
   pg_config_deinit(&p->config);
   free(p);
@@ -68,7 +83,8 @@ static void on_timer(struct timer *t) {
       loop_arm(p->service->loop, t, c->idle_since + p->limits.idle);
       return;
     }
-    p->count--;
+    p->count--, p->idle_count--;
+    tell(p);
     pg_connection_free(c);
   }
 }
@@ -94,6 +110,7 @@ static void give(struct pg_connection *c) {
   list_remove(&c->link);
   c->link.prev = &p->idle, c->link.next = p->idle.next;
   p->idle.next->prev = &c->link, p->idle.next = &c->link;
+  p->idle_count++;
   c->idle_since = p->service->loop->now;
   if (!timer_is_armed(&p->timer)) loop_arm(p->service->loop, &p->timer, c->idle_since + p->limits.idle);
 }
@@ -133,14 +150,17 @@ static void on_lost(struct pg_connection *c) {
   bool is_extra = l && l->is_extra, was_new = c->is_new;
   if (!is_extra) p->count--;
   if (!is_extra && was_new) p->connecting--;
+  if (!l && !was_new && !c->is_given_back) p->idle_count--;
   if (l) lose_lease(l, c->why), l->on_news(l);
   if (!l && was_new && !p->count) refuse_all(p, c->why);
   pg_connection_free(c);
   if (!was_new) add_connections(p);
+  tell(p);
 }
 
 static void on_news(struct pg_connection *c) {
   struct pg_lease *l = c->lease;
+  struct pg_pool *p = c->pool;
   if (c->state == PG_LOST) {
     on_lost(c);
     return;
@@ -152,6 +172,7 @@ static void on_news(struct pg_connection *c) {
   }
   if (l) l->on_news(l);
   else if (c->state == PG_READY && c->is_given_back) c->is_given_back = false, give(c);
+  tell(p);
 }
 
 bool pg_pool_take(struct pg_pool *p, struct pg_lease *l) {
@@ -163,13 +184,16 @@ bool pg_pool_take(struct pg_pool *p, struct pg_lease *l) {
     return true;
   }
   if (!list_empty(&p->idle)) {
+    p->idle_count--;
     hand_over(container_of(p->idle.next, struct pg_connection, link), l);
+    tell(p);
     return true;
   }
   if (p->waiting_count >= p->limits.queue) return l->state = PG_LEASE_NONE, false;
   list_append(&p->waiting, &l->link);
   p->waiting_count++;
   add_connections(p);
+  tell(p);
   return true;
 }
 
@@ -179,7 +203,7 @@ void pg_lease_return(struct pg_lease *l) {
   struct pg_connection *c = l->connection;
   bool waits = l->state == PG_LEASE_WAITING && !c;
   l->connection = NULL, l->state = PG_LEASE_NONE;
-  if (waits) list_remove(&l->link), l->pool->waiting_count--;
+  if (waits) list_remove(&l->link), l->pool->waiting_count--, tell(l->pool);
   if (!c) return;
   c->lease = NULL;
   if (l->is_extra) {

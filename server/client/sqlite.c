@@ -5,6 +5,7 @@
 #include "client/sqlite.h"
 #include <stdlib.h>
 #include "base/mem.h"
+#include "serve/pool_gauges.h"
 #include "serve/service.h"
 
 enum { OPEN_MAX = 64, QUEUE_BYTES = 64 << 20 };
@@ -19,7 +20,12 @@ struct sqlite {
   size_t queued, queued_bytes;
   struct sqlite_call *running; // NULL: none, or the closing
   bool is_away, is_closing;
+  struct pool_gauges gauges; // a pool of one connection
 };
+
+static void tell(struct sqlite *s) {
+  pool_gauges_set(&s->gauges, (struct pool_load){s->is_away, !s->is_away, s->queued, 1});
+}
 
 void sqlite_config_deinit(struct sqlite_config *config) {
   free(config->path);
@@ -35,6 +41,8 @@ struct sqlite *sqlite_new(struct service *s, struct sqlite_config *config, struc
   *config = (struct sqlite_config){0};
   list_init(&q->queue);
   q->connection = sqlite_connection_new(&q->config);
+  pool_gauges_add(s, &q->gauges, "sqlite", span_of(q->config.path));
+  tell(q);
   return q;
 }
 
@@ -59,6 +67,7 @@ static size_t bytes_of(const struct sqlite_call *c) {
 static void unqueue(struct sqlite_call *c) {
   list_remove(&c->link);
   c->sqlite->queued--, c->sqlite->queued_bytes -= bytes_of(c);
+  tell(c->sqlite);
 }
 
 static void run(struct work *w) {
@@ -70,6 +79,7 @@ static void run(struct work *w) {
 static void sqlite_free(struct sqlite *s) {
   if (s->connection) sqlite_connection_free(s->connection);
   counter_add(&s->service->counters.databases, -1);
+  pool_gauges_remove(s->service, &s->gauges);
   sqlite_config_deinit(&s->config);
   free(s);
 }
@@ -82,6 +92,7 @@ static bool send_away(struct sqlite *s, struct sqlite_call *c) {
   job_begin(&s->work.job, s->service->inbox, NULL, on_home);
   s->is_away = pool_submit(&s->service->pools[WORK_DATABASES], &s->work);
   if (!s->is_away) s->running = NULL;
+  tell(s);
   return s->is_away;
 }
 
@@ -106,6 +117,7 @@ static void on_home(struct job *j) {
   bool was_last = !c;
   s->running = NULL, s->is_away = false;
   if (was_last) return sqlite_free(s);
+  tell(s);
   finish(c);
   go_on(s);
 }
@@ -115,6 +127,7 @@ void sqlite_post(struct sqlite *s, struct sqlite_call *c) {
   list_init(&c->link);
   list_append(&s->queue, &c->link);
   s->queued++, s->queued_bytes += bytes_of(c);
+  tell(s);
   counter_add(&s->service->counters.database_calls_total, 1);
   go_on(s);
 }

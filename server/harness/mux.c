@@ -57,7 +57,7 @@ static void open_stream(struct mux *m, unsigned id, const char *path) {
     if (!m->streams[i].stream) free_one = &m->streams[i];
   struct request *r = free_one && !mux_find(m, id) ? make_request(m, path) : NULL;
   if (!r) {
-    m->proto.sink->on_refused(&m->proto, 400, "no such stream");
+    m->proto.sink->on_refused(&m->proto, REFUSED(400, "no such stream"));
     return;
   }
   *free_one = (struct mux_stream){.id = id, .window = SIZE_MAX};

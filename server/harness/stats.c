@@ -20,12 +20,15 @@ int server_stats(lua_State *L) {
   set(L, "requests_total", (double)c->requests_total);
   set(L, "events_total", (double)c->events_total);
   set(L, "slow_total", (double)c->slow_total);
-  set(L, "refused_total", (double)c->refused_total);
+  double refused = 0, turned_away = (double)c->refused_total[LIMIT_CONNECTIONS] +
+                                    (double)c->refused_total[LIMIT_CONNECTIONS_PER_ADDRESS];
+  for (size_t i = 0; i < LIMIT_COUNT; i++) refused += (double)c->refused_total[i];
+  set(L, "refused_total", refused - turned_away);
   set(L, "tls_handshakes_total", (double)c->tls.handshakes_total);
   set(L, "tls_resumed_total", (double)c->tls.resumed_total);
   set(L, "tls_refused_total", (double)c->tls.refused_total);
   set(L, "tls_truncated_total", (double)c->tls.truncated_total);
-  set(L, "connections_refused_total", (double)c->connections_refused_total);
+  set(L, "connections_refused_total", turned_away);
   set(L, "lua_bytes", (double)h->vm->gauges.lua_bytes);
   size_t tasks = 0, request_tasks = 0, generations = 0, own_timers = 0, comments = 0;
   list_each (node, &h->generations.vms) {

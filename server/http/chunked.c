@@ -18,7 +18,7 @@ static struct refusal chunked_enter(struct chunked *c, bool expected, enum chunk
 // The size is complete.
 static struct refusal end_size(struct chunked *c, unsigned char byte) {
   if (!c->digits || (byte != '\r' && byte != ';')) return REFUSED(400, "bad chunk size");
-  if (c->size > c->body_left) return REFUSED(413, "request body too large");
+  if (c->size > c->body_left) return REFUSED_BY(LIMIT_BODY, 413, "request body too large");
   c->body_left -= c->size;
   c->digits = 0;
   return chunked_enter(c, true, byte == ';' ? CHUNKED_EXTENSION : CHUNKED_SIZE_LF);
@@ -28,7 +28,8 @@ static struct refusal end_size(struct chunked *c, unsigned char byte) {
 static struct refusal step_blank(struct chunked *c, unsigned char byte, size_t max) {
   if (byte != ' ' && byte != '\t') return end_size(c, byte);
   c->state = CHUNKED_SIZE_BLANK;
-  return ++c->extension_len > max ? REFUSED(413, "chunk extensions too long") : ACCEPTED;
+  return ++c->extension_len > max ? REFUSED_BY(LIMIT_CHUNK_EXTENSIONS, 413, "chunk extensions too long")
+                                  : ACCEPTED;
 }
 
 static struct refusal step_size(struct chunked *c, unsigned char byte, size_t max) {
@@ -72,7 +73,8 @@ static struct refusal step_extension(struct chunked *c, unsigned char byte, size
   int next = is_value_byte(byte) ? extension_next(c->state, byte) : -1;
   if (next < 0) return REFUSED(400, "bad chunk extension");
   c->state = (uint8_t)next;
-  return ++c->extension_len > max ? REFUSED(413, "chunk extensions too long") : ACCEPTED;
+  return ++c->extension_len > max ? REFUSED_BY(LIMIT_CHUNK_EXTENSIONS, 413, "chunk extensions too long")
+                                  : ACCEPTED;
 }
 
 static struct refusal chunked_step(struct chunked *c, unsigned char byte, const struct proto_limits *limits) {

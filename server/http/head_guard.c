@@ -81,7 +81,7 @@ static struct refusal step_target(struct head_guard *g, unsigned char byte,
                                   const struct proto_limits *limits) {
   if (byte == ' ' && g->run) return guard_enter(g, GUARD_VERSION);
   if (!is(byte, TARGET)) return REFUSED(400, "bad request target");
-  return ++g->run > limits->target ? REFUSED(414, "request target too long") : ACCEPTED;
+  return ++g->run > limits->target ? REFUSED_BY(LIMIT_TARGET, 414, "request target too long") : ACCEPTED;
 }
 
 // Matches "HTTP/d.d" and the CR behind it.
@@ -98,7 +98,7 @@ static struct refusal step_field(struct head_guard *g, unsigned char byte,
   if (byte == '\r') return guard_enter(g, GUARD_END_LF);
   if (byte == ' ' || byte == '\t') return REFUSED(400, "folded field");
   if (!is(byte, NAME)) return REFUSED(400, "bad field name");
-  if (++g->fields > limits->fields) return REFUSED(431, "too many fields");
+  if (++g->fields > limits->fields) return REFUSED_BY(LIMIT_FIELDS, 431, "too many fields");
   return guard_enter(g, GUARD_NAME);
 }
 
@@ -164,7 +164,7 @@ struct refusal head_guard_scan(struct head_guard *g, const char *bytes, size_t l
   struct refusal refusal = ACCEPTED;
   size_t at = g->scanned;
   while (at < len && g->state != GUARD_DONE && !refusal.status) {
-    if (at - g->lead_len >= limits->head) return REFUSED(431, "request head too large");
+    if (at - g->lead_len >= limits->head) return REFUSED_BY(LIMIT_HEAD, 431, "request head too large");
     refusal = guard_step(g, (unsigned char)bytes[at++], limits);
     at = skip_run(g, bytes, at, MIN(len, limits->head + g->lead_len), limits);
   }

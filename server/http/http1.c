@@ -31,7 +31,7 @@ _Static_assert(sizeof(struct http1) <= 72, "kept by every idle connection");
 
 static void refuse(struct http1 *h, struct refusal refusal) {
   h->state = HTTP1_DONE;
-  h->proto.sink->on_refused(&h->proto, refusal.status, refusal.why);
+  h->proto.sink->on_refused(&h->proto, refusal);
 }
 
 static void end_body(struct http1 *h) {

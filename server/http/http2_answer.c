@@ -79,7 +79,7 @@ void http2_decline(struct http2 *h, struct http2_stream *s, struct refusal refus
                        .field_count = 1};
   s->refusal = refusal.why;
   http2_submit_head(h, s, &r, true);
-  h->proto.sink->on_declined(&h->proto, refusal.status, refusal.why);
+  h->proto.sink->on_declined(&h->proto, refusal);
 }
 
 void http2_submit_interim(struct http2 *h, struct http2_stream *s, int status) {

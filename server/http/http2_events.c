@@ -39,7 +39,7 @@ void http2_flooded(struct http2 *h, enum flood what, const char *why) {
 static void end_wrong(struct http2 *h, uint32_t code) {
   if (h->last.len) return;
   http2_end(h, code, nghttp2_http2_strerror(code));
-  h->proto.sink->on_declined(&h->proto, 400, nghttp2_http2_strerror(code));
+  h->proto.sink->on_declined(&h->proto, REFUSED(400, nghttp2_http2_strerror(code)));
 }
 
 // Continued heads and answers that wait have limits in the library.
@@ -247,7 +247,7 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
     if (s && !s->client_ended) nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
   } else if (!is_ours) spend_reset(h);
   else if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR)
-    h->proto.sink->on_declined(&h->proto, 400, nghttp2_http2_strerror(frame->goaway.error_code));
+    h->proto.sink->on_declined(&h->proto, REFUSED(400, nghttp2_http2_strerror(frame->goaway.error_code)));
   return 0;
 }
 

@@ -55,7 +55,7 @@ static struct refusal check_method(struct span value) {
 
 static struct refusal check_target(struct span value, const struct proto_limits *limits) {
   if (!value.len || !all_of(value, is_target_byte)) return REFUSED(400, "bad request target");
-  return value.len > limits->target ? REFUSED(414, "request target too long") : ACCEPTED;
+  return value.len > limits->target ? REFUSED_BY(LIMIT_TARGET, 414, "request target too long") : ACCEPTED;
 }
 
 static void add_pseudo(struct http2_head *h, struct span name, struct span value,
@@ -76,12 +76,12 @@ void http2_head_add(struct http2_head *h, struct span name, struct span value,
                     const struct proto_limits *limits) {
   h->size += name.len + value.len + FIELD_COST;
   if (h->refusal.status) return;
-  if (h->size > limits->head) h->refusal = REFUSED(431, "request head too large");
+  if (h->size > limits->head) h->refusal = REFUSED_BY(LIMIT_HEAD, 431, "request head too large");
   else if (name.len && name.bytes[0] == ':') add_pseudo(h, name, value, limits);
   else if (!name.len || !all_of(name, is_tchar)) h->refusal = REFUSED(400, "bad field name");
   else if (!all_of(value, is_value_byte)) h->refusal = REFUSED(400, "bad field value");
   else if (span_equal(name, SPAN("cookie"))) add_cookie(h, value);
-  else if (field_count(h) >= limits->fields) h->refusal = REFUSED(431, "too many fields");
+  else if (field_count(h) >= limits->fields) h->refusal = REFUSED_BY(LIMIT_FIELDS, 431, "too many fields");
   else add_field(h, name, value);
 }
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include "base/buf.h"
 #include "base/span.h"
+#include "http/refusal.h"
 #include "http/request.h"
 
 struct outq;
@@ -20,15 +21,15 @@ enum flood { FLOOD_RESETS, FLOOD_FRAMES, FLOOD_HEADS, FLOOD_ANSWERS, FLOOD_KINDS
 struct proto_sink {
   struct stream *(*on_request)(struct proto *p, struct request *r); // takes the request
   void (*on_body)(struct stream *s, struct span bytes);
-  void (*on_body_end)(struct stream *s);                            // also where the request has no body
-  void (*on_refused)(struct proto *p, int status, const char *why); // answer with status, then close
+  void (*on_body_end)(struct stream *s);                 // also where the request has no body
+  void (*on_refused)(struct proto *p, struct refusal r); // answer so, then close
   void (*on_reset)(struct stream *s); // the client wants no more of it; it is not to be mentioned again
   void (*on_room)(struct proto *p);   // something may leave that could not before
   void (*on_too_large)(
       struct stream *s); // its body has more bytes than limit_body allows, which are left out
 
   // What only protocols with many streams say. The first two are for the log and its counters.
-  void (*on_declined)(struct proto *p, int status, const char *why);   // one request, answered so by itself
+  void (*on_declined)(struct proto *p, struct refusal r);              // one request, answered so by itself
   void (*on_flood)(struct proto *p, enum flood what, const char *why); // this was the end of the connection
   void **(*slot)(struct stream *s); // where the protocol keeps what it has of it; NULL in it at first
   double (*now)(struct proto *p);

@@ -12,7 +12,7 @@
 
 // Behind the lock: the work is done, or never will be.
 static void finish(struct pool *p, struct work *w) {
-  p->running--;
+  counter_add(&p->running, -1);
   job_finish(&w->job);
 }
 
@@ -20,7 +20,7 @@ static void finish(struct pool *p, struct work *w) {
 static struct work *shift_work(struct pool *p) {
   struct list *node = list_shift(&p->queue);
   if (!node) return NULL;
-  p->queued--, p->running++;
+  counter_add(&p->queued, -1), counter_add(&p->running, 1);
   return container_of(node, struct work, link);
 }
 
@@ -48,7 +48,7 @@ static void *pool_main(void *arg) {
   pthread_t before = p->left;
   bool follows = p->has_left;
   p->left = pthread_self(), p->has_left = true;
-  p->threads--;
+  counter_add(&p->threads, -1);
   pthread_cond_broadcast(&p->changed);
   lock_release(&p->lock);
   if (follows) pthread_join(before, NULL);
@@ -63,7 +63,7 @@ static bool start_thread(struct pool *p) {
   pthread_sigmask(SIG_SETMASK, &all, &before);
   bool started = thread_start(&thread, pool_main, p) == 0;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
-  p->threads += started;
+  counter_add(&p->threads, started);
   return started;
 }
 
@@ -71,7 +71,7 @@ static bool start_thread(struct pool *p) {
 // turn all the same.
 static bool run_queue(struct loop_hook *h) {
   struct pool *p = container_of(h, struct pool, hook);
-  for (unsigned n = p->queued; n > 0; n--) {
+  for (uint64_t n = p->queued; n > 0; n--) {
     struct work *w = shift_work(p);
     if (!w) break;
     w->run(w);
@@ -84,7 +84,10 @@ static bool has_queued(struct loop_hook *h) { return container_of(h, struct pool
 
 void pool_init(struct pool *p, struct inbox *home, struct pool_limits limits) {
   pthread_condattr_t attributes;
-  *p = (struct pool){.home = home, .limits = limits, .hook = {.run = run_queue, .is_ready = has_queued}};
+  *p = (struct pool){.home = home,
+                     .limits = limits,
+                     .threads_max = limits.threads,
+                     .hook = {.run = run_queue, .is_ready = has_queued}};
   list_init(&p->queue);
   lock_init(&p->lock);
   pthread_condattr_init(&attributes);
@@ -111,6 +114,7 @@ void pool_deinit(struct pool *p) {
   lock_deinit(&p->lock);
   pthread_cond_destroy(&p->changed);
   p->home = NULL, p->limits = (struct pool_limits){0};
+  counter_add(&p->threads_max, -(int64_t)p->threads_max);
 }
 
 // Behind the lock: whether a thread takes one more, or it may wait for one.
@@ -128,7 +132,7 @@ bool pool_submit(struct pool *p, struct work *w) {
     w->pool = p;
     list_init(&w->link);
     list_append(&p->queue, &w->link);
-    p->queued++;
+    counter_add(&p->queued, 1);
     pthread_cond_signal(&p->changed);
   }
   lock_release(&p->lock);
@@ -140,7 +144,7 @@ void pool_abandon(struct work *w) {
   lock_take(&p->lock);
   bool waits = !list_empty(&w->link);
   list_remove(&w->link);
-  p->queued -= waits;
+  counter_add(&p->queued, -(int64_t)waits);
   lock_release(&p->lock);
   job_abandon(&w->job);
   if (waits) job_finish(&w->job);
@@ -148,7 +152,7 @@ void pool_abandon(struct work *w) {
 
 unsigned pool_threads(struct pool *p) {
   lock_take(&p->lock);
-  unsigned n = p->threads;
+  unsigned n = (unsigned)p->threads;
   lock_release(&p->lock);
   return n;
 }

@@ -4,6 +4,7 @@
 // its limits say. A pool belongs to one home, whose thread alone calls what is here.
 #pragma once
 #include <pthread.h>
+#include "base/counter.h"
 #include "loop/job.h"
 
 struct pool;
@@ -29,8 +30,8 @@ struct pool {
   struct loop_hook hook; // where it has no threads
   pthread_mutex_t lock;
   pthread_cond_t changed;
-  struct list queue; // behind the lock, as are these
-  unsigned queued, running, threads;
+  struct list queue; // behind the lock, as are these, which any thread may read
+  uint64_t queued, running, threads, threads_max;
   bool ends, has_left;
   pthread_t left; // the thread that ended last, to be joined
 };

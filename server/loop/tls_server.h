@@ -8,7 +8,8 @@
 
 struct tls_counters {
   uint64_t handshakes_total, resumed_total; // completed; of them by a ticket
-  uint64_t refused_total;                   // handshakes that failed, or took too long, or were one too many
+  uint64_t refused_total;   // handshakes that failed, or took too long, or were one too many ...
+  uint64_t crowded_total;   // ... which these were
   uint64_t truncated_total; // connections that ended without a word of their end (close_notify)
 };
 

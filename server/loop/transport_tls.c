@@ -378,6 +378,7 @@ struct transport *transport_tls_new(struct tls_server *server, struct transport 
                     .turn = {.go_on = go_on}};
   if (server->count >= server->count_max) {
     count_refused(s, "too many handshakes at a time (limits.handshakes)");
+    counter_add(&server->counters->crowded_total, 1);
     under->ops->close(under, false);
     free(s);
     return NULL;

@@ -157,6 +157,7 @@ static void answer_ended(const struct exchange *ex, const struct task *t, int st
   const struct vm *vm = ex->vm;
   char text[sizeof vm->expired_at + 64];
   if (!t->stopped || !exchange_shows_errors(ex)) {
+    if (status == LUA_ERRMEM) service_refused(vm->service, LIMIT_LUA_MEMORY);
     error_reply(ex->stream, status == LUA_ERRMEM ? 503 : 500, "Internal Server Error");
     return;
   }
@@ -230,8 +231,10 @@ static bool has_too_many_pairs(const struct vm *vm, struct span query) {
 static int route_of(struct vm *vm, struct stream *s, struct route_match *match) {
   const struct request *r = s->request;
   char scratch[r->path.len + 1];
-  if (has_too_many_pairs(vm, r->query))
+  if (has_too_many_pairs(vm, r->query)) {
+    service_refused(vm->service, LIMIT_QUERY_PAIRS);
     return error_reply(s, 400, "too many query parameters"), ROUTE_ANSWERED;
+  }
   if (r->path.len == 1 && r->path.bytes[0] == '*') return match->allowed = ~0u, ROUTE_OTHER_METHOD;
   int method = router_method(vm->router, r->method_name);
   if (method < 0) return ROUTE_NO_SUCH_METHOD;
@@ -259,6 +262,7 @@ void exchange_begin(struct vm *vm, struct stream *s) {
   ex->task = task_start(vm, vm->answer, ex, &answer_ops);
   if (!ex->task) {
     slab_free(&vm->slab, ex, sizeof *ex);
+    service_refused(vm->service, LIMIT_LUA_MEMORY);
     error_reply(s, 503, "out of memory");
     return;
   }

@@ -53,7 +53,7 @@ static int form_feed_bytes(lua_State *L) {
     lua_pushinteger(L, status_of(f->disk_errno));
     return 3;
   }
-  if (ex->stream->state == STREAM_WAITING) stream_refuse_body(ex->stream, 413, "request body too large");
+  if (ex->stream->state == STREAM_WAITING) stream_refuse_body(ex->stream, TOO_LARGE);
   return body_refused(L, "req:form");
 }
 

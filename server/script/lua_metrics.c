@@ -7,6 +7,7 @@
 #include "script/class.h"
 #include "script/vm.h"
 #include "serve/own_metrics.h"
+#include "serve/pool_gauges.h"
 #include "serve/process_figures.h"
 #include "serve/routes.h"
 
@@ -20,6 +21,7 @@ static int core_metrics_text(lua_State *L) {
   const struct figures f = metrics_read(service_subject(s), s->broker, s->shared);
   metrics_expose(out, &f, as_openmetrics);
   routes_expose(out, metrics_of(L), as_openmetrics);
+  pool_gauges_expose(out, metrics_of(L));
   own_metrics_expose(out, &metrics_of(L)->own, as_openmetrics);
   process_figures_expose(out, as_openmetrics);
   if (as_openmetrics) buf_printf(out, "# EOF\n");
@@ -72,6 +74,37 @@ static int core_metric_add(lua_State *L) { return change(L, own_metric_add); }
 
 static int core_metric_set(lua_State *L) { return change(L, own_metric_set); }
 
+// core.pools(): a list of { name, in_use, idle, waiting, limit }.
+static int core_pools(lua_State *L) {
+  struct pool_sum sums[POOLS_MAX];
+  size_t count = pool_gauges_sum(metrics_of(L), sums);
+  lua_createtable(L, (int)count, 0);
+  for (size_t i = 0; i < count; i++) {
+    const struct pool_load *l = &sums[i].load;
+    const struct {
+      const char *name;
+      uint64_t value;
+    } numbers[] = {{"in_use", l->in_use}, {"idle", l->idle}, {"waiting", l->waiting}, {"limit", l->limit}};
+    lua_createtable(L, 0, 5);
+    lua_pushstring(L, sums[i].name);
+    lua_setfield(L, -2, "name");
+    for (size_t n = 0; n < sizeof numbers / sizeof *numbers; n++) {
+      lua_pushinteger(L, (lua_Integer)numbers[n].value);
+      lua_setfield(L, -2, numbers[n].name);
+    }
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+// core.count_refused("rate_limit" | "stream_limit")
+static int core_count_refused(lua_State *L) {
+  static const char *const names[] = {"rate_limit", "stream_limit", NULL};
+  static const enum limit limits[] = {LIMIT_RATE, LIMIT_STREAMS};
+  service_refused(vm_of(L)->service, limits[luaL_checkoption(L, 1, NULL, names)]);
+  return 0;
+}
+
 static const char CYCLE[] = "spate.cycle";
 
 // A cycle of the collector has found the last one of these, which nobody holds: the next finds the next.
@@ -98,6 +131,8 @@ void metrics_open(lua_State *L) {
                                        {"metric", core_metric},
                                        {"metric_add", core_metric_add},
                                        {"metric_set", core_metric_set},
+                                       {"count_refused", core_count_refused},
+                                       {"pools", core_pools},
                                        {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
   if (vm_of(L)->service->process) watch_cycles(L);

@@ -82,8 +82,10 @@ struct task *task_follow(lua_State *L, int nargs, const struct task_ops *ops) {
 
 struct task *task_spawn(lua_State *L, int nargs, const struct task_ops *ops) {
   struct vm *vm = vm_of(L);
-  if (vm->gauges.tasks >= vm->settings->limits.tasks || vm_fault(&vm->task_faults))
+  if (vm->gauges.tasks >= vm->settings->limits.tasks || vm_fault(&vm->task_faults)) {
+    service_refused(vm->service, LIMIT_TASKS);
     raise_error(L, "more than %zu tasks at a time (limits.tasks)", vm->settings->limits.tasks);
+  }
   return task_follow(L, nargs, ops);
 }
 

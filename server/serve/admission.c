@@ -57,21 +57,22 @@ static struct admission_address *address_of(struct admission *g, const struct ad
   return a;
 }
 
-const char *admission_enter(struct admission *g, const struct address *peer,
-                            struct admission_address **address) {
-  const char *why = NULL;
+struct refusal admission_enter(struct admission *g, const struct address *peer,
+                               struct admission_address **address) {
+  struct refusal refusal = ACCEPTED;
   *address = NULL;
   lock_take(&g->lock);
   struct admission_address *a = peer && g->open < g->connections_max ? address_of(g, peer) : NULL;
-  if (g->open >= g->connections_max) why = "too many connections";
-  else if (a && a->count >= g->per_address_max) why = "too many connections from one address";
+  if (g->open >= g->connections_max) refusal = REFUSED_BY(LIMIT_CONNECTIONS, 503, "too many connections");
+  else if (a && a->count >= g->per_address_max)
+    refusal = REFUSED_BY(LIMIT_CONNECTIONS_PER_ADDRESS, 503, "too many connections from one address");
   else {
     *address = a;
     g->open++;
     if (a) a->count++;
   }
   lock_release(&g->lock);
-  return why;
+  return refusal;
 }
 
 bool admission_may_linger(struct admission *g) {

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include "base/address.h"
 #include "base/map.h"
+#include "http/refusal.h"
 
 struct admission_address;
 
@@ -31,8 +32,8 @@ void admission_unref(struct admission *g);
 // Lets a connection from `peer` in and returns NULL, or says why not; *address is what counts it. Peers on
 // this machine, and one that is NULL, are counted in all only: a reverse proxy brings everybody's from one
 // address.
-const char *admission_enter(struct admission *g, const struct address *peer,
-                            struct admission_address **address);
+struct refusal admission_enter(struct admission *g, const struct address *peer,
+                               struct admission_address **address);
 
 // Whether a refused connection may be kept for as long as the client takes to read that, as one that is
 // turned away: few may.

@@ -113,15 +113,15 @@ static void await_end(struct conn *c) {
 }
 
 // Answers bytes that are no request; not in the middle of what is on its way.
-static void conn_refuse(struct conn *c, int status, const char *why) {
-  counter_add(&c->carrier.service->counters.refused_total, 1);
-  access_refused(&c->carrier, status, why);
+static void conn_refuse(struct conn *c, struct refusal r) {
+  service_refused(c->carrier.service, r.limit);
+  access_refused(&c->carrier, r.status, r.why);
   if (conn_carries_many(c)) close_streams(c, REASON_ERROR);
   else if (c->in_flight || !list_empty(&c->streams)) {
     conn_close(c, REASON_ERROR, true);
     return;
   }
-  if (send_refusal(c, status, why)) linger(c);
+  if (send_refusal(c, r.status, r.why)) linger(c);
   else if (c->in_flight) await_end(c);
   else conn_close(c, REASON_ERROR, false);
 }
@@ -142,8 +142,8 @@ void conn_turn_away(struct conn *c, const char *why, bool may_linger) {
 
 void conn_refuse_request(struct conn *c, struct refusal refusal) {
   struct stream *reading = conn_reading(c);
-  if (reading) stream_refuse_body(reading, refusal.status, refusal.why);
-  else conn_refuse(c, refusal.status, refusal.why);
+  if (reading) stream_refuse_body(reading, refusal);
+  else conn_refuse(c, refusal);
 }
 
 // Hands up what requests have come. Who answers at once only queues.
@@ -258,7 +258,7 @@ static void end_marked(struct conn *c) {
     if (s->is_reset) stream_free(s, REASON_CLIENT_CLOSED), any = true;
     else if (s->is_too_large) {
       s->is_too_large = false;
-      stream_refuse_body(s, 413, "request body too large");
+      stream_refuse_body(s, TOO_LARGE);
     }
   }
   if (any) go_on(c, true);

@@ -111,7 +111,7 @@ static void carrier_late(struct carrier *carrier, struct stream *s) {
   struct conn *c = conn_of(carrier);
   double crowded_at = conn_carries_many(c) ? c->proto->ops->crowded_at(c->proto) : 0;
   if (crowded_at > s->body_moved) stream_time_body_from(s, crowded_at);
-  else stream_refuse_body(s, 408, "the request took too long to arrive");
+  else stream_refuse_body(s, REFUSED_BY(LIMIT_TIMEOUT, 408, "the request took too long to arrive"));
 }
 
 static const struct carrier_ops carrier_ops = {.hoarder = carrier_hoarder,
@@ -137,7 +137,8 @@ static void on_deadline(struct conn *c) {
   struct stream *s = conn_reading(c);
   bool late_head = c->state == CONN_OPEN && c->proto->ops->phase(c->proto) == PROTO_HEAD;
   bool late_body = s && stream_body_is_due(s) && s->state == STREAM_WAITING;
-  if (late_head || late_body) conn_refuse_request(c, REFUSED(408, "the request took too long to arrive"));
+  if (late_head || late_body)
+    conn_refuse_request(c, REFUSED_BY(LIMIT_TIMEOUT, 408, "the request took too long to arrive"));
   else if (c->state == CONN_OPEN && conn_carries_many(c) && list_empty(&c->streams)) conn_depart(c);
   else if (list_empty(&c->streams)) conn_close(c, REASON_TIMEOUT, false);
 }

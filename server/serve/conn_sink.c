@@ -47,9 +47,9 @@ static void on_body_end(struct stream *s) {
   if (s->ops) s->ops->on_body(s);
 }
 
-static void on_refused(struct proto *p, int status, const char *why) {
+static void on_refused(struct proto *p, struct refusal r) {
   struct conn *c = p->owner;
-  c->carrier.service->refusal = (struct refusal){status, why};
+  c->carrier.service->refusal = r;
 }
 
 static void mark(struct stream *s) {
@@ -68,10 +68,10 @@ static void on_too_large(struct stream *s) {
   mark(s);
 }
 
-static void on_declined(struct proto *p, int status, const char *why) {
+static void on_declined(struct proto *p, struct refusal r) {
   struct conn *c = p->owner;
-  counter_add(&c->carrier.service->counters.refused_total, 1);
-  access_refused(&c->carrier, status, why);
+  service_refused(c->carrier.service, r.limit);
+  access_refused(&c->carrier, r.status, r.why);
 }
 
 static void on_flood(struct proto *p, enum flood what, const char *why) {

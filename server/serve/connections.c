@@ -99,20 +99,20 @@ static void note_refused(struct service *s, const char *why) {
 void connections_accept(struct service *s, struct transport *t) {
   struct admission_address *address;
   bool is_proxy = trusted_has(&s->settings->trusted_proxies, &t->peer);
-  const char *why = admission_enter(&s->process->admission, is_proxy ? NULL : &t->peer, &address);
-  if (!why) {
+  struct refusal r = admission_enter(&s->process->admission, is_proxy ? NULL : &t->peer, &address);
+  if (!r.status) {
     conn_open(s, t, ADMISSION_INSIDE, address);
     return;
   }
   bool may_linger = admission_may_linger(&s->process->admission);
-  counter_add(&s->counters.connections_refused_total, 1);
-  note_refused(s, why);
-  conn_turn_away(conn_open(s, t, may_linger ? ADMISSION_TURNED_AWAY : ADMISSION_OUTSIDE, NULL), why,
+  service_refused(s, r.limit);
+  note_refused(s, r.why);
+  conn_turn_away(conn_open(s, t, may_linger ? ADMISSION_TURNED_AWAY : ADMISSION_OUTSIDE, NULL), r.why,
                  may_linger);
 }
 
 void connections_turn_away(struct service *s, struct transport *t) {
-  counter_add(&s->counters.connections_refused_total, 1);
+  service_refused(s, LIMIT_CONNECTIONS);
   conn_turn_away(conn_open(s, t, ADMISSION_OUTSIDE, NULL), "too many connections", false);
 }
 

@@ -23,6 +23,13 @@
         offsetof(struct figures, counters.closed_total[why]), "streams_closed_total",    \
         "reason=\"" reason "\""                                                          \
   }
+#define REFUSED_HELP \
+  "Connections, requests and tasks refused, by which limit; none: not HTTP as it should be."
+#define REFUSED_AS(name, which)                                                                        \
+  {                                                                                                    \
+    "refused_" name "_total", REFUSED_HELP, METRIC_COUNTER,                                            \
+        offsetof(struct figures, counters.refused_total[which]), "refused_total", "limit=\"" name "\"" \
+  }
 #define HISTOGRAM(kind, series, field, help) \
   { series, help, kind, offsetof(struct figures, counters.field), NULL, NULL }
 #define PUBLISHED(store, kind, result, what)                                                               \
@@ -39,10 +46,23 @@ const struct metric metrics_table[] = {
     GAUGE_AS("connections", "connections_open", counters.connections_open, "Open connections."),
     GAUGE_AS("streams", "streams_open", counters.streams_open, "Open event streams."),
     COUNTER("connections_total", counters.connections_total, "Connections accepted."),
-    COUNTER("connections_refused_total", counters.connections_refused_total,
-            "Connections refused: one too many."),
     COUNTER("requests_total", counters.requests_total, "Requests."),
-    COUNTER("refused_total", counters.refused_total, "Requests refused: not HTTP as it should be."),
+    REFUSED_AS("none", LIMIT_NONE),
+    REFUSED_AS("head", LIMIT_HEAD),
+    REFUSED_AS("fields", LIMIT_FIELDS),
+    REFUSED_AS("target", LIMIT_TARGET),
+    REFUSED_AS("query_pairs", LIMIT_QUERY_PAIRS),
+    REFUSED_AS("body", LIMIT_BODY),
+    REFUSED_AS("chunk_extensions", LIMIT_CHUNK_EXTENSIONS),
+    REFUSED_AS("timeout", LIMIT_TIMEOUT),
+    REFUSED_AS("connections", LIMIT_CONNECTIONS),
+    REFUSED_AS("connections_per_address", LIMIT_CONNECTIONS_PER_ADDRESS),
+    {"refused_handshakes_total", REFUSED_HELP, METRIC_COUNTER,
+     offsetof(struct figures, counters.tls.crowded_total), "refused_total", "limit=\"handshakes\""},
+    REFUSED_AS("tasks", LIMIT_TASKS),
+    REFUSED_AS("lua_memory", LIMIT_LUA_MEMORY),
+    REFUSED_AS("rate_limit", LIMIT_RATE),
+    REFUSED_AS("stream_limit", LIMIT_STREAMS),
     COUNTER("http2_resets_total", counters.floods_total[FLOOD_RESETS],
             "Connections of HTTP/2 ended: streams reset too often."),
     COUNTER("http2_frames_total", counters.floods_total[FLOOD_FRAMES],
@@ -174,6 +194,7 @@ void metrics_init(struct metrics *m) {
   m->routes = xcalloc(ROUTES_MAX, sizeof *m->routes), m->route_count = 1;
   list_init(&m->workers);
   list_init(&m->states);
+  list_init(&m->pools);
 }
 
 void metrics_deinit(struct metrics *m) {

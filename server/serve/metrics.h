@@ -48,9 +48,8 @@ struct counters {
       collections_total; // that are armed; ended cycles of the Lua states' collectors, which any thread adds
   struct histogram waits, unsent; // of what its clients did not take at once: how long, and how many bytes
   uint64_t connections_open, connections_total;
-  uint64_t connections_refused_total;     // one too many
-  uint64_t streams_open, streams_total;   // event streams
-  uint64_t requests_total, refused_total; // refused: not HTTP as it should be
+  uint64_t streams_open, streams_total;                // event streams
+  uint64_t requests_total, refused_total[LIMIT_COUNT]; // connections, requests and tasks, by which limit
   uint64_t floods_total[FLOOD_KINDS]; // connections ended, as their clients did without end what costs little
   uint64_t events_total, bytes_total; // handed to clients
   uint64_t compressed_bytes_in_total, compressed_bytes_out_total; // of bodies, before and after
@@ -83,10 +82,10 @@ enum { ROUTES_MAX = 1000 }; // that are told apart; what is beyond counts as the
 // Who counts in a process.
 struct metrics {
   pthread_mutex_t lock;
-  struct list workers, states; // behind the lock, as is
-  struct counters past;        // of workers that have ended
-  struct own_metrics own;      // the application's
-  char **routes;               // names of routes, by number, behind the lock; the first has none
+  struct list workers, states, pools; // behind the lock, as is
+  struct counters past;               // of workers that have ended
+  struct own_metrics own;             // the application's
+  char **routes;                      // names of routes, by number, behind the lock; the first has none
   size_t route_count;
 };
 

@@ -129,6 +129,11 @@ void service_close_pools(struct service *s);
 // Frees what it holds; its connections are closed.
 void service_deinit(struct service *s);
 
+// Counts what this limit has refused.
+static inline void service_refused(struct service *s, enum limit limit) {
+  counter_add(&s->counters.refused_total[limit], 1);
+}
+
 // The value of the Date field (RFC 9110 5.6.7), borrowed until the next call.
 struct span service_date(struct service *s);
 

@@ -250,4 +250,6 @@ void stream_body_came(struct stream *s, size_t len);
 void stream_spare(struct stream *s);
 
 // Answers a request whose body is not taken; whoever works on it is told first that the stream is gone.
-void stream_refuse_body(struct stream *s, int status, const char *why);
+void stream_refuse_body(struct stream *s, struct refusal r);
+
+#define TOO_LARGE REFUSED_BY(LIMIT_BODY, 413, "request body too large")

@@ -17,7 +17,7 @@ static bool is_encoded(const struct request *r) {
   return false;
 }
 
-void stream_refuse_body(struct stream *s, int status, const char *why) {
+void stream_refuse_body(struct stream *s, struct refusal r) {
   const struct field fields[] = {{SPAN("Content-Type"), SPAN("text/plain; charset=utf-8")},
                                  {SPAN("Accept-Encoding"), SPAN("identity")}}; // RFC 9110 15.5.16
   if (s->state == STREAM_OPEN) {
@@ -25,13 +25,13 @@ void stream_refuse_body(struct stream *s, int status, const char *why) {
     return;
   }
   if (s->state == STREAM_ENDED) return; // the answer is under way, and ends the connection
-  if (s->ops) s->ops->on_gone(s, status == 408 ? REASON_TIMEOUT : REASON_ERROR);
+  if (s->ops) s->ops->on_gone(s, r.status == 408 ? REASON_TIMEOUT : REASON_ERROR);
   s->ops = NULL;
   s->request->keep_alive =
       false; // also where the body has come whole: its bytes alone decide, not their pieces
-  counter_add(&stream_service(s)->counters.refused_total, 1);
-  if (status == 415) stream_reply(s, status, fields, 2, span_of(why));
-  else error_reply(s, status, why);
+  service_refused(stream_service(s), r.limit);
+  if (r.status == 415) stream_reply(s, r.status, fields, 2, span_of(r.why));
+  else error_reply(s, r.status, r.why);
 }
 
 // Sends the interim 100.
@@ -45,9 +45,9 @@ static void stream_continue(struct stream *s) {
 bool stream_want_body(struct stream *s, enum body_reading how, uint64_t max) {
   if (s->reading || s->state != STREAM_WAITING || s->request->body == BODY_NONE) return true;
   bool is_large = s->request->content_length > max || s->body.len > max;
-  if (is_encoded(s->request)) stream_refuse_body(s, 415, "the body's content coding is not supported");
-  else if (is_large || !s->carrier->ops->limit_body(s->carrier, s, max))
-    stream_refuse_body(s, 413, "request body too large");
+  if (is_encoded(s->request))
+    stream_refuse_body(s, REFUSED(415, "the body's content coding is not supported"));
+  else if (is_large || !s->carrier->ops->limit_body(s->carrier, s, max)) stream_refuse_body(s, TOO_LARGE);
   if (s->state != STREAM_WAITING) return false;
   s->reading = (uint8_t)how;
   if (s->body_done) return true;

@@ -77,10 +77,10 @@ static void on_body_end(struct stream *s) {
   current->ended = true;
 }
 
-static void on_refused(struct proto *p, int status, const char *why) {
+static void on_refused(struct proto *p, struct refusal r) {
   (void)p;
-  CHECK(!current->refused && !current->ended && status >= 400 && status <= 505);
-  buf_printf(&current->text, "refused %d %s %zu", status, why, current->body.len);
+  CHECK(!current->refused && !current->ended && r.status >= 400 && r.status <= 505);
+  buf_printf(&current->text, "refused %d %s %zu", r.status, r.why, current->body.len);
   current->refused = true;
 }
 

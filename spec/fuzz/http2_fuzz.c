@@ -75,11 +75,11 @@ static void on_reset(struct stream *s) {
 }
 
 static void on_too_large(struct stream *s) { s->is_too_large = true; }
-static void on_refused(struct proto *p, int status, const char *why) { (void)p, (void)status, (void)why; }
+static void on_refused(struct proto *p, struct refusal r) { (void)p, (void)r; }
 static void on_room(struct proto *p) { (void)p; }
-static void on_declined(struct proto *p, int status, const char *why) {
-  (void)p, (void)why;
-  CHECK(status >= 400);
+static void on_declined(struct proto *p, struct refusal r) {
+  (void)p;
+  CHECK(r.status >= 400);
 }
 static void on_flood(struct proto *p, enum flood what, const char *why) {
   (void)p, (void)what, (void)why, is_flooded = true;

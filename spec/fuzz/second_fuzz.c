@@ -158,8 +158,8 @@ static void on_body_end(struct stream *s) {
   has_ended = true;
 }
 
-static void on_refused(struct proto *p, int status, const char *why) {
-  (void)p, (void)status, (void)why;
+static void on_refused(struct proto *p, struct refusal r) {
+  (void)p, (void)r;
   was_refused = true;
 }
 

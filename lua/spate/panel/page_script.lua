@@ -202,7 +202,9 @@ views.upstreams = { title: "Upstreams", live: ["upstreams"], every: 2, open(root
     number("Silent for", (o) => seconds(o.silent))], (o) => o.origin, "No request to another server is open");
   const requests = table("Requests", [text("Request", (r) => `${r.method} ${r.host}:${r.port}`, { type: "mono", full: true }), text("State", (r) => r.state), number("Status", (r) => r.status ? String(r.status) : ""), number("Age", (r) => seconds(r.age)),
     number("Silent for", (r) => seconds(r.silent)), number("Worker", (r) => String(r.worker))], (r) => [r.worker, r.host, r.port, r.age - r.silent].join(" "), "None");
-  root.append(facts, origins.element, el("h2", {}, "Oldest requests"), requests.element);
+  const pools = table("Pools", [text("Pool", (p) => p.name, { type: "mono", full: true }), number("In use", (p) => count(p.in_use)), number("Idle", (p) => count(p.idle)),
+    number("Waiting", (p) => count(p.waiting)), number("Limit", (p) => count(p.limit))], (p) => p.name, "None");
+  root.append(facts, origins.element, el("h2", {}, "Oldest requests"), requests.element, el("h2", {}, "Pools of threads and connections"), pools.element);
   return { overview(o) {
     const s = o.stats;
     put(facts, `${count(s.http_requests_total)} requests so far, ${count(s.http_errors_total)} failed; ${bytes(s.http_bytes_in_total)} received. Databases: ${count(s.databases)} connections, ` +
@@ -210,6 +212,7 @@ views.upstreams = { title: "Upstreams", live: ["upstreams"], every: 2, open(root
   }, upstreams(data) {
     origins.show(data.origins);
     requests.show(data.requests);
+    pools.show(data.pools);
   } };
 } };
 

@@ -143,7 +143,7 @@ local function by_origin(requests)
   return origins
 end
 
--- Requests to other servers that are open, by server and each.
+-- Requests to other servers that are open, by server and each; and pools.
 function views.upstreams()
   local requests = {}
   for i, rows in ipairs(survey "upstreams") do
@@ -153,7 +153,7 @@ function views.upstreams()
     end
   end
   table.sort(requests, function(a, b) return a.age > b.age end)
-  return { origins = by_origin(requests), count = #requests,
+  return { origins = by_origin(requests), count = #requests, pools = json.array(core.pools()),
     requests = json.array(table.move(requests, 1, math.min(#requests, UPSTREAMS_SHOWN), 1, {})) }
 end
 
