@@ -3,6 +3,7 @@
 // a busy machine nor a process that was stopped for an hour is taken for a loop. What lies between two looks
 // counts for no more than the time between two timers: after a stop there is one look, however long it was.
 // Looks are some per limits.turn, and none while all loops sleep: a worker that wakes asks to be watched.
+// That they do is the time to give spare memory back, at most once in some seconds.
 #include "process/turns.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 #include "serve/settings.h"
 
 enum { LOOKS_PER_TURN = 4 };
-static const double LOOK_MIN_SECONDS = 0.01, HANG_MARGIN = 1.5;
+static const double LOOK_MIN_SECONDS = 0.01, HANG_MARGIN = 1.5, SPARE_SECONDS = 5;
 
 struct turn {
   unsigned long number;
@@ -84,6 +85,18 @@ static bool may_leave(struct turns *t, size_t worker) {
   return !worker_turn(t->workers[worker], &cpu);
 }
 
+// While no worker has a turn. What is freed meanwhile, as by the builder, is the next time's.
+static void rest(struct turns *t) {
+  if (timer_is_armed(&t->spare_timer)) return;
+  if (t->loop->now >= t->spare_at) spare_give_back(&t->spare), t->spare_at = t->loop->now + SPARE_SECONDS;
+  else loop_arm(t->loop, &t->spare_timer, t->spare_at);
+}
+
+static void on_spare(struct timer *timer) {
+  struct turns *t = container_of(timer, struct turns, spare_timer);
+  if (!timer_is_armed(&t->timer)) rest(t);
+}
+
 static void on_timer(struct timer *timer) {
   struct turns *t = container_of(timer, struct turns, timer);
   double passed = MIN(t->loop->now - t->looked_at, interval(t));
@@ -91,6 +104,7 @@ static void on_timer(struct timer *timer) {
   for (size_t i = 0; i < t->count; i++) any |= turns_look(t, i, passed);
   for (size_t i = 0; !any && i < t->count; i++) any |= !may_leave(t, i);
   if (any) arm(t);
+  else rest(t);
 }
 
 static bool resume_watch(struct loop_hook *h) {
@@ -104,6 +118,8 @@ static bool resume_watch(struct loop_hook *h) {
 void turns_watch(struct turns *t, struct loop *loop, const struct settings *settings, struct worker **workers,
                  size_t count) {
   *t = (struct turns){.timer = {.on_fire = on_timer},
+                      .spare_timer = {.on_fire = on_spare},
+                      .spare_at = loop->now + SPARE_SECONDS,
                       .hook = {.run = resume_watch},
                       .loop = loop,
                       .settings = settings,
@@ -115,6 +131,8 @@ void turns_watch(struct turns *t, struct loop *loop, const struct settings *sett
 }
 
 void turns_deinit(struct turns *t) {
-  if (t->loop) loop_disarm(t->loop, &t->timer), loop_hook_remove(t->loop, &t->hook);
+  if (t->loop)
+    loop_disarm(t->loop, &t->timer), loop_disarm(t->loop, &t->spare_timer),
+        loop_hook_remove(t->loop, &t->hook);
   free(t->seen);
 }

@@ -2,6 +2,7 @@
 // Watches from outside whether the workers' loops turn: the watchdog of scripts sees Lua only. Main thread.
 #pragma once
 #include "loop/loop.h"
+#include "process/spare.h"
 
 struct settings;
 struct turn;
@@ -10,6 +11,9 @@ struct worker;
 struct turns {
   struct timer timer;
   struct loop_hook hook;
+  struct spare spare;
+  struct timer spare_timer;
+  double spare_at; // before that it is not given back again
   double looked_at;
   struct loop *loop;
   const struct settings *settings;

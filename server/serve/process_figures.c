@@ -77,13 +77,18 @@ static void gauge(struct buf *out, const char *name, const char *help, double va
              value);
 }
 
+double process_resident(void) {
+  double virtual, resident;
+  memory(&virtual, &resident);
+  return resident;
+}
+
 struct process_figures process_figures_read(void) {
-  double virtual;
   struct process_figures f = {.cpu = cpu_seconds(),
                               .descriptors = open_descriptors(),
                               .descriptors_max = most_descriptors(),
-                              .started_at = start_time()};
-  memory(&virtual, &f.resident);
+                              .started_at = start_time(),
+                              .resident = process_resident()};
   return f;
 }
 

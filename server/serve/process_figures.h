@@ -10,5 +10,8 @@ struct process_figures {
 };
 struct process_figures process_figures_read(void);
 
+// Bytes that are in RAM.
+double process_resident(void);
+
 // Its lines, as metrics_expose.
 void process_figures_expose(struct buf *out, bool as_openmetrics);
