@@ -385,6 +385,52 @@ describe("redis:xread", function()
     end
   end)
 
+  describe("whose stream is deleted while it waits", function()
+    local function info(id) return { "length", 1, "last-generated-id", id, "groups", 0 } end
+
+    it("tells so where that begins anew with lower ids, and reads it", function()
+      local app, newest = load(SOURCE), "9-18446744073709551614"
+      local entries = { { newest, { "data", "old" } } }
+      stand_for(entries)
+      t.redis.stub("XINFO STREAM s", function() return info(newest) end)
+      local res = app:get("/", { headers = { ["Last-Event-ID"] = newest } })
+      t.advance(41)
+      assert.events(res, {})
+      entries[1], newest = { "9-9223372036854775807", { "data", "new" } }, "9-9223372036854775807"
+      t.advance(21)
+      assert.same({ "reset", "new" }, { res:events()[1].event, res:events()[2].data })
+      assert.equal(newest, res:events()[2].id)
+      t.advance(41)
+      assert.equal(2, #res:events())
+      res:close()
+    end)
+
+    it("says nothing where it only loses what it had, or is not there, or may not be looked at", function()
+      local app = load(SOURCE)
+      local entries = { { "10-0", { "data", "old" } } }
+      stand_for(entries)
+      local res = app:get("/", { headers = { ["Last-Event-ID"] = "10-0" } })
+      entries[1] = nil
+      for _, answer in ipairs { info "10-0", { err = "ERR no such key" }, { err = "NOPERM no permission" } } do
+        t.redis.stub("XINFO STREAM s", answer)
+        t.advance(21)
+      end
+      entries[1] = { "10-1", { "data", "more" } }
+      t.advance(21)
+      assert.events(res, { { id = "10-1", data = "more" } })
+      res:close()
+    end)
+
+    it("needs no stub for that", function()
+      local app = load(SOURCE)
+      stand_for { { "1-0", { "data", "one" } } }
+      local res = app:get "/"
+      t.advance(61)
+      res:close()
+      assert.is_nil(require("spate.test.session").redis.keep(0))
+    end)
+  end)
+
   it("goes on where the server was away", function()
     local app = load(SOURCE)
     local entries = { { "1-0", { "data", "one" } } }

@@ -237,6 +237,30 @@ function Reader:find_place()
   return true
 end
 
+local function is_less(a, b) -- decimals
+  a, b = a:match "^0*(.*)", b:match "^0*(.*)"
+  if #a ~= #b then return #a < #b end
+  return a < b
+end
+
+local function is_before(a, b)
+  local ms, number = a:match "^(%d+)%-?(%d*)"
+  local other_ms, other_number = b:match "^(%d+)%-?(%d*)"
+  return is_less(ms, other_ms) or not is_less(other_ms, ms) and is_less(number, other_number)
+end
+
+-- Where nothing has come for a while: a stream that was deleted and has lower ids now would never have anything behind the
+-- last one. What a server does not tell, or has lost with the stream, says nothing.
+function Reader:check_place()
+  local info = self:ask("XINFO", "STREAM", self.key)
+  for i = 1, info and #info - 1 or 0, 2 do
+    if info[i] == "last-generated-id" and is_before(info[i + 1], self.place.last) then
+      self.is_reset = true
+      self.place.last = "0-0"
+    end
+  end
+end
+
 function Reader:read_page()
   if not self.is_placed then
     local ok, message, code = self:find_place()
@@ -245,7 +269,9 @@ function Reader:read_page()
   local reply, message, code = ask_blocking(self.redis, "redis:xread", BLOCK + self.redis.timeout,
     { "XREAD", "COUNT", PAGE, "BLOCK", BLOCK * 1000, "STREAMS", self.key, self.place.last, key = self.key })
   if message then return nil, message, code end
-  return reply and reply[1][2] or {}
+  if reply then return reply[1][2] end
+  self:check_place()
+  return {}
 end
 
 -- Raises where trying again does not help.
