@@ -25,6 +25,38 @@ int epoll_ctl(int epoll, int op, int fd, struct epoll_event *e) {
 }
 ]]
 
+-- Refuses all descriptors of the main thread or of the others.
+local ALL_REPLACED = [[
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int epoll_ctl(int epoll, int op, int fd, struct epoll_event *e) {
+  int (*next)(int, int, int, struct epoll_event *) = (int (*)(int, int, int, struct epoll_event *))dlsym(RTLD_NEXT, "epoll_ctl");
+  if ((getenv("REFUSED")[0] == 'm') != (syscall(SYS_gettid) == getpid())) return next(epoll, op, fd, e);
+  errno = ENOSPC;
+  return -1;
+}
+]]
+
+describe("where the kernel watches nothing that a loop is woken by", function()
+  after_each(process.leave)
+
+  for who, code in pairs { main = 4, workers = 1 } do
+    it("the server does not begin, and says so: for its " .. who, function()
+      local app = process.enter() .. "/app.lua"
+      process.write_file(app, "return require('spate').app()")
+      local message = process.failure(code, { "serve", app, "-l", "127.0.0.1:0" },
+        { environment = ("REFUSED=%s %s"):format(who, process.preload("all_replaced", ALL_REPLACED)) })
+      process.contains(message, "spate: no ", "`ulimit -n`", "fs.epoll.max_user_watches")
+      assert.is_nil(message:find("ev.c", 1, true))
+    end)
+  end
+end)
+
 describe("where the kernel has no memory to watch sockets", function()
   local refusals
   before_each(function()

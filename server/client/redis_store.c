@@ -251,7 +251,8 @@ struct redis_store *redis_store_new(const struct redis_store_config *config, cha
   s->store.ops = &ops, s->store.kind = STORE_REDIS, s->config = *config;
   const char *wrong = redis_address_init(&s->address, span_of(config->url));
   if (!wrong) wrong = read_options(&s->address, &s->prefix, &s->timeout);
-  if (!wrong && loop_init(&s->loop, config->clock, true) != 0) wrong = "no descriptors: raise `ulimit -n`";
+  if (!wrong && loop_init(&s->loop, config->clock, true) != 0)
+    wrong = "no descriptors: raise `ulimit -n`, or the sysctl fs.epoll.max_user_watches";
   if (wrong) {
     *error = xstrdup(wrong);
     free_texts(s);

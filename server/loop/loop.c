@@ -146,11 +146,38 @@ void loop_prepare_process(void) {
   ev_set_allocator(allocate);
 }
 
-// libev makes the descriptor that wakes a loop when it is first needed, and aborts where there is none.
-static bool can_be_woken(void) {
+struct wake_probe {
+  struct ev_async async;
+  bool is_woken;
+};
+
+static void on_probed(struct ev_loop *ev, struct ev_async *w, int events) {
+  (void)ev, (void)events;
+  container_of(w, struct wake_probe, async)->is_woken = true;
+}
+
+// Right before the poll: libev does not write to its descriptor at other times.
+static void probe_wake(struct ev_loop *ev) {
+  struct wake_probe *p = ev_userdata(ev);
+  ev_async_send(ev, &p->async);
+}
+
+// libev makes the descriptor that wakes a loop when it is first needed, and aborts where there is none. It
+// has the kernel watch it in the first run only, and where that is refused nothing would wake the loop ever
+// again.
+static bool can_be_woken(struct ev_loop *ev) {
+  struct wake_probe p = {.is_woken = false};
   int fd = eventfd(0, EFD_CLOEXEC);
-  if (fd >= 0) close(fd);
-  return fd >= 0;
+  if (fd < 0) return false;
+  close(fd);
+  ev_async_init(&p.async, on_probed);
+  ev_async_start(ev, &p.async);
+  ev_run(ev, EVRUN_NOWAIT); // a refusal is told like a wake
+  ev_set_userdata(ev, &p);
+  ev_set_loop_release_cb(ev, probe_wake, NULL);
+  ev_run(ev, EVRUN_NOWAIT);
+  ev_async_stop(ev, &p.async);
+  return p.is_woken;
 }
 
 int loop_init(struct loop *l, const struct clock *clock, bool with_poll) {
@@ -159,7 +186,7 @@ int loop_init(struct loop *l, const struct clock *clock, bool with_poll) {
   if (with_poll) {
     l->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
     if (!l->ev) return -1;
-    if (!can_be_woken()) {
+    if (!can_be_woken(l->ev)) {
       ev_loop_destroy(l->ev);
       l->ev = NULL;
       return -1;

@@ -510,7 +510,8 @@ int server_run(const struct options *o) {
   block_signals(&set);
   if (init(&s, o, &set)) s.code = open_sockets(&s);
   else {
-    fprintf(stderr, "spate: no descriptors for an event loop: raise `ulimit -n`\n");
+    fprintf(stderr, "spate: no descriptors for an event loop: raise `ulimit -n`, or the "
+                    "sysctl fs.epoll.max_user_watches\n");
     s.code = EXIT_LISTEN;
   }
   if (s.code < 0) {
@@ -522,7 +523,8 @@ int server_run(const struct options *o) {
     else if (start_workers(&s)) server_loop(&s);
     else {
       fprintf(stderr,
-              "spate: no threads, or no descriptors, for %zu workers: raise `ulimit -u` or `ulimit -n`\n",
+              "spate: no threads, or no descriptors, for %zu workers: raise `ulimit -u`, `ulimit -n` or the "
+              "sysctl fs.epoll.max_user_watches\n",
               s.worker_count);
       quit(&s, EXIT_APP);
       if (s.workers_started) loop_run(&s.loop);
