@@ -107,4 +107,6 @@ void loop_hook_remove(struct loop *l, struct loop_hook *h);
 static inline void loop_arm(struct loop *l, struct timer *t, double deadline) {
   timer_arm(&l->timers, t, deadline);
 }
-static inline void loop_disarm(struct loop *l, struct timer *t) { timer_disarm(&l->timers, t); }
+static inline void loop_disarm(struct loop *l, struct timer *t) {
+  if (timer_is_armed(t)) timer_disarm(&l->timers, t);
+}

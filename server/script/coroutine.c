@@ -67,7 +67,7 @@ lua_State *co_take(struct vm *vm, int *ref) {
 }
 
 void co_give(struct vm *vm, lua_State *co, int ref) {
-  lua_settop(co, 0);
+  if (lua_gettop(co)) lua_settop(co, 0);
   if (vm->pooled < COROUTINE_POOL_MAX) vm->pool[vm->pooled++] = (struct pooled_coroutine){co, ref};
   else vm_unref(vm, ref);
 }

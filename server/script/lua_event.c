@@ -27,6 +27,7 @@ struct builder {
   } texts[TEXT_COUNT];
   uint8_t used;      // of `room`
   bool has_more : 1; // than data in `room`
+  bool is_line : 1;  // the data there, which has no line break
   char room[38];
 };
 
@@ -104,7 +105,8 @@ static struct span string_of(lua_State *L, int index, const char *field) {
   struct span s;
   if (lua_type(L, index) != LUA_TSTRING && lua_type(L, index) != LUA_TNUMBER)
     raise_error(L, "event field '%s': expected a string or a number, got %s%s", field,
-                luaL_typename(L, index), lua_istable(L, index) ? "; use json for a table" : "");
+                lua_typename(L, MAX(lua_type(L, index), LUA_TNIL)),
+                lua_istable(L, index) ? "; use json for a table" : "");
   s.bytes = lua_tolstring(L, index, &s.len);
   return s;
 }
@@ -117,12 +119,6 @@ static struct span text_of(lua_State *L, int index, const char *field) {
     lua_replace(L, index);
   }
   return string_of(L, index, field);
-}
-
-// The same, but that of a whole number is in `digits`.
-static struct span text_beside(lua_State *L, int index, const char *field, char digits[NUMBER_MAX]) {
-  lua_Integer n;
-  return whole_number(L, index, &n) ? integer_text(n, digits) : string_of(L, index, field);
 }
 
 static int64_t retry_of(lua_State *L, int index) {
@@ -280,9 +276,9 @@ static struct event *event_of_line(lua_State *L, struct span text) {
 // Whether the value is a builder with a line of data and nothing else.
 static bool is_line(lua_State *L, int index, struct span *line) {
   const struct builder *b = builder_at(L, index);
-  if (!b || b->has_more || b->texts[TEXT_DATA].at == TEXT_ABSENT) return false;
+  if (!b || b->has_more || !b->is_line) return false;
   *line = (struct span){b->room + b->texts[TEXT_DATA].at, b->texts[TEXT_DATA].len};
-  return sse_is_line(*line);
+  return true;
 }
 
 struct event *event_of_value(lua_State *L, int index) {
@@ -339,17 +335,24 @@ static int put_text(lua_State *L, struct builder *b, enum builder_text which, st
     else lua_pushlstring(L, text.bytes, text.len);
     keep_long(L, b, which);
   }
-  lua_settop(L, 1);
+  lua_pushvalue(L, 1);
+  return 1;
+}
+
+static int put_data(lua_State *L, struct builder *b, struct span text, bool is_line) {
+  put_text(L, b, TEXT_DATA, text);
+  b->is_line = is_line; // behind what may raise
   return 1;
 }
 
 static int set_text(lua_State *L, enum builder_text which, const char *name) {
   struct sse_fields f = SSE_NO_FIELDS;
   char digits[NUMBER_MAX];
+  lua_Integer n;
   struct builder *b = check_builder(L);
   b->has_more = true;
   lua_settop(L, 2);
-  struct span text = text_beside(L, 2, name, digits);
+  struct span text = whole_number(L, 2, &n) ? integer_text(n, digits) : string_of(L, 2, name);
   if (which == TEXT_COMMENT) f.comment = text;
   else if (which == TEXT_EVENT) f.event = text;
   else f.id = text;
@@ -359,13 +362,13 @@ static int set_text(lua_State *L, enum builder_text which, const char *name) {
 
 // core.event([name]): a new builder. Upvalue: its metatable.
 static int new_builder(lua_State *L) {
-  lua_settop(L, 1);
+  bool has_name = !lua_isnoneornil(L, 1);
   struct builder *b = lua_newuserdatauv(L, sizeof *b, 1);
-  b->meta = META, b->retry_ms = -1, b->used = 0, b->has_more = false;
+  b->meta = META, b->retry_ms = -1, b->used = 0, b->has_more = b->is_line = false;
   for (int i = 0; i < TEXT_COUNT; i++) b->texts[i].at = TEXT_ABSENT;
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_setmetatable(L, -2);
-  if (lua_isnil(L, 1)) return 1;
+  if (!has_name) return 1;
   lua_insert(L, 1);
   return set_text(L, TEXT_EVENT, "event");
 }
@@ -373,9 +376,11 @@ static int new_builder(lua_State *L) {
 // Data can be anything.
 static int builder_data(lua_State *L) {
   char digits[NUMBER_MAX];
+  lua_Integer n;
   struct builder *b = check_builder(L);
-  lua_settop(L, 2);
-  return put_text(L, b, TEXT_DATA, text_beside(L, 2, "data", digits));
+  bool is_whole = whole_number(L, 2, &n);
+  struct span text = is_whole ? integer_text(n, digits) : string_of(L, 2, "data");
+  return put_data(L, b, text, is_whole || (text.len <= sizeof b->room && sse_is_line(text)));
 }
 
 static int builder_event(lua_State *L) { return set_text(L, TEXT_EVENT, "event"); }
@@ -386,7 +391,7 @@ static int builder_json_data(lua_State *L) {
   struct builder *b = check_builder(L);
   if (lua_isnoneornil(L, 2)) raise_error(L, "event:json_data: expected a value, got nil; null is json.null");
   lua_settop(L, 2);
-  return put_text(L, b, TEXT_DATA, json_of(L, 2));
+  return put_data(L, b, json_of(L, 2), true); // it has no line breaks but escaped ones
 }
 
 static int builder_retry(lua_State *L) {

@@ -365,10 +365,11 @@ static bool is_yieldable(const struct task *t) {
 // The coroutine that the task runs in, whose yield is the task's.
 static const lua_State *coroutine_of(const struct task *t) { return t->wrap ? t->wrap->co : t->co; }
 
-bool task_can_wait(lua_State *L) {
-  const struct task *t = vm_of(L)->current;
+static bool can_wait(const lua_State *L, const struct task *t) {
   return t && !t->closing && L == coroutine_of(t) && is_yieldable(t);
 }
+
+bool task_can_wait(lua_State *L) { return can_wait(L, vm_of(L)->current); }
 
 static void refuse_wait(lua_State *L, const struct task *t, const char *what) {
   if (vm_of(L)->gauges.is_helper)
@@ -389,8 +390,9 @@ static void refuse_wait(lua_State *L, const struct task *t, const char *what) {
 }
 
 struct task *task_check(lua_State *L, const char *what) {
-  if (!task_can_wait(L)) refuse_wait(L, vm_of(L)->current, what);
-  return vm_of(L)->current;
+  struct task *t = vm_of(L)->current;
+  if (!can_wait(L, t)) refuse_wait(L, t, what);
+  return t;
 }
 
 int task_wait(lua_State *L, struct task *t, double deadline, lua_KContext context, lua_KFunction k) {
@@ -407,9 +409,13 @@ int task_wait_in(lua_State *L, struct task *t, struct waitlist *w, double deadli
   return task_wait(L, t, deadline, context, k);
 }
 
-double task_time(const struct task *t, double seconds) {
-  double now = loop_time(t->vm->loop);
+double task_look(const struct task *t) {
   t->vm->has_looked = true;
+  return loop_time(t->vm->loop);
+}
+
+double task_time(const struct task *t, double seconds) {
+  double now = task_look(t);
   bool has_blocked = now - t->vm->slice_began > BLOCKED_SECONDS;
   return t->woken_at >= 0 && !has_blocked ? MAX(t->woken_at, now - seconds) : now;
 }

@@ -150,3 +150,6 @@ void waitlist_wake_all(struct waitlist *w);
 // The time that a sleep of the task counts from: when it should have woken, while that is less than `seconds`
 // ago, so that a loop of sleeps keeps its rate; now, where the task has blocked the worker since.
 double task_time(const struct task *t, double seconds);
+
+// The time now, for a task that waits or returns right behind it: nobody need look at the clock once more.
+double task_look(const struct task *t);

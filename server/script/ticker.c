@@ -20,8 +20,7 @@ struct ticker {
 enum { TICKER = 1, FN, REFUSAL }; // upvalues
 
 // When the next tick is due.
-static double ticker_next(struct ticker *k, const struct vm *vm) {
-  double now = loop_time(vm->loop);
+static double ticker_next(struct ticker *k, double now) {
   if (k->due < 0) k->due = now + k->period;
   double due = k->due;
   if (due + k->period <= now) due += floor((now - due) / k->period) * k->period;
@@ -51,7 +50,7 @@ static int ticked(lua_State *L, int status, lua_KContext context) {
 static int next_tick(lua_State *L) {
   struct task *t = task_check(L, "sse.interval");
   lua_settop(L, 0);
-  return task_wait(L, t, ticker_next(lua_touserdata(L, lua_upvalueindex(TICKER)), t->vm), 0, ticked);
+  return task_wait(L, t, ticker_next(lua_touserdata(L, lua_upvalueindex(TICKER)), task_look(t)), 0, ticked);
 }
 
 int lua_ticker(lua_State *L) {
@@ -63,13 +62,14 @@ int lua_ticker(lua_State *L) {
   return 1;
 }
 
-// The rest of a tick, once its event is in the stream.
+// The rest of a tick, once its event is in the stream. `context`, as below: the ticker, which the function
+// has.
 static int go_on(lua_State *L, int status, lua_KContext context) {
   struct task *t = vm_of(L)->current;
   const struct stream *s = t->exchange->stream;
-  (void)status, (void)context;
+  (void)status;
   if (!s || s->state != STREAM_OPEN) return 0;
-  return task_again(t, ticker_next(lua_touserdata(L, lua_upvalueindex(TICKER)), t->vm));
+  return task_again(t, ticker_next((struct ticker *)context, task_look(t)));
 }
 
 // Sends the value on top.
@@ -79,8 +79,8 @@ static int send_made(lua_State *L, int status, lua_KContext context) {
   if (is_over) made(L, status, context);
   if (is_over || !ex->stream || ex->stream->state != STREAM_OPEN) return 0;
   stream_send(ex->stream, event_of_value(L, -1));
-  if (stream_is_full(ex->stream)) return exchange_wait(L, ex, "send", 0, go_on);
-  return go_on(L, LUA_OK, 0);
+  if (stream_is_full(ex->stream)) return exchange_wait(L, ex, "send", context, go_on);
+  return go_on(L, LUA_OK, context);
 }
 
 // A task's repeated function. Upvalues as those of next_tick. What makes the values stays on the stack, for
@@ -88,10 +88,11 @@ static int send_made(lua_State *L, int status, lua_KContext context) {
 static int tick(lua_State *L) {
   struct ticker *k = lua_touserdata(L, lua_upvalueindex(TICKER));
   lua_pushvalue(L, lua_upvalueindex(FN));
-  if (!lua_isnil(L, 1)) lua_pushvalue(L, 1);
+  bool has_fn = !lua_isnil(L, 1);
+  if (has_fn) lua_pushvalue(L, 1);
   lua_pushinteger(L, ++k->count);
-  if (!lua_isnil(L, 1)) lua_callk(L, 1, 1, 0, send_made);
-  return send_made(L, LUA_OK, 0);
+  if (has_fn) lua_callk(L, 1, 1, (lua_KContext)k, send_made);
+  return send_made(L, LUA_OK, (lua_KContext)k);
 }
 
 int core_tick(lua_State *L) {
@@ -103,7 +104,7 @@ int core_tick(lua_State *L) {
     lua_getupvalue(L, 2, FN);
     lua_getupvalue(L, 2, REFUSAL);
     lua_pushcclosure(L, tick, 3);
-    exchange_hand_on(ex, task_repeat(L, ticker_next(k, ex->vm)));
+    exchange_hand_on(ex, task_repeat(L, ticker_next(k, loop_time(ex->vm->loop))));
   }
   lua_pushboolean(L, is_ticker);
   return 1;
