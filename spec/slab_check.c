@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Pieces of every size that are taken, grow, shrink and are given back at random, each filled with what only
 // it has: none may lie over another, or lose what was in it. Says how much memory was left when all had been
-// given back, in blocks.
+// given back, in blocks; none is once that is trimmed.
 #include <assert.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -56,6 +56,11 @@ int main(void) {
   for (unsigned i = 0; i < PIECES; i++) give_back(&s, &pieces[i]);
   for (unsigned i = 0; i < SLAB_SIZES; i++) assert(list_empty(&s.blocks[i]));
   assert(s.block_count == s.spare_count);
-  printf("%zu %zu\n", most, s.block_count);
+  size_t left = s.block_count, trimmed = slab_trim(&s);
+  assert(trimmed == left && !s.block_count && !s.spare_count);
+  printf("%zu %zu\n", most, left);
+  resize(&s, &pieces[0], 1); // which needs a new one
+  assert(s.block_count == 1 && !slab_trim(&s));
+  give_back(&s, &pieces[0]);
   slab_deinit(&s);
 }

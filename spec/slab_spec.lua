@@ -3,7 +3,7 @@
 local process = require "spec.process"
 
 describe("a slab", function()
-  it("gives each its own bytes, and most of its blocks back", function()
+  it("gives each its own bytes, most of its blocks back by itself, and all when it is trimmed", function()
     local directory <close> = setmetatable({ path = process.enter() }, { __close = process.leave })
     process.shell("cd %s && env -u LD_PRELOAD cc -std=gnu11 -D_GNU_SOURCE -O1 -Iserver -o %s/check spec/slab_check.c server/base/slab.c server/base/mem.c",
       process.ROOT, directory.path)

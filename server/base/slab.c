@@ -81,6 +81,13 @@ static void block_end(struct slab *s, struct block *b) {
   }
 }
 
+size_t slab_trim(struct slab *s) {
+  size_t count = s->spare_count;
+  free_all(&s->spare);
+  s->block_count -= count, s->spare_count = 0;
+  return count;
+}
+
 // The first block with room for that size; NULL where there is no memory.
 static struct block *roomy_block(struct slab *s, struct list *list) {
   if (!list_empty(list)) return container_of(list->next, struct block, link);

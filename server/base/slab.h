@@ -27,3 +27,6 @@ void *slab_take(struct slab *s, size_t size);
 
 // Gives back a piece of that size; NULL is allowed.
 void slab_free(struct slab *s, void *piece, size_t size);
+
+// Gives what is spare back to malloc. How many blocks.
+size_t slab_trim(struct slab *s);

@@ -3,6 +3,7 @@
 // the process, and so nearly everything that touches the state runs as a C function under vm_pcall or in a
 // task.
 #include "script/vm.h"
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/escape.h"
@@ -12,10 +13,10 @@
 #include "script/lua_report.h"
 #include "script/watchdog.h"
 
-// A small state, whose garbage is a megabyte or two, is collected half as often; a large one, of thousands of
-// streams, keeps little beside them.
-enum { GC_PAUSE_SMALL = 250, GC_PAUSE_LARGE = 130, GC_SMALL = 1 << 20, GC_STEP_KB = 64 };
-static const double GC_IDLE_SECONDS = 0.5;
+// A small state may double before it is collected again; a large one, of thousands of streams, keeps little
+// beside them.
+enum { GC_PAUSE_SMALL = 200, GC_PAUSE_LARGE = 130, GC_SMALL = 1 << 20, GC_STEP_KB = 64 };
+static const double GC_IDLE_SECONDS = 1;
 
 // Lua collects all garbage and tries once more. Only where it makes an object: the library's buffers do not.
 static bool refuse_once(struct vm *vm, size_t type) {
@@ -146,8 +147,10 @@ static void on_gc_timer(struct timer *t) {
   // A generational collector has no cycle that ends: its step, of no size, is a whole collection of what is
   // young.
   bool is_complete = collect(vm, vm->is_generational ? 0 : GC_STEP_KB) || vm->is_generational;
-  if (is_complete) vm->gc_base = vm->gauges.lua_bytes;
-  else loop_arm(vm->loop, &vm->gc_timer, vm->loop->now + 0.01);
+  if (is_complete) {
+    vm->gc_base = vm->gauges.lua_bytes;
+    if (slab_trim(&vm->slab)) malloc_trim(0); // the garbage's memory would stay the process's otherwise
+  } else loop_arm(vm->loop, &vm->gc_timer, vm->loop->now + 0.01);
 }
 
 static void tune_collector(struct vm *vm) {
@@ -193,7 +196,8 @@ struct vm *vm_new(const struct vm_config *config, char **error) {
   lua_atpanic(vm->L, panic);
   lua_setwarnf(vm->L, on_warning, vm);
   *(struct vm **)lua_getextraspace(vm->L) = vm;
-  lua_gc(vm->L, LUA_GCINC, GC_PAUSE_SMALL, 200, 0);
+  vm->is_large = true; // while it is loaded, so that what stays does not lie among garbage
+  lua_gc(vm->L, LUA_GCINC, GC_PAUSE_LARGE, 200, 0);
   return vm;
 }
 
