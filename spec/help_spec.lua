@@ -121,6 +121,9 @@ sse.channel(name: string, options?: spate.ChannelOptions)
     has(run("help", "reloading"), "`spate reload`, or SIGHUP", "spate help reloading")
     has(run "help", "Reloading", "spate help")
     assert.is_nil(run("help", "stopping"):find("## Upgrading", 1, true))
+    for name, first in pairs { ["spate.fs"] = "`io` waits for the disk", ["spate.sqlite"] = "Each file that is open has a thread" } do
+      assert.equal(first, run("help", name):sub(1, #first))
+    end
   end)
 
   it("says what it does not have, and what is near", function()

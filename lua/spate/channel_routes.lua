@@ -8,7 +8,7 @@ local json = require "spate.json"
 local reply = require "spate.reply"
 local sse = require "spate.sse"
 
-local CHANNEL_OPTIONS = { "history", "history_bytes", "ttl", "queue", "on_full", "key" }
+local CHANNEL_OPTIONS = { "history", "history_bytes", "ttl", "queue", "on_full", "key", "store", "compress" }
 local PAIR_OPTIONS = { "replay", "prefix", "authorize", table.unpack(CHANNEL_OPTIONS) }
 local FIELDS = { event = true, data = true, json = true } -- what a client may set; ids are the server's
 local NAME_MAX = 255

@@ -6,10 +6,16 @@
 --   t.advance(3)
 --   assert.events(res, { { data = "1" }, { data = "2" }, { data = "3" } })
 local application = require "spate.test.app"
+local mistake = require "spate.test.mistake"
 local response = require "spate.test.response"
 local session = require "spate.test.session"
 
 require "spate.test.assertions"
+
+-- What the modules of applications are made of, which are in a state of their own.
+package.preload["spate.core"] = package.preload["spate.core"] or function()
+  mistake "a spec asks the application: it has spate.test and spate.json alone"
+end
 
 local t = { channel = require "spate.test.channel", http = require "spate.test.http", postgres = require("spate.test.postgres").api,
   redis = require("spate.test.redis").api }
@@ -30,7 +36,7 @@ end
 -- Moves the time of all applications, from deadline to deadline.
 function t.advance(seconds)
   if type(seconds) ~= "number" or not (seconds >= 0 and seconds < 1e12) then
-    error("t.advance: expected seconds of 0 or more, got " .. tostring(seconds), 2)
+    error("t.advance: expected seconds of 0 or more, got " .. (type(seconds) == "string" and '"%s"' or "%s"):format(tostring(seconds)), 2)
   end
   application.advance(seconds)
 end

@@ -35,9 +35,14 @@ local function print_settings(sources, name)
       found = true
     end
   end
-  local paragraph = not found and name:find "^%l[%l_]*[.%l_]*$" and settings.paragraph(sources.readme, name)
+  return found
+end
+
+-- What stands near the settings and is none in their tables, such as log.format.
+local function print_paragraph(sources, name)
+  local paragraph = name:find "^%l[%l_]*[.%l_]*$" and settings.paragraph(sources.readme, name)
   if paragraph then say("%s", paragraph) end
-  return found or paragraph ~= nil and paragraph ~= false
+  return paragraph
 end
 
 local function print_function(each)
@@ -47,7 +52,7 @@ local function print_function(each)
   for _, line in ipairs(each["return"]) do say("    @return %s", line) end
 end
 
-local function print_functions(sources, name)
+local function print_functions(sources, name, without_fields)
   local list, fields = functions.read(sources.types)
   if name == "functions" then
     for _, each in ipairs(list) do say("%-40s %s", each.name .. each.arguments, functions.brief(each)) end
@@ -55,7 +60,7 @@ local function print_functions(sources, name)
   end
   local found = functions.find(list, name)
   for _, each in ipairs(found) do print_function(each) end
-  if #found > 0 then return true end
+  if #found > 0 or without_fields then return true end
   for _, each in ipairs(fields) do
     if each.name and each.name:lower() == name:lower() then
       say("%s  %s", each.name, each.doc)
@@ -97,8 +102,9 @@ local function print_topic(sources, topic)
     return true
   end
   if print_command(sources, topic) or print_settings(sources, topic) then return true end
-  local is_known = print_functions(sources, topic)
-  return print_section(sources, topic) or is_known
+  local is_section = markdown.section(sources.readme, topic) ~= nil
+  local is_known = print_functions(sources, topic, is_section)
+  return print_section(sources, topic) or is_known or print_paragraph(sources, topic)
 end
 
 return function(arguments, native)

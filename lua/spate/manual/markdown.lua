@@ -4,7 +4,12 @@ local roff = require "spate.manual.roff"
 
 local markdown = {}
 
--- What stands beneath a heading, up to the next one that is no lower; nil where there is none of this name.
+local function is_named(title, name)
+  title, name = title:lower(), name:lower()
+  return title == name or title:match "^(.-):" == name
+end
+
+-- What stands beneath a heading, whole or as far as its colon, up to the next one that is no lower; nil where there is none of this name.
 function markdown.section(text, name)
   local at, inside, level, list = 1, false, nil, nil
   for line in (text .. "\n"):gmatch "([^\n]*)\n" do
@@ -13,7 +18,7 @@ function markdown.section(text, name)
     if inside then marks = nil end
     if list and marks and #marks <= level then break end
     if list then list[#list + 1] = line
-    elseif marks and title:lower() == name:lower() then level, list = #marks, {} end
+    elseif marks and is_named(title, name) then level, list = #marks, {} end
     at = at + 1
   end
   return list and (table.concat(list, "\n"):gsub("^\n+", ""):gsub("\n+$", "")) or nil

@@ -3,6 +3,7 @@
 local given = require "spate.test.given"
 local harness = require "spate.harness"
 local http2 = require "spate.test.http2"
+local mistake = require "spate.test.mistake"
 local postgres = require "spate.test.postgres"
 local request_bytes = require "spate.test.request"
 local redis = require "spate.test.redis"
@@ -69,7 +70,8 @@ local function new(path, options)
     http = check_http(options.http or session.http or 1, 3), wall = options.at or session.wall or 0,
     settings = with_defaults(options.settings or session.settings), given = given.list(options, 3), in_test = session.in_test }, App)
   local ok, err = start(self)
-  if not ok then error(err, 0) end -- it names the line of the script
+  if not ok and err:find "^[^\n]-:%d+: " then error(err, 0) end -- the line of the script
+  if not ok then mistake(err) end
   session.apps[#session.apps + 1] = self
   session.current = self
   return self

@@ -4,6 +4,7 @@ local found, assert_object = pcall(require, "luassert")
 if not found then return end
 
 local match = require "spate.test.match"
+local mistake = require "spate.test.mistake"
 local response = require "spate.test.response"
 
 local BODY_SHOWN, LOG_SHOWN, EVENTS_SHOWN, KEEP_ALIVE = 300, 1000, 20, 15
@@ -23,7 +24,7 @@ local function define(name, fn)
 end
 
 local function check_response(res, name)
-  if not response.is(res) then error(("assert.%s: expected a response, got %s"):format(name, type(res)), 0) end
+  if not response.is(res) then mistake(("assert.%s: expected a response, got %s"):format(name, type(res))) end
   return res
 end
 
@@ -34,9 +35,9 @@ end
 
 define("events", function(res, list)
   check_response(res, "events")
-  if type(list) ~= "table" then error("assert.events: expected a list of events, got " .. type(list), 0) end
+  if type(list) ~= "table" then mistake("assert.events: expected a list of events, got " .. type(list)) end
   local expected, events = {}, res:events()
-  for i, fields in ipairs(list) do expected[i] = match.check(fields, 0) end
+  for i, fields in ipairs(list) do expected[i] = match.check(fields) end
   local holds = #expected == #events
   for i = 1, holds and #events or 0 do holds = holds and match.matches(expected[i], events[i]) end
   if holds then return true, nil, "expected other events than these of " .. res:name() end
@@ -52,7 +53,7 @@ end
 
 define("event", function(res, fields)
   check_response(res, "has_event")
-  fields = match.check(fields, 0)
+  fields = match.check(fields)
   local events = res:events()
   for i, event in ipairs(events) do
     if match.matches(fields, event) then
@@ -63,7 +64,7 @@ define("event", function(res, fields)
 end)
 
 define("status", function(status, res)
-  if response.is(status) then error("assert.status: the status comes first: assert.status(200, res)", 0) end
+  if response.is(status) then mistake("assert.status: the status comes first: assert.status(200, res)") end
   check_response(res, "status")
   local actual = res.status
   if actual == status then return true, nil, ("%s was answered with %s"):format(res:name(), tostring(status)) end
@@ -100,7 +101,7 @@ end)
 define("keep_alive", function(res, seconds)
   check_response(res, "keep_alive")
   seconds = seconds or KEEP_ALIVE
-  if type(seconds) ~= "number" then error("assert.keep_alive: expected seconds, got " .. type(seconds), 0) end
+  if type(seconds) ~= "number" then mistake("assert.keep_alive: expected seconds, got " .. type(seconds)) end
   local before = #res:comments()
   res.app:advance_all(seconds)
   local holds = #res:comments() > before

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Events against what a spec expects of them: which fields agree, and both lists side by side.
 local harness = require "spate.harness"
+local mistake = require "spate.test.mistake"
 
 local WIDTH, CONTEXT, ROWS_MAX, CELLS_MAX = 56, 2, 40, 1000000
 local FIELDS = { "event", "id", "retry", "data", "json" }
@@ -42,12 +43,12 @@ local function difference(actual, expected, path)
 end
 
 -- A list of expected events as tables; a string or a number is an event's data. Raises where it is none.
-local function check(expected, level)
+local function check(expected)
   if type(expected) == "string" or type(expected) == "number" then return { data = tostring(expected) } end
-  if type(expected) ~= "table" then error("expected the fields of an event, got " .. type(expected), level + 1) end
+  if type(expected) ~= "table" then mistake("expected the fields of an event, got " .. type(expected)) end
   for name in pairs(expected) do
     if not known[name] then
-      error(("unknown field '%s' of an event; it has event, id, retry, data and json"):format(tostring(name)), level + 1)
+      mistake(("unknown field '%s' of an event; it has event, id, retry, data and json"):format(tostring(name)))
     end
   end
   return expected
