@@ -792,7 +792,7 @@ describe("app", function()
           return tostring(ok) .. " " .. tostring(err)
         end)
       ]]
-      assert.equal("false abort 404: no", body "/x")
+      assert.matches("^false %S+:4: spate.abort 404 no: an error where nothing is left to answer, as in a stream$", body "/x")
     end)
   end)
 end)

@@ -13,7 +13,9 @@ local dev = core.dev and require "spate.dev" or nil
 local live = core.inject and require "spate.live" or nil
 
 local Abort = { __name = "abort" } -- what spate.abort raises
-Abort.__tostring = function(a) return ("abort %d: %s"):format(a.status, a.text or "") end
+Abort.__tostring = function(a) -- asked for where no request catches it
+  return ("%s: spate.abort %d%s: an error where nothing is left to answer, as in a stream"):format(a.where, a.status, a.text and " " .. a.text or "")
+end
 
 local Failure = {} -- an error with its traceback, on its way from where it was raised
 
@@ -74,8 +76,8 @@ end
 
 local function is_event(value) return getmetatable(value) == getmetatable(sse.event()) end
 
--- What a function of the application returned, as a reply; `source` describes the function.
-local function to_reply(value, source, hint)
+-- What a function of the application returned, as a reply; `source` describes the function, `why` came as a second value.
+local function to_reply(value, source, hint, why)
   local kind, meta = type(value), getmetatable(value)
   if meta == Reply then return value end
   if kind == "string" then return reply.text(value) end
@@ -89,6 +91,7 @@ local function to_reply(value, source, hint)
     if ok then return made end
     error(("%s returned a table that is not JSON: %s"):format(source, text_of(made)), 0)
   end
+  if value == nil and type(why) == "string" then error(("%s returned nil and a message: %s"):format(source, why), 0) end
   if value == nil then hint = hint or "did you forget `return`?"
   elseif kind == "function" then hint = "sse.reply(function(send) ... end) makes a stream of it"
   elseif is_event(value) then kind, hint = "an event", "sse.reply { event } makes a stream of it"
@@ -212,7 +215,11 @@ function compile(root, route)
     handler = inside(route.mounted.hooks, compile(route.mounted, route.inner), route.where)
   else
     local fn, source = route.handler, source_of(route)
-    handler = function(req) return to_reply(fn(req), source) end
+    handler = function(req)
+      local value, second = fn(req)
+      if dev then dev.advise_status(source, value, second) end
+      return to_reply(value, source, nil, second)
+    end
   end
   return behind(root.hooks.before, around(concat(chain(route.scope), route.middleware), handler))
 end

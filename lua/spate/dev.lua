@@ -19,6 +19,13 @@ mark { background: var(--mark); color: inherit; display: block; margin: 0 -.7rem
 .hint { background: var(--hint); border-radius: 6px; padding: .5rem .7rem }
 .request { opacity: .7 }]]
 
+-- A status behind a text, where other servers take one.
+function dev.advise_status(source, value, second)
+  local is_status = math.type(second) == "integer" and second >= 100 and second <= 599
+  if type(value) ~= "string" or not is_status then return end
+  core.log.warn(("%s returned %d as a second value, which nobody takes; reply.text(text, %d) or reply.error(%d, text)"):format(source, second, second, second))
+end
+
 local entities = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
 local function escape(text) return (text:gsub("[&<>\"']", entities)) end
 

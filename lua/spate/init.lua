@@ -20,7 +20,7 @@ function spate.abort(status, text)
   if text ~= nil and type(text) ~= "string" and type(text) ~= "number" then
     core.raise("spate.abort: expected a text, got " .. type(text))
   end
-  error(setmetatable({ status = status, text = text }, app.Abort), 0)
+  error(setmetatable({ status = status, text = text, where = core.where() }, app.Abort), 0)
 end
 
 -- The environment variable, else `default`. In an application's specs, which need no secrets, one that is not set and has

@@ -558,9 +558,20 @@ local function run_subscription(req, stream)
   core.attach(req, own)
 end
 
-local function run_and_close(stream, send)
+local function run_and_close(stream, fn, send)
   local _ <close> = at_end(stream._close)
-  stream.fn(send)
+  fn(send)
+end
+
+-- In spate dev: tells of a reply that a stream's function returns.
+local function without_reply(fn)
+  return function(send)
+    local value = fn(send)
+    if getmetatable(value) ~= require("spate.reply").Reply then return end
+    local info = debug.getinfo(fn, "S")
+    error(("the function of sse.reply at %s:%d returned a reply, and its stream has begun: the handler can return one, before sse.reply"):format(
+      info.short_src, info.linedefined), 0)
+  end
 end
 
 -- Runs a stream's producer, to its end, in a task of its own: what made the reply need not live as long.
@@ -572,9 +583,9 @@ function sse.run(req, stream)
     if stream._close == nothing and core.tick(req, stream.pull) then return end
     return core.go_on(req, core.pump, req, stream)
   end
-  local send = core.sender(req)
-  if stream._close == nothing then return core.go_on(req, stream.fn, send) end
-  return core.go_on(req, run_and_close, stream, send)
+  local send, fn = core.sender(req), core.dev and without_reply(stream.fn) or stream.fn
+  if stream._close == nothing then return core.go_on(req, fn, send) end
+  return core.go_on(req, run_and_close, stream, fn, send)
 end
 
 -- The text of an event on the wire; raises at the caller's line where the value is none.

@@ -25,7 +25,8 @@ static void note_files(struct certificates *c) {
 static void warn_of_end(void *arg, const char *file, double seconds) {
   (void)arg;
   if (seconds <= 0) log_message(LOG_ERROR, "tls: %s has ended: clients refuse it", file);
-  else if (seconds < WARN_SECONDS) log_message(LOG_WARN, "tls: %s ends in %.0f days", file, seconds / 86400);
+  else if (seconds < WARN_SECONDS)
+    log_message(LOG_WARN, "tls: %s ends in %d days", file, (int)(seconds / 86400));
 }
 
 static void use(struct certificates *c, struct tls_hosts *hosts) {
