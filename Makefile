@@ -62,7 +62,7 @@ endif
 SOURCES := $(filter-out $(LEFT_OUT),$(wildcard server/*/*.c))
 MODULES := $(wildcard lua/spate/*.lua lua/spate/*/*.lua)
 TEXTS   := $(wildcard lua/templates/*.* lua/templates/*/*) $(patsubst %,examples/%.lua,ticks chat tokens htmx)
-INSTALLED := spate/init.lua spate/test.lua $(patsubst %,spate/test/%.lua,app assertions channel frames given http http2 match mistake postgres redis request response session)
+INSTALLED := spate/init.lua spate/test.lua $(patsubst %,spate/test/%.lua,app assertions channel crypto frames given http http2 match mistake postgres redis request response session)
 TEXTS += lua/README.md
 ARGPARSE := /usr/share/lua/5.4/argparse.lua
 OBJECTS := $(SOURCES:server/%.c=$(BUILD)/%.o) $(LLHTTP:%=$(BUILD)/llhttp/%.o) $(BUILD)/embedded.o

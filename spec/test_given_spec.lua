@@ -79,3 +79,31 @@ describe("t.load", function()
     end)
   end
 end)
+
+describe("t.crypto", function()
+  it("signs and encodes what a spec sends", function()
+    local path = os.tmpname()
+    local f = assert(io.open(path, "w"))
+    f:write [[local spate, crypto = require "spate", require "spate.crypto"
+local app = spate.app()
+app:post("/hook", function(req)
+  if not crypto.equal(crypto.hmac("sha256", "k\0", req:body()), req.headers["X-Signature"] or "") then return spate.reply.error(403) end
+  return "fine"
+end)
+app:get("/mine", spate.jwt { key = ("k"):rep(32), alg = "HS256" }, function(req) return req.ctx.claims.sub end)
+return app
+]]
+    f:close()
+    local app = t.load(path)
+    finally(function() os.remove(path) end)
+    local function hook(signature) return app:post("/hook", { body = "a\n\0b", headers = { ["X-Signature"] = signature } }) end
+    assert.status(200, hook(t.crypto.hmac("sha256", "k\0", "a\n\0b")))
+    assert.status(403, hook(t.crypto.hmac("sha256", "other", "a\n\0b")))
+    local head = t.crypto.base64('{"alg":"HS256"}', { url = true }) .. "." .. t.crypto.base64('{"sub":"ann","exp":2000000000}', { url = true })
+    local token = head .. "." .. t.crypto.hmac("sha256", ("k"):rep(32), head, "base64url")
+    assert.equal("ann", app:get("/mine", { headers = { authorization = "Bearer " .. token } }):body())
+    assert.equal("\0\1", t.crypto.hex_decode(t.crypto.hex "\0\1"))
+    assert.equal("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", t.crypto.hash("sha256", "abc"))
+    assert.has_error(function() t.crypto.hash("sha9", "abc") end)
+  end)
+end)

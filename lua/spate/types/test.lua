@@ -3,6 +3,7 @@
 -- Types for editors: specs of applications. types.lua says how they are used.
 
 ---@class spate.test
+---@field crypto spate.crypto `hash`, `hmac`, `base64`, `hex` and their `_decode`, by the application that was used last
 local t = {}
 
 ---@class spate.TestOptions

@@ -1,4 +1,4 @@
--- spate serve examples/07_openai_proxy.lua with LLM_KEY set, and a client's base URL at http://localhost:8080/v1
+-- spate serve examples/openai_proxy.lua with LLM_KEY set, and a client's base URL at http://localhost:8080/v1
 -- SPDX-License-Identifier: MIT
 -- In front of a language model: its key stays here, and its answer goes through token by token.
 local spate, sse = require "spate", require "spate.sse"
