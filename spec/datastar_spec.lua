@@ -86,7 +86,7 @@ describe("spate.datastar", function()
       [ds .. 'patch_signals("{")'] = "datastar.patch_signals: line 1, column",
       [ds .. "patch_signals({ f = print })"] = "datastar.patch_signals: ",
       [ds .. "remove_elements()"] = "datastar.remove_elements: expected a string, got nil",
-      [ds .. "remove_signals {}"] = "datastar.remove_signals: expected a list of strings, got table",
+      [ds .. "remove_signals {}"] = "datastar.remove_signals: expected a list of strings, got none",
       [ds .. 'execute_script("x", { attributes = { ["a b"] = 1 } })'] = "datastar.execute_script: attributes: no name of an attribute: a b",
     }
   end)

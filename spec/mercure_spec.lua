@@ -218,7 +218,7 @@ describe("spate.mercure", function()
       [hub .. " {}"] = "mercure.hub: publisher: expected key and alg", [hub .. ' { key = "x", keys = 1 }'] = "mercure.hub: unknown option 'keys'",
       [hub .. ' { key = ("k"):rep(32), anonymous = 1 }'] = "mercure.hub: anonymous: expected true or false, got 1",
       [hub .. ' { key = ("k"):rep(32) }:publish { topic = "x", id = "#x" }'] = "hub:publish: id: one line that does not begin with '#' is expected",
-      [hub .. ' { key = ("k"):rep(32) }:publish { data = "x" }'] = "hub:publish: topic: expected a list of strings, got table",
+      [hub .. ' { key = ("k"):rep(32) }:publish { data = "x" }'] = "hub:publish: topic: expected a list of strings, got none",
       [hub .. ' { key = ("k"):rep(32), query = "authorization" }'] = "spate.jwt: query: the log would have the value of 'authorization'",
     }
   end)

@@ -448,7 +448,7 @@ describe("sqlite.open", function()
     ["an unknown option"] = { "sqlite.open(':memory:', { migration = {} })", "sqlite.open: unknown option 'migration'; did you mean 'migrations'?" },
     ["a journal"] = { "sqlite.open(':memory:', { journal = 'x' })", 'sqlite.open: journal: expected a mode such as "wal" or "delete", got x' },
     ["a number"] = { "sqlite.open(':memory:', { queue = 0 })", "sqlite.open: queue: expected a number of 1 or more, got 0" },
-    ["migrations"] = { "sqlite.open(':memory:', { migrations = { [2] = 'x' } })", "sqlite.open: migrations: expected a list of strings, got table" },
+    ["migrations"] = { "sqlite.open(':memory:', { migrations = { [2] = 'x' } })", "sqlite.open: migrations: expected a list of strings, got none" },
     ["a time"] = { "sqlite.open(':memory:', { timeout = 0 })", "sqlite.open: timeout: expected more than 0 seconds, got 0" },
     ["a blob"] = { "sqlite.blob(1)", "sqlite.blob: expected a string, got number" },
   } do

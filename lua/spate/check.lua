@@ -51,7 +51,8 @@ end
 
 -- A list of strings, of which there is one at least.
 local function strings(list, what)
-  if type(list) ~= "table" or #list == 0 then core.raise(("%s: expected a list of strings, got %s"):format(what, type(list))) end
+  if type(list) ~= "table" then core.raise(("%s: expected a list of strings, got %s"):format(what, type(list))) end
+  if #list == 0 then core.raise(what .. ": expected a list of strings, got none") end
   for i, one in ipairs(list) do
     if type(one) ~= "string" then core.raise(("%s[%d]: expected a string, got %s"):format(what, i, type(one))) end
   end

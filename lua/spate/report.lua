@@ -30,12 +30,13 @@ local function module_hint(message)
   return ("%sDebian has this one in %s: apt install %s%s"):format(where, package_name, package_name, json)
 end
 
--- Names of functions in these tables, but not the one that was written.
+-- Names of functions in these tables; none where the one that was written is among them, and so another's.
 local function names_in(tables, written)
   local names = {}
   for _, each in ipairs(tables) do
+    if each[written] then return {} end
     for name, value in pairs(each) do
-      if type(name) == "string" and type(value) == "function" and name ~= written and not name:find("^_") then names[#names + 1] = name end
+      if type(name) == "string" and type(value) == "function" and not name:find("^_") then names[#names + 1] = name end
     end
   end
   table.sort(names)
@@ -112,6 +113,7 @@ local function method_hint(message, marked)
   local holder, core, app = holder_of(name, ":", marked), loaded["spate.core"], loaded["spate.app"]
   local of_others = holder == "req" and OF_REQUEST[name] or METHODS_OF_OTHERS[name]
   if of_others then return of_others end
+  if holder == "redis" then return ('redis:command("%s", ...) asks by any command'):format(name:upper()) end
   local tables = core and app and (holder == "req" and { core.request_methods } or holder == "app" and { app.App }) or all_methods()
   return nearest_hint(name, names_in(tables, name), "that method does not exist: check its name against README's API")
 end

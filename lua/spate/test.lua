@@ -17,7 +17,8 @@ package.preload["spate.core"] = package.preload["spate.core"] or function()
   mistake "a spec asks the application: it has spate.test and spate.json alone"
 end
 
-local t = { channel = require "spate.test.channel", crypto = require "spate.test.crypto", http = require "spate.test.http", postgres = require("spate.test.postgres").api,
+local t = { channel = require "spate.test.channel", crypto = require "spate.test.crypto", http = require "spate.test.http",
+  postgres = require("spate.test.postgres").api,
   redis = require("spate.test.redis").api }
 
 -- An application's file, loaded and started, its clock at 0. options: settings, workers, at, http (2: its clients speak HTTP/2), env

@@ -38,8 +38,10 @@ describe("a hint", function()
     it("says what is meant by " .. handler, function() assert.equal(hint, hint_of(handler)) end)
   end
 
-  it("names no method of the same name", function()
+  it("names no method of the same name, nor one beside it where it is another's", function()
     assert.falsy(hint_of('local x = {} return x:header()'):find("'header'", 1, true))
+    assert.equal("that method does not exist: check its name against README's API", hint_of('local x = {} return x:get "a"'))
+    assert.equal('redis:command("GET", ...) asks by any command', hint_of('local redis = {} return redis:get "a"'))
   end)
 end)
 
