@@ -6,7 +6,9 @@ local json = require("spec.helper").json
 local APP = [[
 app:mount("/-", spate.admin { authorize = function() return true end })
 app:get("/ticks", function(req) req:tag("user:" .. (req.query.user or "")) return sse.reply(sse.interval(0.05)) end)
-app:get("/never", function() return sse.reply(sse.never()) end)]]
+app:get("/never", function() return sse.reply(sse.never()) end)
+local news, alpha = sse.channel "news", sse.channel "alpha"
+app:get("/news", function() return sse.reply(news:subscribe()) end)]]
 
 describe("spate top", function()
   local directory, server
@@ -47,6 +49,40 @@ describe("spate top", function()
     never:close()
   end)
 
+  it("has views of channels, tasks, upstreams, workers and the log", function()
+    local news, ticks = open "/news", open "/ticks"
+    local function view(...)
+      local code, out, err = run(url(), "--interval", "0.1", "--view", ...)
+      assert.equal(0, code, err)
+      return out
+    end
+    local out = view "channels"
+    process.contains(out, "2 channels by subscribers", "READERS")
+    assert.matches("  1 +0 +[%d-.]+ +0 +0  live +news\n.*live +alpha\n", out)
+    assert.matches("alpha\n.*news\n", view("channels", "--sort", "name"))
+    out = view "tasks"
+    process.contains(out, "STATE")
+    assert.matches("waiting +w0 +1 +%S*app.lua:%d+ +GET /ticks\n", out)
+    out = view "upstreams"
+    process.contains(out, "0 requests to other servers", "pool threads:files")
+    out = view "overview"
+    process.contains(out, "serving, 1 workers")
+    assert.matches("worker 0  generation 1 %(served%)  2 streams", out)
+    assert.matches("the log\n.*target=/%-/api/stats", view "log")
+    local code, json_out = run(url(), "--interval", "0.1", "--view", "channels", "--json")
+    assert.equal(0, code)
+    assert.equal(2, json.decode(json_out).count)
+    local _, err
+    code, _, err = run(url(), "--view", "channel")
+    assert.equal(2, code)
+    process.contains(err, "--view: expected overview, streams, channels, tasks, upstreams or log, got channel")
+    code, _, err = run(url(), "--view", "log", "--sort", "age")
+    assert.equal(2, code)
+    process.contains(err, "--sort: the view log has no order")
+    news:close()
+    ticks:close()
+  end)
+
   it("shows no bytes that a terminal would obey", function()
     local client = open "/ticks?user=%1B%C3%BC"
     local _, out = run(url(), "--interval", "0.1")
@@ -63,7 +99,7 @@ describe("spate top", function()
     process.contains(err, "/nowhere/api/stats: 404 Not Found")
     code, _, err = run(url(), "--sort", "name")
     assert.equal(2, code)
-    process.contains(err, "--sort: expected age, lag, queued, events or bytes, got name")
+    process.contains(err, "--sort: expected age, bytes, events, lag or queued, got name")
     code, _, err = run(url(), "--interval", "0")
     assert.equal(2, code)
     process.contains(err, "--interval: expected seconds from 0.1 on, got 0")
@@ -117,6 +153,12 @@ describe("spate top", function()
     local name = process.read_file(directory .. "/tty"):match "%S+"
     process.shell("stty rows 30 cols 100 < %s", name)
     shows("\27[30;1H", true)
+    for key, title in pairs { ["3"] = "2 channels by subscribers", ["4"] = " tasks\27", ["6"] = "the log", ["1"] = "serving, 1 workers", ["5"] = "0 requests to other servers" } do
+      keys:write(key)
+      shows(title, true)
+    end
+    keys:write "2"
+    shows "REMOTE.*serving, 1 workers.*REMOTE"
     keys:write "\3" -- Ctrl-C, which is a key
     shows "rc 0"
     shows "\27%[%?25h\27%[%?1049l.*rc 0.* icanon.* echo "

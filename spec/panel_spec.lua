@@ -292,6 +292,30 @@ app:get("/long", function() spate.log.error("x" .. ("\u{E9}"):rep(3000)) return 
     assert.truthy(one.where:find ":13$", one.where)
   end)
 
+  it("is where the streams of tasks were made whose waits are the library's", function()
+    local other = helper.serve([[
+app:get("/plain", function()
+  return sse.reply(sse.interval(1))
+end)
+app:get("/mapped", function()
+  return sse.reply(sse.interval(1):map(function(n)
+    return n
+  end))
+end)
+app:use(function(req, next) return next() end)
+app:get("/filtered", function()
+  return sse.reply(sse.interval(1):filter(function() return true end))
+end)]], { with = server.core, worker = 1, settings = QUIET })
+    for _, target in ipairs { "/plain", "/mapped", "/filtered" } do other:get(target) end
+    local res = panel:get "/api/tasks"
+    for _ = 1, 4 do server:turn() other:turn() panel:turn() end
+    local lines = {}
+    for _, place in ipairs(res:json().places) do lines[#lines + 1] = place.route .. place.where:match ":%d+$" end
+    table.sort(lines)
+    assert.same({ "GET /filtered:12", "GET /mapped:7", "GET /plain:4" }, lines)
+    other:close()
+  end)
+
   it("is the pools", function()
     local pools = ask "/api/upstreams".pools
     assert.equal(6, #pools)

@@ -339,8 +339,9 @@ end
 
 -- What C makes no answer of: `value` is what a plain handler has returned, or where not `ok` its failure.
 local function serve_plain(root)
-  local handlers, sources = {}, {}
+  local handlers, sources, places = {}, {}, {}
   for id, route in ipairs(root.routes) do
+    places[id] = route.where
     if is_plain(root, route) then handlers[id], sources[id] = route.handler, source_of(route) end
   end
   core.plain_routes(handlers, failure_of, Reply, function(req, value, id, ok)
@@ -351,7 +352,7 @@ local function serve_plain(root)
       value = on_raise(root.hooks, req, as_failure(value, where))
     end
     return send(req, value, where)
-  end)
+  end, places)
 end
 
 -- The body of each request's task. `route` is a number of ours, 0 where no path matches, -1 where the path has other

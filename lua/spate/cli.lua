@@ -67,9 +67,10 @@ local COMMANDS = {
     add_server(command, "all of them")
     add_json(command)
   end },
-  { "top", "Show what a server does and whose streams it has, in the terminal. Its inspector's token is SPATE_ADMIN_TOKEN.", function(command)
+  { "top", "Show what a server does: streams, channels, tasks, log, in the terminal. Its inspector's token is SPATE_ADMIN_TOKEN.", function(command)
     command:argument("server", "The URL of its inspector, its number (PID) or its script; otherwise the one of this folder."):args("?")
-    command:option("--sort", "By age, lag, queued, events or bytes (lag)."):argname("KEY")
+    command:option("--view", "First overview, streams, channels, tasks, upstreams or log (streams); the keys 1 to 6 go from one to another."):argname("NAME")
+    command:option("--sort", "Streams by age, lag, queued, events or bytes (lag); channels by subscribers, events, bytes or name."):argname("KEY")
     command:option("--interval", "Seconds between two looks (1)."):argname("SECONDS")
     command:flag("--once", "Print it once, as where the output is no terminal.")
     add_json(command)

@@ -115,7 +115,8 @@ end
 function sse.interval(period, fn)
   check_seconds(period, "sse.interval")
   if fn ~= nil then check_function(fn, "sse.interval") end
-  local s = new(core.ticker(period, fn), nil, fn)
+  local made_by = fn or core.where()
+  local s = new(core.ticker(period, made_by), nil, made_by)
   if not fn then s.period = period end
   return s
 end

@@ -104,7 +104,8 @@ int handler_answer(lua_State *L) {
 
 int core_plain_routes(lua_State *L) {
   struct vm *vm = vm_of(L);
-  lua_settop(L, 4);
+  lua_settop(L, 5);
+  vm->places_ref = vm_ref(L);
   vm->complete_ref = vm_ref(L);
   vm->reply_meta = lua_topointer(L, 3); // the library's module keeps it
   lua_pushvalue(L, 2);

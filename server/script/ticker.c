@@ -17,7 +17,7 @@ struct ticker {
   lua_Integer count;
 };
 
-enum { TICKER = 1, FN, REFUSAL }; // upvalues
+enum { TICKER = 1, FN, REFUSAL }; // upvalues; without a function FN is the place at which it was made
 
 // When the next tick is due.
 static double ticker_next(struct ticker *k, double now) {
@@ -42,7 +42,7 @@ static int ticked(lua_State *L, int status, lua_KContext context) {
   (void)status, (void)context;
   lua_pushvalue(L, lua_upvalueindex(FN));
   lua_pushinteger(L, ++k->count);
-  if (lua_isnil(L, -2)) return 1;
+  if (!lua_isfunction(L, -2)) return 1;
   lua_callk(L, 1, 1, 0, made);
   return made(L, LUA_OK, 0);
 }
@@ -88,11 +88,17 @@ static int send_made(lua_State *L, int status, lua_KContext context) {
 static int tick(lua_State *L) {
   struct ticker *k = lua_touserdata(L, lua_upvalueindex(TICKER));
   lua_pushvalue(L, lua_upvalueindex(FN));
-  bool has_fn = !lua_isnil(L, 1);
+  bool has_fn = lua_isfunction(L, 1);
   if (has_fn) lua_pushvalue(L, 1);
   lua_pushinteger(L, ++k->count);
   if (has_fn) lua_callk(L, 1, 1, (lua_KContext)k, send_made);
   return send_made(L, LUA_OK, (lua_KContext)k);
+}
+
+int ticker_push_source(lua_State *L, int index) {
+  if (lua_tocfunction(L, index) != tick) return LUA_TNONE;
+  lua_getupvalue(L, index, FN);
+  return lua_type(L, -1);
 }
 
 int core_tick(lua_State *L) {

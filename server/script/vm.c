@@ -172,7 +172,7 @@ struct vm *vm_new(const struct vm_config *config, char **error) {
   struct vm *vm = xcalloc(1, sizeof *vm);
   vm->service = config->service, vm->settings = config->settings, vm->loop = config->loop;
   vm->worker = config->worker, vm->generation = config->generation, vm->faults = config->faults;
-  vm->answer_ref = vm->plain_ref = vm->complete_ref = vm->closers_ref = vm->starters_ref =
+  vm->answer_ref = vm->plain_ref = vm->complete_ref = vm->places_ref = vm->closers_ref = vm->starters_ref =
       vm->beginnings_ref = vm->stoppers_ref = vm->retire_ref = LUA_NOREF;
   vm->gc_timer = (struct timer){.on_fire = on_gc_timer};
   list_init(&vm->link);

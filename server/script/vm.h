@@ -52,7 +52,7 @@ struct vm {
   size_t route_count;
   lua_CFunction answer;        // the body of a request's task, given its exchange as a light userdata
   int answer_ref, closers_ref; // the library's functions that answer a request, that run on_close
-  int plain_ref, complete_ref; // what core.plain_routes was given
+  int plain_ref, complete_ref, places_ref; // what core.plain_routes was given
   const void *reply_meta, *request_meta; // the metatables of replies and of requests
   int request_meta_ref;
   int starters_ref, beginnings_ref, stoppers_ref, retire_ref;

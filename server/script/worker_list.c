@@ -14,6 +14,7 @@
 #include "script/generations.h"
 #include "script/raise.h"
 #include "script/task.h"
+#include "script/ticker.h"
 #include "script/vm.h"
 #include "serve/connections.h"
 #include "serve/routes.h"
@@ -116,22 +117,48 @@ static const char *state_of(const struct task *t) {
   return names[t->state];
 }
 
-// Where the function of a tick begins; it is called again at a deadline.
-static bool begins_at(const struct task *t, lua_Debug *ar) {
-  lua_State *L = t->vm->L;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, t->fn_ref);
-  bool is_function = lua_isfunction(L, -1);
-  if (is_function) lua_getinfo(L, ">S", ar), ar->currentline = ar->linedefined;
-  else lua_pop(L, 1);
-  return is_function && ar->currentline > 0;
+// Takes what is on top: a place as a text, or a function, which begins there.
+static bool copy_place(lua_State *L, char where[WHERE_MAX]) {
+  lua_Debug ar = {0};
+  *where = 0;
+  if (lua_isfunction(L, -1)) {
+    lua_pushvalue(L, -1);
+    lua_getinfo(L, ">S", &ar);
+    if (ar.linedefined > 0) snprintf(where, WHERE_MAX, "%s:%d", ar.short_src, ar.linedefined);
+  } else if (lua_type(L, -1) == LUA_TSTRING) snprintf(where, WHERE_MAX, "%s", lua_tostring(L, -1));
+  lua_pop(L, 1);
+  return *where;
 }
 
+// The function of a tick is called again at a deadline: that, or what it makes its values by.
+static bool find_tick(const struct task *t, char where[WHERE_MAX]) {
+  lua_State *L = t->vm->L;
+  if (t->fn_ref == LUA_NOREF) return false;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, t->fn_ref);
+  bool is_ticker = ticker_push_source(L, -1) != LUA_TNONE;
+  bool found = copy_place(L, where);
+  if (is_ticker) lua_pop(L, 1);
+  return found;
+}
+
+// Where a request's route was given its handler.
+static bool find_route(const struct task *t, char where[WHERE_MAX]) {
+  lua_State *L = t->vm->L;
+  const struct exchange *ex = t->exchange;
+  if (!ex || ex->route <= 0 || t->vm->places_ref == LUA_NOREF) return false;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, t->vm->places_ref);
+  lua_rawgeti(L, -1, ex->route);
+  bool found = copy_place(L, where);
+  lua_pop(L, 1);
+  return found;
+}
+
+// Where the user's function waits; else where the stream was made that the library waits for.
 static void find_place(const struct task *t, char where[WHERE_MAX]) {
   lua_Debug ar;
   lua_State *co = t->wrap ? t->wrap->co : t->co;
-  bool found = co ? user_position(co, &ar) : t->fn_ref != LUA_NOREF && begins_at(t, &ar);
-  if (found) snprintf(where, WHERE_MAX, "%s:%d", ar.short_src, ar.currentline);
-  else strcpy(where, "");
+  if (co && user_position(co, &ar)) snprintf(where, WHERE_MAX, "%s:%d", ar.short_src, ar.currentline);
+  else if (!find_tick(t, where) && !find_route(t, where)) strcpy(where, "");
 }
 
 static struct place place_of(const struct task *t) {

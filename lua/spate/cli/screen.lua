@@ -1,21 +1,29 @@
 -- SPDX-License-Identifier: MIT
--- What spate top does once it knows where to ask, in a task: it asks, draws, and obeys keys. The terminal is in a mode of its
--- own meanwhile, in which Ctrl-C is a key; however this ends, it gets its old one back.
+-- What spate top does once it knows where to ask, in a task: it asks, draws, and obeys keys. What it shows is in
+-- spate.cli.screen_views. The terminal is in a mode of its own meanwhile, in which Ctrl-C is a key; however this ends, it gets
+-- its old one back.
 local at_end = require "spate.at_end"
 local core = require "spate.core"
 local http = require "spate.http"
 local json = require "spate.json"
+local screen_views = require "spate.cli.screen_views"
 local sse = require "spate.sse"
+
+local short, printable = screen_views.short, screen_views.printable
 
 local OK, FAILED = 0, 1
 local COLUMNS, ROWS = 100, 40 -- where there is no terminal
 local ROWS_MAX = 500
 local BOLD, DIM, REVERSED, PLAIN = "\27[1m", "\27[2m", "\27[7m", "\27[0m"
-local SORTS = { a = "age", l = "lag", u = "queued", e = "events", b = "bytes" }
-local HELP = "sort: a age  l lag  u queued  e events  b bytes   r reverse   q quit"
+local HELP = "1 overview  2 streams  3 channels  4 tasks  5 upstreams  6 log   r reverse  n next  p previous   q quit"
 
 local Screen = {}
 Screen.__index = Screen
+
+-- The view of this number, by its own order, from the beginning on.
+function Screen:open(view)
+  self.view, self.sort, self.ascending, self.offset, self.seen = view, view.default, false, 0, nil
+end
 
 -- The address without what may stand before its host, which is a password.
 function Screen:shown(path) return (self.url:gsub("^(%a[%w+.-]*://)[^/?#]*@", "%1")) .. path end
@@ -37,39 +45,21 @@ function Screen:ask(path)
   return value
 end
 
--- What the server is now: numbers, and the first streams in the order that is wanted. Nil and why where it does not say.
+-- How many rows of a view there is room for.
+function Screen:room() return math.min(ROWS_MAX, math.max(self.rows - self.above - 3, 1)) end
+
+-- What the server is now: numbers, and what the view shows. Nil and why where it does not say.
 function Screen:look()
   local stats, err = self:ask "/api/stats"
   if not stats then return nil, err end
-  local list
-  local limit = math.min(ROWS_MAX, math.max(self.rows - 7, 1))
-  list, err = self:ask(("/api/streams?order=%s&limit=%d%s"):format(self.sort, limit, self.ascending and "&ascending=1" or ""))
-  if not list then return nil, err end
+  local value
+  value, err = self:ask(self.view.path(self, self:room()))
+  if not value then return nil, err end
   local now = sse.now()
-  local look = { at = now, stats = stats, streams = list.streams or {}, count = list.count or 0, before = self.seen }
-  self.seen = { at = now, stats = stats }
+  local look = { at = now, stats = stats, value = value, before = self.seen }
+  self.seen = { at = now, stats = stats, value = value }
   return look
 end
-
-local UNITS = { "", "k", "M", "G", "T" }
-
--- A number in five places at most.
-local function short(n)
-  local unit = 1
-  while n >= 9999.5 and unit < #UNITS do n, unit = n / 1000, unit + 1 end
-  if n ~= n // 1 and n < 99.95 then return ("%.1f%s"):format(n, UNITS[unit]) end
-  return ("%.0f%s"):format(n, UNITS[unit])
-end
-
-local function age(seconds)
-  if seconds < 100 then return ("%.0fs"):format(seconds) end
-  if seconds < 6000 then return ("%.0fm"):format(seconds // 60) end
-  if seconds < 360000 then return ("%.0fh"):format(seconds // 3600) end
-  return ("%.0fd"):format(seconds // 86400)
-end
-
--- Clients name targets and tags: a terminal would obey what is no text.
-local function printable(text) return (tostring(text):gsub("[%c\127-\255]", "?")) end
 
 -- So much of the line as there is room for; codes are added behind this.
 local function cut(line, columns) return #line > columns and line:sub(1, columns - 1) .. "+" or line end
@@ -95,22 +85,11 @@ local function head(look, columns)
   return lines
 end
 
-local ROW = "%5s %6s %7s %6s %6s  %-21s %-4s %s"
-
-local function row_of(stream)
-  local tags = type(stream.tags) == "table" and #stream.tags > 0 and "  [" .. table.concat(stream.tags, " ") .. "]" or ""
-  local target = printable((stream.target or stream.route or "") .. tags)
-  return ROW:format(age(stream.age or 0), ("%.1fs"):format(stream.lag or 0), short(stream.queued_bytes or 0),
-    short(stream.events or 0), short(stream.bytes or 0), printable(stream.remote or ""), ("w%s"):format(stream.worker or "?"), target)
-end
-
 -- The lines of a frame, no more and no longer than there is room for.
 function Screen:frame(look)
-  local lines, columns = head(look, self.columns), self.columns
-  lines[#lines + 1] = cut(("%d streams by %s%s"):format(look.count, self.sort, self.ascending and ", least first" or ""), columns)
-  lines[#lines + 1] = cut(ROW:format("AGE", "LAG", "QUEUED", "EVENTS", "BYTES", "REMOTE", "", "TARGET  [TAGS]"), columns)
-  local room = self.rows - #lines - 1
-  for i = 1, math.min(room, #look.streams) do lines[#lines + 1] = cut(row_of(look.streams[i]), columns) end
+  local lines, before = head(look, self.columns), look.before
+  local below = self.view.lines(look.value, self, before and look.at - before.at or 0, before and before.value)
+  for i = 1, math.min(#below, self.rows - #lines - 1) do lines[#lines + 1] = cut(below[i], self.columns) end
   return lines
 end
 
@@ -125,18 +104,34 @@ function Screen:draw(look, err)
   local lines = err and { "cannot look: " .. printable(err) } or self:frame(look)
   local out = { "\27[H" }
   for i, line in ipairs(lines) do
-    local code = not err and (i == 1 and BOLD or i == 6 and REVERSED) or ""
+    local is_title = not self.view.is_tail and i == self.above + 2
+    local code = not err and (i == 1 and BOLD or is_title and REVERSED) or ""
     out[#out + 1] = ("%s%s%s\27[K\n"):format(code, line, PLAIN)
   end
-  out[#out + 1] = ("\27[J\27[%d;1H%s%s%s\27[K"):format(self.rows, DIM, cut(HELP, self.columns - 1), PLAIN)
+  local keys = self.view.keys and self.view.keys .. "   " or ""
+  out[#out + 1] = ("\27[J\27[%d;1H%s%s%s\27[K"):format(self.rows, DIM, cut(keys .. HELP, self.columns - 1), PLAIN)
   return io.stdout:write(table.concat(out)) and io.stdout:flush()
+end
+
+-- Another page of the view, if it has any.
+function Screen:turn(pages)
+  local count = self.seen and self.seen.value.count
+  if not self.view.is_paged or not count then return end
+  local room = self:room()
+  local last = math.max(0, math.ceil(count / room) - 1) * room
+  self.offset = math.min(math.max(0, self.offset + pages * room), last)
 end
 
 -- What a key does: true where it ends the program.
 function Screen:press(key)
   if key == "q" or key == "\3" or key == "\4" then return true end
+  local view = screen_views.list[math.tointeger(tonumber(key)) or 0]
+  if view then return self:open(view) end
+  if key == "n" then return self:turn(1) end
+  if key == "p" then return self:turn(-1) end
   if key == "r" then self.ascending = not self.ascending end
-  self.sort = SORTS[key] or self.sort
+  local sort = self.view.sorts and self.view.sorts[key]
+  if sort then self.sort, self.offset = sort, 0 end
 end
 
 -- Keys until the time is over, or one of them wants another frame.
@@ -171,8 +166,9 @@ function Screen:show_once()
     look, err = self:look()
   end
   if not look then return FAILED, err end
-  local as_json = self.json and json.encode { stats = look.stats, streams = json.array(look.streams), count = look.count }
-  io.stdout:write(as_json or table.concat(self:frame(look), "\n"), "\n")
+  local value = look.value
+  value.stats = look.stats
+  io.stdout:write(self.json and json.encode(value) or table.concat(self:frame(look), "\n"), "\n")
   io.stdout:flush()
   return OK
 end
@@ -180,7 +176,10 @@ end
 return function(text)
   local asked = json.decode(text)
   local screen = setmetatable(asked, Screen)
-  screen.rows, screen.columns, screen.ascending = ROWS, COLUMNS, false
+  local view, sort = screen_views.find(asked.view), asked.sort
+  screen.rows, screen.columns, screen.above = ROWS, COLUMNS, 4
+  screen:open(view)
+  screen.sort = sort or screen.sort
   if asked.once then return screen:show_once() end
   return screen:run()
 end
