@@ -5,7 +5,9 @@ local helper = require "spec.helper"
 local APP = [[
 app:get("/user/:name", function(req) req:tag("user:" .. req.params.name) return sse.reply(sse.never()) end)
 app:get("/ticks", function(req) return sse.reply(sse.from { "a", "b" }:chain(sse.never())) end)
-app:mount("/-", spate.admin { authorize = function(req) return req.headers.pass == "secret", "who are you?" end })]]
+app:mount("/-", spate.admin { hosts = { "spec", "A.example:8080" }, authorize = function(req)
+  return req.headers.pass == "secret", "who are you?"
+end })]]
 
 local QUIET = { log = { access = false } }
 local PASS = { pass = "secret" }
@@ -49,6 +51,19 @@ describe("spate.admin", function()
     assert.equal(403, res:status())
     assert.equal("who are you?\n", (res:body()))
     assert.equal(404, ask("get", "/metrics"):status())
+  end)
+
+  it("is called by its names, this machine's and addresses only", function()
+    local function called(host) return ask("get", "/-/metrics", { headers = { pass = "secret", host = host } }) end
+    for _, host in ipairs { "spec", "a.example", "a.example:443", "localhost:8080", "127.0.0.1", "10.0.0.7:80", "[::1]:8080" } do
+      assert.equal(200, called(host):status(), host)
+    end
+    for _, host in ipairs { "evil.example", "b.a.example", "localhost.evil.example" } do assert.equal(421, called(host):status(), host) end
+    assert.equal("spate.admin is not called \"evil.example\"; spate.admin { hosts = { \"evil.example\" } } lets it be\n", (called("evil.example"):body()))
+    assert.equal(421, ask("post", "/-/api/kick", { json = { tag = "x" }, headers = { pass = "secret", host = "evil.example", ["content-type"] = "application/json" } }):status())
+    local server = helper.serve('app:mount("/-", spate.admin { authorize = function() return true end })')
+    assert.equal(421, server:get("/-/metrics", { client = server:connect "unix" }):status()) -- a proxy before it passes on what a browser says
+    server:close()
   end)
 
   it("has the metrics, as OpenMetrics where that is asked for", function()
@@ -257,7 +272,7 @@ end)
 it("spate.admin leaves a route of the application's own at its page", function()
   local server = helper.serve [[
 app:get("/-/", function() return "mine" end)
-app:mount("/-", spate.admin { authorize = function() return true end })]]
+app:mount("/-", spate.admin { hosts = "any", authorize = function() return true end })]]
   assert.equal("mine", (server:get("/-/"):body()))
   assert.equal("text/html; charset=utf-8", server:get("/-"):header "Content-Type")
   server:close()
@@ -267,5 +282,7 @@ it("spate.admin wants to know who is allowed", function()
   helper.refuses {
     ["spate.admin()"] = "spate.admin: authorize: expected a function, got nil",
     ["spate.admin { auth = 1 }"] = "spate.admin: unknown option 'auth'",
+    ["spate.admin { authorize = print, hosts = 'a' }"] = 'spate.admin: hosts: expected a list of names, or "any", got a',
+    ["spate.admin { authorize = print, hosts = { 1 } }"] = "spate.admin: hosts[1]: expected a string, got number",
   }
 end)

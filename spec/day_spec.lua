@@ -8,7 +8,7 @@ local HOURS, FOLLOWERS, STEP = 12, 6, 30 -- seconds between two scrapes
 local APP = [[
 local numbers = sse.channel("numbers", { history = 200 })
 local asked = spate.metrics.counter("day_visits_total", { help = "Visits.", labels = { "page" } })
-app:mount("/-", spate.admin { authorize = function() return true end })
+app:mount("/-", spate.admin { hosts = "any", authorize = function() return true end })
 app:get("/numbers", function(req)
   req:tag("follower", "user:" .. (req.query.user or ""))
   return sse.reply(numbers:subscribe { after = req.last_event_id }, { recheck = function() return true end, every = 60 })

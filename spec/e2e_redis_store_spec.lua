@@ -35,7 +35,7 @@ require "spec.store_shared"({
 }, _ENV)
 
 local APP = require "spec.channels".APP .. [[
-app:mount("/-", spate.admin { authorize = function() return true end })]]
+app:mount("/-", spate.admin { hosts = "any", authorize = function() return true end })]]
 
 describe("several servers on one Redis", function()
   local one, two

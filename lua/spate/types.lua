@@ -95,7 +95,7 @@ function Tickets:redeem(ticket) end
 function spate.streams(options) end
 
 ---An application to mount: the inspector's page, /metrics, /healthz, /readyz, and the same as JSON and event streams.
----@param options { authorize: fun(req: spate.Request): boolean?, string|spate.Reply? }
+---@param options { authorize: (fun(req: spate.Request): boolean?, string|spate.Reply?), hosts?: string[]|"any" }
 ---@return spate.App
 function spate.admin(options) end
 

@@ -276,7 +276,13 @@ static const char *control_upgrade(struct control_server *c) {
            "its "
            "sockets (-l systemd:NAME), that refuses nobody either";
   const struct listening *const sets[UPGRADE_SETS] = {&s->listening, &s->admin.listening};
-  return upgrade_begin(&s->upgrade, &s->loop, sets, s->options->settings.timeouts.start);
+  struct buf token = {0};
+  if (s->options->admin_token) buf_printf(&token, "%s=%s", ADMIN_TOKEN_VARIABLE, s->options->admin_token);
+  buf_append_byte(&token, '\0');
+  const char *why = upgrade_begin(&s->upgrade, &s->loop, sets, token.len > 1 ? token.bytes : NULL,
+                                  s->options->settings.timeouts.start);
+  buf_deinit(&token);
+  return why;
 }
 
 static void control_stop(struct control_server *c) {

@@ -61,13 +61,14 @@ static void write_handover(struct buf *b, const char *variable, const struct lis
   buf_append_byte(b, '\0');
 }
 
-// This process's, with the handovers in front; the caller frees the list.
-static char **environment_with(const struct buf handovers[UPGRADE_SETS]) {
+// This process's, with the handovers in front, and `more`; the caller frees the list.
+static char **environment_with(const struct buf handovers[UPGRADE_SETS], const char *more) {
   size_t count = 0;
   while (environ[count]) count++;
-  char **list = xcalloc(count + UPGRADE_SETS + 1, sizeof *list);
+  char **list = xcalloc(count + UPGRADE_SETS + 2, sizeof *list);
   for (size_t i = 0; i < UPGRADE_SETS; i++) list[i] = handovers[i].bytes;
   memcpy(list + UPGRADE_SETS, environ, count * sizeof *list);
+  list[UPGRADE_SETS + count] = (char *)(uintptr_t)more;
   return list;
 }
 
@@ -107,12 +108,13 @@ static int spawn(pid_t *pid, const struct listening *const sets[UPGRADE_SETS], i
   return error;
 }
 
-static const char *start(struct upgrade *u, const struct listening *const sets[UPGRADE_SETS], int ready) {
+static const char *start(struct upgrade *u, const struct listening *const sets[UPGRADE_SETS],
+                         const char *more, int ready) {
   struct buf arguments = {0}, handovers[UPGRADE_SETS] = {0};
   const char *why = NULL;
   if (read_arguments(&arguments)) {
     for (size_t i = 0; i < UPGRADE_SETS; i++) write_handover(&handovers[i], VARIABLES[i], sets[i], ready);
-    char **argv = pointers_to(&arguments), **envp = environment_with(handovers);
+    char **argv = pointers_to(&arguments), **envp = environment_with(handovers, more);
     int error = spawn(&u->pid, sets, ready, argv, envp);
     if (error) why = strerror(error), u->pid = 0;
     free(argv);
@@ -160,11 +162,11 @@ static void on_ready(struct watch *w, unsigned events) {
 }
 
 const char *upgrade_begin(struct upgrade *u, struct loop *l, const struct listening *const sets[UPGRADE_SETS],
-                          double start_seconds) {
+                          const char *more, double start_seconds) {
   int ends[2];
   if (u->pid) return "one is under way";
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return strerror(errno);
-  const char *why = start(u, sets, ends[1]);
+  const char *why = start(u, sets, more, ends[1]);
   close(ends[1]);
   if (why) {
     close(ends[0]);

@@ -20,10 +20,11 @@ struct upgrade {
 };
 
 // Starts the new process, which is killed where it does not serve UPGRADE_MORE_SECONDS after `start_seconds`,
-// those that its on_start functions may take; on_done is set. NULL, or why it cannot be, static.
+// those that its on_start functions may take; on_done is set. `more` goes into its environment (NAME=VALUE;
+// NULL: nothing). NULL, or why it cannot be, static.
 #define UPGRADE_MORE_SECONDS 5
 const char *upgrade_begin(struct upgrade *u, struct loop *l, const struct listening *const sets[UPGRADE_SETS],
-                          double start_seconds);
+                          const char *more, double start_seconds);
 
 // Kills the new process, where one is under way, and says so to nobody: whether there was one.
 bool upgrade_stop(struct upgrade *u);

@@ -61,6 +61,21 @@ static void read_workers(lua_State *L, int table, struct options *o) {
   o->workers = (int)n;
 }
 
+// native.take_token(): what SPATE_ADMIN_TOKEN is, or nil. From then on the environment does not have it, so
+// that no program that the application starts can see or end what its streams are; nor has /proc, where such
+// a program could look.
+static int take_token(lua_State *L) {
+  struct options *o = lua_touserdata(L, lua_upvalueindex(1));
+  char *value = getenv(ADMIN_TOKEN_VARIABLE);
+  if (!value) return 0;
+  lua_pushstring(L, value);
+  free(o->admin_token);
+  o->admin_token = xstrdup(value);
+  explicit_bzero(value, strlen(value));
+  unsetenv(ADMIN_TOKEN_VARIABLE);
+  return 1;
+}
+
 // native.take_settings(table, how): the settings of file and flags into *o (upvalue 1). `how` has the flags
 // `listen_is_configured`, `admin_is_configured`, `admin_is_usual`, `only_starts`, `dev` and `inject`.
 static int take_settings(lua_State *L) {
@@ -260,6 +275,9 @@ static void push_native(lua_State *L, struct options *o) {
   lua_pushlightuserdata(L, o);
   lua_pushcclosure(L, take_settings, 1);
   lua_setfield(L, -2, "take_settings");
+  lua_pushlightuserdata(L, o);
+  lua_pushcclosure(L, take_token, 1);
+  lua_setfield(L, -2, "take_token");
   lua_pushliteral(L, SPATE_VERSION);
   lua_setfield(L, -2, "version");
   lua_pushliteral(L, SPATE_COMMIT);
@@ -330,5 +348,6 @@ int options_read(struct options *o, int argc, char **argv, int (*harness)(struct
 void options_deinit(struct options *o) {
   listen_free(&o->listen);
   free(o->app);
+  free(o->admin_token);
   free(o->error);
 }

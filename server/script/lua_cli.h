@@ -15,8 +15,11 @@ struct options {
   bool admin_is_configured;  // by the settings file, not by --admin
   bool only_starts;          // it ends once it could serve, and listens nowhere
   int workers;
+  char *admin_token; // of the environment, which has it no more; NULL: there was none
   struct settings settings;
 };
+
+#define ADMIN_TOKEN_VARIABLE "SPATE_ADMIN_TOKEN"
 
 struct lua_State;
 

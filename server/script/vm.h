@@ -53,7 +53,7 @@ struct vm {
   lua_CFunction answer;        // the body of a request's task, given its exchange as a light userdata
   int answer_ref, closers_ref; // the library's functions that answer a request, that run on_close
   int plain_ref, complete_ref, places_ref; // what core.plain_routes was given
-  const void *reply_meta, *request_meta; // the metatables of replies and of requests
+  const void *reply_meta, *request_meta;   // the metatables of replies and of requests
   int request_meta_ref;
   int starters_ref, beginnings_ref, stoppers_ref, retire_ref;
   bool is_starting;        // its on_start functions say whether it will be served

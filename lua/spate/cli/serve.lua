@@ -34,8 +34,8 @@ end
 
 -- The inspector's address: the flag's before the file's; spate dev has one by itself. A token may come by the environment,
 -- so that no file has it.
-local function take_admin(settings, how, flag)
-  local admin, token = settings.admin, os.getenv "SPATE_ADMIN_TOKEN"
+local function take_admin(settings, how, flag, token)
+  local admin = settings.admin
   how.admin_is_configured = not flag and admin ~= nil
   how.admin_is_usual = how.dev and not flag and (admin == nil or type(admin) == "table" and admin[1] == nil)
   if type(admin) ~= "table" and (flag or token or how.admin_is_usual) then admin = { admin } end
@@ -52,7 +52,7 @@ return function(arguments, native)
   local how = { listen_is_configured = #flags.listen == 0 and settings.listen ~= nil, dev = arguments.command == "dev",
     inject = arguments.command == "dev" and not arguments.no_inject }
   local usual = arguments.tls and "127.0.0.1:8443" or "127.0.0.1:8080"
-  take_admin(settings, how, arguments.admin)
+  take_admin(settings, how, arguments.admin, native.take_token())
   local admin = type(settings.admin) == "table" and settings.admin[1] or settings.admin
   settings.listen = #flags.listen > 0 and flags.listen or settings.listen or passed(type(admin) == "string" and admin) or { usual }
   if type(settings.listen) == "string" then settings.listen = { settings.listen } end

@@ -17,14 +17,30 @@ local function is_own(host)
   return host:find "^%[[%x:.]+%]$" ~= nil or host:find "^%d+%.%d+%.%d+%.%d+$" ~= nil
 end
 
--- Middleware: 421 for other names than these hosts, the machine's own and addresses.
-function guard.hosts(list)
+-- What calls the server so: true for these names, the machine's own, addresses, and where there is none, as of no browser.
+local function caller(list)
   local set = {}
   for _, name in ipairs(list) do set[(origin.split_host(name))] = true end
+  return function(host) return is_own(host) or set[host] or host == "" end
+end
+
+-- Middleware of the listener: 421 for other names. Its UNIX socket is no browser's.
+function guard.hosts(list)
+  local is_called = caller(list)
   return function(req, next)
     local host = origin.split_host(req.host or "")
-    if is_own(host) or set[host] or req.remote_addr == "unix" or (req.host or "") == "" then return next() end -- no browser
+    if is_called(host) or req.remote_addr == "unix" then return next() end
     return reply.error(421, ("the admin listener is not called %q; admin = { ADDRESS, hosts = { %q } } in the settings lets it be"):format(host, host))
+  end
+end
+
+-- The same of what is mounted, where a proxy may hand on through a UNIX socket what a browser says.
+function guard.mounted(list)
+  local is_called = caller(list)
+  return function(req, next)
+    local host = origin.split_host(req.host or "")
+    if is_called(host) then return next() end
+    return reply.error(421, ("spate.admin is not called %q; spate.admin { hosts = { %q } } lets it be"):format(host, host))
   end
 end
 
