@@ -4,7 +4,6 @@
 local helper = require "spec.helper"
 local process = require "spec.process"
 local servers = require "spec.servers"
-local socket = require "socket"
 
 process.SECONDS = 20 -- that anything may take: some of these begin slowly
 
@@ -23,14 +22,7 @@ app:get("/who", function(req) return req.remote_addr .. " " .. req.scheme .. " "
 local PROXIES = {
   { name = "nginx", file = "nginx.conf", start = servers.nginx },
   { name = "haproxy", file = "haproxy.cfg", waits_for_a_write = true, start = servers.haproxy },
-  { name = "caddy", file = "Caddyfile", start = function(dir, port, text)
-    process.write_file(dir .. "/Caddyfile", "{\n\tadmin off\n}\n" .. text)
-    servers.begin(("env HOME=%s caddy run --config %s/Caddyfile --adapter caddyfile >%s/caddy.log 2>&1"):format(dir, dir, dir))
-    process.eventually("Caddy", function()
-      local client = socket.connect("127.0.0.1", port)
-      return client and client:close()
-    end)
-  end },
+  { name = "caddy", file = "Caddyfile", start = function(dir, port, text) servers.caddy(dir, port, "{\n\tadmin off\n}\n" .. text) end },
   { name = "apache2", file = "apache.conf", waits_for_a_write = true,
     start = function(dir, port, text) servers.apache(dir, port, "proxy proxy_http headers env", text) end },
 }

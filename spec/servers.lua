@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Other servers for specs that run the real program: nginx, Apache, HAProxy, and programs that print their port in their first line. All
+-- Other servers for specs that run the real program: nginx, Apache, HAProxy, Caddy, and programs that print their port in their first line. All
 -- live in the directory of process.enter, and end with servers.stop.
 local process = require "spec.process"
 local socket = require "socket"
@@ -100,6 +100,15 @@ function servers.haproxy(dir, port, sections)
   local server = servers.begin(("haproxy -f %s/haproxy.cfg -db >%s/haproxy.log 2>&1"):format(dir, dir))
   server.port = port
   listens("HAProxy", port)
+  return server
+end
+
+-- Caddy with this Caddyfile, once it listens at `port`.
+function servers.caddy(dir, port, text)
+  process.write_file(dir .. "/Caddyfile", text)
+  local server = servers.begin(("env HOME=%s caddy run --config %s/Caddyfile --adapter caddyfile >%s/caddy.log 2>&1"):format(dir, dir, dir))
+  server.port = port
+  listens("Caddy", port)
   return server
 end
 

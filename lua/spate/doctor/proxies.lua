@@ -6,10 +6,10 @@ proxies.NAMES = { "nginx", "apache", "caddy", "haproxy", "traefik", "cloudflare"
 proxies.TITLES = { nginx = "nginx", apache = "Apache", caddy = "Caddy", haproxy = "HAProxy", traefik = "Traefik", cloudflare = "Cloudflare", aws = "AWS" }
 
 local FIXES = {
-  buffering = {
+  buffering = { -- Caddy passes events on at once by itself, unless it is told to collect
     nginx = "proxy_buffering off; proxy_http_version 1.1; or let the server's X-Accel-Buffering count: no proxy_ignore_headers for it",
     apache = "no output filter that collects (mod_ext_filter, mod_security's SecResponseBodyAccess), and ProxyPass ... flushpackets=on",
-    caddy = "reverse_proxy { flush_interval -1 }",
+    caddy = "no buffer_responses (response_buffers since 2.7) in reverse_proxy",
     haproxy = "no `http-response wait-for-body`",
     traefik = "no buffering middleware at this router",
     cloudflare = "Response Buffering off for this path, and no cached or rewritten HTML there",
@@ -18,7 +18,7 @@ local FIXES = {
   compression = {
     nginx = "gzip off; in its location, or gzip_types without text/event-stream and *",
     apache = "SetEnv no-gzip 1 in its <Location>, or no DEFLATE filter for text/event-stream",
-    caddy = "encode { match { not header Content-Type text/event-stream* } }",
+    caddy = "encode { gzip match { header Content-Type text/html* } }, a line each, or whatever else is text, and no stream",
     haproxy = "compression type ... without text/event-stream",
     traefik = "compress: excludedContentTypes: [text/event-stream]",
     cloudflare = "a Compression Rule without compression for this path, or Cache-Control: no-transform from the server",
@@ -72,7 +72,7 @@ local FIXES = {
   leaving = {
     nginx = "proxy_ignore_client_abort off; without proxy_store and proxy_cache",
     apache = "hears of it when it writes next: have comments sent (keep_alive)",
-    caddy = "no flush_interval -1 with request buffering; it hangs up by itself otherwise",
+    caddy = "no flush_interval -1: with it, it hears of it when it writes next",
     haproxy = "option abortonclose",
     traefik = "hangs up by itself: look at what is behind it",
     cloudflare = "hears of it when it writes next: have comments sent (keep_alive)",
@@ -81,7 +81,7 @@ local FIXES = {
   comments = {
     nginx = "proxy_buffering off;",
     apache = "ProxyPass ... flushpackets=on",
-    caddy = "reverse_proxy { flush_interval -1 }",
+    caddy = "no buffer_responses (response_buffers since 2.7) in reverse_proxy",
     haproxy = "no `http-response wait-for-body`",
     traefik = "no buffering middleware at this router",
     cloudflare = "Response Buffering off for this path",
