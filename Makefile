@@ -189,7 +189,7 @@ clients:
 # program ends by itself.
 # What drives the same code once more, from further away, and takes minutes, or under a filter of system calls: left out under
 # the address sanitizer.
-SLOW := e2e_batch e2e_browser e2e_cli e2e_eventsource e2e_clients e2e_clients_gzip e2e_datastar e2e_doctor e2e_durable e2e_mcp e2e_mercure e2e_misbehaviour e2e_new e2e_nodes e2e_page e2e_postgres e2e_proxy_examples e2e_readme e2e_redis e2e_redis_ways e2e_unit e2e_valkey examples_http2
+SLOW := e2e_batch e2e_browser e2e_cli e2e_eventsource e2e_clients e2e_clients_gzip e2e_datastar e2e_doctor e2e_durable e2e_mcp e2e_mercure e2e_misbehaviour e2e_new e2e_nodes e2e_page e2e_postgres e2e_proxy_examples e2e_readme e2e_redis e2e_redis_ways e2e_template_pages e2e_unit e2e_valkey examples_http2
 asan:
 	$(CHECK) $(NEEDS_TEST)
 	@$(MAKE_IN) all BUILD=build/asan CC=gcc CFLAGS="-O1 -g" SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined"

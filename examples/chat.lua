@@ -27,11 +27,13 @@ local PAGE = [[
   ul { list-style: none; padding: 0; min-height: 9rem; overflow-wrap: anywhere } input, button { font: inherit; padding: .5rem }
   form { display: flex; flex-wrap: wrap; gap: .5rem; position: sticky; bottom: 0; background: Canvas } #text { flex: 1 1 6rem }
 </style>
+<main>
 <h1 id="room"></h1>
 <p id="state" role="status">connecting
-<ul id="log" role="log"></ul>
+<div role="log"><ul id="log"></ul></div>
 <form><input id="from" placeholder="name" aria-label="Your name" size="8">
   <input id="text" placeholder="message" aria-label="Message" autofocus> <button>Say</button></form>
+</main>
 <script>
   const room = decodeURIComponent(location.hash.slice(1)) || "lobby", $ = id => document.getElementById(id)
   const base = `/rooms/${encodeURIComponent(room)}`, source = new EventSource(`${base}/events`)

@@ -33,8 +33,10 @@ app:get("/", function(req)
   body { font: 1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 0 auto; padding: 1rem }
   li { overflow-wrap: anywhere; padding: .25rem 0 }
 </style>
+<main>
 <h1>News</h1>
 <ul hx-ext="sse" sse-connect="/news" sse-swap="item" hx-swap="afterbegin" aria-live="polite"></ul>
+</main>
 <script>
   for (const list of document.querySelectorAll("[sse-connect]")) {
     const source = new EventSource(list.getAttribute("sse-connect"))

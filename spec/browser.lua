@@ -111,6 +111,25 @@ function Tab:await(expression)
   return browser.eventually(expression, function() return self:run("return " .. expression) end)
 end
 
+local KEYS = { Tab = "\u{E004}", Enter = "\u{E007}", Space = " ", Shift = "\u{E008}", Backspace = "\u{E003}", End = "\u{E010}", Escape = "\u{E00C}" }
+
+-- Presses keys one after the other, as a person would: names as above ("Shift+Tab" holds one), or a text to type.
+function Tab:press(...)
+  local actions = json.array()
+  local function add(type, key) actions[#actions + 1] = { type = type, value = key } end
+  for _, what in ipairs { ... } do
+    local held, key = what:match "^(Shift)%+(%u%l+)$"
+    local name = key or what
+    if held then add("keyDown", KEYS[held]) end
+    for _, c in utf8.codes(KEYS[name] or name) do
+      add("keyDown", utf8.char(c))
+      add("keyUp", utf8.char(c))
+    end
+    if held then add("keyUp", KEYS[held]) end
+  end
+  command(self, "/actions", { actions = json.array { { type = "key", id = "keyboard", actions = actions } } })
+end
+
 -- The size of what is seen, and "light" or "dark".
 function Tab:look(width, height, scheme)
   self:devtools("Emulation.setDeviceMetricsOverride", { width = width, height = height, deviceScaleFactor = 1, mobile = false })

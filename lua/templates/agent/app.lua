@@ -1,11 +1,12 @@
 -- spate dev, then open http://localhost:8080
 -- A model that uses tools, over the API that most servers of models speak (LLM_URL, LLM_KEY, LLM_MODEL). Its answer is made once,
--- goes on when the page is closed or loaded again, and is read from where a reader lost it. Without LLM_URL a small demo answers.
+-- goes on when the page is closed or loaded again, and is read from where a reader lost it. Without LLM_URL a small demo answers
+-- (at another port than 8080: LLM_URL=http://localhost:PORT/demo/v1).
 local spate, sse, json = require "spate", require "spate.sse", require "spate.json"
 local http = require "spate.http"
 local app, reply = spate.app(), spate.reply
 
-local URL = spate.env("LLM_URL", "http://localhost:8080/demo/v1")
+local URL = spate.env("LLM_URL", "http://localhost:8080/demo/v1") .. "/chat/completions"
 local KEY, MODEL = spate.env("LLM_KEY", "none"), spate.env("LLM_MODEL", "demo")
 local ROUNDS, MESSAGES = 8, 100 -- of tools in an answer; of a chat
 local chats, stopped = spate.shared "chats", spate.shared "stopped"
@@ -56,10 +57,10 @@ end
 -- The model's next message, whose words are sent as they come, and the tools that it calls; nil and why there is none.
 ---@return table? message, any calls
 local function ask(messages, answer, send)
-  local up <close>, err = http.post(URL .. "/chat/completions", { headers = { Authorization = "Bearer " .. KEY },
+  local up <close>, err = http.post(URL, { headers = { Authorization = "Bearer " .. KEY },
     timeout = { connect = 5, idle = 120 }, json = { model = MODEL, stream = true, messages = messages, tools = offered } })
-  if not up then return nil, err end
-  if not up:is_event_stream() then return nil, ("the model's server answered %d"):format(up.status) end
+  if not up then return nil, ("No model at %s: %s. LLM_URL names its server."):format(URL, err) end
+  if not up:is_event_stream() then return nil, ("%s answered %d: %s"):format(URL, up.status, tostring(up:body()):sub(1, 300)) end
   local text, calls = "", {}
   for event in up:events():each() do
     if event.data == "[DONE]" or stopped:get(answer) then break end

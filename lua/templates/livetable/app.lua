@@ -37,7 +37,7 @@ app:get("/stock", function()
   local ok, why = prepare()
   if not ok then
     spate.log.error(why)
-    return reply.error(503, "the database does not answer")
+    return reply.error(503, "no database: DATABASE=postgres://USER@HOST/NAME names one")
   end
   return sse.reply(stock:snapshot(all))
 end)
