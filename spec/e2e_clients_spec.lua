@@ -195,7 +195,7 @@ describe("a client from npm", function()
 
     it("comes back to an answer from its start, and is told when there is none", function()
       serve()
-      local text = ("to be "):rep(40)
+      local text = ("to be "):rep(80)
       local first = start("ai", "/ui_messages/api/chat", text)
       process.eventually("text", function() return #first:seen() > 4 end)
       local second = run("ai", "/ui_messages/api/chat", "", "resume")

@@ -76,7 +76,7 @@ function Server:turn() return self.core:turn() end
 
 -- Waits, in real time, until `probe` is true, and returns what it said; the server's clock stands meanwhile.
 function Server:wait(probe, seconds)
-  local deadline = harness.seconds() + (seconds or 10)
+  local deadline = harness.seconds() + (seconds or 30)
   while true do
     local value = probe()
     if value then return value end

@@ -21,7 +21,7 @@ describe("finalizers that use channels and dictionaries", function()
   ]]
 
   it("run with the server's end", function()
-    local server = process.serve(APP, { arguments = { "-w", "2" } })
+    local server = process.serve(APP, { arguments = { "-l", "127.0.0.1:0", "-w", "2" } })
     assert.equal(200, (server:get "/"))
     server:kill "TERM"
     assert.same({ 0 }, { server:wait() }, server:stderr())
