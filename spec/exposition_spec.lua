@@ -9,6 +9,7 @@ local took = spate.metrics.histogram("job_seconds", { help = "How long a job tak
 app:get("/metrics", function(req) return reply.body(spate.metrics.text(req.query.open), "text/plain") end)
 app:get("/rooms/:room", function(req) sse.sleep(tonumber(req.query.s or 0)) return "x" end)
 app:get("/stream", function() return sse.reply(sse.once "x") end)
+app:post("/took/:seconds", function(req) took:observe(tonumber(req.params.seconds)) return "" end)
 app:post("/jobs/:kind", function(req)
   jobs:inc { kind = req.params.kind }
   depth:set(3) depth:inc(2) depth:dec()
@@ -79,6 +80,21 @@ describe("the exposition", function()
     local all = text()
     assert.equal(0, value(all, 'spate_answer_seconds_bucket{method="GET",route="/rooms/:room",le="0.1"}'))
     assert.equal(1, value(all, 'spate_answer_seconds_bucket{method="GET",route="/rooms/:room",le="0.25"}'))
+    server:post "/took/0.1"
+    server:post "/took/1"
+    all = text()
+    assert.equal(1, value(all, 'job_seconds_bucket{le="0.1"}'))
+    assert.equal(2, value(all, 'job_seconds_bucket{le="1"}'))
+  end)
+
+  it("has a route once, however often the code that has it is loaded", function()
+    for _ = 1, 3 do
+      server:get "/metrics"
+      assert.is_true(server:reload(APP))
+    end
+    local all = text()
+    assert.equal(3, value(all, 'spate_answers_total{method="GET",route="/metrics",status="2xx"}'))
+    assert.equal(1, select(2, all:gsub('spate_answers_total{method="GET",route="/metrics"', "")))
   end)
 
   it("has what the application counts, kept over reloads", function()
@@ -247,5 +263,7 @@ it("says what is no metric", function()
     ["local g = spate.metrics.gauge('a', { help = 'x' }) g:observe(1)"] = "metric:observe: a is a gauge",
     ["local c = spate.metrics.counter('a_total', { help = 'x' }) c:inc(-1)"] = "metric:inc: expected 0 or more, got -1",
     ["spate.metrics.gauge('b', { help = 'x' }) spate.metrics.histogram('b', { help = 'x' })"] = "spate.metrics.histogram: b cannot be had: it has another type",
+    ["for _, label in ipairs { 'k', 'k', 'j' } do spate.metrics.gauge('b', { help = 'x', labels = { label } }) end"] = "spate.metrics.gauge: b cannot be had: it has other labels",
+    ["for _, bound in ipairs { 1, 1, 2 } do spate.metrics.histogram('b', { help = 'x', buckets = { bound } }) end"] = "spate.metrics.histogram: b cannot be had: it has other buckets",
   }
 end)

@@ -400,7 +400,14 @@ describe("conditions", function()
     local other = serve(([[
       app:get("/gone", function() return reply.file("%s/public/a.txt", { status = 410 }) end)
       app:post("/post", function() return reply.file("%s/public/a.txt") end)
-    ]]):format(directory, directory))
+      app:get("/whole", function() return reply.file("%s/public/a.txt") end)
+      app:get("/nothing/:status", function(req) return reply.file("%s/public/a.txt", { status = tonumber(req.params.status) }) end)
+    ]]):format(directory, directory, directory, directory))
+    for _, status in ipairs { 204, 205, 304 } do
+      local res = get(other, "/nothing/" .. status)
+      assert.same({ status, "" }, { res:status(), (res:body()) })
+      assert.equal(200, other:get("/whole", { client = res.client }):status())
+    end
     assert.equal(410, get(other, "/gone", { ["If-None-Match"] = "*", Range = "bytes=0-0" }):status())
     assert.equal(TEXT, get(other, "/gone"):body())
     assert.equal(200, other:post("/post", { headers = { ["If-None-Match"] = "*", Range = "bytes=0-0" } }):status())

@@ -14,6 +14,7 @@ app:get("/raw", function(req) req:tag "raw" return reply.stream(function(write) 
 app:get("/news", function(req) return sse.reply(news:subscribe { after = req.last_event_id }) end)
 app:get("/other", function(req) return sse.reply(sse.channel("other"):subscribe()) end)
 app:get("/mapped", function(req) return sse.reply(news:subscribe():map(function(e) return e.data end)) end)
+app:get("/slowly", function(req) return sse.reply(news:subscribe():map(function(e) sse.sleep(1) return e.data end)) end)
 app:get("/twice", function(req) return { req:tag("a", "a"):tag("a") == req } end)
 app:post("/publish", function(req) news:publish(req:body()) return "" end)
 app:post("/kick", function(req) return { ok = spate.kick(req:json()) } end)]]
@@ -109,6 +110,16 @@ describe("spate.kick", function()
     local back = server:get("/news", { headers = { ["Last-Event-ID"] = here:events()[1].id } })
     server:post("/publish", { body = "two" })
     assert.same({ "two" }, back:data())
+  end)
+
+  it("leaves a task that reads a channel what it has not read yet, and nothing that comes then", function()
+    local res = server:get "/slowly"
+    for _, data in ipairs { "one", "two" } do server:post("/publish", { body = data }) end
+    kick { channel = "news" }
+    server:post("/publish", { body = "three" })
+    server:advance(5)
+    assert.same({ "one", "two" }, res:data())
+    assert.is_true(res:has_ended())
   end)
 
   it("knows no channel that is not there", function()

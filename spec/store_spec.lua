@@ -308,6 +308,24 @@ describe("a store", function()
       assert.equal("", data(read("", store:kept("a")[2])))
     end)
 
+    it("eight pages in vain, counted from the last that had an event, and no more", function()
+      publish(1, 1)
+      store:put("a", "never heard of")
+      read "?replay=all"
+      local pages = 0
+      while carry_out() > 0 do pages = pages + 1 end
+      assert.equal(1 + 8 + 1, pages)
+      store:hear "a"
+    end)
+
+    it("and waits for no page when who was held back for one has left", function()
+      local readers = readers_of_each(40)
+      for i = 1, 32 do readers[i]:close() end
+      local armed = server:stats().timers
+      for i = 33, 40 do readers[i]:close() end
+      assert.equal(armed - 2 * 8 - 1, server:stats().timers) -- of connections, of streams, and of who is held
+    end)
+
     it("and cuts who cannot be served, so that it comes back", function()
       publish(1, 10)
       forget()

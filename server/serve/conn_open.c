@@ -109,8 +109,8 @@ static struct stream *carrier_hoarder(struct carrier *carrier, struct stream *s)
 // Whose client could not send, as bodies of others take all the room, has its time from then on.
 static void carrier_late(struct carrier *carrier, struct stream *s) {
   struct conn *c = conn_of(carrier);
-  double crowded_at = conn_carries_many(c) ? c->proto->ops->crowded_at(c->proto) : 0;
-  if (crowded_at > s->body_moved) stream_time_body_from(s, crowded_at);
+  if (conn_carries_many(c) && c->proto->ops->crowded_at(c->proto) > s->body_moved)
+    stream_time_body_from(s, c->proto->ops->crowded_at(c->proto));
   else stream_refuse_body(s, REFUSED_BY(LIMIT_TIMEOUT, 408, "the request took too long to arrive"));
 }
 

@@ -33,7 +33,7 @@ static int open_beneath(int root, const char *path, int flags) {
 }
 
 int file_root_open(const char *path) {
-  int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int fd = open(path, O_PATH | O_CLOEXEC);
   if (fd < 0) return -1;
   int probe = open_beneath(fd, ".", O_PATH | O_CLOEXEC); // an old kernel, or a sandbox, has no openat2
   if (probe >= 0) {
