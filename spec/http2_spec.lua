@@ -34,6 +34,7 @@ app:post("/pieces", function(req)
   return tostring(n)
 end)
 app:post("/unread", function(req) sse.sleep(5) return "late" end)
+app:post("/hesitant", function(req) sse.sleep(5) return tostring(#req:body(1000000)) end)
 app:post("/ignored", function(req) return "no" end)
 ]]
 
@@ -159,6 +160,24 @@ describe("HTTP/2", function()
     server:advance(6)
     assert.equal("late", client:stream(1).body)
     assert.equal(0, client:stream(1).reset) -- the rest is not wanted
+  end)
+
+  it("opens the window that is full by the time that its body is asked for", function()
+    serve()
+    client:send(client.request(1, "POST", "/hesitant", nil, { open = true }))
+    for _ = 1, 3 do client:frame("DATA", 0, 1, ("x"):rep(16384)) end
+    client:frame("DATA", 0, 1, ("x"):rep(16383))
+    server:advance(4)
+    local before = #client:read().list
+    server:advance(2)
+    local opened = 0
+    for i = before + 1, #client:read().list do
+      local frame = client.list[i]
+      if frame.kind == "WINDOW_UPDATE" and frame.id == 1 then opened = opened + string.unpack(">I4", frame.payload) end
+    end
+    assert.equal(65535, opened)
+    client:frame("DATA", frames.END_STREAM, 1, "x")
+    assert.equal("65536", client:stream(1).body)
   end)
 
   it("bounds what a connection's streams have not read, and gives it back with the last of each", function()

@@ -138,14 +138,15 @@ end
 
 -- A negative number is a sign that callers ask for, as they do of a 0 that is returned, and an allocation of more than is
 -- needed shows nowhere.
-local function number_changes(text, before, two_before, after)
+local function number_changes(token, before, two_before, after)
+  local text = token.text
   local digits, suffix = text:match("^(%d+%.?%d*)(%a*)$")
   if not digits or suffix:find("[^uUlL]") then return {} end
   if text == "0" and before.text == "return" and after.text == ";" then return { "-1" } end
   local is_octal = digits:find("^0%d") ~= nil
   local value = is_octal and tonumber(digits, 8) or math.tointeger(digits) or tonumber(digits)
   local is_sign = before.text == "-" and not is_operand(two_before)
-  local is_ample = is_sign or before.text == "(" and two_before.text == "xcalloc"
+  local is_ample = is_sign or before.text == "(" and two_before.text == "xcalloc" or token.is_allocated and before.text == "+"
   local list = {}
   local function add(other)
     if other ~= value then list[#list + 1] = (math.type(other) == "float" and ("%.17g"):format(other) or is_octal and ("0%o"):format(other) or other) .. suffix end
@@ -176,7 +177,7 @@ end
 
 -- Marks numbers that say how much room there is or is made: in the brackets of a local array's declaration, in what is set
 -- as something's `cap`, in calls of what makes room in a buffer. More would show nowhere, less costs another step or is
--- refused by the sanitizers.
+-- refused by the sanitizers. Of an allocation only less is looked for.
 local function mark_room(tokens, first, last)
   local declares, is_declared = false, false
   for i = first, last do
@@ -188,6 +189,9 @@ local function mark_room(tokens, first, last)
     elseif word:find("cap$") and ASSIGNS[tokens[i + 1].text] then stop = semicolon(tokens, i, last)
     elseif word == "buf_reserve" or word == "buf_reset" then stop = closing(tokens, i + 1) end
     for k = i, stop or i - 1 do tokens[k].is_room = true end
+    if word:find("^x[mc]alloc$") or word == "xrealloc" then
+      for k = i, closing(tokens, i + 1) do tokens[k].is_allocated = true end
+    end
   end
 end
 
@@ -218,7 +222,7 @@ local function of_token(text, tokens, i, last, add)
   if BINARY[word] and is_operand(before) and text:sub(token.last + 1, token.last + 1):find("%s") then
     add(i, i, BINARY[word], word .. " becomes " .. BINARY[word])
   end
-  for _, number in ipairs(token.is_room and {} or number_changes(word, before, tokens[i - 2], tokens[i + 1])) do
+  for _, number in ipairs(token.is_room and {} or number_changes(token, before, tokens[i - 2], tokens[i + 1])) do
     add(i, i, number, word .. " becomes " .. number)
   end
   if word == "!" then add(i, i, " ", "! is left out") end
