@@ -403,9 +403,9 @@ describe("conditions", function()
       app:get("/whole", function() return reply.file("%s/public/a.txt") end)
       app:get("/nothing/:status", function(req) return reply.file("%s/public/a.txt", { status = tonumber(req.params.status) }) end)
     ]]):format(directory, directory, directory, directory))
-    for _, status in ipairs { 204, 205, 304 } do
-      local res = get(other, "/nothing/" .. status)
-      assert.same({ status, "" }, { res:status(), (res:body()) })
+    for _, code in ipairs { 204, 205, 304 } do
+      local res = get(other, "/nothing/" .. code)
+      assert.same({ code, "" }, { res:status(), (res:body()) })
       assert.equal(200, other:get("/whole", { client = res.client }):status())
     end
     assert.equal(410, get(other, "/gone", { ["If-None-Match"] = "*", Range = "bytes=0-0" }):status())
