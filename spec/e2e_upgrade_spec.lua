@@ -143,14 +143,6 @@ while true do os.execute "sleep 0.1" end]]
     assert.falsy(runs(pid))
   end)
 
-  it("says what to do where a store is one process's at a time", function()
-    server = process.serve(APP:format "old", { arguments = { "-l", "127.0.0.1:0", "--store", "sqlite:" .. directory .. "/store.db" } })
-    local code, _, err = run("upgrade", directory .. "/app.lua")
-    assert.equal(1, code)
-    process.contains(err, "its channels are kept in a file, which one process has at a time: restart it", "-l systemd:NAME")
-    assert.equal("old", body())
-  end)
-
   it("keeps addresses and workers", function()
     server = process.serve(APP:format "old", { settings = "{ workers = 1 }", arguments = { "-l", "127.0.0.1:0" } })
     process.write_file(directory .. "/settings.lua", "return { workers = 2 }")

@@ -73,8 +73,9 @@ static void tell_workers(const struct server *s, void (*order)(struct worker *w)
 
 // Of two processes only one would know that it is to stop.
 static void give_up_upgrade(struct server *s) {
-  if (upgrade_stop(&s->upgrade))
-    control_server_upgraded(&s->control, "the server is stopping: the new process was killed");
+  if (!upgrade_stop(&s->upgrade)) return;
+  stores_take_back(&s->stores);
+  control_server_upgraded(&s->control, "the server is stopping: the new process was killed");
 }
 
 static void quit(struct server *s, int code) {
@@ -258,23 +259,24 @@ static void give_way(struct server *s) {
   notify_say(&s->notify, "MAINPID=%d", (int)s->upgrade.heir);
   notify_close(&s->notify);
   server_drain(s, "a new process serves");
+  stores_give(&s->stores);
   tell_workers(s, worker_await_deaf); // who is told of the upgrade meets the new process
 }
 
 static void on_upgraded(struct upgrade *u, const char *error) {
   struct server *s = container_of(u, struct server, upgrade);
-  if (error) log_message(LOG_ERROR, "not upgraded: %s", error);
+  if (error) log_message(LOG_ERROR, "not upgraded: %s", error), stores_take_back(&s->stores);
   else if (s->state == SERVER_SERVING) give_way(s);
   control_server_upgraded(&s->control, error); // whoever is told so asks the new process
+}
+
+static void on_store_wanted(struct upgrade *u) {
+  stores_lend(&container_of(u, struct server, upgrade)->stores);
 }
 
 static const char *control_upgrade(struct control_server *c) {
   struct server *s = container_of(c, struct server, control);
   if (s->state != SERVER_SERVING) return "the server does not serve";
-  if (s->stores.sqlite)
-    return "its channels are kept in a file, which one process has at a time: restart it; where systemd has "
-           "its "
-           "sockets (-l systemd:NAME), that refuses nobody either";
   const struct listening *const sets[UPGRADE_SETS] = {&s->listening, &s->admin.listening};
   struct buf token = {0};
   if (s->options->admin_token) buf_printf(&token, "%s=%s", ADMIN_TOKEN_VARIABLE, s->options->admin_token);
@@ -421,6 +423,7 @@ static bool init(struct server *s, const struct options *o, const sigset_t *set)
   s->workers = xcalloc(s->worker_count + 1, sizeof *s->workers);
   s->grace.on_fire = on_grace;
   s->upgrade.on_done = on_upgraded;
+  s->upgrade.on_store_wanted = on_store_wanted;
   s->signals.on_signal = on_signal;
   broker_init(&s->broker, settings_broker_limits(settings));
   metrics_init(&s->process.metrics);
@@ -505,6 +508,11 @@ static int open_sockets(struct server *s) {
   return code;
 }
 
+static bool open_stores(struct server *s, struct store_listener *listener) {
+  if (s->is_heir) upgrade_want_store();
+  return stores_open(&s->stores, &s->options->settings, &s->broker, &s->shared, listener, s->is_heir);
+}
+
 int server_run(const struct options *o) {
   struct server s = {.notify = {.fd = -1}};
   sigset_t set;
@@ -525,7 +533,7 @@ int server_run(const struct options *o) {
     notify_open(&s.notify, s.is_heir);
     struct store_listener *listener = kick_listener(&s.process);
     if (!open_certificates(&s)) s.code = EXIT_CONFIG;
-    else if (!stores_open(&s.stores, &o->settings, &s.broker, &s.shared, listener)) s.code = EXIT_CONFIG;
+    else if (!open_stores(&s, listener)) s.code = EXIT_CONFIG;
     else if (start_workers(&s)) server_loop(&s);
     else {
       fprintf(stderr,

@@ -30,10 +30,11 @@ static bool open_redis(struct stores *s, const char *url, struct broker *b, stru
 }
 
 static bool open_sqlite(struct stores *s, const struct settings *settings, struct broker *b,
-                        struct shared_registry *shared) {
+                        struct shared_registry *shared, bool is_heir) {
   char *error = NULL;
   const struct sqlite_store_config config = {.path = strchr(settings->store.url, ':') + 1,
                                              .is_async = settings->store.is_async,
+                                             .patience = is_heir ? STOP_SECONDS : 0,
                                              .broker = b,
                                              .shared = shared,
                                              .clock = clock_system()};
@@ -42,10 +43,23 @@ static bool open_sqlite(struct stores *s, const struct settings *settings, struc
 }
 
 bool stores_open(struct stores *s, const struct settings *settings, struct broker *b,
-                 struct shared_registry *shared, struct store_listener *listener) {
+                 struct shared_registry *shared, struct store_listener *listener, bool is_heir) {
   const char *url = settings->store.url;
   if (!*url) return true;
-  return redis_store_knows(url) ? open_redis(s, url, b, listener) : open_sqlite(s, settings, b, shared);
+  return redis_store_knows(url) ? open_redis(s, url, b, listener)
+                                : open_sqlite(s, settings, b, shared, is_heir);
+}
+
+void stores_lend(struct stores *s) {
+  if (s->sqlite) sqlite_store_lease(s->sqlite, STORE_LENT);
+}
+
+void stores_take_back(struct stores *s) {
+  if (s->sqlite) sqlite_store_lease(s->sqlite, STORE_OWNED);
+}
+
+void stores_give(struct stores *s) {
+  if (s->sqlite) sqlite_store_lease(s->sqlite, STORE_GIVEN);
 }
 
 void stores_stop(struct stores *s) {

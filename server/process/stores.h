@@ -13,9 +13,15 @@ struct stores {
 };
 
 // Opens it, where one is named, for the broker's channels and the dictionaries. False where it cannot be
-// used: why is said on stderr. `listener` is told what other processes say by it.
+// used: why is said on stderr. `listener` is told what other processes say by it. `is_heir`: the process that
+// has its file is about to leave that.
 bool stores_open(struct stores *s, const struct settings *settings, struct broker *b,
-                 struct shared_registry *shared, struct store_listener *listener);
+                 struct shared_registry *shared, struct store_listener *listener, bool is_heir);
+
+// A process that is to take this one's place wants the file, does not come to serve, or serves.
+void stores_lend(struct stores *s);
+void stores_take_back(struct stores *s);
+void stores_give(struct stores *s);
 
 // What was published is kept; nothing more is. Harmless when done twice.
 void stores_stop(struct stores *s);

@@ -23,6 +23,7 @@ static const char *const VARIABLES[UPGRADE_SETS] = {"SPATE_UPGRADE", "SPATE_UPGR
 static const char DELETED[] = " (deleted)";
 static const char PASSED[] = "passed "; // in front of an address whose socket is systemd's
 enum { PROGRAM_MAX = 4096 };
+enum { SERVES = 0, WANTS_STORE = 's' }; // what the new process says by the pipe
 
 // Where the program lies, whether or not another file is there by now.
 static bool find_program(char path[PROGRAM_MAX]) {
@@ -154,6 +155,10 @@ static void on_ready(struct watch *w, unsigned events) {
   (void)events;
   ssize_t n = read(watch_fd(w), &byte, 1);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (n == 1 && byte == WANTS_STORE) {
+    u->on_store_wanted(u);
+    return;
+  }
   if (n == 1) {
     end_waiting(u);
     u->heir = u->pid, u->pid = 0;
@@ -217,10 +222,16 @@ int upgrade_take(struct listening *l, enum upgrade_set set) {
   return -1;
 }
 
+static void say(char what) {
+  ssize_t n = ready_fd < 0 ? 0 : write(ready_fd, &what, 1);
+  (void)n; // the old process has ended, which is as well
+}
+
+void upgrade_want_store(void) { say(WANTS_STORE); }
+
 void upgrade_tell_ready(void) {
   if (ready_fd < 0) return;
-  ssize_t n = write(ready_fd, "", 1);
-  (void)n; // the old process has ended, which is as well
+  say(SERVES);
   close(ready_fd);
   ready_fd = -1;
 }

@@ -11,10 +11,11 @@
 enum upgrade_set { UPGRADE_SERVING, UPGRADE_ADMIN, UPGRADE_SETS };
 
 struct upgrade {
-  struct watch watch; // of the pipe by which the new process says that it serves
-  struct timer late;  // when it is to serve at the latest
-  pid_t pid;          // of the new process; 0: there is none
-  pid_t heir;         // of the one that serves, when on_done is told so
+  struct watch watch;                         // of the pipe by which the new process says that it serves
+  struct timer late;                          // when it is to serve at the latest
+  pid_t pid;                                  // of the new process; 0: there is none
+  pid_t heir;                                 // of the one that serves, when on_done is told so
+  void (*on_store_wanted)(struct upgrade *u); // the new process waits for the store's file
   // Told once: NULL where the new process serves, else why it does not; the old one goes on then.
   void (*on_done)(struct upgrade *u, const char *error);
 };
@@ -32,6 +33,9 @@ bool upgrade_stop(struct upgrade *u);
 // In the new process: the sockets of a set that were handed over go into `l`, which has its addresses. 0
 // where none were, 1 where they were, -1 where they are not those of the settings: what is wrong was printed.
 int upgrade_take(struct listening *l, enum upgrade_set set);
+
+// In the new process: it waits for the old one to leave the store's file.
+void upgrade_want_store(void);
 
 // In the new process: the old one may stop.
 void upgrade_tell_ready(void);

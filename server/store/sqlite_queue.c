@@ -88,6 +88,13 @@ void sqlite_queue_wait(struct sqlite_queue *q, double seconds) {
   lock_release(&q->lock);
 }
 
+void sqlite_queue_rest(struct sqlite_queue *q) {
+  lock_take(&q->lock);
+  while (!q->is_closed && !q->is_poked) pthread_cond_wait(&q->changed, &q->lock);
+  q->is_poked = false;
+  lock_release(&q->lock);
+}
+
 void sqlite_queue_poke(struct sqlite_queue *q) {
   lock_take(&q->lock);
   q->is_poked = true;

@@ -32,6 +32,9 @@ void sqlite_queue_answer(struct sqlite_queue *q, size_t count);
 // Waits until something is asked for, it is poked or closed, or the seconds (INFINITY: none) are over.
 void sqlite_queue_wait(struct sqlite_queue *q, double seconds);
 
+// The same, whatever is asked for.
+void sqlite_queue_rest(struct sqlite_queue *q);
+
 // Has whoever waits look again. Any thread.
 void sqlite_queue_poke(struct sqlite_queue *q);
 

@@ -13,7 +13,7 @@
 #include "store/sqlite_upkeep.h"
 #include "store/sqlite_values.h"
 
-enum { BATCH_MAX = 512, CHANNELS_MAX = 100000, FRAME_BYTES = 4120 };
+enum { BATCH_MAX = 512, CHANNELS_MAX = 100000, FRAME_BYTES = 4120, PATIENCE_NS = 10000000 };
 static const double BATCH_SECONDS = 0.005, RETRY_SECONDS = 1, QUEUE_SECONDS = 5;
 
 static struct store_request *request_of(struct list *node) {
@@ -260,8 +260,26 @@ static void fail(struct sqlite_store *s) {
   open_anew(s, true);
 }
 
+// All that has been carried out is in the file, and nobody here has it open.
+static void leave_file(struct sqlite_store *s) {
+  while (s->db.handle && !s->db.rc && sqlite_values_keep(&s->db, s->config.shared, s->config.clock)) continue;
+  sqlite_channels_clear(&s->channels);
+  sqlite_db_close(&s->db, !s->is_to_renew);
+}
+
+// Does what the lease says; whether the file is this process's.
+static bool is_owned(struct sqlite_store *s) {
+  enum sqlite_lease lease = (enum sqlite_lease)atomic_load(&s->lease);
+  if (lease == STORE_OWNED && s->is_away) s->is_away = false, open_anew(s, false);
+  if (lease == STORE_OWNED) return true;
+  if (!s->is_away && s->db.handle) leave_file(s);
+  s->is_away = true;
+  if (lease == STORE_GIVEN) s->fault = FAULT_IN_USE, s->retry_at = INFINITY;
+  return false;
+}
+
 static bool is_ready(struct sqlite_store *s) {
-  if (s->fault == FAULT_REPLACED) return false;
+  if (s->fault == FAULT_REPLACED || !is_owned(s)) return false;
   if (!s->db.handle && now_of(s) >= s->retry_at) open_anew(s, true);
   if (!s->db.handle) return false;
   if (!sqlite_db_has_moved(&s->db)) return true;
@@ -309,11 +327,33 @@ bool sqlite_store_work(struct sqlite_store *s) {
   return had_requests || had_upkeep;
 }
 
+static bool is_lent(struct sqlite_store *s) { return atomic_load(&s->lease) == STORE_LENT && !is_owned(s); }
+
 static void *run(void *arg) {
   struct sqlite_store *s = arg;
-  while (!sqlite_queue_is_over(&s->queue))
-    if (!sqlite_store_work(s)) sqlite_queue_wait(&s->queue, sqlite_upkeep_wait(s));
+  while (!sqlite_queue_is_over(&s->queue)) {
+    if (is_lent(s)) sqlite_queue_rest(&s->queue);
+    else if (!sqlite_store_work(s)) sqlite_queue_wait(&s->queue, sqlite_upkeep_wait(s));
+  }
   return NULL;
+}
+
+void sqlite_store_lease(struct sqlite_store *s, enum sqlite_lease lease) {
+  atomic_store(&s->lease, lease);
+  sqlite_queue_poke(&s->queue);
+}
+
+// The process that has it may be about to close it.
+static enum sqlite_fault open_first(struct sqlite_store *s, const struct sqlite_run *run_of, char **error) {
+  double until = now_of(s) + s->config.patience;
+  enum sqlite_fault fault = sqlite_db_open(&s->db, s->config.path, run_of, error);
+  while (fault == FAULT_IN_USE && now_of(s) < until) {
+    free(*error);
+    *error = NULL;
+    nanosleep(&(struct timespec){.tv_nsec = PATIENCE_NS}, NULL);
+    fault = sqlite_db_open(&s->db, s->config.path, run_of, error);
+  }
+  return fault;
 }
 
 struct sqlite_store *sqlite_store_new(const struct sqlite_store_config *config, char **error) {
@@ -325,7 +365,7 @@ struct sqlite_store *sqlite_store_new(const struct sqlite_store_config *config, 
   sqlite_channels_init(&s->channels, CHANNELS_MAX);
   list_init(&s->done);
   s->sweep_at = s->checkpoint_at = now_of(s);
-  enum sqlite_fault fault = sqlite_db_open(&s->db, s->config.path, &run_of, error);
+  enum sqlite_fault fault = open_first(s, &run_of, error);
   if (fault == FAULT_CORRUPT) {
     free(*error);
     put_aside(s);
@@ -355,13 +395,13 @@ bool sqlite_store_stop(struct sqlite_store *s, double seconds) {
   struct timespec until;
   clock_gettime(CLOCK_REALTIME, &until);
   until.tv_sec += (time_t)seconds;
+  if (atomic_load(&s->lease) == STORE_LENT) sqlite_store_lease(s, STORE_OWNED);
   sqlite_queue_close(&s->queue);
   if (s->has_thread && pthread_timedjoin_np(s->thread, NULL, &until) != 0) return false;
   s->has_thread = false;
   while (!sqlite_queue_is_over(&s->queue)) sqlite_store_work(s);
-  while (s->db.handle && !s->db.rc && sqlite_values_keep(&s->db, s->config.shared, s->config.clock)) continue;
+  leave_file(s);
   s->config.shared->keeper = NULL;
-  sqlite_db_close(&s->db, !s->is_to_renew);
   return true;
 }
 

@@ -14,9 +14,17 @@
 
 enum { STORE_SHARED_PAGES = 8 };
 
+// Whose the file is.
+enum sqlite_lease {
+  STORE_OWNED,
+  STORE_LENT, // to a process that is about to take this one's place: what is asked for waits
+  STORE_GIVEN // that process has it: what is asked for is unavailable
+};
+
 struct sqlite_store_config {
   const char *path;
-  bool is_async; // answers before it is on the disk
+  bool is_async;   // answers before it is on the disk
+  double patience; // seconds that another process may take to close the file
   struct broker *broker;
   struct shared_registry *shared;
   const struct clock *clock;
@@ -27,6 +35,7 @@ struct sqlite_store {
   struct shared_keeper keeper;
   struct sqlite_store_config config; // its path is the store's own
   struct sqlite_queue queue;
+  atomic_int lease;    // enum sqlite_lease
   struct sqlite_db db; // the thread's, as all that follows
   struct sqlite_channels channels;
   enum sqlite_fault fault; // since the last success
@@ -42,6 +51,7 @@ struct sqlite_store {
   double sweep_at, checkpoint_at, values_at; // when there is something to do beside
   bool has_failed_checkpoint;
   pthread_t thread;
+  bool is_away;                // the file has been left to another process
   bool has_thread, has_values; // the latter: that dictionaries have what was kept of them
 };
 
@@ -51,6 +61,10 @@ struct sqlite_store *sqlite_store_new(const struct sqlite_store_config *config, 
 
 // Has a thread carry out what is asked; without one sqlite_store_work does. False where there can be none.
 bool sqlite_store_start(struct sqlite_store *s);
+
+// Whose the file is from now on. It is closed with all that has been carried out, and opened again where it
+// is taken back. Any thread.
+void sqlite_store_lease(struct sqlite_store *s, enum sqlite_lease lease);
 
 // Carries out what waits, or does some of what is to be done beside; false where there is nothing to do now.
 // The thread, or a spec in its place.

@@ -38,6 +38,14 @@ app:post("/kick", function()
   spate.kick { channel = "news", reason = "moved" }
   return spate.reply.status(204)
 end)
+app:get("/tagged", function(req)
+  req:tag "user:42"
+  return sse.reply(sse.never())
+end)
+app:post("/kick/tag", function()
+  spate.kick { tag = "user:42", reason = "moved" }
+  return spate.reply.status(204)
+end)
 app:get("/past/sub", function(req) return sse.reply(past:subscribe { after = req.last_event_id }) end)
 app:post("/past/pub", function(req) return (assert(past:publish(req:body()))) end)
 app:post("/pair/:name", function(req) return (assert(sse.channel(req.params.name):publish(req:body()))) end)

@@ -4,8 +4,10 @@
 // and when the server had closed all connections, counted from the POST, and the CPU time of the server for
 // both.
 //
-//   kick -p PORT -g PATH -P KICK_PATH -c STREAMS [-S PID] [-w SETTLE_SECONDS] [-k] [-u]
+//   kick -p PORT [-p PORT] -g PATH -P KICK_PATH -c STREAMS [-S PID] [-w SETTLE_SECONDS] [-k] [-u]
 //
+// Of two servers, which are given so many streams each, the first is asked; then `here_ms` is when the last
+// client of that one had its end, and `said_ms` when the last of both.
 // A client closes its side once it has the end of its stream; with -k it stays connected, for its next
 // request. With -u the POST publishes an event instead, and the streams stay.
 #define _GNU_SOURCE
@@ -19,19 +21,19 @@
 #include <unistd.h>
 #include "usage.h"
 
-enum { BATCH = 512, FDS_MAX = 70000, PATIENCE = 30 };
+enum { BATCH = 512, FDS_MAX = 70000, PATIENCE = 30, PORTS_MAX = 2 };
 
 static struct {
   const char *path, *kick_path;
-  int port, streams;
+  int ports[PORTS_MAX], port_count, streams; // of all servers
   pid_t pid;
   double settle;
   bool keeps, publishes;
 } opt = {.path = "/", .kick_path = "/kick", .settle = 0.5};
 
 static int epoll, begun, ended, gone;
-static bool has_begun[FDS_MAX], has_ended[FDS_MAX];
-static double last_end;
+static bool has_begun[FDS_MAX], has_ended[FDS_MAX], is_here[FDS_MAX];
+static double last_end, last_here;
 
 static double now(void) {
   struct timespec t;
@@ -44,8 +46,8 @@ static void die(const char *what) {
   exit(1);
 }
 
-static int ask(const char *method, const char *path) {
-  struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((unsigned short)opt.port)};
+static int ask(int port, const char *method, const char *path) {
+  struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)};
   char request[512];
   int fd = socket(AF_INET, SOCK_STREAM, 0);
   a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -56,8 +58,9 @@ static int ask(const char *method, const char *path) {
   return fd;
 }
 
-static void open_stream(void) {
-  int fd = ask("GET", opt.path);
+static void open_stream(int at) {
+  int fd = ask(opt.ports[at], "GET", opt.path);
+  is_here[fd] = !at;
   epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &(struct epoll_event){.events = EPOLLIN, .data.fd = fd});
 }
 
@@ -76,6 +79,7 @@ static void on_readable(int fd) {
   bool is_end = opt.publishes || (n >= 5 && !memcmp(bytes + n - 5, "0\r\n\r\n", 5));
   if (has_ended[fd] || !is_end) return;
   has_ended[fd] = true, ended++, last_end = now();
+  if (is_here[fd]) last_here = last_end;
   if (!opt.keeps) shutdown(fd, SHUT_WR);
 }
 
@@ -92,7 +96,7 @@ static void await(const int *count) {
 
 int main(int argc, char **argv) {
   for (int c; (c = getopt(argc, argv, "p:g:P:c:S:w:ku")) != -1;) {
-    if (c == 'p') opt.port = atoi(optarg);
+    if (c == 'p' && opt.port_count < PORTS_MAX) opt.ports[opt.port_count++] = atoi(optarg);
     else if (c == 'g') opt.path = optarg;
     else if (c == 'P') opt.kick_path = optarg;
     else if (c == 'c') opt.streams = atoi(optarg);
@@ -103,17 +107,19 @@ int main(int argc, char **argv) {
     else return 2;
   }
   epoll = epoll_create1(0);
-  for (int i = 0; i < opt.streams; i++) open_stream();
+  opt.streams *= opt.port_count;
+  for (int i = 0; i < opt.streams; i++) open_stream(i % opt.port_count);
   await(&begun);
   usleep((useconds_t)(opt.settle * 1e6));
   double cpu = opt.pid ? usage_of(&opt.pid, 1).cpu_seconds : 0, from = now();
-  int kick = ask("POST", opt.kick_path);
+  int kick = ask(opt.ports[0], "POST", opt.kick_path);
   await(&ended);
   double said = opt.pid ? usage_of(&opt.pid, 1).cpu_seconds - cpu : 0;
   if (!opt.keeps) await(&gone);
   double over = now() - from, all = opt.pid ? usage_of(&opt.pid, 1).cpu_seconds - cpu : 0;
   close(kick);
-  printf("{\"streams\":%d,\"said_ms\":%.1f,\"over_ms\":%.1f,\"said_cpu_ms\":%.1f,\"over_cpu_ms\":%.1f}\n",
-         opt.streams, (last_end - from) * 1e3, over * 1e3, said * 1e3, all * 1e3);
+  printf("{\"streams\":%d,\"here_ms\":%.1f,\"said_ms\":%.1f,\"over_ms\":%.1f,\"said_cpu_ms\":%.1f,"
+         "\"over_cpu_ms\":%.1f}\n",
+         opt.streams, (last_here - from) * 1e3, (last_end - from) * 1e3, over * 1e3, said * 1e3, all * 1e3);
   return 0;
 }
