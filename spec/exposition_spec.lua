@@ -257,7 +257,7 @@ it("says what is no metric", function()
     ["spate.metrics.gauge('a', { help = 'x', lables = {} })"] = "spate.metrics.gauge: unknown option 'lables'; did you mean 'labels'?",
     ["spate.metrics.gauge('a', { help = 'x', labels = { 'le' } })"] = "spate.metrics.gauge: labels[1]: \"le\" cannot be a label's name",
     ["spate.metrics.histogram('a', { help = 'x', buckets = { 2, 1 } })"] = "spate.metrics.histogram: buckets[2]: expected numbers that rise, got 1",
-    ["local g = spate.metrics.gauge('a', { help = 'x', labels = { 'k' } }) g:set(1)"] = "metric:set: expected a table of options, got nil",
+    ["local g = spate.metrics.gauge('a', { help = 'x', labels = { 'k' } }) g:set(1)"] = "metric:set: expected the labels { k = ... }, got nil",
     ["local g = spate.metrics.gauge('a', { help = 'x', labels = { 'k' } }) g:set(1, { k = {} })"] = "metric:set: label 'k': expected a string, got table",
     ["local g = spate.metrics.gauge('a', { help = 'x' }) g:set('1')"] = "metric:set: expected a number, got \"1\"",
     ["local g = spate.metrics.gauge('a', { help = 'x' }) g:observe(1)"] = "metric:observe: a is a gauge",

@@ -143,6 +143,6 @@ it("says what is no promise", function()
     ["sse.promise().await()"] = "promise:await: write it with a colon",
     ["sse.promise():await(0)"] = "promise:await: expected more than 0 seconds, got 0",
     ["sse.promise():fulfil()"] = "promise:fulfil: expected a value, got nil",
-    ["spate.promise('a'):fulfil(print)"] = "promise:fulfil: ",
+    ["spate.promise('a'):fulfil(print)"] = "promise:fulfil: cannot encode a function",
   }
 end)

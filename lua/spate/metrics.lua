@@ -77,6 +77,9 @@ function metrics.histogram(name, options) return define("histogram", name, optio
 
 local function label_text(self, what, labels)
   if #self.labels == 0 and labels == nil then return "" end
+  if type(labels) ~= "table" then
+    core.raise(("%s: expected the labels { %s = ... }, got %s"):format(what, table.concat(self.labels, " = ..., "), check.shown(labels)))
+  end
   check.options(labels, what, self.labels)
   local parts = {}
   for i, name in ipairs(self.labels) do

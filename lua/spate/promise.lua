@@ -58,7 +58,7 @@ function Named:fulfil(value)
   check_self(self, Named, "fulfil")
   check_value(value)
   local ok, text = pcall(json.encode, value)
-  if not ok then core.raise("promise:fulfil: " .. text) end
+  if not ok then core.raise("promise:fulfil: " .. text:gsub("^[^\n]-:%d+: ", "")) end
   local channel, why = channel_of(self)
   if not channel then return nil, why end
   ok, why = channel:finish { data = text }

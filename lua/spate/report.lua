@@ -143,6 +143,7 @@ local HINTS = {
   { "attempt to call a nil value (field", field_hint },
   { "attempt to call a nil value (global", global_hint },
   { "attempt to call a table value", table_hint },
+  { "attempt to index a spate.shared value", "dictionary:set(name, value) sets, dictionary:get(name) gets" },
   { "attempt to index a function value (field 'body')", READS_BODY },
   { "attempt to index a nil value (field", request_field_hint },
   { "attempt to index a nil value (global", "is a `local name = require ...` missing at the top?" },

@@ -157,7 +157,7 @@ static int request_close_after(lua_State *L) {
   struct exchange *ex = exchange_check(L, 1);
   double seconds = lua_tonumber(L, 2);
   if (lua_type(L, 2) != LUA_TNUMBER || !(seconds >= 0))
-    return raise_error(L, "req:close_after: expected 0 or more seconds, got %s", luaL_tolstring(L, 2, NULL));
+    return raise_error(L, "req:close_after: expected 0 or more seconds, got %s", push_shown(L, 2));
   if (ex && ex->stream) stream_end_at(ex->stream, loop_time(ex->vm->loop) + seconds);
   return 0;
 }

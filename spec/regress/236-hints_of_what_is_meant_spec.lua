@@ -33,6 +33,7 @@ describe("a hint", function()
     ['return json.stringify {}'] = "did you mean 'encode'?",
     ['return fs.raed "x"'] = "did you mean 'read'?",
     ['return http.gte "x"'] = "did you mean 'get'?",
+    ['spate.shared("x").k = 5'] = "dictionary:set(name, value) sets, dictionary:get(name) gets",
     ['send "x"'] = "send is what sse.reply(function(send) ... end) hands to its function",
   } do
     it("says what is meant by " .. handler, function() assert.equal(hint, hint_of(handler)) end)

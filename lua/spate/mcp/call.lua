@@ -43,6 +43,10 @@ local function open(self)
   watch_for_cancel(self)
 end
 
+local function check_self(self, name)
+  if getmetatable(self) ~= Call then core.raise(("call:%s(...): write it with a colon"):format(name)) end
+end
+
 local function say(self, message)
   open(self)
   message.jsonrpc = "2.0"
@@ -52,16 +56,21 @@ local function say(self, message)
 end
 
 -- A notification for the client, beside the answer.
-function Call:notify(method, params) return say(self, { method = check.text(method, "call:notify"), params = params }) end
+function Call:notify(method, params)
+  check_self(self, "notify")
+  return say(self, { method = check.text(method, "call:notify"), params = params })
+end
 
 -- How far it has come, where the client wants to know.
 function Call:progress(done, total, message)
+  check_self(self, "progress")
   if self.token == nil then return true end
   return say(self, { method = "notifications/progress", params = { progressToken = self.token, progress = done, total = total, message = message } })
 end
 
 -- A message for the client's log: a text or a table.
 function Call:log(level, data, logger)
+  check_self(self, "log")
   if not LEVELS[level] then core.raise("call:log: expected a level such as \"info\", got " .. tostring(level)) end
   if LEVELS[level] < LEVELS[self.session.level or "debug"] then return true end
   return say(self, { method = "notifications/message", params = { level = level, data = data, logger = logger } })
@@ -69,6 +78,7 @@ end
 
 -- Asks the client and waits: its result; nil, a message and "timeout", "closed", "kicked" or the code of its error.
 function Call:request(method, params, options)
+  check_self(self, "request")
   options = check.options(options or {}, "call:request", { "timeout" })
   local seconds = options.timeout or ASKED
   self.asked = self.asked + 1
@@ -91,17 +101,25 @@ end
 
 -- Asks the user, by a form of a JSON schema: { action = "accept" | "decline" | "cancel", content = }.
 function Call:elicit(message, schema, options)
+  check_self(self, "elicit")
   return ask(self, "elicitation", "elicitation/create", { message = check.text(message, "call:elicit"), requestedSchema = schema }, options)
 end
 
 -- Has the client's language model answer: params are those of sampling/createMessage.
-function Call:sample(params, options) return ask(self, "sampling", "sampling/createMessage", params, options) end
+function Call:sample(params, options)
+  check_self(self, "sample")
+  return ask(self, "sampling", "sampling/createMessage", params, options)
+end
 
 -- The folders that the client works in.
-function Call:roots(options) return ask(self, "roots", "roots/list", json.object(), options) end
+function Call:roots(options)
+  check_self(self, "roots")
+  return ask(self, "roots", "roots/list", json.object(), options)
+end
 
 -- Hangs up while it goes on; the client comes back for the rest after so many seconds.
 function Call:release(seconds)
+  check_self(self, "release")
   open(self)
   kick { channel = self.session:channel_name(self.stream), reason = "come back", retry = seconds or RETRY }
 end
