@@ -123,9 +123,9 @@ describe("a store in a file", function()
   end)
 
   for _, case in ipairs {
-    { { "--store", "sqlite:" }, 2, '--store: expected "sqlite:PATH" or "redis://HOST:PORT/DB?prefix=spate", got sqlite:' },
-    { { "--store", "mysql:x" }, 2, '--store: expected "sqlite:PATH" or "redis://HOST:PORT/DB?prefix=spate", got mysql:x' },
-    { { "--durable", "often" }, 2, '--durable: expected "commit" or "async", got often' },
+    { { "--store", "sqlite:" }, 2, '--store: expected "sqlite:PATH" or "redis://HOST:PORT/DB?prefix=spate", got "sqlite:"' },
+    { { "--store", "mysql:x" }, 2, '--store: expected "sqlite:PATH" or "redis://HOST:PORT/DB?prefix=spate", got "mysql:x"' },
+    { { "--durable", "often" }, 2, '--durable: expected "commit" or "async", got "often"' },
     { { "--store", "sqlite:/none/such/x.db" }, 3, "it cannot be opened or made: is its folder there, and writable?" },
   } do
     it("is refused as " .. table.concat(case[1], " "), function()
