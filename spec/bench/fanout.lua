@@ -47,12 +47,10 @@ return function(tools)
     return figures
   end
 
-  -- Publishers and subscribers share the client's core, so contention says nothing here.
   function kinds.saturated(run, row)
     local s = run.settings
     local figures = check(load(run, row, ("-c %d -P %s -n %d -r 1e9 -k 8 -s 64 -w %g"):format(
       s.saturated_streams, row.post, s.saturated_messages, s.settle)))
-    figures.contention = nil
     tools.say("  %-28s %9s events/s", row.label, report.thousands(figures.events_per_s))
     return figures
   end

@@ -36,7 +36,7 @@ end
 
 -- Runs a client; what else ran on the cores meanwhile is noted in `figures.contention`.
 local function run_client(run, line, read)
-  local figures, part = process.contention(function()
+  local figures, part = process.contention({ run.client_core, run.server_core }, function()
     return read(process.run(run.client_core, line))
   end)
   figures.contention = part

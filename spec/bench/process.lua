@@ -41,20 +41,62 @@ function process.cores()
   return cores
 end
 
--- Seconds in which some runnable task had to wait for a core, since the machine started; nil where not counted.
-local function waited()
-  local text = read_file("/proc/pressure/cpu") or ""
-  local us = text:match("^some [^\n]*total=(%d+)")
-  return us and tonumber(us) / 1e6
+local TICKS, KERNEL_THREAD = 100, 0x00200000 -- a second has; a flag of the kernel's
+
+local function descends(pid, root, parents)
+  for _ = 1, 100 do
+    if pid == root then return true end
+    pid = parents[pid]
+  end
+  return false
 end
 
--- Calls fn; returns its result and the part of the time in which a task waited for a core. Server and client
--- have a core each, so that a large part means that something else ran there too.
-function process.contention(fn)
-  local start, before = socket.gettime(), waited()
+-- Of lines of /proc/PID/stat: the CPU time of those that neither descend from `root` nor are threads of the kernel, with that of
+-- their children that have ended.
+function process.foreign_ticks(text, root)
+  local parents, ticks, sum = {}, {}, 0
+  for line in text:gmatch "[^\n]+" do
+    local pid, parent, flags, user, system, user_below, system_below =
+      line:match "^(%d+) %(.*%) %a (%d+) %S+ %S+ %S+ %S+ (%d+) %S+ %S+ %S+ %S+ (%d+) (%d+) (%d+) (%d+) "
+    if pid then
+      parents[pid] = parent
+      if tonumber(flags) & KERNEL_THREAD == 0 then ticks[pid] = user + system + user_below + system_below end
+    end
+  end
+  for pid, n in pairs(ticks) do
+    if not descends(pid, tostring(root), parents) then sum = sum + n end
+  end
+  return sum
+end
+
+-- Of /proc/stat: the time that these cores have run programs, and that the machine's host has taken from them.
+function process.core_ticks(text, cores)
+  local busy, stolen = 0, 0
+  for _, core in ipairs(cores) do
+    local user, nice, system, steal = text:match(("\ncpu%d (%%d+) (%%d+) (%%d+) %%d+ %%d+ %%d+ %%d+ (%%d+)"):format(core))
+    busy, stolen = busy + user + nice + system, stolen + steal
+  end
+  return busy, stolen
+end
+
+-- The part of a core that was lost to others between two looks: where they ran is not known, so at most what these cores did.
+function process.part(before, after, seconds)
+  local foreign = math.max(0, math.min(after.foreign - before.foreign, after.busy - before.busy))
+  return (foreign + after.stolen - before.stolen) / TICKS / seconds
+end
+
+local function look(cores)
+  local f <close> = assert(io.popen "cat /proc/[0-9]*/stat 2>/dev/null")
+  local busy, stolen = process.core_ticks(read_file "/proc/stat", cores)
+  return { foreign = process.foreign_ticks(f:read "a", read_file("/proc/self/stat"):match "^%d+"), busy = busy, stolen = stolen }
+end
+
+-- Calls fn; returns its result and the part of a core that others had of these cores meanwhile.
+function process.contention(cores, fn)
+  local start, before = socket.gettime(), look(cores)
   local result = fn()
   local seconds = socket.gettime() - start
-  return result, before and (waited() - before) / seconds
+  return result, process.part(before, look(cores), seconds)
 end
 
 -- A port below those that the kernel gives to clients, free at this moment.

@@ -249,8 +249,8 @@ local function print_connects(rows, s)
     report.thousands(s.connections), s.rounds), cells)
 end
 
--- Other work on the two cores takes throughput and cache from whoever runs at that moment: by a factor of three
--- in hello when a compiler ran beside it. Such figures, and ratios with them, are not to be reported.
+-- Other programs on the two cores take throughput and cache from whoever runs at that moment: by a factor of three
+-- in hello when a compiler ran beside it; so does the host of a virtual machine. Such figures, and ratios with them, are not to be reported.
 local function print_disturbed(result)
   local runs, disturbed, worst = 0, 0, 0
   for _, part in ipairs { "streams", "hello", "fanout", "proxy", "connects" } do
@@ -264,8 +264,8 @@ local function print_disturbed(result)
   end
   result.disturbed_runs, result.worst_contention = disturbed, worst
   if disturbed == 0 then return end
-  print(("DISTURBED: in %d of %d runs other work wanted the same cores (tasks waited up to %d %% of the time)"):format(
-    disturbed, runs, worst * 100 // 1))
+  print(("DISTURBED: in %d of %d runs other programs, or the machine's host, had more than %d %% of a core (up to %d %%)"):format(
+    disturbed, runs, result.settings.contention_max * 100 // 1, worst * 100 // 1))
 end
 
 local printers = { streams = print_streams, memory = print_memory, hello = print_hello, churn = print_churn,
