@@ -11,7 +11,7 @@ local IS_SANITIZED = os.getenv "ASAN_OPTIONS" ~= nil
 local GROWTH_MAX = IS_SANITIZED and 60000 or 6000 -- kB
 
 -- The system's resolver: names of "silent" are looked up for ten seconds, "here" is this machine, "second" too, but first
--- an address of it where nobody listens, "both" is this machine and another.
+-- an address of it where nobody listens, "last" too, but first seven of it that do not answer, "none" is these seven, "both" is this machine and another.
 local RESOLVER = [[
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -34,6 +34,11 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
   if (strstr(name, "silent")) { sleep(10); return EAI_AGAIN; }
   if (!strcmp(name, "here.example")) { *list = add("127.0.0.1", NULL); return 0; }
   if (!strcmp(name, "second.example")) { *list = add("127.0.0.9", add("127.0.0.1", NULL)); return 0; }
+  if (!strcmp(name, "last.example") || !strcmp(name, "none.example")) {
+    *list = *name == 'l' ? add("127.0.0.1", NULL) : NULL;
+    for (char text[] = "127.0.0.28"; text[9] > '1'; text[9]--) *list = add(text, *list);
+    return 0;
+  }
   if (!strcmp(name, "both.example")) { *list = add("10.1.2.3", add("127.0.0.1", NULL)); return 0; }
   return next(name, service, hints, list);
 }
@@ -244,6 +249,29 @@ describe("spate.http and servers that misbehave", function()
 
   it("tries each address that a name has", function()
     assert.same({ 404 }, run([[return http.get("http://second.example:%d/nothing").status]], bad.port))
+  end)
+
+  it("connects to the last of eight addresses while those before it have not answered", function()
+    local full = {} -- listeners that take nobody more
+    for i = 22, 28 do
+      local address = "127.0.0." .. i
+      full[#full + 1] = assert(socket.bind(address, bad.port, 0))
+      for _ = 1, 3 do
+        local client = socket.tcp()
+        client:settimeout(0)
+        client:connect(address, bad.port)
+        full[#full + 1] = client
+      end
+    end
+    local files = server:descriptors_at_rest()
+    assert.same({ 404 }, run([[
+      local res, err = http.get("http://last.example:%d/nothing", { timeout = { connect = 5 } })
+      return res and res.status or err
+    ]], bad.port))
+    assert.same({ "timeout" }, run([[return select(3, http.get("http://none.example:%d/", { timeout = { connect = 0.6 } }))]], bad.port))
+    process.eventually("the others to be closed", function() return server:descriptors() <= files + 1 end) -- the one that is kept
+
+    for _, each in ipairs(full) do each:close() end
   end)
 
   it("takes no more of a body than was announced", function() assert.same({ 200, "long" }, get "/long") end)

@@ -1,38 +1,39 @@
 // SPDX-License-Identifier: MIT
+// Of several addresses the next one is tried when one has failed, or has not answered for a while, beside
+// those that are still tried; the first that is connected to carries the request (RFC 8305).
 // A kept connection stays watched, so that asking on it costs no more than a write and a read; whatever comes
 // while it is idle ends it. A request that a kept connection has taken and broken at is made once more on a
 // new one, unless it may not be made twice or what was sent of it is gone.
 #include "client/plain.h"
 #include <errno.h>
 #include <math.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include "base/mem.h"
 #include "client/plain_ask.h"
+#include "client/plain_socket.h"
 #include "serve/service.h"
 
-enum {
-  IDLE_MAX = 128,
-  READ_LEN = 16 << 10,
-  CHUNK_LEN = 16 << 10,
-  WHOLE_WITH_HEAD = 16 << 10,
-  KEEP_ALIVE_SECONDS = 60
-};
-static const double ATTEMPT_SECONDS = 1, IDLE_SECONDS = 118, ONCE_IDLE_SECONDS = 4;
+enum { IDLE_MAX = 128, READ_LEN = 16 << 10, CHUNK_LEN = 16 << 10, WHOLE_WITH_HEAD = 16 << 10 };
+static const double ATTEMPT_SECONDS = 0.25, IDLE_SECONDS = 118, ONCE_IDLE_SECONDS = 4;
 
 void plain_pool_init(struct plain_pool *p, struct loop *loop) {
   *p = (struct plain_pool){.loop = loop};
   list_init(&p->idle);
 }
 
+// From among those of its transfer.
+static void plain_unchain(const struct plain *c) {
+  struct plain **at = &c->transfer->plain;
+  while (*at != c) at = &(*at)->earlier;
+  *at = c->earlier;
+}
+
 static void plain_close(struct plain *c) {
   int fd = watch_fd(&c->watch);
-  if (c->transfer) c->transfer->plain = NULL;
+  if (c->transfer) plain_unchain(c);
   else c->pool->idle_count--;
   list_remove(&c->link);
   loop_disarm(c->pool->loop, &c->timer);
@@ -58,26 +59,6 @@ static enum plain_outcome plain_fail(struct transfer *t, enum fetch_error error,
 
 static const char *name_of(const struct transfer *t) {
   return t->hop.unix_path ? t->hop.unix_path : t->hop.host;
-}
-
-static socklen_t fill_sockaddr(const struct plain *c, struct sockaddr_storage *to) {
-  struct sockaddr_in6 *v6 = (void *)to;
-  struct sockaddr_in *v4 = (void *)to;
-  struct sockaddr_un *un = (void *)to;
-  *to = (struct sockaddr_storage){0};
-  if (c->address.family == ADDRESS_UNIX) {
-    un->sun_family = AF_UNIX;
-    snprintf(un->sun_path, sizeof un->sun_path, "%s", c->name);
-    return sizeof *un;
-  }
-  if (c->address.family == ADDRESS_V4) {
-    v4->sin_family = AF_INET, v4->sin_port = htons((uint16_t)c->port);
-    memcpy(&v4->sin_addr, c->address.bytes + 12, 4);
-    return sizeof *v4;
-  }
-  v6->sin6_family = AF_INET6, v6->sin6_port = htons((uint16_t)c->port);
-  memcpy(&v6->sin6_addr, c->address.bytes, 16);
-  return sizeof *v6;
 }
 
 // What is to be written next, as far as it is known; empty: nothing now.
@@ -168,34 +149,19 @@ static void on_patience(struct timer *timer);
 // Begins to connect; NULL where that fails at once.
 static struct plain *plain_connect(struct plain_pool *p, struct transfer *t, const struct address *to) {
   const char *name = name_of(t);
-  struct sockaddr_storage sa;
-  int family = to->family == ADDRESS_UNIX ? AF_UNIX : to->family == ADDRESS_V4 ? AF_INET : AF_INET6;
-  if (family == AF_UNIX && strlen(name) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
-    return errno = ENAMETOOLONG, NULL;
-  int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  int fd = plain_socket(to, t->hop.port, name);
   if (fd < 0) return NULL;
   struct plain *c = xcalloc(1, sizeof *c + strlen(name) + 1);
   memcpy(c->name, name, strlen(name));
   c->pool = p, c->transfer = t, c->address = *to, c->port = t->hop.port;
   c->watch.on_ready = on_ready, c->timer.on_fire = on_patience;
   list_init(&c->link);
-  if (family != AF_UNIX) {
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){KEEP_ALIVE_SECONDS}, sizeof(int));
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &(int){KEEP_ALIVE_SECONDS}, sizeof(int));
-  }
-  if (connect(fd, (struct sockaddr *)&sa, fill_sockaddr(c, &sa)) < 0 && errno != EINPROGRESS) {
-    close(fd);
-    free(c);
-    return NULL;
-  }
   watch_start(&c->watch, p->loop, fd, WATCH_WRITE);
-  t->plain = c;
+  c->earlier = t->plain, t->plain = c;
   return c;
 }
 
-// Tries what addresses are left; the last one has all the time there is.
+// Tries the next of the addresses that are left, if any; all have the time that there is to connect.
 static enum plain_outcome plain_connect_next(struct plain_pool *p, struct transfer *t, int error) {
   const struct address local = {.family = ADDRESS_UNIX};
   unsigned count = t->hop.unix_path ? 1 : t->resolved.count;
@@ -207,7 +173,7 @@ static enum plain_outcome plain_connect_next(struct plain_pool *p, struct transf
     if (c && t->address_at < count) loop_arm(p->loop, &c->timer, p->loop->now + ATTEMPT_SECONDS);
     if (c) return PLAIN_GOES_ON;
   }
-  return plain_fail(t, FETCH_REFUSED, strerror(error));
+  return t->plain ? PLAIN_GOES_ON : plain_fail(t, FETCH_REFUSED, strerror(error));
 }
 
 static enum plain_outcome plain_connect_anew(struct plain *c, int error) {
@@ -215,6 +181,14 @@ static enum plain_outcome plain_connect_anew(struct plain *c, int error) {
   struct transfer *t = c->transfer;
   plain_close(c);
   return plain_connect_next(p, t, error);
+}
+
+// It is the one that carries the request.
+static void plain_win(struct plain *c) {
+  struct transfer *t = c->transfer;
+  for (struct plain *other; (other = t->plain != c ? t->plain : c->earlier);) plain_close(other);
+  c->is_connected = true;
+  loop_disarm(c->pool->loop, &c->timer);
 }
 
 // The connection has ended within the answer, or before it.
@@ -271,8 +245,7 @@ static enum plain_outcome plain_step(struct plain *c, unsigned events) {
   if (!c->is_connected) {
     getsockopt(watch_fd(&c->watch), SOL_SOCKET, SO_ERROR, &error, &len);
     if (error) return plain_connect_anew(c, error);
-    c->is_connected = true;
-    loop_disarm(c->pool->loop, &c->timer);
+    plain_win(c);
     return plain_ask_on(c);
   }
   if (events & WATCH_WRITE) plain_write(c);
@@ -294,12 +267,12 @@ static void on_ready(struct watch *w, unsigned events) {
   p->on_step(p, t, outcome);
 }
 
-// An address has been tried for long enough; or the connection has been idle, or is again.
+// An address has not answered for a while; or the connection has been idle, or is again.
 static void on_patience(struct timer *timer) {
   struct plain *c = container_of(timer, struct plain, timer);
   struct plain_pool *p = c->pool;
   struct transfer *t = c->transfer;
-  if (!c->is_connected) p->on_step(p, t, plain_connect_anew(c, ETIMEDOUT));
+  if (!c->is_connected) p->on_step(p, t, plain_connect_next(p, t, ETIMEDOUT));
   else if (!t && c->idle_since + IDLE_SECONDS > p->loop->now)
     loop_arm(p->loop, timer, c->idle_since + IDLE_SECONDS);
   else if (!t) plain_close(c);
@@ -377,7 +350,7 @@ void plain_leave(struct transfer *t) {
   struct plain_pool *p = c->pool;
   bool is_written = c->is_asked && c->out_at == c->out.len;
   if (c->answer.state != ANSWER_DONE || !c->answer.keeps || !is_written) {
-    plain_close(c);
+    while (t->plain) plain_close(t->plain);
     return;
   }
   if (p->idle_count == IDLE_MAX) plain_close(plain_of(p->idle.next));

@@ -25,6 +25,7 @@ struct plain {
   struct watch watch;
   struct plain_pool *pool;
   struct transfer *transfer; // NULL: idle
+  struct plain *earlier;     // one to another address, which is tried as well; NULL once it is connected
   struct list link;          // in pool.idle
   struct timer timer;        // before it is connected: the next address is tried then; later: it may be idle
   struct address address;

@@ -20,9 +20,10 @@ struct plain;
 struct transfer {
   struct fetch fetch;
   struct hop hop;
-  CURL *easy;          // NULL until libcurl is to carry it
-  struct plain *plain; // the connection of ours that carries it; NULL: none
-  bool is_plain;       // libcurl does not carry the hop
+  CURL *easy; // NULL until libcurl is to carry it
+  struct plain
+      *plain;    // the connection of ours that carries it, or the last of those that are tried; NULL: none
+  bool is_plain; // libcurl does not carry the hop
   unsigned address_at; // of `resolved`: the next to be tried
   struct lookup lookup;
   struct resolved resolved; // the host's addresses that may be connected to
