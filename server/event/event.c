@@ -8,7 +8,8 @@
 
 static atomic_long alive, form_bytes;
 
-static struct event *event_init(struct event *e, struct slab *home, size_t len) {
+struct event *event_new(struct slab *home, size_t len) {
+  struct event *e = home ? slab_take(home, sizeof *e + len) : xmalloc(sizeof *e + len);
   atomic_init(&e->refs, 1);
   e->len = len, e->bare_at = 0, e->has_trace = 0;
   e->epoch = e->seq = e->key = 0;
@@ -18,12 +19,8 @@ static struct event *event_init(struct event *e, struct slab *home, size_t len) 
   return e;
 }
 
-struct event *event_new(size_t len) {
-  return event_init(xmalloc(sizeof(struct event) + len), NULL, len);
-}
-
 struct event *event_of_bytes(struct span bytes) {
-  struct event *e = event_new(bytes.len);
+  struct event *e = event_new(NULL, bytes.len);
   if (bytes.len) memcpy(e->bytes, bytes.bytes, bytes.len);
   return e;
 }
@@ -36,7 +33,7 @@ static size_t hex_digits(size_t n) {
 
 struct event *event_new_at(struct slab *home, size_t bare_len, char **bare) {
   size_t digits = hex_digits(bare_len), len = digits + 2 + bare_len + EVENT_FRAME_END;
-  struct event *e = home ? event_init(slab_take(home, sizeof *e + len), home, len) : event_new(len);
+  struct event *e = event_new(home, len);
   for (size_t i = digits, left = bare_len; i-- > 0; left >>= 4) e->bytes[i] = "0123456789abcdef"[left & 15];
   memcpy(e->bytes + digits, "\r\n", 2);
   memcpy(e->bytes + digits + 2 + bare_len, "\r\n", 2);

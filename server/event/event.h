@@ -43,17 +43,18 @@ static inline struct position event_position(const struct event *e) {
   return (struct position){e->epoch, e->seq};
 }
 
-// An event with room for `len` bytes and one reference; bare is the whole until set. Any thread.
-struct event *event_new(size_t len);
+// An event with room for `len` bytes and one reference; bare is the whole until set. Its memory is from
+// `home`, whose thread it does not leave, or malloc's (NULL). Any thread.
+struct event *event_new(struct slab *home, size_t len);
 
 // An event that holds a copy of `bytes`. Any thread.
 struct event *event_of_bytes(struct span bytes);
 
-// The event with room for one chunk frame around `bare_len` bytes: *bare is where they go. Any thread.
-struct event *event_new_framed(size_t bare_len, char **bare);
-
-// The same of memory from `home`, whose thread it does not leave; NULL: as above.
+// The same with room for one chunk frame around `bare_len` bytes: *bare is where they go.
 struct event *event_new_at(struct slab *home, size_t bare_len, char **bare);
+
+// The same of malloc's.
+struct event *event_new_framed(size_t bare_len, char **bare);
 
 // The traceparent that it keeps; empty where it has none. Any thread.
 static inline struct span event_trace(const struct event *e) {

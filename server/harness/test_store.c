@@ -68,7 +68,7 @@ static struct event *keep(struct kept *k, const struct sse_fields *fields, uint6
 
 // Another of the same, so that each is counted where it is held.
 static struct event *copy_of(const struct event *e) {
-  struct event *copy = event_new(e->len);
+  struct event *copy = event_new(NULL, e->len);
   copy->bare_at = e->bare_at, copy->epoch = e->epoch, copy->seq = e->seq, copy->key = e->key;
   memcpy(copy->bytes, e->bytes, e->len);
   return copy;

@@ -39,12 +39,17 @@ int stream_yield(lua_State *L, struct exchange *ex) {
   return send_value(L, ex, 1);
 }
 
+// A number is passed over, as gsub returns one.
+static void refuse_second(lua_State *L) {
+  int type = lua_type(L, 2);
+  if (type == LUA_TSTRING || type == LUA_TTABLE)
+    raise_error(L, "send: expected one event, got two values; a name and its data are "
+                   "{ event = \"tick\", data = \"x\" }");
+}
+
 static int send(lua_State *L) {
   struct exchange *ex = exchange_in(lua_touserdata(L, lua_upvalueindex(1)));
-  int second = lua_type(L, 2); // a number is passed over, as gsub returns one
-  if (second == LUA_TSTRING || second == LUA_TTABLE)
-    return raise_error(L, "send: expected one event, got two values; a name and its data are "
-                          "{ event = \"tick\", data = \"x\" }");
+  if (lua_gettop(L) > 1) refuse_second(L);
   return send_value(L, ex, 1);
 }
 

@@ -15,7 +15,7 @@
 
 // A small state may double before it is collected again; a large one, of thousands of streams, keeps little
 // beside them.
-enum { GC_PAUSE_SMALL = 200, GC_PAUSE_LARGE = 130, GC_SMALL = 1 << 20, GC_STEP_KB = 64 };
+enum { GC_PAUSE_SMALL = 200, GC_PAUSE_LARGE = 150, GC_SMALL = 2 << 20, GC_STEP_KB = 64 };
 static const double GC_IDLE_SECONDS = 1;
 
 // Lua collects all garbage and tries once more. Only where it makes an object: the library's buffers do not.
@@ -154,7 +154,7 @@ static void on_gc_timer(struct timer *t) {
 }
 
 static void tune_collector(struct vm *vm) {
-  bool is_large = vm->gauges.lua_bytes > GC_SMALL;
+  bool is_large = vm->gauges.lua_bytes > (vm->is_large ? GC_SMALL / 4 * 3 : GC_SMALL);
   if (is_large == vm->is_large || vm->is_generational) return;
   vm->is_large = is_large;
   lua_gc(vm->L, LUA_GCINC, is_large ? GC_PAUSE_LARGE : GC_PAUSE_SMALL, 200, 0);

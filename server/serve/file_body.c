@@ -100,7 +100,7 @@ ssize_t file_body_read(struct file_body *b, char *into, size_t max) {
 
 struct event *file_body_event(struct file_body *b) {
   size_t len = (size_t)MIN(b->left, (uint64_t)EVENT_LEN);
-  struct event *e = event_new(len);
+  struct event *e = event_new(NULL, len);
   if (file_body_read(b, e->bytes, len) == (ssize_t)len) return e;
   event_unref(e);
   return NULL;

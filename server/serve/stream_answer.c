@@ -36,7 +36,7 @@ static void send_head(struct stream *s, struct response *head, struct span body)
   routes_count(service, s->request->route, head->status, service->loop->now - s->opened_at);
   if (s->is_gzip && head->framing != FRAMING_NONE) body = gzip_lead(head->framing, lead);
   if (!out->len && !body.len) return;
-  struct event *e = event_new(out->len + body.len);
+  struct event *e = event_new(&service->slab, out->len + body.len);
   if (out->len) memcpy(e->bytes, out->bytes, out->len);
   if (body.len) memcpy(e->bytes + out->len, body.bytes, body.len);
   stream_enqueue(s, e);
@@ -108,7 +108,7 @@ void stream_write(struct stream *s, struct span bytes) {
   if (s->state != STREAM_OPEN || !bytes.len) return;
   assert(s->framing != FRAMING_LENGTH || bytes.len <= s->length_left);
   s->length_left -= s->framing == FRAMING_LENGTH ? bytes.len : 0;
-  struct event *e = event_new_framed(bytes.len, &out);
+  struct event *e = event_new_at(&stream_service(s)->slab, bytes.len, &out);
   memcpy(out, bytes.bytes, bytes.len);
   s->last_sent = stream_service(s)->loop->now;
   stream_enqueue(s, e);

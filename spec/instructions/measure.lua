@@ -7,7 +7,7 @@ local socket = require "socket"
 process.SECONDS = 60 -- callgrind takes its time, more so on a busy machine
 
 local STREAMS, PERIOD, WARM, TICKS = 500, 0.1, 20, 60
-local CONNECTIONS, ROUNDS = 64, 16
+local CONNECTIONS, ROUNDS = 64, 96 -- in which the collector ends several cycles
 
 local Server = {}
 Server.__index = Server
