@@ -26,10 +26,10 @@ end
 -- One worker's rows behind the others', with where they stand; how many match there.
 local function read_answer(answer, worker, rows)
   local matched, rest = answer:match "^(%d+)\n(.*)$"
-  for key, line in rest:gmatch "(%S+) ([^\n]+)" do
+  for key, id, line in rest:gmatch "(%S+) (%d+) ([^\n]+)" do
     local row = assert(json.decode(line))
     row.worker = worker
-    rows[#rows + 1] = { key = tonumber(key), id = tonumber(row.id, 16), row = row }
+    rows[#rows + 1] = { key = tonumber(key), id = tonumber(id), row = row }
   end
   return tonumber(matched)
 end

@@ -92,7 +92,7 @@ static void look_at(struct stream *s, void *arg) {
     search->cap = search->cap ? search->cap * 2 : 64;
     search->rows = xrealloc(search->rows, search->cap * sizeof *search->rows);
   }
-  search->rows[search->count++] = (struct row){{key_of(s, search->query->order), stream_id(s)}, s};
+  search->rows[search->count++] = (struct row){{key_of(s, search->query->order), (uintptr_t)s}, s};
 }
 
 static int compare_ids(const struct stream_place *a, const struct stream_place *b) {
@@ -141,8 +141,8 @@ static void write_row(struct buf *out, const struct row *r) {
   char address[ADDRESS_TEXT_MAX], id[STREAM_ID_MAX];
   struct service *service = stream_service(s);
   stream_id_text(s, id);
-  buf_printf(out, "%.17g {\"id\":\"%s\",\"age\":%.3f,\"events\":%u,\"bytes\":%" PRIu64, r->place.key, id,
-             service->loop->now - s->opened_at, s->events_out, s->bytes_out);
+  buf_printf(out, "%.17g %" PRIu64 " {\"id\":\"%s\",\"age\":%.3f,\"events\":%u,\"bytes\":%" PRIu64,
+             r->place.key, r->place.id, id, service->loop->now - s->opened_at, s->events_out, s->bytes_out);
   buf_printf(out, ",\"queued\":%u,\"queued_bytes\":%zu,\"lag\":%.3f,\"generation\":%u,\"status\":%u",
              s->queue.count, s->queue.bytes, lag_of(s), s->generation, s->status);
   buf_printf(out, ",\"is_events\":%s,\"is_compressed\":%s", s->is_sse ? "true" : "false",

@@ -7,7 +7,8 @@ enum stream_order { BY_AGE, BY_BYTES, BY_EVENTS, BY_QUEUED, BY_LAG };
 
 enum { STREAM_TEXT_MAX = 200 };
 
-// Where a stream stands in an order, also beside those of other workers: by its key, then by its id.
+// Where a stream stands in an order, also beside those of other workers: by its key, then by where it lies in
+// memory, which costs nothing to know.
 struct stream_place {
   double key;
   uint64_t id;
@@ -26,6 +27,6 @@ struct stream_query {
   char id[24];                    // "": any
 };
 
-// survey_fn; `about` is a struct stream_query. A line with how many match, then the rows, a line each: the
-// key, a blank, and JSON; or struct stream_places.
+// survey_fn; `about` is a struct stream_query. A line with how many match, then the rows, a line each: key,
+// id and JSON, with blanks between; or struct stream_places.
 survey_fn stream_list;
