@@ -74,7 +74,7 @@ button.danger { color: var(--bad) }
 button.small { padding: 1px 8px; font-size: 12.5px }
 button.chip { border-radius: 99px; padding: 0 8px; font-size: 12px; background: var(--soft); margin: 0 4px 2px 0; max-width: 220px; overflow: hidden; text-overflow: ellipsis }
 button.link { border: 0; background: none; padding: 0; color: var(--accent); text-align: left; overflow-wrap: anywhere; white-space: normal }
-.pager { display: flex; gap: 8px; align-items: center; justify-content: flex-end; padding: 10px 2px; color: var(--dim) }
+.pager { flex-wrap: wrap; display: flex; gap: 8px; align-items: center; justify-content: flex-end; padding: 10px 2px; color: var(--dim) } .pager span { white-space: nowrap }
 .meter { display: inline-block; width: 64px; height: 7px; border-radius: 9px; background: var(--soft); border: 1px solid var(--line); overflow: hidden; vertical-align: 1px; margin-right: 7px }
 .meter i { display: block; height: 100%; background: var(--accent) }
 .split { display: grid; grid-template-columns: minmax(0, 1fr) 340px; gap: 18px; align-items: start }
