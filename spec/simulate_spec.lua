@@ -10,6 +10,11 @@ local function digest_in_a_process(seed)
   return pipe:read "l"
 end
 
+local function read(path)
+  local f <close> = assert(io.open(path))
+  return f:read "a"
+end
+
 describe("the simulator", function()
   it("gives the same run for the same seed, in each process", function()
     for _, seed in ipairs { 5, 77, 100 } do
@@ -40,6 +45,17 @@ describe("the simulator", function()
     reduce(p, fails)
     assert.equal(1, #p.steps)
     assert.equal("window", p.steps[1][1])
+  end)
+
+  it("goes by sentences of the READMEs, and by each of them", function()
+    local texts = {}
+    for _, path in ipairs { "README.md", "lua/README.md" } do texts[#texts + 1] = (read(path):gsub("%s+", " ")) end
+    local model = ""
+    for path in io.popen("ls spec/simulate/*.lua spec/simulate/kinds/*.lua"):lines() do model = model .. read(path) end
+    for name, sentence in pairs(require "spec.simulate.promises") do
+      assert.truthy(texts[1]:find(sentence, 1, true) or texts[2]:find(sentence, 1, true), "not in a README: " .. sentence)
+      assert.truthy(model:find("says%." .. name .. "%f[^%w_]"), "no assertion of " .. name)
+    end
   end)
 
   it("fails where a client sees what it must not", function()

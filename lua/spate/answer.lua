@@ -289,7 +289,8 @@ local PLAIN_STREAM_FIELDS = stream_fields(nil)
 -- Opens the event stream and runs its producer to its end in this task.
 local function run_stream(req, answered)
   local stream = answered._stream
-  local is_over = stream.is_over or stream.subscription and not stream.first and core.is_over(stream.subscription)
+  local source = stream.subscription or stream.ends_with
+  local is_over = stream.is_over or source and not stream.first and core.is_over(source)
   if is_over then -- browsers stop at 204
     stream:close()
     return core.answer(req, 204, nil, nil, answered._fields)

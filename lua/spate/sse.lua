@@ -266,10 +266,13 @@ function Stream:merge(...)
   return sse.merge(self, ...)
 end
 
--- A stream over this one's values, keeping what keep_alive has said. `where`: the function that makes others of them.
+-- A stream over this one's values, keeping what keep_alive has said. `where`: the function that makes others of them. Where nothing is
+-- to come of the subscription that it ends with, there is none of this one.
 local function derive(self, make, where)
   local source = pullable(self)
-  return keeping({ source }, new(make(source), function() source:close() end, where or source.where))
+  local derived = keeping({ source }, new(make(source), function() source:close() end, where or source.where))
+  derived.ends_with, derived.is_over = source.subscription or source.ends_with, source.is_over
+  return derived
 end
 
 -- " file:line" of a function of the user's.
@@ -508,6 +511,7 @@ function Stream:on_close(fn)
   check_self(self, "stream:on_close")
   check_function(fn, "stream:on_close")
   local close = self._close
+  self.ends_with = self.subscription or self.ends_with
   self.never, self.subscription, self.carry = nil, nil, nil
   self._close = function()
     local _ <close> = at_end(function() fn() end)

@@ -2,6 +2,7 @@
 -- The part of the model that says what must not go on for ever: queues of clients that take nothing and of busy workers,
 -- streams of code that has been replaced. `self` is the model.
 local kinds = require "spec.simulate.kinds"
+local says = require "spec.simulate.promises"
 
 local bounds = {}
 
@@ -13,10 +14,10 @@ function bounds.queues(self, c, request)
   if client.is_over or client.is_mux or client.worker == self.held_up or self:may_fail(request) or self:is_left(request) or self.plan.store then return end
   if stall and c.options.on_full == "disconnect" and request.route.kind == "channel" and not request.route.is_mapped and request.has_heard then
     local replayed = request.replayed or 0 -- may wait beside them, and where a comment waits the room is left
-    self:expect(c.newest - stall.from <= c.options.queue + replayed, "Its `queue` is bounded", "%s: %d events wait", request, c.newest - stall.from)
+    self:expect(c.newest - stall.from <= c.options.queue + replayed, says.QUEUE, "%s: %d events wait", request, c.newest - stall.from)
   end
   local was_there = request.head_at < self.now and request.has_heard
-  self:expect(c.is_lost_at ~= self.now or not was_there, "bytes of published events that wait for one busy worker: subscribers of the channel there are cut", "%s: is not", request)
+  self:expect(c.is_lost_at ~= self.now or not was_there, says.INBOX, "%s: is not", request)
 end
 
 -- Whether its worker is held up, and does nothing for now.
@@ -32,7 +33,7 @@ end
 function bounds.old(self, request, now)
   local client, at = request.client, end_of_old(self, request)
   if not at or is_held(self, request) or request.behind or not request.is_sse or not client.is_reading or client.is_over or self.has_faults or self.jumped_at >= self.reload_times[request.reloads + 1] then return end
-  self:expect(now < at + EPS, "until `reload.max_age`: then they get a `retry:` and a clean end", "%s: is open at %.3f s still", request, at)
+  self:expect(now < at + EPS, says.OLD_STREAMS, "%s: is open at %.3f s still", request, at)
 end
 
 -- The first event that is to be sent to a client behind number `from`.
@@ -47,7 +48,7 @@ function bounds.stall(self, request, now)
   local first = stall and first_behind(request, stall.from)
   if not first or is_held(self, request) or request.client.is_over or request.ended or request.client.is_mux or self.has_faults or self.plan.store or self.jumped_at >= stall.at or not request.has_heard then return end
   local spread = self:is_left(request) and ((self.plan.settings.shutdown or {}).window or 5) or 0 -- one that is about to end is looked at then
-  self:expect(now < first.at + self.send_timeout + spread + EPS, "`timeouts.send`: without the client taking what waits for it: closed", "%s: takes nothing since %.3f s", request, first.at)
+  self:expect(now < first.at + self.send_timeout + spread + EPS, says.SEND_TIMEOUT, "%s: takes nothing since %.3f s", request, first.at)
 end
 
 -- From now on tasks that limits.tasks may refuse cannot start; others are none of those.

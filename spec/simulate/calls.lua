@@ -4,12 +4,12 @@
 -- their clients come by sockets, and what a connection carries goes through memory as ever. `self` is the simulation.
 local kinds = require "spec.simulate.kinds"
 local harness = require("spec.helper").harness
+local says = require "spec.simulate.promises"
 
 local calls = {}
 
 local EPS = 1e-6
 local PAUSE = 0.1 -- seconds
-local LATER = "clients are told 503 one by one, accepting pauses for a tenth of a second"
 
 local REFUSALS = {
   accept4 = { "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "ECONNABORTED", "EPROTO", "EINTR", "EPERM", "EAGAIN" },
@@ -96,7 +96,7 @@ end
 -- Whether a client still waits to be accepted, which it may not for long. `self` is the model.
 function calls.is_outside(self, client, now)
   if client.is_outside then
-    self:expect(now < (self.refused_at or -1) + PAUSE + EPS, LATER, "client %d is not accepted %.3f s after that could be", client.slot, now - (self.refused_at or -1))
+    self:expect(now < (self.refused_at or -1) + PAUSE + EPS, says.NO_DESCRIPTORS, "client %d is not accepted %.3f s after that could be", client.slot, now - (self.refused_at or -1))
   end
   return client.is_outside
 end

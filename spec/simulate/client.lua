@@ -2,6 +2,7 @@
 -- A client of a simulation: it writes requests, and takes answers apart as their bytes come. What it sees it tells the
 -- model: on_head, on_event, on_comment, on_body, on_end of each request.
 local harness = require "spate.harness"
+local says = require "spec.simulate.promises"
 
 local Client = {}
 Client.__index = Client
@@ -80,7 +81,7 @@ local function finish(self, how, now)
   self.waiting[self.first] = nil
   self.first = self.first + 1
   request.ended, request.ended_at = how, now
-  if how == "end" and request.gzip and not request.gzip:ended() then self.model:fail("a compressed body ends without its sum") end
+  self.model:expect(how ~= "end" or not request.gzip or request.gzip:ended(), says.CHECKSUM, "%s: ends without its sum", request)
   self.model:on_end(request, how, now)
 end
 

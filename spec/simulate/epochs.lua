@@ -2,10 +2,9 @@
 -- The part of the simulation in which a channel's store is not the process's alone: others publish there, it loses its
 -- newest events and goes on in a new epoch, forgets its oldest, or cannot be caught up with. What is kept is asked of the
 -- store; each event is known by its id, `before` it is the one that it follows. `self` is the model.
-local epochs = {}
+local says = require "spec.simulate.promises"
 
-local ONCE = "Who comes back gets what was missed, once and in order"
-local TOLD = "clients that had a lost event are told by `reset`, all others resume as ever"
+local epochs = {}
 
 -- Steps of the store's, and routes that they are about.
 
@@ -75,8 +74,8 @@ end
 -- Also between the pages of a replay, where what has just been read is lost. Behind it comes all there is.
 local function told(self, request, c)
   local had = request.last_seen or request.after
-  self:expect(had, TOLD, "%s: a reset, and it had nothing", request)
-  self:expect(not c.kept[had] or c.is_trimmed, TOLD, "%s: a reset, and %s is kept", request, had)
+  self:expect(had, says.LOST_EPOCH, "%s: a reset, and it had nothing", request)
+  self:expect(not c.kept[had] or c.is_trimmed, says.LOST_EPOCH, "%s: a reset, and %s is kept", request, had)
   request.was_told, request.last_seen = true, nil
 end
 
@@ -84,15 +83,15 @@ function epochs.on_event(self, request, event)
   local c = request.channel
   if event.event == "reset" then return told(self, request, c) end
   local id, place = event.id, c.place[event.id]
-  self:expect(place, "Ids are made by the server", "%s: %s %q was never kept", request, id, event.data)
+  self:expect(place, says.IDS, "%s: %s %q was never kept", request, id, event.data)
   c.data = c.data or {}
   c.data[id] = c.data[id] or event.data
-  self:expect(c.data[id] == event.data, ONCE, "%s: %s is %q, and was %q", request, id, event.data, c.data[id])
+  self:expect(c.data[id] == event.data, says.ONCE, "%s: %s is %q, and was %q", request, id, event.data, c.data[id])
   local last = request.last_seen or not request.was_told and request.after
   if last and c.place[last] then
-    self:expect(place > c.place[last], ONCE, "%s: %s behind %s", request, id, last)
+    self:expect(place > c.place[last], says.ONCE, "%s: %s behind %s", request, id, last)
     local may_skip = c.options.on_full ~= "disconnect" or self.has_faults
-    self:expect(c.before[id] == last or may_skip, request.last_seen and ONCE or TOLD, "%s: %s behind %s, and not %s", request, id, last, c.before[id])
+    self:expect(c.before[id] == last or may_skip, request.last_seen and says.ONCE or says.LOST_EPOCH, "%s: %s behind %s, and not %s", request, id, last, c.before[id])
   end
   request.last_seen = id
 end
@@ -105,7 +104,7 @@ function epochs.at_rest(self)
       local is_there = client.is_reading and not client.is_over and client.worker ~= self.held_up and not self:may_fail(request) and not request.ended
       local published = c.published_id
       if is_there and c.kept[published] and request.last_seen and not self.store_waits and not self:is_left(request) then
-        self:expect(c.place[request.last_seen] >= c.place[published], "Publish once, reach everyone, on every worker", "%s: has %s, and %s was published", request,
+        self:expect(c.place[request.last_seen] >= c.place[published], says.REACHES, "%s: has %s, and %s was published", request,
           request.last_seen, published)
       end
     end
@@ -115,9 +114,9 @@ end
 -- A publish has its id.
 function epochs.published(self, name, id, data)
   local c = self.channels[name]
-  self:expect(c.place[id], "`publish` returns its id once ... numbered, kept", "%s: %s was never kept", name, id)
+  self:expect(c.place[id], says.NUMBERED, "%s: %s was never kept", name, id)
   c.data = c.data or {}
-  self:expect(not c.data[id] or c.data[id] == data, "Ids are made by the server", "%s: %s is there already", name, id)
+  self:expect(not c.data[id] or c.data[id] == data, says.IDS, "%s: %s is there already", name, id)
   c.data[id] = data
   if not c.published_id or c.place[id] > c.place[c.published_id] then c.published_id = id end
 end

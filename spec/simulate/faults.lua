@@ -103,7 +103,7 @@ return {
   },
   {
     name = "two_readers", file = "server/serve/feed.c",
-    from = "enum feed_state state = f->state;\n  feed_tell_reader(f);", to = "enum feed_state state = f->state;",
+    from = "  struct event *farewell = f->is_kicked ? f->farewell : NULL;\n  feed_tell_reader(f);", to = "  struct event *farewell = f->is_kicked ? f->farewell : NULL;",
     what = "a task that reads a subscription is left behind in it where a reply takes that over",
   },
   {

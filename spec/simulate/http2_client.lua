@@ -4,6 +4,7 @@
 package.path = "./lua/?.lua;" .. package.path
 local harness = require("spec.helper").harness
 local new_client = require "spec.simulate.client"
+local says = require "spec.simulate.promises"
 local frames = require "spate.test.frames"
 
 local STREAMS_MAX, DATA_MAX, WINDOW_MAX, ROOM, CANCEL = 16, 16384, 0x7fffffff, 65535, 8
@@ -82,7 +83,7 @@ function Client:finish(request, how, now)
     if self.waiting[i] == request then self.waiting[i] = nil end
   end
   request.ended, request.ended_at = how, now
-  if how == "end" and request.gzip and not request.gzip:ended() then self.model:fail("a compressed body ends without its sum") end
+  self.model:expect(how ~= "end" or not request.gzip or request.gzip:ended(), says.CHECKSUM, "%s: ends without its sum", request)
   if not request.is_given_up then return self.model:on_end(request, how, now) end
   request.client = setmetatable({ is_over = "left" }, { __index = self })
   self.model:on_end(request, how, now)

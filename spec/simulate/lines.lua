@@ -3,6 +3,7 @@
 -- first word of a line, with the model, the rest of it, and when. Kinds have lines of their own.
 local epochs = require "spec.simulate.epochs"
 local kinds = require "spec.simulate.kinds"
+local says = require "spec.simulate.promises"
 
 local EPS = 1e-6
 local lines = {}
@@ -16,7 +17,7 @@ function lines.pub(self, text, now)
   c.epoch = c.epoch or epoch
   local known = c.events[seq]
   local is_new = not known or known.data == data and (self.has_faults or self.plan.store)
-  self:expect(c.epoch == epoch and is_new, "Ids are made by the server", "%s: %s-%s is there already", name, epoch, seq)
+  self:expect(c.epoch == epoch and is_new, says.IDS, "%s: %s-%s is there already", name, epoch, seq)
   c.events[seq] = known or { data = data, at = now }
   c.newest = math.max(c.newest, seq)
   c.burst, self.published = c.burst + 1, self.published + 1
@@ -27,7 +28,7 @@ function lines.loaded(self, state) self.loaded_states = math.max(self.loaded_sta
 
 function lines.tick(self, state)
   local is_served = math.tointeger(tonumber(state)) > (self.retired_states or 0) or self.now < self.reloaded_at + EPS
-  self:expect(is_served, "Then tasks (`sse.spawn`, `sse.every`) of the old code are cancelled", "state %s ticks on", state)
+  self:expect(is_served, says.OLD_TASKS, "state %s ticks on", state)
 end
 
 -- What a handler has published in one go, but for the last: more than may wait for a worker.
@@ -41,33 +42,27 @@ end
 function lines.finishing(self, text) self.channels[text].is_finishing = true end
 
 function lines.finished(self, text)
-  self.channels[text].is_finished = true
+  self.channels[text].is_finished, self.channels[text].finished_at = true, self.now
   self.dirty[text] = true
-end
-
-function lines.started(self, text, now)
-  local job = self.jobs[text]
-  self:expect(not job or now - job.at > 1e-6 or self.has_faults, "The first request starts the function, later ones go on", "%s: starts twice", text)
-  self.jobs[text] = { at = now }
 end
 
 function lines.ran(self, text)
   local request = self.tokens[text]
-  self:expect(request and not request.has_run, "a task: goes on when the client leaves", "task of %s runs twice", text)
+  self:expect(request and not request.has_run, says.TASK, "task of %s runs twice", text)
   request.has_run = true
 end
 
 function lines.closing(self, text)
   local token, reason = text:match "^(%S+) (%S+)$"
   local request = self.tokens[token]
-  self:expect(not request.closing, "`fn` runs at its end, or when the client leaves", "on_close of %s runs twice", token)
+  self:expect(not request.closing, says.ON_CLOSE, "on_close of %s runs twice", token)
   request.closing = reason
 end
 
 function lines.closed(self, text)
   local token, reason = text:match "^(%S+) (%S+)$"
   local request = self.tokens[token]
-  self:expect(request.closing == reason and not request.has_closed, "`fn` runs at its end, or when the client leaves", "on_close of %s ends twice", token)
+  self:expect(request.closing == reason and not request.has_closed, says.ON_CLOSE, "on_close of %s ends twice", token)
   request.has_closed = true
 end
 

@@ -8,12 +8,12 @@ local calls = require "spec.simulate.calls"
 local epochs = require "spec.simulate.epochs"
 local kinds = require "spec.simulate.kinds"
 local lines = require "spec.simulate.lines"
+local says = require "spec.simulate.promises"
 
 local Model = {}
 Model.__index = Model
 
 local EPS = 1e-6
-local ANSWERED = "What is left is answered" -- of each request that a client sends
 
 local function new(plan)
   plan.settings.limits = plan.settings.limits or {}
@@ -117,7 +117,7 @@ end
 -- Once it has had its turns: who had more to come than may wait.
 function Model:after_held_up()
   for _, request in ipairs(self.piled_up) do
-    self:expect(request.ended, "`limits.inbox`: bytes of published events that wait for one busy worker: subscribers of the channel there are cut", "%s: is not cut", request)
+    self:expect(request.ended, says.INBOX, "%s: is not cut", request)
   end
 end
 
@@ -142,8 +142,11 @@ end
 
 -- What clients see
 
+local BODY_MAX = 1024 * 1024
+
 local REASONS = { -- of a status other than 200
   always = function() return true end,
+  ["too large"] = function(self, _, route) return route.bytes > (self.plan.settings.limits.body or BODY_MAX) end,
   finished = function(self, request, route)
     local c = route.channel and self.channels["c" .. route.channel]
     return c and c.is_finishing or (request.after or self.plan.settings.limits.channel_bytes) and not c
@@ -160,18 +163,29 @@ local function check_status(self, request, route)
   local status = request.status
   if status == 404 or status == 405 then
     local is_there = self:route_of(request, request.served) and self:route_of(request, self.served)
-    return self:expect(not is_there, "A path that has other methods answers 405", "%s: status %d", request, status)
+    return self:expect(not is_there, says.OTHER_METHODS, "%s: status %d", request, status)
   end
   local limits = self.plan.settings.limits
   if status == 408 and (request.was_held or request.was_partial) or status == 503 and request.client.may_be_refused or status >= 500 and limits.channels and route and kinds[route.kind].makes_channels then return end
   local reason = route and kinds[route.kind].statuses and kinds[route.kind].statuses[status]
   local is_allowed = status == 200 and route or reason and REASONS[reason](self, request, route) or status >= 500 and self:may_fail(request)
-  self:expect(is_allowed, "What the handler returns is the answer", "%s: status %d", request, status)
+  self:expect(is_allowed, says.ANSWER, "%s: status %d", request, status)
+end
+
+-- On a connection of HTTP/1.
+local function check_count(self, request)
+  local client, most = request.client, self.plan.settings.limits.requests
+  if client.is_mux or not most then return end
+  client.answers = (client.answers or 0) + 1
+  self:expect(client.answers < most or client.answers == most and request.fields.connection == "close", says.LAST_ANSWER, "%s: is number %d, and says %s", request,
+    client.answers, tostring(request.fields.connection))
 end
 
 function Model:on_head(request, now)
+  check_count(self, request)
   if request.is_refusal then
-    return self:expect(request.status == 503 and request.client.may_be_refused or self.is_draining or request.status == 408, "503 with `Retry-After`, then closed",
+    self:expect(request.status ~= 503 or self.is_draining or request.fields["retry-after"], says.TURNED_AWAY, "%s: says not when to come back", request)
+    return self:expect(request.status == 503 and request.client.may_be_refused or self.is_draining or request.status == 408, says.TURNED_AWAY,
       "%s: %d without a request", request, request.status)
   end
   local version = tonumber(request.fields["x-v"]) -- of what the application answers, but for a finished stream's 204
@@ -188,11 +202,11 @@ function Model:on_head(request, now)
 end
 
 function Model:on_event(request, event, now)
-  self:expect(request.kind and request.kind.on_event, "What the handler returns is the answer", "%s: an event in an answer of status %d", request, request.status)
-  self:expect(not request.has_retry, "then they get a `retry:` and a clean end", "%s: an event behind it", request)
+  self:expect(request.kind and request.kind.on_event, says.ANSWER, "%s: an event in an answer of status %d", request, request.status)
+  self:expect(not request.has_retry, says.OLD_STREAMS, "%s: an event behind it", request)
   if event.retry and not event.data then
     request.has_retry = true
-    return self:expect(self:is_left(request), "then they get a `retry:` and a clean end", "%s: retry %s", request, event.retry)
+    return self:expect(self:is_left(request), says.OLD_STREAMS, "%s: retry %s", request, event.retry)
   end
   request.kind.on_event(self, request, event, now)
 end
@@ -203,14 +217,12 @@ local function keep_alive_of(self, route)
   return route.keep and route.keep.interval or self.interval
 end
 
-local KEEP_ALIVE = "A stream that is idle for 15 s gets a comment"
-
 function Model:on_comment(request, text, now)
   local route, idle = request.route, now - request.before_at
   local interval = route and keep_alive_of(self, route)
-  self:expect(interval, "`keep_alive = false`", "%s: a comment", request)
-  self:expect(text == (route.keep and route.keep.text or ""), "keep_alive():interval(10):text(\"ping\")", "%s: %q", request, text)
-  self:expect(request.is_loose or math.abs(idle - interval) < EPS, KEEP_ALIVE, "%s: after %.6f s instead of %.6f", request, idle, interval)
+  self:expect(interval, says.NO_KEEP_ALIVE, "%s: a comment", request)
+  self:expect(text == (route.keep and route.keep.text or ""), says.KEEP_ALIVE_TEXT, "%s: %q", request, text)
+  self:expect(request.is_loose or math.abs(idle - interval) < EPS, says.KEEP_ALIVE, "%s: after %.6f s instead of %.6f", request, idle, interval)
 end
 
 function Model.on_body() end
@@ -244,6 +256,7 @@ local function may_be_cut(self, request, now)
 end
 
 function Model:on_end(request, how, now)
+  request.client.quiet_since = now
   self.remove(self.open, request)
   if not request.client.is_mux then -- where each has a stream of its own none waits for another
     local following = request.client.waiting[request.client.first]
@@ -254,11 +267,11 @@ function Model:on_end(request, how, now)
   if how == "unanswered" then
     local before = request.behind
     local is_closed = before and (before.ended ~= "end" or is_behind_the_last(request))
-    return self:expect(is_closed or request.is_loose or self.plan.settings.limits.connections or request.was_partial or request.client.may_be_refused or may_be_cut(self, request, now), ANSWERED, "%s: closed without an answer", request)
+    return self:expect(is_closed or request.is_loose or self.plan.settings.limits.connections or request.was_partial or request.client.may_be_refused or may_be_cut(self, request, now), says.ANSWERED, "%s: closed without an answer", request)
   end
   if how == "cut" then
-    self:expect(may_be_cut(self, request, now), "a stream ends, or is cut for a reason", "%s: cut, the server says %s", request, request.client.core:reason())
-  else self:expect(not request.is_sse or request.rest == "", "a clean end", "%s: ends within an event: %q", request, request.rest) end
+    self:expect(may_be_cut(self, request, now), says.CUT, "%s: cut, the server says %s", request, request.client.core:reason())
+  else self:expect(not request.is_sse or request.rest == "", says.CLEAN_END, "%s: ends within an event: %q", request, request.rest) end
   if request.kind and request.status < 300 and request.status ~= 204 then request.kind.on_end(self, request, how, now) end
 end
 
@@ -274,7 +287,7 @@ local channel_kind = kinds.channel
 
 local function at_rest_channel(self, c)
   for seq = (c.dense or 0) + 1, c.newest do
-    self:expect(c.events[seq] or self.has_faults or self.plan.store, "`publish` returns the id", "%s: number %d was never returned", c.name, seq)
+    self:expect(c.events[seq] or self.has_faults or self.plan.store, says.PUBLISHED, "%s: number %d was never returned", c.name, seq)
   end
   c.dense = c.newest
   for _, request in ipairs(c.readers) do
@@ -283,9 +296,9 @@ local function at_rest_channel(self, c)
       channel_kind.skip_left_out(c, request)
       local waits = request.kind == kinds.snapshot and not request.has_snapshot
         or request.kind == kinds.derived and self.plan.settings.limits.channel_bytes -- which leaves out what has no room
-      self:expect(request.next_hi > c.newest or self:may_fail(request) or waits, "Publish once, reach everyone, on every worker", "%s: has not got %s-%d, of %d", request,
+      self:expect(request.next_hi > c.newest or self:may_fail(request) or waits, says.REACHES, "%s: has not got %s-%d, of %d", request,
         c.name, request.next_lo, c.newest)
-      self:expect(not (c.is_finished and request.has_all) or self.has_faults or self.plan.store, "`ch:finish(event)` ends it", "%s: goes on", request)
+      self:expect(not (c.is_finished and request.has_all) or self.has_faults or self.plan.store, says.FINISH, "%s: goes on", request)
       request.has_all = true
     else request.has_all = false end
   end
@@ -309,25 +322,47 @@ function Model:at_rest()
   self.published = 0
 end
 
+-- A body of which the other half stays away. One that comes with its other requests is read behind those.
+local function check_half(self, request, now)
+  local client = request.client
+  if not client.rest or client.last > client.first or request.behind or request.follows or request.was_held or self.jumped_at >= request.sent_at or self.is_draining or client.arrived_at
+    or not (request.kind or kinds[(self:route_of(request, request.served) or {}).kind] or {}).body or self.plan.settings.limits.connections or self.reloads > request.reloads then return end
+  local timeout = (self.plan.settings.timeouts or {}).body or 10
+  self:expect(now < request.sent_at + timeout + EPS, says.BODY_TIMEOUT, "%s: no answer %.3f s after the half of its body", request, now - request.sent_at)
+end
+
 local function check_waiting(self, client, request, now)
   if client.worker ~= self.held_up and not client.is_over and calls.is_outside(self, client, now) then return end
   if not request or not client.is_reading or client.worker == self.held_up or client.is_over or client.has_finished or self:may_fail(request) then return end
   if not request.status then
-    if is_behind_the_last(request) or request.was_partial or self.is_draining or client.is_mux and self.plan.settings.limits.connections or self.store_waits or self.plan.store then return end
+    if request.was_partial then return check_half(self, request, now) end
+    if is_behind_the_last(request) or self.is_draining or client.is_mux and self.plan.settings.limits.connections or self.store_waits or self.plan.store then return end
     local behind = request.behind or request.follows -- a body that is whole may come from a handler that goes on
     local since = math.max(request.sent_at, client.arrived_at or 0, behind and behind.ended_at + (behind.route and behind.route.pause or 0) or 0, request.was_held and self.jumped_at or 0, self.jumped_to or 0)
-    return self:expect(now < since + request.delay + EPS, ANSWERED, "%s: no answer %.3f s after it", request, now - since)
+    return self:expect(now < since + request.delay + EPS, says.ANSWERED, "%s: no answer %.3f s after it", request, now - since)
   end
   local interval = request.is_sse and request.route and not request.is_loose and not self:is_left(request) and keep_alive_of(self, request.route)
   if interval then
     local spread = self:is_left(request) and (self.plan.settings.shutdown or {}).window or 0 -- one that is about to end says nothing
-    self:expect(now - request.last_at < interval + spread + EPS, KEEP_ALIVE, "%s: nothing for %.3f s", request, now - request.last_at)
+    self:expect(now - request.last_at < interval + spread + EPS, says.KEEP_ALIVE, "%s: nothing for %.3f s", request, now - request.last_at)
   end
+end
+
+-- A connection on which nothing is asked is closed after a while.
+local function check_idle(self, client, now)
+  for i = client.first, client.last do
+    if client.waiting[i] then return end
+  end
+  local since = math.max(client.quiet_since or math.huge, client.arrived_at or 0)
+  if client.is_over or not client.is_reading or client.worker == self.held_up or self.jumped_at >= since or client.was_stalled or self.has_faults then return end
+  local is_told = client.has_gone or client.core:state() ~= "open" -- over HTTP/2 a second goes by before the end
+  self:expect(now < since + self.idle_timeout + EPS or is_told, says.IDLE, "client %d is connected still, %.3f s behind its last answer", client.slot, now - since)
 end
 
 -- At rest, of all clients: what is overdue.
 function Model:check(clients, now)
   for _, client in ipairs(clients) do
+    check_idle(self, client, now)
     for i = client.first, client.is_mux and client.last or client.first do check_waiting(self, client, client.waiting[i], now) end
   end
   for _, request in ipairs(self.open) do

@@ -246,8 +246,8 @@ function plan.of_seed(seed)
   return p
 end
 
--- One of so many hours, with that many clients who listen, each on a connection of its own, and a tenth as many more who
--- do all the rest.
+-- One of so many hours, with that many clients who listen, each on a connection of its own, a quarter of them by HTTP/2, and a tenth as
+-- many more who do all the rest.
 function plan.of_hours(seed, hours, clients)
   local r = new_rng(seed)
   local p = { seed = seed, workers = r:int(2, 3), settings = settings(r), apps = {}, mode = "incremental", steps = {}, horizon = hours * 3600 + 200 }
@@ -263,10 +263,13 @@ function plan.of_hours(seed, hours, clients)
       if it.kind == "channel" or it.kind == "derived" or it.kind == "presence" then streams[#streams + 1] = it end
     end
   end
+  local http2 = new_rng(seed ~ HTTP2)
   local function listen(client)
     local it = r:pick(streams)
-    return { "request", client = client, worker = r:int(1, p.workers), order = r:int(1, 1 << 30),
+    local step = { "request", client = client, worker = r:int(1, p.workers), order = r:int(1, 1 << 30),
       { method = it.method, path = it.path, resumes = r:chance(50) or nil, number = 0 } }
+    if http2_client.is_there and http2:chance(25) then step.http2, step.keeps = http2_client.WINDOW_MAX, true end
+    return step
   end
   for client = 1, clients do p.steps[client] = listen(client) end
   local now = 0

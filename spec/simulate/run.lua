@@ -13,6 +13,7 @@ local new_model = require "spec.simulate.model"
 local new_rng = require "spec.simulate.rng"
 local shortage = require "spec.simulate.shortage"
 local helper = require "spec.helper"
+local says = require "spec.simulate.promises"
 local harness = helper.harness
 
 local BY_ITSELF = 130 -- seconds after which nothing is left of clients that have left
@@ -269,14 +270,14 @@ local function reload(self, step)
   STEPS.busy(self, {})
   self.model:on_load()
   if not start_all(self, self.paths[version]) then
-    self.model:expect(app.broken or self.model.has_faults or self.model.lacks_descriptors, "a script that does not load ... is reported", "version %d does not load", version)
+    self.model:expect(app.broken or self.model.has_faults or self.model.lacks_descriptors, says.RELOAD_REPORTED, "version %d does not load", version)
     return give_up(self)
   end
   if app.broken == "hang" then
     self:advance(4)
-    return self.model:expect(give_up(self) or self.model.has_faults, "or has not ended after `timeouts.start` is reported", "version %d hangs at its start", version)
+    return self.model:expect(give_up(self) or self.model.has_faults, says.RELOAD_REPORTED, "version %d hangs at its start", version)
   end
-  self.model:expect(not app.broken or app.broken == "worker" and #self.cores == 1, "a script that does not load ... the old code goes on", "version %d is served", version)
+  self.model:expect(not app.broken or app.broken == "worker" and #self.cores == 1, says.RELOAD_REPORTED, "version %d is served", version)
   self.model:on_reload(version)
   for _, core in ipairs(self.cores) do
     assert(core:swap())
@@ -302,7 +303,7 @@ function STEPS.drain(self)
   for _, request in ipairs(self.model.open) do
     local client = request.client
     if request.is_sse and client.is_reading and not client.has_finished and not client.is_over and not self.model.has_faults then
-      self.model:expect(false, "Each stream gets a `retry:` and a clean end, spread over `shutdown.window`", "%s: is open still", request)
+      self.model:expect(false, says.STOP, "%s: is open still", request)
     end
   end
 end
@@ -328,7 +329,7 @@ local function idle(self, seconds)
   local before, most = self.moments, 2 * seconds
   for _, e in ipairs(self.plan.apps[self.model.served].every) do most = most + seconds / e.period * #self.cores end
   self:advance(seconds)
-  self.model:expect(self.moments - before <= most, "A worker that has nothing to do sleeps", "the servers wake %d times in %d s", self.moments - before, seconds)
+  self.model:expect(self.moments - before <= most, says.SLEEPS, "the servers wake %d times in %d s", self.moments - before, seconds)
 end
 
 -- What is left once every client has gone, and of the servers.
@@ -382,7 +383,7 @@ return function(plan)
   for i, app in ipairs(plan.apps) do self.paths[i] = write(application(app, file)) end
   self.paths[#self.paths + 1] = file
   if not self:start() then
-    self.model:expect(self.model.has_faults, "a script that does not load", "version 1 does not load")
+    self.model:expect(self.model.has_faults, says.RELOAD_REPORTED, "version 1 does not load")
     return { digest = 0, seconds = 0, moments = 0, requests = 0 }
   end
   for i, step in ipairs(plan.steps) do

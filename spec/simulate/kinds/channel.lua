@@ -1,11 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- A subscription to a channel, written by the core or by a task in Lua.
 local epochs = require "spec.simulate.epochs"
+local says = require "spec.simulate.promises"
 
 local kind = { weight = 8 }
-
-local ONCE = "Who comes back gets what was missed, once and in order"
-local RESET = "Where the history no longer has it, an `event: reset` comes first"
 
 function kind.random(r, n) return { channel = r:int(1, n), replay = r:pick { 0, 0, 1, 5, "all" }, is_mapped = r:chance(30) } end
 
@@ -45,6 +43,8 @@ local function is_known(model, c, request) return not (c.options.history_bytes o
 function kind.on_head(model, request, now)
   local c = model.channels["c" .. request.route.channel]
   request.channel = c
+  local has_all = c.epoch and request.after == ("%s-%d"):format(c.epoch, c.newest) and c.finished_at and c.finished_at < request.sent_at and request.route.kind == "channel"
+  model:expect(not has_all or model.has_faults or model.plan.store, says.NO_CONTENT, "%s: a stream, and it has all of what is finished", request)
   request.next_lo, request.next_hi, request.resets = math.maxinteger, 0, {}
   for newest = request.newest_at_sent[c.name], c.newest do
     for _, at in ipairs { request.sent_at, now } do -- its head may come later than it has subscribed
@@ -105,7 +105,7 @@ function kind.on_event(model, request, event)
   if model.plan.has_epochs then return epochs.on_event(model, request, event) end
   local c, prefix = request.channel, request.route.prefix or ""
   if event.event == "reset" then
-    model:expect(request.resets[true], RESET, "%s: a reset after %s", request, tostring(request.after))
+    model:expect(request.resets[true], says.RESET, "%s: a reset after %s", request, tostring(request.after))
     request.resets = { [false] = true }
     return
   end
@@ -114,12 +114,12 @@ function kind.on_event(model, request, event)
   local data = event.data or ""
   local known = known_event(model, c, seq, data:sub(#prefix + 1))
   c.epoch = c.epoch or epoch
-  model:expect(known and epoch == c.epoch, "Ids are made by the server", "%s: %s %q was never published", request, event.id, data)
-  model:expect(prefix .. known.data == data, ONCE, "%s: %s is %q, was published as %q", request, event.id, data, known.data)
-  model:expect(request.resets[false], RESET, "%s: %s, and no reset", request, event.id)
+  model:expect(known and epoch == c.epoch, says.IDS, "%s: %s %q was never published", request, event.id, data)
+  model:expect(prefix .. known.data == data, says.ONCE, "%s: %s is %q, was published as %q", request, event.id, data, known.data)
+  model:expect(request.resets[false], says.RESET, "%s: %s, and no reset", request, event.id)
   kind.skip_left_out(c, request)
-  model:expect(seq >= request.next_lo, ONCE, "%s: %s, expected %d", request, event.id, request.next_lo)
-  model:expect(seq <= request.next_hi or may_skip(model, c, request, seq), ONCE, "%s: %s, expected %d to %d", request, event.id, request.next_lo, request.next_hi)
+  model:expect(seq >= request.next_lo, says.ONCE, "%s: %s, expected %d", request, event.id, request.next_lo)
+  model:expect(seq <= request.next_hi or may_skip(model, c, request, seq), says.ONCE, "%s: %s, expected %d to %d", request, event.id, request.next_lo, request.next_hi)
   request.next_lo, request.next_hi, request.resets, request.has_heard = seq + 1, seq + 1, { [false] = true }, true
   if model.now == request.head_at then request.replayed = (request.replayed or 0) + 1 end
 end
@@ -129,11 +129,11 @@ function kind.on_end(model, request, how)
   model.remove(c.readers, request)
   if how ~= "end" then return end
   local newest = request.route.kind == "channel" and request.has_heard and request.newest_at_reload
-  model:expect(not newest or request.next_lo > newest or model.has_faults, ONCE, "%s: ended with %d, and %d was there when its code was replaced", request, request.next_lo - 1, newest or 0)
-  model:expect(model:is_left(request) or c.is_finishing, "a channel's stream goes on until `ch:finish(event)` ends it", "%s: ended", request)
+  model:expect(not newest or request.next_lo > newest or model.has_faults, says.ONCE, "%s: ended with %d, and %d was there when its code was replaced", request, request.next_lo - 1, newest or 0)
+  model:expect(model:is_left(request) or c.is_finishing, says.FINISH, "%s: ended", request)
   if c.is_finished and not model:is_left(request) and not model.has_faults and not model.plan.store then
     kind.skip_left_out(c, request)
-    model:expect(request.next_hi > c.newest, "once it is read to its end", "%s: ended before %s-%d of %d", request, c.name, request.next_lo, c.newest)
+    model:expect(request.next_hi > c.newest, says.READ_TO_ITS_END, "%s: ended before %s-%d of %d", request, c.name, request.next_lo, c.newest)
   end
 end
 

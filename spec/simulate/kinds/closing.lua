@@ -2,6 +2,7 @@
 -- A stream whose on_close function waits.
 local pipeline = require "spec.simulate.pipeline"
 local base = require "spec.simulate.kinds.pipeline"
+local says = require "spec.simulate.promises"
 
 local kind = { weight = 2, on_event = base.on_event, check = base.check }
 
@@ -30,7 +31,7 @@ end
 function kind.at_rest(model)
   local list = model.is_closing
   for i = #(list or {}), 1, -1 do
-    model:expect(list[i].closing or model.has_faults, "`fn` runs at its end, or when the client leaves", "%s: has ended, and its on_close does not run", list[i])
+    model:expect(list[i].closing or model.has_faults, says.ON_CLOSE, "%s: has ended, and its on_close does not run", list[i])
     list[i] = nil
   end
 end
@@ -39,7 +40,7 @@ end
 -- held up for as long.
 function kind.finish(model, request)
   local is_cut_short = model.reloads > request.reloads and model.jumped_at >= request.sent_at
-  model:expect(request.has_closed or is_cut_short, "`fn` runs at its end, or when the client leaves", "%s: its on_close has not ended", request)
+  model:expect(request.has_closed or is_cut_short, says.ON_CLOSE, "%s: its on_close has not ended", request)
 end
 
 kind.spawns = base.spawns

@@ -1,5 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The body of a request, whole or in chunks of some length, comes back.
+local says = require "spec.simulate.promises"
+
 local kind = { weight = 2, method = "POST" }
 
 function kind.random(r) return { bytes = r:pick { 0, 1, 300, 70000 }, chunk = r:pick { false, false, 1, 100, 100000 } or nil } end
@@ -26,12 +28,14 @@ function kind.body(route, token, is_http2)
   return in_chunks(whole, route.chunk), "Transfer-Encoding: chunked"
 end
 
-kind.statuses = { [408] = "stays away", [413] = "always" }
+kind.statuses = { [408] = "stays away", [413] = "too large" }
 
 function kind.on_end(model, request, how)
   if how ~= "end" or request.status ~= 200 then return end
+  local most = model.plan.settings.limits.body
+  model:expect(not most or request.route.bytes <= most, says.BODY_LIMIT, "%s: %d bytes", request, request.route.bytes)
   local wanted = ("echo %s %s"):format(request.token, text(request.route, request.token))
-  model:expect(request.content == wanted, "`req:body()`: the whole body", "%s: %q", request, (request.content or ""):sub(1, 60))
+  model:expect(request.content == wanted, says.BODY, "%s: %q", request, (request.content or ""):sub(1, 60))
 end
 
 return kind

@@ -1,5 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A handler, or the stream that it has begun, raises.
+local says = require "spec.simulate.promises"
+
 local kind = { weight = 1 }
 
 function kind.random(r) return { after = r:int(0, 2) } end
@@ -19,12 +21,12 @@ function kind.may_be_cut() return true end
 
 function kind.on_event(model, request, event)
   request.seen = (request.seen or 0) + 1
-  model:expect(event.data == request.token .. ":" .. request.seen, "Each client has its own stream", "%s: %q", request, event.data)
+  model:expect(event.data == request.token .. ":" .. request.seen, says.OWN_STREAM, "%s: %q", request, event.data)
 end
 
 function kind.on_end(model, request, how)
   if request.status ~= 200 or how ~= "end" or model:is_left(request) then return end
-  model:fail("%s: a clean end\n  expected: the stream is cut without its last chunk: the client can tell it from an end", model.name_of(request))
+  model:expect(false, says.CUT, "%s: a clean end", request)
 end
 
 return kind

@@ -1,5 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A file, whole or a range of it.
+local says = require "spec.simulate.promises"
+
 local kind = { weight = 2, uses_disk = true }
 
 kind.BYTES = 100000
@@ -34,13 +36,13 @@ function kind.on_end(model, request, how)
   local got, from, to = request.content or "", 0, #content - 1
   if request.status == 206 then
     from, to = (request.fields["content-range"] or ""):match "^bytes (%d+)%-(%d+)/100000$"
-    model:expect(from, "`Range` (one, or up to 16 that do not overlap)", "%s: no Content-Range", request)
+    model:expect(from, says.RANGE, "%s: no Content-Range", request)
     from, to = math.tointeger(tonumber(from)), math.tointeger(tonumber(to))
     local asked_from, asked_to = (request.headers[1] or ""):match "bytes=(%d+)%-(%d*)$"
-    model:expect(from == tonumber(asked_from) and to == (tonumber(asked_to) or #content - 1), "`Range` (one, or up to 16 that do not overlap)", "%s: %d-%d", request, from, to)
+    model:expect(from == tonumber(asked_from) and to == (tonumber(asked_to) or #content - 1), says.RANGE, "%s: %d-%d", request, from, to)
   end
-  model:expect(content:sub(from + 1, from + #got) == got, "Files go from the disk to the socket", "%s: other bytes", request)
-  if how == "end" then model:expect(#got == to - from + 1, "Files go from the disk to the socket", "%s: %d bytes", request, #got) end
+  model:expect(content:sub(from + 1, from + #got) == got, says.FILE, "%s: other bytes", request)
+  if how == "end" then model:expect(#got == to - from + 1, says.FILE, "%s: %d bytes", request, #got) end
 end
 
 return kind

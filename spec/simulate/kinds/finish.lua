@@ -1,5 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A POST that finishes a channel for good.
+local says = require "spec.simulate.promises"
+
 local kind = { weight = 1, method = "POST", with = { "channel", "publish" } }
 
 function kind.random(r, n) return { channel = r:int(1, n) } end
@@ -8,7 +10,7 @@ function kind.code(r) return ('log("finishing", "c%d") C[%d]:finish() log("finis
 
 function kind.on_end(model, request, how)
   if how ~= "end" then return end
-  model:expect(request.content == "finished " .. request.token, "a string alone is the same", "%s: %q", request, request.content)
+  model:expect(request.content == "finished " .. request.token, says.TEXT, "%s: %q", request, request.content)
 end
 
 return kind

@@ -1,5 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A member whose handler keeps nothing of it: it leaves when that is collected.
+local says = require "spec.simulate.promises"
+
 local kind = { weight = 1, publishes = true, makes_channels = true, method = "POST" }
 
 function kind.random() return {} end
@@ -9,12 +11,12 @@ function kind.code() return 'sse.channel("lost"):join("f" .. t) return "forgotte
 function kind.on_head(model, request) model.owed[#model.owed + 1] = request end
 
 function kind.on_end(model, request, how)
-  if how == "end" then model:expect(request.content == "forgotten " .. request.token, "a string alone is the same", "%s: %q", request, request.content) end
+  if how == "end" then model:expect(request.content == "forgotten " .. request.token, says.TEXT, "%s: %q", request, request.content) end
 end
 
 -- Behind a full collection on each worker.
 function kind.finish(model, request)
-  model:expect(model.lost_members == "0", "`join`: a member until it is closed, or collected", "%s: %s members are left", request, model.lost_members)
+  model:expect(model.lost_members == "0", says.COLLECTED, "%s: %s members are left", request, model.lost_members)
 end
 
 return kind

@@ -1,5 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A form with a file, which the server may have to put on the disk.
+local says = require "spec.simulate.promises"
+
 local kind = { weight = 2, method = "POST", uses_disk = true }
 
 function kind.random(r) return { bytes = r:pick { 0, 10, 3000, 90000 } } end
@@ -16,13 +18,13 @@ function kind.body(route, token)
     :format(token, ("f"):rep(route.bytes))
 end
 
-kind.statuses = { [408] = "stays away", [413] = "always", [503] = "descriptors", [507] = "full disk", [500] = "disk" }
+kind.statuses = { [408] = "stays away", [503] = "descriptors", [507] = "full disk", [500] = "disk" }
 
 function kind.on_end(model, request, how)
   if how ~= "end" or request.status ~= 200 then return end
   local bytes = request.route.bytes
   local expected = ("form %s %d %s"):format(request.token, bytes, ("f"):rep(math.min(bytes, 3)))
-  model:expect(request.content == expected, "Forms, of either encoding", "%s: %q", request, request.content)
+  model:expect(request.content == expected, says.FORMS, "%s: %q", request, request.content)
 end
 
 return kind

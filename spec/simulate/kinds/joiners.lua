@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- Several tasks that wait for the end of one.
+local says = require "spec.simulate.promises"
+
 local COUNT = 3
 local EPS = 1e-6
-local JOIN = "`task:join()` waits for its end"
 
 local kind = { weight = 1, method = "POST", lines = {} }
 
@@ -23,7 +24,7 @@ function kind.lines.met(model, text)
   local token, i, value = text:match "^(%S+) (%d) (%S+)$"
   local request = model.tokens[token]
   request.met = request.met or {}
-  model:expect((value == "7" or model.has_faults) and not request.met[i], JOIN, "%s: joiner %s has %s", request, i, value)
+  model:expect((value == "7" or model.has_faults) and not request.met[i], says.JOIN, "%s: joiner %s has %s", request, i, value)
   request.met[i], request.met_count = true, (request.met_count or 0) + 1
 end
 
@@ -34,7 +35,7 @@ function kind.on_head(model, request, now)
 end
 
 function kind.on_end(model, request, how)
-  if how == "end" then model:expect(request.content == "joiners " .. request.token, "a string alone is the same", "%s: %q", request, request.content) end
+  if how == "end" then model:expect(request.content == "joiners " .. request.token, says.TEXT, "%s: %q", request, request.content) end
 end
 
 function kind.at_rest(model, now)
@@ -42,7 +43,7 @@ function kind.at_rest(model, now)
     local request = model.joiners[i]
     local is_vague = model.jumped_at >= request.head_at or request.client.worker == model.held_up
     if is_vague or model.reloads > request.reloads or model.has_faults or model.is_draining or request.met_count == COUNT then table.remove(model.joiners, i)
-    else model:expect(request.meets_at > now - EPS, JOIN, "%s: only %d of %d have met", request, request.met_count or 0, COUNT) end
+    else model:expect(request.meets_at > now - EPS, says.JOIN, "%s: only %d of %d have met", request, request.met_count or 0, COUNT) end
   end
 end
 

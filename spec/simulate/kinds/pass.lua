@@ -1,5 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A POST that publishes to a channel that comes and goes, and may finish it.
+local says = require "spec.simulate.promises"
+
 local kind = { weight = 1, publishes = true, makes_channels = true, method = "POST", with = { "passing" } }
 
 function kind.random(r) return { name = r:int(1, 2), ends = r:chance(30) or nil, collects = r:chance(50) or nil } end
@@ -15,7 +17,7 @@ function kind.code(r)
 end
 
 function kind.on_end(model, request, how)
-  if how == "end" then model:expect(request.content == "passed " .. request.token, "a string alone is the same", "%s: %q", request, request.content) end
+  if how == "end" then model:expect(request.content == "passed " .. request.token, says.TEXT, "%s: %q", request, request.content) end
 end
 
 return kind

@@ -1,8 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- A subscription to a channel that is there only while somebody uses it: each of its lives has an epoch of its own.
-local GOES = "A channel is there from the first `sse.channel` with its name until nobody has it"
-local REACHES = "Publish once, reach everyone, on every worker"
-local RESET = "Where the history no longer has it, an `event: reset` comes first"
+local says = require "spec.simulate.promises"
 
 local kind = { weight = 2, publishes = true, makes_channels = true, with = { "pass" }, statuses = { [204] = "always", [503] = "store" } }
 
@@ -36,7 +34,7 @@ function kind.lines.passed(model, text, now)
   s.lives[key] = s.lives[key] or { events = {}, newest = 0 }
   local life = s.lives[key]
   seq = math.tointeger(tonumber(seq))
-  model:expect(not life.events[seq] or model.has_faults or model.plan.store, "Ids are made by the server", "%s-%d is there already", key, seq)
+  model:expect(not life.events[seq] or model.has_faults or model.plan.store, says.IDS, "%s-%d is there already", key, seq)
   life.events[seq], life.newest = data, math.max(life.newest, seq)
   s.news[name] = { epoch = epoch, seq = life.newest, at = now }
 end
@@ -55,18 +53,18 @@ local function is_vague(model) return model.has_faults or model.plan.store or mo
 
 function kind.on_event(model, request, event)
   if event.event == "reset" then
-    model:expect(request.after and not request.life and not request.was_reset, RESET, "%s: a reset", request)
+    model:expect(request.after and not request.life and not request.was_reset, says.RESET, "%s: a reset", request)
     request.was_reset = true
     return
   end
   local epoch, seq = (event.id or ""):match "^(%w+)-(%d+)$"
   local life = state(model).lives[request.name .. " " .. tostring(epoch)]
   seq = math.tointeger(tonumber(seq))
-  model:expect(life and life.events[seq] == event.data or is_vague(model), "Ids are made by the server", "%s: %s %q was never published", request, event.id, event.data)
-  model:expect(not request.life or request.life == epoch and seq == request.seq + 1, GOES, "%s: %s behind %s-%s", request, event.id, request.life, request.seq)
+  model:expect(life and life.events[seq] == event.data or is_vague(model), says.IDS, "%s: %s %q was never published", request, event.id, event.data)
+  model:expect(not request.life or request.life == epoch and seq == request.seq + 1, says.GOES, "%s: %s behind %s-%s", request, event.id, request.life, request.seq)
   if not request.life and request.after and not request.was_reset then
     local after_epoch, after_seq = request.after:match "^(%w+)-(%d+)$"
-    model:expect(after_epoch == epoch and seq == math.tointeger(tonumber(after_seq)) + 1, RESET, "%s: %s behind %s", request, event.id, request.after)
+    model:expect(after_epoch == epoch and seq == math.tointeger(tonumber(after_seq)) + 1, says.RESET, "%s: %s behind %s", request, event.id, request.after)
   end
   request.life, request.seq = epoch, seq
 end
@@ -75,8 +73,8 @@ function kind.on_end(model, request) model.remove(state(model).readers, request)
 
 local function check_reader(model, request, news)
   if request.head_at >= news.at and request.life ~= news.epoch then return end
-  model:expect(request.life == news.epoch and request.seq >= news.seq, REACHES, "%s: has not got %s-%d", request, news.epoch, news.seq)
-  model:expect(not news.finished_at or request.head_at >= news.finished_at, "channel:finish: its streams end", "%s: has not ended", request)
+  model:expect(request.life == news.epoch and request.seq >= news.seq, says.REACHES, "%s: has not got %s-%d", request, news.epoch, news.seq)
+  model:expect(not news.finished_at or request.head_at >= news.finished_at, says.FINISH, "%s: has not ended", request)
 end
 
 function kind.at_rest(model)

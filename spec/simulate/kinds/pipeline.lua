@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- A stream of numbers, with all that makes another of it, perhaps two of them merged.
 local pipeline = require "spec.simulate.pipeline"
+local says = require "spec.simulate.promises"
 
 local EPS = 1e-6
-local PULLED = "a stream gives its values in order, as they come"
 
 local kind = { weight = 8 }
 
@@ -35,13 +35,13 @@ end
 
 function kind.on_event(model, request, event, now)
   local token, tag, text = (event.data or ""):match "^(%w+):(%w):(.*)$"
-  model:expect(token == request.token, "Each client has its own stream", "%s: has got %q", request, event.data)
+  model:expect(token == request.token, says.OWN_STREAM, "%s: has got %q", request, event.data)
   local at = request.tags[tag == "a" and 1 or 2]
   if request.is_loose and at.from.is_timed then return end -- what is left out depends on when it was read
   local i = at.next
   local item = at.from.items[i]
-  model:expect(item and tostring(item.v) == text, PULLED, "%s: %q instead of %s:%s", request, event.data, tag, item and item.v)
-  model:expect(request.is_loose or math.abs(at.t0 + item.at - now) < EPS, PULLED, "%s: %q comes %.6f s late", request, event.data, now - at.t0 - item.at)
+  model:expect(item and tostring(item.v) == text, says.VALUES, "%s: %q instead of %s:%s", request, event.data, tag, item and item.v)
+  model:expect(request.is_loose or math.abs(at.t0 + item.at - now) < EPS, says.VALUES, "%s: %q comes %.6f s late", request, event.data, now - at.t0 - item.at)
   at.next = i + 1
 end
 
@@ -50,18 +50,18 @@ function kind.check(model, request, now)
   local ends = 0
   for _, at in ipairs(request.tags) do
     local item = at.from.items[at.next]
-    model:expect(not item or at.t0 + item.at > now - EPS, PULLED, "%s: %s:%s is overdue", request, at.tag, item and item.v)
+    model:expect(not item or at.t0 + item.at > now - EPS, says.VALUES, "%s: %s:%s is overdue", request, at.tag, item and item.v)
     ends = math.max(ends, at.from.ends and at.t0 + at.from.ends or math.huge)
   end
-  model:expect(now < ends + EPS, "a stream ends with its source", "%s: has not ended", request)
+  model:expect(now < ends + EPS, says.VALUES, "%s: has not ended", request)
 end
 
 function kind.on_end(model, request, how, now)
   if how ~= "end" or model:is_left(request) then return end
   for _, at in ipairs(request.tags) do
     local item = at.from.items[at.next]
-    model:expect(not item or request.is_loose and at.from.is_timed, PULLED, "%s: ended before %s:%s", request, at.tag, item and item.v)
-    model:expect(request.is_loose or at.from.ends and now > at.t0 + at.from.ends - EPS, PULLED, "%s: ended early", request)
+    model:expect(not item or request.is_loose and at.from.is_timed, says.VALUES, "%s: ended before %s:%s", request, at.tag, item and item.v)
+    model:expect(request.is_loose or at.from.ends and now > at.t0 + at.from.ends - EPS, says.VALUES, "%s: ended early", request)
   end
 end
 

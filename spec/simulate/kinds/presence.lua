@@ -1,9 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Members of a channel, who they are and how they come and go.
 local harness = require("spec.helper").harness
+local says = require "spec.simulate.promises"
 
-local EVENTS = "`join` and `leave` are events of the channel"
-local VANISHES = "A client that vanishes leaves"
 local IN_DOUBT = 130 -- seconds after which the server has noticed that a client is gone
 
 local kind = { weight = 2, makes_channels = true, publishes = true }
@@ -41,18 +40,18 @@ function kind.on_event(model, request, event)
   if event.event == "who" then
     request.members = {}
     for _, each in ipairs(value) do request.members[each.id] = true end
-    return model:expect(request.members[request.user], EVENTS, "%s: is no member itself", request)
+    return model:expect(request.members[request.user], says.MEMBERS, "%s: is no member itself", request)
   end
-  model:expect(request.members, EVENTS, "%s: %s before who", request, event.event)
+  model:expect(request.members, says.MEMBERS, "%s: %s before who", request, event.event)
   local is_join = event.event == "join"
-  model:expect(is_join or event.event == "leave" and (request.members[value.id] or model.plan.store), EVENTS, "%s: %s of %s, who was no member", request, tostring(event.event), value.id)
+  model:expect(is_join or event.event == "leave" and (request.members[value.id] or model.plan.store), says.MEMBERS, "%s: %s of %s, who was no member", request, tostring(event.event), value.id)
   request.members[value.id] = is_join or nil
 end
 
 function kind.on_end(model, request, how, now)
   local room = room_of(model, request)
   model.remove(room.requests, request)
-  if how == "end" then model:expect(model:is_left(request), "goes on until it leaves", "%s: ended", request) end
+  if how == "end" then model:expect(model:is_left(request), says.STAYS, "%s: ended", request) end
   room.gone[request.user] = now
 end
 
@@ -64,7 +63,7 @@ function kind.check(model, request, now)
   for _, each in ipairs(room.requests) do
     if not each.client.is_over and not each.client.has_finished and each.members and not model:is_left(each) then
       is_there[each.user] = true
-      model:expect(request.members[each.user], EVENTS, "%s: has not seen %s come", request, each.user)
+      model:expect(request.members[each.user], says.MEMBERS, "%s: has not seen %s come", request, each.user)
     end
   end
   for user = 1, 4 do
@@ -72,7 +71,7 @@ function kind.check(model, request, now)
     local in_doubt = room.gone[id] and now - room.gone[id] < IN_DOUBT
     for _, each in ipairs(room.requests) do in_doubt = in_doubt or each.user == id end
     for _, each in ipairs(room.asked) do in_doubt = in_doubt or each.user == id and not each.status and not each.ended end
-    model:expect(not request.members[id] or is_there[id] or in_doubt, VANISHES, "%s: %s is a member still", request, id)
+    model:expect(not request.members[id] or is_there[id] or in_doubt, says.VANISHES, "%s: %s is a member still", request, id)
   end
 end
 

@@ -1,5 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A POST that publishes.
+local says = require "spec.simulate.promises"
+
 local kind = { weight = 4, method = "POST" }
 
 function kind.random(r, n) return { channel = r:int(1, n), count = r:pick { 1, 1, 2, 12 }, pad = r:pick { 0, 0, 10, 3000 } } end
@@ -15,10 +17,10 @@ function kind.on_end(model, request, how)
   local epoch, seq = (request.content or ""):match "^published (%w+)-(%d+)$"
   local is_refused = request.content == "published nil"
   if is_refused then
-    return model:expect(c.is_finished or model.plan.settings.limits.channel_bytes or model.plan.store, 'nil and `"full"`, `"finished"`', "%s: nothing published", request)
+    return model:expect(c.is_finished or model.plan.settings.limits.channel_bytes or model.plan.store, says.REFUSED, "%s: nothing published", request)
   end
-  if model.plan.has_epochs then return model:expect(c.place[epoch .. "-" .. seq], "`publish` returns the id", "%s: %q", request, request.content) end
-  model:expect(c.events[tonumber(seq)] and epoch == c.epoch, "`publish` returns the id", "%s: %q", request, request.content)
+  if model.plan.has_epochs then return model:expect(c.place[epoch .. "-" .. seq], says.PUBLISHED, "%s: %q", request, request.content) end
+  model:expect(c.events[tonumber(seq)] and epoch == c.epoch, says.PUBLISHED, "%s: %q", request, request.content)
 end
 
 return kind

@@ -1,8 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A subscription that its handler holds for a while before the reply takes it over, and that a task may read meanwhile.
 local channel = require "spec.simulate.kinds.channel"
-
-local HANDED = "a subscription goes on where its reader was: the reader is at the end"
+local says = require "spec.simulate.promises"
 
 local kind = { weight = 4, statuses = { [204] = "always", [503] = "store" }, lines = {} }
 
@@ -87,7 +86,7 @@ function kind.on_head(model, request, now)
   request.may_have_lost = request.may_have_lost or c.burst > c.options.queue
   request.is_closed = request.route.is_read and is_closed(model, request, now)
   local may_read_on = not request.route.is_read or model.has_faults or request.is_loose
-  model:expect(may_read_on or request.read_over_at, HANDED, "%s: its reader waits still", request)
+  model:expect(may_read_on or request.read_over_at, says.HANDED, "%s: its reader waits still", request)
   if request.is_closed then return end
   c.readers[#c.readers + 1] = request
   model.dirty[c.name] = true

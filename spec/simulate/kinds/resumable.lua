@@ -1,10 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- A producer that outlives its connection.
+local says = require "spec.simulate.promises"
+
 local EPS = 1e-6
-local GOES_ON = "The first request starts the function, later ones go on where they were"
 
 local LINGER, TTL, COUNT, PAUSE = 3, 5, 12, 0.7 -- of a key always the same
-local STOPPED = "Without a reader for `linger` seconds it is stopped"
 
 local kind = { weight = 2, makes_channels = true, publishes = true, lines = {} }
 
@@ -22,9 +22,10 @@ function kind.code(r)
       sse.sleep(%g)
     end
     is_done = true
+    log("donejob", "job%d")
   end, { after = req.last_event_id, linger = %g, ttl = %g, store = %s })
   if not s then return reply.error(503, why) end
-  return sse.reply(s)]]):format(r.key, r.key, r.key, r.count, r.key, r.pause, r.linger, r.ttl, r.key == 1)
+  return sse.reply(s)]]):format(r.key, r.key, r.key, r.count, r.key, r.pause, r.key, r.linger, r.ttl, r.key == 1)
 end
 
 kind.statuses = { [204] = "finished", [503] = "store" }
@@ -45,51 +46,69 @@ local function reads(model, request)
 end
 
 function kind.lines.stoppedjob(model, name)
+  if model.jobs[name] then model.jobs[name].is_free_at = model.now end -- else it had no memory to say so
   if model.has_faults or model.is_draining then return end
   for _, request in ipairs((model.asked_jobs or {})[name] or {}) do
-    model:expect(not reads(model, request), STOPPED, "%s: its producer is stopped", request)
+    model:expect(not reads(model, request), says.LINGERS, "%s: its producer is stopped", request)
   end
 end
 
+function kind.lines.donejob(model, name, now)
+  local job = model.jobs[name]
+  if job then job.done_at, job.is_free_at = now, now + TTL end
+end
+
+local function is_vague(model) return model.has_faults or model.plan.store or model.plan.settings.limits.channel_bytes end
+
+-- The first request starts it, and the first behind its time.
+function kind.lines.started(model, name, now)
+  local job = model.jobs[name]
+  model:expect(not job or job.is_free_at and now > job.is_free_at - EPS or is_vague(model), says.GOES_ON, "%s: starts twice", name)
+  model.jobs[name] = { at = now }
+end
+
 function kind.on_head(model, request)
-  request.job = model.jobs["job" .. request.route.key]
+  local job = model.jobs["job" .. request.route.key]
+  request.job = job
+  local is_over = job and job.done_at and request.sent_at > job.done_at + TTL + EPS and model.jumped_at < job.done_at and not model.held_up
+  model:expect(not is_over or is_vague(model), says.FORGOTTEN, "%s: goes on with what was over at %.3f s", request, job and job.done_at or 0)
 end
 
 function kind.on_event(model, request, event)
   if event.event == "reset" then
-    model:expect(request.after and not request.next_seq, "an `event: reset` comes first", "%s: a reset", request)
+    model:expect(request.after and not request.next_seq, says.RESET, "%s: a reset", request)
     return
   end
   local epoch, seq = (event.id or ""):match "^(%w+)-(%d+)$"
   seq = math.tointeger(tonumber(seq))
-  if event.event == "error" then return model:expect(model.has_faults, GOES_ON, "%s: the producer has failed", request) end
+  if event.event == "error" then return model:expect(model.has_faults, says.GOES_ON, "%s: the producer has failed", request) end
   local key, number = (event.data or ""):match "^job(%d+):(%d+)$"
   number = math.tointeger(tonumber(number))
   -- Some before it are left out where there is no room; a store that refuses may keep what an earlier run has numbered.
   local is_refused = number and (number > seq and model.plan.settings.limits.channel_bytes or model.plan.store)
-  model:expect(tonumber(key) == request.route.key and (number == seq or is_refused), GOES_ON, "%s: %s is %q", request, event.id, event.data)
+  model:expect(tonumber(key) == request.route.key and (number == seq or is_refused), says.GOES_ON, "%s: %s is %q", request, event.id, event.data)
   local after_epoch, after_seq = (request.after or ""):match "^(%w+)-(%d+)$"
   if model.plan.settings.limits.channel_bytes then return end -- which it may be refused by
   local first = after_epoch == epoch and tonumber(after_seq) + 1 or 1
-  model:expect(seq == (request.next_seq or first), GOES_ON, "%s: %s, expected %d", request, event.id, request.next_seq or first)
-  model:expect(not request.epoch or request.epoch == epoch, GOES_ON, "%s: %s is of another run", request, event.id)
+  model:expect(seq == (request.next_seq or first), says.GOES_ON, "%s: %s, expected %d", request, event.id, request.next_seq or first)
+  model:expect(not request.epoch or request.epoch == epoch, says.GOES_ON, "%s: %s is of another run", request, event.id)
   request.next_seq, request.epoch = seq + 1, epoch
 end
 
 function kind.spawns() return true end
 
 function kind.check(model, request, now)
-  local is_vague = model.has_faults or model.plan.store or model.plan.settings.limits.channel_bytes or request.is_loose or request.after or model:is_left(request)
-  model:expect(is_vague or request.next_seq or request.head_at > now - EPS, GOES_ON, "%s: has got nothing", request)
+  local is_open = is_vague(model) or request.is_loose or request.after or model:is_left(request)
+  model:expect(is_open or request.next_seq or request.head_at > now - EPS, says.GOES_ON, "%s: has got nothing", request)
   local job = model.jobs["job" .. request.route.key]
-  if not job or model.held_up or model.has_faults or model.plan.store or model.plan.settings.limits.channel_bytes or request.is_loose or job.at < request.reloaded_at or model.jumped_at >= job.at then return end
+  if not job or model.held_up or is_vague(model) or request.is_loose or job.at < request.reloaded_at or model.jumped_at >= job.at then return end
   local due = math.min(math.floor((now - job.at - EPS) / request.route.pause) + 1, request.route.count)
-  if request.head_at >= job.at then model:expect((request.next_seq or 1) > due or request.after, GOES_ON, "%s: has %d of %d", request, (request.next_seq or 1) - 1, due) end
+  if request.head_at >= job.at then model:expect((request.next_seq or 1) > due or request.after, says.GOES_ON, "%s: has %d of %d", request, (request.next_seq or 1) - 1, due) end
 end
 
 function kind.on_end(model, request, how)
-  if how ~= "end" or model:is_left(request) or model.has_faults or model.plan.store or model.plan.settings.limits.channel_bytes then return end
-  model:expect(request.after or request.next_seq == request.route.count + 1, GOES_ON, "%s: ended after %d", request, (request.next_seq or 1) - 1)
+  if how ~= "end" or model:is_left(request) or is_vague(model) then return end
+  model:expect(request.after or request.next_seq == request.route.count + 1, says.GOES_ON, "%s: ended after %d", request, (request.next_seq or 1) - 1)
 end
 
 return kind

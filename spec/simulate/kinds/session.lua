@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- A table per visitor that lives in a signed cookie.
-local VISITOR = "`req.session` is a table that lives in a signed cookie"
+local says = require "spec.simulate.promises"
 
 local kind = { weight = 1 }
 
@@ -23,8 +23,8 @@ function kind.on_end(model, request, how)
   if not sent_to or sent_to.kind ~= "session" then return end
   local n = tonumber((request.content or ""):match "^visit (%d+)$")
   local cookie = (request.fields["set-cookie"] or ""):match "^[^;]+"
-  model:expect(n == request.visits_sent + 1, VISITOR, "%s: %q, expected %d", request, request.content, request.visits_sent + 1)
-  model:expect(cookie, "It is sent when it has changed", "%s: no cookie", request)
+  model:expect(n == request.visits_sent + 1, says.SESSION, "%s: %q, expected %d", request, request.content, request.visits_sent + 1)
+  model:expect(cookie, says.COOKIE, "%s: no cookie", request)
   request.visitor.cookie, request.visitor.visits = cookie, n
 end
 

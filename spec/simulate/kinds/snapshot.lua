@@ -1,8 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A snapshot of how many events a channel has had, then those that it does not contain.
 local channel = require "spec.simulate.kinds.channel"
-
-local SNAPSHOT = "a snapshot, then the events that it does not contain"
+local says = require "spec.simulate.promises"
 
 local kind = { weight = 2, on_end = channel.on_end, statuses = channel.statuses }
 
@@ -25,12 +24,12 @@ end
 
 function kind.on_event(model, request, event)
   if event.event ~= "all" then return channel.on_event(model, request, event) end
-  model:expect(not request.has_snapshot, SNAPSHOT, "%s: two snapshots", request)
+  model:expect(not request.has_snapshot, says.SNAPSHOT, "%s: two snapshots", request)
   request.has_snapshot = true
   if model.has_faults or model.plan.store or model.plan.settings.limits.channel_bytes or request.channel.is_finished then return end
   local n = math.tointeger(tonumber(event.data))
   local c = request.channel
-  model:expect(n <= c.newest, SNAPSHOT, "%s: has %d of %d events", request, n, c.newest)
+  model:expect(n <= c.newest, says.SNAPSHOT, "%s: has %d of %d events", request, n, c.newest)
   request.next_lo, request.next_hi = request.route.waits and 1 or n + 1, n + 1
 end
 

@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- A number of all workers that ends some time after its first increment, whatever follows.
+local says = require "spec.simulate.promises"
+
 local TTL = 3
 local EPS = 1e-6
-local TOGETHER = "values are strings, numbers and booleans; `{ ttl = 60 }` as the last argument lets a value expire"
 
 local kind = { weight = 1, method = "POST", lines = {}, prelude = 'local windows = spate.shared "windows"\n' }
 
@@ -26,18 +27,18 @@ function kind.at_rest(model, now)
   table.sort(w.numbers)
   for _, n in ipairs(w.numbers) do
     if n == 1 then
-      model:expect(now > w.ends_at - EPS, TOGETHER, "a number begins again before its end at %.3f s", w.ends_at)
+      model:expect(now > w.ends_at - EPS, says.EXPIRES, "a number begins again before its end at %.3f s", w.ends_at)
       w.ends_at, w.last = now + TTL, 0
     end
-    model:expect(now < w.ends_at + EPS, TOGETHER, "%d, where the end was at %.3f s", n, w.ends_at)
-    model:expect(n == w.last + 1 or model.has_faults, TOGETHER, "%d behind %d", n, w.last)
+    model:expect(now < w.ends_at + EPS, says.EXPIRES, "%d, where the end was at %.3f s", n, w.ends_at)
+    model:expect(n == w.last + 1 or model.has_faults, says.EXPIRES, "%d behind %d", n, w.last)
     w.last = n
   end
   w.numbers = {}
 end
 
 function kind.on_end(model, request, how)
-  if how == "end" then model:expect(request.content == "window " .. request.token, "a string alone is the same", "%s: %q", request, request.content) end
+  if how == "end" then model:expect(request.content == "window " .. request.token, says.TEXT, "%s: %q", request, request.content) end
 end
 
 return kind
