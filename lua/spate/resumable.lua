@@ -30,7 +30,7 @@ return function(sse, open)
       if lonely and lonely >= linger - EARLY then return end
       task.ended:wait(lonely and linger - lonely or math.max(linger, 0.05))
     end
-    sse.sleep(ttl)
+    task.ended:wait(ttl) -- a sleep would count from when the wait before it was due, which may be long ago
   end
 
   -- One that is kept outlives the end of the process, which ends this too.

@@ -44,6 +44,7 @@ local function send_body(self, request)
     self.room, request.room, any = self.room - n, request.room - n, true
     request.unsent = not is_all and request.unsent:sub(n + 1) or nil
   end
+  request.has_waited = request.has_waited or request.unsent ~= nil
   return any
 end
 

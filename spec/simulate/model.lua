@@ -17,9 +17,10 @@ local EPS = 1e-6
 
 local function new(plan)
   plan.settings.limits = plan.settings.limits or {}
-  local self = setmetatable({ plan = plan, now = 0, channels = {}, rooms = {}, jobs = {}, counts = {}, highest_count = 0, open = {}, tokens = {}, reloads = 0,
+  local self = setmetatable({ plan = plan, now = 0, channels = {}, names = {}, rooms = {}, jobs = {}, counts = {}, highest_count = 0, open = {}, tokens = {}, reloads = 0,
     served = 1, dirty = {}, owed = {}, jumped_at = -1, reloaded_at = -1, reload_times = {}, loaded_states = 0, published = 0, burst_at = -1, has_faults = plan.settings.limits.lua_memory ~= nil or plan.settings.limits.tasks ~= nil }, Model)
   for i, options in ipairs(plan.apps[1].channels) do
+    self.names[i] = "c" .. i
     self.channels["c" .. i] = { name = "c" .. i, options = options, events = {}, newest = 0, readers = {}, burst = 0 }
   end
   for _, app in ipairs(plan.apps) do
@@ -166,7 +167,7 @@ local function check_status(self, request, route)
     return self:expect(not is_there, says.OTHER_METHODS, "%s: status %d", request, status)
   end
   local limits = self.plan.settings.limits
-  if status == 408 and (request.was_held or request.was_partial) or status == 503 and request.client.may_be_refused or status >= 500 and limits.channels and route and kinds[route.kind].makes_channels then return end
+  if status == 408 and (request.was_held or request.was_partial or request.has_waited) or status == 503 and request.client.may_be_refused or status >= 500 and limits.channels and route and kinds[route.kind].makes_channels then return end
   local reason = route and kinds[route.kind].statuses and kinds[route.kind].statuses[status]
   local is_allowed = status == 200 and route or reason and REASONS[reason](self, request, route) or status >= 500 and self:may_fail(request)
   self:expect(is_allowed, says.ANSWER, "%s: status %d", request, status)
@@ -300,19 +301,23 @@ local function at_rest_channel(self, c)
         c.name, request.next_lo, c.newest)
       self:expect(not (c.is_finished and request.has_all) or self.has_faults or self.plan.store, says.FINISH, "%s: goes on", request)
       request.has_all = true
-    else request.has_all = false end
+    else
+      request.has_all = false
+      request.may_have_lost = request.may_have_lost or c.newest - request.next_lo + 2 > c.options.queue -- of which it is told later
+    end
   end
   c.burst = 0
 end
 
+local RESTING = {} -- what kinds look at
+for _, each in ipairs(kinds.list) do RESTING[#RESTING + 1] = each[2].at_rest end
+
 -- Once the servers have come to rest, with all that has come told.
 function Model:at_rest()
   if self.plan.has_epochs then epochs.at_rest(self) end
-  for _, each in ipairs(kinds.list) do
-    if each[2].at_rest then each[2].at_rest(self, self.now) end
-  end
-  for i = 1, #self.plan.apps[1].channels do
-    local name = "c" .. i
+  for i = 1, #RESTING do RESTING[i](self, self.now) end
+  for i = 1, next(self.dirty) and #self.names or 0 do -- in one order
+    local name = self.names[i]
     if self.dirty[name] then
       self.dirty[name] = nil
       at_rest_channel(self, self.channels[name])

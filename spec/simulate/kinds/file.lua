@@ -6,13 +6,15 @@ local kind = { weight = 2, uses_disk = true }
 
 kind.BYTES = 100000
 
-function kind.content()
+local function numbered_lines()
   local lines = {}
   for i = 1, kind.BYTES // 10 do lines[i] = ("%09d\n"):format(i) end
   return table.concat(lines)
 end
 
-local content = kind.content()
+local content = numbered_lines()
+
+function kind.content() return content end
 
 function kind.random() return {} end
 

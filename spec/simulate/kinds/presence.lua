@@ -61,7 +61,7 @@ function kind.check(model, request, now)
   if not request.members or model.has_faults or model.plan.store then return end
   local room, is_there = room_of(model, request), {}
   for _, each in ipairs(room.requests) do
-    if not each.client.is_over and not each.client.has_finished and each.members and not model:is_left(each) then
+    if each.client.is_reading and not each.client.is_over and not each.client.has_finished and each.members and not model:is_left(each) then
       is_there[each.user] = true
       model:expect(request.members[each.user], says.MEMBERS, "%s: has not seen %s come", request, each.user)
     end

@@ -32,7 +32,8 @@ end
 
 -- What is written and not taken is bounded, but for the piece that goes beyond and, of what this client has in part, one more.
 local function check_waiting(model, request, count)
-  local limits, bytes = model.plan.settings.limits, (request.route or model:route_of(request, request.served)).bytes
+  if request.kind ~= kind then return end -- its head has not come
+  local limits, bytes = model.plan.settings.limits, request.route.bytes
   local taken = #(request.content or "")
   model:expect(count * bytes - taken <= (limits.queue_high or QUEUE_HIGH) + 2 * bytes, says.QUEUE_HIGH, "%s: %d bytes wait", request, count * bytes - taken)
   model:expect(count - taken // bytes <= (limits.queue_events or QUEUE_EVENTS) + 2, says.QUEUE_EVENTS, "%s: %d pieces wait", request, count - taken // bytes)

@@ -42,7 +42,7 @@ local function reads(model, request)
   local client = request.client
   local is_its_turn = client.is_mux or client.waiting[client.first] == request
   return is_its_turn and client.is_reading and not request.ended and not client.is_over and not client.has_finished and request.sent_at < model.now and not model:may_fail(request)
-    and (request.status == 200 or not request.status and not request.behind and not request.follows and not request.was_held and not client.is_outside)
+    and (request.status == 200 and request.kind == kind or not request.status and not request.behind and not request.follows and not request.was_held and not client.is_outside)
 end
 
 function kind.lines.stoppedjob(model, name)
