@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Steps that belong together and need what few schedules have: a store that takes longer than a producer lingers, memory that is
--- short while a finalizer runs, a task that is refused to whoever begins something. They come behind the others of a program.
+-- short while a finalizer runs, a task that is refused to whoever begins something, a past that a reply waits for. They come behind the others of a program.
 local kinds = require "spec.simulate.kinds"
 
 local rare = {}
@@ -47,6 +47,19 @@ local function waits_for_its_store(p, r)
   add { "advance", 5 }
 end
 
+-- A reply takes over what a task reads, while a store has yet to give what is past.
+local function reads_its_past(p, r)
+  local add, it = adder(p, r), add_route(p, "reader", "/taken", { channel = 1, replay = "all", wait = r:pick { 0, 0.3 }, is_read = true })
+  local fill = { method = "POST", path = "/p1", number = 0 }
+  add { "store", mode = "live" }
+  add { "request", client = 1, worker = WORKER, fill, fill }
+  add { "store", mode = r:pick { "hold", "hold", "slow" } }
+  add { "request", client = 2, worker = WORKER, it }
+  add { "advance", 0.5 }
+  add { "store", mode = "live" }
+  add { "advance", 1 }
+end
+
 -- Whoever begins a producer is refused a task that it needs, and others come.
 local function refused_a_producer(p, r)
   local add, it, worker = adder(p, r), add_route(p, "resumable", "/begun", job(r, 2)), r:int(1, p.workers)
@@ -65,12 +78,11 @@ local function starved(p, r)
   end
 end
 
-local ALL = { refused_a_producer, starved }
+local ALL, OF_STORES = { refused_a_producer, starved }, { waits_for_its_store, reads_its_past }
 
 -- Makes a program one of these.
 function rare.add_to(p, r)
-  local add = p.store and r:chance(60) and waits_for_its_store or r:pick(ALL)
-  add(p, r)
+  r:pick(p.store and r:chance(60) and OF_STORES or ALL)(p, r)
 end
 
 return rare

@@ -11,7 +11,7 @@ function kind.random(r, n)
 end
 
 function kind.code(r)
-  return ([[local sub, why = C[%d]:subscribe { after = req.last_event_id, replay = %d }
+  return ([[local sub, why = C[%d]:subscribe { after = req.last_event_id, replay = %s }
   if not sub then return reply.error(503, why) end
   log("holds", t, V)
   local is_handed = false
@@ -20,7 +20,7 @@ function kind.code(r)
   sse.sleep(%g)
   local answer = sse.reply(sub)
   is_handed = true
-  return answer]]):format(r.channel, r.replay, r.is_read and [[sse.spawn(function()
+  return answer]]):format(r.channel, r.replay == "all" and '"all"' or tostring(r.replay), r.is_read and [[sse.spawn(function()
     local _over <close> = setmetatable({}, { __close = function() log("readover", t) end })
     for event in sub:each() do log("read", t, event.id or "reset", event.data) end
   end)]] or "", r.wait)
