@@ -80,6 +80,7 @@ describe("an error that the server answers", function()
       ["application/json;q=0.5, text/plain;q=0.4"] = true, ["application/json;q=0.4, text/plain;q=0.5"] = false,
       ["application/json;q=0"] = false, ["*/*;q=0.5, application/json;q=0.4"] = false, ["*/*;q=0.1, application/json"] = true,
       ["APPLICATION/JSON;Q=1.000"] = true, [" application/json ; charset=utf-8 ; q=0.3 ,text/plain;q=0.2"] = true,
+      ["application/json, text/plain, application/json"] = true, ["application/json;q=0.9, text/plain;q=0.5, application/json;q=0.1"] = true,
       ["application/json;q=x"] = true, ["text/event-stream, application/json"] = true, [""] = false, [",,;,;q=1,"] = false,
       ["application/jsonx"] = false, ["text/*;q=0.5, text/plain;q=0.9, application/json;q=0.8"] = false,
     } do
