@@ -392,6 +392,18 @@ describe("a derived channel", function()
       return mine:newest():match "%d+$" .. " " .. #mine:history(-1)]])
   end)
 
+  it("is where its source is behind what was left out, and never goes back", function()
+    assert.equal("2 2", run [[
+      local core = require "spate.core"
+      local mine = core.derive_channel(source.handle, source.handle:subscribe(nil, -1, 10))
+      local first, second = source:publish "x", source:publish "y"
+      mine:publish("X", nil, first)
+      mine:skip(second)
+      local there = mine:newest():match "%d+$"
+      mine:skip(first)
+      return there .. " " .. mine:newest():match "%d+$"]])
+  end)
+
   it("begins with what history has, and tells of what was gone before", function()
     run 'for i = 1, 8 do source:publish("s" .. i) end'
     local all = get()

@@ -305,6 +305,26 @@ describe("a compressed stream", function()
     run "ch:finish()"
   end)
 
+  it("has what others have passed by while it took nothing", function()
+    serve()
+    run 'ch = sse.channel("a", { compress = true })'
+    local client = server:connect()
+    local slow, slow_res = subscribe("a", { client = client })
+    client:window(0)
+    for n = 1, 2 do run(row(n)) end
+    local quick, quick_res = subscribe "a"
+    for n = 3, 4 do run(row(n)) end
+    assert.equal(2, select(2, quick:read():gsub("data: ", "")))
+    client:window(nil)
+    server:turn()
+    run "ch:finish()"
+    assert.equal(4, select(2, slow:read():gsub("data: ", "")))
+    assert.is_true(slow:has_ended() and quick:has_ended())
+    assert.equal(quick:read(), slow:read():sub(-#quick:read()))
+    slow_res:close()
+    quick_res:close()
+  end)
+
   it("goes on without a window where compress.memory has no room for it", function()
     serve { compress = { memory = 60000 } }
     run 'ch = {} for i = 1, 3 do ch[i] = sse.channel("c" .. i, { compress = true }) end'

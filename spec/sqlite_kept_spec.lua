@@ -127,6 +127,17 @@ describe("spate.shared { store = true }", function()
     assert.equal(0, run "return shared:count()")
   end)
 
+  it("counts a key that is not written yet as long as it is", function()
+    local function waiting(key)
+      run(("shared:set(%q, 1)"):format(key))
+      local before = run "return shared:bytes()"
+      settle()
+      return before - run "return shared:bytes()"
+    end
+    local short, long = waiting "k", waiting(("k"):rep(101))
+    assert.equal(100, long - short)
+  end)
+
   it("is told of where limits.shared has no room for it any more", function()
     run 'shared:set("a", ("x"):rep(30000))'
     settle()

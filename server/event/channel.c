@@ -77,7 +77,6 @@ static void post(struct outlet *o) {
   if (o->posted) return;
   o->posted = true;
   channel_ref(o->channel);
-  list_init(&o->message.link);
   inbox_post(o->inbox, &o->message);
 }
 
