@@ -5,6 +5,7 @@ local helper = require "spec.helper"
 local APP = [[
 local durable = require "spate.durable"
 durable.streams({ poll = 20, authorize = function(req, path, action)
+  if req.headers["X-Blind"] then return action ~= "read" end
   return not req.headers["X-Guest"] or action == "read" end }):serve(app, "/s")
 ]]
 
@@ -130,6 +131,60 @@ describe("spate.durable", function()
     for i = 2, 4 do post("a", tostring(i)) end
     assert.equal(410, get("a", "?offset=" .. first):status())
     assert.equal("34", (get("a", "?offset=-1"):body()))
+  end)
+
+  -- A fork of a stream: the answer.
+  local function forked(path, from, headers, body)
+    headers = headers or {}
+    headers["Stream-Forked-From"] = "/s/" .. from
+    return put(path, headers, body)
+  end
+
+  it("forks a stream, whose offsets go on meaning the same, also in a fork of the fork", function()
+    put("a%20b")
+    local one = offset(post("a%20b", "1"))
+    local two = offset(post("a%20b", "2"))
+    local three = offset(post("a%20b", "3"))
+    local made = forked("f", "a%20b", { ["Stream-Fork-Offset"] = two }, "x")
+    assert.same({ 201, "text/plain" }, { made:status(), made:header "Content-Type" })
+    post("a%20b", "4")
+    assert.same({ "12x", "2x", "x", "" }, { (get("f"):body()), (get("f", "?offset=" .. one):body()), (get("f", "?offset=" .. two):body()),
+      (get("f", "?offset=" .. offset(made)):body()) })
+    assert.equal(410, get("f", "?offset=" .. three):status()) -- is not of what it has
+    assert.equal(201, forked("g", "f", { ["Stream-Fork-Offset"] = one, ["Stream-Fork-Sub-Offset"] = "1" }):status())
+    post("g", "y")
+    assert.same({ "12y", "2y", "1234" }, { (get("g"):body()), (get("g", "?offset=" .. one):body()), (get("a%20b"):body()) })
+    assert.same({ 200, 409 }, { forked("f", "a%20b", { ["Stream-Fork-Offset"] = two }):status(), forked("f", "a%20b", { ["Stream-Fork-Offset"] = one }):status() })
+    local live = get("g", "?live=sse&offset=" .. one)
+    assert.same({ "2", "y" }, { (live:events())[1].data, (live:events())[3].data })
+    live:close()
+  end)
+
+  it("keeps the name of a stream that has forks, for as long as there are any", function()
+    put("a")
+    post("a", "1")
+    assert.same({ 201, 201 }, { forked("f", "a", { ["Stream-TTL"] = "100" }):status(), forked("g", "f"):status() })
+    assert.same({ 204, 204 }, { server:request("DELETE", "/s/a", {}):status(), server:request("DELETE", "/s/f", {}):status() })
+    assert.same({ 410, 410, 409, 409, "1" }, { get("a"):status(), post("f", "x"):status(), put("a"):status(), forked("h", "f"):status(), (get("g"):body()) })
+    assert.equal(1, server:stats().channels) -- what they had is not kept for that
+    server:advance(101) -- the fork's fork has the time to live of its source
+    assert.same({ 404, 404, 404, 201 }, { get("g"):status(), get("a"):status(), get("f"):status(), put("a"):status() })
+  end)
+
+  it("forks nothing that may not be read, is not there, or is not kept, and leaves nothing of it", function()
+    put("a")
+    local one = offset(post("a", "12"))
+    assert.equal(403, forked("f", "a", { ["X-Blind"] = "1" }):status())
+    assert.same({ 404, 404, 404 }, { forked("f", "b"):status(), put("f", { ["Stream-Forked-From"] = "/a" }):status(), put("f", { ["Stream-Forked-From"] = "a" }):status() })
+    assert.same({ 400, 400, 400, 409 }, { forked("f", "a", { ["Stream-Fork-Offset"] = "1" }):status(), forked("f", "a", { ["Stream-Fork-Sub-Offset"] = "1" }):status(),
+      forked("f", "a", { ["Stream-Fork-Offset"] = one, ["Stream-Fork-Sub-Offset"] = "1" }):status(), forked("f", "a", { ["Content-Type"] = "text/html" }):status() })
+    assert.equal(400, put("f", { ["Stream-Fork-Offset"] = one }):status())
+    assert.same({ 404, 1 }, { get("f"):status(), server:stats().channels })
+    server:close { tasks = 1, timers = 1 }
+    server = helper.serve((APP:gsub("poll = 20", "poll = 20, appends = 2")))
+    put "a"
+    for i = 1, 3 do post("a", tostring(i)) end
+    assert.same({ 410, 1 }, { forked("f", "a"):status(), server:stats().channels })
   end)
 
   it("asks who may do what", function()

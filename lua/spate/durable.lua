@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- require "spate.durable": streams of the Durable Streams protocol over HTTP: PUT makes one, POST appends, GET reads from an
--- offset, once, by a long poll or as an event stream; HEAD and DELETE. Without forks and webhooks.
+-- offset, once, by a long poll or as an event stream; HEAD and DELETE. Without webhooks and other subscriptions.
 local check = require "spate.check"
 local core = require "spate.core"
+local fork = require "spate.durable.fork"
 local reply = require "spate.reply"
 local sse = require "spate.sse"
 local stream = require "spate.durable.stream"
@@ -14,7 +15,7 @@ local PATH_LENGTH = 255
 local CURSOR = 20        -- seconds for which caches may take requests for one
 local CURSOR_EPOCH = 1728432000
 local HEADERS = { "Content-Type", "Authorization", "If-None-Match", "Stream-Seq", "Stream-TTL", "Stream-Expires-At", "Stream-Closed",
-  "Producer-Id", "Producer-Epoch", "Producer-Seq" }
+  "Stream-Forked-From", "Stream-Fork-Offset", "Stream-Fork-Sub-Offset", "Producer-Id", "Producer-Epoch", "Producer-Seq" }
 local SHOWN = { "Stream-Next-Offset", "Stream-Cursor", "Stream-Up-To-Date", "Stream-Closed", "Stream-TTL", "Stream-Expires-At",
   "Stream-SSE-Data-Encoding", "Producer-Epoch", "Producer-Seq", "Producer-Expected-Seq", "Producer-Received-Seq", "ETag", "Location" }
 
@@ -37,7 +38,8 @@ function durable.streams(options)
     streams = shared "streams", channels = shared "channels" }, Durable)
 end
 
-local function missing() return reply.error(404, "no such stream") end
+-- The answer where a stream is not there, or was deleted and has forks.
+local function missing(found) return found and reply.error(410, "it was deleted") or reply.error(404, "no such stream") end
 
 local function unavailable(why) return reply.error(503, "it cannot be looked up: " .. tostring(why)) end
 
@@ -46,22 +48,21 @@ local function with(answer, fields)
   return answer
 end
 
-local function kind_of(type) return type:lower():match "^%s*([^;%s]*)" end
-
 -- What a PUT asks for; nil and what is wrong.
 local function wanted(req)
   local ttl, expires = req.headers["Stream-TTL"], req.headers["Stream-Expires-At"]
   if ttl and expires then return nil, "Stream-TTL and Stream-Expires-At exclude each other" end
   if ttl and (not (ttl == "0" or ttl:find "^[1-9]%d*$") or #ttl > 9) then return nil, "Stream-TTL is no whole number of seconds" end
   if expires and not stream.time_of(expires) then return nil, "Stream-Expires-At is no time" end
-  if req.headers["Stream-Forked-From"] or req.headers["Stream-Fork-Sub-Offset"] then return nil, "there are no forks here" end
+  local forked, fault = fork.wanted(req)
+  if forked == nil then return nil, fault end
   local type = req.headers["Content-Type"]
-  if not type or not type:find "^[%w-]+/[%w-]+" then type = "application/octet-stream" end
-  return { type = type, ttl = ttl and tonumber(ttl), expires = expires, closed = req.headers["Stream-Closed"] == "true" }
+  if not type or not type:find "^[%w-]+/[%w-]+" then type = not forked and "application/octet-stream" or nil end
+  return { type = type, ttl = ttl and tonumber(ttl), expires = expires, closed = req.headers["Stream-Closed"] == "true", fork = forked }
 end
 
 local function is_same(found, fields)
-  return kind_of(found.type) == kind_of(fields.type) and found.ttl == fields.ttl and found.expires == fields.expires and
+  return stream.kind_of(found.type) == stream.kind_of(fields.type) and found.ttl == fields.ttl and found.expires == fields.expires and
     (found.closed or false) == fields.closed
 end
 
@@ -70,16 +71,52 @@ local function created(found, status)
   return found.closed and answer:header("Stream-Closed", "true") or answer
 end
 
+-- What a fork begins with, where one is asked for: true where the stream is there; nil and the answer that says why not. What the request
+-- does not say is as with the source.
+local function forked(self, req, path, fields)
+  local from = fork.path_of(req, self.prefix, fields.fork.from)
+  if not from then return nil, missing() end
+  local allowed = not self.authorize or self.authorize(req, from, "read")
+  if allowed ~= true then return nil, allowed or reply.error(403) end
+  local begun, why
+  local answer, fault = stream.locked(self, from, function(source)
+    local status
+    begun, why, status = fork.begin(self, source, path, fields)
+    return begun and true or reply.error(status, why)
+  end)
+  if answer ~= true then return nil, answer or unavailable(fault) end
+  fields.type = fields.type or begun.source.type
+  if not fields.ttl and not fields.expires then fields.ttl, fields.expires = begun.source.ttl, begun.source.expires end
+  fields.begun = begun
+  if fork.current(self, stream.find(self, path)) then return true end
+  local base, message, status = fork.copy(self, begun)
+  if not base then return nil, reply.error(status, tostring(message)) end
+  return base
+end
+
 local function put(self, req, path)
   local fields, fault = wanted(req)
   if not fields then return reply.error(400, fault) end
-  local body = req:body() or ""
+  local body, base = req:body() or "", nil
+  if fields.fork then
+    base, fault = forked(self, req, path, fields)
+    if not base then return fault end
+  end
+  local made
   local answer, why = stream.locked(self, path, function(found)
-    if found then return is_same(found, fields) and created(found, 200) or reply.error(409, "it is there already, otherwise") end
-    local made, message, status = stream.create(self, path, fields, body)
+    found = fork.current(self, found)
+    if found and found.gone then return reply.error(409, "it was deleted, and has forks") end
+    if found then
+      local same = is_same(found, fields) and (not fields.fork or fork.is_same(found, fields.begun, fields))
+      return same and created(found, 200) or reply.error(409, "it is there already, otherwise")
+    end
+    if base == true then return reply.error(503, "it has just been deleted") end
+    local message, status
+    made, message, status = stream.create(self, path, fields, body, base)
     if not made then return reply.error(status, message) end
     return created(made, 201):header("Location", ("%s://%s%s"):format(req.scheme, req.host, req.path))
   end)
+  if type(base) == "table" and not made then stream.discard(self, base.channel_name) end
   return answer or unavailable(why)
 end
 
@@ -133,7 +170,7 @@ local function append(self, req, found, body, producer)
   if found.closed then return over(found, producer, body == "") end
   local payload, fault
   if body ~= "" then
-    if kind_of(type) ~= kind_of(found.type) then return reply.error(409, "its type is " .. found.type) end
+    if stream.kind_of(type) ~= stream.kind_of(found.type) then return reply.error(409, "its type is " .. found.type) end
     payload, fault = found:payload(body)
     if not payload then return reply.error(400, fault) end
     if seq and found.seq and seq <= found.seq then return reply.error(409, "Stream-Seq is not above the last one") end
@@ -151,7 +188,8 @@ local function post(self, req, path)
   local body = req:body() or ""
   if body == "" and req.headers["Stream-Closed"] ~= "true" then return reply.error(400, "an empty body") end
   local answer, why = stream.locked(self, path, function(found)
-    if not found then return missing() end
+    found = fork.current(self, found)
+    if not found or found.gone then return missing(found) end
     return append(self, req, found, body, producer)
   end)
   return answer or unavailable(why)
@@ -191,8 +229,8 @@ local function wait(self, found, after)
 end
 
 -- The id that an offset is behind of; nil where that is the beginning.
-local function id_behind(offset)
-  local id = stream.id_of(offset)
+local function id_behind(found, offset)
+  local id = found:resolve(offset)
   return id ~= true and id or nil
 end
 
@@ -204,12 +242,12 @@ local function once(self, req, found, path)
       ["Stream-Closed"] = found.closed and "true" or nil })
   end
   local is_known = offset and offset ~= "-1" -- where the client is
-  local after = is_known and id_behind(offset == "now" and found:tail() or offset) or nil
+  local after = is_known and id_behind(found, offset == "now" and found:tail() or offset) or nil
   local payloads, last = read(found, after)
   if payloads and #payloads == 0 and live and is_known and not found.closed then
     wait(self, found, after)
-    found = stream.find(self, path, true)
-    if not found then return missing() end
+    found = fork.current(self, stream.find(self, path, true))
+    if not found or found.gone then return missing(found) end
     payloads, last = read(found, after)
   end
   if not payloads then return last == "gone" and reply.error(410, "what follows this offset is not kept any more") or unavailable(last) end
@@ -226,7 +264,7 @@ end
 -- As events: what has come, each append followed by where that is.
 local function live(self, req, found, path)
   local offset = req.query.offset
-  local after = offset ~= "-1" and id_behind(offset == "now" and found:tail() or offset) or nil
+  local after = offset ~= "-1" and id_behind(found, offset == "now" and found:tail() or offset) or nil
   local channel, cursor = found:channel(), cursor_of(req)
   local events, why = channel:subscribe { after = after, replay = "all" }
   if not events then return unavailable(why) end
@@ -260,7 +298,8 @@ end
 local function get(self, req, path)
   local offset, mode = req.query.offset, req.query.live
   local found, why = stream.find(self, path, true)
-  if not found then return why and unavailable(why) or missing() end
+  found = fork.current(self, found)
+  if not found or found.gone then return why and unavailable(why) or missing(found) end
   if offset and (#req:query_all "offset" > 1 or not (offset == "-1" or offset == "now" or stream.id_of(offset))) then
     return reply.error(400, "no offset of this stream")
   end
@@ -271,7 +310,8 @@ end
 
 local function head(self, _, path)
   local found, why = stream.find(self, path)
-  if not found then return why and unavailable(why) or missing() end
+  found = fork.current(self, found)
+  if not found or found.gone then return why and unavailable(why) or missing(found) end
   local tail = found:tail()
   return with(reply.status(200), { ["Content-Type"] = found.type, ["Stream-Next-Offset"] = tail, ["Cache-Control"] = "no-store",
     ["Stream-Closed"] = found.closed and "true" or nil, ["Stream-TTL"] = found.ttl, ["Stream-Expires-At"] = found.expires,
@@ -280,8 +320,9 @@ end
 
 local function delete(self, _, path)
   local answer, why = stream.locked(self, path, function(found)
-    if not found then return missing() end
-    found:delete(self)
+    found = fork.current(self, found)
+    if not found or found.gone then return missing(found) end
+    fork.delete(self, found)
     return reply.status(204)
   end)
   return answer or unavailable(why)
@@ -314,7 +355,7 @@ end
 function Durable:serve(app, prefix)
   if getmetatable(self) ~= Durable then core.raise "streams:serve(...): write it with a colon" end
   check.app(app, "streams:serve")
-  check.text(prefix, "streams:serve")
+  self.prefix = check.text(prefix, "streams:serve")
   for method in pairs(METHODS) do app[method](app, prefix .. "/*path", handler(self, method)) end
   sse.every(60, function() stream.sweep(self) end)
   return self

@@ -20,6 +20,9 @@ local function channel_of(store, name)
   return sse.channel("durable:" .. name, { history = store.appends, history_bytes = store.bytes, ttl = 0 })
 end
 
+-- A media type without its parameters.
+function stream.kind_of(type) return type:lower():match "^%s*([^;%s]*)" end
+
 -- A channel's id as an offset, which sorts as it was given; and back.
 function stream.offset_of(id)
   local epoch, seq = id:match "^(.+)%-(%d+)$"
@@ -33,7 +36,21 @@ function stream.id_of(offset)
   return tonumber(seq) == 0 or ("%s-%d"):format(epoch, tonumber(seq))
 end
 
+stream.channel = channel_of
+
 function Stream:channel() return channel_of(self.store, self.channel_name) end
+
+-- The id that an offset is behind of, also where it is one of a stream that this is a fork of; true: all is behind it.
+function Stream:resolve(offset)
+  local id = stream.id_of(offset)
+  if not id or id == true then return id end
+  local epoch, seq = id:match "^(.+)%-(%d+)$"
+  local own = self:channel().handle:newest():match "^(.+)%-"
+  for _, one in ipairs(epoch ~= own and self.ancestors or {}) do
+    if one.epoch == epoch and tonumber(seq) <= one.seq then return ("%s-%s"):format(own, seq) end
+  end
+  return id
+end
 
 -- The offset behind all that there is.
 function Stream:tail() return stream.offset_of(self:channel().handle:newest()) end
@@ -43,7 +60,8 @@ function Stream:is_json() return self.type:lower():find("application/json", 1, t
 -- Whether its bytes go as they are into events.
 function Stream:is_text() return self:is_json() or self.type:lower():find "^text/" ~= nil end
 
-local FIELDS = { "type", "ttl", "expires", "closed", "closed_by", "channel_name", "producers", "seq" }
+local FIELDS = { "type", "ttl", "expires", "closed", "closed_by", "channel_name", "producers", "seq",
+  "forks", "gone", "forked_from", "source_path", "fork_at", "fork_sub", "ancestors" }
 
 local function save(self, dictionary)
   local fields = {}
@@ -52,6 +70,8 @@ local function save(self, dictionary)
   local left = self.ttl or self.expires_at and self.expires_at - core.wall()
   return dictionary:set(self.path, json.encode(fields), left and { ttl = math.max(left, 0.001) } or nil)
 end
+
+function Stream:save() return save(self, self.store.streams) end
 
 -- Seconds since 1970 of a time as in RFC 3339; nil where it is none.
 function stream.time_of(text)
@@ -160,10 +180,11 @@ function Stream:append(store, payload, closes, producer, seq)
   return offset
 end
 
--- A new one, with what is in it from the start.
-function stream.create(store, path, fields, bytes)
+-- A new one, with what is in it from the start. `base`: what a fork has.
+function stream.create(store, path, fields, bytes, base)
   local self = setmetatable({ store = store, path = path, type = fields.type, ttl = fields.ttl, expires = fields.expires, producers = {},
     expires_at = fields.expires and stream.time_of(fields.expires), channel_name = spate.uuid() }, Stream)
+  for name, value in pairs(base or {}) do self[name] = value end
   local payload, fault
   if bytes ~= "" then
     payload, fault = self:payload(bytes, true)
@@ -176,25 +197,23 @@ function stream.create(store, path, fields, bytes)
 end
 
 -- Forgets what a channel has.
-local function remove(store, name)
+function stream.discard(store, name)
   local channel = channel_of(store, name)
   channel:finish()
   core.remove_channel(channel.handle)
   store.channels:delete(name)
 end
 
-function Stream:delete(store)
-  store.streams:delete(self.path)
-  remove(store, self.channel_name)
-end
-
--- Forgets those whose time has come.
+-- Forgets those whose time has come, and copies for forks that came to no end, of which there is a time in place of a path.
 function stream.sweep(store)
   for _, name in ipairs(store.channels:keys() or {}) do
     local path = store.channels:get(name)
-    local found, why = nil, nil
-    if path then found, why = stream.find(store, path) end
-    if path and not why and (not found or found.channel_name ~= name) then remove(store, name) end
+    if type(path) == "number" then
+      if path < core.wall() then stream.discard(store, name) end
+    elseif path then
+      local found, why = stream.find(store, path)
+      if not why and (not found or found.channel_name ~= name) then stream.discard(store, name) end
+    end
   end
 end
 
