@@ -15,7 +15,7 @@
 
 // A small state may double before it is collected again; a large one, of thousands of streams, keeps little
 // beside them.
-enum { GC_PAUSE_SMALL = 200, GC_PAUSE_LARGE = 150, GC_SMALL = 2 << 20, GC_STEP_KB = 64 };
+enum { GC_PAUSE_SMALL = 200, GC_PAUSE_LARGE = 150, GC_SMALL = 2 << 20, GC_STEP_KB = 64, FREE_MAX = 32 << 20 };
 static const double GC_IDLE_SECONDS = 1;
 
 // Lua collects all garbage and tries once more. Only where it makes an object: the library's buffers do not.
@@ -142,6 +142,12 @@ static bool collect(struct vm *vm, int kb) {
   return is_complete;
 }
 
+// What the garbage needed would stay the process's otherwise. Where more than that is free it takes longer,
+// and is done while no worker has a turn (process/spare).
+static void give_back(struct vm *vm) {
+  if (slab_trim(&vm->slab) && mallinfo2().fordblks < FREE_MAX) malloc_trim(0);
+}
+
 static void on_gc_timer(struct timer *t) {
   struct vm *vm = container_of(t, struct vm, gc_timer);
   // A generational collector has no cycle that ends: its step, of no size, is a whole collection of what is
@@ -149,7 +155,7 @@ static void on_gc_timer(struct timer *t) {
   bool is_complete = collect(vm, vm->is_generational ? 0 : GC_STEP_KB) || vm->is_generational;
   if (is_complete) {
     vm->gc_base = vm->gauges.lua_bytes;
-    if (slab_trim(&vm->slab)) malloc_trim(0); // the garbage's memory would stay the process's otherwise
+    give_back(vm);
   } else loop_arm(vm->loop, &vm->gc_timer, vm->loop->now + 0.01);
 }
 
