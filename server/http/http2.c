@@ -220,6 +220,11 @@ static double http2_passed_over(struct proto *p, struct stream *stream) {
   return s && (s->in_batch || window_of(h, s) > 0) ? h->moved_at : 0;
 }
 
+static struct proto_wait *http2_wait(struct proto *p, struct stream *stream) {
+  struct http2_stream *s = of_stream(p, stream);
+  return s ? &s->wait : NULL;
+}
+
 // Of those whose own window is closed, which may be many, it is the one that is asked for.
 static struct stream *http2_hoarder(struct proto *p, struct stream *stream) {
   struct http2 *h = http2_of(p);
@@ -266,6 +271,7 @@ static const struct proto_ops http2_ops = {
     .go_away = http2_go_away,
     .hoarder = http2_hoarder,
     .passed_over = http2_passed_over,
+    .wait = http2_wait,
     .crowded_at = http2_crowded_at,
 };
 

@@ -58,6 +58,7 @@ struct http2_stream {
   struct stream *stream; // NULL: the connection is done with it
   const char *refusal;   // the body of what it is answered with instead
   uint64_t received, body_max;
+  struct proto_wait wait;
   int32_t id;
   uint32_t in_batch;
   uint32_t unread;       // bytes that its window, and the connection's, lack

@@ -17,6 +17,12 @@ struct stream; // the user's, of which a protocol knows nothing more
 // What a client can do without end and at little cost to itself.
 enum flood { FLOOD_RESETS, FLOOD_FRAMES, FLOOD_HEADS, FLOOD_ANSWERS, FLOOD_KINDS };
 
+// Since when a stream has waited whose deadline was put off, and where its mark (marked_at) is then: another
+// mark is of another wait.
+struct proto_wait {
+  double since, mark;
+};
+
 // Upward. What comes in is only taken note of: the connection acts after feed has returned.
 struct proto_sink {
   struct stream *(*on_request)(struct proto *p, struct request *r); // takes the request
@@ -102,6 +108,7 @@ struct proto_ops {
   // When the client last took a fair part of what others had, while `s` may leave as soon as it is its turn;
   // 0: it is the client that keeps `s` from leaving.
   double (*passed_over)(struct proto *p, struct stream *s);
+  struct proto_wait *(*wait)(struct proto *p, struct stream *s); // which it keeps; NULL: it is done with it
   // When last the client had hardly any room for bodies, as those of others were not taken; 0: never.
   double (*crowded_at)(struct proto *p);
 };

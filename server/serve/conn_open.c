@@ -90,6 +90,29 @@ static bool carrier_describe_tls(struct carrier *c, struct buf *out) {
   return transport_tls_describe(conn_of(c)->transport, out);
 }
 
+static double carrier_waits_since(struct carrier *carrier, struct stream *s) {
+  struct conn *c = conn_of(carrier);
+  const struct proto_wait *w = conn_carries_many(c) ? c->proto->ops->wait(c->proto, s) : NULL;
+  bool is_put_off = w && !(w->mark < s->marked_at) && !(w->mark > s->marked_at);
+  return is_put_off ? w->since : s->marked_at;
+}
+
+// Its time has begun anew, but it has waited for longer.
+static void note_wait(struct conn *c, struct stream *s, double since) {
+  struct proto_wait *w = c->proto->ops->wait(c->proto, s);
+  if (w) *w = (struct proto_wait){since, s->marked_at};
+}
+
+static void spare_all(struct conn *c) {
+  list_each (node, &c->streams) {
+    struct stream *s = container_of(node, struct stream, link);
+    if (!s->blocked) continue;
+    double since = carrier_waits_since(&c->carrier, s);
+    stream_spare(s);
+    note_wait(c, s, since);
+  }
+}
+
 // Streams that their client does not read can use up the window of the whole connection, which stops all of
 // it: the worst of them goes, the others have their time anew.
 static struct stream *carrier_hoarder(struct carrier *carrier, struct stream *s) {
@@ -97,12 +120,14 @@ static struct stream *carrier_hoarder(struct carrier *carrier, struct stream *s)
   if (!conn_carries_many(c)) return s;
   double moved_at = c->proto->ops->passed_over(c->proto, s);
   if (moved_at > s->marked_at) {
+    double since = carrier_waits_since(carrier, s);
     s->marked_at = moved_at;
+    note_wait(c, s, since);
     return NULL;
   }
   struct stream *worst = c->proto->ops->hoarder(c->proto, s);
   if (!worst) return s;
-  list_each (node, &c->streams) stream_spare(container_of(node, struct stream, link));
+  spare_all(c);
   return worst;
 }
 
@@ -115,6 +140,7 @@ static void carrier_late(struct carrier *carrier, struct stream *s) {
 }
 
 static const struct carrier_ops carrier_ops = {.hoarder = carrier_hoarder,
+                                               .waits_since = carrier_waits_since,
                                                .late = carrier_late,
                                                .describe_tls = carrier_describe_tls,
                                                .touch = carrier_touch,

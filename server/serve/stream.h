@@ -34,7 +34,8 @@ struct carrier_ops {
   // Which stream has to go where this one's client takes nothing: it may be another that holds it up. NULL:
   // none, as the client takes what others have, and this one waits for them; it then has its time anew.
   struct stream *(*hoarder)(struct carrier *c, struct stream *s);
-  void (*late)(struct carrier *c, struct stream *s); // its body has not come in time
+  double (*waits_since)(struct carrier *c, struct stream *s); // of one that is blocked, whatever its time
+  void (*late)(struct carrier *c, struct stream *s);          // its body has not come in time
   // Ends the stream at once, and frees it; where the protocol has no other way, the connection with it.
   void (*give_up)(struct carrier *c, struct stream *s, enum close_reason reason);
 };

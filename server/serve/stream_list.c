@@ -28,11 +28,11 @@ struct search {
   size_t count, cap;
 };
 
-static double lag_of(const struct stream *s) {
-  return s->blocked ? stream_service(s)->loop->now - s->marked_at : 0;
+static double lag_of(struct stream *s) {
+  return s->blocked ? stream_service(s)->loop->now - s->carrier->ops->waits_since(s->carrier, s) : 0;
 }
 
-static double key_of(const struct stream *s, enum stream_order order) {
+static double key_of(struct stream *s, enum stream_order order) {
   switch (order) {
   case BY_BYTES: return (double)s->bytes_out;
   case BY_EVENTS: return s->events_out;
@@ -137,7 +137,7 @@ static const char *http_version(const struct stream *s) {
 }
 
 static void write_row(struct buf *out, const struct row *r) {
-  const struct stream *s = r->stream;
+  struct stream *s = r->stream;
   char address[ADDRESS_TEXT_MAX], id[STREAM_ID_MAX];
   struct service *service = stream_service(s);
   stream_id_text(s, id);
