@@ -35,6 +35,7 @@ app:post("/pieces", function(req)
 end)
 app:post("/unread", function(req) sse.sleep(5) return "late" end)
 app:post("/hesitant", function(req) sse.sleep(5) return tostring(#req:body(1000000)) end)
+app:post("/later", function(req) sse.sleep(5) return req:body() end)
 app:post("/ignored", function(req) return "no" end)
 ]]
 
@@ -225,6 +226,14 @@ describe("HTTP/2", function()
     assert.equal(413, client:stream(5).status)
     server:advance(1)
     assert.same({ "1" }, client:data(1))
+  end)
+
+  it("takes a body that came before it was asked for, up to the limit", function()
+    serve { limits = { body = 10 } }
+    client:post(1, "/later", ("x"):rep(10)):post(3, "/later", ("x"):rep(11))
+    server:advance(6)
+    assert.same({ 200, ("x"):rep(10) }, { client:stream(1).status, client:stream(1).body })
+    assert.equal(413, client:stream(3).status)
   end)
 
   it("answers 100 where the client waits for it", function()

@@ -208,6 +208,9 @@ describe("request", function()
       ]]
       local res = server:send "GET /x HTTP/1.1\r\nHost: a\r\nCookie: sid=1; sid=2;b=x=y\r\nCookie: sid=3; c=; junk; =v; q=\"quoted\"\r\n\r\n"
       assert.same({ sid = "1", b = "x=y", c = "", q = "quoted", none = "nil" }, res:json())
+      for text, value in pairs { ['""'] = "", ['"'] = '"', ['"x'] = '"x', ['x"'] = 'x"', ['"x"'] = "x" } do
+        assert.equal(value, server:get("/x", { headers = { Cookie = "q=" .. text } }):json().q, text)
+      end
     end)
   end)
 
