@@ -46,7 +46,10 @@ describe("the exposition", function()
 
   it("has what spate.stats() has", function()
     server:get "/stream"
+    local cpu = os.clock()
     local all = text()
+    local said = value(all, "process_cpu_seconds_total")
+    assert.is_true(said > cpu - 0.01 and said < os.clock() + 0.01, said)
     assert.equal(1, value(all, "spate_streams_total"))
     assert.equal(0, value(all, "spate_streams_open"))
     assert.equal(2, value(all, "spate_connections_open"))

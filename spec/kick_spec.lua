@@ -71,6 +71,18 @@ describe("spate.kick", function()
     assert.is_true(retry >= 60000 and retry <= 120000, retry)
   end)
 
+  it("does not have all come back at once", function()
+    local seen, count, list = {}, 0, {}
+    for i = 1, 20 do list[i] = server:get "/user/ann" end
+    kick { tag = "all", retry = 60 }
+    for _, res in ipairs(list) do
+      local _, retry = farewell(res)
+      count = count + (seen[retry] and 0 or 1)
+      seen[retry] = true
+    end
+    assert.is_true(count > 1)
+  end)
+
   it("reaches nobody by a tag that nobody has, nor those who have gone", function()
     server:get("/user/ann"):close()
     local bob = server:get "/user/bob"

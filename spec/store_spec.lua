@@ -239,6 +239,17 @@ describe("a store", function()
       end)
     end
 
+    it("all there is, and tells of it, behind an id that is none", function()
+      publish(1, 10)
+      forget()
+      for _, id in ipairs { "e0-x", "e0-", "e0" } do
+        local res = read("", id)
+        run_all()
+        assert.equal("reset", res:events()[1].event, id)
+        assert.equal(numbers(1, 10), data(res):match("these are gone (.*)"), id)
+      end
+    end)
+
     it("not what history holds", function()
       publish(1, 10)
       local res = read("", "e0-3")

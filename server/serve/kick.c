@@ -95,7 +95,6 @@ static void deliver(struct message *m) {
 static void post(struct service *s, const struct kick *k) {
   struct kick_message *m = xmalloc(sizeof *m + k->name.len + k->reason.len + 1);
   *m = (struct kick_message){.message = {.deliver = deliver}, .service = s, .kick = *k};
-  list_init(&m->message.link);
   memcpy(m->bytes, k->name.bytes, k->name.len);
   m->kick.name.bytes = m->bytes;
   m->kick.reason.bytes = m->bytes + k->name.len;

@@ -38,7 +38,6 @@ static struct survey *survey_new(const struct list *workers) {
 
 static void post(struct survey *s, struct survey_answer *a, struct service *to) {
   a->message.deliver = deliver;
-  list_init(&a->message.link);
   a->survey = s, a->service = to;
   inbox_post(to->inbox, &a->message);
 }
