@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- What an editor says of scripts, by emmylua_check with the types of `spate types`: nothing of the examples and
--- templates, and something at each of twenty mistakes. Not a part of the specs, as building the checker takes minutes: make editors.
+-- templates, and something at each of twenty mistakes. Not a part of the specs, as building the checker takes two minutes: make editors.
 package.path = "./lua/?.lua;./lua/?/init.lua;" .. package.path
 local editor_files = require "spate.editor_files"
 local json = require("spec.helper").harness.json
