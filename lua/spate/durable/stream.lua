@@ -83,13 +83,14 @@ function stream.time_of(text)
   return sign == "-" and at + shift or at - shift
 end
 
--- The stream of a path; nil; nil and why nobody can know. To look at one is to use it, which its time to live counts from.
+-- The stream of a path; nil; nil and why nobody can know. To look at one is to use it, which its time to live counts from: by
+-- the text that was read, so that what another worker has changed since stays, which has begun that time anew as well.
 function stream.find(store, path, is_use)
   local text, why = store.streams:get(path)
   if not text then return nil, why end
   local self = setmetatable(json.decode(text), Stream)
   self.store, self.path, self.expires_at = store, path, self.expires and stream.time_of(self.expires)
-  if is_use and self.ttl then save(self, store.streams) end
+  if is_use and self.ttl then store.streams:cas(path, text, text, { ttl = self.ttl }) end
   return self
 end
 
