@@ -45,14 +45,21 @@ local function existing(directory, files)
   return list
 end
 
+-- As a word of a shell.
+local function quoted(text) return text:find "[^%w._/~+@-]" and "'" .. text:gsub("'", "'\\''") .. "'" or text end
+
 return function(arguments, native)
   local directory = arguments.directory:gsub("(.)/+$", "%1")
+  if directory == "" then return FAILED, "the directory has no name; this one is called ." end
   local files = files_of(arguments.template, native)
   local there = existing(directory, files)
-  if #there > 0 then return FAILED, ("%s has files that would be written over: %s"):format(directory, table.concat(there, ", ")) end
+  if #there > 0 then
+    local some = table.concat(there, ", ", 1, math.min(3, #there)) .. (#there > 3 and (" and %d more"):format(#there - 3) or "")
+    return FAILED, ("%s has files that would be written over: %s; another name makes another"):format(directory, some)
+  end
   local ok, err = editor_files.write(directory, files, native)
   if not ok then return FAILED, err end
-  print(("\nNext:%s\n  %s\n  %s\n  spate test"):format(directory ~= "." and "\n  cd " .. directory or "", DEV[arguments.template] or "spate dev",
+  print(("\nNext:%s\n  %s\n  %s\n  spate test"):format(directory ~= "." and "\n  cd " .. quoted(directory) or "", DEV[arguments.template] or "spate dev",
     TRY[arguments.template]))
   return 0
 end
