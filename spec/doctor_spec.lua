@@ -368,7 +368,18 @@ describe("an examination", function()
     has(report.found, "answer", "wrong", "status 504", "proxy_read_timeout")
     assert.equal("nginx", report.proxy)
     t.http.stub("GET", URL, { body = "<html>" })
-    has(examine().found, "answer", "wrong", "Content-Type is text/plain, and not text/event-stream")
+    has(examine().found, "answer", "wrong", "Content-Type is text/plain, and not text/event-stream: is this the stream's path?")
+  end)
+
+  it("says of what does not answer, or refuses, what that comes from", function()
+    t.http.stub("GET", URL, { error = "timeout" })
+    has(examine().found, "reach", "wrong", "no answer within 10 s: the server hangs, or something before it collects", "proxy_buffering off")
+    t.http.stub("GET", URL, { error = "tls" })
+    has(examine().found, "certificate", "wrong", "tls: does nothing there speak TLS? Then it is http://")
+    for status, said in pairs { [401] = "say who asks, by -H", [403] = "say who asks", [404] = "is this the stream's path?", [502] = "behind it" } do
+      t.http.stub("GET", URL, { status = status })
+      has(examine().found, "answer", "wrong", said)
+    end
   end)
 end)
 

@@ -324,7 +324,7 @@ describe("spate doctor", function()
   it("tells people, the setting of what is there first", function()
     local run = process.spawn { "doctor", ("127.0.0.1:%d/nothing"):format(server.port), "--wait", "0" }
     assert.equal(1, run:wait())
-    assert.equal(("http://127.0.0.1:%d/nothing: no spate.doctor: less can be told\n  wrong  answer        status 404, and not 200\n1 thing is wrong\n")
+    assert.equal(("http://127.0.0.1:%d/nothing: no spate.doctor: less can be told\n  wrong  answer        status 404, and not 200: is this the stream's path?\n1 thing is wrong\n")
       :format(server.port), run:stdout())
     if not ports.nginx.loses then return end
     run = process.spawn { "doctor", ("127.0.0.1:%d/-/doctor"):format(ports.nginx.loses), "--wait", "0" }
@@ -338,7 +338,7 @@ describe("spate doctor", function()
   end)
 
   it("says what it cannot be asked", function()
-    for _, arguments in ipairs { { "ftp://x" }, { "x", "-H", "nothing" }, { "x", "--wait", "soon" }, { "x", "--wait", "501" }, { "x", "--proxy", "squid" }, {} } do
+    for _, arguments in ipairs { { "ftp://x" }, { "x", "-H", "nothing" }, { "x", "--wait", "soon" }, { "x", "--wait", "501" }, { "x", "--proxy", "squid" }, { "x:99999" }, {} } do
       process.failure(2, { "doctor", table.unpack(arguments) })
     end
   end)

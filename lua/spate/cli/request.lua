@@ -8,6 +8,8 @@ function request.url_of(text)
   local scheme, host = text:match "^(%a[%w+.-]*)://([^/?#]*)"
   if scheme ~= "http" and scheme ~= "https" then return nil, ("%s: expected a URL with http or https"):format(text) end
   if host == "" then return nil, ("%s: expected a URL with a host"):format(text) end
+  local port = host:match ":(%d+)$"
+  if port and (tonumber(port) < 1 or tonumber(port) > 65535) then return nil, ("%s: expected a port from 1 to 65535"):format(text) end
   return text
 end
 

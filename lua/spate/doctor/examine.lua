@@ -51,20 +51,41 @@ function Patient:begin()
   if self.first.code == "tls" then
     self.refused, self.tls = self.first.message, { verify = false, certificate = true }
     self.first = self:look(nil, { seconds = FIRST, enough = is_seen })
+    if self.first.code == "tls" then self.refused = self.refused .. ": does nothing there speak TLS? Then it is http://" end
   end
   return self.first
+end
+
+-- Of statuses what they most often come from.
+local ASKS = "say who asks, by -H 'Authorization: ...' or -H 'Cookie: ...'"
+local BEHIND = "what answers does not reach the server behind it"
+local MEANS = { [401] = ASKS, [403] = ASKS, [404] = "is this the stream's path?", [502] = BEHIND, [503] = BEHIND }
+
+-- Why nothing has answered, as a finding; a certificate is one of its own.
+local function add_failure(findings, look)
+  local message, fixes = look.message, nil
+  if look.code == "tls" then return end
+  if look.code == "timeout" and not look.message:find "no connection" then
+    message, fixes = ("no answer within %s: the server hangs, or something before it collects what it sends"):format(Findings.duration(FIRST)), "buffering"
+  end
+  findings:add("reach", "wrong", message, nil, fixes)
 end
 
 -- Why there is no stream to look at, as a finding; false where there is one.
 function Patient:is_refused()
   local look, findings = self.first, self.findings
   if look.how == "failed" then
-    if look.code ~= "tls" then findings:add("reach", "wrong", look.message, nil, look.code == "timeout" and "buffering") end
+    add_failure(findings, look)
     return true
   end
   if look.is_stream then return false end
-  if look.status ~= 200 then findings:add("answer", "wrong", ("status %d, and not 200"):format(look.status), nil, look.status == 504 and "idle")
-  else findings:add("answer", "wrong", ("Content-Type is %s, and not text/event-stream"):format(look.headers["content-type"] or "not said"), nil, "headers") end
+  if look.status ~= 200 then
+    local means = MEANS[look.status]
+    findings:add("answer", "wrong", ("status %d, and not 200%s"):format(look.status, means and ": " .. means or ""), nil, look.status == 504 and "idle")
+  else
+    findings:add("answer", "wrong", ("Content-Type is %s, and not text/event-stream: is this the stream's path?"):format(
+      look.headers["content-type"] or "not said"), nil, false)
+  end
   return true
 end
 

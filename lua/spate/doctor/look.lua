@@ -7,6 +7,7 @@ local http = require "spate.http"
 local sse = require "spate.sse"
 
 local NEVER = 1e8 -- seconds
+local CONNECT = 5 -- seconds; less than all of a look, so that it can be told which of the two was over
 local ITEMS_MAX = 10000
 local CODED = { gzip = true, ["x-gzip"] = true, deflate = true }
 
@@ -70,7 +71,7 @@ return function(url, options)
   local headers = { accept = "text/event-stream", ["cache-control"] = "no-cache", ["accept-encoding"] = "identity" }
   for name, value in pairs(options.headers or {}) do headers[name] = value end
   local res, message, code = http.get(url, { headers = headers, tls = options.tls,
-    timeout = { connect = math.min(10, options.seconds), idle = NEVER, total = options.seconds } })
+    timeout = { connect = math.min(CONNECT, options.seconds / 2), idle = NEVER, total = options.seconds } })
   if not res then
     look.code, look.message = code, message
     return look:finish "failed"
