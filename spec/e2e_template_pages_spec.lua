@@ -77,6 +77,7 @@ describe("the page of a template", function()
       tab:look(table.unpack(look))
       assert.same({}, tab:run(AXE), table.concat(look, " "))
       assert.is_true(tab:run "return document.documentElement.scrollWidth <= innerWidth", table.concat(look, " "))
+      assert.equal("", tab:run "return [...document.querySelectorAll('p')].filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent).join()")
     end
   end
 

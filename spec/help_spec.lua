@@ -121,9 +121,15 @@ sse.channel(name: string, options?: spate.ChannelOptions)
     has(run("help", "reloading"), "`spate reload`, or SIGHUP", "spate help reloading")
     has(run "help", "Reloading", "spate help")
     assert.is_nil(run("help", "stopping"):find("## Upgrading", 1, true))
-    for name, first in pairs { ["spate.fs"] = "`io` waits for the disk", ["spate.sqlite"] = "Each file that is open has a thread" } do
+    for name, first in pairs { ["spate.fs"] = "`io` waits for the disk", fs = "`io` waits for the disk", ["spate.sqlite"] = "Each file that is open has a thread" } do
       assert.equal(first, run("help", name):sub(1, #first))
     end
+    local count = 0
+    for name in run("help"):match("\n  a section:(.*)$"):gmatch "[^\n]+" do -- a line each, as it has to be typed
+      count = count + 1
+      assert.equal(0, (select(2, run("help", name:match "^%s*(.*)$"))), name)
+    end
+    assert(count > 40, count)
   end)
 
   it("says what it does not have, and what is near", function()

@@ -82,7 +82,7 @@ local function print_topics(sources)
   say("spate help TOPIC prints what the manual has of\n\n  a command:   %s", table.concat(names, " "))
   say("  a setting:   settings, or limits, limits.body ...")
   say("  a function:  functions, or sse.channel, app:get, req:json ...")
-  say("  a section:   %s", table.concat(markdown.names(sources.readme), ", "))
+  say("  a section:   %s", table.concat(markdown.names(sources.readme), "\n               "))
   return true
 end
 

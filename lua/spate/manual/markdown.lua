@@ -6,10 +6,11 @@ local markdown = {}
 
 local function is_named(title, name)
   title, name = title:lower(), name:lower()
-  return title == name or title:match "^(.-):" == name
+  local short = title:match "^(.-):"
+  return title == name or short == name or short == "spate." .. name
 end
 
--- What stands beneath a heading, whole or as far as its colon, up to the next one that is no lower; nil where there is none of this name.
+-- What stands beneath a heading, whole, as far as its colon, or without "spate.", up to the next one that is no lower; nil where there is none of this name.
 function markdown.section(text, name)
   local at, inside, level, list = 1, false, nil, nil
   for line in (text .. "\n"):gmatch "([^\n]*)\n" do
