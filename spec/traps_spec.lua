@@ -68,9 +68,9 @@ describe("waiting where a wait cannot cross", function()
 
   it("is stated for __gc between turns, where no task runs", function()
     local server = helper.serve([[
-setmetatable({}, { __gc = function() err = select(2, pcall(sse.sleep, 1)) end })
+local kept = setmetatable({}, { __gc = function() err = select(2, pcall(sse.sleep, 1)) end })
 app:get("/", function() return tostring(err) end)
-app:get("/fill", function() junk = {} for i = 1, 20000 do junk[i] = {} end junk = nil return "" end)]])
+app:get("/fill", function() kept, junk = nil, {} for i = 1, 20000 do junk[i] = {} end junk = nil return "" end)]])
     server:get "/fill"
     server:advance(60)
     local body = server:get("/"):body()

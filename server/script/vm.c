@@ -16,7 +16,7 @@
 // A small state may double before it is collected again; a large one, of thousands of streams, keeps little
 // beside them.
 enum { GC_PAUSE_SMALL = 200, GC_PAUSE_LARGE = 150, GC_SMALL = 2 << 20, GC_STEP_KB = 64, FREE_MAX = 32 << 20 };
-static const double GC_IDLE_SECONDS = 1;
+static const double GC_IDLE_SECONDS = 0.5;
 
 // Lua collects all garbage and tries once more. Only where it makes an object: the library's buffers do not.
 static bool refuse_once(struct vm *vm, size_t type) {
