@@ -82,7 +82,8 @@ end
 local function arrive(self, client)
   client.is_outside, client.arrived_at = false, self.now
   for i = client.first, client.last do
-    if client.waiting[i] then client.waiting[i].reloads = self.model.reloads end
+    local request = client.waiting[i]
+    if request then request.reloads, request.served = self.model.reloads, self.model.served end
   end
 end
 

@@ -97,7 +97,7 @@ function Client:give_up(number, now)
   local request = open[number % math.max(#open, 1) + 1]
   if not request then return end
   self.core:send(frames.frame("RST_STREAM", 0, request.id, string.pack(">I4", CANCEL)))
-  request.is_given_up = true
+  request.is_given_up, self.quiet_since = true, now
   if self.rest == request then self.rest = nil end
   self:finish(request, request.status and "cut" or "unanswered", now)
 end

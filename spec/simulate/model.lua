@@ -153,7 +153,7 @@ local REASONS = { -- of a status other than 200
     return c and c.is_finishing or (request.after or self.plan.settings.limits.channel_bytes) and not c
   end,
   store = function(self) return self.plan.store end,
-  ["falls behind"] = function(self) return self.plan.settings.limits.inbox end, -- a derived channel that begins
+  ["falls behind"] = function(self) return self.plan.settings.limits.inbox or self.plan.settings.limits.subscriber end, -- a derived channel that begins
   descriptors = function(self) return self.lacks_descriptors end,
   disk = function(_, request) return request.of_disk and request.of_disk.EIO end,
   ["full disk"] = function(_, request) return request.of_disk and request.of_disk.ENOSPC end,
@@ -257,7 +257,7 @@ local function may_be_cut(self, request, now)
 end
 
 function Model:on_end(request, how, now)
-  request.client.quiet_since = now
+  request.client.quiet_since = now + (request.route and request.route.pause or 0) -- a body that is whole may come from a handler that goes on
   self.remove(self.open, request)
   if not request.client.is_mux then -- where each has a stream of its own none waits for another
     local following = request.client.waiting[request.client.first]
@@ -359,7 +359,7 @@ local function check_idle(self, client, now)
     if client.waiting[i] then return end
   end
   local since = math.max(client.quiet_since or math.huge, client.arrived_at or 0)
-  if client.is_over or not client.is_reading or client.worker == self.held_up or self.jumped_at >= since or client.was_stalled or self.has_faults then return end
+  if client.is_over or not client.is_reading or client.worker == self.held_up or self.jumped_at >= since or client.stalled_at or self.has_faults then return end
   local is_told = client.has_gone or client.core:state() ~= "open" -- over HTTP/2 a second goes by before the end
   self:expect(now < since + self.idle_timeout + EPS or is_told, says.IDLE, "client %d is connected still, %.3f s behind its last answer", client.slot, now - since)
 end

@@ -40,7 +40,7 @@ function Mux:give_up(number, now)
   local request = open[number % math.max(#open, 1) + 1]
   if not request then return end
   self.core:send(("reset %d\n"):format(request.id))
-  request.is_given_up = true
+  request.is_given_up, self.quiet_since = true, now
   self:finish(request, request.status and "cut" or "unanswered", now)
 end
 

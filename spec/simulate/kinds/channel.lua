@@ -71,6 +71,7 @@ local function may_skip(model, c, request, to)
   local policy = c.options.on_full
   local limits = model.plan.settings.limits
   if request.route.kind == "derived" and limits.channel_bytes then return true end -- what has no room there is left out
+  if request.route.leaves_out and (model.has_faults or model.plan.store) then return true end -- nobody may have said what it was
   if (model.has_faults or model.plan.store or limits.subscriber) and policy ~= "disconnect" then return true end
   if policy == "drop_oldest" then return not request.has_all or c.burst > c.options.queue end
   if policy ~= "conflate" or request.has_all and c.burst == 1 then return false end
