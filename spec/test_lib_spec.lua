@@ -136,6 +136,13 @@ describe("spate.test", function()
 
     before_each(function() app = load(TICKS .. '\napp:get("/fail", function() error("broken here") end)') end)
 
+    it("does not speak of numbers where they are the same", function()
+      local res = app:get "/ticks"
+      t.advance(1)
+      assert.matches("events of GET /ticks: not those expected\n", failure(assert.events, res, { "x" }))
+      res:close()
+    end)
+
     it("shows expected and actual events side by side, those that differ marked", function()
       local res = app:get "/ticks"
       t.advance(4)

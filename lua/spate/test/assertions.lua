@@ -41,8 +41,8 @@ define("events", function(res, list)
   local holds = #expected == #events
   for i = 1, holds and #events or 0 do holds = holds and match.matches(expected[i], events[i]) end
   if holds then return true, nil, "expected other events than these of " .. res:name() end
-  local title = ("events of %s: expected %d, got %d"):format(res:name(), #expected, #events)
-  return false, title .. "\n" .. match.side_by_side(expected, events) .. log_of(res)
+  local counts = #expected == #events and "not those expected" or ("expected %d, got %d"):format(#expected, #events)
+  return false, ("events of %s: %s"):format(res:name(), counts) .. "\n" .. match.side_by_side(expected, events) .. log_of(res)
 end)
 
 local function list_events(events)
