@@ -355,7 +355,7 @@ GET     /admin/stats     app.lua:10  2
       process.shell("cd %s && rm app.lua .busted", directory)
       local before = process.read_file(directory .. "/spec/app_spec.lua")
       local message = process.failure(1, { "new", ".", "-t", "chat" })
-      contains(message, "spec/app_spec.lua", "spate.conf.lua", ".luarc.json")
+      contains(message, "written over: spec/app_spec.lua, spate.conf.lua, .luacheckrc and ")
       assert.is_nil(message:find(".busted", 1, true))
       assert.equal(before, process.read_file(directory .. "/spec/app_spec.lua"))
       assert.is_nil(io.open(directory .. "/app.lua"))
