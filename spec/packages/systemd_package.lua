@@ -25,7 +25,10 @@ for _, release in ipairs { "12" } do
       local function property(name) return root:run("systemctl show -P %s spate.service", name):match "[^\n]*" end
 
       local function is_active(but)
-        return process.eventually("the service", function() return property "ActiveState" == "active" and property "MainPID" ~= but and property "MainPID" end)
+        return process.eventually("the service", function()
+          local pid = property "MainPID"
+          return pid ~= "0" and pid ~= but and property "ActiveState" == "active" and pid
+        end)
       end
 
       lazy_setup(function() -- not where all is skipped
