@@ -13,7 +13,7 @@ local BUCKETS = { 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10 }
 local LABEL_MAX = 100 -- bytes of a value
 local LABELS_MAX = 8
 
-local escapes = { ["\\"] = "\\\\", ['"'] = '\\"', ["\n"] = "\\n" }
+local escapes = { ["\\"] = "\\\\", ['"'] = '\\"', ["\n"] = "\\n", ["\0"] = "?" }
 
 local function check_name(what, name, kind)
   if type(name) ~= "string" then core.raise(("%s: expected a name as a string, got %s"):format(what, type(name))) end
@@ -28,7 +28,7 @@ end
 
 local function check_help(what, help)
   if type(help) ~= "string" or help == "" then core.raise(what .. ': help: expected a text that says what is counted') end
-  return (help:gsub("[\\\n]", { ["\\"] = "\\\\", ["\n"] = "\\n" }))
+  return (help:gsub("[\\\n\0]", escapes))
 end
 
 local function check_labels(what, labels)
@@ -75,6 +75,12 @@ function metrics.gauge(name, options) return define("gauge", name, options, OPTI
 -- How values are spread: metric:observe(value, [labels]). `buckets` are bounds, seconds' unless given.
 function metrics.histogram(name, options) return define("histogram", name, options, OF_HISTOGRAM) end
 
+-- The first bytes, without a part of a character at the end.
+local function cut(value)
+  local at = utf8.offset(value, 0, LABEL_MAX + 1)
+  return value:sub(1, (at > LABEL_MAX - 3 and at or LABEL_MAX + 1) - 1)
+end
+
 local function label_text(self, what, labels)
   if #self.labels == 0 and labels == nil then return "" end
   if type(labels) ~= "table" then
@@ -88,9 +94,9 @@ local function label_text(self, what, labels)
       core.raise(("%s: label '%s': expected a string, got %s"):format(what, name, type(value)))
     end
     value = tostring(value)
-    if #value > LABEL_MAX then value = value:sub(1, LABEL_MAX) end
+    if #value > LABEL_MAX then value = cut(value) end
     if not utf8.len(value) then value = value:gsub("[\128-\255]", "?") end
-    parts[i] = ('%s="%s"'):format(name, value:gsub('[\\"\n]', escapes))
+    parts[i] = ('%s="%s"'):format(name, value:gsub('[\\"\n\0]', escapes))
   end
   return table.concat(parts, ",")
 end

@@ -43,10 +43,26 @@ local function keep_asking(plan, req)
   end
 end
 
--- Begins with the stream, whose end it does not outlive; it goes on after a reload.
+-- Begins with the stream, whose end it does not outlive; it goes on after a reload. Where the task itself is ended, as by limits.burst,
+-- that is a failure as well.
 function recheck.begin(plan, req)
-  local task = core.background(keep_asking, plan, req)
-  req:on_close(function() task:cancel() end)
+  local is_over, task = false, nil
+  local begin
+  local function on_end()
+    if is_over then return end
+    if plan.keeps then begin() else core.kick_self(req, "") end
+  end
+  function begin()
+    task = core.background_until(on_end, function()
+      keep_asking(plan, req)
+      is_over = true
+    end)
+  end
+  begin()
+  req:on_close(function()
+    is_over = true
+    task:cancel()
+  end)
 end
 
 return recheck

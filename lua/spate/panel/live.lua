@@ -104,7 +104,7 @@ end
 function live.tail(req)
   local own, wrong = query_kinds.read(req.query, TAIL)
   if not own then return reply.error(400, wrong) end
-  local channel = sse.channel.find(req.query.name or "")
+  local channel = views.find_channel(req.query.name or "")
   if not channel then return reply.error(404, "no channel of this name") end
   local stream, why = channel:subscribe { after = req.last_event_id, replay = own.replay or 20 }
   if not stream then return reply.error(503, why) end

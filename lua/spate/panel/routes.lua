@@ -8,7 +8,6 @@ local json = require "spate.json"
 local live = require "spate.panel.live"
 local query_kinds = require "spate.panel.query"
 local reply = require "spate.reply"
-local sse = require "spate.sse"
 require "spate.kick"
 local views = require "spate.panel.views"
 
@@ -98,7 +97,7 @@ local function publish(req)
   for name, value in pairs(body) do
     if type(value) ~= PUBLISH[name] then return reply.error(400, "expected an object of channel, event and data, which are texts") end
   end
-  local channel = body.channel and sse.channel.find(body.channel)
+  local channel = body.channel and views.find_channel(body.channel)
   if not channel then return reply.error(404, "no channel of this name") end
   local ok, id, why = pcall(channel.publish, channel, { event = body.event ~= "" and body.event or nil, data = body.data or "" })
   if not ok then return refused(id) end

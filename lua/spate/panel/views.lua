@@ -96,13 +96,19 @@ function views.channels(query, memory)
   return { channels = rows, count = count, store = core.store_state() }
 end
 
+-- The channel of a name that somebody wrote, or nil; what can be no name is none's.
+function views.find_channel(name)
+  local ok, channel = pcall(require "spate.sse".channel.find, name)
+  return ok and channel or nil
+end
+
 -- One channel, with who is present in it.
 function views.channel(query, memory)
   local name = query.name or ""
   local rows = name ~= "" and read_channels("name", false, 1, "", name) or {}
   if not rows[1] then refuse("no channel of this name") end
   add_rates(rows, memory)
-  local channel = require "spate.sse".channel.find(name)
+  local channel = views.find_channel(name)
   local members = channel and channel:members() or {}
   return { channel = rows[1], members = json.array(table.move(members, 1, math.min(#members, MEMBERS_SHOWN), 1, {})) }
 end
