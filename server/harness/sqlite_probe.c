@@ -67,6 +67,13 @@ static int probe_fail_commits(lua_State *L) {
   return 0;
 }
 
+// store:lease("owned" | "lent" | "given"): whose the file is from now on.
+static int probe_lease(lua_State *L) {
+  static const char *const words[] = {"owned", "lent", "given", NULL};
+  sqlite_store_lease(check_still(L), (enum sqlite_lease)luaL_checkoption(L, 2, NULL, words));
+  return 0;
+}
+
 // store:counters()
 static int probe_counters(lua_State *L) {
   struct store_counters *c = &check_store(L)->store.counters;
@@ -104,6 +111,7 @@ void sqlite_probe_open(lua_State *L) {
                                      {"finish", probe_finish},
                                      {"execute", probe_execute},
                                      {"fail_commits", probe_fail_commits},
+                                     {"lease", probe_lease},
                                      {"counters", probe_counters},
                                      {NULL, NULL}};
   class_new(L, META, methods, NULL);

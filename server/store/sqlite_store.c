@@ -300,7 +300,12 @@ static bool carry_out_batch(struct sqlite_store *s) {
   list_init(&batch);
   size_t count = sqlite_queue_take(&s->queue, &batch, BATCH_MAX);
   if (!count) return false;
-  if (!is_ready(s)) {
+  bool may = is_ready(s);
+  if (!may && s->fault == FAULT_NONE) { // lent a moment ago
+    sqlite_queue_put_back(&s->queue, &batch, count);
+    return false;
+  }
+  if (!may) {
     note_answers(s, refuse_all(&batch, sqlite_fault_word(s->fault)));
     return true;
   }
