@@ -1,10 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- sse.reply(s, { recheck = fn, every = seconds }): whether a client may stay is asked again while its stream lives.
+local at_end = require "spate.at_end"
 local check = require "spate.check"
 local core = require "spate.core"
 local report = require "spate.report"
 
 local EVERY, SPREAD = 30, 0.2 -- seconds; the part of them by which clients are asked apart
+local PATIENCE = 60 -- seconds that an answer may take
 
 local recheck = {}
 
@@ -35,16 +37,27 @@ local function ask(plan, req)
   return plan.keeps
 end
 
-local function keep_asking(plan, req)
+-- The same; ends the task that asks where the answer does not come.
+local function ask_in_time(plan, req, task)
+  local watch = core.background(function()
+    core.sleep(PATIENCE)
+    core.log.error(("sse.reply: recheck has not answered within %d s"):format(PATIENCE), { request = req.id })
+    task:cancel()
+  end)
+  local _ <close> = at_end(function() watch:cancel() end)
+  return ask(plan, req)
+end
+
+local function keep_asking(plan, req, task_of)
   while true do
     core.sleep(plan.every * (1 - SPREAD + 2 * SPREAD * math.random()))
-    local allowed, why = ask(plan, req)
+    local allowed, why = ask_in_time(plan, req, task_of())
     if not allowed then return core.kick_self(req, type(why) == "string" and why or "") end
   end
 end
 
--- Begins with the stream, whose end it does not outlive; it goes on after a reload. Where the task itself is ended, as by limits.burst,
--- that is a failure as well.
+-- Begins with the stream, whose end it does not outlive; it goes on after a reload. Where the task itself is ended, by limits.burst or
+-- since no answer comes, that is a failure as well.
 function recheck.begin(plan, req)
   local is_over, task = false, nil
   local begin
@@ -54,7 +67,7 @@ function recheck.begin(plan, req)
   end
   function begin()
     task = core.background_until(on_end, function()
-      keep_asking(plan, req)
+      keep_asking(plan, req, function() return task end)
       is_over = true
     end)
   end
