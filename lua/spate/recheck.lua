@@ -63,7 +63,8 @@ function recheck.begin(plan, req)
   local begin
   local function on_end()
     if is_over then return end
-    if plan.keeps then begin() else core.kick_self(req, "") end
+    local goes_on = plan.keeps and pcall(begin) -- not where there are too many tasks
+    if not goes_on then core.kick_self(req, "") end
   end
   function begin()
     task = core.background_until(on_end, function()
