@@ -159,6 +159,11 @@ describe("spate top", function()
     end
     keys:write "2"
     shows "REMOTE.*serving, 1 workers.*REMOTE"
+    process.shell("stty rows 4 cols 15 < %s", name)
+    shows "\27%[4;1H.*\27%[H.-\27%[J\27%[4;1H"
+    local frame = shown():match "^.*\27%[H(.-)\27%[J\27%[4;1H"
+    assert.equal(3, select(2, frame:gsub("\n", "")))
+    process.shell("stty rows 30 cols 100 < %s", name)
     keys:write "\3" -- Ctrl-C, which is a key
     shows "rc 0"
     shows "\27%[%?25h\27%[%?1049l.*rc 0.* icanon.* echo "

@@ -90,18 +90,18 @@ function Screen:frame(look)
   local lines, before = head(look, self.columns), look.before
   local below = self.view.lines(look.value, self, before and look.at - before.at or 0, before and before.value)
   for i = 1, math.min(#below, self.rows - #lines - 1) do lines[#lines + 1] = cut(below[i], self.columns) end
-  return lines
+  return table.move(lines, 1, self.rows - 1, 1, {})
 end
 
 -- Rows and columns of the terminal, which may have become others.
 function Screen:measure()
   local pipe <close> = assert(io.popen "stty size </dev/tty 2>/dev/null")
   local rows, columns = pipe:read("n", "n")
-  if rows and rows >= 8 and columns >= 20 then self.rows, self.columns = rows, columns end
+  if rows and rows > 1 and columns > 1 then self.rows, self.columns = rows, columns end
 end
 
 function Screen:draw(look, err)
-  local lines = err and { "cannot look: " .. printable(err) } or self:frame(look)
+  local lines = err and { cut("cannot look: " .. printable(err), self.columns) } or self:frame(look)
   local out = { "\27[H" }
   for i, line in ipairs(lines) do
     local is_title = not self.view.is_tail and i == self.above + 2
