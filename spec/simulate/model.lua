@@ -266,6 +266,8 @@ function Model:on_end(request, how, now)
   end
   if request.is_refusal then return end
   if how == "unanswered" then
+    request.route = request.route or self:route_of(request, request.served) -- over HTTP/2 one that fails may be reset before its head has left
+    request.kind = request.kind or request.route and kinds[request.route.kind]
     local before = request.behind
     local is_closed = before and (before.ended ~= "end" or is_behind_the_last(request))
     return self:expect(is_closed or request.is_loose or self.plan.settings.limits.connections or request.was_partial or request.client.may_be_refused or may_be_cut(self, request, now), says.ANSWERED, "%s: closed without an answer", request)
