@@ -63,12 +63,10 @@ local MEANS = { [401] = ASKS, [403] = ASKS, [404] = "is this the stream's path?"
 
 -- Why nothing has answered, as a finding; a certificate is one of its own.
 local function add_failure(findings, look)
-  local message, fixes = look.message, nil
   if look.code == "tls" then return end
-  if look.code == "timeout" and not look.message:find "no connection" then
-    message, fixes = ("no answer within %s: the server hangs, or something before it collects what it sends"):format(Findings.duration(FIRST)), "buffering"
-  end
-  findings:add("reach", "wrong", message, nil, fixes)
+  local hangs = look.message:find "^no answer"
+  findings:add("reach", "wrong", look.message .. (hangs and ": the server hangs, or something before it collects what it sends" or ""), nil,
+    hangs and "buffering")
 end
 
 -- Why there is no stream to look at, as a finding; false where there is one.

@@ -3,6 +3,7 @@
 -- request.
 local core = require "spate.core"
 local events = require "spate.doctor.events"
+local Findings = require "spate.doctor.findings"
 local http = require "spate.http"
 local sse = require "spate.sse"
 
@@ -74,6 +75,7 @@ return function(url, options)
     timeout = { connect = math.min(CONNECT, options.seconds / 2), idle = NEVER, total = options.seconds } })
   if not res then
     look.code, look.message = code, message
+    if code == "timeout" and not message:find "no connection" then look.message = "no answer within " .. Findings.duration(options.seconds) end
     return look:finish "failed"
   end
   local _ <close> = res

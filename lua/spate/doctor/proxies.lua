@@ -30,7 +30,7 @@ local FIXES = {
     caddy = "reverse_proxy { transport http { read_timeout 1h } }, and no stream_timeout",
     haproxy = "timeout server 1h, and timeout client 1h",
     traefik = "entryPoints.NAME.transport.respondingTimeouts: writeTimeout: 0, readTimeout: 0",
-    cloudflare = "ends what is silent for 100 s: have a comment come earlier (Enterprise: proxy_read_timeout)",
+    cloudflare = "ends what is silent for 120 s (long 100): have a comment come earlier (Enterprise: proxy_read_timeout)",
     aws = "ALB: idle_timeout.timeout_seconds=4000; CloudFront: a longer origin response timeout",
   },
   total = {
