@@ -54,9 +54,16 @@ void own_metrics_deinit(struct own_metrics *m) {
   lock_deinit(&m->lock);
 }
 
+// The name as OpenMetrics has it, which a counter and a gauge may not share.
+static struct span stem_of(const char *name) {
+  static const char total[] = "_total";
+  size_t len = strlen(name), end = sizeof total - 1;
+  return (struct span){name, len > end && !strcmp(name + len - end, total) ? len - end : len};
+}
+
 static struct own_metric *find(struct own_metrics *m, const char *name) {
   list_each (node, &m->families)
-    if (!strcmp(family_of(node)->name, name)) return family_of(node);
+    if (span_equal(stem_of(family_of(node)->name), stem_of(name))) return family_of(node);
   return NULL;
 }
 
