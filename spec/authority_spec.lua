@@ -204,4 +204,11 @@ end)]]
     assert.truthy(log:find("ticket=***", 1, true), log)
     assert.is_nil(log:find(ticket, 1, true))
   end)
+
+  it("say what cannot be in one, at the script's line alone", function()
+    helper.refuses {
+      ["spate.ticket():issue(print)"] = "tickets:issue: cannot encode a function",
+      ["spate.ticket():issue(('x'):rep(5000))"] = "tickets:issue: the value has 5002 bytes of JSON, at most 4096 are kept",
+    }
+  end)
 end)

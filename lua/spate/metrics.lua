@@ -35,7 +35,10 @@ local function check_labels(what, labels)
   if labels == nil then return {} end
   check.strings(labels, what .. ": labels")
   if #labels > LABELS_MAX then core.raise(("%s: labels: expected %d at most, got %d"):format(what, LABELS_MAX, #labels)) end
+  local seen = {}
   for i, name in ipairs(labels) do
+    if seen[name] then core.raise(("%s: labels[%d]: %q is there twice"):format(what, i, name)) end
+    seen[name] = true
     if not name:find "^[%a_][%w_]*$" or name:find "^__" or name == "le" then
       core.raise(("%s: labels[%d]: %q cannot be a label's name"):format(what, i, name))
     end

@@ -20,7 +20,7 @@ function Tickets:issue(value)
   check_self(self, "issue")
   if value == nil then core.raise "tickets:issue: expected a value, got nil" end
   local ok, text = pcall(json.encode, value)
-  if not ok then core.raise("tickets:issue: " .. text) end
+  if not ok then core.raise("tickets:issue: " .. text:gsub("^[^\n]-:%d+: ", "")) end
   if #text > VALUE_MAX then core.raise(("tickets:issue: the value has %d bytes of JSON, at most %d are kept"):format(#text, VALUE_MAX)) end
   local ticket = core.base64(core.random(RANDOM_LEN), true)
   local done, why = self.store:set(ticket, text, { ttl = self.ttl })
