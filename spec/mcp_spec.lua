@@ -93,6 +93,8 @@ describe("spate.mcp", function()
       local res = sent(body)
       assert.same({ 400, code }, { res:status(), res:json().error.code }, body)
     end
+    assert.equal("Invalid Request: a batch, which only 2025-03-26 had, is not taken; send its messages one by one",
+      sent('[{"jsonrpc":"2.0","id":1,"method":"ping"}]'):json().error.message)
     assert.equal(400, post({ id = 1, method = "ping" }):status())
     assert.equal(404, post({ id = 1, method = "ping" }, "x"):status())
     assert.equal(404, post({ id = 1, method = "ping" }, ("x"):rep(5000)):status())

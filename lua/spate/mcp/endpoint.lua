@@ -11,6 +11,7 @@ local sse = require "spate.sse"
 local VERSIONS = { ["2025-11-25"] = true, ["2025-06-18"] = true, ["2025-03-26"] = true }
 local LATEST = "2025-11-25"
 local ID_LENGTH = 100 -- bytes of ids that clients choose
+local BATCH = "Invalid Request: a batch, which only 2025-03-26 had, is not taken; send its messages one by one"
 local LOCAL = { localhost = true, ["127.0.0.1"] = true, ["[::1]"] = true }
 
 local function refuse(status, code, message, id)
@@ -105,7 +106,7 @@ local function take(session, message)
 end
 
 local function is_message(m)
-  if type(m) ~= "table" or m.jsonrpc ~= "2.0" or m[1] ~= nil then return false end
+  if type(m) ~= "table" or m.jsonrpc ~= "2.0" then return false end
   if m.id ~= nil and not is_id(m.id) then return false end
   if m.method ~= nil then return type(m.method) == "string" end
   return m.id ~= nil and (m.result ~= nil or type(m.error) == "table")
@@ -116,6 +117,7 @@ local endpoint = {}
 function endpoint.post(server, req)
   local message, err = req:json()
   if message == nil then return refuse(400, -32700, "Parse error: " .. err) end
+  if type(message) == "table" and message[1] ~= nil then return refuse(400, -32600, BATCH) end
   if not is_message(message) then return refuse(400, -32600, "Invalid Request") end
   if message.method == "initialize" and message.id ~= nil then return initialize(server, message) end
   local session, refusal = session_of(server, req, message.id)
