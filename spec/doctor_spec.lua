@@ -146,6 +146,11 @@ describe("one look at a stream", function()
     assert.same({ { at = 0, data = "a" }, { at = 0, data = "b" }, { at = 0, comment = true } }, l.items)
   end)
 
+  it("takes lines that end by CR, at once", function()
+    local l = look { headers = { ["Content-Type"] = "text/event-stream" }, chunks = { "data: a\r\r", { after = 1, "data: b\r\r: x\r\r" } } }
+    assert.same({ { at = 0, data = "a" }, { at = 1, data = "b" }, { at = 1, comment = true } }, l.items)
+  end)
+
   it("tells a cut, a time that is over and a refusal from an end", function()
     assert.same({ "cut", 3 }, { (function(l) return l.how, l.ended end)(look { events = { { after = 3, data = "a" } }, error = "closed" }) })
     local l = look({ events = { "a" }, open = true }, 5)

@@ -20,7 +20,9 @@ end
 
 -- A list of events, { comment = true } for each comment; nil where a block is too long.
 function Events:feed(bytes)
-  self.rest = (self.rest .. bytes):gsub("\r\n", "\n"):gsub("\r(.)", "\n%1")
+  if self.after_cr then bytes = bytes:gsub("^\n", "") end -- the rest of a CRLF
+  self.after_cr = bytes:sub(-1) == "\r"
+  self.rest = self.rest .. bytes:gsub("\r\n?", "\n")
   local list, at = {}, 1
   while true do
     local from, to = self.rest:find("\n\n", at, true)
