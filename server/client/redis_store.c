@@ -177,6 +177,7 @@ static void on_tick(struct timer *t) {
   struct redis_store *s = container_of(t, struct redis_store, tick);
   redis_asks_tick(&s->asks);
   redis_pair_tell(&s->pair);
+  atomic_store(&s->store.counters.is_down, s->pair.is_told);
   loop_arm(&s->loop, &s->tick, s->loop.now + TICK_SECONDS);
 }
 
@@ -248,7 +249,7 @@ bool redis_store_knows(const char *url) {
 
 struct redis_store *redis_store_new(const struct redis_store_config *config, char **error) {
   struct redis_store *s = xcalloc(1, sizeof *s);
-  s->store.ops = &ops, s->store.kind = STORE_REDIS, s->config = *config;
+  s->store.ops = &ops, s->store.kind = STORE_REDIS, s->store.clock = config->clock, s->config = *config;
   const char *wrong = redis_address_init(&s->address, span_of(config->url));
   if (!wrong) wrong = read_options(&s->address, &s->prefix, &s->timeout);
   if (!wrong && loop_init(&s->loop, config->clock, true) != 0)

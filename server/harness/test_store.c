@@ -34,8 +34,10 @@ static void take(struct store *s, struct store_request *r) {
 static const struct store_ops ops = {.take = take};
 
 void test_store_init(struct test_store *t, struct broker *b, const struct clock *clock) {
-  *t = (struct test_store){
-      .store = {.ops = &ops, .kind = STORE_SQLITE}, .broker = b, .clock = clock, .is_open = true};
+  *t = (struct test_store){.store = {.ops = &ops, .kind = STORE_SQLITE, .clock = clock},
+                           .broker = b,
+                           .clock = clock,
+                           .is_open = true};
   b->store = &t->store;
   lock_init(&t->lock);
   pthread_cond_init(&t->asked, NULL);

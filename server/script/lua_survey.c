@@ -204,12 +204,12 @@ static int core_is_loading(lua_State *L) {
   return 1;
 }
 
-// core.store_state(): nil without a store, "unavailable" where the last it was asked for it refused, else
+// core.store_state(): nil without a store, "unavailable" where it is out of reach or has just refused, else
 // "ok".
 static int core_store_state(lua_State *L) {
   struct store *s = vm_of(L)->service->broker->store;
   if (!s) return 0;
-  lua_pushstring(L, atomic_load(&s->counters.is_unavailable) ? "unavailable" : "ok");
+  lua_pushstring(L, store_is_available(s) ? "ok" : "unavailable");
   return 1;
 }
 

@@ -208,6 +208,7 @@ static void succeed(struct sqlite_store *s) {
 
 static void tell(struct sqlite_store *s, enum sqlite_fault fault, const char *why) {
   atomic_fetch_add(&s->store.counters.failed_total, 1);
+  atomic_store(&s->store.counters.is_down, fault == FAULT_REPLACED);
   if (s->fault != fault)
     log_message(LOG_ERROR, "store %s: %s (%s): nothing can be published to the channels that it keeps",
                 s->config.path, why, sqlite_fault_word(fault));
@@ -363,7 +364,7 @@ static enum sqlite_fault open_first(struct sqlite_store *s, const struct sqlite_
 
 struct sqlite_store *sqlite_store_new(const struct sqlite_store_config *config, char **error) {
   struct sqlite_store *s = xcalloc(1, sizeof *s);
-  s->store.ops = &ops, s->store.kind = STORE_SQLITE, s->config = *config,
+  s->store.ops = &ops, s->store.kind = STORE_SQLITE, s->store.clock = config->clock, s->config = *config,
   s->config.path = xstrdup(config->path);
   struct sqlite_run run_of = {.is_async = config->is_async, .wall = wall_of(s)};
   sqlite_queue_init(&s->queue);

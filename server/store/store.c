@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+static const double REFUSED_SECONDS = 5;
+
 void store_request_unref(struct store_request *r) {
   if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1) return;
   for (size_t i = 0; i < r->count; i++) event_unref(r->events[i]);
@@ -84,9 +86,18 @@ static void arrive_nowhere(struct store_request *r) {
 
 void store_answer(struct store_request *r, enum store_answer answer) {
   r->answer = answer;
-  atomic_store(&r->channel->store->counters.is_unavailable, answer == STORE_UNAVAILABLE);
+  struct store_counters *counters = &r->channel->store->counters;
+  if (answer == STORE_UNAVAILABLE) atomic_store(&counters->refused_at, clock_now(r->channel->store->clock));
+  atomic_store(&counters->is_unavailable, answer == STORE_UNAVAILABLE);
   if (r->job.home) job_finish(&r->job);
   else arrive_nowhere(r);
+}
+
+// Who is asked nothing since it was unavailable cannot show that it is not any more.
+bool store_is_available(const struct store *s) {
+  if (atomic_load(&s->counters.is_down)) return false;
+  return !atomic_load(&s->counters.is_unavailable) ||
+         clock_now(s->clock) > atomic_load(&s->counters.refused_at) + REFUSED_SECONDS;
 }
 
 void store_unavailable(struct store_request *r, const char *why) {

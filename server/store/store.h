@@ -6,6 +6,7 @@
 // answers; so does what others have published there, in the same order. It bounds what it has taken and not
 // carried out, by number, bytes and time: beyond, it answers STORE_UNAVAILABLE.
 #pragma once
+#include "base/clock.h"
 #include "event/channel.h"
 #include "loop/job.h"
 
@@ -76,7 +77,9 @@ struct store_counters {
   atomic_ulong kept_total, trimmed_total, commits_total; // events; transactions with some
   atomic_ulong refused_total, failed_total; // requests that were unavailable; what went wrong with the store
   atomic_ulong waiting, bytes;              // requests not carried out; on the disk
+  atomic_bool is_down;                      // it is known to be out of reach
   atomic_bool is_unavailable;               // the request that was answered last was not carried out
+  _Atomic double refused_at;                // when that was, by the store's clock
 };
 
 // Who is told what processes that share a store tell each other, on a thread of the store's.
@@ -91,6 +94,7 @@ struct store {
   const struct store_ops *ops;
   enum store_kind kind;
   struct store_listener *listener; // NULL: nobody listens
+  const struct clock *clock;
   struct store_counters counters;
 };
 
@@ -114,6 +118,10 @@ void store_hand_over(struct channel *c, enum store_what what, const struct sse_f
 
 // Tells every process of a message; where the store is not shared, this one, at once. Any thread.
 void store_tell(struct store *s, struct span message);
+
+// Whether it carries things out, as far as is known; 5 s after it has refused that is to be tried again. Any
+// thread.
+bool store_is_available(const struct store *s);
 
 // For stores: sends the answer home. Any thread.
 void store_answer(struct store_request *r, enum store_answer answer);
