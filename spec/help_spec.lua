@@ -137,6 +137,12 @@ sse.channel(name: string, options?: spate.ChannelOptions)
     assert.same({ "", 2, "nothing is known of 'sse.chanel'; did you mean 'sse.channel'?; see spate help" }, { out, code, message })
   end)
 
+  it("is named where a command is used wrongly", function()
+    assert.same({ 2, "missing argument 'url'\nsee spate doctor --help" }, { select(2, run "doctor") })
+    assert.same({ 2, "unknown command 'nothing'\nsee spate --help" }, { select(2, run "nothing") })
+    has(run("help", "new"), "hub (Mercure)", "spate help new")
+  end)
+
   for _, page in ipairs { "spate.1", "spate.conf.5", "spate-lua.7" } do
     local with_mandoc = os.execute "command -v mandoc >/dev/null" and it or pending
     with_mandoc("has a page in which mandoc finds nothing wrong: " .. page, function()

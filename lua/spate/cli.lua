@@ -78,7 +78,10 @@ local COMMANDS = {
   { "test", "Run specs; takes the options of busted." },
   { "new", "Begin an application in a directory.", function(command)
     command:argument("directory", "Where; it is made unless it exists.")
-    command:option("-t --template", "What it does."):choices(TEMPLATES):default("ticks")
+    command:help_max_width(100)
+    command:option("-t --template", "What it does: ticks (a stream), chat (rooms), llm (tokens of a model), htmx (news in a page), "
+      .. "agent (a model with tools), mcp (tools for a model), livetable (a table of PostgreSQL), jobs (programs by click and clock), "
+      .. "presence (who else is here), hub (Mercure)."):choices(TEMPLATES):default("ticks")
   end },
   { "tail", "Print the events of a stream, and come back to it as a browser does.", function(command)
     command:argument("url", "Where the stream is.")
@@ -161,6 +164,14 @@ local function with_hint(err, parser, arg, native)
   return best and ("%s; did you mean '%s'?"):format(line, best) or line
 end
 
+-- What says how the command is used.
+local function usage_of(name)
+  for _, known in ipairs(command_names()) do
+    if known == name then return name .. " --help" end
+  end
+  return "--help"
+end
+
 local function run(name, arguments, native)
   return require("spate.cli." .. (RUN_BY[name] or name))(arguments, native)
 end
@@ -174,7 +185,7 @@ return function(arg, native)
   if RAW[arg[1]] then return run(arg[1], table.move(arg, 2, #arg, 1, {}), native) end
   local parser = build(native.version)
   local ok, arguments = parser:pparse(arg)
-  if not ok then return USAGE, with_hint(arguments, parser, arg, native) .. "\nsee spate --help" end
+  if not ok then return USAGE, with_hint(arguments, parser, arg, native) .. "\nsee spate " .. usage_of(arg[1]) end
   arguments.parser = parser
   if arguments.app and is_folder(arguments.app) then arguments.app = arguments.app:gsub("/*$", "") .. "/app.lua" end
   return run(arguments.command, arguments, native)
