@@ -143,6 +143,17 @@ while true do os.execute "sleep 0.1" end]]
     assert.falsy(runs(pid))
   end)
 
+  it("gives the new process its sockets, and no other descriptor that is open", function()
+    server = process.serve(APP:format "old", { settings = "{ shutdown = { window = 0.2 } }" })
+    local counts = {}
+    for i = 1, 3 do
+      local code, _, err, pid = upgrade()
+      assert.equal(0, code, err)
+      counts[i] = setmetatable({ pid = pid, port = server.port }, getmetatable(server)):descriptors_at_rest()
+    end
+    assert.is_true(counts[3] < counts[1] + 2, table.concat(counts, " ")) -- each has handed on four where it did so
+  end)
+
   it("keeps addresses and workers", function()
     server = process.serve(APP:format "old", { settings = "{ workers = 1 }", arguments = { "-l", "127.0.0.1:0" } })
     process.write_file(directory .. "/settings.lua", "return { workers = 2 }")

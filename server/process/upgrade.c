@@ -5,6 +5,7 @@
 #include "process/upgrade.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -99,6 +100,7 @@ static int spawn(pid_t *pid, const struct listening *const sets[UPGRADE_SETS], i
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   if (!find_program(path)) return ENOENT;
+  close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC); // a library's would stay open: libcurl's pairs
   posix_spawn_file_actions_init(&actions);
   keep(&actions, ready);
   for (size_t i = 0; i < UPGRADE_SETS; i++) keep_sockets(&actions, sets[i]);
