@@ -46,8 +46,14 @@ local function cgroups()
   end
 end
 
--- Whether one can be started here.
-function booted_root.can_be() return cgroups() ~= nil and os.execute "[ $(id -u) = 0 ]" == true end
+-- Whether one can be started here: who may not make a cgroup, or namespaces, cannot.
+function booted_root.can_be()
+  local path = cgroups()
+  if not path or os.execute "[ $(id -u) = 0 ]" ~= true then return false end
+  local trial = ("%s/spate-trial-%d"):format(path, math.random(1 << 30))
+  return os.execute(([[mkdir %s && rmdir %s && unshare --mount --pid --fork --uts --ipc --net --cgroup sh -c 'mount --make-rprivate / && mount -t cgroup2 cgroup2 /mnt']]):format(trial, trial)
+    .. " >/dev/null 2>&1") == true
+end
 
 local Root = {}
 Root.__index = Root
