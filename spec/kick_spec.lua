@@ -170,6 +170,7 @@ describe("what is wrong with a tag or a kick", function()
     ["spate.kick { tag = 'x', reason = 1 }"] = "spate.kick: reason: expected a string, got number",
     ["spate.kick { tag = 'x', reason = ('x'):rep(1001) }"] = "spate.kick: reason: expected 1000 bytes at most, got 1001",
     ["spate.kick { tag = 'x', retry = 0 }"] = "spate.kick: retry: expected more than 0 seconds, got 0",
+    ["spate.kick { tag = 'x', retry = 1e9 }"] = "spate.kick: retry: expected less than 1e9 seconds, got 1000000000.0",
   } do
     it(code .. " says so", function()
       local server = helper.serve("app:get('/', function(req)\n" .. code .. "\nend)")

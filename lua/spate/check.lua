@@ -16,7 +16,8 @@ end
 
 local function seconds_above_0(seconds, what)
   if type(seconds) ~= "number" then core.raise(("%s: expected seconds, got %s"):format(what, type(seconds))) end
-  if not (seconds > 0 and seconds < 1e9) then core.raise(("%s: expected more than 0 seconds, got %s"):format(what, seconds)) end
+  if seconds <= 0 or seconds ~= seconds then core.raise(("%s: expected more than 0 seconds, got %s"):format(what, seconds)) end
+  if seconds >= 1e9 then core.raise(("%s: expected less than 1e9 seconds, got %s"):format(what, seconds)) end
   if core.dev and seconds > LONG and seconds < NEVER then core.advise_seconds(what, seconds) end
   return seconds
 end
