@@ -29,7 +29,6 @@ local function folder_of(files)
   os.remove(folder)
   os.execute("mkdir -p " .. folder .. "/.spate/spate")
   for _, file in ipairs(editor_files { embedded = embedded }) do write(folder .. "/" .. file[1], file[2]) end
-  write(folder .. "/.emmyrc.json", '{"strict": {"arrayIndex": false}}')
   for name, text in pairs(files) do write(folder .. "/" .. name, text) end
   return folder
 end
