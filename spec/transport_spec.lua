@@ -151,6 +151,19 @@ describe("a transport", function()
     assert.equal(#got, client:writes())
   end)
 
+  it("that takes nothing is written to by nothing", function()
+    local server = helper.serve(APP)
+    local client = server:connect()
+    client:window(0)
+    client:send(REQUESTS[1])
+    for _ = 1, 5 do server:turn() end
+    assert.same({ 0, "" }, { client:writes(), client:take() })
+    client:window()
+    for _ = 1, 5 do server:turn() end
+    assert.equal(1, client:writes())
+    server:close()
+  end)
+
   it("that is broken with something in flight ends its stream, and frees what was in flight", function()
     for _, how in ipairs { "reset", "leave", "finish" } do
       local server = helper.serve [[

@@ -27,6 +27,7 @@
 #include "script/class.h"
 #include "script/generations.h"
 #include "script/long_turns.h"
+#include "script/lua_certificates.h"
 #include "script/lua_settings.h"
 #include "script/watchdog.h"
 #include "serve/conn.h"
@@ -402,6 +403,7 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   inflate_probe_open(L);
   stubs_open(L);
   tls_client_open(L);
+  lua_certificates_open(L);
   signal(SIGPIPE,
          SIG_IGN); // both as the server does: a program that does not read is no end of who writes to it
   signal(SIGCHLD, SIG_DFL);

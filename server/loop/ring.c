@@ -19,14 +19,13 @@ enum { SENT_FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_WAITALL, UNTOLD = -4096 };
 
 struct ring {
   struct io_uring io;
-  unsigned count; // noted
   struct io_uring_sqe *sqes[RING_SENDS_MAX];
   struct msghdr messages[RING_SENDS_MAX];
 };
 
 void ring_send(struct ring *r, unsigned number, int fd, struct iovec *iov, size_t count) {
   struct io_uring_sqe *sqe = io_uring_get_sqe(&r->io);
-  r->sqes[number] = sqe, r->count = number + 1;
+  r->sqes[number] = sqe;
   if (count == 1) io_uring_prep_send(sqe, fd, iov->iov_base, iov->iov_len, SENT_FLAGS);
   else {
     r->messages[number] = (struct msghdr){.msg_iov = iov, .msg_iovlen = count};
@@ -51,7 +50,6 @@ unsigned ring_enter(struct ring *r, int results[]) {
     told++;
   }
   io_uring_cq_advance(&r->io, told);
-  r->count = 0;
   return taken < 0 ? 0 : (unsigned)taken;
 }
 
@@ -89,7 +87,6 @@ struct ring *ring_new(const char **why) {
   struct io_uring_params params = {.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
                                             IORING_SETUP_SUBMIT_ALL};
   struct ring *r = xmalloc(sizeof *r);
-  r->count = 0;
   int error = -io_uring_queue_init_params(RING_SENDS_MAX, &r->io, &params);
   if (error) {
     free(r);
