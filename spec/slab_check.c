@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Pieces of every size that are taken, grow, shrink and are given back at random, each filled with what only
 // it has: none may lie over another, or lose what was in it. Says how much memory was left when all had been
-// given back, in blocks; none is once that is trimmed.
+// given back, in blocks; none is once that is trimmed. What is of whole cache lines begins with one.
 #include <assert.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include "base/slab.h"
 
-enum { PIECES = 8000, STEPS = 100000, SIZE_MAX_TRIED = 2 * SLAB_MAX };
+enum { PIECES = 8000, STEPS = 100000, SIZE_MAX_TRIED = 2 * SLAB_MAX, CACHE_LINE = 64 };
 
 static struct piece {
   unsigned char *bytes;
@@ -31,6 +31,7 @@ static void resize(struct slab *s, struct piece *p, size_t size) {
   size_t kept = p->size < size ? p->size : size;
   p->bytes = slab_resize(s, p->bytes, p->size, size);
   assert(p->bytes && (uintptr_t)p->bytes % SLAB_GRAIN == 0);
+  assert(size > SLAB_MAX || size % CACHE_LINE || (uintptr_t)p->bytes % CACHE_LINE == 0);
   check(p, kept);
   p->size = size;
   p->filling++;

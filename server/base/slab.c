@@ -20,7 +20,13 @@ enum { PIECE_MAX = SLAB_MAX };
 #endif
 // Less than its alignment by what malloc keeps beside it: the next one then begins where this ends, without a
 // gap.
-enum { BLOCK_ALIGNMENT = 16 << 10, BLOCK_LEN = BLOCK_ALIGNMENT - 16, SPARE_PART = 4, SPARE_MIN = 8 };
+enum {
+  BLOCK_ALIGNMENT = 16 << 10,
+  BLOCK_LEN = BLOCK_ALIGNMENT - 16,
+  SPARE_PART = 4,
+  SPARE_MIN = 8,
+  CACHE_LINE = 64
+};
 
 struct piece {
   struct piece *next;
@@ -36,6 +42,11 @@ struct block {
 static struct list *list_of(struct slab *s, size_t size) { return &s->blocks[(size - 1) / SLAB_GRAIN]; }
 
 static size_t piece_len(size_t size) { return (size + SLAB_GRAIN - 1) & ~(size_t)(SLAB_GRAIN - 1); }
+
+// Pieces of whole cache lines begin with one, so that what has its hot members first touches no line more.
+static size_t first_piece(size_t len) {
+  return len % CACHE_LINE ? piece_len(sizeof(struct block)) : CACHE_LINE;
+}
 
 static struct block *block_of(void *piece) {
   return (struct block *)((uintptr_t)piece & ~(uintptr_t)(BLOCK_ALIGNMENT - 1));
@@ -58,14 +69,14 @@ void slab_deinit(struct slab *s) {
   free_all(&s->spare);
 }
 
-static struct block *block_new(struct slab *s) {
+static struct block *block_new(struct slab *s, size_t len) {
   struct list *node = list_shift(&s->spare);
   void *fresh = NULL;
   if (!node && posix_memalign(&fresh, BLOCK_ALIGNMENT, BLOCK_LEN)) return NULL;
   struct block *b = node ? container_of(node, struct block, link) : fresh;
   if (node) s->spare_count--;
   else s->block_count++;
-  *b = (struct block){.untouched = (uint32_t)piece_len(sizeof *b)};
+  *b = (struct block){.untouched = (uint32_t)first_piece(len)};
   list_init(&b->link);
   return b;
 }
@@ -88,16 +99,17 @@ size_t slab_trim(struct slab *s) {
   return count;
 }
 
-// The first block with room for that size; NULL where there is no memory.
-static struct block *roomy_block(struct slab *s, struct list *list) {
+// The first block with room for a piece of `len`; NULL where there is no memory.
+static struct block *roomy_block(struct slab *s, size_t len) {
+  struct list *list = list_of(s, len);
   if (!list_empty(list)) return container_of(list->next, struct block, link);
-  struct block *b = block_new(s);
+  struct block *b = block_new(s, len);
   if (b) list_append(list, &b->link);
   return b;
 }
 
 static void *take_piece(struct slab *s, size_t size) {
-  struct block *b = roomy_block(s, list_of(s, size));
+  struct block *b = roomy_block(s, piece_len(size));
   if (!b) return NULL;
   struct piece *p = b->free;
   if (p) b->free = p->next;
