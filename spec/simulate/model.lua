@@ -361,7 +361,7 @@ local function check_idle(self, client, now)
     if client.waiting[i] then return end
   end
   local since = math.max(client.quiet_since or math.huge, client.arrived_at or 0)
-  if client.is_over or not client.is_reading or client.worker == self.held_up or self.jumped_at >= since or client.stalled_at or self.has_faults then return end
+  if client.is_over or client.is_outside or not client.is_reading or client.worker == self.held_up or self.jumped_at >= since or client.stalled_at or self.has_faults then return end
   local is_told = client.has_gone or client.core:state() ~= "open" -- over HTTP/2 a second goes by before the end
   self:expect(now < since + self.idle_timeout + EPS or is_told, says.IDLE, "client %d is connected still, %.3f s behind its last answer", client.slot, now - since)
 end
