@@ -10,6 +10,10 @@ app:get("/tls", function(req) return req.tls or { none = true } end)
 app:get("/ticks", function() return sse.reply(sse.interval(1)) end)
 app:get("/large", function() return ("x"):rep(1000000) end)
 app:post("/body", function(req) return tostring(#req:body()) end)
+app:post("/late", function(req)
+  sse.sleep(2)
+  return tostring(#req:body())
+end)
 app:get("/never", function() return sse.reply(sse.never()) end)
 ]]
 
@@ -301,6 +305,22 @@ describe("TLS", function()
       server:turn()
       assert.matches("no handshake: it broke off", server:log())
       assert.same({ 3, 0, 0 }, { server:stats().tls_refused_total, server:stats().tls_truncated_total, server:stats().connections })
+    end)
+
+    it("come behind all that was sent before them, however late that is read", function()
+      for _, how in ipairs { "finish", "finish_rudely" } do
+        serve(host "a.example")
+        local client = tls.connect(server)
+        client:send("POST /late HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n" .. ("y"):rep(300000))
+        client[how](client)
+        server:turn()
+        assert.equal(0, server:stats().tls_truncated_total)
+        server:advance(3)
+        assert.matches("\r\n\r\n300000$", client:take())
+        assert.equal(how == "finish" and 0 or 1, server:stats().tls_truncated_total)
+        server:close()
+        server = nil
+      end
     end)
 
     it("of ours are said", function()

@@ -171,8 +171,10 @@ static int probe_shut_it(lua_State *L) {
   return 0;
 }
 
+// socket:bound(bytes [, is_http2]).
 static int probe_bound(lua_State *L) {
   struct socket_probe *p = check_open(L);
+  p->transport->protocol = lua_toboolean(L, 3) ? PROTOCOL_HTTP2 : PROTOCOL_HTTP1;
   p->transport->ops->bound(p->transport, (size_t)luaL_checkinteger(L, 2));
   return 0;
 }
@@ -229,6 +231,12 @@ static bool is_ours_and_never_blocks(int fd) {
 // socket:unsent(): bytes that may wait unsent in the kernel before it takes no more; of TCP.
 static int probe_unsent(lua_State *L) {
   lua_pushinteger(L, option_of(check_open(L)->near_fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT));
+  return 1;
+}
+
+// socket:buffer(): bytes that the kernel keeps for what is sent, as it counts them.
+static int probe_buffer(lua_State *L) {
+  lua_pushinteger(L, option_of(check_open(L)->near_fd, SOL_SOCKET, SO_SNDBUF));
   return 1;
 }
 
@@ -400,18 +408,31 @@ static int probe_new(lua_State *L) {
 }
 
 void socket_probe_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"turn", probe_turn},           {"send", probe_send},
-                                     {"send_file", probe_send_file}, {"want_read", probe_want_read},
-                                     {"read_now", probe_read_now},   {"finish", probe_finish},
-                                     {"shut", probe_shut_it},        {"bound", probe_bound},
-                                     {"unsent", probe_unsent},       {"peer", probe_peer},
-                                     {"far_take", far_take},         {"far_send", far_send},
-                                     {"far_close", far_close},       {"listen", probe_listen},
-                                     {"dial", probe_dial},           {"accept_all", probe_accept_all},
-                                     {"deafen", probe_deafen},       {"keep", probe_keep},
-                                     {"spoil", probe_spoil},         {"rests", probe_rests},
-                                     {"bind", probe_bind},           {"send_timeout", probe_send_timeout},
-                                     {"close", probe_close},         {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"turn", probe_turn},
+                                     {"send", probe_send},
+                                     {"send_file", probe_send_file},
+                                     {"want_read", probe_want_read},
+                                     {"read_now", probe_read_now},
+                                     {"finish", probe_finish},
+                                     {"shut", probe_shut_it},
+                                     {"bound", probe_bound},
+                                     {"unsent", probe_unsent},
+                                     {"peer", probe_peer},
+                                     {"far_take", far_take},
+                                     {"far_send", far_send},
+                                     {"far_close", far_close},
+                                     {"listen", probe_listen},
+                                     {"dial", probe_dial},
+                                     {"accept_all", probe_accept_all},
+                                     {"deafen", probe_deafen},
+                                     {"keep", probe_keep},
+                                     {"spoil", probe_spoil},
+                                     {"rests", probe_rests},
+                                     {"bind", probe_bind},
+                                     {"send_timeout", probe_send_timeout},
+                                     {"buffer", probe_buffer},
+                                     {"close", probe_close},
+                                     {NULL, NULL}};
   class_new(L, SOCKET, methods, probe_close);
   lua_pushcfunction(L, probe_new);
   lua_setfield(L, -2, "socket");

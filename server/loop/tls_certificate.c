@@ -96,7 +96,6 @@ static bool add_extension(X509 *cert, int nid, const char *value) {
 static bool set_serial(X509 *cert) {
   unsigned char bytes[SERIAL_LEN];
   if (RAND_bytes(bytes, sizeof bytes) != 1) return false;
-  bytes[0] &= 0x7f;
   BIGNUM *n = BN_bin2bn(bytes, sizeof bytes, NULL);
   bool ok = n && BN_to_ASN1_INTEGER(n, X509_get_serialNumber(cert));
   BN_free(n);

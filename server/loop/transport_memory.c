@@ -102,7 +102,7 @@ static void memory_end(struct transport *t) { memory_of(t)->server_ended = true;
 
 static void memory_close(struct transport *t, bool reset) {
   struct memory_peer *p = memory_of(t);
-  if (p->batch) batch_withdraw(p->batch, &p->batched);
+  batch_withdraw(p->batch, &p->batched);
   p->server_closed = true, p->server_reset = reset;
   p->read_len = p->flight.len = 0;
 }
