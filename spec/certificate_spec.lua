@@ -132,7 +132,7 @@ describe("a certificate", function()
 
   it("that cannot be used says so, and so do ciphers and groups that nobody knows", function()
     local c, k = certificates.make(directory, "a.example")
-    for setting, bad in pairs { cert = directory .. "/none", key = directory .. "/none", ciphers = "NONE-SUCH", groups = "none-such" } do
+    for setting, bad in pairs { cert = directory .. "/none", key = directory .. "/none", client_ca = directory .. "/none", ciphers = "NONE-SUCH", groups = "none-such" } do
       local given = { cert = c, key = k }
       given[setting] = bad
       local list, why = harness.certificates(given)
