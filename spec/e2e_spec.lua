@@ -203,8 +203,8 @@ end)
     end)
 
     for _, case in ipairs {
-      { "an unknown flag", { "serve", "--listn", "127.0.0.1:0" }, "unknown option '--listn'", "did you mean '--listen'?", "spate --help" },
-      { "an unknown flag of one letter", { "serve", "-q" }, "unknown option '-q'", "spate --help" },
+      { "an unknown flag", { "serve", "--listn", "127.0.0.1:0" }, "unknown option '--listn'", "did you mean '--listen'?", "see spate serve --help" },
+      { "an unknown flag of one letter", { "serve", "-q" }, "unknown option '-q'", "see spate serve --help" },
       { "an unknown command", { "sreve" }, "unknown command 'sreve'", "did you mean 'serve'?" },
       { "no command", {}, "command" },
       { "a flag without its value", { "serve", "-w" }, "-w" },
