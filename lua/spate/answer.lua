@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- How a request becomes an answer: a route's handler inside middleware, hooks and protection, and what it returned
 -- as a reply.
+local check = require "spate.check"
 local core = require "spate.core"
 local fields = require "spate.fields"
 local recheck = require "spate.recheck"
@@ -85,7 +86,7 @@ local function to_reply(value, source, hint, why)
   if meta and meta == package.loaded["spate.http_response"] then
     error(("%s returned a response of another server; reply.pass(res) answers with it, res:body() and res:json() read it"):format(source), 0)
   end
-  if core.is_channel(value) then error(source .. " returned a channel; return sse.reply(channel:subscribe())", 0) end
+  if check.is_channel(value) then error(source .. " returned a channel; return sse.reply(channel:subscribe())", 0) end
   if kind == "table" then
     local ok, made = pcall(reply.json, value)
     if ok then return made end

@@ -65,6 +65,13 @@ local function text(value, what)
   return value
 end
 
+-- Whether a value is a channel, or a derived one.
+local function is_channel(value)
+  local meta = type(value) == "table" and getmetatable(value)
+  local name = type(meta) == "table" and rawget(meta, "__name")
+  return name == "channel" or name == "derived channel"
+end
+
 -- An application, or a group of one.
 local function app(value, what)
   if type(value) ~= "table" or type(value.mount) ~= "function" then core.raise(("%s: expected an app, got %s"):format(what, type(value))) end
@@ -93,6 +100,6 @@ local function path(value, what)
 end
 
 return {
-  app = app, one_event = one_event, shown = shown, path = path, options = options, strings = strings, text = text, statement = statement,
-  callable = callable, seconds = seconds_above_0, count = count,
+  app = app, is_channel = is_channel, one_event = one_event, shown = shown, path = path, options = options, strings = strings, text = text,
+  statement = statement, callable = callable, seconds = seconds_above_0, count = count,
 }

@@ -25,17 +25,9 @@ local function new(pull, close, where)
   return setmetatable({ pull = pull, _close = close or nothing, where = where }, Stream)
 end
 
-local function is_channel(value)
-  local meta = type(value) == "table" and getmetatable(value)
-  local name = type(meta) == "table" and rawget(meta, "__name")
-  return name == "channel" or name == "derived channel"
-end
-
-core.is_channel = is_channel
-
 local function check_stream(s, what, kinds)
   if getmetatable(s) == Stream then return s end
-  if is_channel(s) then core.raise(what .. ": expected a stream, got a channel; channel:subscribe() is one") end
+  if check.is_channel(s) then core.raise(what .. ": expected a stream, got a channel; channel:subscribe() is one") end
   core.raise(("%s: expected %s, got %s"):format(what, kinds or "a stream", type(s)))
 end
 
