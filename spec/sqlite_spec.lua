@@ -69,6 +69,17 @@ describe("db:query", function()
     assert.equal('[{"a":1,"b":"x"}]', run [[return show(db:query("select :a as a, $b as b, @c as c", { a = 1, b = "x" }))]])
   end)
 
+  it("binds NULL where the table has not that name", function()
+    assert.equal('{"yes":1}', run [[
+      local author
+      return json.encode(db:query("select :author is null as yes", { author = author })[1])]])
+  end)
+
+  it("takes arguments for ?1 in its order, nil for one that is left out", function()
+    assert.equal('{"a":"x","b":"z","none":1}', run [[
+      return json.encode(db:query("select ?3 as b, ?1 as a, ?2 is null as none", "x", nil, "z")[1])]])
+  end)
+
   it("has an empty list where there is no row", function()
     assert.equal("[]", run [[return show(json.array(db:query("select * from t")))]])
   end)
@@ -85,6 +96,16 @@ describe("db:query", function()
     ["too few parameters"] = { "db:query('select ?, ?', 1)", "db:query: the statement has 2 parameters, got 1" },
     ["too many parameters"] = { "db:query('select 1', 1, 2)", "db:query: the statement has 0 parameters, got 2" },
     ["an unknown name"] = { "db:query('select :a', { b = 1 })", "db:query: the statement has no parameter ':b'" },
+    ["no table for a name"] = { "db:query('select :a', 1)", "db:query: the parameter ':a' has a name: expected a table, { a = value }; by position it is ?" },
+    ["nil for a table of names"] = { "db:query('select :a', nil)",
+      "db:query: the parameter ':a' has a name: expected a table, { a = value }; by position it is ?" },
+    ["a name behind a ?"] = { "db:query('select ?, @b', 1, 2)", "db:query: the parameter '@b' has a name: expected a table, { b = value }; by position it is ?" },
+    ["a number that is a name"] = { "db:query('select $1', 1)",
+      "db:query: the parameter '$1' has a name: expected a table, { [\"1\"] = value }; by position it is ?" },
+    ["a table for a ?"] = { "db:query('select ?', {})", "db:query: the parameter 1 is '?': expected it as an argument, got a table of names" },
+    ["a table of names for a ?"] = { "db:query('select ?', { a = 1 })", "db:query: the parameter 1 is '?': expected it as an argument, got a table of names" },
+    ["a table for a ? behind a name"] = { "db:query('select :a, ?2', { a = 1 })",
+      "db:query: the parameter 2 is '?2': expected it as an argument, got a table of names" },
     ["a table among others"] = { "db:query('select ?, ?', 1, {})",
       "db:query: parameter 2: expected a string, a number, a boolean, nil or sqlite.blob, got table" },
     ["a list"] = { "db:query('select ?', { 1 })", "db:query: expected parameters by name, { name = value }; by position they are arguments" },

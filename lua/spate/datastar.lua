@@ -122,7 +122,7 @@ local function attributes_of(attributes)
       if type(name) ~= "string" or name:find "[%s\"'<>/=]" then
         core.raise("datastar.execute_script: attributes: no name of an attribute: " .. tostring(name))
       end
-      parts[#parts + 1] = ('%s="%s"'):format(name, spate.escape(value))
+      parts[#parts + 1] = ('%s="%s"'):format(name, spate.escape(tostring(value)))
     end
     table.sort(parts)
   end

@@ -46,9 +46,12 @@ end
 local entities = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
 
 -- Text for HTML, also inside attributes.
-function spate.escape(text) return (tostring(text):gsub("[&<>\"']", entities)) end
+function spate.escape(text)
+  if type(text) ~= "string" and type(text) ~= "number" then core.raise("spate.escape: expected a string or a number, got " .. type(text)) end
+  return (tostring(text):gsub("[&<>\"']", entities))
+end
 
-core.public(spate, "abort", "env", "kick")
+core.public(spate, "abort", "env", "escape", "kick")
 
 -- What is loaded when it is first used: the name, and the module that it is in, or that it is.
 local LATER = {

@@ -37,7 +37,7 @@ function spate.abort(status, text) end
 function spate.env(name, default) end
 
 ---Text for HTML, also inside attributes.
----@param text any
+---@param text string|number
 ---@return string
 function spate.escape(text) end
 

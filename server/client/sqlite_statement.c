@@ -115,10 +115,31 @@ static int bind_by_name(sqlite3 *db, struct sqlite_question *q, sqlite3_stmt *st
   return 0;
 }
 
+// A name is bound out of a table, a place by an argument: SQLite would leave what is given in the other way
+// NULL, or give names the order in which they first appear.
+static int check_way(struct sqlite_question *q, sqlite3_stmt *stmt) {
+  for (int i = 1; i <= sqlite3_bind_parameter_count(stmt); i++) {
+    const char *name = sqlite3_bind_parameter_name(stmt, i); // NULL of a bare ?
+    bool has_name = name && *name != '?';
+    if (has_name == q->is_named) continue;
+    if (!has_name) {
+      buf_printf(&q->message, "the parameter %d is '%s': expected it as an argument, got a table of names", i,
+                 name ? name : "?");
+      return sqlite_misuse(q, "");
+    }
+    bool is_number = name[1] >= '0' && name[1] <= '9';
+    buf_printf(&q->message, "the parameter '%s' has a name: expected a table, { %s%s%s = value }", name,
+               is_number ? "[\"" : "", name + 1, is_number ? "\"]" : "");
+    return sqlite_misuse(q, "; by position it is ?");
+  }
+  return 0;
+}
+
 int sqlite_statement_bind(struct sqlite_statement *s, sqlite3 *db, struct sqlite_question *q) {
   struct span rest = buf_span(&q->parameters);
   struct value v;
   int count = sqlite3_bind_parameter_count(s->stmt);
+  if (check_way(q, s->stmt)) return -1;
   if (q->is_named) return bind_by_name(db, q, s->stmt);
   if ((size_t)count != q->parameter_count) {
     buf_printf(&q->message, "the statement has %d parameters, got %zu", count, q->parameter_count);
