@@ -20,6 +20,20 @@ describe("spate top", function()
 
   local function url() return ("http://127.0.0.1:%d/-"):format(server.port) end
 
+  local function top() return ("%s/%s/spate top %s --interval 0.2"):format(process.ROOT, process.BUILD, url()) end
+
+  -- A shell's command on a terminal: what takes keys, and a function of all that it has shown. The command ends once the keys are closed.
+  local function session(command)
+    local pipe, typescript = directory .. "/keys", directory .. "/typescript"
+    process.shell("mkfifo %s", pipe)
+    local script = assert(io.popen(("exec script -qfc %s %s < %s > /dev/null 2>&1"):format(process.quote(command), typescript, pipe)))
+    local keys = assert(io.open(pipe, "w"))
+    keys:setvbuf "no"
+    local function shown() local f <close> = io.open(typescript) return f and f:read "a" or "" end
+    local closing = { __index = { write = function(_, key) keys:write(key) end }, __close = function() keys:close() script:close() end }
+    return setmetatable({}, closing), shown
+  end
+
   local function run(...)
     local started = process.spawn { "top", ... }
     local code = started:wait()
@@ -134,14 +148,7 @@ describe("spate top", function()
   it("draws on a terminal, obeys keys and a new size, and gives the terminal back", function()
     local first, second = open "/ticks?user=ann", open "/never"
     process.read_until(first, "data: 9\n")
-    local pipe, typescript = directory .. "/keys", directory .. "/typescript"
-    process.shell("mkfifo %s", pipe)
-    -- The session shows which terminal it has, so that its size can be changed from here.
-    local command = ("tty > %s/tty; stty rows 12 cols 60; %s/%s/spate top %s --interval 0.2; echo rc $?; stty -a"):format(directory, process.ROOT, process.BUILD, url())
-    local _ <close> = assert(io.popen(("exec script -qfc %s %s < %s > /dev/null 2>&1"):format(process.quote(command), typescript, pipe)))
-    local keys = assert(io.open(pipe, "w"))
-    keys:setvbuf "no"
-    local function shown() local f <close> = io.open(typescript) return f and f:read "a" or "" end
+    local keys <close>, shown = session(("tty > %s/tty; stty rows 12 cols 60; %s; echo rc $?; stty -a"):format(directory, top()))
     local function shows(text, plain) return process.eventually(text .. " in " .. shown(), function() return shown():find(text, 1, plain) end) end
     shows("2 streams by lag", true)
     shows("\27%[12;1H.-sort: a age")
@@ -167,8 +174,20 @@ describe("spate top", function()
     keys:write "\3" -- Ctrl-C, which is a key
     shows "rc 0"
     shows "\27%[%?25h\27%[%?1049l.*rc 0.* icanon.* echo "
-    keys:close()
     first:close()
     second:close()
   end)
+
+  for name, number in pairs { TERM = 15, HUP = 1, QUIT = 3, INT = 2 } do
+    it("gives the terminal back where it is ended by SIG" .. name, function()
+      local stream = open "/never"
+      local command = ("sh -c 'ulimit -c 0; echo $$ > %s/pid; exec %s'; echo rc $?; stty -a"):format(directory, top())
+      local _ <close>, shown = session(command)
+      local function shows(text) return process.eventually(text .. " in " .. shown(), function() return shown():find(text) end) end
+      shows "1 streams by lag"
+      process.shell("kill -%s %s", name, process.read_file(directory .. "/pid"):match "%d+")
+      shows("\27%[%?25h\27%[%?1049l.*rc " .. 128 + number .. ".* icanon.* echo ")
+      stream:close()
+    end)
+  end
 end)

@@ -99,6 +99,10 @@ void password_open(lua_State *L);
 // Adds wait_fd to the table on top of the stack.
 void wait_fd_open(lua_State *L);
 
+// lua_terminal.c: the terminal, for the program's own commands.
+// Adds terminal_take and terminal_give_back to the table on top of the stack.
+void lua_terminal_open(lua_State *L);
+
 // lua_sqlite.c: SQLite for spate.sqlite, off the loop.
 // Adds sqlite_open and sqlite_blob to the table on top of the stack.
 void lua_sqlite_open(lua_State *L);

@@ -147,6 +147,7 @@ static void add_files(lua_State *L) {
   lua_postgres_open(L);
   lua_redis_open(L);
   wait_fd_open(L);
+  lua_terminal_open(L);
   router_open(L);
   event_source_open(L);
   pass_open(L);

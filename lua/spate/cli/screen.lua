@@ -144,12 +144,10 @@ end
 function Screen:run()
   io.stdin:setvbuf "no"
   io.stdout:setvbuf "full"
-  os.execute "stty -icanon -echo -isig min 1 time 0 </dev/tty"
-  io.stdout:write "\27[?1049h\27[?25l\27[2J"
+  assert(core.terminal_take())
   local _ <close> = at_end(function()
-    io.stdout:write "\27[?25h\27[?1049l"
     io.stdout:flush()
-    os.execute "stty icanon echo isig </dev/tty"
+    core.terminal_give_back()
   end)
   repeat
     self:measure()
