@@ -3,7 +3,6 @@
 // out by sending, is not called back from there. Time between two tries doubles up to some seconds, and is
 // never the same for all who wait.
 #include "client/redis_link.h"
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/log.h"
@@ -98,11 +97,7 @@ static double next_look(const struct redis_link *l) {
 }
 
 // The timer may be early, and looks again then.
-static void watch_time(struct redis_link *l) {
-  double due = next_look(l);
-  if (due < INFINITY && (!timer_is_armed(&l->timer) || l->timer.deadline > due))
-    loop_arm(l->home->loop, &l->timer, due);
-}
+static void watch_time(struct redis_link *l) { loop_arm_by(l->home->loop, &l->timer, next_look(l)); }
 
 static void look(struct redis_link *l) {
   char why[80];

@@ -2,6 +2,7 @@
 // One event loop: libev for descriptors, our timers, and what runs once per turn before the loop sleeps.
 // Belongs to one thread. Under a manual clock it has no libev loop: loop_turn is then called by hand.
 #pragma once
+#include <math.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -106,6 +107,11 @@ void loop_hook_remove(struct loop *l, struct loop_hook *h);
 
 static inline void loop_arm(struct loop *l, struct timer *t, double deadline) {
   timer_arm(&l->timers, t, deadline);
+}
+// Has it fire at `deadline` at the latest, for who looks then what is due; INFINITY asks for nothing.
+static inline void loop_arm_by(struct loop *l, struct timer *t, double deadline) {
+  bool is_soon_enough = timer_is_armed(t) && t->deadline <= deadline;
+  if (deadline < INFINITY && !is_soon_enough) timer_arm(&l->timers, t, deadline);
 }
 static inline void loop_disarm(struct loop *l, struct timer *t) {
   if (timer_is_armed(t)) timer_disarm(&l->timers, t);

@@ -7,8 +7,7 @@ static const double NOTICE_SECONDS = 1;
 
 void conn_set_deadline(struct conn *c, double at) {
   c->deadline = at;
-  if (at < INFINITY && (!timer_is_armed(&c->timer) || at < c->timer.deadline))
-    loop_arm(c->carrier.service->loop, &c->timer, at);
+  loop_arm_by(c->carrier.service->loop, &c->timer, at);
 }
 
 // Whose request's body has not come to its end, and is what the connection reads; NULL: none's.
