@@ -106,8 +106,13 @@ static bool send_refusal(struct conn *c, int status, const char *why) {
   return n >= 0 && !c->in_flight;
 }
 
-// A client that does not take what is said last in LINGER_SECONDS goes without.
-static void await_end(struct conn *c) {
+// Ends our side once what is said last has left. A client that does not take it in LINGER_SECONDS goes
+// without.
+static void end_when_sent(struct conn *c) {
+  if (!c->in_flight) {
+    linger(c);
+    return;
+  }
   c->state = CONN_LEAVING;
   conn_set_deadline(c, c->carrier.service->loop->now + LINGER_SECONDS);
 }
@@ -121,8 +126,8 @@ static void conn_refuse(struct conn *c, struct refusal r) {
     conn_close(c, REASON_ERROR, true);
     return;
   }
-  if (send_refusal(c, r.status, r.why)) linger(c);
-  else if (c->in_flight) await_end(c);
+  bool is_told = send_refusal(c, r.status, r.why);
+  if (is_told || c->in_flight) end_when_sent(c);
   else conn_close(c, REASON_ERROR, false);
 }
 
@@ -233,9 +238,7 @@ static void advance(struct conn *c, struct span bytes) {
 // Ends our side once what the protocol says last has left.
 static void conn_leave(struct conn *c) {
   send_ready(c);
-  if (c->state == CONN_CLOSED) return;
-  if (!c->in_flight) linger(c);
-  else await_end(c);
+  if (c->state != CONN_CLOSED) end_when_sent(c);
 }
 
 // What follows where a stream has gone and the connection has not.
@@ -267,8 +270,7 @@ static void end_marked(struct conn *c) {
 // What its protocol has said last is on its way.
 static void end_over(struct conn *c) {
   close_streams(c, REASON_CLIENT_CLOSED);
-  if (c->in_flight) await_end(c);
-  else linger(c);
+  end_when_sent(c);
 }
 
 // What follows once all a stream had has left.

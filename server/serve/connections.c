@@ -2,6 +2,7 @@
 // The one hook that writes: whatever happened during a turn, each connection with something to send is
 // flushed once at its end, so that all that is pending goes out by one write.
 #include "serve/connections.h"
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include "base/log.h"
@@ -41,7 +42,7 @@ static void free_closed(struct service *s) {
 
 // `n` and how many connections are in the list: BATCH_MIN where there are more.
 static unsigned count_few(const struct list *conns, unsigned n) {
-  for (const struct list *node = conns->next; node != conns && n < BATCH_MIN; node = node->next) n++;
+  for (const struct list *node = conns->next; node != conns && n != BATCH_MIN; node = node->next) n++;
   return n;
 }
 
@@ -84,7 +85,7 @@ void connections_close(struct service *s) {
 }
 
 void connections_deinit(struct service *s) {
-  connections_close(s);
+  assert(list_empty(&s->conns));
   free_closed(s);
   tls_server_deinit(&s->tls);
   loop_hook_remove(s->loop, &s->flush_hook);

@@ -11,7 +11,7 @@ void connections_init(struct service *s);
 // Cuts every connection; their streams end with `shutdown`.
 void connections_close(struct service *s);
 
-// The same, and lets go of the loop.
+// Lets go of the loop, once every connection has been cut.
 void connections_deinit(struct service *s);
 
 // Takes a connected transport into service, or where there are too many tells its peer so.

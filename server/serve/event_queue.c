@@ -110,7 +110,7 @@ static void remove_front(struct event_queue *q, uint32_t n) {
   q->events = q->few, q->cap = countof(q->few);
 }
 
-size_t event_queue_leave(struct event_queue *q, enum framing framing, size_t len, uint32_t *events) {
+size_t event_queue_leave(struct event_queue *q, enum framing framing, size_t len) {
   size_t gone = MIN(len, q->in_flight), left = q->left + gone;
   uint32_t n = 0;
   for (size_t event_len; n < q->count; left -= event_len) {
@@ -119,7 +119,6 @@ size_t event_queue_leave(struct event_queue *q, enum framing framing, size_t len
     event_unref(q->events[n++]);
   }
   q->left = left, q->in_flight -= gone, q->bytes -= gone;
-  *events = n;
   if (n) remove_front(q, n);
   return gone;
 }

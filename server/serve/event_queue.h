@@ -42,5 +42,5 @@ bool event_queue_conflate(struct event_queue *q, enum framing framing, const str
 size_t event_queue_take(struct event_queue *q, enum framing framing, size_t max, struct outq *out,
                         struct former *former);
 
-// So many bytes at most are gone: how many of these were the queue's, and how many events went with them.
-size_t event_queue_leave(struct event_queue *q, enum framing framing, size_t len, uint32_t *events);
+// So many bytes at most are gone, and the events that went with them: how many of these were the queue's.
+size_t event_queue_leave(struct event_queue *q, enum framing framing, size_t len);

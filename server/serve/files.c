@@ -20,7 +20,12 @@
 #include "serve/stream.h"
 
 // A FIFO is not waited for, and a terminal does not become ours.
-enum { FLAGS = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, OPEN_TRIES = 4, OWN_FIELDS_MAX = 8 };
+enum {
+  FLAGS = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+  ROOT_FLAGS = O_PATH | O_CLOEXEC,
+  OPEN_TRIES = 4,
+  OWN_FIELDS_MAX = 8
+};
 
 static int open_beneath(int root, const char *path, int flags) {
   struct open_how how = {.flags = (uint64_t)flags, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
@@ -33,9 +38,9 @@ static int open_beneath(int root, const char *path, int flags) {
 }
 
 int file_root_open(const char *path) {
-  int fd = open(path, O_PATH | O_CLOEXEC);
+  int fd = open(path, ROOT_FLAGS);
   if (fd < 0) return -1;
-  int probe = open_beneath(fd, ".", O_PATH | O_CLOEXEC); // an old kernel, or a sandbox, has no openat2
+  int probe = open_beneath(fd, ".", ROOT_FLAGS); // an old kernel, or a sandbox, has no openat2
   if (probe >= 0) {
     close(probe);
     return fd;

@@ -55,13 +55,11 @@ static void memory(double *virtual, double *resident) {
 // the machine's start, which the monotonic clock that counts sleep too has as well.
 static double start_time(void) {
   char text[1024];
-  unsigned long long ticks = 0;
+  unsigned long long ticks;
   struct timespec since_boot, wall;
   FILE *f = fopen("/proc/self/stat", "r");
-  size_t len = f ? fread(text, 1, sizeof text - 1, f) : 0;
+  const char *at = f && fgets(text, sizeof text, f) ? strrchr(text, ')') : NULL;
   if (f) fclose(f);
-  text[len] = '\0';
-  const char *at = strrchr(text, ')');
   if (!at ||
       sscanf(at + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
              &ticks) != 1)

@@ -55,10 +55,9 @@ static struct route_figures sum_of(const struct metrics *m, size_t number) {
   return sum;
 }
 
-static uint64_t total(const struct route_figures *f) {
-  uint64_t n = 0;
-  for (size_t i = 0; i < 6; i++) n += f->answers[i];
-  return n;
+static bool has_answered(const struct route_figures *f) {
+  static const struct route_figures nothing;
+  return memcmp(f, &nothing, sizeof nothing) != 0;
 }
 
 // The labels of a route: method="GET",route="/x". A pattern may hold quotes and backslashes.
@@ -89,7 +88,7 @@ static void write_all(struct buf *out, struct metrics *m,
   struct buf labels = {0};
   for (size_t i = 0; i < m->route_count; i++) {
     const struct route_figures sum = sum_of(m, i);
-    if (!total(&sum)) continue;
+    if (!has_answered(&sum)) continue;
     add_labels(&labels, i ? m->routes[i] : NO_NAME);
     write(out, buf_span(&labels), &sum);
   }

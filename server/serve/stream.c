@@ -42,9 +42,7 @@ static double next_deadline(const struct stream *s) {
 }
 
 void stream_watch(struct stream *s) {
-  double at = next_deadline(s);
-  if (!s->leaving && at < INFINITY && (!timer_is_armed(&s->timer) || at < s->timer.deadline))
-    loop_arm(stream_service(s)->loop, &s->timer, at);
+  if (!s->leaving) loop_arm_by(stream_service(s)->loop, &s->timer, next_deadline(s));
 }
 
 // Has it written at the end of this turn.
@@ -252,13 +250,13 @@ static void move_mark(struct stream *s, uint32_t events, size_t bytes) {
 }
 
 void stream_left(struct stream *s, size_t len) {
-  uint32_t events;
+  uint32_t events = s->queue.count;
   s->bytes_out += len;
   counter_add(&stream_service(s)->counters.bytes_total, (int64_t)len);
-  size_t of_queue = event_queue_leave(&s->queue, s->framing, len, &events);
+  size_t of_queue = event_queue_leave(&s->queue, s->framing, len);
   if (len > of_queue) file_body_leave(s->file, len - of_queue);
   if (s->file && !file_body_left(s->file)) file_body_free(s->file), s->file = NULL;
-  if (s->blocked) move_mark(s, events, len);
+  if (s->blocked) move_mark(s, events - s->queue.count, len);
 }
 
 static void set_blocked(struct stream *s, bool blocked) {
