@@ -116,6 +116,21 @@ describe("connection", function()
     end)
   end)
 
+  it("does not listen to who goes on behind its last answer, nor waits for longer", function()
+    for _, first in ipairs { get("/", "Connection: close\r\n"), "GET / HTTP/1.1\r\n\r\n" } do
+      local res = server:send(first)
+      local last = res:raw()
+      for _ = 1, 3 do
+        server:advance(0.5)
+        server:send(GET, res.client)
+      end
+      assert.equal("ended", state(res))
+      server:advance(0.6)
+      assert.equal("closed", state(res))
+      assert.equal(last, res:raw())
+    end
+  end)
+
   describe("pipelining", function()
     it("answers in order behind a slow handler", function()
       local res = server:send(get "/slow/3" .. GET .. get "/slow/2" .. get("/x", "Connection: close\r\n") .. GET)

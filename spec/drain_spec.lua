@@ -41,6 +41,14 @@ describe("drain", function()
   before_each(function() server = helper.serve(APP) end)
   after_each(function() server:close() end)
 
+  it("answers the request that has come on a kept connection just now", function()
+    local res = server:get "/"
+    res.client:send "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n"
+    server.core:drain()
+    server:advance(10)
+    assert.matches("root.*\r\nConnection: close\r\n.*slept$", res:raw())
+  end)
+
   it("that is asked for again puts off no end", function()
     local streams = {}
     for i = 1, 100 do streams[i] = server:get "/never" end

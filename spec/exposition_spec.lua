@@ -8,6 +8,7 @@ local depth = spate.metrics.gauge("queue_depth", { help = "Jobs that wait." })
 local took = spate.metrics.histogram("job_seconds", { help = "How long a job takes.", buckets = { 0.1, 1 } })
 app:get("/metrics", function(req) return reply.body(spate.metrics.text(req.query.open), "text/plain") end)
 app:get("/rooms/:room", function(req) sse.sleep(tonumber(req.query.s or 0)) return "x" end)
+app:get('/a"b\\c', function() return "x" end)
 app:get("/stream", function() return sse.reply(sse.once "x") end)
 app:post("/took/:seconds", function(req) took:observe(tonumber(req.params.seconds)) return "" end)
 app:post("/jobs/:kind", function(req)
@@ -61,6 +62,39 @@ describe("the exposition", function()
     assert.truthy(math.abs(value(all, "process_start_time_seconds") - os.time()) < 86400)
   end)
 
+  -- What the file says, and what a pattern finds there.
+  local function said_in(path, pattern)
+    local f <close> = assert(io.open(path))
+    return f:read("a"):match(pattern)
+  end
+
+  it("says of the process what the kernel does", function()
+    local pages, resident = said_in("/proc/self/statm", "^(%d+) (%d+)")
+    local all = text()
+    assert.is_true(math.abs(value(all, "process_virtual_memory_bytes") - pages * 4096) < 1 << 20)
+    assert.is_true(math.abs(value(all, "process_resident_memory_bytes") - resident * 4096) < 1 << 20)
+    local ticks = said_in("/proc/self/stat", "%) %S" .. (" %S+"):rep(18) .. " (%d+)")
+    local booted = said_in("/proc/stat", "btime (%d+)") -- whole seconds
+    local began = value(all, "process_start_time_seconds") - booted - ticks / 100
+    assert.is_true(began > -0.1 and began < 1.1, began)
+    assert.equal(tonumber((said_in("/proc/self/limits", "Max open files +(%d+)"))), value(all, "process_max_fds"))
+  end)
+
+  -- Before Linux 6.2 the kernel does not say how many there are.
+  it("counts the descriptors where they are only listed", function()
+    local counted = value(text(), "process_open_fds")
+    assert.equal(counted, value(helper.harness.refused("stat", "EPERM", text), "process_open_fds"))
+    assert.equal(counted, helper.harness.descriptors() - 3) -- ".", ".." and that of its own listing
+  end)
+
+  it("has nothing of the process where there is no descriptor to read that by", function()
+    local all = helper.harness.refused("openat", "EMFILE", text)
+    for _, name in ipairs { "resident_memory_bytes", "virtual_memory_bytes", "start_time_seconds" } do
+      assert.equal(0, value(all, "process_" .. name), name)
+    end
+    assert.is_true(value(all, "process_open_fds") > 3)
+  end)
+
   it("has answers by route and kind of status, and their times", function()
     local res = server:get "/rooms/a?s=0.02"
     server:advance(0.03)
@@ -74,6 +108,11 @@ describe("the exposition", function()
     assert.equal(2, value(all, 'spate_answer_seconds_bucket{method="GET",route="/rooms/:room",le="0.025"}'))
     assert.equal(2, value(all, 'spate_answer_seconds_count{method="GET",route="/rooms/:room"}'))
     assert.is_nil(value(all, 'spate_answers_total{method="GET",route="/stream",status="2xx"}'))
+  end)
+
+  it("has a route with its quotes and backslashes escaped", function()
+    server:get '/a%22b%5Cc'
+    assert.equal(1, value(text(), [[spate_answers_total{method="GET",route="/a\"b\\c",status="2xx"}]]))
   end)
 
   it("counts in a bucket what is as large as that", function()

@@ -82,6 +82,14 @@ describe("HTTP/2", function()
     assert.not_equal("open", half:state())
   end)
 
+  it("is not begun on a connection that has spoken HTTP/1", function()
+    serve()
+    local res = server:get "/text"
+    local bytes = #res:raw()
+    server:send(frames.PREFACE .. frames.frame("SETTINGS", 0, 0), res.client)
+    assert.matches("^HTTP/1.1 505", res:raw():sub(bytes + 1))
+  end)
+
   it("is not spoken where it is switched off", function()
     serve { http2 = false }
     client:read()

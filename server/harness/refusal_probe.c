@@ -10,7 +10,8 @@
 #include "harness/harness.h"
 #include "harness/refusal.h"
 
-enum { ADDING = -2 }; // a part of epoll_ctl
+// Parts of calls.
+enum { ADDING = -2, TEMPORARY = -3, OF_PATH = -4 };
 
 struct named {
   const char *name;
@@ -30,7 +31,9 @@ static const struct named calls[] = {{"accept4", __NR_accept4},
                                      {"socketpair", __NR_socketpair},
                                      {"listen", __NR_listen},
                                      {"openat2", __NR_openat2},
-                                     {"openat of O_TMPFILE", __NR_openat},
+                                     {"openat", __NR_openat},
+                                     {"openat of O_TMPFILE", TEMPORARY},
+                                     {"stat", OF_PATH},
                                      {"prlimit", __NR_prlimit64},
                                      {"pread", __NR_pread64},
                                      {"pwrite", __NR_pwrite64},
@@ -65,7 +68,8 @@ static void run_spec(void *L) { lua_call(L, 1, LUA_MULTRET); }
 static int run_refused(lua_State *L) {
   int call = find(L, 1, calls, countof(calls)), error = find(L, 2, errors, countof(errors));
   struct refused what = {.call = call, .other = -1};
-  if (call == __NR_openat) what = (struct refused){call, -1, 2, O_TMPFILE, O_TMPFILE};
+  if (call == OF_PATH) what = (struct refused){__NR_newfstatat, -1, 0, ~0u, (unsigned)AT_FDCWD};
+  if (call == TEMPORARY) what = (struct refused){__NR_openat, -1, 2, O_TMPFILE, O_TMPFILE};
   if (call == ADDING) what = (struct refused){__NR_epoll_ctl, -1, 1, ~0u, EPOLL_CTL_ADD};
   lua_settop(L, 3);
   lua_getglobal(L, "pcall");

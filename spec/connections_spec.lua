@@ -1,0 +1,61 @@
+-- SPDX-License-Identifier: MIT
+-- What is written at the end of a turn: how many connections have their share of it, and how many a call.
+local helper = require "spec.helper"
+
+local APP = [[
+local news = sse.channel "news"
+app:get("/news", function() return sse.reply(news:subscribe()) end)
+app:post("/news", function() news:publish "event" return "" end)
+app:get("/stats", function() return reply.json(spate.stats()) end)
+]]
+
+local server, clients
+
+local function subscribe(count)
+  clients = {}
+  for i = 1, count do clients[i] = server:get "/news" end
+end
+
+local function stats() return server:get("/stats"):json() end
+
+-- How many have got the event by now.
+local function reached()
+  local count = 0
+  for _, res in ipairs(clients) do count = count + #res:data() end
+  return count
+end
+
+describe("at the end of a turn", function()
+  before_each(function() server = helper.serve(APP) end)
+  after_each(function() server:close() end)
+
+  for subscribers, calls in pairs { [15] = 1, [16] = 1, [31] = 2, [32] = 2, [33] = 3 } do
+    it(("an event for %d leaves by %d calls"):format(subscribers, calls), function()
+      subscribe(subscribers)
+      local publisher = server:connect()
+      local before = stats()
+      publisher:send "POST /news HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
+      server:turn()
+      assert.equal(subscribers, reached())
+      local now = stats()
+      -- Whoever has published, and who has asked before, have a call each.
+      assert.equal(subscribers + 2, now.batched_sends_total - before.batched_sends_total)
+      assert.equal(calls + 2, now.batches_total - before.batches_total)
+    end)
+  end
+
+  it("128 have their share, and neither who comes then nor the others wait for both", function()
+    subscribe(300)
+    local publisher = server:connect()
+    publisher:send "POST /news HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
+    while reached() == 0 do server.core:step() end
+    assert.equal(128, reached())
+    local late = server:connect()
+    late:send "GET /stats HTTP/1.1\r\nHost: a\r\n\r\n"
+    server.core:step()
+    assert.equal(256, reached())
+    assert.matches("^HTTP/1.1 200", late:take())
+    server.core:step()
+    assert.equal(300, reached())
+  end)
+end)
