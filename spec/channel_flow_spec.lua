@@ -404,6 +404,18 @@ describe("a derived channel", function()
       return there .. " " .. mine:newest():match "%d+$"]])
   end)
 
+  it("begins directly before the first event that waits for it, also where its source has let go of that", function()
+    run [[short, core = sse.channel("short", { history = 1 }), require "spate.core"
+      early, late = short.handle:subscribe(nil, -1, 10), short.handle:subscribe(nil, -1, 10)]]
+    run 'for i = 1, 3 do short:publish(i) end'
+    assert.same({ "0", "1" }, run [[
+      local list = { core.derive_channel(short.handle, early):newest():match "%d+$" }
+      core.reader(late)()
+      list[2] = core.derive_channel(short.handle, late):newest():match "%d+$"
+      early:close() late:close()
+      return list]])
+  end)
+
   it("begins with what history has, and tells of what was gone before", function()
     run 'for i = 1, 8 do source:publish("s" .. i) end'
     local all = get()

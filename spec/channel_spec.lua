@@ -83,6 +83,15 @@ describe("a channel", function()
     assert.equal("abcdef0123458-1", run 'return sse.channel("next"):publish(1)')
   end)
 
+  it("has ids of numbers as large as 64 bits can be, and none that are larger", function()
+    local read = helper.harness.read_position
+    assert.same({ "ffffffffffffffff", "ffffffffffffffff" }, { read "ffffffffffffffff-18446744073709551615" })
+    assert.same({ "0", "0" }, { read "0-0" })
+    for _, larger in ipairs { "10000000000000000-1", "1-18446744073709551616", "1-18446744073709551620", "1-20000000000000000000" } do
+      assert.is_nil(read(larger), larger)
+    end
+  end)
+
   it("takes after, not replay, where both are given, and an empty id as none", function()
     local id = run 'ch = sse.channel("a", { history = 9 }); ch:publish(1); id = ch:publish(2); ch:publish(3); return id'
     assert.same({ "3" }, subscribe("a", "?replay=all", id):data())
@@ -328,6 +337,17 @@ describe("the channels of a process", function()
     server:advance(11)
     assert.is_string((run "return a:publish(1)"))    -- its own past is over
     assert.equal(2, run "return spate.stats().full_total")
+  end)
+
+  it("take a history's event as long as there is less than limits.channel_bytes, to the byte", function()
+    serve()
+    run 'a = sse.channel("a", { history = 9 }) a:publish "x"'
+    local one = run "return spate.stats().channel_bytes"
+    for _, case in ipairs { { one, 1 }, { one + 1, 2 }, { 2 * one, 2 }, { 2 * one + 1, 3 } } do
+      server:close()
+      serve { limits = { channel_bytes = case[1] } }
+      assert.equal(case[2], run 'a = sse.channel("a", { history = 9 }) while a:publish "x" do end return #a:history()', case[1] - one)
+    end
   end)
 
   it("let go of pasts that are over, also where somebody holds the channel", function()

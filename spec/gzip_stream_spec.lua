@@ -19,6 +19,7 @@ end)
 app:get("/large", function()
   return sse.reply(function(send) for _ = 1, 3 do send(("x"):rep(1100000)) send(("x"):rep(500)) end end, { compress = true })
 end)
+app:get("/bytes/:n", function(req) return sse.reply(function(send) send(("x"):rep(tonumber(req.params.n))) end, { compress = true }) end)
 app:get("/fails", function() return sse.reply(function(send) send "one" sse.sleep(1) error "no" end, { compress = true }) end)
 app:get("/ends", function() return sse.reply(function(send) send "one" sse.sleep(1) send "two" end, { compress = true }) end)
 ]]
@@ -212,6 +213,47 @@ describe("a compressed stream", function()
     assert.is_true(#own_res:raw() > 3 * 1100000)
   end)
 
+  it("has an event of 1 MiB compressed, and one of a byte more as it is, whoever it is made for", function()
+    serve()
+    local frame = #"id: -2\ndata: \n\n" + #run('ch = sse.channel("a", { compress = true }) return ch:publish("x")'):match "^%x+"
+    local _, early = subscribe "a"
+    run 'ch:publish("x")'
+    local _, late = subscribe "a" -- has no window of the channel's: each event is compressed alone
+    for more, is_compressed in pairs { [0] = true, [1] = false } do
+      local before = { #early:raw(), #late:raw() }
+      run(("ch:publish(('x'):rep(%d))"):format((1 << 20) - frame + more))
+      local own = server:get(("/bytes/%d"):format((1 << 20) - #"data: \n\n" + more), { headers = GZIP })
+      for i, res in ipairs { early, late, own } do
+        assert.equal(is_compressed, #res:raw() - (before[i] or 0) < 100000, i .. " " .. more)
+      end
+      own:close()
+    end
+    run "ch:finish()"
+  end)
+
+  it("has one form of an event, also where two threads compress it at the same time", function()
+    serve()
+    local before = helper.harness.events()
+    for i = 1, 20 do assert.is_true(helper.harness.form_at_once(("%d "):format(i):rep(100000))) end
+    assert.equal(before, helper.harness.events())
+  end)
+
+  it("takes of memory what compress.memory counts, by compress.window", function()
+    serve()
+    for window, bytes in pairs { [8192] = 55296, [16384] = 137216, [32768] = 268288 } do
+      server:close()
+      serve { compress = { window = window } }
+      for _ = 1, 2 do server:get("/own", { headers = GZIP }) end
+      server:advance(1)
+      server:get("/own", { headers = GZIP })
+      local before = helper.harness.allocated()
+      server:advance(1)
+      local taken = helper.harness.allocated() - before
+      assert.equal(3 * bytes, stats().compressor_bytes)
+      assert.is_true(math.abs(taken - bytes) < 20000, ("%d of %d"):format(taken, bytes)) -- with what else a second takes
+    end
+  end)
+
   it("has what comes before the channel's events", function()
     serve()
     run 'ch = sse.channel("a", { compress = true, history = 100 })'
@@ -254,11 +296,14 @@ describe("a compressed stream", function()
   it("of one client keeps its window while anything but comments comes", function()
     serve()
     local body = gunzip(server:get("/seldom", { headers = GZIP }))
+    server:advance(20)
     for _ = 1, 10 do
-      server:advance(20)
-      assert.equal(1, stats().compressors)
+      for _ = 1, 4 do
+        assert.equal(1, stats().compressors)
+        server:advance(5)
+      end
     end
-    assert.equal(10, select(2, body:read():gsub("data:", "")))
+    assert.equal(11, select(2, body:read():gsub("data:", "")))
   end)
 
   it("gives its window back where nobody watches, and where nothing comes for a minute", function()
@@ -270,7 +315,7 @@ describe("a compressed stream", function()
     assert.equal(1, stats().compressors)
     server:advance(59)
     assert.equal(1, stats().compressors)
-    server:advance(16)
+    server:advance(1)
     assert.equal(0, stats().compressors)
     run "rows()"
     assert.equal(1, stats().compressors)

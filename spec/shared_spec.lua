@@ -355,6 +355,24 @@ describe("spate.shared", function()
       end
     end)
 
+    it("are about the memory that values and dictionaries take, or more", function()
+      local function taken() -- outside of Lua
+        run "collectgarbage() collectgarbage()"
+        server:advance(5) -- connections that linger
+        collectgarbage()
+        collectgarbage()
+        return helper.harness.allocated() - server:stats().lua_bytes - math.ceil(collectgarbage "count" * 1024)
+      end
+      run "_G.kept, _G.long = {}, ('k'):rep(190)"
+      taken()
+      for source, count in pairs { ["d:set(i .. '', i)"] = 20000, ["d:set(long .. i, i, { ttl = 1000 })"] = 20000, ["kept[i] = spate.shared(long .. i)"] = 2000 } do
+        local bytes, memory = run "return spate.stats().shared_bytes", taken()
+        run(("for i = 1, %d do %s end"):format(count, source))
+        bytes, memory = run "return spate.stats().shared_bytes" - bytes, taken() - memory
+        assert.is_true(bytes >= 0.8 * memory and bytes < 5 * memory, ("%s: %d of %d"):format(source, bytes, memory))
+      end
+    end)
+
     it("are counted for all dictionaries together in spate.stats", function()
       local before = run "d:set('k', 1) return spate.stats().shared_bytes"
       assert.equal(before + 1000, run "d:set('k', ('x'):rep(1000)) return spate.stats().shared_bytes")
@@ -412,6 +430,16 @@ describe("spate.shared", function()
       server:advance(5)
       assert.is_true(run "return d:set('new', ('x'):rep(10000))")
       assert.same({ "new" }, run "return d:keys()")
+    end)
+
+    it("holds for dictionaries to the byte", function()
+      local one = run "d:count() return spate.stats().shared_bytes"
+      assert.equal(one + 3, run "spate.shared 'long' return spate.stats().shared_bytes" - one)
+      for _, room in ipairs { one - 1, one, 2 * one - 1, 2 * one } do
+        server:close()
+        server = serve { settings = { limits = { shared = room } } }
+        assert.equal(room // one, run "local n = 0 for _, name in ipairs { 'a', 'b' } do if pcall(spate.shared, name) then n = n + 1 end end return n")
+      end
     end)
 
     it("holds for dictionaries: an error where there is no room for another", function()

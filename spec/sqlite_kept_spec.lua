@@ -136,6 +136,38 @@ describe("spate.shared { store = true }", function()
     end
     local short, long = waiting "k", waiting(("k"):rep(101))
     assert.equal(100, long - short)
+    assert.is_true(short >= 64, short) -- what stands for it in a table, and its allocation
+  end)
+
+  it("does not write what has not changed where it is opened once more", function()
+    run 'shared:set("a", 1)'
+    settle()
+    local kept = run "return shared:bytes()"
+    run 'collectgarbage() again = spate.shared("s", { store = true })'
+    assert.equal(kept, run "return shared:bytes()")
+  end)
+
+  it("is all in the file that takes the place of one that was damaged", function()
+    run 'for i = 1, 3000 do shared:set("key " .. i, ("x"):rep(100)) end plain:set("gone", 1)'
+    settle()
+    server:advance(2)
+    settle() -- out of the log, into the file
+    local store = server.core:store()
+    assert(store:execute "pragma cache_size = 1")
+    assert(store:execute "pragma shrink_memory")
+    assert(os.execute(("dd if=/dev/urandom of=%s bs=4096 seek=2 count=40 conv=notrunc 2>/dev/null"):format(path)))
+    run 'shared:set("key 1", "new")'
+    settle()
+    assert.match("the file is damaged: it is " .. path .. ".corrupt-", server:log(), 1, true)
+    for _ = 1, 3 do -- a part at a time
+      server:advance(2)
+      settle()
+    end
+    sqlite_files.copy(path, path .. ".copy")
+    server:close()
+    path = path .. ".copy"
+    serve()
+    assert.same({ 3000, "new", 100, nil }, { run 'return shared:count(), shared:get "key 1", #shared:get "key 2999", plain:get "gone"' })
   end)
 
   it("is told of where limits.shared has no room for it any more", function()
@@ -170,6 +202,22 @@ describe("spate.shared { store = true }", function()
     server:close()
     serve { epoch = 1700000000 } -- before its end, where it still were there
     assert.equal(0, run "return shared:count()")
+  end)
+
+  it("has neither what was over at the very time when it began, nor for later", function()
+    run 'shared:set("a", 1, { ttl = 10 }) shared:set("b", 1, { ttl = 10.5 })'
+    settle()
+    sqlite_files.copy(path, path .. ".copy")
+    server:close()
+    path = path .. ".copy"
+    serve { epoch = 1700000010 }
+    assert.same({ nil, 1, 1 }, { run 'return shared:get "a", shared:get "b", shared:count()' })
+    settle()
+    sqlite_files.copy(path, path .. ".late")
+    server:close()
+    path = path .. ".late"
+    serve { epoch = 1700000000 } -- before the end of both
+    assert.same({ nil, 1 }, { run 'return shared:get "a", shared:get "b"' })
   end)
 
   it("keeps a key once, however often it changes, and goes on where the disk was full", function()

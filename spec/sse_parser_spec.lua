@@ -65,6 +65,16 @@ describe("the parser of event streams reads", function()
     end)
   end
 
+  it("an event as large as the limit, the line that comes counted whole, and none of a byte more", function()
+    for bytes, size in pairs { ["data: 1234567\n"] = 13, ["event: tick\ndata: 12\n"] = 4 + 8, ["id: 12345\ndata:5678\n"] = 5 + 9,
+      ["data: 12\ndata: 45678\n"] = 2 + 11, ["data\ndata\ndata:45678\n"] = 1 + 10, [": 345678901\n"] = 11 } do
+      for _, cut in ipairs { { bytes, "\n" }, { bytes:sub(1, 4), bytes:sub(5) .. "\n" }, { bytes:sub(1, -3), bytes:sub(-2), "\n" } } do
+        assert.same({ nil, "too large" }, { parse_events(cut, "", size - 1) }, bytes)
+        assert.truthy(parse_events(cut, "", size), bytes)
+      end
+    end
+  end)
+
   it("nothing behind what was too large", function()
     assert.same({ nil, "too large" }, { parse_events({ "data: " .. ("x"):rep(20), "\n\n" }, "", 10) })
   end)

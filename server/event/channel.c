@@ -352,7 +352,7 @@ long channel_history(struct channel *c, long n, double now, struct event ***even
   lock_take(&c->lock);
   history_expire(&c->history, now);
   long count = count_last(c, n);
-  *events = count < 0 ? NULL : history_collect(c, (size_t)count);
+  *events = history_collect(c, (size_t)MAX(count, 0L));
   lock_release(&c->lock);
   return count;
 }

@@ -65,6 +65,6 @@ bool compressor_add(struct compressor *c, uint64_t pos, struct span bytes, bool 
   deflater_add(c->deflater, bytes, out);
   deflater_use(c->deflater, now);
   c->next = pos + bytes.len;
-  *floor = MAX(c->started_at, pos > window ? pos - window : 0);
+  *floor = MAX(c->started_at, pos - MIN(pos, window));
   return true;
 }

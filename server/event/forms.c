@@ -37,14 +37,11 @@ static struct forms *forms_of(struct event *e) {
 }
 
 static struct event *make_alone(struct span text, struct deflater *alone) {
-  struct buf blocks = {0}, stored = {0};
-  bool is_long = text.len > COMPRESSED_MAX;
-  if (!is_long) deflater_reset(alone), deflater_add(alone, text, &blocks);
-  if (is_long || blocks.len >= text.len) deflate_store(text, &stored);
-  bool is_stored = stored.len && (is_long || stored.len <= blocks.len);
-  struct event *made = forms_event(buf_span(is_stored ? &stored : &blocks));
+  struct buf blocks = {0};
+  if (text.len > COMPRESSED_MAX) deflate_store(text, &blocks);
+  else deflater_reset(alone), deflater_add(alone, text, &blocks);
+  struct event *made = forms_event(buf_span(&blocks));
   buf_deinit(&blocks);
-  buf_deinit(&stored);
   return made;
 }
 

@@ -9,8 +9,8 @@
 // has the event.
 void forms_place(struct event *e, struct compressor *c);
 
-// The event compressed by itself, which any reader can take behind any block; as it is where that is shorter.
-// A reference for the caller. `alone`: the thread's own.
+// The event compressed by itself, which any reader can take behind any block. A reference for the caller.
+// `alone`: the thread's own.
 struct event *forms_alone(struct event *e, struct deflater *alone);
 
 // The event in its channel's stream, for who has all of that from `run_from` on, which is not behind the

@@ -7,7 +7,7 @@
 
 struct inflater;
 
-// The caller owns it; NULL where there is no memory.
+// The caller owns it.
 struct inflater *inflater_new(void);
 void inflater_free(struct inflater *i); // NULL is allowed
 

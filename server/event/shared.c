@@ -58,14 +58,13 @@ static size_t dictionary_cost(size_t name_len) {
 }
 
 static bool has_room(struct shared_registry *r, size_t len) {
-  size_t used = atomic_load(&r->bytes);
-  return used <= r->limit && len <= r->limit - used;
+  return atomic_load(&r->bytes) + len <= r->limit;
 }
 
 static bool reserve(struct shared_registry *r, size_t len) {
   size_t used = atomic_load(&r->bytes);
   do {
-    if (used > r->limit || len > r->limit - used) return false;
+    if (used + len > r->limit) return false;
   } while (!atomic_compare_exchange_weak(&r->bytes, &used, used + len));
   return true;
 }
@@ -272,7 +271,7 @@ enum shared_result shared_incr(struct shared *d, struct span key, struct shared_
   return result;
 }
 
-bool shared_get(struct shared *d, struct span key, double now, struct shared_value *v, struct buf *into) {
+void shared_get(struct shared *d, struct span key, double now, struct shared_value *v, struct buf *into) {
   size_t at = into->len;
   dictionary_enter(d, now);
   struct entry *e = entry_find(d, key, now);
@@ -280,7 +279,6 @@ bool shared_get(struct shared *d, struct span key, double now, struct shared_val
   if (v->type == SHARED_STRING) buf_append_span(into, v->string);
   dictionary_leave(d);
   if (v->type == SHARED_STRING) v->string.bytes = v->string.len ? into->bytes + at : "";
-  return v->type != SHARED_NIL;
 }
 
 bool shared_delete(struct shared *d, struct span key, double now) {
@@ -427,7 +425,7 @@ static void take_changes(struct map_node *node, void *arg) {
   struct taking *t = arg;
   t->dictionary = shared_of(node);
   lock_take(&t->dictionary->lock);
-  if (t->left && t->dictionary->changes.keys.count) map_each(&t->dictionary->changes.keys, take_change, t);
+  if (t->dictionary->changes.keys.count) map_each(&t->dictionary->changes.keys, take_change, t);
   bool is_over = !t->dictionary->entries.count && !t->dictionary->changes.keys.count && !t->dictionary->refs;
   lock_release(&t->dictionary->lock);
   if (is_over) free_dictionary(t->dictionary);

@@ -66,9 +66,9 @@ void shared_keep_again(struct shared_registry *r);
 bool shared_restore(struct shared_registry *r, struct span name, struct span key,
                     const struct shared_value *v, double ttl, double now);
 
-// The value of a key; false, and SHARED_NIL, where it has none. The bytes of a string are appended to `into`,
-// where v->string borrows them.
-bool shared_get(struct shared *d, struct span key, double now, struct shared_value *v, struct buf *into);
+// The value of a key; SHARED_NIL where it has none. The bytes of a string are appended to `into`, where
+// v->string borrows them.
+void shared_get(struct shared *d, struct span key, double now, struct shared_value *v, struct buf *into);
 
 // Sets a value, whatever was there; SHARED_NIL takes it out.
 enum shared_result shared_set(struct shared *d, struct span key, const struct shared_value *v, double ttl,

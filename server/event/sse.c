@@ -12,7 +12,7 @@ struct line_reader {
 };
 
 static const char *line_end_find(const char *from, const char *end, char byte) {
-  const char *at = from < end ? memchr(from, byte, (size_t)(end - from)) : NULL;
+  const char *at = memchr(from, byte, (size_t)(end - from));
   return at ? at : end;
 }
 

@@ -101,7 +101,7 @@ static void skip_mark(struct sse_parser *p, struct span *in) {
 
 static bool is_over(struct sse_parser *p, size_t more) {
   size_t waits = p->event.len + p->data.len + p->id.len + p->line.len;
-  p->is_too_large |= waits > p->event_max || more > p->event_max - waits;
+  p->is_too_large |= waits + more > p->event_max;
   return p->is_too_large;
 }
 
@@ -109,7 +109,7 @@ static bool is_over(struct sse_parser *p, size_t more) {
 static const char *line_end(const char *at, const char *end, const char **lf) {
   if (!*lf || *lf < at) *lf = memchr(at, '\n', (size_t)(end - at));
   if (!*lf) *lf = end;
-  const char *cr = *lf > at ? memchr(at, '\r', (size_t)(*lf - at)) : NULL;
+  const char *cr = memchr(at, '\r', (size_t)(*lf - at));
   return cr ? cr : *lf;
 }
 

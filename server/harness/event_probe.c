@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The parser of event streams, and values of dictionaries as Redis has them, as specs see them.
+// The parser of event streams, values of dictionaries as Redis has them, ids, and forms that two threads
+// make, as specs see them.
 #include <lauxlib.h>
+#include <pthread.h>
+#include <stdio.h>
 #include "base/util.h"
+#include "event/event_text.h"
+#include "event/forms.h"
+#include "event/position.h"
 #include "event/shared_value.h"
 #include "event/sse_parser.h"
 #include "harness/harness.h"
@@ -69,7 +75,58 @@ static int reread_value(lua_State *L) {
   return 1;
 }
 
+// harness.read_position(id): its epoch and its number as hexadecimal digits; nil where it is none.
+static int read_position(lua_State *L) {
+  struct span id;
+  struct position p;
+  char digits[2][17];
+  id.bytes = luaL_checklstring(L, 1, &id.len);
+  if (!position_read(id, &p)) return 0;
+  snprintf(digits[0], sizeof digits[0], "%llx", (unsigned long long)p.epoch);
+  snprintf(digits[1], sizeof digits[1], "%llx", (unsigned long long)p.seq);
+  lua_pushstring(L, digits[0]);
+  lua_pushstring(L, digits[1]);
+  return 2;
+}
+
+struct forming {
+  struct event *event, *form; // form: what this thread has got
+  pthread_barrier_t *start;
+  pthread_t thread;
+};
+
+static void *make_form(void *arg) {
+  struct forming *f = arg;
+  struct deflater *own = deflater_new(WINDOW_BITS_MAX, NULL);
+  pthread_barrier_wait(f->start);
+  f->form = forms_alone(f->event, own);
+  deflater_free(own);
+  return NULL;
+}
+
+// harness.form_at_once(data): two threads compress an event of the data at the same time: whether they have
+// got the same form of it.
+static int form_at_once(lua_State *L) {
+  struct sse_fields fields = SSE_NO_FIELDS;
+  fields.data.bytes = luaL_checklstring(L, 1, &fields.data.len);
+  struct event *e = sse_encode(&fields, sse_length(&fields));
+  pthread_barrier_t start;
+  struct forming both[2] = {{.event = e, .start = &start}, {.event = e, .start = &start}};
+  pthread_barrier_init(&start, NULL, 2);
+  int made = pthread_create(&both[0].thread, NULL, make_form, &both[0]);
+  if (!made) make_form(&both[1]), pthread_join(both[0].thread, NULL);
+  lua_pushboolean(L, !made && both[0].form == both[1].form);
+  for (int i = 0; i < 2; i++) event_unref(both[i].form);
+  pthread_barrier_destroy(&start);
+  event_unref(e);
+  return 1;
+}
+
 void event_probe_open(lua_State *L) {
+  lua_pushcfunction(L, read_position);
+  lua_setfield(L, -2, "read_position");
+  lua_pushcfunction(L, form_at_once);
+  lua_setfield(L, -2, "form_at_once");
   lua_pushcfunction(L, reread_value);
   lua_setfield(L, -2, "reread_value");
   lua_pushcfunction(L, parse_events);

@@ -325,6 +325,16 @@ static int store_give_up(lua_State *L) {
   return 0;
 }
 
+// store:unload(name, linger): it keeps the channel up to date no more, if nobody has needed it for so many
+// seconds: whether that is so.
+static int store_unload(lua_State *L) {
+  struct test_store *t = check_still(L);
+  struct channel *c = check_channel(L, t);
+  lua_pushboolean(L, channel_unload(c, luaL_checknumber(L, 3), clock_now(t->clock)));
+  channel_unref(c);
+  return 1;
+}
+
 // store:trim(name, n): the oldest n events are forgotten.
 static int store_trim(lua_State *L) {
   struct kept *k = kept_of(check_still(L), luaL_checkstring(L, 2));
@@ -351,6 +361,7 @@ void test_store_open(lua_State *L) {
                                      {"give_up", store_give_up},
                                      {"begin_epoch", store_begin_epoch},
                                      {"hear", store_hear},
+                                     {"unload", store_unload},
                                      {"trim", store_trim},
                                      {"kept", store_kept},
                                      {NULL, NULL}};
