@@ -138,7 +138,7 @@ sse.channel(name: string, options?: spate.ChannelOptions)
   end)
 
   it("is named where a command is used wrongly", function()
-    assert.same({ 2, "missing argument 'url'\nsee spate doctor --help" }, { select(2, run "doctor") })
+    assert.same({ 2, "missing argument 'url': spate doctor takes <url>\nsee spate doctor --help" }, { select(2, run "doctor") })
     assert.same({ 2, "unknown command 'nothing'\nsee spate --help" }, { select(2, run "nothing") })
     has(run("help", "new"), "hub (Mercure)", "spate help new")
   end)

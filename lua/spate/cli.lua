@@ -2,6 +2,7 @@
 -- The command line: takes arguments apart, prints help, and hands over to the command's module, spate.cli.NAME, in a
 -- state of its own. Returns nil and the application's path where there is one to serve, or an exit code and a message.
 local argparse = require "argparse"
+local mistakes = require "spate.cli.mistakes"
 
 local USAGE = 2
 local ADDRESSES = "HOST:PORT, https://HOST:PORT, unix:PATH, fd:N or systemd:NAME; may be given several times."
@@ -135,43 +136,6 @@ local function build(version)
   return parser
 end
 
-local OTHERS = { ["--port"] = "-l HOST:PORT", ["-p"] = "-l HOST:PORT", ["--host"] = "-l HOST:PORT", ["--bind"] = "-l HOST:PORT" }
-
-local function command_names()
-  local names = {}
-  for i, each in ipairs(COMMANDS) do names[i] = each[1] end
-  return names
-end
-
--- The flags of a command, from the help that argparse writes for it.
-local function flags_of(parser, name)
-  local names = { "--help", "--version" }
-  for _, command in ipairs(parser._commands) do
-    if command._name == name then
-      for _, option in ipairs(command._options) do table.move(option._aliases, 1, #option._aliases, #names + 1, names) end
-    end
-  end
-  return names
-end
-
--- argparse names what it does not know; this adds what was probably meant.
-local function with_hint(err, parser, arg, native)
-  local line = err:match("^[^\n]*")
-  local option, command = line:match("unknown option '([^']+)'"), line:match("unknown command '([^']+)'")
-  local best
-  if option then best = OTHERS[option] or native.nearest(option, flags_of(parser, arg[1])) end
-  if command then best = command:find("%.lua$") and "serve " .. command or native.nearest(command, command_names()) end
-  return best and ("%s; did you mean '%s'?"):format(line, best) or line
-end
-
--- What says how the command is used.
-local function usage_of(name)
-  for _, known in ipairs(command_names()) do
-    if known == name then return name .. " --help" end
-  end
-  return "--help"
-end
-
 local function run(name, arguments, native)
   return require("spate.cli." .. (RUN_BY[name] or name))(arguments, native)
 end
@@ -185,7 +149,7 @@ return function(arg, native)
   if RAW[arg[1]] then return run(arg[1], table.move(arg, 2, #arg, 1, {}), native) end
   local parser = build(native.version)
   local ok, arguments = parser:pparse(arg)
-  if not ok then return USAGE, with_hint(arguments, parser, arg, native) .. "\nsee spate " .. usage_of(arg[1]) end
+  if not ok then return USAGE, mistakes(arguments, parser, arg, native) end
   arguments.parser = parser
   if arguments.app and is_folder(arguments.app) then arguments.app = arguments.app:gsub("/*$", "") .. "/app.lua" end
   return run(arguments.command, arguments, native)

@@ -3,7 +3,7 @@
 local editor_files = require "spate.editor_files"
 local settings_file = require "spate.settings_file"
 
-local FAILED = 1
+local FAILED, DEFAULT = 1, "ticks"
 
 -- The example that some templates are, whose specs are templates/NAME_spec.lua; the others are folders with a page.
 local EXAMPLES = { ticks = "ticks", chat = "chat", llm = "tokens", htmx = "htmx" }
@@ -59,6 +59,10 @@ return function(arguments, native)
   end
   local ok, err = editor_files.write(directory, files, native)
   if not ok then return FAILED, err end
+  local template, name = arguments.template, directory:match "[^/]*$"
+  if template == DEFAULT and name ~= template and TRY[name] then
+    print(("\nIt is of the template %s; of the other: spate new -t %s DIRECTORY"):format(template, name))
+  end
   print(("\nNext:%s\n  %s\n  %s\n  spate test"):format(directory ~= "." and "\n  cd " .. quoted(directory) or "", DEV[arguments.template] or "spate dev",
     TRY[arguments.template]))
   return 0
