@@ -339,7 +339,8 @@ local function is_plain(root, route)
   return not (dev or route.mounted or route.is_own or hooks.before[1] or hooks.after[1] or route.middleware[1] or chain(route.scope)[1])
 end
 
--- What C makes no answer of: `value` is what a plain handler has returned, or where not `ok` its failure.
+-- What C makes no answer of: `value` is what a plain handler has returned; where `ok` is false its failure, where it is nil
+-- the message that came behind nil.
 local function serve_plain(root)
   local handlers, sources, places = {}, {}, {}
   for id, route in ipairs(root.routes) do
@@ -348,7 +349,11 @@ local function serve_plain(root)
   end
   core.plain_routes(handlers, failure_of, Reply, function(req, value, id, ok)
     local where = root.routes[id].where
-    if ok and getmetatable(value) ~= Reply then ok, value = xpcall(to_reply, failure_of, value, sources[id]) end
+    if ok == nil then
+      ok, value = xpcall(to_reply, failure_of, nil, sources[id], nil, value)
+    elseif ok and getmetatable(value) ~= Reply then
+      ok, value = xpcall(to_reply, failure_of, value, sources[id])
+    end
     if not ok then
       core.cut_ties()
       value = on_raise(root.hooks, req, as_failure(value, where))

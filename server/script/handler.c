@@ -24,15 +24,19 @@ static int call_library(lua_State *L, const struct exchange *ex) {
   return 0;
 }
 
-// `complete(request, value, route, ok)` of the library. What stays on the stack costs every stream that
-// waits: a few slots decide whether Lua halves it.
-static int call_complete(lua_State *L, const struct exchange *ex, bool ok) {
+// What a handler has done. EXPLAINED: it has returned nil and a message, which alone is on the stack.
+enum outcome { RAISED, RETURNED, EXPLAINED };
+
+// `complete(request, value, route, ok)` of the library; `ok` is nil where the handler explained. What stays
+// on the stack costs every stream that waits: a few slots decide whether Lua halves it.
+static int call_complete(lua_State *L, const struct exchange *ex, enum outcome outcome) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, ex->vm->complete_ref);
   lua_replace(L, ON_RAISE);
   lua_rotate(L, REQUEST, -1);
   lua_insert(L, REQUEST + 1);
   lua_pushinteger(L, ex->route);
-  lua_pushboolean(L, ok);
+  if (outcome == EXPLAINED) lua_pushnil(L);
+  else lua_pushboolean(L, outcome == RETURNED);
   lua_callk(L, 4, 0, 0, after_call);
   return 0;
 }
@@ -82,9 +86,14 @@ static bool answer_by_itself(lua_State *L, const struct exchange *ex) {
 static int handled(lua_State *L, int status, lua_KContext context) {
   const struct exchange *ex = (const struct exchange *)context; // which the request holds
   bool ok = status == LUA_OK || status == LUA_YIELD;
+  if (ok && lua_isnil(L, VALUE) && lua_type(L, VALUE + 1) == LUA_TSTRING) {
+    lua_remove(L, VALUE);
+    return call_complete(L, ex, EXPLAINED);
+  }
+  lua_settop(L, VALUE);
   if (ok && answer_by_itself(L, ex)) return 0;
   lua_settop(L, VALUE);
-  return call_complete(L, ex, ok);
+  return call_complete(L, ex, ok ? RETURNED : RAISED);
 }
 
 int handler_answer(lua_State *L) {

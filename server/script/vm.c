@@ -120,7 +120,7 @@ int vm_xpcall(lua_State *L) {
 }
 
 int vm_call_in_task(lua_State *L, int handler, lua_KContext context, lua_KFunction k) {
-  return lua_pcallk(L, 1, 1, handler, context, k);
+  return lua_pcallk(L, 1, 2, handler, context, k);
 }
 
 char *vm_take_message(lua_State *L) {

@@ -168,7 +168,7 @@ static inline void vm_reset_hook(const struct vm *vm, lua_State *L) {
   lua_sethook(L, vm->trace, vm->trace ? LUA_MASKLINE : 0, 0);
 }
 
-// A protected call in a task, of a function under one argument, to one result, with an error handler at
+// A protected call in a task, of a function under one argument, to two results, with an error handler at
 // `handler`; `k` goes on behind a wait in it.
 int vm_call_in_task(lua_State *L, int handler, lua_KContext context, lua_KFunction k);
 
