@@ -217,6 +217,7 @@ function compile(root, route)
   else
     local fn, source = route.handler, source_of(route)
     handler = function(req)
+      if dev then core.asking[coroutine.running()] = req end
       local value, second = fn(req)
       if dev then dev.advise_status(source, value, second) end
       return to_reply(value, source, nil, second)

@@ -157,7 +157,7 @@ function cron.cron(text, fn, options)
       for task in pairs(job.running) do task:cancel() end
     end)
     follow(job)
-  end, options.each_worker)
+  end, options.each_worker, "spate.cron")
 end
 
 core.public(cron, "cron")

@@ -87,11 +87,31 @@ return function(sse)
     return start_task(core.spawn_bound, nil, fn, ...)
   end
 
+  core.asking = setmetatable({}, { __mode = "k" }) -- in spate dev, by coroutine: the request that it answers
+  local left = {} -- in spate dev, by place: tasks that have outlived the request which began them; false once that was told
+
+  -- Tells, once for a place, of the second task that goes on behind its request: one that is begun once is meant to.
+  local function advise_outside(self, what)
+    local req, place = core.asking[coroutine.running()], core.where()
+    if not req or left[place] == false then return end
+    req:on_close(function()
+      local other = left[place]
+      if other == false or self.done then return end
+      local is_second = other and not other.done
+      if is_second then
+        core.log.warn(("%s: %s: two requests have begun one each, and both go on; begin it outside of handlers, or cancel it in req:on_close%s")
+          :format(place, what, what == "sse.every" and "; for a client there is sse.interval" or ""))
+      end
+      left[place] = not is_second and self
+    end)
+  end
+
   local pending = {} -- what is to begin with the server, while the script is loaded
 
-  -- A task of fn, from the server's start on worker 0 (on each where `each` is true), or from now.
-  function core.begin(fn, each)
+  -- A task of fn, from the server's start on worker 0 (on each where `each` is true), or from now; `what` is who asks for it.
+  function core.begin(fn, each, what)
     local self = new_task()
+    if core.dev and not pending then advise_outside(self, what) end
     local function start()
       if self.done then return end
       local _ <close> = at_end(function()
@@ -117,7 +137,7 @@ return function(sse)
         local ok, err = xpcall(fn, traceback)
         if not ok then core.log.error(report.logged(tostring(err))) end
       end
-    end, options and options.each_worker)
+    end, options and options.each_worker, "sse.every")
   end
 
   -- What has to begin once the code is served; from now on it begins at once.
