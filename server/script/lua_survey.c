@@ -167,6 +167,14 @@ static void set_number(lua_State *L, const char *name, double n) {
   lua_setfield(L, -2, name);
 }
 
+// An integer, unless it is none or too large for one, as of a limit that is none.
+static void set_count(lua_State *L, const char *name, double n) {
+  lua_Integer whole;
+  if (lua_numbertointeger(n, &whole) && (double)whole == n) lua_pushinteger(L, whole);
+  else lua_pushnumber(L, n);
+  lua_setfield(L, -2, name);
+}
+
 // core.process_figures(): what the system knows of the process.
 static int core_process_figures(lua_State *L) {
   const struct process_figures f = process_figures_read();
@@ -174,9 +182,9 @@ static int core_process_figures(lua_State *L) {
   lua_pushinteger(L, getpid());
   lua_setfield(L, -2, "pid");
   set_number(L, "cpu", f.cpu);
-  set_number(L, "resident", f.resident);
-  set_number(L, "descriptors", f.descriptors);
-  set_number(L, "descriptors_max", f.descriptors_max);
+  set_count(L, "resident", f.resident);
+  set_count(L, "descriptors", f.descriptors);
+  set_count(L, "descriptors_max", f.descriptors_max);
   set_number(L, "started_at", f.started_at);
   return 1;
 }
