@@ -2,6 +2,7 @@
 -- A Debian in which systemd is the first process: a root of spec/debian_root.lua, started as an init in namespaces of its own, with cgroups and a
 -- network of its own. What is written and what runs there is gone with it. As root only, where the kernel has cgroups of version 2.
 local process = require "spec.process"
+local root_commands = require "spec.root_commands"
 
 local booted_root = {}
 
@@ -57,6 +58,7 @@ end
 
 local Root = {}
 Root.__index = Root
+root_commands(Root, "-m -p -u -i -n -C", 120, function() return "the booted Debian" end)
 
 -- Boots what is in `base`, a folder, which stays as it is.
 function booted_root.new(base, directory)
@@ -80,22 +82,6 @@ function booted_root.new(base, directory)
     return said:find "running" or said:find "degraded"
   end)
   return self
-end
-
--- Whether the command succeeds, and what it says.
-function Root:try(command)
-  local pipe = assert(io.popen(("timeout 120 nsenter -t %d -m -p -u -i -n -C -r -w env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive sh -c %s 2>&1 </dev/null"):format(
-    self.pid, process.quote(command))))
-  local output = pipe:read "a"
-  return pipe:close() == true, output
-end
-
--- What a command says that has to succeed.
-function Root:run(command, ...)
-  if select("#", ...) > 0 then command = command:format(...) end
-  local ok, output = self:try(command)
-  if not ok then error(("in the booted Debian: %s\n%s"):format(command, output:sub(-3000)), 2) end
-  return output
 end
 
 function Root:close()

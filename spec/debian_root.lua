@@ -2,6 +2,7 @@
 -- A bare Debian to try things in: what debootstrap makes (once, in build/roots) with a folder in memory laid over it, in
 -- namespaces of its own. What is written and what runs there is gone with it, also where the spec fails. As root only.
 local process = require "spec.process"
+local root_commands = require "spec.root_commands"
 
 local debian_root = { RELEASES = { ["12"] = "bookworm", ["13"] = "trixie" } }
 
@@ -38,6 +39,7 @@ end
 
 local Root = {}
 Root.__index = Root
+root_commands(Root, "-m -p", 900, function(self) return "Debian " .. self.release end)
 
 local roots = 0
 
@@ -54,22 +56,6 @@ function debian_root.new(release, directory)
     return pid and os.execute(('[ "$(readlink /proc/%d/root)" = %s/root ]'):format(pid, self.work)) and pid
   end)
   return self
-end
-
--- Whether the command succeeds, and what it says. The project's folder is /project there.
-function Root:try(command)
-  local pipe = assert(io.popen(("timeout 900 nsenter -t %d -m -p -r -w env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive sh -c %s 2>&1 </dev/null"):format(
-    self.pid, process.quote(command))))
-  local output = pipe:read "a"
-  return pipe:close() == true, output
-end
-
--- What a command says that has to succeed.
-function Root:run(command, ...)
-  if select("#", ...) > 0 then command = command:format(...) end
-  local ok, output = self:try(command)
-  if not ok then error(("in Debian %s: %s\n%s"):format(self.release, command, output:sub(-3000)), 2) end
-  return output
 end
 
 -- Starts a command that goes on; what it says is in `log` there.
