@@ -18,7 +18,7 @@ app:get("/memory", function() pcall(function() while true do held = { held } end
 app:get("/wait", function() sse.sleep(1) return "" end)]]
 
 local LIMITS = { "none", "head", "fields", "target", "query_pairs", "body", "chunk_extensions", "timeout", "connections", "connections_per_address",
-  "handshakes", "tasks", "lua_memory", "rate_limit", "stream_limit" }
+  "handshakes", "tasks", "lua_memory", "rate_limit", "stream_limit", "durable_streams" }
 
 local function series_of(text, name)
   local list = {}

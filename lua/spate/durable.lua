@@ -8,8 +8,9 @@ local reply = require "spate.reply"
 local sse = require "spate.sse"
 local stream = require "spate.durable.stream"
 
-local OPTIONS = { "name", "poll", "authorize", "origin", "appends", "bytes" }
+local OPTIONS = { "name", "poll", "authorize", "origin", "appends", "bytes", "streams" }
 local APPENDS, BYTES = 100000, 256 * 1024 * 1024 -- of a stream, that are kept
+local STREAMS = 10000
 local READ = 1024 * 1024 -- bytes of an answer, about
 local PATH_LENGTH = 255
 local CURSOR = 20        -- seconds for which caches may take requests for one
@@ -25,7 +26,7 @@ Durable.__index = Durable
 local durable = {}
 
 -- Streams. Options: name, poll (seconds of a long poll), authorize (fn(req, path, action)), origin (of pages that may read: "*"), appends and
--- bytes that are kept of each.
+-- bytes that are kept of each, streams (how many there are at most).
 function durable.streams(options)
   options = check.options(options or {}, "durable.streams", OPTIONS)
   local name = check.text(options.name or "streams", "durable.streams: name")
@@ -35,7 +36,7 @@ function durable.streams(options)
     authorize = options.authorize and check.callable(options.authorize, "durable.streams: authorize"),
     origin = check.text(options.origin or "*", "durable.streams: origin"), appends = check.count(options.appends or APPENDS, "durable.streams: appends"),
     bytes = check.count(options.bytes or BYTES, "durable.streams: bytes"),
-    streams = shared "streams", channels = shared "channels" }, Durable)
+    limit = check.count(options.streams or STREAMS, "durable.streams: streams"), streams = shared "streams", channels = shared "channels" }, Durable)
 end
 
 -- The answer where a stream is not there, or was deleted and has forks.
@@ -78,6 +79,10 @@ local function forked(self, req, path, fields)
   if not from then return nil, missing() end
   local allowed = not self.authorize or self.authorize(req, from, "read")
   if allowed ~= true then return nil, allowed or reply.error(403) end
+  if not fork.current(self, stream.find(self, path)) then
+    local ok, fault, status = stream.may_be(self)
+    if not ok then return nil, reply.error(status, tostring(fault)) end
+  end
   local begun, why
   local answer, fault = stream.locked(self, from, function(source)
     local status

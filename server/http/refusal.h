@@ -19,6 +19,7 @@ enum limit {
   LIMIT_LUA_MEMORY,
   LIMIT_RATE,    // spate.rate_limit
   LIMIT_STREAMS, // spate.stream_limit
+  LIMIT_DURABLE, // how many streams spate.durable makes
   LIMIT_COUNT
 };
 

@@ -97,10 +97,10 @@ static int core_pools(lua_State *L) {
   return 1;
 }
 
-// core.count_refused("rate_limit" | "stream_limit")
+// core.count_refused("rate_limit" | "stream_limit" | "durable_streams")
 static int core_count_refused(lua_State *L) {
-  static const char *const names[] = {"rate_limit", "stream_limit", NULL};
-  static const enum limit limits[] = {LIMIT_RATE, LIMIT_STREAMS};
+  static const char *const names[] = {"rate_limit", "stream_limit", "durable_streams", NULL};
+  static const enum limit limits[] = {LIMIT_RATE, LIMIT_STREAMS, LIMIT_DURABLE};
   service_refused(vm_of(L)->service, limits[luaL_checkoption(L, 1, NULL, names)]);
   return 0;
 }

@@ -63,6 +63,7 @@ const struct metric metrics_table[] = {
     REFUSED_AS("lua_memory", LIMIT_LUA_MEMORY),
     REFUSED_AS("rate_limit", LIMIT_RATE),
     REFUSED_AS("stream_limit", LIMIT_STREAMS),
+    REFUSED_AS("durable_streams", LIMIT_DURABLE),
     COUNTER("http2_resets_total", counters.floods_total[FLOOD_RESETS],
             "Connections of HTTP/2 ended: streams reset too often."),
     COUNTER("http2_frames_total", counters.floods_total[FLOOD_FRAMES],

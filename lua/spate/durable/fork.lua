@@ -149,14 +149,17 @@ function fork.copy(store, begun)
     local one = source.ancestors[i]
     ancestors[#ancestors + 1] = { epoch = one.epoch, seq = math.min(one.seq, number) }
   end
-  store.channels:set(name, core.wall() + COPY_SECONDS)
-  local sub, why = source:channel().handle:subscribe(nil, -1)
+  local channel, why, status = stream.open(store, name, core.wall() + COPY_SECONDS)
+  if not channel then return nil, why, status end
+  local sub
+  sub, why = source:channel().handle:subscribe(nil, -1)
   if not sub then return nil, why, 503 end
   local _ <close> = setmetatable({}, { __close = function() sub:close() end })
-  local ok, fault, status = copy(begun, sub, stream.channel(store, name))
+  local ok
+  ok, why, status = copy(begun, sub, channel)
   if not ok then
     stream.discard(store, name)
-    return nil, fault, status
+    return nil, why, status
   end
   return { channel_name = name, forked_from = source.channel_name, source_path = source.path, fork_at = number, fork_sub = begun.sub, ancestors = ancestors }
 end

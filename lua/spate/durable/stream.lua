@@ -36,8 +36,6 @@ function stream.id_of(offset)
   return tonumber(seq) == 0 or ("%s-%d"):format(epoch, tonumber(seq))
 end
 
-stream.channel = channel_of
-
 function Stream:channel() return channel_of(self.store, self.channel_name) end
 
 -- The id that an offset is behind of, also where it is one of a stream that this is a fork of; true: all is behind it.
@@ -181,6 +179,34 @@ function Stream:append(store, payload, closes, producer, seq)
   return offset
 end
 
+local function full(store)
+  core.count_refused "durable_streams"
+  return nil, ("there are %d streams already"):format(store.limit), 507
+end
+
+-- Whether there may be another: true; nil, why not and the status. One that was deleted and has forks counts.
+function stream.may_be(store)
+  local count, why = store.streams:count()
+  if not count then return nil, why, 503 end
+  if count >= store.limit then return full(store) end
+  return true
+end
+
+-- A new channel for a stream, or for a copy that becomes one (`value`: when it is given up); nil, why not and the status. It is counted once
+-- it is there, so that of those who come together none is above the limit.
+function stream.open(store, name, value)
+  local count, why = store.channels:set(name, value)
+  if count then count, why = store.channels:count() end
+  local channel
+  if count and count <= store.limit then
+    channel, why = channel_of(store, name)
+    if channel then return channel end
+  end
+  store.channels:delete(name)
+  if count and count > store.limit then return full(store) end
+  return nil, why, 503
+end
+
 -- A new one, with what is in it from the start. `base`: what a fork has.
 function stream.create(store, path, fields, bytes, base)
   local self = setmetatable({ store = store, path = path, type = fields.type, ttl = fields.ttl, expires = fields.expires, producers = {},
@@ -191,15 +217,20 @@ function stream.create(store, path, fields, bytes, base)
     payload, fault = self:payload(bytes, true)
     if not payload then return nil, fault, 400 end
   end
-  store.channels:set(self.channel_name, path)
-  local ok, why = self:append(store, payload, fields.closed)
-  if not ok then return nil, why, why == "too large" and 413 or 503 end
-  return self
+  local ok, why, status = stream.may_be(store)
+  if ok and base then ok, why = store.channels:set(self.channel_name, path) end
+  if ok and not base then ok, why, status = stream.open(store, self.channel_name, path) end
+  if not ok then return nil, why, status or 503 end
+  ok, why = self:append(store, payload, fields.closed)
+  if ok then return self end
+  if not base then stream.discard(store, self.channel_name) end
+  return nil, why, why == "too large" and 413 or 503
 end
 
--- Forgets what a channel has.
+-- Forgets what a channel has. Where limits.channels lets it not be looked at, the next sweep tries again.
 function stream.discard(store, name)
   local channel = channel_of(store, name)
+  if not channel then return end
   channel:finish()
   core.remove_channel(channel.handle)
   store.channels:delete(name)

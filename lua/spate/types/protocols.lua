@@ -273,6 +273,7 @@ function MercureHub:link(options) end
 ---@field origin? string of pages that may read: "*"
 ---@field appends? integer that are kept of a stream: 100000
 ---@field bytes? integer that are kept of a stream: 256 MiB
+---@field streams? integer how many there are at most: 10000
 
 ---@class spate.durable
 local durable = {}
