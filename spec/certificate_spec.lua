@@ -130,6 +130,31 @@ describe("a certificate", function()
     assert.same({ "", "", "SHARED.example 1", "b.example 2" }, names)
   end)
 
+  it("that cannot be used says why", function()
+    local c, k = certificates.make(directory, "a.example")
+    local _, rsa = certificates.make(directory, "rsa.example", { algorithm = "rsa" })
+    local _, other = certificates.make(directory, "other.example")
+    local locked, text = directory .. "/locked.key", directory .. "/text"
+    output("openssl ec -in %s -aes128 -passout pass:secret -out %s", k, locked)
+    output("echo hello > %s", text)
+    local none = directory .. "/none"
+    for _, case in ipairs {
+      { { cert = none, key = k }, "cert", none, "No such file or directory" },
+      { { cert = text, key = k }, "cert", text, "no PEM in it" },
+      { { cert = c, key = none }, "key", none, "No such file or directory" },
+      { { cert = c, key = locked }, "key", locked, "interrupted or cancelled" },
+      { { cert = c, key = rsa }, "key", rsa, "no certificate assigned" },
+      { { cert = c, key = other }, "key", other, "key values mismatch" },
+      { { cert = c, key = k, client_ca = none }, "client_ca", none, "No such file or directory" },
+      { { cert = c, key = k, ciphers = "NONE-SUCH" }, "ciphers", "NONE-SUCH", "no cipher match" },
+    } do
+      pcall(harness.tls, { ca = text }) -- what others have left behind is not why
+      local list, why = harness.certificates(case[1])
+      assert.is_nil(list)
+      assert.equal(("tls.%s: %s: %s"):format(case[2], case[3], case[4]), why)
+    end
+  end)
+
   it("that cannot be used says so, and so do ciphers and groups that nobody knows", function()
     local c, k = certificates.make(directory, "a.example")
     for setting, bad in pairs { cert = directory .. "/none", key = directory .. "/none", client_ca = directory .. "/none", ciphers = "NONE-SUCH", groups = "none-such" } do

@@ -60,6 +60,65 @@ describe("TLS", function()
     serve { cert = directory .. "/a.example.pem", key = directory .. "/a.example.key", host("partial", { name = "*.b.example" }) }
   end)
 
+  it("takes names of hosts as long as they may be, and no others", function()
+    local function serves(name)
+      local ok, why = pcall(serve, { cert = a, key = host("a.example").key, host("b.example", { name = name }) })
+      collectgarbage()
+      if ok then
+        local subject = tls.connect(server, { sni = (name:gsub("^%*", "www")) }):is().subject
+        server:close()
+        server = nil
+        return subject == "/CN=b.example"
+      end
+      assert.matches("name: expected one such as", tostring(why))
+      return false
+    end
+    for _, name in ipairs { "x", "*.x", "_a-B.9", ("x"):rep(255) } do assert.is_true(serves(name), name) end
+    for _, name in ipairs { ".x", "*.", "*", "*x.y", "*..x", "a*.b", "x:1", "x y", ("x"):rep(256) } do assert.is_false(serves(name), name) end
+  end)
+
+  it("takes a name with a NUL in a certificate for none, where another's stands before that", function()
+    -- DNS:a\0.c, DNS:good.exampl
+    certificates.make(directory, "nul", { names = { "DER:30:14:82:04:61:00:2E:63:82:0c:67:6f:6f:64:2e:65:78:61:6d:70:6c:65" } })
+    serve { cert = a, key = host("a.example").key, host "nul", host("strict.example", { verify_client = "any" }) }
+    assert.equal("/CN=nul", tls.connect(server, { sni = "good.example" }):is().subject)
+    assert.equal("/CN=a.example", tls.connect(server, { sni = "a" }):is().subject)
+    local client = tls.connect(server, host("nul", { sni = "strict.example" }))
+    assert.same({ "DNS:good.example" }, server:get("/tls", { client = client }):json().client.san)
+  end)
+
+  it("tells of a name in a client's certificate whatever its length", function()
+    local long = "URI:https://example.org/" .. ("x"):rep(2000)
+    certificates.make(directory, "long", { names = { long, "DNS:short" } })
+    serve(host("a.example", { verify_client = "any" }))
+    assert.same({ long, "DNS:short" }, server:get("/tls", { client = tls.connect(server, host "long") }):json().client.san)
+  end)
+
+  it("goes by its own order of ciphers, but for clients that compute ChaCha20 more easily", function()
+    local chacha, aes = "TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_256_GCM_SHA384"
+    serve(host "a.example")
+    local function chosen(options) return tls.connect(server, options):is().cipher end
+    assert.equal(aes, chosen { suites = "TLS_AES_128_GCM_SHA256:" .. aes })
+    assert.equal(chacha, chosen { suites = chacha .. ":" .. aes })
+    assert.equal(aes, chosen { suites = aes .. ":" .. chacha })
+    assert.equal("ECDHE-ECDSA-AES256-GCM-SHA384", chosen { max = "1.2", ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384" })
+    assert.equal("ECDHE-ECDSA-CHACHA20-POLY1305", chosen { max = "1.2", ciphers = "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES256-GCM-SHA384" })
+    assert.matches("handshake failure", tls.connect(server, { max = "1.2", ciphers = "ECDHE-ECDSA-AES256-SHA384" }):is().why)
+  end)
+
+  it("takes the ciphers and groups that the settings name instead of its own", function()
+    serve(host("a.example", { ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256" }))
+    assert.equal("ECDHE-ECDSA-AES128-GCM-SHA256", tls.connect(server, { max = "1.2" }):is().cipher)
+    server:close()
+    serve(host("a.example", { groups = "P-521" }))
+    assert.is_true(tls.connect(server, { groups = "P-521" }):is().open)
+    assert.is_false(tls.connect(server, { groups = "P-256" }):is().open)
+    server:close()
+    serve(host "a.example")
+    assert.is_false(tls.connect(server, { groups = "P-521" }):is().open)
+    for _, group in ipairs { "X25519", "P-256", "P-384" } do assert.is_true(tls.connect(server, { groups = group }):is().open, group) end
+  end)
+
   it("agrees on no HTTP/2 where it is switched off", function()
     if helper.harness.hpack then
       serve(host "a.example")
@@ -118,6 +177,10 @@ describe("TLS", function()
       assert.equal("/CN=b.example", subject "B.Example")
       assert.equal("/CN=b.example", subject "www.b.example")
       assert.equal("/CN=a.example", subject "x.www.b.example")
+      assert.equal("/CN=b.example", subject "www.b.example.")
+      assert.equal("/CN=a.example", subject ".b.example")
+      assert.equal("/CN=a.example", subject "b.exampl")
+      assert.equal("/CN=a.example", subject "wwwb.example")
       assert.equal("/CN=a.example", subject "a.example")
       assert.equal("/CN=a.example", subject "other.example")
       assert.equal("/CN=a.example", subject(nil))
@@ -140,6 +203,21 @@ describe("TLS", function()
       assert.equal(200, server:get("/", { client = client, headers = { Host = "b.example" } }):status())
       assert.equal(421, server:get("/", { client = client, headers = { Host = "strict.example:8443" } }):status())
       assert.equal(421, server:get("/", { client = client, headers = { Host = "STRICT.example." } }):status())
+    end)
+
+    it("that demand one may share a connection where they trust the same, and demand as much", function()
+      local strict, same, optional, free = host("strict.example", { client_ca = ca }), host("b.example", { name = "same.example", client_ca = ca }),
+        host("b.example", { name = "optional.example", client_ca = ca, verify_client = "optional" }), host("b.example", { name = "free.example" })
+      local other = host("b.example", { name = "other.example", client_ca = directory .. "/stranger.pem" })
+      server:close()
+      serve { cert = a, key = host("a.example").key, strict, same, optional, free, other }
+      local client = tls.connect(server, host("client", { sni = "strict.example" }))
+      local function status(name) return server:get("/", { client = client, headers = { Host = name } }):status() end
+      assert.equal(200, status "strict.example")
+      assert.equal(200, status "same.example")
+      assert.equal(200, status "free.example")
+      assert.equal(421, status "optional.example")
+      assert.equal(421, status "other.example")
     end)
 
     it("do not take each other's tickets", function()
@@ -218,6 +296,28 @@ describe("TLS", function()
       server:get("/", { client = client })
       return client.tls:session()
     end
+
+    it("are made one at a time, and stand for no session that the server would keep", function()
+      serve(host "a.example")
+      local client = tls.connect(server)
+      assert.equal(1, client:is().tickets)
+      local without = tls.connect(server, { max = "1.2", without_tickets = "yes" })
+      server:get("/", { client = without })
+      local again = tls.connect(server, { max = "1.2", without_tickets = "yes", session = without.tls:session() })
+      assert.is_false(again:is().reused)
+      assert.is_true(again:is().open)
+    end)
+
+    it("of a host whose name is nearly another's are not that one's", function()
+      local setting = { cert = a, key = host("a.example").key }
+      for _, name in ipairs { "c.examplx", "c.examply", "*.examplx" } do setting[#setting + 1] = host("b.example", { name = name }) end
+      serve(setting)
+      local client = tls.connect(server, { sni = "c.examplx" })
+      local session = session_of(client)
+      assert.is_true(tls.connect(server, { sni = "c.examplx", session = session }):is().reused)
+      assert.is_false(tls.connect(server, { sni = "c.examply", session = session }):is().reused)
+      assert.is_false(tls.connect(server, { sni = "d.examplx", session = session }):is().reused)
+    end)
 
     it("hold for two hours at least, over changes of their keys, and each use brings a new one", function()
       serve(host "a.example")

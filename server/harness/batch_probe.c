@@ -3,9 +3,11 @@
 #include "harness/harness.h"
 #include <fcntl.h>
 #include <lauxlib.h>
+#include <linux/io_uring.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "base/buf.h"
 #include "base/log.h"
@@ -153,6 +155,16 @@ static int probe_new(lua_State *L) {
   return 1;
 }
 
+// harness.has_rings(): whether the kernel and the build have io_uring, as far as one can tell without them.
+static int has_rings(lua_State *L) {
+  struct io_uring_params params = {.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                                            IORING_SETUP_SUBMIT_ALL};
+  int fd = (int)syscall(__NR_io_uring_setup, 1, &params);
+  if (fd >= 0) close(fd);
+  lua_pushboolean(L, fd >= 0 && ring_library_version());
+  return 1;
+}
+
 void batch_probe_open(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"open", probe_begin},        {"close", probe_enter},     {"send", probe_send},
@@ -161,4 +173,6 @@ void batch_probe_open(lua_State *L) {
   class_new(L, BATCH, methods, probe_free);
   lua_pushcfunction(L, probe_new);
   lua_setfield(L, -2, "batch");
+  lua_pushcfunction(L, has_rings);
+  lua_setfield(L, -2, "has_rings");
 }

@@ -394,6 +394,7 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   refusal_open(L);
   hpack_open(L);
   turn_probe_open(L);
+  tls_probe_open(L);
   control_probe_open(L);
   socket_probe_open(L);
   batch_probe_open(L);

@@ -38,7 +38,10 @@ void inflate_probe_open(struct lua_State *L);
 // Adds `socket`, which makes a transport over a socket whose far end a spec holds, and listens.
 void socket_probe_open(struct lua_State *L);
 
-// Adds `batch`, which makes a batch and what sends by it.
+// Adds `tls_server`, which makes connections by TLS that a spec holds both ends of.
+void tls_probe_open(struct lua_State *L);
+
+// Adds `batch`, which makes a batch and what sends by it, and `has_rings`.
 void batch_probe_open(struct lua_State *L);
 
 // Adds `redis`, which makes a Redis client and a feed whose connections a spec holds, and `redis_address`.

@@ -177,6 +177,14 @@ static int socket_name(lua_State *L) {
   return 1;
 }
 
+// harness.socket_peer(fd): "-" where it has none.
+static int socket_peer(lua_State *L) {
+  struct address peer = sock_peer((int)luaL_checkinteger(L, 1));
+  char text[ADDRESS_TEXT_MAX];
+  lua_pushlstring(L, text, address_text(&peer, text));
+  return 1;
+}
+
 // harness.descriptors_max(): how many there may be.
 static int descriptors_max(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)sock_descriptors_max());
@@ -229,6 +237,7 @@ void probe_open(lua_State *L) {
                                        {"limit_descriptors", limit_descriptors},
                                        {"descriptors_max", descriptors_max},
                                        {"socket_name", socket_name},
+                                       {"socket_peer", socket_peer},
                                        {"are_defaults", are_defaults},
                                        {"hash", hash},
                                        {NULL, NULL}};

@@ -16,6 +16,7 @@ struct tls_client {
   SSL *ssl;
   SSL_SESSION *session; // the newest ticket
   struct buf got;
+  int tickets;   // that it has got
   char why[160]; // "": nothing is wrong
   bool is_open, has_ended;
 };
@@ -26,6 +27,7 @@ static int on_session(SSL *ssl, SSL_SESSION *session) {
   struct tls_client *t = SSL_get_app_data(ssl);
   SSL_SESSION_free(t->session);
   t->session = session;
+  t->tickets++;
   return 1;
 }
 
@@ -65,7 +67,17 @@ static void set_files(lua_State *L, struct tls_client *t) {
     luaL_error(L, "cert, key: cannot be read");
 }
 
-// harness.tls{ sni =, alpn = {}, min =, max =, ca =, cert =, key =, session = }
+static void set_ciphers(lua_State *L, SSL_CTX *context) {
+  const char *suites = option(L, "suites"), *ciphers = option(L, "ciphers");
+  if (suites && !SSL_CTX_set_ciphersuites(context, suites)) luaL_error(L, "suites: unknown");
+  if (ciphers && !SSL_CTX_set_cipher_list(context, ciphers)) luaL_error(L, "ciphers: unknown");
+  if (option(L, "groups") && !SSL_CTX_set1_groups_list(context, option(L, "groups")))
+    luaL_error(L, "groups: unknown");
+  if (option(L, "without_tickets")) SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+}
+
+// harness.tls{ sni =, alpn = {}, min =, max =, ca =, cert =, key =, session =, suites = (of 1.3), ciphers =
+// (of 1.2), groups =, without_tickets = "yes" }
 static int tls_new(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
@@ -80,6 +92,7 @@ static int tls_new(lua_State *L) {
   SSL_CTX_set_session_cache_mode(t->context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(t->context, on_session);
   set_files(L, t);
+  set_ciphers(L, t->context);
   t->ssl = SSL_new(t->context);
   SSL_set_app_data(t->ssl, t);
   SSL_set_bio(t->ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
@@ -175,7 +188,8 @@ static int tls_session(lua_State *L) {
   return 1;
 }
 
-// tls:state(): { open =, ended =, why =, reused =, alpn =, version =, subject = }
+// tls:state(): { open =, ended =, why =, reused =, alpn =, version =, cipher =, subject =, tickets =
+// (how many) }
 static int tls_state(lua_State *L) {
   struct tls_client *t = check_tls(L);
   const unsigned char *alpn;
@@ -191,7 +205,9 @@ static int tls_state(lua_State *L) {
   lua_pushboolean(L, SSL_session_reused(t->ssl)), lua_setfield(L, -2, "reused");
   lua_pushlstring(L, (const char *)alpn, len), lua_setfield(L, -2, "alpn");
   lua_pushstring(L, SSL_get_version(t->ssl)), lua_setfield(L, -2, "version");
+  lua_pushstring(L, SSL_get_cipher_name(t->ssl)), lua_setfield(L, -2, "cipher");
   lua_pushstring(L, subject), lua_setfield(L, -2, "subject");
+  lua_pushinteger(L, t->tickets), lua_setfield(L, -2, "tickets");
   return 1;
 }
 

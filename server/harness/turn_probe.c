@@ -114,6 +114,12 @@ static int probe_next(lua_State *L) {
   return 2;
 }
 
+// turns:slots(): how many timers stand in the heap, and not in a row behind one that does.
+static int probe_slots(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)check(L)->loop.timers.slot_count);
+  return 1;
+}
+
 static void on_exceeded(struct turn_limit *limit, double took) {
   buf_printf(&container_of(limit, struct turn_probe, limit)->log, "took:%g ", took);
 }
@@ -176,11 +182,17 @@ static int probe_new(lua_State *L) {
 }
 
 void turn_probe_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"hook", probe_hook},   {"unhook", probe_unhook},
-                                     {"arm", probe_arm},     {"disarm", probe_disarm},
-                                     {"next", probe_next},   {"limit", probe_limit},
-                                     {"turn", probe_turn},   {"fire", probe_fire},
-                                     {"close", probe_close}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"hook", probe_hook},
+                                     {"unhook", probe_unhook},
+                                     {"arm", probe_arm},
+                                     {"disarm", probe_disarm},
+                                     {"next", probe_next},
+                                     {"limit", probe_limit},
+                                     {"slots", probe_slots},
+                                     {"turn", probe_turn},
+                                     {"fire", probe_fire},
+                                     {"close", probe_close},
+                                     {NULL, NULL}};
   class_new(L, TURNS, methods, probe_close);
   lua_pushcfunction(L, probe_new);
   lua_setfield(L, -2, "turns");

@@ -6,45 +6,41 @@
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/rand.h>
+#include <openssl/bn.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/mem.h"
 #include "base/util.h"
 
-enum { YEAR = 365 * 86400, SERIAL_LEN = 16 };
+enum { YEAR = 365 * 86400, SERIAL_BITS = 128 };
 
-static void add(struct buf *out, const char *name, struct span value) {
-  if (!value.bytes || memchr(value.bytes, 0, value.len)) return;
+static void add(struct buf *out, const char *name, const char *value) {
+  if (!value) return;
   buf_append(out, name, strlen(name) + 1);
-  buf_append_span(out, value);
-  buf_append_byte(out, 0);
-}
-
-static void add_text(struct buf *out, const char *name, const char *value) {
-  if (value) add(out, name, span_of(value));
+  buf_append(out, value, strlen(value) + 1);
 }
 
 static void add_name(struct buf *out, const char *name, const X509_NAME *value) {
-  BIO *b = BIO_new(BIO_s_mem());
-  char *bytes;
-  if (!b) return;
+  BIO *b = mem_check(BIO_new(BIO_s_mem()), sizeof *out);
+  char *text;
   X509_NAME_print_ex(b, value, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
-  long len = BIO_get_mem_data(b, &bytes);
-  add(out, name, (struct span){len > 0 ? bytes : "", len > 0 ? (size_t)len : 0});
+  BIO_write(b, "", 1);
+  BIO_get_mem_data(b, &text);
+  add(out, name, text);
   BIO_free(b);
 }
 
 static void add_fingerprint(struct buf *out, const X509 *cert) {
   unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned len = 0;
-  char text[2 * EVP_MAX_MD_SIZE + 1] = "";
+  unsigned len;
   X509_digest(cert, EVP_sha256(), digest, &len);
-  for (unsigned i = 0; i < len; i++) snprintf(text + 2 * (size_t)i, 3, "%02x", digest[i]);
-  add_text(out, "fingerprint", text);
+  buf_printf(out, "fingerprint%c", 0);
+  for (unsigned i = 0; i < len; i++) buf_printf(out, "%02x", digest[i]);
+  buf_append_byte(out, 0);
 }
 
 static void add_san(struct buf *out, const GENERAL_NAME *each) {
@@ -52,15 +48,11 @@ static void add_san(struct buf *out, const GENERAL_NAME *each) {
     int type;
     const char *prefix;
   } kinds[] = {{GEN_DNS, "DNS:"}, {GEN_EMAIL, "email:"}, {GEN_URI, "URI:"}};
-  char text[1024];
   for (size_t i = 0; i < countof(kinds); i++) {
     if (each->type != kinds[i].type) continue;
-    const ASN1_STRING *value = each->d.ia5;
-    int len = ASN1_STRING_length(value);
-    const char *bytes = (const char *)ASN1_STRING_get0_data(value);
-    if (memchr(bytes, 0, (size_t)len)) return;
-    int n = snprintf(text, sizeof text, "%s%.*s", kinds[i].prefix, len, bytes);
-    if (n > 0 && (size_t)n < sizeof text) add_text(out, "san", text);
+    const char *value = (const char *)ASN1_STRING_get0_data(each->d.ia5);
+    if (strlen(value) == (size_t)ASN1_STRING_length(each->d.ia5))
+      buf_printf(out, "san%c%s%s%c", 0, kinds[i].prefix, value, 0);
   }
 }
 
@@ -68,7 +60,7 @@ static void add_client(struct buf *out, const SSL *ssl, X509 *cert) {
   add_name(out, "subject", X509_get_subject_name(cert));
   add_name(out, "issuer", X509_get_issuer_name(cert));
   add_fingerprint(out, cert);
-  add_text(out, "verified", SSL_get_verify_result(ssl) == X509_V_OK ? "true" : "");
+  add(out, "verified", SSL_get_verify_result(ssl) == X509_V_OK ? "true" : "");
   GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
   for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) add_san(out, sk_GENERAL_NAME_value(names, i));
   GENERAL_NAMES_free(names);
@@ -76,10 +68,10 @@ static void add_client(struct buf *out, const SSL *ssl, X509 *cert) {
 
 void tls_connection_describe(const SSL *ssl, struct buf *out) {
   X509 *cert = SSL_get0_peer_certificate(ssl);
-  add_text(out, "version", SSL_get_version(ssl));
-  add_text(out, "cipher", SSL_get_cipher_name(ssl));
-  add_text(out, "sni", SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
-  add_text(out, "resumed", SSL_session_reused((SSL *)(uintptr_t)ssl) ? "true" : "");
+  add(out, "version", SSL_get_version(ssl));
+  add(out, "cipher", SSL_get_cipher_name(ssl));
+  add(out, "sni", SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+  add(out, "resumed", SSL_session_reused((SSL *)(uintptr_t)ssl) ? "true" : "");
   if (cert) add_client(out, ssl, cert);
 }
 
@@ -88,16 +80,15 @@ static bool add_extension(X509 *cert, int nid, const char *value) {
   X509V3_set_ctx_nodb(&context);
   X509V3_set_ctx(&context, cert, cert, NULL, NULL, 0);
   X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, &context, nid, value);
-  bool ok = e && X509_add_ext(cert, e, -1) == 1;
+  bool ok = e && X509_add_ext(cert, e, -1);
   X509_EXTENSION_free(e);
   return ok;
 }
 
 static bool set_serial(X509 *cert) {
-  unsigned char bytes[SERIAL_LEN];
-  if (RAND_bytes(bytes, sizeof bytes) != 1) return false;
-  BIGNUM *n = BN_bin2bn(bytes, sizeof bytes, NULL);
-  bool ok = n && BN_to_ASN1_INTEGER(n, X509_get_serialNumber(cert));
+  BIGNUM *n = BN_new();
+  bool ok = n && BN_rand(n, SERIAL_BITS, BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY) &&
+            BN_to_ASN1_INTEGER(n, X509_get_serialNumber(cert));
   BN_free(n);
   return ok;
 }
@@ -114,7 +105,7 @@ static bool fill(X509 *cert, EVP_PKEY *key) {
          add_extension(cert, NID_subject_alt_name, "DNS:localhost,DNS:*.localhost,IP:127.0.0.1,IP:::1") &&
          add_extension(cert, NID_basic_constraints, "critical,CA:FALSE") &&
          add_extension(cert, NID_key_usage, "critical,digitalSignature") &&
-         add_extension(cert, NID_ext_key_usage, "serverAuth") && X509_sign(cert, key, EVP_sha256()) > 0;
+         add_extension(cert, NID_ext_key_usage, "serverAuth") && X509_sign(cert, key, EVP_sha256());
 }
 
 static FILE *create(const char *path, int mode) {
@@ -128,9 +119,9 @@ int tls_certificate_make(const char *cert_path, const char *key_path) {
   X509 *cert = X509_new();
   bool ok = key && cert && fill(cert, key);
   FILE *k = ok ? create(key_path, 0600) : NULL, *c = k ? create(cert_path, 0644) : NULL;
-  ok = c && PEM_write_PrivateKey(k, key, NULL, NULL, 0, NULL, NULL) == 1 && PEM_write_X509(c, cert) == 1;
-  if (k && fclose(k) != 0) ok = false;
-  if (c && fclose(c) != 0) ok = false;
+  ok = c && PEM_write_PrivateKey(k, key, NULL, NULL, 0, NULL, NULL) && PEM_write_X509(c, cert);
+  if (k && fclose(k)) ok = false;
+  if (c && fclose(c)) ok = false;
   X509_free(cert);
   EVP_PKEY_free(key);
   return ok ? 0 : -1;

@@ -8,7 +8,7 @@
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
-#include "base/util.h"
+#include "base/mem.h"
 #include "loop/transport.h"
 
 static const char CIPHERS[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
@@ -17,15 +17,14 @@ static const char CIPHERS[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 // known from OpenSSL 3.5 on.
 static const char GROUPS_3_5[] = "X25519MLKEM768:X25519:P-256:P-384", GROUPS[] = "X25519:P-256:P-384";
 
-// What is spoken above TLS (ALPN), the preferred one first.
-static const struct {
-  const char *name; // behind its length
-  enum protocol protocol;
-} protocols[] = {
+// What is spoken above TLS (ALPN), the preferred one first, each behind its length.
 #ifdef HAVE_NGHTTP2
-    {"\x02h2", PROTOCOL_HTTP2},
+#define HTTP2 "\x02h2"
+#else
+#define HTTP2 ""
 #endif
-    {"\x08http/1.1", PROTOCOL_HTTP1}};
+static const unsigned char PROTOCOLS[] = HTTP2 "\x08http/1.1";
+enum { HTTP2_LEN = sizeof HTTP2 - 1, PROTOCOLS_LEN = sizeof PROTOCOLS - 1 };
 
 static void context_fail(char error[TLS_ERROR_MAX], const char *setting, const char *file) {
   unsigned long code = ERR_peek_error();
@@ -36,35 +35,20 @@ static void context_fail(char error[TLS_ERROR_MAX], const char *setting, const c
   ERR_clear_error();
 }
 
-static bool is_offered(const unsigned char *list, unsigned len, const char *name) {
-  for (unsigned at = 0; at < len; at += list[at] + 1U)
-    if (list[at] == name[0] && at + list[at] < len && !memcmp(list + at, name, (size_t)name[0] + 1))
-      return true;
-  return false;
-}
-
-// Who offers nothing that we speak is refused, as RFC 7301 3.2 has it. `without_http2`: NULL, or anything
-// else for true.
+// Who offers nothing that we speak is refused, as RFC 7301 3.2 has it. `ours`: where in PROTOCOLS.
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
-                   unsigned in_len, void *without_http2) {
+                   unsigned in_len, void *ours) {
   (void)ssl;
-  for (size_t i = 0; i < countof(protocols); i++) {
-    if (protocols[i].protocol == PROTOCOL_HTTP2 && without_http2) continue;
-    if (!is_offered(in, in_len, protocols[i].name)) continue;
-    *out = (const unsigned char *)protocols[i].name + 1, *out_len = (unsigned char)protocols[i].name[0];
-    return SSL_TLSEXT_ERR_OK;
-  }
-  return SSL_TLSEXT_ERR_ALERT_FATAL;
+  unsigned len = (unsigned)(PROTOCOLS + PROTOCOLS_LEN - (unsigned char *)ours);
+  int chosen = SSL_select_next_proto((unsigned char **)(uintptr_t)out, out_len, ours, len, in, in_len);
+  return chosen == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
 enum protocol tls_context_protocol(const struct ssl_st *ssl) {
   const unsigned char *name;
   unsigned len;
-  SSL_get0_alpn_selected(ssl, &name, &len);
-  for (size_t i = 0; i < countof(protocols); i++)
-    if (len == (unsigned)protocols[i].name[0] && !memcmp(name, protocols[i].name + 1, len))
-      return protocols[i].protocol;
-  return PROTOCOL_HTTP1;
+  SSL_get0_alpn_selected(ssl, &name, &len); // one of ours, of which "h2" alone is so short, or none
+  return len == 2 ? PROTOCOL_HTTP2 : PROTOCOL_HTTP1;
 }
 
 // A name that is answered for, so that SSL_get_servername has it: which host that is was chosen before.
@@ -82,42 +66,40 @@ static int on_passphrase(char *out, int size, int writing, void *arg) {
 // Whoever has signed it, whatever is wrong with it: SSL_get_verify_result says so.
 static int on_any_certificate(int ok, X509_STORE_CTX *store) {
   (void)ok, (void)store;
-  return 1;
+  return true;
 }
 
 static bool read_certificate(SSL_CTX *c, const struct tls_config *config, const struct tls_host_config *host,
                              char *error) {
   const char *cert = tls_text(config, host->cert), *key = tls_text(config, host->key);
-  if (SSL_CTX_use_certificate_chain_file(c, cert) != 1) context_fail(error, "cert", cert);
-  else if (SSL_CTX_use_PrivateKey_file(c, key, SSL_FILETYPE_PEM) != 1) context_fail(error, "key", key);
-  else if (SSL_CTX_check_private_key(c) != 1) context_fail(error, "key", key);
+  if (!SSL_CTX_use_certificate_chain_file(c, cert)) context_fail(error, "cert", cert);
+  else if (!SSL_CTX_use_PrivateKey_file(c, key, SSL_FILETYPE_PEM)) context_fail(error, "key", key);
+  else if (!SSL_CTX_check_private_key(c)) context_fail(error, "key", key);
   else return true;
   return false;
 }
 
 static bool read_client_ca(SSL_CTX *c, const char *file, char *error) {
   if (!*file) return true;
-  STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
-  if (!names || SSL_CTX_load_verify_locations(c, file, NULL) != 1) {
+  if (!SSL_CTX_load_verify_locations(c, file, NULL)) {
     context_fail(error, "client_ca", file);
-    sk_X509_NAME_pop_free(names, X509_NAME_free);
     return false;
   }
-  SSL_CTX_set_client_CA_list(c, names);
+  SSL_CTX_set_client_CA_list(c, SSL_load_client_CA_file(file));
   return true;
 }
 
 static bool choose_groups(SSL_CTX *c, const char *groups) {
-  if (*groups) return SSL_CTX_set1_groups_list(c, groups) == 1;
-  bool ok = SSL_CTX_set1_groups_list(c, GROUPS_3_5) == 1;
+  if (*groups) return SSL_CTX_set1_groups_list(c, groups);
+  if (SSL_CTX_set1_groups_list(c, GROUPS_3_5)) return true;
   ERR_clear_error();
-  return ok || SSL_CTX_set1_groups_list(c, GROUPS) == 1;
+  return SSL_CTX_set1_groups_list(c, GROUPS);
 }
 
 static bool choose_ciphers(SSL_CTX *c, const struct tls_config *config, char *error) {
   const char *ciphers = tls_text(config, config->ciphers), *groups = tls_text(config, config->groups);
   if (!*ciphers) ciphers = CIPHERS;
-  if (SSL_CTX_set_cipher_list(c, ciphers) != 1) context_fail(error, "ciphers", ciphers);
+  if (!SSL_CTX_set_cipher_list(c, ciphers)) context_fail(error, "ciphers", ciphers);
   else if (!choose_groups(c, groups)) context_fail(error, "groups", groups);
   else return true;
   return false;
@@ -132,27 +114,21 @@ static void ask_clients(SSL_CTX *c, enum tls_clients clients) {
 void tls_context_apply(SSL_CTX *context, SSL *ssl) {
   SSL_set_SSL_CTX(ssl, context);
   SSL_set_verify(ssl, SSL_CTX_get_verify_mode(context), SSL_CTX_get_verify_callback(context));
-  SSL_set_options(ssl, SSL_CTX_get_options(context));
-  SSL_set_mode(ssl, SSL_CTX_get_mode(context));
-  SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(context));
 }
 
 SSL_CTX *tls_context_new(const struct tls_config *config, const struct tls_host_config *host,
                          char error[TLS_ERROR_MAX]) {
   ERR_clear_error();
-  SSL_CTX *c = SSL_CTX_new(TLS_server_method());
-  if (!c) {
-    snprintf(error, TLS_ERROR_MAX, "tls: OpenSSL has no memory");
-    return NULL;
-  }
+  SSL_CTX *c = mem_check(SSL_CTX_new(TLS_server_method()), sizeof *config);
   SSL_CTX_set_min_proto_version(c, config->is_min_13 ? TLS1_3_VERSION : TLS1_2_VERSION);
-  SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-                             SSL_OP_PRIORITIZE_CHACHA);
+  SSL_CTX_set_options(c,
+                      SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
   SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(c, 1);
   SSL_CTX_set_default_passwd_cb(c, on_passphrase);
-  SSL_CTX_set_alpn_select_cb(c, on_alpn, config->without_http2 ? (void *)(uintptr_t)protocols : NULL);
+  SSL_CTX_set_alpn_select_cb(c, on_alpn,
+                             (void *)(uintptr_t)(PROTOCOLS + (config->without_http2 ? HTTP2_LEN : 0)));
   SSL_CTX_set_tlsext_servername_callback(c, on_server_name);
   ask_clients(c, (enum tls_clients)host->clients);
   if (choose_ciphers(c, config, error) && read_certificate(c, config, host, error) &&

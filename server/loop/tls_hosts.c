@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include "base/buf.h"
 #include "base/mem.h"
 #include "base/util.h"
 
@@ -38,20 +39,20 @@ struct tls_hosts {
 
 static const struct tls_hosts *hosts_of(SSL *ssl) { return SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)); }
 
+static bool is_wildcard(const char *name) { return !strncmp(name, "*.", 2); }
+
 // "b.example", or a wildcard for one label: "*.b.example".
 static bool name_is(const char *name, struct span asked) {
-  if (name[0] != '*' || name[1] != '.') return span_equal_nocase(span_of(name), asked);
-  const char *dot = memchr(asked.bytes, '.', asked.len);
-  size_t label = dot ? (size_t)(dot - asked.bytes) : 0;
-  return label && span_equal_nocase(span_of(name + 1), (struct span){dot, asked.len - label});
+  if (!is_wildcard(name)) return span_equal_nocase(span_of(name), asked);
+  struct span label = span_split(&asked, '.');
+  return label.len && span_equal_nocase(span_of(name + 2), asked);
 }
 
-bool tls_name_is_asked(struct span name) {
+bool tls_name_is_asked(const char *name) {
   static const char KNOWN[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-  if (name.len > 2 && name.bytes[0] == '*' && name.bytes[1] == '.') name.bytes += 2, name.len -= 2;
-  for (size_t i = 0; i < name.len; i++)
-    if (!memchr(KNOWN, name.bytes[i], sizeof KNOWN - 1)) return false;
-  return name.len && name.len <= NAME_LEN_MAX && name.bytes[0] != '.';
+  if (is_wildcard(name)) name += 2;
+  size_t len = strlen(name);
+  return *name && *name != '.' && strspn(name, KNOWN) == len && len <= NAME_LEN_MAX;
 }
 
 static bool host_has(const struct host *h, struct span name, bool as_wildcard) {
@@ -60,23 +61,27 @@ static bool host_has(const struct host *h, struct span name, bool as_wildcard) {
   return false;
 }
 
-// An exact name goes before a wildcard; nobody's name is the first host's.
-static size_t hosts_find(const struct tls_hosts *h, struct span name) {
-  if (name.len && name.bytes[name.len - 1] == '.') name.len--;
-  for (int as_wildcard = 0; as_wildcard < 2 && name.len; as_wildcard++)
-    for (size_t i = 0; i < h->count; i++)
-      if (host_has(&h->hosts[i], name, as_wildcard)) return i;
-  return 0;
+static bool find_by(const struct tls_hosts *h, struct span name, bool as_wildcard, size_t *i) {
+  for (*i = 0; *i < h->count; ++*i)
+    if (host_has(&h->hosts[*i], name, as_wildcard)) return true;
+  return false;
 }
 
-// The one name of the extension (RFC 6066 3): a list with a length, entries of a type, a length and a name.
+// An exact name goes before a wildcard; nobody's name is the first host's.
+static size_t hosts_find(const struct tls_hosts *h, struct span name) {
+  size_t i;
+  if (name.len && name.bytes[name.len - 1] == '.') name.len--;
+  return find_by(h, name, false, &i) || find_by(h, name, true, &i) ? i : 0;
+}
+
+// The one name of the extension (RFC 6066 3), behind the list's length, its type and its own length. OpenSSL
+// refuses what is anything else a step later.
 static struct span asked_name(SSL *ssl) {
-  const unsigned char *e;
-  size_t len;
-  if (!SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &e, &len) || len < 5 || e[2] != 0)
-    return (struct span){0};
-  size_t name_len = (size_t)e[3] << 8 | e[4];
-  return name_len <= len - 5 ? (struct span){(const char *)e + 5, name_len} : (struct span){0};
+  const unsigned char *e = NULL;
+  size_t len = 0;
+  SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &e, &len);
+  size_t before = MIN(len, 5);
+  return (struct span){(const char *)e + before, len - before};
 }
 
 static int on_client_hello(SSL *ssl, int *alert, void *arg) {
@@ -105,7 +110,7 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
   struct tls_keys *keys = hosts_of(ssl)->keys;
   struct tls_key key;
   bool ok =
-      makes ? tls_keys_current(keys, &key) && RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) == 1
+      makes ? RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) == 1 && tls_keys_current(keys, &key)
             : tls_keys_find(keys, name, &key);
   if (!ok) return makes ? -1 : 0;
   if (makes) memcpy(name, key.name, sizeof key.name);
@@ -114,9 +119,8 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
   return !ok ? -1 : makes ? 1 : 2;
 }
 
-static void host_add_name(struct host *h, struct span name) {
-  if (tls_name_is_asked(name) && h->name_count < NAMES_MAX)
-    h->names[h->name_count++] = xstrndup(name.bytes, name.len);
+static void host_add_name(struct host *h, const char *name) {
+  if (tls_name_is_asked(name) && h->name_count < NAMES_MAX) h->names[h->name_count++] = xstrdup(name);
 }
 
 // The DNS names of the certificate (RFC 9525 6.3: no other field has any).
@@ -125,31 +129,33 @@ static void host_add_names(struct host *h, X509 *cert) {
   for (int i = 0; i < sk_GENERAL_NAME_num(all); i++) {
     const GENERAL_NAME *each = sk_GENERAL_NAME_value(all, i);
     if (each->type != GEN_DNS) continue;
-    host_add_name(h, (struct span){(const char *)ASN1_STRING_get0_data(each->d.dNSName),
-                                   (size_t)ASN1_STRING_length(each->d.dNSName)});
+    const char *name = (const char *)ASN1_STRING_get0_data(each->d.dNSName);
+    if (strlen(name) == (size_t)ASN1_STRING_length(each->d.dNSName)) host_add_name(h, name);
   }
   GENERAL_NAMES_free(all);
 }
 
-static void digest_file(EVP_MD_CTX *md, const char *path) {
-  char piece[4096];
+static void append_file(struct buf *out, const char *path) {
   FILE *f = *path ? fopen(path, "re") : NULL;
-  for (size_t n; f && (n = fread(piece, 1, sizeof piece, f)) > 0;) EVP_DigestUpdate(md, piece, n);
+  for (size_t n; f && (n = fread(buf_reserve(out, 4096), 1, 4096, f)) > 0;) out->len += n;
   if (f) fclose(f);
 }
 
-static bool host_digest(struct host *h, const char *client_ca) {
-  EVP_MD_CTX *md = EVP_MD_CTX_new();
-  bool ok =
-      md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) && EVP_DigestUpdate(md, &h->clients, sizeof h->clients);
-  if (ok) digest_file(md, client_ca);
-  ok = ok && EVP_DigestFinal_ex(md, h->trust, NULL) && EVP_DigestInit_ex(md, EVP_sha256(), NULL) &&
-       EVP_DigestUpdate(md, h->trust, sizeof h->trust);
-  for (size_t i = 0; i < h->name_count && ok; i++)
-    ok = EVP_DigestUpdate(md, h->names[i], strlen(h->names[i]) + 1);
-  ok = ok && EVP_DigestFinal_ex(md, h->session, NULL);
-  EVP_MD_CTX_free(md);
-  return ok;
+// Empties `all`.
+static void digest(unsigned char out[DIGEST_LEN], struct buf *all) {
+  if (!EVP_Digest(all->bytes, all->len, out, NULL, EVP_sha256(), NULL)) abort();
+  all->len = 0;
+}
+
+static void host_digest(struct host *h, const char *client_ca) {
+  struct buf all = {0};
+  buf_append_byte(&all, (char)h->clients);
+  append_file(&all, client_ca);
+  digest(h->trust, &all);
+  buf_append(&all, h->trust, sizeof h->trust);
+  for (size_t i = 0; i < h->name_count; i++) buf_printf(&all, "%s,", h->names[i]);
+  digest(h->session, &all);
+  buf_deinit(&all);
 }
 
 static bool host_init(struct host *h, struct tls_hosts *all, const struct tls_config *config,
@@ -160,7 +166,7 @@ static bool host_init(struct host *h, struct tls_hosts *all, const struct tls_co
                      .cert = xstrdup(tls_text(config, from->cert)),
                      .clients = (enum tls_clients)from->clients};
   if (!h->context) return false;
-  if (*name) host_add_name(h, span_of(name));
+  if (*name) host_add_name(h, name);
   else host_add_names(h, SSL_CTX_get0_certificate(h->context));
   if (!h->name_count && all->count > 1) {
     snprintf(error, TLS_ERROR_MAX,
@@ -171,11 +177,9 @@ static bool host_init(struct host *h, struct tls_hosts *all, const struct tls_co
   SSL_CTX_set_app_data(h->context, all);
   SSL_CTX_set_client_hello_cb(h->context, on_client_hello, all);
   SSL_CTX_set_tlsext_ticket_key_evp_cb(h->context, on_ticket);
-  if (host_digest(h, tls_text(config, from->client_ca)) &&
-      SSL_CTX_set_session_id_context(h->context, h->session, sizeof h->session))
-    return true;
-  snprintf(error, TLS_ERROR_MAX, "tls: OpenSSL has no SHA-256");
-  return false;
+  host_digest(h, tls_text(config, from->client_ca));
+  SSL_CTX_set_session_id_context(h->context, h->session, sizeof h->session);
+  return true;
 }
 
 static void hosts_free(struct tls_hosts *h) {
@@ -213,15 +217,15 @@ void tls_hosts_unref(struct tls_hosts *h) {
 }
 
 SSL *tls_hosts_accept(struct tls_hosts *h) {
-  SSL *ssl = SSL_new(h->hosts[0].context);
-  if (ssl) SSL_set_accept_state(ssl);
+  SSL *ssl = mem_check(SSL_new(h->hosts[0].context), sizeof *h);
+  SSL_set_accept_state(ssl);
   return ssl;
 }
 
 size_t tls_hosts_met(const struct tls_hosts *h, const SSL *ssl) {
-  for (size_t i = 0; i < h->count; i++)
-    if (h->hosts[i].context == SSL_get_SSL_CTX(ssl)) return i;
-  return 0;
+  size_t i = 0;
+  while (h->hosts[i].context != SSL_get_SSL_CTX(ssl)) i++;
+  return i;
 }
 
 bool tls_hosts_may_ask(const struct tls_hosts *h, size_t met, struct span name) {
@@ -244,8 +248,8 @@ bool tls_hosts_find_twice(const struct tls_hosts *h, size_t i, size_t *other, co
 }
 
 static double seconds_left(X509 *cert, double wall) {
-  struct tm tm;
-  if (!ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm)) return 0;
+  struct tm tm = {0};
+  ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm);
   return (double)timegm(&tm) - wall;
 }
 

@@ -20,10 +20,9 @@ void tls_hosts_unref(struct tls_hosts *h);
 
 // Whether a client can ask for such a name: one of labels, or "*." and labels for whatever stands in their
 // front.
-bool tls_name_is_asked(struct span name);
+bool tls_name_is_asked(const char *name);
 
-// The server's side of a connection, which chooses a host by the name that the client says. NULL without
-// memory.
+// The server's side of a connection, which chooses a host by the name that the client says.
 struct ssl_st *tls_hosts_accept(struct tls_hosts *h);
 
 // Whether a request to `name` may come over a connection that was made to the host `met`: not where that is

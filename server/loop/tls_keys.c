@@ -33,12 +33,8 @@ static bool key_is_young(const struct tls_key *key, double now, double seconds) 
 
 // With the lock held.
 static bool keys_rotate(struct tls_keys *k, double now) {
-  struct tls_key made;
-  if (!key_make(&made, now)) return false;
   memmove(k->keys + 1, k->keys, sizeof k->keys - sizeof k->keys[0]);
-  k->keys[0] = made;
-  OPENSSL_cleanse(&made, sizeof made);
-  return true;
+  return key_make(&k->keys[0], now);
 }
 
 bool tls_keys_current(struct tls_keys *k, struct tls_key *out) {

@@ -4,10 +4,10 @@
 // leaves of that is kept.
 #include "loop/tls_wire.h"
 #include <openssl/bio.h>
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/mem.h"
 #include "base/util.h"
 #include "loop/loop.h"
 
@@ -20,12 +20,12 @@ bool tls_wire_is_abused(const struct tls_wire *w) {
 static int wire_read(BIO *b, char *out, int len) {
   struct tls_wire *w = BIO_get_data(b);
   BIO_clear_retry_flags(b);
-  if (tls_wire_is_abused(w)) return -1;
-  size_t n = MIN((size_t)len, w->input.len);
+  bool may_read = !tls_wire_is_abused(w);
+  size_t n = may_read ? MIN((size_t)len, w->input.len) : 0;
   if (n) memcpy(out, w->input.bytes, n);
-  else BIO_set_retry_read(b);
+  else if (may_read) BIO_set_retry_read(b);
   w->input.bytes += n, w->input.len -= n;
-  return n ? (int)n : -1;
+  return (int)n;
 }
 
 static int wire_write(BIO *b, const char *bytes, int len) {
@@ -42,24 +42,19 @@ static long wire_control(BIO *b, int command, long number, void *arg) {
 
 // Of no number of its own, since these run out.
 BIO_METHOD *tls_wire_method(void) {
-  BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "spate");
-  bool ok = m && BIO_meth_set_read(m, wire_read) && BIO_meth_set_write(m, wire_write) &&
-            BIO_meth_set_ctrl(m, wire_control);
-  if (!ok) abort();
+  BIO_METHOD *m = mem_check(BIO_meth_new(BIO_TYPE_SOURCE_SINK, "spate"), sizeof m);
+  BIO_meth_set_read(m, wire_read);
+  BIO_meth_set_write(m, wire_write);
+  BIO_meth_set_ctrl(m, wire_control);
   return m;
 }
 
-bool tls_wire_begin(struct tls_wire *w, BIO_METHOD *method, struct tls_hosts *hosts) {
-  BIO *wire = BIO_new(method);
-  w->ssl = wire ? tls_hosts_accept(hosts) : NULL;
-  if (!w->ssl) {
-    BIO_free(wire);
-    return false;
-  }
+void tls_wire_begin(struct tls_wire *w, BIO_METHOD *method, struct tls_hosts *hosts) {
+  BIO *wire = mem_check(BIO_new(method), sizeof *w);
+  w->ssl = tls_hosts_accept(hosts);
   BIO_set_data(wire, w);
-  BIO_set_init(wire, 1);
+  BIO_set_init(wire, true);
   SSL_set_bio(w->ssl, wire, wire);
-  return true;
 }
 
 void tls_wire_deinit(struct tls_wire *w) {
@@ -71,8 +66,8 @@ void tls_wire_deinit(struct tls_wire *w) {
 // A client may have keys changed as often as it likes, and each change costs more than it.
 static void on_message(int writes, int version, int type, const void *bytes, size_t len, SSL *ssl,
                        void *arg) {
-  (void)version, (void)ssl;
-  if (!writes && type == SSL3_RT_HANDSHAKE && len && *(const unsigned char *)bytes == SSL3_MT_KEY_UPDATE)
+  (void)version, (void)ssl, (void)len;
+  if (!writes && type == SSL3_RT_HANDSHAKE && *(const unsigned char *)bytes == SSL3_MT_KEY_UPDATE)
     ((struct tls_wire *)arg)->key_updates++;
 }
 
@@ -126,7 +121,6 @@ ssize_t tls_wire_seal(struct tls_wire *w, const struct iovec *iov, int count) {
   char record[TLS_RECORD_LEN];
   struct pieces p = {.iov = iov, .count = count};
   size_t taken = 0, len;
-  ERR_clear_error();
   while (p.i < p.count && taken < TLS_SEALED_MAX) {
     const char *from = pieces_join(&p, record, &len);
     if (len && SSL_write(w->ssl, from, (int)len) <= 0) return -1;

@@ -26,8 +26,8 @@ struct tls_wire {
 // How OpenSSL's BIO is one of these; free with BIO_meth_free.
 struct bio_method_st *tls_wire_method(void);
 
-// Begins the server's side. False without memory.
-bool tls_wire_begin(struct tls_wire *w, struct bio_method_st *method, struct tls_hosts *hosts);
+// Begins the server's side.
+void tls_wire_begin(struct tls_wire *w, struct bio_method_st *method, struct tls_hosts *hosts);
 void tls_wire_deinit(struct tls_wire *w);
 
 // The handshake is done: from now on changes of keys are counted.

@@ -31,7 +31,8 @@ struct tls {
   uint32_t read_len;
   uint8_t state; // enum tls_state
   uint8_t depth; // calls of ours under way: it is freed behind the last
-  bool is_closed, ends, has_ended, is_counted, has_met_end;
+  bool is_closed, ends, has_ended, is_counted;
+  bool has_read; // something was handed up; set back by who asks
 };
 
 static struct tls *tls_of(struct transport *t) { return container_of(t, struct tls, transport); }
@@ -57,12 +58,9 @@ static void tls_leave(struct tls *s) {
 
 // How many of the user's bytes have left since it was last asked: in proportion to what they have become.
 static size_t tell_left(struct tls *s) {
-  bool all = s->sent == s->sealed.len;
-  size_t left =
-      all ? s->sealed_plain : (size_t)((double)s->sealed_plain * (double)s->sent / (double)s->sealed.len);
-  size_t since = left - s->told;
+  size_t left = s->sealed_plain * s->sent / s->sealed.len, since = left - s->told;
   s->told = left;
-  if (all) {
+  if (s->sent == s->sealed.len) {
     buf_deinit(&s->sealed);
     s->sealed_plain = s->sent = s->told = 0;
   }
@@ -76,7 +74,6 @@ static ssize_t pass_on(struct tls *s) {
   s->sealed = s->wire.fresh, s->sealed_plain = s->fresh_plain;
   s->wire.fresh = (struct buf){0}, s->fresh_plain = 0;
   q.count = 1, q.len = s->sealed.len, q.iov[0] = (struct iovec){s->sealed.bytes, s->sealed.len};
-  q.is_share = q.has_more = false;
   ssize_t n = s->under->ops->send(s->under, &q);
   if (n < 0) return n;
   s->transport.is_queued = s->under->is_queued;
@@ -86,7 +83,8 @@ static ssize_t pass_on(struct tls *s) {
 
 static ssize_t seal(struct tls *s, const struct iovec *iov, int count) {
   ssize_t n = tls_wire_seal(&s->wire, iov, count);
-  s->fresh_plain += (size_t)MAX(n, 0);
+  if (n < 0) return TRANSPORT_BROKEN;
+  s->fresh_plain += (size_t)n;
   return n;
 }
 
@@ -95,7 +93,7 @@ static ssize_t send_on(struct tls *s) {
   ssize_t left = pass_on(s), n = left;
   while (n >= 0 && s->flight && !s->sealed.len) {
     ssize_t taken = seal(s, s->flight->iov + s->flight->at, s->flight->count - s->flight->at);
-    if (taken < 0) return TRANSPORT_BROKEN;
+    if (taken < 0) return taken;
     flight_skip(s->flight, (size_t)taken);
     if (!s->flight->len) free(s->flight), s->flight = NULL;
     n = pass_on(s), left += n;
@@ -105,8 +103,8 @@ static ssize_t send_on(struct tls *s) {
 
 static ssize_t tls_send(struct transport *t, const struct outq *q) {
   struct tls *s = tls_of(t);
-  ssize_t taken = s->state == TLS_OPEN ? seal(s, q->iov, q->count) : -1;
-  if (taken < 0) return TRANSPORT_BROKEN;
+  ssize_t taken = s->state == TLS_OPEN ? seal(s, q->iov, q->count) : TRANSPORT_BROKEN;
+  if (taken < 0) return taken;
   if ((size_t)taken < q->len) {
     s->flight = flight_new(q->iov, q->count, q->len);
     flight_skip(s->flight, (size_t)taken);
@@ -118,13 +116,13 @@ static ssize_t tls_send(struct transport *t, const struct outq *q) {
 
 static void read_under(struct tls *s) {
   bool is_full = s->wire.fresh.len > TLS_SEALED_MAX; // of answers to a client that does not take them
+  bool waits = !list_empty(&s->turn.link);
   size_t len = s->state == TLS_OPEN ? s->read_len : LOOP_SCRATCH_LEN;
-  s->under->ops->want_read(s->under, is_full || s->has_ended ? 0 : len);
+  s->under->ops->want_read(s->under, is_full || waits || s->has_ended ? 0 : len);
 }
 
 static void log_refused(const struct tls *s, const char *why) {
   char peer[ADDRESS_TEXT_MAX];
-  if (!log_is_on(LOG_DEBUG)) return;
   peer[address_text(&s->transport.peer, peer)] = 0;
   log_message(LOG_DEBUG, "TLS: %s%s: %s", peer, s->state == TLS_SHAKING ? ": no handshake" : "", why);
 }
@@ -134,21 +132,19 @@ static void count_refused(struct tls *s, const char *why) {
   log_refused(s, why);
 }
 
-// The last word to who does not speak TLS.
+// The last word to who does not speak TLS; OpenSSL has none.
 static void answer_plainly(struct tls *s) {
   static const char answer[] =
       "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 48\r\n"
       "Connection: close\r\n\r\nthis port speaks TLS: the URL begins with https\n";
-  buf_deinit(&s->wire.fresh);
   buf_append(&s->wire.fresh, answer, sizeof answer - 1);
 }
 
 static const char *reason_of(const struct tls *s) {
-  long verified = s->wire.ssl ? SSL_get_verify_result(s->wire.ssl) : X509_V_OK;
   const char *reason = ERR_reason_error_string(ERR_peek_error());
-  if (s->wire.ssl && tls_wire_is_abused(&s->wire)) return "too many changes of keys";
-  if (verified != X509_V_OK && ERR_GET_REASON(ERR_peek_error()) == SSL_R_CERTIFICATE_VERIFY_FAILED)
-    return X509_verify_cert_error_string(verified);
+  if (tls_wire_is_abused(&s->wire)) return "too many changes of keys";
+  if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_CERTIFICATE_VERIFY_FAILED)
+    return X509_verify_cert_error_string(SSL_get_verify_result(s->wire.ssl));
   return reason ? reason : "it broke off";
 }
 
@@ -164,15 +160,14 @@ static void tls_fail(struct tls *s) {
   bool is_http = s->state == TLS_SHAKING && ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST;
   const char *why = is_http ? "plain HTTP" : reason_of(s);
   if (is_http) answer_plainly(s);
-  ERR_clear_error();
   tls_break(s, why);
 }
 
 // The client has ended its side, by a word (close_notify) or without one. Browsers leave it out, so it ends
 // as well; whoever cuts a connection leaves it out, too.
 static void tls_end_read(struct tls *s, bool is_cut) {
-  if (s->has_met_end) return;
-  s->has_met_end = s->has_ended = true;
+  if (s->has_ended) return;
+  s->has_ended = true;
   read_under(s);
   if (is_cut) {
     counter_add(&s->server->counters->truncated_total, 1);
@@ -194,41 +189,34 @@ static void tls_opened(struct tls *s) {
 // One step of the handshake, with what has come.
 static void shake(struct tls *s) {
   ERR_clear_error();
-  if (!s->wire.ssl && !tls_wire_begin(&s->wire, s->server->wire, s->hosts)) {
-    tls_break(s, "no memory");
-    return;
-  }
+  if (!s->wire.ssl) tls_wire_begin(&s->wire, s->server->wire, s->hosts);
   s->wire.input = buf_span(&s->wire.in);
   int n = SSL_do_handshake(s->wire.ssl), error = SSL_get_error(s->wire.ssl, n);
   tls_wire_keep(&s->wire);
   if (n != 1 && error != SSL_ERROR_WANT_READ) tls_fail(s);
   else if (pass_on(s) < 0) tls_break(s, "it broke off");
   else if (n == 1) tls_opened(s);
-  else if (s->has_ended) tls_break(s, "it ended");
   else read_under(s);
 }
 
-// Hands up what can be read of the input, as far as it is wanted; true where there was anything.
-static bool read_on(struct tls *s) {
+// Hands up what can be read of the input, as far as it is wanted.
+static void read_on(struct tls *s) {
   char piece[TLS_RECORD_LEN];
-  bool any = false;
   int n = 1;
   while (s->read_len && s->state == TLS_OPEN && !s->is_closed) {
     ERR_clear_error();
     n = SSL_read(s->wire.ssl, piece, (int)MIN(s->read_len, sizeof piece));
     if (n <= 0) break;
-    any = true;
+    s->has_read = true;
     s->transport.sink->on_bytes(&s->transport, (struct span){piece, (size_t)n});
   }
-  if (s->is_closed) return any;
-  int error = n > 0 ? SSL_ERROR_NONE : SSL_get_error(s->wire.ssl, n);
+  if (s->is_closed) return;
+  int error = SSL_get_error(s->wire.ssl, n);
   tls_wire_keep(&s->wire);
   if (error == SSL_ERROR_ZERO_RETURN) tls_end_read(s, false);
   else if (error != SSL_ERROR_NONE && error != SSL_ERROR_WANT_READ) tls_fail(s);
   else if (pass_on(s) < 0) tls_break(s, "it broke off");
-  else if (error == SSL_ERROR_WANT_READ && s->has_ended) tls_end_read(s, true);
-  else if (!s->wire.in.len) read_under(s);
-  return any;
+  else read_under(s);
 }
 
 static void go_on(struct tls_turn *turn) {
@@ -240,8 +228,8 @@ static void go_on(struct tls_turn *turn) {
 }
 
 static void queue(struct tls *s) {
-  s->under->ops->want_read(s->under, 0);
   tls_server_queue(s->server, &s->turn, s->state == TLS_OPEN);
+  read_under(s);
 }
 
 static void on_bytes(struct transport *t, struct span bytes) {
@@ -267,20 +255,17 @@ static void on_sent(struct transport *t, size_t len) {
     left += (size_t)more;
     if (s->ends && !s->sealed.len && !s->wire.fresh.len) s->ends = false, s->under->ops->end(s->under);
     if (left || was_queued) s->transport.sink->on_sent(&s->transport, left);
-    if (!s->is_closed && s->state != TLS_BROKEN && list_empty(&s->turn.link) && !s->wire.in.len)
-      read_under(s);
+    if (!s->is_closed) read_under(s);
   }
   tls_leave(s);
 }
 
+// What has come before has been read, since more is read from below only then.
 static void on_end(struct transport *t) {
   struct tls *s = t->owner;
   tls_enter(s);
-  s->has_ended = true;
-  s->under->ops->want_read(s->under, 0);
-  if (s->state == TLS_SHAKING && s->wire.in.len) queue(s);
-  else if (s->state == TLS_SHAKING) tls_break(s, "it ended");
-  else if (s->state == TLS_OPEN && !s->wire.in.len && !SSL_pending(s->wire.ssl)) tls_end_read(s, true);
+  if (s->state == TLS_SHAKING) tls_break(s, "it ended");
+  else if (s->state == TLS_OPEN) tls_end_read(s, true);
   tls_leave(s);
 }
 
@@ -306,9 +291,7 @@ static void tls_open(struct transport *t) {
 static void tls_want_read(struct transport *t, size_t len) {
   struct tls *s = tls_of(t);
   s->read_len = (uint32_t)MIN(len, (size_t)LOOP_SCRATCH_LEN);
-  bool waits = s->state == TLS_OPEN &&
-               (s->wire.in.len || SSL_pending(s->wire.ssl) || (s->has_ended && !s->has_met_end));
-  if (s->wire.input.len) return; // read_on goes by it
+  bool waits = s->state == TLS_OPEN && (s->wire.in.len || SSL_pending(s->wire.ssl));
   if (waits && s->read_len) queue(s);
   else read_under(s);
 }
@@ -316,22 +299,19 @@ static void tls_want_read(struct transport *t, size_t len) {
 static bool tls_read_now(struct transport *t) {
   struct tls *s = tls_of(t);
   if (s->depth) return false;
-  uint32_t read_len = s->read_len;
+  uint32_t wished = s->read_len;
+  s->has_read = false, s->read_len = LOOP_SCRATCH_LEN;
   tls_enter(s);
-  bool any = false;
-  if (!s->wire.in.len) s->under->ops->read_now(s->under);
-  if (s->state == TLS_OPEN && !s->is_closed) {
-    s->read_len = LOOP_SCRATCH_LEN, s->wire.input = buf_span(&s->wire.in);
-    any = read_on(s);
-    if (!any) s->read_len = read_len;
-  }
+  if (s->state == TLS_OPEN) s->wire.input = buf_span(&s->wire.in), read_on(s);
+  if (!s->has_read && !s->is_closed) s->under->ops->read_now(s->under);
+  bool any = s->has_read;
+  if (!any && !s->is_closed) tls_want_read(t, wished);
   tls_leave(s);
   return any;
 }
 
 static void say_end(struct tls *s) {
   if (s->state != TLS_OPEN || SSL_get_shutdown(s->wire.ssl) & SSL_SENT_SHUTDOWN) return;
-  ERR_clear_error();
   SSL_shutdown(s->wire.ssl);
   pass_on(s);
 }
@@ -392,7 +372,7 @@ struct transport *transport_tls_new(struct tls_server *server, struct transport 
 
 bool transport_tls_describe(const struct transport *t, struct buf *out) {
   const struct tls *s = container_of(t, struct tls, transport);
-  if (t->ops != &tls_ops || s->state != TLS_OPEN) return false;
+  if (t->ops != &tls_ops) return false;
   tls_connection_describe(s->wire.ssl, out);
   return true;
 }

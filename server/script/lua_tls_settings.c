@@ -92,7 +92,7 @@ static enum tls_clients read_verify(lua_State *L, int index, const char *where, 
 
 // A name that a client can ask for.
 static void check_name(lua_State *L, const char *where, const char *name) {
-  if (*name && !tls_name_is_asked(span_of(name)))
+  if (*name && !tls_name_is_asked(name))
     luaL_error(L, "%s.name: expected one such as \"b.example\", or \"*.b.example\" for one label, got %s",
                where, name);
 }
