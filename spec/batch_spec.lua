@@ -9,7 +9,10 @@ if available then available:free() end
 
 -- Where the system has none there is nothing to look at but why.
 if not available then
-  it("a batch says why there is none", function() assert.is_true(#why > 0) end)
+  it("a batch says why there is none", function()
+    assert.is_true(#why > 0)
+    assert.is_false(harness.has_rings())
+  end)
   return
 end
 
@@ -84,6 +87,20 @@ describe("a batch", function()
     assert.is_false(batch:send(6, "x"))
     batch:close()
     assert.equal(("x"):rep(96), batch:take(5))
+  end)
+
+  it("takes so many bytes, and no more", function()
+    local piece = ("x"):rep(1 << 20)
+    batch:open()
+    assert.is_true(batch:send(1, piece, 3))
+    assert.is_false(batch:send(2, piece .. "x"))
+    assert.is_true(batch:send(2, piece))
+    assert.is_false(batch:send(3, "x"))
+    batch:close()
+    batch:open()
+    assert.is_false(batch:send(3, piece, 5))
+    assert.is_true(batch:send(3, "x"))
+    assert.equal("3:1/1", (batch:close()))
   end)
 
   it("tells of what was cut short, and of what found no room, beside others", function()
@@ -163,6 +180,40 @@ describe("a batch", function()
     other:free()
   end)
 
+  it("tells of each that it sends one by one what has become of it", function()
+    local other = assert(harness.batch())
+    other:open()
+    for i = 1, 3 do other:send(i, "first") end
+    other:close()
+    for i = 1, 3 do assert.equal("first", other:take(i)) end
+    other:leave(2)
+    local told = harness.refused("io_uring_enter", "EPERM", function()
+      other:open()
+      other:send(1, "again")
+      other:send(2, "in vain")
+      return other:close()
+    end)
+    assert.matches(" 1:5/5 2:%-1/7$", told)
+    assert.equal("again", other:take(1))
+    assert.equal("", other:take(3)) -- was told of before
+    other:open(11)
+    told = harness.refused("io_uring_enter", "EPERM", function()
+      return harness.refused("sendmsg", "EINTR", function()
+        other:send(1, "late")
+        return other:close()
+      end)
+    end)
+    assert.matches("1:0/4$", told)
+    other:open(11)
+    told = harness.refused("io_uring_enter", "EPERM", function()
+      other:send(1, "")
+      other:send(3, "x")
+      return other:close()
+    end)
+    assert.matches("1:0/0 3:1/1$", told)
+    other:free()
+  end)
+
   it("tells once that there is no other ring in a failed one's place", function()
     local other = assert(harness.batch())
     local told = harness.refused("io_uring_enter", "EPERM", function()
@@ -183,7 +234,7 @@ describe("a batch", function()
   end)
 
   it("says why there is none", function()
-    local reasons = { ENOSYS = "the kernel has none", EPERM = "the system forbids it", EINVAL = "the kernel is older than 6.1",
+    local reasons = { ENOSYS = "the kernel has none", EPERM = "the system forbids it", EACCES = "the system forbids it", EINVAL = "the kernel is older than 6.1",
       ENOMEM = "Cannot allocate memory" }
     for error, expected in pairs(reasons) do
       local none, said = harness.refused("io_uring_setup", error, function() return harness.batch() end)

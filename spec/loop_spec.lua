@@ -106,6 +106,61 @@ describe("timers", function()
     assert.same({ math.huge }, { turns:next() })
   end)
 
+  it("that are over as they are armed fire by their ends, and at once", function()
+    turns:fire(100)
+    turns:arm(1, 50)
+    turns:arm(2, 30)
+    turns:arm(3, 40)
+    assert.same({ 30, 2 }, { turns:next() })
+    assert.same({ 3, "t2 t3 t1 " }, { turns:fire(100) })
+  end)
+
+  it("fire before the first second as well", function()
+    turns:arm(1, 0.5)
+    assert.same({ 0.5, 1 }, { turns:next() })
+    assert.same({ 1, "t1 " }, { turns:fire(0.5) })
+    turns:arm(1, 0.6)
+    assert.same({ 0.6, 1 }, { turns:next() })
+  end)
+
+  it("of one that is armed again as it fires, for a time that is over, fire in the next run, behind who was due before", function()
+    turns:arm(1, 5, 3)
+    turns:arm(2, 8)
+    assert.same({ 1, "t1 " }, { turns:fire(6) })
+    assert.same({ 6, 1 }, { turns:next() })
+    turns:arm(3, 4)
+    assert.same({ 2, "t3 t1 " }, { turns:fire(7) })
+  end)
+
+  it("of one period cost the heap one place, however many there are: a row for each power of two", function()
+    for n = 0, 99 do turns:arm(n, 5 + n / 1000) end
+    assert.equal(1, turns:slots())
+    for n = 100, 199 do turns:arm(n, 5 + 99 / 1000) end -- as the last
+    assert.equal(1, turns:slots())
+    turns:arm(200, 5)
+    assert.equal(2, turns:slots())
+    for n = 0, 200 do turns:disarm(n) end
+    assert.equal(0, turns:slots())
+    turns:fire(1000)
+    local n = 0
+    for power = -6, 9 do
+      for _, share in ipairs { 1, 1.5, 1.99 } do
+        turns:arm(n, 1000 + 2 ^ power * share)
+        n = n + 1
+      end
+      assert.equal(power + 7, turns:slots())
+    end
+    for _, seconds in ipairs { 0, 1 / 65, 1024, 1500, 2048, 1e9 } do
+      local before = turns:slots()
+      turns:arm(n, 1000 + seconds)
+      n = n + 1
+      assert.equal(before + 1, turns:slots(), seconds)
+    end
+    local fired = select(2, turns:fire(1e12))
+    assert.equal(n, select(2, fired:gsub("t", "")))
+    assert.equal(0, turns:slots())
+  end)
+
   it("that are still armed at the end of their loop are no longer", function()
     turns:arm(1, 5)
     turns:arm(2, 6)
@@ -178,6 +233,10 @@ describe("a loop that sleeps", function()
     local began = harness.seconds()
     assert.equal("", (loop:poll(0.02)))
     assert.is_true(harness.seconds() - began >= 0.019)
+    repeat until harness.seconds() - began > 0.1 -- however long ago it did so last
+    began = harness.seconds()
+    assert.equal("", (loop:poll(0.02)))
+    assert.is_true(harness.seconds() - began >= 0.019)
     loop:write()
     assert.equal("r", (loop:poll(1000)))
     assert.is_true(harness.seconds() - began < 900)
@@ -203,6 +262,23 @@ describe("a loop that sleeps", function()
     assert.equal("", (select(3, loop:turn(100))))
     assert.equal("", (select(3, loop:poll(0, 100))))
     assert.equal("", (select(3, loop:turn(100))))
+  end)
+
+  it("ends the process where the kernel lets it not go on, and says what may help", function()
+    local build = os.getenv "BUILD" or "build"
+    local code = [[package.cpath = "./]] .. build .. [[/lib/?.so;" .. package.cpath
+      local harness = require "spate.harness"
+      local loop = harness.loop()
+      harness.refused("epoll_wait", "EPERM", function() return loop:turn() end)]]
+    local path = os.tmpname()
+    local f <close> = assert(io.open(path, "w"))
+    f:write(code)
+    f:close()
+    local pipe = assert(io.popen(("lua5.4 %s 2>&1 > /dev/null; echo $?"):format(path)))
+    local said = pipe:read "a"
+    pipe:close()
+    os.remove(path)
+    assert.matches("spate: event loop: .*epoll_wait: Operation not permitted; where descriptors have run out, raise `ulimit %-n`\n.*134\n$", said)
   end)
 
   it("is none where no descriptor is left to make or to wake it by", function()

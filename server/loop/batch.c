@@ -17,7 +17,7 @@ enum { ALL = BATCH_BYTES_MAX + 1 }; // the result of a send that has left whole
 static struct batch *batch_make(struct ring *ring, bool is_of_memory) {
   struct batch *b = xmalloc(sizeof *b);
   b->ring = ring, b->is_of_memory = is_of_memory, b->is_open = b->has_told = false;
-  b->count = b->pieces = 0, b->bytes = 0, b->closed_until = 0;
+  b->count = b->pieces = 0, b->bytes = 0;
   return b;
 }
 
@@ -54,9 +54,10 @@ void batch_open(struct batch *b, double now) {
   b->is_open = b->ring || b->is_of_memory;
 }
 
+static bool has_place(const struct batch *b) { return b->count < RING_SENDS_MAX; }
+
 static bool has_room(const struct batch *b, unsigned count, size_t len) {
-  return b->count < RING_SENDS_MAX && b->pieces + count <= BATCH_PIECES_MAX &&
-         b->bytes + len <= BATCH_BYTES_MAX;
+  return has_place(b) && b->pieces + count <= BATCH_PIECES_MAX && b->bytes + len <= BATCH_BYTES_MAX;
 }
 
 static inline struct batch_send *batch_place(struct batch *b, struct batched *who,
@@ -73,8 +74,7 @@ bool batch_send(struct batch *b, struct batched *who, int fd, const struct iovec
                 void (*on_done)(struct batched *who, const struct batch_outcome *outcome)) {
   if (!batch_is_open(b) || !has_room(b, (unsigned)count, len)) return false;
   struct iovec *pieces = b->iov + b->pieces;
-  pieces[0] = iov[0];
-  if (count > 1) memcpy(pieces, iov, (size_t)count * sizeof *iov);
+  memcpy(pieces, iov, (size_t)count * sizeof *iov);
   ring_send(b->ring, b->count, fd, pieces, (size_t)count);
   struct batch_send *s = batch_place(b, who, on_done);
   s->fd = fd;
@@ -85,8 +85,8 @@ bool batch_send(struct batch *b, struct batched *who, int fd, const struct iovec
 
 bool batch_join(struct batch *b, struct batched *who,
                 void (*on_done)(struct batched *who, const struct batch_outcome *outcome)) {
-  if (!batch_is_open(b) || !has_room(b, 0, 0)) return false;
-  batch_place(b, who, on_done)->send = (struct batch_outcome){0};
+  if (!batch_is_open(b) || !has_place(b)) return false;
+  batch_place(b, who, on_done);
   return true;
 }
 

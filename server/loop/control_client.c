@@ -15,6 +15,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+enum { FOLDER_MAX = CONTROL_PATH_MAX - 16, PIECE_LEN = 4096 };
+
 static bool is_own_folder(const char *path) {
   struct stat st;
   return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022);
@@ -31,20 +33,20 @@ static bool folder(bool make, char *out, size_t cap) {
 }
 
 bool control_path(pid_t pid, bool make, char out[CONTROL_PATH_MAX]) {
-  char where[CONTROL_PATH_MAX - 16];
+  char where[FOLDER_MAX];
   if (!folder(make, where, sizeof where)) return false;
   snprintf(out, CONTROL_PATH_MAX, "%s/%d", where, (int)pid);
   return true;
 }
 
 size_t control_list(pid_t pids[CONTROL_PIDS_MAX]) {
-  char where[CONTROL_PATH_MAX - 16], path[CONTROL_PATH_MAX];
+  char where[FOLDER_MAX], path[CONTROL_PATH_MAX];
   size_t n = 0;
   DIR *d = folder(false, where, sizeof where) ? opendir(where) : NULL;
   for (struct dirent *e; d && n < CONTROL_PIDS_MAX && (e = readdir(d));) {
     pid_t pid = (pid_t)atoi(e->d_name);
     if (pid <= 0) continue;
-    bool gone = kill(pid, 0) < 0 && errno == ESRCH;
+    bool gone = kill(pid, 0) && errno == ESRCH;
     if (!gone) pids[n++] = pid;
     else if (control_path(pid, false, path)) unlink(path);
   }
@@ -72,7 +74,7 @@ bool control_ask(pid_t pid, const char *question, double timeout, struct buf *an
   size_t before = answer->len;
   ssize_t n = send(fd, question, strlen(question), MSG_NOSIGNAL);
   if (n == (ssize_t)strlen(question))
-    while ((n = recv(fd, buf_reserve(answer, 4096), 4096, 0)) > 0) answer->len += (size_t)n;
+    while ((n = recv(fd, buf_reserve(answer, PIECE_LEN), PIECE_LEN, 0)) > 0) answer->len += (size_t)n;
   close(fd);
   return n == 0 && answer->len > before;
 }

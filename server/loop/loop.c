@@ -5,7 +5,6 @@
 #include "loop/loop.h"
 #include <errno.h>
 #include <ev.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +41,7 @@ static void arm_alarm(struct poll *p) {
   struct ev_loop *ev = l->ev;
   double next = timer_next(&l->timers);
   bool is_early = ev_is_active(&p->alarm) && p->alarm_at <= next && p->alarm_at > l->now;
-  if (isinf(next) || is_early) return;
+  if (is_early) return;
   ev_timer_stop(ev, &p->alarm);
   ev_now_update(ev); // the turn may have taken long, and libev counts from its cached time
   ev_timer_set(&p->alarm, MAX(next - clock_now(l->clock), 0), 0);
@@ -119,7 +118,7 @@ static struct poll *poll_new(struct loop *l) {
   ev_check_init(&p->after_sleep, on_after_sleep);
   ev_set_priority(&p->after_sleep, EV_MAXPRI);
   ev_check_start(l->ev, &p->after_sleep);
-  ev_timer_init(&p->alarm, on_alarm, 0, 0);
+  ev_init(&p->alarm, on_alarm);
   ev_idle_init(&p->busy, on_busy);
   ev_set_priority(&p->busy, EV_MINPRI);
   ev_async_init(&p->wake, on_wake);
@@ -223,7 +222,7 @@ void loop_run(struct loop *l) {
 
 void loop_poll(struct loop *l, double seconds) {
   struct ev_timer patience;
-  ev_timer_init(&patience, on_alarm, 0, 0);
+  ev_init(&patience, on_alarm);
   ev_now_update(l->ev);
   ev_timer_set(&patience, seconds, 0);
   ev_timer_start(l->ev, &patience);

@@ -30,9 +30,9 @@ static struct work *next_work(struct pool *p) {
   clock_gettime(CLOCK_MONOTONIC, &until);
   double end = (double)until.tv_nsec / 1e9 + p->limits.idle;
   until.tv_sec += (time_t)end, until.tv_nsec = (long)((end - (double)(time_t)end) * 1e9);
-  int error = 0;
-  while (list_empty(&p->queue) && !p->ends && error != ETIMEDOUT)
-    error = pthread_cond_timedwait(&p->changed, &p->lock, &until);
+  while (list_empty(&p->queue) && !p->ends &&
+         pthread_cond_timedwait(&p->changed, &p->lock, &until) != ETIMEDOUT)
+    continue;
   return shift_work(p);
 }
 
@@ -71,7 +71,7 @@ static bool start_thread(struct pool *p) {
 // turn all the same.
 static bool run_queue(struct loop_hook *h) {
   struct pool *p = container_of(h, struct pool, hook);
-  for (uint64_t n = p->queued; n > 0; n--) {
+  for (uint64_t n = p->queued; n; n--) {
     struct work *w = shift_work(p);
     if (!w) break;
     w->run(w);
@@ -113,7 +113,7 @@ void pool_deinit(struct pool *p) {
   if (!p->limits.threads) loop_hook_remove(p->home->loop, &p->hook);
   lock_deinit(&p->lock);
   pthread_cond_destroy(&p->changed);
-  p->home = NULL, p->limits = (struct pool_limits){0};
+  p->home = NULL;
   counter_add(&p->threads_max, -(int64_t)p->threads_max);
 }
 

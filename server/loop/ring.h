@@ -19,7 +19,7 @@ void ring_free(struct ring *r);
 // RING_SENDS_MAX at most. The pieces, and what is in them, stay as they are until then.
 void ring_send(struct ring *r, unsigned number, int fd, struct iovec *iov, size_t count);
 
-// Has nothing be sent for one that was noted.
+// Has nothing be sent for one that was noted; its result becomes 0.
 void ring_leave_out(struct ring *r, unsigned number);
 
 // Sends what was noted, by one call. results[number] becomes the bytes that have left, or a negative errno,

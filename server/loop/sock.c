@@ -42,12 +42,14 @@ static int fail_address(char error[SOCK_ERROR_MAX], const char *address, const c
   return fail(error, -1, address, what);
 }
 
+static int open_socket(int family) { return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); }
+
 static int listen_inherited(const char *address, char error[SOCK_ERROR_MAX]) {
   char *end;
   long fd = strtol(address + 3, &end, 10);
   if (end == address + 3 || *end || fd < 0 || fd > 1 << 20)
     return fail_address(error, address, "expected fd:N with the number of an open socket");
-  int listening = 0;
+  int listening;
   socklen_t len = sizeof listening;
   if (getsockopt((int)fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0)
     return fail(error, -1, address, NULL);
@@ -63,8 +65,8 @@ static int listen_inherited(const char *address, char error[SOCK_ERROR_MAX]) {
 static bool is_stale_socket(const struct sockaddr_un *a) {
   struct stat st;
   if (stat(a->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode)) return false;
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  bool refused = fd >= 0 && connect(fd, (const void *)a, sizeof *a) < 0 && errno == ECONNREFUSED;
+  int fd = open_socket(AF_UNIX);
+  bool refused = fd >= 0 && connect(fd, (const void *)a, sizeof *a) && errno == ECONNREFUSED;
   if (fd >= 0) close(fd);
   return refused;
 }
@@ -74,8 +76,8 @@ static int listen_unix(const char *address, char error[SOCK_ERROR_MAX]) {
   const char *path = address + 5;
   if (!*path || strlen(path) >= sizeof a.sun_path)
     return fail_address(error, address, "expected unix:PATH with a path of 1 to 107 bytes");
-  memcpy(a.sun_path, path, strlen(path) + 1);
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
+  int fd = open_socket(AF_UNIX);
   if (fd < 0) return fail(error, fd, address, NULL);
   if (is_stale_socket(&a)) unlink(path);
   if (bind(fd, (void *)&a, sizeof a) < 0 || listen(fd, BACKLOG) < 0) return fail(error, fd, address, NULL);
@@ -83,11 +85,11 @@ static int listen_unix(const char *address, char error[SOCK_ERROR_MAX]) {
 }
 
 static int listen_at(const struct addrinfo *ai, const char *address, bool share, char error[SOCK_ERROR_MAX]) {
-  int one = 1, fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  int yes = true, fd = open_socket(ai->ai_family);
   if (fd < 0) return fail(error, fd, address, NULL);
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); // accepted sockets inherit it
-  if (share && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) < 0)
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes); // accepted sockets inherit it
+  if (share && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes) < 0)
     return fail(error, fd, address, NULL);
   if (bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
     return fail(error, fd, address, NULL);
@@ -107,7 +109,7 @@ static int listen_tcp(const char *address, bool share, char error[SOCK_ERROR_MAX
     return fail_address(
         error, address,
         "expected HOST:PORT such as 127.0.0.1:8080 (ports go to 65535), unix:PATH, fd:N or systemd:NAME");
-  memcpy(host, address, len), host[len] = 0;
+  snprintf(host, sizeof host, "%.*s", (int)len, address);
   char *name = host;
   if (*name == '[' && name[len - 1] == ']') name[len - 1] = 0, name++;
   struct addrinfo *found, hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
@@ -155,14 +157,13 @@ struct address sock_peer(int fd) {
 
 size_t sock_descriptors_max(void) {
   struct rlimit r;
-  if (getrlimit(RLIMIT_NOFILE, &r) < 0) return 1024;
-  return r.rlim_cur == RLIM_INFINITY ? 1 << 20 : (size_t)r.rlim_cur;
+  return getrlimit(RLIMIT_NOFILE, &r) < 0 ? 1024 : (size_t)r.rlim_cur; // which Linux has a limit for, too
 }
 
 // A peer that is gone while nothing is sent shows after KEEP_IDLE and a few probes: without them it would be
 // a connection for ever. What a listening socket passes on would miss those that came before it was set.
 void sock_set_send_timeout(int fd, double seconds) {
-  int on = 1, idle = KEEP_IDLE, interval = KEEP_INTERVAL, count = KEEP_COUNT;
+  int on = true, idle = KEEP_IDLE, interval = KEEP_INTERVAL, count = KEEP_COUNT;
   unsigned ms = (unsigned)MIN(seconds * 1e3, 1e9);
   setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
@@ -171,14 +172,18 @@ void sock_set_send_timeout(int fd, double seconds) {
   setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
 }
 
+// Whether it failed because a client has left before it was accepted, or a signal came: the next is
+// another's.
+static bool is_over(int error) { return error == ECONNABORTED || error == EINTR || error == EPROTO; }
+
 static int accept_one(int listening) { return accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC); }
 
-static void open_spare(struct listener *l) { l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC); }
+static void open_spare(struct listener *l) { l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC); }
 
 // Who waits is told rather than left to wait: each in turn gets the spare descriptor.
 static void turn_away(struct listener *l) {
-  for (int i = 0; i < ACCEPTS_PER_TURN && l->spare >= 0; i++) {
-    close(l->spare);
+  for (int i = 0; i < ACCEPTS_PER_TURN && l->spare_fd >= 0; i++) {
+    close(l->spare_fd);
     int fd = accept_one(watch_fd(&l->watch));
     if (fd >= 0) l->on_full(l, fd);
     open_spare(l);
@@ -205,7 +210,7 @@ static void pause_listener(struct listener *l) {
 
 static void on_pause_over(struct timer *t) {
   struct listener *l = container_of(t, struct listener, pause);
-  if (l->spare < 0) open_spare(l);
+  if (l->spare_fd < 0) open_spare(l);
   watch_set(&l->watch, WATCH_READ);
 }
 
@@ -217,7 +222,7 @@ static void on_connection(struct watch *w, unsigned events) {
     if (fd >= 0) l->on_accept(l, fd);
     else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) pause_listener(l);
     else if (errno == EAGAIN) return;
-    else if (errno != ECONNABORTED && errno != EINTR && errno != EPROTO) rest(l);
+    else if (!is_over(errno)) rest(l);
   }
 }
 
@@ -233,13 +238,13 @@ void listener_empty(struct listener *l) {
   for (int i = 0; i < BACKLOG; i++) {
     int fd = accept_one(watch_fd(&l->watch));
     if (fd >= 0) l->on_accept(l, fd);
-    else if (errno != ECONNABORTED && errno != EINTR && errno != EPROTO) return;
+    else if (!is_over(errno)) return;
   }
 }
 
 void listener_stop(struct listener *l) {
   loop_disarm(l->watch.loop, &l->pause);
   watch_stop(&l->watch);
-  if (l->spare >= 0) close(l->spare);
-  l->spare = -1;
+  if (l->spare_fd >= 0) close(l->spare_fd);
+  l->spare_fd = -1;
 }

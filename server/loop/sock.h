@@ -32,7 +32,7 @@ void sock_set_send_timeout(int fd, double seconds);
 struct listener {
   struct watch watch;
   struct timer pause;
-  int spare;                                     // a descriptor to close when there is no other; -1: none
+  int spare_fd;                                  // a descriptor to close when there is no other; -1: none
   double logged_at;                              // when it said last that there is none
   void (*on_accept)(struct listener *l, int fd); // takes the non-blocking fd
   void (*on_full)(struct listener *l, int fd);   // the same where there is no other: close it at once

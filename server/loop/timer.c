@@ -17,13 +17,11 @@ struct timer_slot {
   uint32_t id;
 };
 
-enum { IN_ROW = UINT32_MAX }; // behind the first
-
 struct timer_entry {
   struct timer *timer;
   double deadline;
   uint64_t order;          // of arming, among equal deadlines; never wraps
-  uint32_t place;          // of its slot, or IN_ROW; the next free id where it is none
+  uint32_t place;          // of its slot, where it has one; the next free id where it is none
   uint32_t previous, next; // in its row; 0: none
   uint32_t row;            // and one; 0: none
 };
@@ -33,25 +31,18 @@ void timer_heap_deinit(struct timer_heap *h) {
     if (h->entries[id].timer) h->entries[id].timer->id = 0;
   free(h->slots);
   free(h->entries);
-  *h = (struct timer_heap){0};
 }
 
 static inline bool is_before(const struct timer_heap *h, const struct timer_slot *a,
                              const struct timer_slot *b) {
-  if (__builtin_expect(a->deadline == b->deadline, 0))
-    return h->entries[a->id].order < h->entries[b->id].order;
-  return a->deadline < b->deadline;
+  return a->deadline < b->deadline ||
+         (a->deadline == b->deadline && h->entries[a->id].order < h->entries[b->id].order);
 }
 
-// The least of the children from `first` on, of which there is one at least. Four are compared in pairs.
+// The least of the children from `first` on, of which there is one at least.
 static inline size_t least_child(const struct timer_heap *h, size_t first) {
-  const struct timer_slot *s = h->slots + first;
-  if (first + 4 <= h->slot_count) {
-    size_t a = is_before(h, s + 1, s), b = 2 + is_before(h, s + 3, s + 2);
-    return first + (is_before(h, s + b, s + a) ? b : a);
-  }
-  size_t least = first;
-  for (size_t i = first + 1; i < h->slot_count; i++)
+  size_t least = first, end = MIN(first + 4, h->slot_count);
+  for (size_t i = first + 1; i < end; i++)
     if (is_before(h, &h->slots[i], &h->slots[least])) least = i;
   return least;
 }
@@ -126,7 +117,6 @@ static void row_append(struct timer_heap *h, uint32_t id, uint32_t row) {
     return;
   }
   h->entries[last].next = id;
-  e->place = IN_ROW;
 }
 
 // Takes a timer out of its row, and out of the heap, where the next one takes its place.
@@ -139,7 +129,7 @@ static void row_remove(struct timer_heap *h, const struct timer_entry *e) {
 }
 
 void timer_arm(struct timer_heap *h, struct timer *t, double deadline) {
-  if (t->id) timer_disarm(h, t);
+  timer_disarm(h, t);
   if (h->count == h->cap) entries_grow(h);
   uint32_t id = h->free_id;
   struct timer_entry *e = &h->entries[id];

@@ -30,15 +30,10 @@ static ssize_t leave_file(struct memory_peer *p, size_t room) {
 static ssize_t leave_memory(struct memory_peer *p, size_t room) {
   const struct outq *q = &p->flight;
   size_t at = p->flight_at, sent = 0;
-  for (int i = 0; i < q->count && sent < room; i++) {
-    if (at >= q->iov[i].iov_len) {
-      at -= q->iov[i].iov_len;
-      continue;
-    }
-    size_t n = MIN(q->iov[i].iov_len - at, room - sent);
-    buf_append(&p->to_client, (const char *)q->iov[i].iov_base + at, n);
-    sent += n, at = 0;
-    if (sent == room) break;
+  for (int i = 0; i < q->count; i++) {
+    size_t skipped = MIN(at, q->iov[i].iov_len), n = MIN(q->iov[i].iov_len - skipped, room - sent);
+    buf_append(&p->to_client, (const char *)q->iov[i].iov_base + skipped, n);
+    sent += n, at -= skipped;
   }
   return (ssize_t)sent;
 }

@@ -40,7 +40,7 @@ static void watch_socket(struct socket_transport *s) {
   watch_set(&s->watch, (s->read_len ? WATCH_READ : 0) | (s->flight ? WATCH_WRITE : 0));
 }
 
-static bool is_for_now(void) { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
+static bool is_for_now(void) { return errno == EAGAIN || errno == EINTR; }
 
 static ssize_t taken(ssize_t n) {
   if (n >= 0) return n;
@@ -159,7 +159,7 @@ static void on_ready(struct watch *w, unsigned events) {
   struct socket_transport *s = container_of(w, struct socket_transport, watch);
   // What else is ready shows at the next poll. The end of a client that is always ready to take more must not
   // go unseen.
-  if (events & WATCH_READ && s->read_len) on_readable(s);
+  if (events & WATCH_READ) on_readable(s);
   else if (s->flight) on_writable(s);
 }
 
@@ -177,7 +177,7 @@ static void socket_close(struct transport *t, bool reset) {
   int fd = s->watch.fd;
   batch_withdraw(s->watch.loop->batch, &s->batched);
   watch_stop(&s->watch);
-  if (reset) setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
+  if (reset) setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = true}, sizeof(struct linger));
   close(fd);
   free(s->flight);
   free(s);

@@ -21,10 +21,12 @@ static struct timer *retry_of(struct watch *w) { return (void *)w->io; }
 
 static void on_io(struct ev_loop *ev, struct ev_io *io, int events);
 
+static void init_io(struct watch *w) { ev_io_init(io_of(w), on_io, w->fd, w->events); }
+
 static void on_retry(struct timer *t) {
   struct watch *w = container_of(t, struct watch, io);
   w->is_refused = false;
-  ev_io_init(io_of(w), on_io, w->fd, w->events);
+  init_io(w);
   ev_io_start(w->loop->ev, io_of(w));
 }
 
@@ -51,14 +53,14 @@ static void on_io(struct ev_loop *ev, struct ev_io *io, int events) {
 
 void watch_start(struct watch *w, struct loop *loop, int fd, unsigned events) {
   w->loop = loop, w->fd = fd, w->events = 0, w->is_refused = false;
-  ev_io_init(io_of(w), on_io, fd, 0);
+  init_io(w);
   watch_set(w, events);
 }
 
 static void leave_retry(struct watch *w) {
   loop_disarm(w->loop, retry_of(w));
   w->is_refused = false;
-  ev_io_init(io_of(w), on_io, w->fd, 0);
+  init_io(w);
 }
 
 void watch_change(struct watch *w, unsigned events) {
