@@ -25,3 +25,10 @@ static inline bool decimal_read(struct span digits, uint64_t max, uint64_t *valu
   }
   return digits.len > 0;
 }
+
+// The byte that "%hh" in front of `s` stands for; -1 where there is no such escape.
+static inline int escape_value(struct span s) {
+  if (s.len < 3 || s.bytes[0] != '%') return -1;
+  int high = hex_value(s.bytes[1]), low = hex_value(s.bytes[2]);
+  return high < 0 || low < 0 ? -1 : high << 4 | low;
+}

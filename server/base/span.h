@@ -37,6 +37,23 @@ static inline struct span span_trim(struct span s) {
   return s;
 }
 
+// What is left behind the first `n` bytes, which it has.
+static inline struct span span_behind(struct span s, size_t n) {
+  return (struct span){s.bytes + n, s.len - n};
+}
+
+static inline bool span_starts_with(struct span s, struct span start) {
+  return s.len >= start.len && span_equal((struct span){s.bytes, start.len}, start);
+}
+
+static inline bool span_starts_with_nocase(struct span s, struct span start) {
+  return s.len >= start.len && span_equal_nocase((struct span){s.bytes, start.len}, start);
+}
+
+static inline bool span_ends_with_nocase(struct span s, struct span end) {
+  return s.len >= end.len && span_equal_nocase(span_behind(s, s.len - end.len), end);
+}
+
 // Takes the part before the first `separator` off the front of `rest` (all of it where there is none).
 static inline struct span span_split(struct span *rest, char separator) {
   const char *at = rest->len ? memchr(rest->bytes, separator, rest->len) : NULL;

@@ -16,9 +16,11 @@ static bool is_port(struct span s) {
 
 // "[::1]" and what follows. Whether the address is one does not matter here, only where it ends.
 static bool is_literal_authority(struct span s) {
-  size_t i = 1;
-  while (i < s.len && (hex_value(s.bytes[i]) >= 0 || s.bytes[i] == ':' || s.bytes[i] == '.')) i++;
-  return i > 2 && i < s.len && s.bytes[i] == ']' && is_port((struct span){s.bytes + i + 1, s.len - i - 1});
+  const char *end = memchr(s.bytes, ']', s.len);
+  if (!end || end - s.bytes < 3) return false;
+  for (const char *at = s.bytes + 1; at < end; at++)
+    if (hex_value(*at) < 0 && *at != ':' && *at != '.') return false;
+  return is_port(span_behind(s, (size_t)(end + 1 - s.bytes)));
 }
 
 // RFC 3986 3.2.2 without the comma, which is the sign of two Host fields joined into one.
@@ -30,23 +32,19 @@ static const bool host_bytes[256] = {
 
 bool is_authority(struct span s) {
   if (s.len && s.bytes[0] == '[') return is_literal_authority(s);
-  size_t i = 0;
-  while (i < s.len && s.bytes[i] != ':') {
-    if (s.bytes[i] == '%' && s.len - i > 2 && hex_value(s.bytes[i + 1]) >= 0 &&
-        hex_value(s.bytes[i + 2]) >= 0)
-      i += 3;
-    else if (host_bytes[(unsigned char)s.bytes[i]]) i++;
-    else return false;
+  struct span host = authority_host(s), rest = host;
+  while (rest.len) {
+    bool is_escape = escape_value(rest) >= 0;
+    if (!is_escape && !host_bytes[(unsigned char)rest.bytes[0]]) return false;
+    rest = span_behind(rest, is_escape ? 3 : 1);
   }
-  return i > 0 && is_port((struct span){s.bytes + i, s.len - i});
+  return host.len && is_port(span_behind(s, host.len));
 }
 
 struct span authority_host(struct span s) {
   const char *end = s.len && s.bytes[0] == '[' ? memchr(s.bytes, ']', s.len) : NULL;
-  const char *colon = !end && s.len ? memchr(s.bytes, ':', s.len) : NULL;
-  return (struct span){s.bytes, end     ? (size_t)(end + 1 - s.bytes)
-                                : colon ? (size_t)(colon - s.bytes)
-                                        : s.len};
+  struct span rest = s;
+  return end ? (struct span){s.bytes, (size_t)(end + 1 - s.bytes)} : span_split(&rest, ':');
 }
 
 enum { IPV4_MAX = 15 };
@@ -60,21 +58,14 @@ static bool is_ipv4_loopback(struct span name) {
   return inet_pton(AF_INET, text, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
 }
 
-static bool ends_with(struct span name, struct span end) {
-  return name.len > end.len &&
-         span_equal_nocase((struct span){name.bytes + name.len - end.len, end.len}, end);
+static bool is_below_localhost(struct span name) {
+  return span_ends_with_nocase(name, SPAN(".localhost")) && name.bytes[0] != '.';
 }
 
 bool host_is_loopback(struct span host) {
-  struct span six = SPAN("[::1]");
-  if (host.len >= six.len && span_equal((struct span){host.bytes, six.len}, six)) {
-    struct span rest = {host.bytes + six.len, host.len - six.len};
-    return is_port(rest);
-  }
-  const char *colon = host.len ? memchr(host.bytes, ':', host.len) : NULL;
-  struct span name = {host.bytes, colon ? (size_t)(colon - host.bytes) : host.len};
-  if (!is_port((struct span){host.bytes + name.len, host.len - name.len})) return false;
+  struct span name = authority_host(host);
+  if (!is_port(span_behind(host, name.len))) return false;
   if (name.len && name.bytes[name.len - 1] == '.') name.len--;
-  return span_equal_nocase(name, SPAN("localhost")) || ends_with(name, SPAN(".localhost")) ||
-         is_ipv4_loopback(name);
+  return span_equal(name, SPAN("[::1]")) || span_equal_nocase(name, SPAN("localhost")) ||
+         is_below_localhost(name) || is_ipv4_loopback(name);
 }

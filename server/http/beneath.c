@@ -1,67 +1,44 @@
 // SPDX-License-Identifier: MIT
 // Nothing is decoded on its way: what is asked for is what came, or it is not asked for at all.
 #include "http/beneath.h"
-#include "base/digits.h"
-#include "base/util.h"
+#include "http/query.h"
 
 struct span path_beneath(struct span pattern, struct span path) {
-  const char *last = pattern.len ? memrchr(pattern.bytes, '/', pattern.len) : NULL;
-  const char *end = pattern.bytes + pattern.len, *path_end = path.bytes + path.len;
-  if (!last || last + 1 == end || last[1] != '*') return (struct span){0};
-  for (const char *at = pattern.bytes; at < last; at++) {
-    if (*at != '/') continue;
-    if (!path.len || *path.bytes != '/') return (struct span){0};
-    const char *next = memchr(path.bytes + 1, '/', path.len - 1);
-    path.bytes = next ? next : path_end, path.len = (size_t)(path_end - path.bytes);
-  }
-  return path;
-}
-
-// In place.
-static size_t decode(char *bytes, size_t len) {
-  size_t n = 0;
-  for (size_t i = 0; i < len; i++) {
-    bool is_code =
-        bytes[i] == '%' && i + 2 < len && hex_value(bytes[i + 1]) >= 0 && hex_value(bytes[i + 2]) >= 0;
-    bytes[n++] = is_code ? (char)(hex_value(bytes[i + 1]) << 4 | hex_value(bytes[i + 2])) : bytes[i];
-    if (is_code) i += 2;
-  }
-  return n;
+  span_split(&pattern, '/'), span_split(&path, '/'); // nothing
+  while (pattern.len && *pattern.bytes != '*') span_split(&pattern, '/'), span_split(&path, '/');
+  if (!pattern.len || !path.len) return (struct span){0};
+  return (struct span){path.bytes - 1, path.len + 1}; // with its slash
 }
 
 // "." and "..", alone or in front of a ";".
 static bool is_dots(struct span part) {
-  size_t dots = 0;
-  while (dots < part.len && part.bytes[dots] == '.') dots++;
-  return (dots == 1 || dots == 2) && (dots == part.len || part.bytes[dots] == ';');
+  struct span name = span_split(&part, ';');
+  return span_equal(name, SPAN(".")) || span_equal(name, SPAN(".."));
 }
 
 bool path_is_devious(struct span path, char *scratch) {
-  size_t len = path.len;
-  if (!len ||
-      (!memchr(path.bytes, '%', len) && !memchr(path.bytes, ';', len) && !memchr(path.bytes, '\\', len)))
-    return false;
-  memcpy(scratch, path.bytes, len);
-  for (int times = 0; times < 2; times++) len = decode(scratch, len);
-  for (size_t i = 0; i < len; i++)
+  struct span rest = path;
+  for (int times = 0; times < 2; times++)
+    rest = (struct span){scratch, percent_decode_some(rest, false, scratch)};
+  for (size_t i = 0; i < rest.len; i++)
     if (scratch[i] == '\\') scratch[i] = '/';
-  struct span rest = {scratch, len};
   while (rest.len)
     if (is_dots(span_split(&rest, '/'))) return true;
   return false;
 }
 
-static bool may_stand(unsigned char byte) {
-  bool is_alnum =
-      (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
-  return is_alnum || (byte && strchr("-._~!$&'()*+,;=:@/%", byte));
-}
+// pchar of RFC 3986 3.3, and what is between segments or escaped.
+static const bool path_bytes[256] = {
+    ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['!'] = true,
+    ['$' ... '/'] = true, [':'] = true,         [';'] = true,         ['='] = true,
+    ['@'] = true,         ['_'] = true,         ['~'] = true,
+};
 
 size_t path_quote(struct span path, char *out) {
   size_t n = 0;
   for (size_t i = 0; i < path.len; i++) {
     unsigned char byte = (unsigned char)path.bytes[i];
-    if (may_stand(byte)) {
+    if (path_bytes[byte]) {
       out[n++] = (char)byte;
       continue;
     }

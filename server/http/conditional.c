@@ -4,31 +4,31 @@
 #include <stdio.h>
 #include <time.h>
 
+// Without W/.
+static struct span opaque_of(struct span tag) {
+  return span_starts_with(tag, SPAN("W/")) ? span_behind(tag, 2) : tag;
+}
+
+static bool is_strong(struct span tag) { return span_starts_with(tag, SPAN("\"")); }
+
 // Takes the next entity tag off the front of a list, W/ included. False at the end and where none follows.
 static bool etag_next(struct span *list, struct span *tag) {
-  while (list->len && strchr(" \t,", list->bytes[0])) list->bytes++, list->len--;
-  size_t quote = list->len >= 2 && !memcmp(list->bytes, "W/", 2) ? 2 : 0;
-  if (list->len <= quote || list->bytes[quote] != '"') return false;
-  const char *end = memchr(list->bytes + quote + 1, '"', list->len - quote - 1);
+  while (list->len && strchr(" \t,", list->bytes[0])) *list = span_behind(*list, 1);
+  struct span rest = opaque_of(*list);
+  if (!is_strong(rest)) return false;
+  rest = span_behind(rest, 1);
+  const char *end = memchr(rest.bytes, '"', rest.len);
   if (!end) return false;
   *tag = (struct span){list->bytes, (size_t)(end + 1 - list->bytes)};
-  list->bytes += tag->len, list->len -= tag->len;
+  *list = span_behind(*list, tag->len);
   return true;
 }
-
-static struct span without_weakness(struct span tag) {
-  bool is_weak = tag.len > 2 && !memcmp(tag.bytes, "W/", 2);
-  return is_weak ? (struct span){tag.bytes + 2, tag.len - 2} : tag;
-}
-
-static bool is_strong(struct span tag) { return tag.len && tag.bytes[0] == '"'; }
 
 static bool list_has(struct span list, struct span etag, bool weak) {
   struct span tag;
   if (span_equal(span_trim(list), SPAN("*"))) return true;
   while (etag_next(&list, &tag))
-    if (weak ? span_equal(without_weakness(tag), without_weakness(etag))
-             : is_strong(tag) && span_equal(tag, etag))
+    if (weak ? span_equal(opaque_of(tag), opaque_of(etag)) : is_strong(tag) && span_equal(tag, etag))
       return true;
   return false;
 }
@@ -65,10 +65,8 @@ enum condition conditional_check(const struct request *r, const struct validator
 bool conditional_allows_range(const struct request *r, const struct validators *v, int64_t now) {
   struct span value = request_field(r, SPAN("if-range"));
   if (!value.bytes) return true;
-  if (value.len && (value.bytes[0] == '"' || value.bytes[0] == 'W')) {
-    struct span rest = value, tag;
-    if (etag_next(&rest, &tag)) return is_strong(tag) && span_equal(tag, v->etag);
-  }
+  struct span rest = value, tag;
+  if (etag_next(&rest, &tag)) return is_strong(tag) && span_equal(tag, v->etag);
   int64_t date = http_date_read(value);
   return date >= 0 && date == v->modified && date < now;
 }
@@ -81,15 +79,11 @@ size_t etag_write(char out[ETAG_MAX], uint64_t size, int64_t seconds, long nanos
 int64_t http_date_read(struct span text) {
   static const char *const formats[] = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
                                         "%a %b %e %H:%M:%S %Y"};
-  char copy[48];
-  text = span_trim(text);
-  if (text.len >= sizeof copy) return -1;
-  memcpy(copy, text.bytes, text.len);
-  copy[text.len] = 0;
+  char copy[48]; // what is longer is no date
+  snprintf(copy, sizeof copy, SPAN_FMT, SPAN_ARG(text));
   for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
-    struct tm tm = {0};
-    const char *end = strptime(copy, formats[i], &tm);
-    if (end && end == copy + text.len) return timegm(&tm);
+    struct tm tm = {};
+    if (strptime(copy, formats[i], &tm) == copy + text.len) return timegm(&tm);
   }
   return -1;
 }

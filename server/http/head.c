@@ -12,7 +12,7 @@
 struct collector {
   struct request *request;
   size_t field_max;
-  bool in_value, complete;
+  bool in_value; // or before the first field
 };
 
 static void head_grow(struct span *s, const char *at, size_t len) {
@@ -29,14 +29,12 @@ static int on_url(llhttp_t *parser, const char *at, size_t len) {
 static int on_field(llhttp_t *parser, const char *at, size_t len) {
   struct collector *c = parser->data;
   struct request *r = c->request;
-  if (c->in_value || !r->field_count) {
+  if (c->in_value) {
     if (r->field_count == c->field_max) return -1;
-    r->fields[r->field_count++] = (struct field){.name = {at, 0}};
+    r->fields[r->field_count++] = (struct field){.name = {at, 0}, .value = SPAN("")};
     c->in_value = false;
   }
-  struct field *field = &r->fields[r->field_count - 1];
-  head_grow(&field->name, at, len);
-  field->value.bytes = at + len;
+  head_grow(&r->fields[r->field_count - 1].name, at, len);
   return 0;
 }
 
@@ -53,9 +51,7 @@ static int on_value(llhttp_t *parser, const char *at, size_t len) {
 }
 
 static int on_headers_complete(llhttp_t *parser) {
-  struct collector *c = parser->data;
-  c->complete = true;
-  parser->upgrade = 0;
+  (void)parser;
   return HPE_PAUSED;
 }
 
@@ -68,8 +64,7 @@ static const llhttp_settings_t settings = {
 };
 
 static struct request *request_new(struct span head, size_t field_count) {
-  size_t fields_at = sizeof(struct request) + head.len + _Alignof(struct field) - 1;
-  fields_at -= fields_at % _Alignof(struct field);
+  size_t fields_at = ROUND_UP(sizeof(struct request) + head.len, _Alignof(struct field));
   struct request *r = xmalloc(fields_at + field_count * sizeof(struct field));
   *r = (struct request){.fields = (struct field *)(void *)((char *)r + fields_at)};
   memcpy(r->bytes, head.bytes, head.len);
@@ -96,7 +91,7 @@ static void adapt(char *head, size_t len, int minor) {
 }
 
 static struct refusal run_parser(struct request *r, size_t head_len, size_t field_count) {
-  struct collector collector = {.request = r, .field_max = field_count};
+  struct collector collector = {.request = r, .field_max = field_count, .in_value = true};
   llhttp_t parser;
   llhttp_init(&parser, HTTP_REQUEST, &settings);
   parser.data = &collector;
@@ -105,9 +100,8 @@ static struct refusal run_parser(struct request *r, size_t head_len, size_t fiel
   llhttp_errno_t error = llhttp_execute(&parser, r->bytes + at, head_len - at);
   if (error == HPE_INVALID_TRANSFER_ENCODING && !has_length(r))
     return REFUSED(501, "unknown transfer coding");
-  if (error != HPE_PAUSED || !collector.complete) return REFUSED(400, "bad request");
-  if (r->field_count != field_count) return REFUSED(400, "bad fields");
-  return ACCEPTED;
+  bool is_believed = error == HPE_PAUSED && r->field_count == field_count;
+  return is_believed ? ACCEPTED : REFUSED(400, "bad request");
 }
 
 static void normalise(struct request *r) {
@@ -121,14 +115,16 @@ static void normalise(struct request *r) {
 }
 
 // What the request line says of the version and the method; the guard has seen to its shape.
-static struct refusal judge_line(struct span head, struct span *method, int *minor) {
-  *method = span_split(&head, ' ');
-  span_split(&head, ' ');
-  const char *version = head.bytes; // "HTTP/d.d"
+static struct refusal read_line(struct request *r, size_t len) {
+  struct span rest = {r->bytes, len};
+  r->method_name = span_split(&rest, ' ');
+  span_split(&rest, ' ');
+  const char *version = rest.bytes; // "HTTP/d.d"
   if (version[5] != '1') return REFUSED(505, "unknown HTTP version");
-  if (span_equal(*method, SPAN("CONNECT")) || span_equal(*method, SPAN("TRACE")))
+  if (span_equal(r->method_name, SPAN("CONNECT")) || span_equal(r->method_name, SPAN("TRACE")))
     return REFUSED(405, "method not allowed");
-  *minor = MIN(version[7] - '0', 1);
+  r->minor = MIN(version[7] - '0', 1);
+  r->method = (uint8_t)method_of(r->method_name);
   return ACCEPTED;
 }
 
@@ -138,17 +134,12 @@ const char *head_library_version(void) {
 }
 
 struct refusal head_parse(struct span head, size_t field_count, struct request **out) {
-  struct span method = {0};
-  int minor = 0;
-  *out = NULL;
-  struct refusal refusal = judge_line(head, &method, &minor);
-  if (refusal.status) return refusal;
   struct request *r = request_new(head, field_count);
-  int known = method_of(method);
-  r->method = (uint8_t)(known < 0 ? METHOD_OTHER : known), r->minor = (uint8_t)minor;
-  r->method_name = (struct span){r->bytes, method.len};
-  adapt(r->bytes, head.len, minor);
-  refusal = run_parser(r, head.len, field_count);
+  struct refusal refusal = read_line(r, head.len);
+  if (!refusal.status) {
+    adapt(r->bytes, head.len, r->minor);
+    refusal = run_parser(r, head.len, field_count);
+  }
   if (!refusal.status) {
     normalise(r);
     refusal = head_check(r);

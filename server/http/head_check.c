@@ -46,8 +46,8 @@ static void split_target(struct request *r, struct span target) {
 }
 
 static bool skip_prefix_nocase(struct span *s, struct span prefix) {
-  if (s->len < prefix.len || strncasecmp(s->bytes, prefix.bytes, prefix.len) != 0) return false;
-  s->bytes += prefix.len, s->len -= prefix.len;
+  if (!span_starts_with_nocase(*s, prefix)) return false;
+  *s = span_behind(*s, prefix.len);
   return true;
 }
 

@@ -51,8 +51,7 @@ static void begin_body(struct http1 *h, enum body_kind kind, uint64_t length) {
 
 // Who begins with HTTP/2 where nobody speaks it is to know why.
 static struct refusal explain(const struct http1 *h, struct span head, struct refusal refusal) {
-  static const char preface[] = "PRI * HTTP/2.0\r\n";
-  bool is_preface = head.len >= sizeof preface - 1 && !memcmp(head.bytes, preface, sizeof preface - 1);
+  bool is_preface = span_starts_with(head, SPAN("PRI * HTTP/2.0\r\n"));
   return is_preface && refusal.status == 505 && !h->limits->http2.on ? REFUSED(505, "HTTP/2 is switched off")
                                                                      : refusal;
 }

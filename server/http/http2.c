@@ -51,8 +51,7 @@ static size_t http2_feed(struct proto *p, const char *bytes, size_t len) {
   struct http2 *h = http2_of(p);
   for (size_t taken = 0; taken < len && !h->last.len && !h->is_over;)
     taken += feed_frame(h, bytes + taken, len - taken), check_answers(h);
-  bool has_more = h->last.len || nghttp2_session_want_write(h->session) || !list_empty(&h->waiting);
-  if (len && (has_more || !nghttp2_session_want_read(h->session))) p->sink->on_room(p);
+  p->sink->on_room(p);
   return len;
 }
 
@@ -63,9 +62,8 @@ static enum proto_phase http2_phase(const struct proto *p) {
 
 static bool http2_limit_body(struct proto *p, struct stream *stream, uint64_t max) {
   struct http2_stream *s = of_stream(p, stream);
-  if (!s) return true;
-  s->body_max = max;
-  return s->received <= max;
+  if (s) s->body_max = max;
+  return !s || s->received <= max;
 }
 
 static void http2_answer(struct proto *p, struct stream *stream, struct response *r, struct buf *out) {
@@ -121,7 +119,7 @@ static bool pull_in_turn(struct http2 *h) {
 static void http2_fill(struct proto *p, struct outq *q) {
   struct http2 *h = http2_of(p);
   if (h->is_over) return;
-  h->batch.len = 0, h->has_share = h->has_more = false;
+  h->has_share = h->has_more = false;
   if (!h->last.len) resume(h);
   bool has_more = !h->last.len && pull_in_turn(h);
   if (h->last.len) buf_append_span(&h->batch, buf_span(&h->last));
@@ -176,7 +174,7 @@ static bool http2_finish(struct proto *p, struct stream *stream, enum ending end
                               ending == ENDING_RESET ? NGHTTP2_CANCEL : NGHTTP2_INTERNAL_ERROR);
   else if (!s->is_ended) {
     s->is_done = true;
-    if (s->is_deferred) list_append(&h->ready, &s->ready);
+    list_append(&h->ready, &s->ready);
   }
   return true;
 }

@@ -100,8 +100,8 @@ static struct refusal match_host(const struct http2_head *h, const struct reques
 
 // A request with room for two fields more than have come.
 static struct request *make_request(const struct http2_head *h) {
-  size_t fields_at = sizeof(struct request) + h->text.len + h->cookies.len + _Alignof(struct field) - 1;
-  fields_at -= fields_at % _Alignof(struct field);
+  size_t bytes_len = h->text.len + h->cookies.len;
+  size_t fields_at = ROUND_UP(sizeof(struct request) + bytes_len, _Alignof(struct field));
   struct request *r = xmalloc(fields_at + (field_count(h) + 2) * sizeof(struct field));
   *r = (struct request){
       .minor = 1, .is_http2 = true, .fields = (struct field *)(void *)((char *)r + fields_at)};
@@ -137,8 +137,7 @@ static void set_body(struct request *r, bool has_body) {
 
 static struct refusal judge(const struct http2_head *h, struct request *r, bool has_body) {
   bool adds_host;
-  int known = method_of(r->method_name);
-  r->method = (uint8_t)(known < 0 ? METHOD_OTHER : known);
+  r->method = (uint8_t)method_of(r->method_name);
   struct refusal refusal = match_host(h, r, &adds_host);
   if (refusal.status) return refusal;
   if (adds_host) add_host(h, r);

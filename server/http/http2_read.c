@@ -54,7 +54,6 @@ ssize_t http2_read(nghttp2_session *session, int32_t id, uint8_t *into, size_t l
   if (s->refusal) return read_refusal(s, into, len, flags);
   if (s->stream && http2_turns_wait(user, s)) return NGHTTP2_ERR_DEFERRED;
   if (s->stream) return read_stream(user, s, into, len, flags);
-  s->is_deferred = !s->is_done;
   if (!s->is_done) return NGHTTP2_ERR_DEFERRED;
   *flags |= NGHTTP2_DATA_FLAG_EOF;
   s->is_ended = true;

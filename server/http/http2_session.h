@@ -18,6 +18,12 @@ struct http2_priority {
   bool takes_turns;
 };
 
+// Told before the request, of the latest streams.
+struct http2_early {
+  int32_t id;
+  struct http2_priority priority;
+};
+
 struct http2 {
   struct proto proto;
   nghttp2_session *session;
@@ -38,17 +44,14 @@ struct http2 {
   int32_t
       ended[ENDED_KEPT]; // streams that their client had ended before they were closed, the latest of them
   uint8_t ended_at;      // where the next goes
-  struct {
-    int32_t id;
-    struct http2_priority priority;
-  } early[EARLY_KEPT]; // told before the request, the latest of them
-  uint8_t early_at;
-  uint8_t leaving; // how many times it was told to go away
-  bool in_head;    // between a head's first frame and its last
-  bool is_settled; // the client has acknowledged our settings
-  bool is_over;    // nothing follows what was filled
-  bool has_share;  // a part of a file is in the batch ...
-  bool has_more;   // ... and another follows once it has left
+  struct http2_early early[EARLY_KEPT];
+  uint8_t early_at; // where the next goes
+  uint8_t leaving;  // how many times it was told to go away
+  bool in_head;     // between a head's first frame and its last
+  bool is_settled;  // the client has acknowledged our settings
+  bool is_over;     // nothing follows what was filled
+  bool has_share;   // a part of a file is in the batch ...
+  bool has_more;    // ... and another follows once it has left
 };
 
 struct http2_stream {

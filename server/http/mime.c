@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include "base/util.h"
 
-enum { EXTENSION_MAX = 15 };
-
 #define TEXT(extension, type) \
   { extension, type "; charset=utf-8", true }
 #define PACKABLE(extension, type) \
@@ -117,22 +115,19 @@ static const struct mime types[] = {
 
 static const struct mime unknown = {"", "application/octet-stream", false};
 
-static int compare(const void *extension, const void *type) {
-  return strcmp(extension, ((const struct mime *)type)->extension);
+// In the order of strcmp, without regard to the case of `key`.
+static int compare(const void *key, const void *type) {
+  const struct span *extension = key;
+  const char *other = ((const struct mime *)type)->extension;
+  int order = strncasecmp(extension->bytes, other, extension->len);
+  return order ? order : other[extension->len] ? -1 : 0;
 }
 
 const struct mime *mime_of(struct span name) {
-  char extension[EXTENSION_MAX + 1];
-  size_t len = 0;
-  while (len < name.len && name.bytes[name.len - 1 - len] != '.' && name.bytes[name.len - 1 - len] != '/')
-    len++;
-  if (len == name.len || len > EXTENSION_MAX || name.bytes[name.len - 1 - len] == '/') return &unknown;
-  for (size_t i = 0; i < len; i++) {
-    char c = name.bytes[name.len - len + i];
-    extension[i] = c >= 'A' && c <= 'Z' ? (char)(c | 32) : c;
-  }
-  extension[len] = 0;
-  const struct mime *found = bsearch(extension, types, countof(types), sizeof *types, compare);
+  const char *dot = name.len ? memrchr(name.bytes, '.', name.len) : NULL;
+  if (!dot) return &unknown;
+  struct span extension = span_behind(name, (size_t)(dot + 1 - name.bytes));
+  const struct mime *found = bsearch(&extension, types, countof(types), sizeof *types, compare);
   return found ? found : &unknown;
 }
 
@@ -140,14 +135,8 @@ bool mime_is_text(struct span type) {
   static const char *const others[] = {"application/json", "application/xml", "application/javascript",
                                        "application/manifest+json"};
   struct span name = span_trim(span_split(&type, ';'));
-  struct span top = name, end = name;
-  top.len = MIN(top.len, sizeof "text/" - 1);
-  if (span_equal_nocase(top, SPAN("text/"))) return true;
+  if (span_starts_with_nocase(name, SPAN("text/"))) return true;
   for (size_t i = 0; i < countof(others); i++)
     if (span_equal_nocase(name, span_of(others[i]))) return true;
-  if (name.len < sizeof "+json") return false;
-  end.bytes += name.len - 5, end.len = 5;
-  if (span_equal_nocase(end, SPAN("+json"))) return true;
-  end.bytes++, end.len--;
-  return span_equal_nocase(end, SPAN("+xml"));
+  return span_ends_with_nocase(name, SPAN("+json")) || span_ends_with_nocase(name, SPAN("+xml"));
 }

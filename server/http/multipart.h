@@ -18,7 +18,6 @@ struct multipart_part {
 struct multipart_sink {
   void (*on_part)(void *owner, const struct multipart_part *part);
   void (*on_data)(void *owner, struct span bytes); // never empty
-  void (*on_part_end)(void *owner);
 };
 
 struct multipart {
@@ -28,12 +27,14 @@ struct multipart {
   uint8_t matched; // bytes of the delimiter that have come ...
   uint8_t assumed; // ... less so many: the first of a body or part needs no line end
   uint8_t delimiter_len;
-  uint16_t head_len;
-  char delimiter[4 + MULTIPART_BOUNDARY_MAX]; // CR LF "--" boundary
+  uint16_t head_len, line_at; // of the head so far; where its last line begins
+  struct multipart_part part; // what it has said, pointing into the head
+  char delimiter[sizeof "\r\n--" + MULTIPART_BOUNDARY_MAX];
   char head[MULTIPART_HEAD_MAX];
 };
 
-// Waits for the first part. False where the Content-Type field names no boundary that can be one.
+// Waits for the first part; `m` is all zeros. False where the Content-Type field names no boundary that can
+// be one.
 bool multipart_init(struct multipart *m, struct span content_type, const struct multipart_sink *sink,
                     void *owner);
 

@@ -5,37 +5,26 @@
 #include "http/query.h"
 #include "base/digits.h"
 
-// The byte that the escape at `at` stands for, or -1.
-static int escape_value(const char *at, size_t left) {
-  if (left < 3) return -1;
-  int high = hex_value(at[1]), low = hex_value(at[2]);
-  return high < 0 || low < 0 ? -1 : high << 4 | low;
+// Takes a byte off the front, decoded where it is encoded.
+static char take_byte(struct span *in, bool plus) {
+  int byte = escape_value(*in);
+  char c = byte >= 0 ? (char)byte : plus && *in->bytes == '+' ? ' ' : *in->bytes;
+  *in = span_behind(*in, byte < 0 ? 1 : 3);
+  return c;
 }
 
 long percent_decode(struct span in, bool plus, char *out) {
   char *to = out;
-  for (size_t i = 0; i < in.len; i++) {
-    int byte = in.bytes[i];
-    if (byte == '%') {
-      byte = escape_value(in.bytes + i, in.len - i);
-      if (byte < 0) return -1;
-      i += 2;
-    } else if (byte == '+' && plus) {
-      byte = ' ';
-    }
-    *to++ = (char)byte;
+  while (in.len) {
+    if (*in.bytes == '%' && escape_value(in) < 0) return -1;
+    *to++ = take_byte(&in, plus);
   }
   return to - out;
 }
 
-size_t form_unescape(struct span in, char *out) {
+size_t percent_decode_some(struct span in, bool plus, char *out) {
   char *to = out;
-  for (size_t i = 0; i < in.len; i++) {
-    int byte = in.bytes[i] == '%' ? escape_value(in.bytes + i, in.len - i) : -1;
-    if (byte >= 0) i += 2;
-    else byte = in.bytes[i] == '+' ? ' ' : in.bytes[i];
-    *to++ = (char)byte;
-  }
+  while (in.len) *to++ = take_byte(&in, plus);
   return (size_t)(to - out);
 }
 
@@ -60,10 +49,10 @@ static struct span unquote(struct span s) {
 bool cookie_next(struct span *cookies, struct span *name, struct span *value) {
   while (cookies->len) {
     struct span pair = span_split(cookies, ';');
-    if (!pair.len || !memchr(pair.bytes, '=', pair.len)) continue;
+    bool has_value = memchr(pair.bytes, '=', pair.len);
     *name = span_trim(span_split(&pair, '='));
     *value = unquote(span_trim(pair));
-    if (name->len) return true;
+    if (has_value && name->len) return true;
   }
   return false;
 }

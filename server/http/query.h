@@ -8,9 +8,9 @@
 // be in.bytes itself. Returns the decoded length, or -1 at a '%' without two hex digits.
 long percent_decode(struct span in, bool plus, char *out);
 
-// The same as forms decode (WHATWG URL 5.1): '+' is a blank, and a '%' without two hex digits stands for
-// itself. Returns the decoded length.
-size_t form_unescape(struct span in, char *out);
+// The same where a '%' without two hex digits stands for itself, as in forms (WHATWG URL 5.1). Returns the
+// decoded length.
+size_t percent_decode_some(struct span in, bool plus, char *out);
 
 // Takes the next pair off the front of a query (still encoded: name and value point into it; a pair without
 // '=' has an empty value, empty pairs are passed over). False at the end.

@@ -2,19 +2,21 @@
 // A client may ask for the same bytes many times over in one field. What asks for more ranges than a reader
 // has use for, or for one byte twice, gets the whole once, which the standard allows.
 #include "http/range.h"
-#include <stdbool.h>
+#include "base/digits.h"
+#include "base/util.h"
 
 enum { SPEC_BAD, SPEC_OUTSIDE, SPEC_INSIDE };
 
 // A number without a sign; what is too large for the type is its largest value.
 static bool number_read(struct span digits, uint64_t *value) {
+  bool fits = true;
   *value = 0;
   for (size_t i = 0; i < digits.len; i++) {
-    unsigned digit = (unsigned char)digits.bytes[i] - '0';
-    if (digit > 9) return false;
-    bool fits = *value <= (UINT64_MAX - digit) / 10;
-    *value = fits ? *value * 10 + digit : UINT64_MAX;
+    if (!is_digit(digits.bytes[i])) return false;
+    fits = fits && !__builtin_mul_overflow(*value, 10, value) &&
+           !__builtin_add_overflow(*value, digits.bytes[i] - '0', value);
   }
+  if (!fits) *value = UINT64_MAX;
   return digits.len > 0;
 }
 
@@ -23,7 +25,7 @@ static int suffix_read(struct span digits, uint64_t size, struct byte_range *out
   uint64_t len;
   if (!number_read(digits, &len)) return SPEC_BAD;
   if (!len) return SPEC_OUTSIDE;
-  if (len > size) len = size;
+  len = MIN(len, size);
   *out = (struct byte_range){size - len, len};
   return SPEC_INSIDE;
 }
@@ -37,7 +39,7 @@ static int spec_read(struct span spec, uint64_t size, struct byte_range *out) {
   if (!number_read(from, &first)) return SPEC_BAD;
   if (spec.len && (!number_read(spec, &last) || last < first)) return SPEC_BAD;
   if (first >= size) return SPEC_OUTSIDE;
-  if (last >= size) last = size - 1;
+  last = MIN(last, size - 1);
   *out = (struct byte_range){first, last - first + 1};
   return SPEC_INSIDE;
 }
@@ -55,7 +57,7 @@ enum range_verdict range_read(struct span value, uint64_t size, struct byte_rang
   *count = 0;
   if (!span_equal_nocase(span_trim(unit), SPAN("bytes"))) return RANGE_WHOLE;
   while (value.len) {
-    struct byte_range r = {0};
+    struct byte_range r;
     struct span spec = span_trim(span_split(&value, ','));
     if (!spec.len) continue;
     if (++asked > RANGES_MAX) return RANGE_WHOLE;

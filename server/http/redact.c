@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A name is decoded before it is compared, so that no escape in it hides a secret; what cannot be decoded is
-// compared with nothing.
+// A name is decoded before it is compared, so that no escape in it hides a secret.
 #include "http/redact.h"
 #include "http/query.h"
 
@@ -11,11 +10,8 @@ bool short_names_have(const struct short_names *names, struct span name) {
   return false;
 }
 
-static bool is_secret(const struct short_names *names, struct span name) {
-  char decoded[SHORT_NAME_MAX * 3];
-  if (name.len >= sizeof decoded) return false; // longer than any of ours, encoded as it may be
-  long len = percent_decode(name, true, decoded);
-  return len >= 0 && short_names_have(names, (struct span){decoded, (size_t)len});
+static bool is_secret(const struct short_names *names, struct span name, char *scratch) {
+  return short_names_have(names, (struct span){scratch, percent_decode_some(name, true, scratch)});
 }
 
 static char *text_append(char *out, struct span s) {
@@ -23,19 +19,26 @@ static char *text_append(char *out, struct span s) {
   return out + s.len;
 }
 
+// As span_split; whether there was a separator.
+static bool split_off(struct span *rest, char separator, struct span *part) {
+  size_t all = rest->len;
+  *part = span_split(rest, separator);
+  return part->len < all;
+}
+
 size_t redact_target(const struct short_names *names, struct span target, char *out) {
-  struct span query = target;
-  char *at = text_append(out, span_split(&query, '?'));
-  if (query.bytes == target.bytes + target.len && !query.len && (!target.len || query.bytes[-1] != '?'))
-    return (size_t)(at - out); // no '?'
-  for (char before = '?'; query.len || before == '?'; before = '&') {
-    struct span value = span_split(&query, '&'), name = span_split(&value, '=');
-    bool has_value = value.bytes != name.bytes + name.len;
-    *at++ = before;
+  struct span part, name;
+  bool more = split_off(&target, '?', &part);
+  char *at = text_append(out, part);
+  if (more) *at++ = '?';
+  while (target.len) {
+    more = split_off(&target, '&', &part);
+    bool has_value = split_off(&part, '=', &name);
+    bool hides = part.len && is_secret(names, name, at);
     at = text_append(at, name);
     if (has_value) *at++ = '=';
-    at = text_append(at, value.len && is_secret(names, name) ? SPAN("***") : value);
+    at = text_append(at, hides ? SPAN("***") : part);
+    if (more) *at++ = '&';
   }
-  if (target.len && target.bytes[target.len - 1] == '&') *at++ = '&';
   return (size_t)(at - out);
 }

@@ -14,10 +14,10 @@ struct span method_name(enum method method) {
   return names[method];
 }
 
-int method_of(struct span name) {
-  for (int i = 0; i < METHOD_COUNT; i++)
-    if (span_equal(names[i], name)) return i;
-  return -1;
+enum method method_of(struct span name) {
+  enum method i = METHOD_GET;
+  while (i < METHOD_COUNT && !span_equal(names[i], name)) i++;
+  return i;
 }
 
 struct span request_field(const struct request *r, struct span name) {

@@ -49,8 +49,8 @@ struct request {
 // "GET" and so on of one that is known, static.
 struct span method_name(enum method method);
 
-// The method of a name such as "GET"; -1 where it is none of ours.
-int method_of(struct span name);
+// The method of a name such as "GET"; METHOD_OTHER where it is none of ours.
+enum method method_of(struct span name);
 
 // The value of the first field with this name in lower case; bytes == NULL where there is none.
 struct span request_field(const struct request *r, struct span name);

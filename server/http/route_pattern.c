@@ -8,14 +8,14 @@
 #include <stdio.h>
 #include "base/util.h"
 
-enum { QUOTED_MAX = 120 };
+enum { QUOTED_MAX = 120, NAME_SHOWN_MAX = 40 };
 
 static const char *const reserved_words[] = {
     "and", "break", "do",  "else", "elseif", "end",    "false",  "for",  "function", "goto",  "if",
     "in",  "local", "nil", "not",  "or",     "repeat", "return", "then", "true",     "until", "while"};
 
 struct reader {
-  const char *at, *end;
+  struct span rest; // what is still to be read
   struct route_pattern *pattern;
   char *error;
 };
@@ -66,19 +66,19 @@ static void set_add_escape(struct byte_set *s, int letter) {
     if (class_has(class, byte) != (isupper(letter) != 0)) set_add(s, byte);
 }
 
-// The ']' of the set whose inside begins at `at`, or NULL. The first byte is never the end.
-static const char *set_end(const char *at, const char *end) {
-  do {
-    if (at < end && *at == '%') at++;
-    if (at >= end) return NULL;
-    at++;
-  } while (at == end || *at != ']');
-  return at;
+// Takes the inside of a set and the ']' behind it off the front of *rest. Its first byte is never the end.
+static bool take_set(struct span *rest, struct span *inside) {
+  size_t len = 0;
+  while (len < rest->len && (!len || rest->bytes[len] != ']')) len += rest->bytes[len] == '%' ? 2 : 1;
+  if (len >= rest->len) return false;
+  *inside = (struct span){rest->bytes, len};
+  *rest = span_behind(*rest, len + 1);
+  return true;
 }
 
-static struct byte_set set_compile(const char *inside, const char *stop) {
-  struct byte_set s = {0};
-  for (const unsigned char *at = (const void *)inside, *end = (const void *)stop; at < end; at++) {
+static struct byte_set set_compile(struct span inside) {
+  struct byte_set s = {};
+  for (const unsigned char *at = (const void *)inside.bytes, *end = at + inside.len; at < end; at++) {
     if (*at == '%') set_add_escape(&s, *++at);
     else if (at + 2 < end && at[1] == '-') set_add_range(&s, at[0], at[2]), at += 2;
     else set_add(&s, *at);
@@ -87,23 +87,23 @@ static struct byte_set set_compile(const char *inside, const char *stop) {
 }
 
 static bool set_is_empty(const struct byte_set *s) {
-  return !(s->bits[0] | s->bits[1] | s->bits[2] | s->bits[3]);
+  static const struct byte_set none;
+  return !memcmp(s, &none, sizeof none);
 }
 
 // Reads "[set]".
 static int set_read(struct reader *r, struct pattern_segment *segment) {
-  const char *inside = r->at + 1;
-  bool negated = inside < r->end && *inside == '^';
-  inside += negated;
-  const char *stop = set_end(inside, r->end);
-  if (!stop) return pattern_refuse(r, "the set lacks its ']'");
-  segment->set = set_compile(inside, stop);
+  r->rest = span_behind(r->rest, 1);
+  bool negated = span_starts_with(r->rest, SPAN("^"));
+  if (negated) r->rest = span_behind(r->rest, 1);
+  struct span inside;
+  if (!take_set(&r->rest, &inside)) return pattern_refuse(r, "the set lacks its ']'");
+  segment->set = set_compile(inside);
   if (negated)
     for (size_t i = 0; i < countof(segment->set.bits); i++) segment->set.bits[i] ^= UINT64_MAX;
   if (set_is_empty(&segment->set)) return pattern_refuse(r, "the set has no character");
   segment->kind = SEGMENT_SET;
-  r->at = stop + 1;
-  if (r->at < r->end && *r->at != '/')
+  if (r->rest.len && r->rest.bytes[0] != '/')
     return pattern_refuse(r, "nothing may stand between a set and the next '/'");
   return 0;
 }
@@ -113,7 +113,7 @@ static bool is_identifier(struct span name) {
     unsigned char byte = (unsigned char)name.bytes[i];
     if (byte != '_' && !(i ? isalnum(byte) : isalpha(byte))) return false;
   }
-  return name.len > 0;
+  return true;
 }
 
 static bool is_reserved(struct span name) {
@@ -129,7 +129,7 @@ static bool has_param(const struct route_pattern *p, struct span name) {
 }
 
 static int name_check(const struct reader *r, struct span name) {
-  int shown = (int)MIN(name.len, 40);
+  int shown = (int)MIN(name.len, NAME_SHOWN_MAX);
   if (!name.len) return pattern_refuse(r, "a parameter lacks its name");
   if (!is_identifier(name))
     return pattern_refuse(r, "the parameter name \"%.*s\" is not a Lua identifier", shown, name.bytes);
@@ -144,43 +144,47 @@ static int name_check(const struct reader *r, struct span name) {
 
 // Takes the bytes up to a '/', or up to `stop` where that comes first.
 static struct span word_read(struct reader *r, char stop) {
-  const char *start = r->at;
-  while (r->at < r->end && *r->at != '/' && *r->at != stop) r->at++;
-  return (struct span){start, (size_t)(r->at - start)};
+  size_t len = 0;
+  while (len < r->rest.len && r->rest.bytes[len] != '/' && r->rest.bytes[len] != stop) len++;
+  struct span word = {r->rest.bytes, len};
+  r->rest = span_behind(r->rest, len);
+  return word;
 }
 
 static int param_read(struct reader *r, struct pattern_segment *segment) {
-  bool rest = *r->at++ == '*';
+  bool rest = r->rest.bytes[0] == '*';
+  r->rest = span_behind(r->rest, 1);
   struct span name = word_read(r, rest ? '/' : '[');
   *segment = (struct pattern_segment){.kind = rest ? SEGMENT_REST : SEGMENT_ANY, .text = name};
   if (name_check(r, name) < 0) return -1;
   r->pattern->param_count++;
-  if (r->at == r->end) return 0;
-  if (rest) return pattern_refuse(r, "*%.*s must be the last segment", (int)MIN(name.len, 40), name.bytes);
-  return *r->at == '[' ? set_read(r, segment) : 0;
+  if (span_starts_with(r->rest, SPAN("["))) return set_read(r, segment);
+  if (rest && r->rest.len)
+    return pattern_refuse(r, "*%.*s must be the last segment", (int)MIN(name.len, NAME_SHOWN_MAX),
+                          name.bytes);
+  return 0;
 }
 
 static int literal_read(struct reader *r, struct pattern_segment *segment) {
   struct span text = word_read(r, '/');
   *segment = (struct pattern_segment){.kind = SEGMENT_LITERAL, .text = text};
-  if (!text.len && r->at < r->end) return pattern_refuse(r, "an empty segment may only be the last");
+  if (!text.len && r->rest.len) return pattern_refuse(r, "an empty segment may only be the last");
   if (!route_text_is_valid(text))
     return pattern_refuse(r, "no path has a segment with a NUL, or \".\" or \"..\"");
   return 0;
 }
 
 int route_pattern_read(struct route_pattern *p, struct span text, char error[ROUTER_ERROR_MAX]) {
-  if (!text.len) text = SPAN("");
-  struct reader r = {.at = text.bytes, .end = text.bytes + text.len, .pattern = p, .error = error};
+  struct reader r = {.rest = text, .pattern = p, .error = error};
   p->text = text;
   p->count = p->param_count = 0;
-  if (r.at == r.end || *r.at != '/') return pattern_refuse(&r, "a path begins with '/'");
-  while (r.at < r.end) {
-    r.at++; // the '/'
+  if (!span_starts_with(text, SPAN("/"))) return pattern_refuse(&r, "a path begins with '/'");
+  while (r.rest.len) {
+    r.rest = span_behind(r.rest, 1); // the '/'
     if (p->count == ROUTE_SEGMENTS_MAX)
       return pattern_refuse(&r, "more than %d segments", ROUTE_SEGMENTS_MAX);
     struct pattern_segment *segment = &p->segments[p->count];
-    bool is_param = r.at < r.end && (*r.at == ':' || *r.at == '*');
+    bool is_param = span_starts_with(r.rest, SPAN(":")) || span_starts_with(r.rest, SPAN("*"));
     if ((is_param ? param_read : literal_read)(&r, segment) < 0) return -1;
     p->count++;
   }

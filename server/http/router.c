@@ -4,8 +4,10 @@
 // each node at most once, so its cost is bounded by the number of routes and not by the path. It allocates
 // nothing. The tree only grows; matching from several threads at once is safe when no one adds.
 #include "http/router.h"
+#include <assert.h>
 #include <stdlib.h>
 #include "base/mem.h"
+#include "base/util.h"
 #include "http/route_path.h"
 #include "http/route_pattern.h"
 
@@ -27,7 +29,7 @@ struct set_edge {
 };
 
 struct node {
-  struct literal_edge *literals; // sorted by length, then bytes
+  struct literal_edge *literals; // sorted by their bytes
   struct set_edge *sets;         // in the order of adding
   size_t literal_count, set_count;
   struct node *any, *rest; // below :name and *rest
@@ -37,7 +39,6 @@ struct node {
 
 struct router {
   struct node root;
-  size_t count;
   int method_count;                                     // those of enum method among them
   struct span names[ROUTER_METHODS_MAX - METHOD_COUNT]; // of the others, owned
 };
@@ -116,9 +117,9 @@ static void route_put(struct node *n, int method, struct route *route) {
   n->methods |= 1u << method;
 }
 
-static int literal_compare(struct span a, struct span b) {
-  if (a.len != b.len) return a.len < b.len ? -1 : 1;
-  return a.len ? memcmp(a.bytes, b.bytes, a.len) : 0;
+static bool is_before(struct span a, struct span b) {
+  int order = memcmp(a.bytes, b.bytes, MIN(a.len, b.len));
+  return order < 0 || (order == 0 && a.len < b.len);
 }
 
 // The index of the edge with this text, or where it belongs.
@@ -126,7 +127,7 @@ static size_t literal_index(const struct node *n, struct span text) {
   size_t low = 0, high = n->literal_count;
   while (low < high) {
     size_t middle = (low + high) / 2;
-    if (literal_compare(n->literals[middle].text, text) < 0) low = middle + 1;
+    if (is_before(n->literals[middle].text, text)) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -198,24 +199,22 @@ int router_add(struct router *r, int method, struct span pattern, int route, int
   if (route_pattern_read(&p, pattern, error) < 0) return -1;
   struct node *n = node_make(r, &p);
   const struct route *known = route_at(n, method);
-  if (known) return *other = known->number, 1;
-  route_put(n, method, route_new(&p, route));
-  r->count++;
+  *other = known ? known->number : -1;
+  if (!known) route_put(n, method, route_new(&p, route));
   return 0;
 }
 
 void router_replace(struct router *r, int method, struct span pattern) {
   struct route_pattern p;
   char error[ROUTER_ERROR_MAX];
-  if (route_pattern_read(&p, pattern, error) < 0) return;
+  int is_none = route_pattern_read(&p, pattern, error);
+  assert(!is_none);
   struct node *n = node_make(r, &p);
   struct route *known = route_at(n, method);
-  if (!known) return;
+  assert(known);
   *route_place(n, method) = route_new(&p, known->number);
   route_free(known);
 }
-
-size_t router_count(const struct router *r) { return r->count; }
 
 struct walk {
   const struct route_path *path;
@@ -269,14 +268,13 @@ static const struct route *walk_node(struct walk *w, const struct node *n, size_
 
 enum route_status router_match(const struct router *r, int method, struct span path, char *scratch,
                                struct route_match *match) {
-  match->route = -1, match->allowed = 0, match->param_count = 0;
   if (!path.len || path.bytes[0] != '/') return ROUTE_NO_PATH;
   struct route_path read;
   if (route_path_read(&read, path, scratch) < 0) return ROUTE_BAD_PATH;
   struct walk walk = {.path = &read, .method = method, .match = match};
   const struct route *route = walk_node(&walk, &r->root, 0, 0);
   if (!route) return match->allowed ? ROUTE_NO_METHOD : ROUTE_NO_PATH;
-  match->route = route->number, match->allowed = 0, match->param_count = route->param_count;
+  match->route = route->number, match->param_count = route->param_count;
   memcpy(match->names, route->names, route->param_count * sizeof *route->names);
   return ROUTE_FOUND;
 }

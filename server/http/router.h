@@ -11,8 +11,8 @@ enum { ROUTE_PARAMS_MAX = 16, ROUTER_ERROR_MAX = 256, ROUTER_METHODS_MAX = 32 };
 struct router;
 
 struct route_match {
-  int route;        // the number given to router_add; -1: none
-  unsigned allowed; // where none: a bit (1u << method) for each method that the path has
+  int route;        // the number given to router_add
+  unsigned allowed; // where there is none: a bit (1u << method) for each method that the path has
   size_t param_count;
   struct span names[ROUTE_PARAMS_MAX];  // point into the router
   struct span values[ROUTE_PARAMS_MAX]; // decoded, point into the caller's scratch
@@ -33,19 +33,16 @@ int router_method_make(struct router *r, struct span name);
 struct span router_method_name(const struct router *r, int method);
 
 // Adds "/rooms/:room", "/u/:id[%d]" (one or more characters of the Lua set) or "/files/*path" (the rest, at
-// least one byte). Returns 0; -1 with a reason for a bad pattern in `error`; 1 where the same method has a
-// route of the same shape already: its number goes to *other.
+// least one byte). Returns 0, or -1 with a reason for a bad pattern in `error`. Where the same method has a
+// route of the same shape already, that one stays, and its number goes to *other, else -1.
 int router_add(struct router *r, int method, struct span pattern, int route, int *other,
                char error[ROUTER_ERROR_MAX]);
 
-// Puts a route in the place of the one with the same method and shape, with the number of that one.
+// Puts a route in the place of the one that there is with the same method and shape, with its number.
 void router_replace(struct router *r, int method, struct span pattern);
-
-// How many routes it has.
-size_t router_count(const struct router *r);
 
 // Matches a raw path: literal before :name[set] before :name before *rest, with backtracking. HEAD falls back
 // to GET. Segments are split at '/', then decoded into `scratch` (path.len bytes). ROUTE_BAD_PATH: a bad
-// escape, a control character or invalid UTF-8 once decoded, a "." or ".." segment.
+// escape, a control character or invalid UTF-8 once decoded, a "." or ".." segment. `match` is all zeros.
 enum route_status router_match(const struct router *r, int method, struct span path, char *scratch,
                                struct route_match *match);

@@ -2,44 +2,37 @@
 // version "-" trace-id "-" parent-id "-" flags; a version that is not known may add more behind a '-' (W3C
 // Trace Context, 3.2 and 4.3).
 #include "http/trace_context.h"
-#include <string.h>
+#include "base/digits.h"
 
-enum {
-  TRACE_AT = 3,
-  PARENT_AT = TRACE_AT + TRACE_ID_LEN + 1,
-  FLAGS_AT = PARENT_AT + SPAN_ID_LEN + 1,
-  LEN = FLAGS_AT + 2
-};
+enum { LEN = sizeof "00-" - 1 + TRACE_ID_LEN + 1 + SPAN_ID_LEN + sizeof "-00" - 1 };
 
-// So many lower-case hex digits; `nonzero`: of which one is not 0.
-static bool is_hex(const char *at, size_t len, bool nonzero) {
-  bool any = false;
-  for (size_t i = 0; i < len; i++) {
-    bool digit = at[i] >= '0' && at[i] <= '9';
-    if (!digit && !(at[i] >= 'a' && at[i] <= 'f')) return false;
-    any |= at[i] != '0';
-  }
-  return any || !nonzero;
+// So many lower-case hex digits.
+static bool is_hex(struct span s, size_t len) {
+  for (size_t i = 0; i < s.len; i++)
+    if (!is_digit(s.bytes[i]) && (s.bytes[i] < 'a' || s.bytes[i] > 'f')) return false;
+  return s.len == len;
 }
 
-static bool is_valid(struct span s) {
-  const char *at = s.bytes;
-  if (s.len < LEN || at[TRACE_AT - 1] != '-' || at[PARENT_AT - 1] != '-' || at[FLAGS_AT - 1] != '-')
-    return false;
-  bool form = is_hex(at, 2, false) && is_hex(at + TRACE_AT, TRACE_ID_LEN, true) &&
-              is_hex(at + PARENT_AT, SPAN_ID_LEN, true) && is_hex(at + FLAGS_AT, 2, false);
-  bool is_00 = !memcmp(at, "00", 2), is_ff = !memcmp(at, "ff", 2);
-  return form && !is_ff && (s.len == LEN || (!is_00 && at[LEN] == '-'));
+static bool is_id(struct span s, size_t len) {
+  static const char zeros[TRACE_ID_LEN + 1] = "00000000000000000000000000000000";
+  return is_hex(s, len) && memcmp(s.bytes, zeros, len) != 0;
+}
+
+static bool read_parent(struct span s, struct trace_context *c) {
+  size_t len = s.len;
+  struct span version = span_split(&s, '-');
+  c->trace_id = span_split(&s, '-'), c->parent_id = span_split(&s, '-'), c->flags = span_split(&s, '-');
+  return is_hex(version, 2) && !span_equal(version, SPAN("ff")) && is_id(c->trace_id, TRACE_ID_LEN) &&
+         is_id(c->parent_id, SPAN_ID_LEN) && is_hex(c->flags, 2) &&
+         (len == LEN || !span_equal(version, SPAN("00")));
 }
 
 bool trace_context_read(const struct request *r, struct trace_context *c) {
-  struct span found = {0};
-  size_t count = 0;
-  for (size_t i = 0; i < r->field_count; i++)
-    if (span_equal(r->fields[i].name, SPAN("traceparent"))) found = r->fields[i].value, count++;
-  if (count != 1 || !is_valid(found)) return false;
-  *c = (struct trace_context){{found.bytes + TRACE_AT, TRACE_ID_LEN},
-                              {found.bytes + PARENT_AT, SPAN_ID_LEN},
-                              {found.bytes + FLAGS_AT, 2}};
-  return true;
+  const struct field *found = NULL;
+  for (size_t i = 0; i < r->field_count; i++) {
+    if (!span_equal(r->fields[i].name, SPAN("traceparent"))) continue;
+    if (found) return false;
+    found = &r->fields[i];
+  }
+  return found && read_parent(found->value, c);
 }

@@ -61,8 +61,8 @@ static void build(struct builder *builder, struct build *b) {
   if (!b->error) load_all(builder, b);
   for (size_t i = 0; b->error && b->shows_error && i < b->count; i++)
     b->vms[i] = load_stand_in(builder, b, i);
-  // The library adds one for pages that reload themselves.
-  if (!b->error) b->routes = router_count(b->vms[0]->router) - b->vms[0]->settings->dev.inject;
+  // They are numbered from 1, and the library adds one for pages that reload themselves.
+  if (!b->error) b->routes = b->vms[0]->route_count - 1 - b->vms[0]->settings->dev.inject;
   b->seconds = clock_now(clock_system()) - began;
   job_finish(&b->job);
 }

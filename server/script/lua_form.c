@@ -112,7 +112,7 @@ static int form_read(lua_State *L) {
 static void push_unescaped(lua_State *L, struct span in) {
   luaL_Buffer b;
   char *out = luaL_buffinitsize(L, &b, in.len);
-  luaL_pushresultsize(&b, form_unescape(in, out));
+  luaL_pushresultsize(&b, percent_decode_some(in, true, out));
 }
 
 // core.form_decode(text): the pairs of an application/x-www-form-urlencoded body (WHATWG URL 5.1) as a list

@@ -43,7 +43,7 @@ static int add_route(lua_State *L) {
                        ROUTER_METHODS_MAX - METHOD_COUNT);
   int result = router_add(r, method, pattern, (int)luaL_checkinteger(L, 4), &other, error);
   if (result < 0) return raise_error(L, "%s", error);
-  if (!result) return 0;
+  if (other < 0) return 0;
   lua_pushinteger(L, other);
   return 1;
 }
@@ -69,7 +69,7 @@ static int list_methods(lua_State *L) {
 
 // router:find(path): the number of the GET route of a path as it came, or nothing.
 static int find_route(lua_State *L) {
-  struct route_match match;
+  struct route_match match = {0};
   const struct router *r = check_router(L);
   struct span path = check_span(L, 2);
   char *scratch = lua_newuserdatauv(L, path.len + 1, 0);

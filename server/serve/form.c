@@ -51,10 +51,7 @@ static void on_data(void *owner, struct span bytes) {
   f->error = f->disk_error;
 }
 
-static void on_part_end(void *owner) { (void)owner; }
-
-static const struct multipart_sink sink = {
-    .on_part = on_part, .on_data = on_data, .on_part_end = on_part_end};
+static const struct multipart_sink sink = {.on_part = on_part, .on_data = on_data};
 
 struct form *form_new(struct span content_type, const struct settings *settings) {
   struct form *f = xcalloc(1, sizeof *f);

@@ -12,8 +12,7 @@
 
 struct record {
   struct buf text; // what happened; a part's bytes follow it
-  size_t data_len; // of the present part
-  bool is_open;
+  bool has_part;
   const char *why;
 };
 
@@ -24,10 +23,10 @@ static void note(struct record *r, const char *what, struct span s) {
 
 static void on_part(void *owner, const struct multipart_part *part) {
   struct record *r = owner;
-  CHECK(!r->is_open && part->name.bytes && (part->is_file || !part->filename.len));
+  CHECK(part->name.bytes && (part->is_file || !part->filename.len));
   for (size_t i = 0; i < part->filename.len; i++) CHECK(!strchr("/\\", part->filename.bytes[i]));
   CHECK(!span_equal(part->filename, SPAN("..")) && part->name.len < MULTIPART_HEAD_MAX);
-  r->is_open = true, r->data_len = 0;
+  r->has_part = true;
   note(r, part->is_file ? "file" : "field", part->name);
   note(r, "filename", part->filename);
   note(r, part->type.bytes ? "type" : "no type", part->type);
@@ -36,19 +35,11 @@ static void on_part(void *owner, const struct multipart_part *part) {
 
 static void on_data(void *owner, struct span bytes) {
   struct record *r = owner;
-  CHECK(r->is_open && bytes.len);
+  CHECK(r->has_part && bytes.len);
   buf_append_span(&r->text, bytes);
-  r->data_len += bytes.len;
 }
 
-static void on_part_end(void *owner) {
-  struct record *r = owner;
-  CHECK(r->is_open);
-  buf_printf(&r->text, " end %zu", r->data_len);
-  r->is_open = false;
-}
-
-static const struct multipart_sink sink = {on_part, on_data, on_part_end};
+static const struct multipart_sink sink = {on_part, on_data};
 
 // Feeds a copy as long as the piece, so that a read behind it is seen.
 static const char *feed_copy(struct multipart *m, struct span bytes) {
@@ -61,14 +52,13 @@ static const char *feed_copy(struct multipart *m, struct span bytes) {
 
 // In pieces of up to `piece_max` bytes, or whole for 0.
 static void run(struct record *r, struct span content_type, struct span in, size_t piece_max) {
-  struct multipart *m = malloc(sizeof *m);
+  struct multipart *m = calloc(1, sizeof *m);
   if (!multipart_init(m, content_type, &sink, r)) r->why = "no boundary";
   for (size_t turn = 1; in.len && !r->why; turn = turn * 5 + 3) {
     size_t len = piece_max ? MIN(1 + turn % piece_max, in.len) : in.len;
     r->why = feed_copy(m, (struct span){in.bytes, len});
     in.bytes += len, in.len -= len;
   }
-  if (!r->why && multipart_is_complete(m)) CHECK(!r->is_open);
   buf_printf(&r->text, " %s", r->why ? r->why : multipart_is_complete(m) ? "complete" : "incomplete");
   free(m);
 }
