@@ -294,6 +294,8 @@ describe("app:static", function()
       ["x.7z"] = "application/x-7z-compressed", ["x.zst"] = "application/zstd", ["x.md"] = "text/markdown; charset=utf-8",
       ["x.nothing"] = "application/octet-stream", ["x"] = "application/octet-stream", ["x."] = "application/octet-stream",
       ["html"] = "application/octet-stream", ["x.averyverylongextension"] = "application/octet-stream",
+      ["x.h"] = "text/x-c; charset=utf-8", ["x.ht"] = "application/octet-stream", ["x.htm"] = "text/html; charset=utf-8", ["x.htmlx"] = "application/octet-stream",
+      ["a.html.gz2"] = "application/octet-stream", ["x.WebManifest"] = "application/manifest+json; charset=utf-8",
     } do
       write("public/" .. name, "x")
       assert.equal(type, get(server, "/assets/" .. name):header "Content-Type", name)
@@ -325,7 +327,7 @@ describe("conditions", function()
 
   it("compare tags weakly in If-None-Match, and lists of them", function()
     for value, expected in pairs {
-      ["W/" .. etag] = 304, ["*"] = 304, ['"x", ' .. etag] = 304, ['W/"x" ,, W/' .. etag .. ' , "y"'] = 304, ['"a,b",' .. etag] = 304,
+      ["W/" .. etag] = 304, ["*"] = 304, ['"x", ' .. etag] = 304, ['W/"x" ,, W/' .. etag .. ' , "y"'] = 304, ['"a,b",' .. etag] = 304, ['"",' .. etag] = 304, ['W/"",W/' .. etag] = 304, ["\t,\t" .. etag] = 304, ["a" .. etag] = 200, ["W" .. etag] = 200, ['"x" y' .. etag] = 200,
       ['"x"'] = 200, [etag:gsub('"', "")] = 200, [""] = 200, ['"'] = 200, ["W/"] = 200, [etag:sub(1, -2)] = 200, ["w/" .. etag] = 200,
     } do
       assert.equal(expected, status { ["If-None-Match"] = value }, value)
@@ -342,6 +344,7 @@ describe("conditions", function()
     for value, expected in pairs {
       [DATE] = 304, ["Sunday, 06-Nov-94 08:49:37 GMT"] = 304, ["Sun Nov  6 08:49:37 1994"] = 304,
       ["Mon, 07 Nov 1994 08:49:37 GMT"] = 304, ["Sun, 06 Nov 1994 08:49:36 GMT"] = 200,
+      [DATE:gsub("06", (" "):rep(18) .. "06")] = 304, [DATE:gsub("06", (" "):rep(19) .. "06")] = 200, [DATE .. "!"] = 200, [DATE:sub(1, -2)] = 200,
       ["yesterday"] = 200, [""] = 200, ["Sun, 06 Nov 1994 08:49:37"] = 200, [("x"):rep(200)] = 200,
     } do
       assert.equal(expected, status { ["If-Modified-Since"] = value }, value)
@@ -431,6 +434,8 @@ describe("ranges", function()
       ["bytes=18-"] = { "ij", "18-19" }, ["bytes=18-1000"] = { "ij", "18-19" }, ["bytes=18-20"] = { "ij", "18-19" }, ["bytes=18-19"] = { "ij", "18-19" }, ["bytes=19-"] = { "j", "19-19" }, ["bytes=-1"] = { "j", "19-19" }, ["bytes=-3"] = { "hij", "17-19" },
       ["bytes=-1000"] = { TEXT, "0-19" }, ["bytes= 1-2 "] = { "12", "1-2" }, ["Bytes=1-2"] = { "12", "1-2" },
       ["bytes=,,1-2,"] = { "12", "1-2" }, ["bytes=1-2,50-60"] = { "12", "1-2" }, ["bytes=0-99999999999999999999999"] = { TEXT, "0-19" },
+      ["bytes=0-18446744073709551615"] = { TEXT, "0-19" }, ["bytes=0-18446744073709551616"] = { TEXT, "0-19" }, ["bytes=0-18446744073709551621"] = { TEXT, "0-19" },
+      ["bytes=-20"] = { TEXT, "0-19" }, ["bytes=-21"] = { TEXT, "0-19" }, ["bytes=-18446744073709551617"] = { TEXT, "0-19" }, ["bytes=0019-0099"] = { "j", "19-19" },
     } do
       local res = ask(range)
       assert.equal(206, res:status(), range)
@@ -443,7 +448,7 @@ describe("ranges", function()
   end)
 
   it("answer 416 where none of it is there", function()
-    for _, range in ipairs { "bytes=20-", "bytes=20-30", "bytes=-0", "bytes=100-,200-300", "bytes=99999999999999999999999-" } do
+    for _, range in ipairs { "bytes=20-", "bytes=20-30", "bytes=-0", "bytes=100-,200-300", "bytes=99999999999999999999999-", "bytes=18446744073709551616-", "bytes=18446744073709551617-" } do
       local res = ask(range)
       assert.equal(416, res:status(), range)
       assert.equal("bytes */20", res:header "Content-Range")
@@ -460,7 +465,7 @@ describe("ranges", function()
     for i = 1, 17 do many[i] = ("%d-%d"):format(i, i) end
     for _, range in ipairs {
       "", "bytes", "bytes=", "bytes=,", "lines=1-2", "bytes=a-b", "bytes=5-4", "bytes=1", "bytes=--1", "bytes=1-2-3", "bytes=+1-2",
-      "bytes=0x1-2", "bytes=1 - 2", "bytes=-", "bytes=0-5,3-9", "bytes=0-,0-", "bytes=-5,-5", "bytes=1-2,x",
+      "bytes=0x1-2", "bytes=0-:", "bytes=/-", "bytes=-:", "bytes=0-0,5-9,9-10", "bytes=5-9,0-5", "bytes=0-4,6-9,4-4", "bytes=1 - 2", "bytes=-", "bytes=0-5,3-9", "bytes=0-,0-", "bytes=-5,-5", "bytes=1-2,x",
       "bytes=" .. table.concat(many, ","), "bytes=" .. ("50-60,"):rep(17),
     } do
       local res = ask(range)
@@ -485,6 +490,18 @@ describe("ranges", function()
     assert.equal(tostring(#expected), res:header "Content-Length")
   end)
 
+  it("send as many as sixteen, of which none has a byte of another's", function()
+    local asked, starts = {}, { 5, 4, 6, 19, 0, 1, 2, 3, 7, 8, 9, 10, 11, 12, 13, 14 }
+    for i, start in ipairs(starts) do asked[i] = ("%d-%d"):format(start, start) end
+    local res, got = ask("bytes=" .. table.concat(asked, ",")), {}
+    for start, byte in res:body():gmatch "Content%-Range: bytes (%d+)%-%d+/20\r\n\r\n(.)\r\n" do
+      got[#got + 1] = tonumber(start)
+      assert.equal(TEXT:sub(start + 1, start + 1), byte)
+    end
+    assert.same(starts, got)
+    assert.truthy(ask("bytes=5-9,0-4,10-"):body():find "56789.*01234.*abcdefghij")
+  end)
+
   it("are for GET only", function()
     local res = server:head("/assets/a.txt", { headers = { Range = "bytes=0-1" } })
     assert.equal(200, res:status())
@@ -495,9 +512,15 @@ describe("ranges", function()
     local etag = ask("bytes=0-0"):header "ETag"
     for value, expected in pairs {
       [etag] = 206, ["W/" .. etag] = 200, ['"x"'] = 200, [DATE] = 206, ["Sun, 06 Nov 1994 08:49:38 GMT"] = 200, ["x"] = 200,
+      ["Sunday, 06-Nov-94 08:49:37 GMT"] = 206, ["Wed, 06 Nov 1994 08:49:37 GMT"] = 206, ["Wed, 09 Nov 1994 08:49:37 GMT"] = 200, [""] = 200, ["W"] = 200, ["W/"] = 200,
     } do
       assert.equal(expected, ask("bytes=0-1", { ["If-Range"] = value }):status(), value)
     end
+    write("public/a.txt", TEXT, 0)
+    assert.equal(206, ask("bytes=0-1", { ["If-Range"] = "Thu, 01 Jan 1970 00:00:00 GMT" }):status())
+    assert.equal(200, ask("bytes=0-1", { ["If-Range"] = "soon" }):status())
+    write("public/a.txt", TEXT, -1)
+    assert.equal(200, ask("bytes=0-1", { ["If-Range"] = "soon" }):status())
     write("public/a.txt", TEXT, NOW) -- it may change in this second once more
     assert.equal(200, ask("bytes=0-1", { ["If-Range"] = os.date("!%a, %d %b %Y %H:%M:%S GMT", NOW) }):status())
   end)

@@ -177,6 +177,8 @@ describe("form", function()
       assert.same({ "a b", "c" }, of ";name= a b \t;\tfilename=c")
       assert.same({ "a", "b" }, of " ; name = a ; filename = b")
       assert.same({ "a", "" }, of "; name=a;; filename=;")
+      assert.same({ "a", "b" }, of '; name="a"; name="c"; filename=b; filename=d')
+      assert.same({ [["a\]], "b" }, of '; name="\\"a\\\\" ;filename="b"\t')
     end)
 
     it("takes the last segment of a filename, and no filename*", function()
@@ -198,11 +200,19 @@ describe("form", function()
 
     it("reads its boundary in every form that one may have", function()
       serve()
-      for _, boundary in ipairs { "----WebKitFormBoundaryAbC123", '"a b"', '"it\'s=(1):2/3?"', ("x"):rep(70), "B; charset=utf-8", '"B"; boundary=C' } do
+      for _, boundary in ipairs { "----WebKitFormBoundaryAbC123", '"a b"', '"it\'s=(1):2/3?"', ("x"):rep(70), "B; charset=utf-8", '"B"; boundary=C',
+        [["09AZaz'()+,-./:=?_ x"]], [[B; x="a\"b\\"; y=z]] } do
         local plain = boundary:match '^"([^"]*)"' or boundary:match "^[^;]*"
         local body = field("a", "1"):gsub("^%-%-B", function() return "--" .. plain end) .. "--" .. plain .. "--"
         assert.same({ a = "1" }, post("/fields", body, "multipart/form-data; boundary=" .. boundary):json(), boundary)
       end
+    end)
+
+    it("reads as much of its Content-Type as a thousand bytes, and leaves it as it was", function()
+      serve [[ app:post("/x", function(req) return { req:form() and req.headers["content-type"] } end) ]]
+      local function of(len) return "multipart/form-data;" .. (' x="a\\"b"; boundary=B; y=%s'):format(("z"):rep(len - 25)) end
+      assert.same({ of(1024) }, post("/x", "--B--", of(1024)):json())
+      assert.same({}, post("/x", "--B--", of(1025)):json())
     end)
 
     it("takes blanks behind a boundary, an empty form, a part without a line end before its delimiter", function()
@@ -233,6 +243,11 @@ describe("form", function()
         [part('Content-Disposition: form-data; name="a', "x") .. END] = "a part's Content-Disposition is malformed",
         [part("Content-Disposition: form-data; name", "x") .. END] = "a part's Content-Disposition is malformed",
         [part(disposition .. " x", "x") .. END] = "a part's Content-Disposition is malformed",
+        [part(disposition .. "; x", "x") .. END] = "a part's Content-Disposition is malformed",
+        [part(disposition .. '; x="y"z; filename=a', "x") .. END] = "a part's Content-Disposition is malformed",
+        [part(disposition .. [[; filename="a\"]], "x") .. END] = "a part's Content-Disposition is malformed",
+        [part("\1: y\r\n" .. disposition, "x") .. END] = "a part's header is malformed",
+        [part("X: \127\r\n" .. disposition, "x") .. END] = "a part's header is malformed",
         [part(disposition .. "\r\n" .. disposition, "x") .. END] = "a part with two names",
         [part("no colon", "x") .. END] = "a part's header is malformed",
         [part(disposition .. "\nX: y", "x") .. END] = "a part's header is malformed",
@@ -243,7 +258,7 @@ describe("form", function()
         assert.equal(400, res:status(), body)
         assert.equal(why .. "\n", (res:body()), body)
       end
-      for _, type in ipairs { "multipart/form-data", "multipart/form-data; boundary=", 'multipart/form-data; boundary=""', "multipart/form-data; boundary=a\xe4",
+      for _, type in ipairs { "multipart/form-data", "multipart/form-data; boundary=", 'multipart/form-data; boundary=""', "multipart/form-data; boundary=a\xe4", "multipart/form-data; boundary=\xe4a", "multipart/form-data; boundary=a@b", "multipart/form-data; x; boundary=B",
         "multipart/form-data; boundary=" .. ("x"):rep(71), 'multipart/form-data; boundary="a ', 'multipart/form-data; boundary="a "', "multipart/form-data; x=" .. ("y"):rep(2000) .. "; boundary=B" } do
         assert.equal("the form names no boundary\n", (post("/fields", "--B--", type):body()), type)
       end

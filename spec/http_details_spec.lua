@@ -21,6 +21,16 @@ describe("a request", function()
     assert.equal(505, server:send("GET / HTTP/3.0\r\nHost: a\r\n\r\n"):status())
   end)
 
+  it("is answered with the words that belong to a status, or none", function()
+    local own = helper.serve [[ app:get("/:n", function(req) return reply.status(tonumber(req.params.n)) end) ]]
+    for status, phrase in pairs { [200] = "OK", [226] = "IM Used", [227] = "", [252] = "", [299] = "", [308] = "Permanent Redirect", [352] = "", [400] = "Bad Request",
+      [451] = "Unavailable For Legal Reasons", [452] = "", [499] = "", [500] = "Internal Server Error", [511] = "Network Authentication Required", [552] = "", [599] = "" } do
+      local res = own:get("/" .. status)
+      assert.equal(("HTTP/1.1 %d %s"):format(status, phrase), (res:raw():match "^[^\r]*"))
+    end
+    own:close()
+  end)
+
   it("names a port that there is", function()
     for host, status in pairs { ["a:0"] = 200, ["a:65535"] = 200, ["a:65536"] = 400, ["a:70000"] = 400, ["a:099999"] = 400, ["a:"] = 200, ["[::1]:65535"] = 200, ["[::1]:65536"] = 400 } do
       assert.equal(status, server:send(("GET / HTTP/1.1\r\nHost: %s\r\n\r\n"):format(host)):status(), host)

@@ -190,6 +190,7 @@ app:all("/one", function() return reply.proxy("http://up.example/one") end)
       ["/api/a%2Fb/%C3%A4"] = "http://up.example/v1/a%2Fb/%C3%A4", ["/api/a?"] = "http://up.example/v1/a?",
       ["/mount/m/a/b"] = "http://up.example/v3/a/b", ["/group/1/a/b"] = "http://up.example/v4/a/b",
       ["/other/1/a?q=2"] = "http://up.example/v2/a?own=1&q=2", ["/one"] = "http://up.example/one",
+      ["/api/..a/...;../.b;.."] = "http://up.example/v1/..a/...;../.b;..", ["/api/%25252e%25252e/x"] = "http://up.example/v1/%25252e%25252e/x",
       ["/api//a//"] = "http://up.example/v1//a//", ['/api/a"b\\c'] = "http://up.example/v1/a%22b%5Cc",
     } do
       local up = stub({ body = "a" }, "GET", url)
@@ -202,7 +203,7 @@ app:all("/one", function() return reply.proxy("http://up.example/one") end)
   it("does not leave the URL's path", function()
     local server = serve(PROXY)
     for _, target in ipairs { "/api/../x", "/api/%2e%2e/x", "/api/a/..%2f..%2fx", "/api/./x",
-      "/api/..;/x", "/api/%2e%2e;a=b/x", "/api/..%5c..%5cx", "/api/%252e%252e/x" } do
+      "/api/..;/x", "/api/.;/x", "/api/x/..;", "/api/x/%252e", "/api/x%5c..", "/api/%2e%2e;a=b/x", "/api/..%5c..%5cx", "/api/%252e%252e/x" } do
       assert.equal(400, server:get(target):status(), target)
     end
     server:close()

@@ -38,7 +38,7 @@ describe("a set", function()
 
   it("reads letters, ranges, escapes and brackets as Lua's does", function()
     holds_what_lua_says { "a", "ab", "a-c", "ac-", "-a", "a-cA-C", "0-9a-f", "]", "]a", "^]", "^]a", "^a", "^a-c", "^%a", "^^", "a^", "%]", "%%", "%-", "a%-c", "+--", "+-%]", "!-%]",
-      "%a-c", "a-%d", "c-c", "b%a", "%^a", ",-.", "-", "--", "---", "!-~", "%.%-" }
+      "%a-c", "a-%d", "c-c", "b%a", "%^a", ",-.", "-", "--", "---", "!-~", "%.%-", "%B", "%b", "%E", "%_", "\x80-\xbf", "\xc0-\xff", "\xe4", "0", "A" }
   end)
 end)
 
@@ -59,7 +59,7 @@ describe("a pattern that is none", function()
       ["/:id[a"] = "the set lacks its ']'", ["/:id[%]"] = "the set lacks its ']'", ["/:id[%"] = "the set lacks its ']'", ["/:id[a%]"] = "the set lacks its ']'",
       ["/:id[c-a]"] = "the set has no character", ["/:id[^%a%A]"] = "the set has no character", ["/:id[^\0-\xff]"] = "the set has no character",
       ["/:id[%d]x"] = "nothing may stand between a set and the next '/'", ["/:id[%d][%d]"] = "nothing may stand between a set and the next '/'",
-      ["/:a/:a"] = 'two parameters are named "a"', ["/:a[%d]/*a"] = 'two parameters are named "a"', ["/.."] = 'no path has a segment with a NUL, or "." or ".."',
+      ["/:a/:a"] = 'two parameters are named "a"', ["/x/:a/y/:b/:a[x]"] = 'two parameters are named "a"', ["/:a[%d]/*a"] = 'two parameters are named "a"', ["/.."] = 'no path has a segment with a NUL, or "." or ".."',
       ["/a/./b"] = 'no path has a segment with a NUL, or "." or ".."', ["/a\0"] = 'no path has a segment with a NUL, or "." or ".."',
     } do assert.equal(reason, why(pattern), pattern) end
   end)
@@ -77,6 +77,7 @@ describe("a pattern that is none", function()
     assert.equal(('"%s...": '):format(long), quoted(long .. "y"))
     local name = ("n"):rep(40)
     assert.equal(('the parameter name "%s" is not a Lua identifier'):format(name), why("/:" .. name .. "-"))
+    assert.equal(("*%s must be the last segment"):format(name), why("/*" .. name .. "n/x"))
   end)
 end)
 
@@ -124,6 +125,29 @@ describe("a pattern", function()
     local server = helper.serve(table.concat(lines, "\n"))
     for i, name in ipairs(names) do assert.equal(tostring(i), (server:get("/n/" .. name:gsub("[^%w]", function(c) return escaped(c:byte()) end)):body()), name) end
     for _, name in ipairs { "c", "bb", "abb", "abe", "abcd", "%FE", "z" } do assert.equal(404, server:get("/n/" .. name):status(), name) end
+    server:close()
+  end)
+end)
+
+describe("patterns with sets", function()
+  it("share their methods where the sets are the same, and are asked in the order of adding", function()
+    local server = helper.serve [[
+      app:get("/:a[0-9]", function(req) return "digit " .. req.params.a end)
+      app:get("/:b[a-c]", function(req) return "letter " .. req.params.b end)
+      app:get("/:c[a-z0-9]", function(req) return "other " .. req.params.c end)
+      app:post("/:d[%d]", function(req) return "posted " .. req.params.d end)
+      app:put("/:e[abc]", function(req) return "put " .. req.params.e end)
+      app:get("/:f[a-c]/:g[%d]", function(req) return "both " .. req.params.f .. req.params.g end)
+    ]]
+    for target, body in pairs { ["/12"] = "digit 12", ["/ab"] = "letter ab", ["/az"] = "other az", ["/1a"] = "other 1a", ["/ab/34"] = "both ab34" } do
+      assert.equal(body, (server:get(target):body()), target)
+    end
+    assert.equal("posted 5", (server:post("/5"):body()))
+    assert.equal("put cab", (server:put("/cab"):body()))
+    assert.equal("GET, HEAD, POST, OPTIONS", server:delete("/5"):header "Allow")
+    assert.equal("GET, HEAD, PUT, OPTIONS", server:delete("/abc"):header "Allow")
+    assert.equal(404, server:get("/a_"):status())
+    assert.equal(404, server:get("/"):status())
     server:close()
   end)
 end)

@@ -24,6 +24,16 @@ it("names that are longer than any secret's are none, and what has no value keep
   server:close()
 end)
 
+it("a target is written as it came, but for the secrets in it", function()
+  local server = helper.serve [[ app:get("/", function() return "" end) ]]
+  for target, as in pairs {
+    ["/?"] = "/?", ["/?&"] = "/?&", ["/?a&&b=&"] = "/?a&&b=&", ["/?token"] = "/?token", ["/?token=x&"] = "/?token=***&", ["/?token=a=b&c"] = "/?token=***&c",
+    ["/?token=?token=x"] = "/?token=***", ["/?a=1?token=x"] = "/?a=1?token=x", ["/token=x"] = "/token=x", ["/?=x"] = "/?=x", ["/?%zz=x&%zztoken=y"] = "/?%zz=x&%zztoken=y",
+    ["/?&token=x&token=yy"] = "/?&token=***&token=***", ["/?t%6Fke%6e=x&to+ken=y"] = "/?t%6Fke%6e=***&to+ken=y",
+  } do assert.equal(as, logged(server, target)) end
+  server:close()
+end)
+
 it("names in the settings are of any case, too", function()
   local server = helper.serve([[ app:get("/", function() return "" end) ]], { settings = { log = { redact = { "SessionKey" } } } })
   assert.equal("/?sessionkey=***&token=x", logged(server, "/?sessionkey=1&token=x"))

@@ -140,6 +140,7 @@ for _, coding in ipairs { "chunked, identity", "chunked, chunked", "xchunked", "
   add(("coding %q"):format(coding), post("Transfer-Encoding: " .. coding .. "\r\n", "0\r\n\r\n"), status)
 end
 add("two codings", post("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"), 501)
+add("chunked twice", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"), 501)
 add("empty coding with a length", post("Transfer-Encoding:\r\nContent-Length: 3\r\n", "abc"), 400)
 add("coding on 1.0", "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400)
 
