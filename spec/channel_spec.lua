@@ -380,6 +380,34 @@ describe("the channels of a process", function()
     assert.equal(1, server:stats().channels)
   end)
 
+  it("leave no memory behind, nor do their members, subscribers and windows", function()
+    serve { log = { access = false } }
+    local function round()
+      run [[_G.members = {} for i = 1, 300 do
+        local ch = sse.channel("n" .. i, { history = 3, ttl = 10, compress = true })
+        _G.members[i] = ch:join("m" .. i, ("x"):rep(50))
+        for k = 1, 5 do ch:publish(k) end end]]
+      for i = 1, 50 do
+        local res = server:get("/sub/n" .. i .. "?replay=all", { headers = i > 10 and { ["Accept-Encoding"] = "gzip" } or nil })
+        run(("sse.channel.find('n%d'):publish 'live'"):format(i))
+        res:close()
+      end
+      run "for _, one in ipairs(_G.members) do one:close() end _G.members = nil collectgarbage() collectgarbage()"
+      server:advance(20)
+      for _ = 1, 3 do
+        run "sse.channel 'other' collectgarbage() collectgarbage()"
+        server:advance(1)
+      end
+      assert.is_true(server:stats().channels <= 1)
+      return server:allocated()
+    end
+    for _ = 1, 8 do round() end
+    local before = round()
+    for _ = 1, 3 do round() end
+    local more = round() - before
+    assert.is_true(more < 8000, more)
+  end)
+
   it("are looked through once a second at most, however many are opened", function()
     serve()
     server:advance(10)

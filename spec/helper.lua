@@ -89,6 +89,18 @@ function Server:log() return self.core:log() end
 
 function Server:stats() return self.core:stats() end
 
+-- Bytes that are allocated outside of Lua once all clients have left. What the application's state has not collected yet
+-- may hold some.
+function Server:allocated()
+  for _, client in ipairs(self.clients) do client:leave() end
+  self.clients = {}
+  self:turn()
+  self:advance(5) -- connections that linger
+  collectgarbage()
+  collectgarbage()
+  return harness.allocated() - self:stats().lua_bytes - math.ceil(collectgarbage "count" * 1024)
+end
+
 -- A client, from `address` (127.0.0.1), which may have sent `bytes` before it is accepted.
 function Server:connect(address, how, bytes)
   local client = self.core:connect(address, how, bytes)
