@@ -392,6 +392,18 @@ describe("a derived channel", function()
       return mine:newest():match "%d+$" .. " " .. #mine:history(-1)]])
   end)
 
+  it("gives who comes from a worker that is ahead of this one nothing again", function()
+    assert.same({ "Y", "Z" }, run [[
+      local core = require "spate.core"
+      local mine = core.derive_channel(source.handle, source.handle:subscribe(nil, -1, 10))
+      local first, second, third = source:publish "x", source:publish "y", source:publish "z"
+      local behind_first, behind_second = mine:subscribe(first, -1, 10), mine:subscribe(second, -1, 10)
+      mine:publish("X", nil, first) mine:publish("Y", nil, second) mine:publish("Z", nil, third)
+      local list = { core.reader(behind_first)().data, core.reader(behind_second)().data }
+      behind_first:close() behind_second:close()
+      return list]])
+  end)
+
   it("is where its source is behind what was left out, and never goes back", function()
     assert.equal("2 2", run [[
       local core = require "spate.core"

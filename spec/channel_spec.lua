@@ -120,6 +120,20 @@ describe("a channel", function()
     assert.equal(1, run "return spate.stats().channels")
   end)
 
+  it("says for how long nobody has been there", function()
+    run 'ch = sse.channel "a"'
+    server:advance(2)
+    assert.equal(2, run "return ch.handle:lonely()")
+    local one, two = subscribe "a", subscribe "a"
+    one:close()
+    assert.is_nil(run "return ch.handle:lonely()")
+    server:advance(5)
+    two:close()
+    assert.equal(0, run "return ch.handle:lonely()")
+    server:advance(0.5)
+    assert.equal(0.5, run "return ch.handle:lonely()")
+  end)
+
   it("keeps an event that is as long as history_bytes, and none that is longer", function()
     run 'long = sse.channel("a", { history = 9 }) long:publish "abc"'
     local bytes = run "return spate.stats().channel_bytes"
@@ -393,6 +407,11 @@ describe("the channels of a process", function()
         res:close()
       end
       run "for _, one in ipairs(_G.members) do one:close() end _G.members = nil collectgarbage() collectgarbage()"
+      run [[local core = require "spate.core" for i = 1, 50 do
+        local source = sse.channel("n" .. i)
+        local past = source.handle:subscribe(nil, -1, 9)
+        core.derive_channel(source.handle, past):publish("derived", nil, source:publish "live")
+        past:close() end collectgarbage() collectgarbage()]]
       server:advance(20)
       for _ = 1, 3 do
         run "sse.channel 'other' collectgarbage() collectgarbage()"

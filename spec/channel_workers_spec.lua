@@ -75,6 +75,25 @@ describe("channels of two workers", function()
     first:close()
   end)
 
+  it("hold as many bytes for a busy worker as limits.inbox, and one event of any length", function()
+    local first = helper.serve(channels.APP, { settings = QUIET })
+    on(first, 'ch = sse.channel("a", { history = 1 }) ch:publish(("x"):rep(500))')
+    local each = on(first, "return spate.stats().channel_bytes")
+    first:close()
+    for _, case in ipairs { { 3 * each, 3, true }, { 3 * each - 1, 3, false }, { 3 * each, 4, false }, { each - 1, 1, true }, { 1, 1, true } } do
+      local settings = { log = QUIET.log, limits = { inbox = case[1] } }
+      first = helper.serve(channels.APP, { settings = settings })
+      local second = helper.serve(channels.APP, { with = first.core, worker = 1, settings = settings })
+      on(first, 'ch = sse.channel "a"')
+      local there = channels.subscribe(second, "a")
+      on(first, ("for _ = 1, %d do ch:publish(('x'):rep(500)) end"):format(case[2]))
+      second:turn()
+      assert.equal(case[3] and case[2] or 0, #there:data(), case[1] .. " " .. case[2])
+      second:close()
+      first:close()
+    end
+  end)
+
   it("hold 65,536 events for a busy worker, and cut its subscribers with one more", function()
     for _, count in ipairs { 65536, 65537 } do
       on(one, "wide = sse.channel('wide', { queue = 1000000 })")

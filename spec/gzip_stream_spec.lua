@@ -385,6 +385,18 @@ describe("a compressed stream", function()
     assert.is_true(stats().compressed_bytes_out_total * 5 < stats().compressed_bytes_in_total)
   end)
 
+  it("has a window where compress.memory is just as much as one takes", function()
+    serve { compress = { memory = 2 * 55296 - 1 } }
+    for _ = 1, 2 do server:get("/own", { headers = GZIP }) end
+    server:advance(1)
+    assert.same({ 1, 1, 55296 }, { stats().compressors, stats().compressors_refused_total, stats().compressor_bytes })
+    server:close()
+    serve { compress = { memory = 2 * 55296 } }
+    for _ = 1, 2 do server:get("/own", { headers = GZIP }) end
+    server:advance(1)
+    assert.same({ 2, 0, 2 * 55296 }, { stats().compressors, stats().compressors_refused_total, stats().compressor_bytes })
+  end)
+
   it("refuses what is no such option", function()
     serve()
     assert.is_truthy(helper.load_error "\n sse.reply({}, { compress = 1 })":find("sse.reply: compress: expected true or false, got 1", 1, true))

@@ -76,6 +76,17 @@ describe("presence", function()
     assert.equal(4, run "return #ch:history()")
   end)
 
+  it("is told of by no channel that has ended, or that has no room", function()
+    run 'ch = sse.channel("a", { history = 9 }) ch:publish(1) ch:finish() me = ch:join "x" me:close()'
+    assert.equal(1, run "return #ch:history()")
+    server:close()
+    server = helper.serve(channels.APP, { settings = { limits = { channel_bytes = 1 } } })
+    run 'ch = sse.channel("a", { history = 9 }) ch:publish(1) me = ch:join "x"'
+    assert.same({ 1, { { id = "x" } } }, { run "return #ch:history(), ch:members()" })
+    run "me:close()"
+    assert.same({ 1, {} }, { run "return #ch:history(), ch:members()" })
+  end)
+
   it("keeps what was given with it", function()
     run [[ch = sse.channel "a" m = { ch:join "no", ch:join("list", { 1, "b" }), ch:join("text", "t"), ch:join("nul", { s = "a\0b" }) }]]
     assert.same({ { id = "no" }, { id = "list", meta = { 1, "b" } }, { id = "text", meta = "t" }, { id = "nul", meta = { s = "a\0b" } } },

@@ -19,6 +19,13 @@ describe("a value of a dictionary as a text", function()
     assert.equal("f1.1111111111111112e+28", reread("f" .. ("1"):rep(29)))
   end)
 
+  it("is read of so many bytes as a number may have, and no more", function()
+    for _, first in ipairs { "f", "" } do
+      assert.is_string(reread(first .. ("0"):rep(30) .. "1"))
+      assert.is_nil(reread(first .. ("0"):rep(31) .. "1"))
+    end
+  end)
+
   it("is none where nothing of ours has written it", function()
     for _, text in ipairs { "x", "b", "b2", "b01", "f", "fnan", "f1x", "f1 ", "1x", "1.5", "0x10", "9223372036854775808", "-9223372036854775809", ("1"):rep(40), "f" .. ("1"):rep(40),
       "1\0", "f1\0" } do
