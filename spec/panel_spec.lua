@@ -164,6 +164,7 @@ app:get("/join/:name", function(req)
 end)
 app:post("/news", function(req) return news:publish { event = "item", data = req:body() } end)
 app:get("/broken", function() local t = nil return t.x end)
+app:get("/make/:name", function(req) sse.channel(req.params.name) collectgarbage() collectgarbage() return "" end)
 app:get("/long", function() spate.log.error("x" .. ("\u{E9}"):rep(3000)) return "" end)]]
 
   before_each(function()
@@ -261,6 +262,15 @@ app:get("/long", function() spate.log.error("x" .. ("\u{E9}"):rep(3000)) return 
     assert.equal(news.position, one.channel.position)
     assert.equal("ann", one.members[1].id)
     assert.equal("no channel of this name\n", ask("/api/channel?name=other", 404))
+  end)
+
+  it("holds no channel for having listed it", function()
+    server:get "/make/one"
+    assert.equal(3, ask "/api/channels".count)
+    assert.equal(1, #ask "/api/channels?text=one".channels)
+    server:advance(2)
+    server:get "/make/other"
+    assert.equal(0, ask "/api/channels?text=one".count)
   end)
 
   it("counts who is still sent the past by a store among the readers", function()
