@@ -204,6 +204,26 @@ describe("spate.shared { store = true }", function()
     assert.equal(0, run "return shared:count()")
   end)
 
+  it("is written in an order that who chooses keys cannot know, or they could be made to collide", function()
+    local function first_half()
+      run 'for i = 1, 4000 do shared:set("key " .. i, i) end'
+      settle()
+      sqlite_files.copy(path, path .. ".half")
+      server:close()
+      path = path .. ".half"
+      serve()
+      return run 'local keys = shared:keys() return #keys, table.concat(keys, " ")'
+    end
+    local count, keys = first_half()
+    assert.equal(2000, count)
+    server:close()
+    path = folder .. "/other.db"
+    serve()
+    local again, others = first_half()
+    assert.equal(2000, again)
+    assert.not_equal(keys, others)
+  end)
+
   it("has neither what was over at the very time when it began, nor for later", function()
     run 'shared:set("a", 1, { ttl = 10 }) shared:set("b", 1, { ttl = 10.5 })'
     settle()
