@@ -337,6 +337,18 @@ describe("the channels of a process", function()
     assert.equal(1, server:stats().channels)
   end)
 
+  it("make room of all that are idle, whatever their names are", function()
+    serve { limits = { channels = 50 } }
+    for round = 1, 20 do
+      run(([[local n = 0
+        while spate.stats().channels < 50 do n = n + 1 assert(sse.channel("%d " .. n)) end collectgarbage() collectgarbage()]]):format(round))
+      assert.equal(50, server:stats().channels)
+      assert.is_true((run(("held = sse.channel 'one more %d' return held ~= nil"):format(round))))
+      assert.equal(1, server:stats().channels)
+      run "held = nil collectgarbage() collectgarbage()"
+    end
+  end)
+
   it("share limits.channel_bytes, and an event too many is refused and counted", function()
     serve { limits = { channel_bytes = 2000 } }
     run [[a, b, live = sse.channel("a", { history = 100, ttl = 10 }), sse.channel("b", { history = 2, ttl = 100 }), sse.channel "live"

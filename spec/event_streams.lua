@@ -30,6 +30,11 @@ return {
   { "an empty id", "id: 1\ndata: a\n\nid\ndata: b\n\n", { message("a", "1"), message "b" }, "" },
   { "an id with NUL as none", "id: 1\ndata: a\n\nid: 2\0\ndata: b\n\n", { message("a", "1"), message("b", "1") }, "1" },
   { "retry", "retry: 2500\n\n", {}, "", 2500 },
+  { "retry of all digits", "retry: 9876543210\n", {}, "", 9876543210 },
+  { "retry of leading zeros, and 0", "retry: 0012\nretry: 0\n", {}, "", 0 },
+  { "retry just below the largest number", "retry: 9223372036854775806\n", {}, "", 9223372036854775806 },
+  { "retry beyond the largest number as that", "retry: 9223372036854775808\n", {}, "", math.maxinteger },
+  { "retry far beyond it", "retry: 99999999999999999999999\n", {}, "", math.maxinteger },
   { "retry without a blank line", "retry: 10\n", {}, "", 10 },
   { "the last retry that is a number", "retry: 1\nretry: 2\nretry: 3s\nretry: -4\nretry: 1.5\nretry:\nretry:  5\nretry: 6:\nretry: 7/\n", {}, "", 2 },
 }

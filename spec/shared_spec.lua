@@ -466,6 +466,20 @@ describe("spate.shared", function()
       assert.equal("shared 'more'", run "d:delete 'k' return tostring(spate.shared 'more')")
     end)
 
+    it("is met by what has ended alone: what lasts stays, also where no script holds it", function()
+      server:close()
+      server = serve { settings = { limits = { shared = 200000 } } }
+      run [[for i = 1, 20 do
+          spate.shared("over" .. i):set("k", ("x"):rep(1000), { ttl = 1 })
+          spate.shared("lasts" .. i):set("k", i)
+        end
+        d:set("rest", "") collectgarbage() collectgarbage()
+        d:set("rest", ("x"):rep(200000 - spate.stats().shared_bytes))]]
+      server:advance(2)
+      assert.is_true(run "return d:set('new', ('x'):rep(2500))")
+      for i = 1, 20 do assert.equal(i, run("return spate.shared('lasts%d'):get 'k'", i)) end
+    end)
+
     it("does not run out by names that nothing is kept under", function()
       assert.is_true(run [[
         for i = 1, 1000 do
@@ -498,6 +512,15 @@ describe("spate.shared", function()
       run "spate.shared 'a':set('k', 1)"
       assert.is_nil(run "return spate.shared 'b':get 'k'")
       assert.equal(1, run "return spate.shared 'a':get 'k'")
+    end)
+
+    it("that is to be kept takes no more where there is nothing to keep it in", function()
+      local one = run "d:set('k', 1) return d:bytes()"
+      assert.same({ one, 0 }, run [[local kept = spate.shared("kept", { store = true })
+        kept:set("k", 1)
+        local list = { kept:bytes() }
+        kept:delete "k"
+        return { list[1], kept:bytes() }]])
     end)
 
     it("keeps its values while no script holds it", function()

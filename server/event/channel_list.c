@@ -30,13 +30,12 @@ static bool is_wanted(const struct channel *c, const struct channel_query *q) {
 }
 
 static double key_of(struct channel *c, enum channel_order order) {
-  double key = 0;
   lock_take(&c->lock);
-  if (order == CHANNELS_BY_SUBSCRIBERS) key = (double)(c->subscriber_count + c->catching_up);
-  if (order == CHANNELS_BY_EVENTS) key = (double)c->history.count;
-  if (order == CHANNELS_BY_BYTES) key = (double)c->history.bytes;
+  const double keys[] = {[CHANNELS_BY_SUBSCRIBERS] = (double)(c->subscriber_count + c->catching_up),
+                         [CHANNELS_BY_EVENTS] = (double)c->history.count,
+                         [CHANNELS_BY_BYTES] = (double)c->history.bytes};
   lock_release(&c->lock);
-  return key;
+  return keys[order];
 }
 
 static void look_at(struct map_node *node, void *arg) {

@@ -26,14 +26,12 @@ struct event *forms_event(struct span blocks) {
   return e;
 }
 
-// The event's forms, made where there are none.
-static struct forms *forms_of(struct event *e) {
-  struct forms *f = atomic_load(&e->forms);
-  if (f) return f;
-  struct forms *made = xcalloc(1, sizeof *made);
-  if (atomic_compare_exchange_strong(&e->forms, &f, made)) return made;
+// Forms for an event that had none: another thread may have made them meanwhile.
+static struct forms *forms_make(struct event *e) {
+  struct forms *made = xcalloc(1, sizeof *made), *there = NULL;
+  if (atomic_compare_exchange_strong(&e->forms, &there, made)) return made;
   free(made);
-  return f;
+  return there;
 }
 
 static struct event *make_alone(struct span text, struct deflater *alone) {
@@ -46,10 +44,11 @@ static struct event *make_alone(struct span text, struct deflater *alone) {
 }
 
 struct event *forms_alone(struct event *e, struct deflater *alone) {
-  struct forms *f = forms_of(e);
-  struct event *there = atomic_load(&f->alone);
+  struct forms *f = atomic_load(&e->forms);
+  struct event *there = f ? atomic_load(&f->alone) : NULL;
   if (there) return event_ref(there);
   struct event *made = make_alone(event_text(e), alone);
+  if (!f) f = forms_make(e);
   if (atomic_compare_exchange_strong(&f->alone, &there, made)) {
     event_keep_form(made);
     return event_ref(made);

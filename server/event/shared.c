@@ -229,7 +229,6 @@ static void make_room_in(struct map_node *node, void *arg) {
 
 // Takes out expired values until `len` bytes are free. With the registry's lock held.
 static bool shared_make_room(struct shared_registry *r, size_t len, double now) {
-  if (len > r->limit) return false;
   if (!has_room(r, len)) map_each(&r->dictionaries, make_room_in, &(struct room){len, now});
   return has_room(r, len);
 }
@@ -456,12 +455,13 @@ bool shared_restore(struct shared_registry *r, struct span name, struct span key
   if (!d) return false;
   lock_take(&d->lock);
   d->is_kept = true;
-  if (ttl <= 0) mark(d, key); // over: the keeper is to forget it
+  bool is_over = ttl <= 0;
+  if (is_over) mark(d, key); // the keeper is to forget it
   lock_release(&d->lock);
-  bool is_full = ttl > 0 && shared_add(d, key, v, ttl, now) == SHARED_FULL;
+  bool is_full = !is_over && shared_add(d, key, v, ttl, now) == SHARED_FULL;
   lock_take(&d->lock);
   struct map_node *node = map_find(&d->changes.keys, key);
-  if (node && ttl > 0 && !r->keeper) unmark(d, node);
+  if (node && !is_over && !r->keeper) unmark(d, node);
   lock_release(&d->lock);
   shared_unref(d, now);
   return !is_full;

@@ -38,12 +38,8 @@ static bool next_line(struct line_reader *r, struct span *line) {
   return true;
 }
 
-// Most texts are short: going through them beats two searches.
 static bool has_break(struct span s) {
-  if (s.len > 16) return memchr(s.bytes, '\n', s.len) || memchr(s.bytes, '\r', s.len);
-  for (size_t i = 0; i < s.len; i++)
-    if (s.bytes[i] == '\n' || s.bytes[i] == '\r') return true;
-  return false;
+  return s.len && (memchr(s.bytes, '\n', s.len) || memchr(s.bytes, '\r', s.len));
 }
 
 bool sse_is_line(struct span data) { return !has_break(data); }
@@ -87,10 +83,8 @@ static char *line_put(char *out, struct span prefix, struct span value) {
   return out;
 }
 
-// `room`: what the data takes; each line but the first adds to that.
-static char *put_data(char *out, struct span data, size_t room) {
+static char *put_data(char *out, struct span data) {
   struct span line;
-  if (room == data.len + 7) return line_put(out, SPAN("data: "), data);
   for (struct line_reader r = lines_of(data); next_line(&r, &line);)
     out = line_put(out, SPAN("data: "), line);
   return out;
@@ -109,14 +103,13 @@ struct event *sse_encode_at(struct slab *home, const struct sse_fields *f, size_
   char *out, digits[24];
   if (f->data.bytes && len == sse_line_length(f->data.len)) return sse_encode_line(home, f->data);
   struct event *e = event_new_at(home, len, &out);
-  const char *end = out + len - 1;
   if (f->comment.bytes)
     out = f->comment.len ? line_put(out, SPAN(": "), f->comment) : line_put(out, SPAN(":"), SPAN(""));
   if (f->event.bytes) out = line_put(out, SPAN("event: "), f->event);
   if (f->id.bytes) out = line_put(out, SPAN("id: "), f->id);
   if (f->retry_ms >= 0)
     out = line_put(out, SPAN("retry: "), (struct span){digits, decimal(f->retry_ms, digits)});
-  if (f->data.bytes) out = put_data(out, f->data, (size_t)(end - out));
+  if (f->data.bytes) out = put_data(out, f->data);
   *out = '\n';
   return e;
 }
