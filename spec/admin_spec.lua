@@ -289,3 +289,87 @@ it("spate.admin wants to know who is allowed", function()
     ["spate.admin { authorize = print, hosts = { 1 } }"] = "spate.admin: hosts[1]: expected a string, got number",
   }
 end)
+
+describe("a stream's row", function()
+  local server
+  before_each(function()
+    server = helper.serve([[
+      local function opens(events, options) return function(req)
+        req:tag("one", 'tw"o')
+        return sse.reply(sse.from(events):chain(sse.never()), options)
+      end end
+      app:get("/long", opens { ("x"):rep(3000), "y", "z" })
+      app:get("/short", opens { "a" })
+      app:get("/packed", opens({ ("x"):rep(3000), "b" }, { compress = true }))
+      app:get("/raw", function() return reply.stream(function(write) write "x" sse.sleep(1000) end) end)
+      app:mount("/-", spate.admin { hosts = { "spec" }, authorize = function() return true end })]], { settings = QUIET })
+  end)
+  after_each(function() server:close() end)
+
+  local function ask(query)
+    local res = server:get("/-/api/streams" .. query)
+    server:turn()
+    return res:json().streams
+  end
+
+  local function row(target)
+    for _, each in ipairs(ask "") do
+      if each.target == target then return each end
+    end
+  end
+
+  local function order(query)
+    local list = {}
+    for i, each in ipairs(ask("?order=" .. query)) do list[i] = each.target end
+    return list
+  end
+
+  it("says all of it", function()
+    local slow = server:connect "10.0.0.9"
+    slow:window(500)
+    local long = server:get("/long", { client = slow, headers = { ["Last-Event-ID"] = "e\"1" } })
+    server:advance(3)
+    local got = #long:raw()
+    local all = row "/long"
+    assert.matches("^%x+$", all.id)
+    local queued = all.queued_bytes
+    assert.is_true(queued > 2500 and queued < 3200, queued)
+    assert.same({ id = all.id, age = 3, events = 3, bytes = got, queued = all.queued, queued_bytes = queued, lag = 3, generation = 1, status = 200,
+      is_events = true, is_compressed = false, http = "1.1", remote = "10.0.0.9", method = "GET", target = "/long", route = "GET /long",
+      last_id = 'e"1', tags = { 'tw"o', "one" }, worker = 0 }, all)
+    slow:window()
+    server:turn()
+    all = row "/long"
+    assert.same({ 0, 0, 0, #long:raw() }, { all.queued, all.queued_bytes, all.lag, all.bytes })
+  end)
+
+  it("says how it is spoken and packed", function()
+    server:get("/packed", { headers = { ["Accept-Encoding"] = "gzip" } })
+    server:get("/short", { version = "1.0" })
+    server:get "/raw"
+    local packed, short, raw = row "/packed", row "/short", row "/raw"
+    assert.same({ true, "1.1", true }, { packed.is_compressed, packed.http, packed.is_events })
+    assert.same({ false, "1.0", true }, { short.is_compressed, short.http, short.is_events })
+    assert.same({ false, "1.1", false, {} }, { raw.is_compressed, raw.http, raw.is_events, raw.tags })
+  end)
+
+  it("has its place by each order", function()
+    local slow, slower = server:connect(), server:connect()
+    slow:window(500)
+    server:get("/long", { client = slow })
+    server:advance(1)
+    server:get "/short"
+    server:advance(1)
+    server:get("/packed", { headers = { ["Accept-Encoding"] = "gzip" } })
+    slower:window(100)
+    server:get("/raw", { client = slower })
+    server:advance(0.5)
+    assert.same({ "/long", "/short" }, order "age&limit=2")
+    assert.same({ "/raw", "/packed" }, { order "age"[4], order "age"[3] })
+    assert.same({ "/long", "/packed", "/short", "/raw" }, order "events")
+    assert.same({ "/raw", "/short", "/packed", "/long" }, order "events&ascending=1")
+    assert.same({ "/long", "/raw" }, order "queued&limit=2")
+    assert.same({ "/long", "/raw" }, order "lag&limit=2")
+    assert.equal("/raw", order "bytes&ascending=1"[1])
+  end)
+end)

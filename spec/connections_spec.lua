@@ -44,6 +44,25 @@ describe("at the end of a turn", function()
     end)
   end
 
+  -- How many of 200 have the event after the turn that brings it to the first of them.
+  local function reached_at_first(delay)
+    subscribe(200)
+    for _, res in ipairs(clients) do res.client:delay(delay) end
+    local publisher = server:connect()
+    publisher:send "POST /news HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
+    while reached() == 0 do server.core:step() end
+    return reached()
+  end
+
+  -- The kernel takes its time: 1.6 ms for each call, and 5 ms are what a turn has behind the first.
+  it("those who cost more have the fewer in a turn", function()
+    assert.equal(80, reached_at_first(0.0001))
+  end)
+
+  it("two calls are made, however long they take", function()
+    assert.equal(32, reached_at_first(1))
+  end)
+
   it("128 have their share, and neither who comes then nor the others wait for both", function()
     subscribe(300)
     local publisher = server:connect()

@@ -87,6 +87,13 @@ static int client_late(lua_State *L) {
   return 1;
 }
 
+// client:delay(seconds): the server is held up for so long by each write that brings it bytes.
+static int client_delay(lua_State *L) {
+  check_client(L)->peer.write_seconds = luaL_checknumber(L, 2);
+  lua_settop(L, 1);
+  return 1;
+}
+
 // client:fail("send" or "recv", is_for_now, after): that system call fails the server once so many have not:
 // by EINTR, or for good.
 static int client_fail(lua_State *L) {
@@ -202,6 +209,7 @@ void client_open(lua_State *L) {
                                      {"open", client_open_now},
                                      {"step", client_step},
                                      {"late", client_late},
+                                     {"delay", client_delay},
                                      {"fail", client_fail},
                                      {"takes_files", client_takes_files},
                                      {"tag", client_tag},

@@ -216,7 +216,7 @@ static int server_connect(lua_State *L) {
   const char *bytes = luaL_optlstring(L, 4, "", &len);
   lua_settop(L, 4);
   struct client *c = client_push(L, address);
-  c->peer.batch = h->loop.batch;
+  c->peer.batch = h->loop.batch, c->peer.clock = &h->clock;
   const char *how = luaL_optstring(L, 3, "");
   if (!strcmp(how, "mux")) c->peer.transport.protocol = PROTOCOL_MUX;
   c->peer.is_closed = !strcmp(how, "closed");

@@ -46,6 +46,7 @@ static ssize_t memory_leave(struct memory_peer *p) {
   p->window -= (size_t)sent, p->flight_at += (size_t)sent;
   if (p->flight_at == p->flight.len) p->flight.len = p->flight_at = 0;
   p->writes += sent > 0;
+  if (sent && p->clock) p->clock->now += p->write_seconds;
   return sent;
 }
 

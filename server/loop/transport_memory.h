@@ -3,6 +3,7 @@
 // connection, delay what is sent and see bytes without a descriptor or a moment of waiting.
 #pragma once
 #include "base/buf.h"
+#include "base/clock.h"
 #include "loop/batch.h"
 #include "loop/transport.h"
 
@@ -28,6 +29,8 @@ struct memory_peer {
   struct batch *batch; // that sends go by while it is open; NULL: none
   struct batched batched;
   struct memory_fault send_fault, read_fault;
+  struct manual_clock *clock; // NULL: none; each write that takes bytes moves it by so much
+  double write_seconds;
   struct outq flight; // what has not left, behind flight_at bytes that have
   size_t flight_at;
 };

@@ -25,7 +25,7 @@ struct admission_address {
 
 static size_t default_connections(void) {
   size_t descriptors = sock_descriptors_max();
-  return descriptors > 2 * DESCRIPTORS_KEPT ? descriptors - DESCRIPTORS_KEPT : descriptors / 2;
+  return descriptors - MIN((size_t)DESCRIPTORS_KEPT, descriptors / 2);
 }
 
 void admission_ref(struct admission *g, size_t connections_max, size_t per_address_max) {
