@@ -6,6 +6,8 @@ local APP = [[
 local news = sse.channel "news"
 app:get("/news", function() return sse.reply(news:subscribe()) end)
 app:post("/news", function() news:publish "event" return "" end)
+app:get("/tagged", function(req) req:tag "all" return sse.reply(sse.never()) end)
+app:post("/kick", function() spate.kick { tag = "all" } return "" end)
 app:get("/stats", function() return reply.json(spate.stats()) end)
 ]]
 
@@ -51,6 +53,7 @@ describe("at the end of a turn", function()
     local publisher = server:connect()
     publisher:send "POST /news HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
     while reached() == 0 do server.core:step() end
+    for _, res in ipairs(clients) do res.client:delay(0) end
     return reached()
   end
 
@@ -61,6 +64,36 @@ describe("at the end of a turn", function()
 
   it("two calls are made, however long they take", function()
     assert.equal(32, reached_at_first(1))
+  end)
+
+  it("1024 that are to end at once are told so, and with them goes what others have", function()
+    local kicked = {}
+    for i = 1, 1100 do kicked[i] = server:get "/tagged" end
+    local function ended()
+      local count = 0
+      for _, res in ipairs(kicked) do count = count + (res:has_ended() and 1 or 0) end
+      return count
+    end
+    local res = server:connect()
+    res:send "POST /kick HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
+    while ended() == 0 do server.core:step() end
+    assert.equal(1024, ended())
+    server:turn()
+    assert.equal(1100, ended())
+    assert.matches("^HTTP/1.1 200", res:take())
+  end)
+
+  it("what was closed is freed", function()
+    local function after_2000()
+      for _ = 1, 2000 do server:get("/stats"):close() end
+      server.clients, clients = {}, nil
+      collectgarbage()
+      collectgarbage()
+      return helper.harness.allocated()
+    end
+    local before = after_2000()
+    local grown = after_2000() - before
+    assert.is_true(grown < 100000, grown)
   end)
 
   it("128 have their share, and neither who comes then nor the others wait for both", function()
@@ -76,5 +109,26 @@ describe("at the end of a turn", function()
     assert.matches("^HTTP/1.1 200", late:take())
     server.core:step()
     assert.equal(300, reached())
+  end)
+end)
+
+describe("connections", function()
+  it("are written to one by one without io_uring", function()
+    local before = os.getenv "SPATE_IO_URING"
+    helper.harness.setenv("SPATE_IO_URING", "off")
+    server = helper.serve(APP)
+    helper.harness.setenv("SPATE_IO_URING", before)
+    subscribe(40)
+    server:post "/news"
+    assert.equal(40, reached())
+    assert.equal(0, stats().batches_total)
+    server:close()
+  end)
+
+  it("are closed with their server, and not reset", function()
+    server = helper.serve(APP)
+    subscribe(3)
+    server.core:close()
+    for _, res in ipairs(clients) do assert.equal("closed", res.client:state()) end
   end)
 end)

@@ -140,9 +140,18 @@ for _, method in ipairs { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTI
   Server[method:lower()] = function(self, target, options) return self:request(method, target, options) end
 end
 
+-- Whether it has nothing left to do at some time: one that goes round for ever keeps a core busy.
+local function rests(server)
+  for _ = 1, 20 do
+    if server:turn() < 1000 then return true end
+  end
+  return false
+end
+
 -- Ends the server and raises what is left over: tasks, timers, events, references, connections. `kept` are the
 -- numbers of those that the application itself keeps, such as { tasks = 1, timers = 1 } of an sse.every.
 function Server:close(kept)
+  local has_rested = rests(self)
   for _, client in ipairs(self.clients) do client:leave() end
   self:turn()
   self:advance(3) -- connections that linger
@@ -153,6 +162,7 @@ function Server:close(kept)
   end
   self.core:close()
   if self.temporary then os.remove(self.temporary) end
+  if not has_rested then error("it goes round for ever", 2) end
   if #left > 0 then error("left over at the end: " .. table.concat(left, ", "), 2) end
 end
 

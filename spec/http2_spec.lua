@@ -370,6 +370,21 @@ describe("HTTP/2", function()
     assert.equal(tostring(15 * 32000 + 1), client:stream(1).body)
   end)
 
+  it("has a window be of 64 KiB, to the byte", function()
+    for missing, status in pairs { [0] = 200, [1] = 408 } do
+      if missing == 1 then server:close() end
+      serve { timeouts = { body = 5, body_total = 12 } }
+      client:send(client.request(1, "POST", "/pieces", nil, { open = true }))
+      for i = 1, 4 do
+        server:advance(2.5)
+        client:frame("DATA", 0, 1, ("x"):rep(16384 - (i == 4 and missing or 0)))
+      end
+      server:advance(2.5)
+      if not client:stream(1).status then client:frame("DATA", frames.END_STREAM, 1, "x") end
+      assert.equal(status, client:stream(1).status)
+    end
+  end)
+
   it("sends what is more urgent first, and by turns what is alike", function()
     serve(nil, { [4] = 1000000 })
     client:get(1, "/count/2000") -- has used up the connection's window

@@ -12,6 +12,7 @@ end)
 app:get("/late", function(req) req:tag "late" sse.sleep(5) return sse.reply(sse.never()) end)
 app:get("/raw", function(req) req:tag "raw" return reply.stream(function(write) write "x" sse.sleep(1000) end) end)
 app:get("/news", function(req) return sse.reply(news:subscribe { after = req.last_event_id }) end)
+app:get("/hesitant", function() local sub = news:subscribe() sse.sleep(2) return sse.reply(sub) end)
 app:get("/other", function(req) return sse.reply(sse.channel("other"):subscribe()) end)
 app:get("/mapped", function(req) return sse.reply(news:subscribe():map(function(e) return e.data end)) end)
 app:get("/slowly", function(req) return sse.reply(news:subscribe():map(function(e) sse.sleep(1) return e.data end)) end)
@@ -134,6 +135,18 @@ describe("spate.kick", function()
     assert.is_true(res:has_ended())
   end)
 
+  it("says goodbye to a subscriber whose answer has not begun yet, behind what it has", function()
+    local res = server:get "/hesitant"
+    server:post("/publish", { body = "one" })
+    kick { channel = "news", reason = "moved" }
+    server:post("/publish", { body = "two" })
+    server:advance(3)
+    assert.equal("one", res:events()[1].data)
+    assert.same({ event = "kick", data = "moved" }, (farewell(res)))
+    assert.equal(2, #res:events())
+    assert.is_true(res:has_ended())
+  end)
+
   it("knows no channel that is not there", function()
     local res = server:get "/other"
     kick { channel = "nowhere" }
@@ -148,6 +161,40 @@ describe("spate.kick", function()
     assert.is_true(turns <= (helper.http == 2 and 20 or 5), turns) -- what HTTP/2 has to write goes with all else that it has
     for i = 1, 2000 do assert.is_true(all[i]:has_ended(), i) end
     assert.is_false(other:has_ended())
+  end)
+
+  -- As another process writes it to the store that both have.
+  local function tell(what, name, reason, retry)
+    server.core:told(("kick 7b %d %.3f %d\n%s%s"):format(what, retry or 0, #name, name, reason or ""))
+    server:turn()
+    two:turn()
+  end
+
+  it("does what another process tells", function()
+    local ann, bob, news = server:get "/user/ann", two:get "/user/ann", two:get "/news"
+    tell(0, "user:ann", "elsewhere", 60)
+    for _, res in ipairs { ann, bob } do
+      local event, retry = farewell(res)
+      assert.same({ event = "kick", data = "elsewhere" }, event)
+      assert.is_true(retry >= 60000 and retry <= 120000, retry)
+    end
+    assert.is_false(news:has_ended())
+    tell(1, "news")
+    assert.same({ event = "kick", data = "" }, (farewell(news)))
+    tell(2, "0123456789abcdef") -- nobody's
+  end)
+
+  it("does nothing for what is no such message", function()
+    local res = server:get "/user/ann"
+    for _, message in ipairs { "", "kick", "kick 7b 0 0 3", "kick 7b 0 0 3 all", "kick 7b 0 0 4\nall", "kick 7b 0 0 99999999999999999999\nall", "kick 7b 3 0 3\nall",
+      "kick 7b -1 0 3\nall", "kick 7b 0 x 3\nall", "kick x 0 0 3\nall", "lick 7b 0 0 3\nall", "kick 7b 0 0 3\n", ("kick 7b 0 0 %s3\nall"):format(("0"):rep(100)) } do
+      server.core:told(message)
+    end
+    server:turn()
+    assert.is_false(res:has_ended())
+    server.core:told "kick 7b 0 0 3\nall"
+    server:turn()
+    assert.is_true(res:has_ended())
   end)
 
   it("has a tag once", function()

@@ -174,7 +174,7 @@ local function run_chunk(way, chunk, id)
   runs = runs + 1
   local only = ("%s/only.%d"):format(DIR, runs)
   altered.write(only, table.concat(chunk.names, "\n") .. "\n")
-  local cpu = math.ceil(2 + way.slower * chunk.seconds)
+  local cpu = math.ceil(5 + way.slower * chunk.seconds) -- some files take two seconds before their first spec
   local command = coverage.busted(way.dir, ("MUTANTS_ONLY=%s MUTANT=%d"):format(only, id), chunk.files,
     ("spec/mutants/run.sh %d env %s"):format(cpu * 40, way.environment or ""))
   local pipe = io.popen(("{ ( %s ulimit -t %d; ulimit -c 0; %s ) 2>&1; } 2> /dev/null"):format(way.limits, cpu, command))

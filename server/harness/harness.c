@@ -362,6 +362,7 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
                                             {"drain", server_drain},
                                             {"stats", server_stats},
                                             {"store", server_store},
+                                            {"told", server_told},
                                             {"log", server_log},
                                             {"answer_by", server_answer_by},
                                             {"answer", server_answer},

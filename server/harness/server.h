@@ -87,6 +87,9 @@ int harness_held_refs(const struct vm *vm);
 bool harness_open_store(struct harness *h, char **error);
 void harness_close_stores(struct harness *h);
 
+// server:told(message): another process tells it that by their store.
+int server_told(lua_State *L);
+
 // server:stats(): what is alive and what has been counted.
 int server_stats(lua_State *L);
 

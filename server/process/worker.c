@@ -233,7 +233,7 @@ static void listen_no_more(struct worker *w, struct start *s) {
 
 static bool stop_when_drained(struct loop_hook *h) {
   struct worker *w = container_of(h, struct worker, drain_hook);
-  if (!connections_count(&w->service) && !generations_are_stopping(&w->generations)) loop_stop(&w->loop);
+  if (list_empty(&w->service.conns) && !generations_are_stopping(&w->generations)) loop_stop(&w->loop);
   return false;
 }
 

@@ -62,10 +62,8 @@ static int answered(lua_State *L, int status, lua_KContext index) {
   struct held *const *box = lua_touserdata(L, (int)index);
   struct asking *a = container_of(*box, struct asking, held);
   (void)status;
-  bool is_over =
-      !a->survey || atomic_load(&a->survey->unanswered) == 0 || loop_time(vm_of(L)->loop) >= a->deadline;
+  bool is_over = atomic_load(&a->survey->unanswered) == 0 || loop_time(vm_of(L)->loop) >= a->deadline;
   if (!is_over) return task_wait_in(L, vm_of(L)->current, &a->waiter, a->deadline, index, answered);
-  if (!a->survey) return lua_newtable(L), 1;
   return push_answers(L, a->survey);
 }
 
@@ -79,7 +77,7 @@ int survey_ask(lua_State *L, const char *what, double seconds, survey_fn *fn, st
   held_put(L, box, &a->held, drop);
   a->held.leave = leave;
   a->survey = survey_begin(t->vm->service, fn, about, on_done);
-  if (a->survey) a->survey->owner = a;
+  a->survey->owner = a;
   return answered(L, LUA_OK, index);
 }
 

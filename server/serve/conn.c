@@ -259,10 +259,7 @@ static void end_marked(struct conn *c) {
   list_each (node, &c->streams) {
     struct stream *s = container_of(node, struct stream, link);
     if (s->is_reset) stream_free(s, REASON_CLIENT_CLOSED), any = true;
-    else if (s->is_too_large) {
-      s->is_too_large = false;
-      stream_refuse_body(s, TOO_LARGE);
-    }
+    else if (s->is_too_large) stream_refuse_body(s, TOO_LARGE);
   }
   if (any) go_on(c, true);
 }
@@ -275,7 +272,7 @@ static void end_over(struct conn *c) {
 
 // What follows once all a stream had has left.
 static void finish_stream(struct conn *c, struct stream *s) {
-  bool cut = s->cut, reset = cut && s->framing == FRAMING_CLOSE;
+  bool cut = s->cut, reset = s->framing == FRAMING_CLOSE;
   bool goes_on = c->proto->ops->finish(c->proto, s, cut ? ENDING_CUT : ENDING_CLEAN);
   stream_free(s, (enum close_reason)s->reason);
   if (cut && !goes_on) conn_close(c, REASON_ERROR, reset);

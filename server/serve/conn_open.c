@@ -7,6 +7,8 @@
 #include "loop/transport_tls.h"
 #include "serve/conn_parts.h"
 
+static const double EARLY = 1e-6; // a timer may fire this much before the sum of two times says
+
 static void on_open(struct transport *t) {
   struct conn *c = t->owner;
   struct service *s = c->carrier.service;
@@ -172,7 +174,7 @@ static void on_deadline(struct conn *c) {
 static void on_timer(struct timer *t) {
   struct conn *c = container_of(t, struct conn, timer);
   double now = c->carrier.service->loop->now;
-  if (c->deadline <= now + 1e-6) on_deadline(c);
+  if (c->deadline <= now + EARLY) on_deadline(c);
   else if (c->deadline < INFINITY) loop_arm(c->carrier.service->loop, &c->timer, c->deadline);
 }
 

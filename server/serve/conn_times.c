@@ -62,6 +62,5 @@ void conn_depart(struct conn *c) {
 
 // The client has connected, and its request may be on its way: to it the server has not stopped yet.
 void conn_expect_first(struct conn *c) {
-  double at = c->carrier.service->loop->now + NOTICE_SECONDS;
-  if (at < c->deadline) conn_set_deadline(c, at);
+  conn_set_deadline(c, MIN(c->deadline, c->carrier.service->loop->now + NOTICE_SECONDS));
 }

@@ -150,5 +150,3 @@ void connections_leave_generation(struct service *s, unsigned generation) {
   s->left_generation = MAX(s->left_generation, generation);
   connections_each_stream(s, leave_if_old, &generation);
 }
-
-size_t connections_count(const struct service *s) { return s->counters.connections_open; }

@@ -33,6 +33,3 @@ void connections_hasten(struct service *s);
 
 // Calls fn for each stream; it ends none.
 void connections_each_stream(struct service *s, void (*fn)(struct stream *stream, void *arg), void *arg);
-
-// Connections still open.
-size_t connections_count(const struct service *s);

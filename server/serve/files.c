@@ -30,7 +30,7 @@ enum {
 static int open_beneath(int root, const char *path, int flags) {
   struct open_how how = {.flags = (uint64_t)flags, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
   long fd = -1;
-  for (int i = 0; i < OPEN_TRIES && fd < 0; i++) {
+  for (int left = OPEN_TRIES; left && fd < 0; left--) {
     fd = syscall(SYS_openat2, root, path, &how, sizeof how);
     if (fd < 0 && errno != EAGAIN && errno != EINTR) break; // EAGAIN: somebody renames at this moment
   }

@@ -45,7 +45,7 @@ static struct event *farewell_new(const struct farewells *f) {
 }
 
 static struct event *farewell(struct farewells *f) {
-  struct event **e = &f->events[(size_t)(service_random(f->service) * (FAREWELLS - 1))];
+  struct event **e = &f->events[f->count % FAREWELLS];
   if (!*e) *e = farewell_new(f);
   return *e;
 }
@@ -94,7 +94,7 @@ static void deliver(struct message *m) {
 }
 
 static void post(struct service *s, const struct kick *k) {
-  struct kick_message *m = xmalloc(sizeof *m + k->name.len + k->reason.len + 1);
+  struct kick_message *m = xmalloc(sizeof *m + k->name.len + k->reason.len);
   *m = (struct kick_message){.message = {.deliver = deliver}, .service = s, .kick = *k};
   memcpy(m->bytes, k->name.bytes, k->name.len);
   m->kick.name.bytes = m->bytes;

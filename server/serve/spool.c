@@ -50,7 +50,7 @@ int spool_append(struct spool *s, struct span bytes, size_t memory_max) {
 }
 
 ssize_t spool_read(const struct spool *s, uint64_t at, char *out, size_t len) {
-  if (at >= s->size) return 0;
+  at = MIN(at, s->size);
   if (s->fd >= 0) {
     ssize_t n;
     do n = pread(s->fd, out, len, (off_t)at);
@@ -58,7 +58,7 @@ ssize_t spool_read(const struct spool *s, uint64_t at, char *out, size_t len) {
     return n;
   }
   len = MIN(len, (size_t)(s->size - at));
-  memcpy(out, s->memory.bytes + at, len);
+  if (len) memcpy(out, s->memory.bytes + at, len);
   return (ssize_t)len;
 }
 

@@ -35,11 +35,23 @@ static double kick_end_of(const struct stream *s) {
   return is_due ? s->last_sent + KICK_SECONDS : INFINITY;
 }
 
-static double next_deadline(const struct stream *s) {
-  double at = s->keep_alive > 0 && s->state == STREAM_OPEN ? s->last_sent + (double)s->keep_alive : INFINITY;
-  double stall = s->blocked ? s->marked_at + stream_service(s)->settings->timeouts.send : INFINITY;
-  return MIN(MIN(at, stall), MIN(MIN(end_of(s), body_end_of(s)), kick_end_of(s)));
+// When its client has taken nothing for too long.
+static double stall_end_of(const struct stream *s) {
+  return s->blocked ? s->marked_at + stream_service(s)->settings->timeouts.send : INFINITY;
 }
+
+// When it has been quiet for long enough.
+static double comment_time_of(const struct stream *s) {
+  bool has_any = s->keep_alive > 0 && s->state == STREAM_OPEN;
+  return has_any ? s->last_sent + (double)s->keep_alive : INFINITY;
+}
+
+static double next_deadline(const struct stream *s) {
+  double at = MIN(comment_time_of(s), stall_end_of(s));
+  return MIN(at, MIN(MIN(end_of(s), body_end_of(s)), kick_end_of(s)));
+}
+
+static bool has_come(const struct stream *s, double at) { return at <= stream_service(s)->loop->now + EARLY; }
 
 void stream_watch(struct stream *s) {
   if (!s->leaving) loop_arm_by(stream_service(s)->loop, &s->timer, next_deadline(s));
@@ -93,30 +105,29 @@ static void send_comment(struct stream *s) {
 
 static void on_timer(struct timer *t) {
   struct stream *s = container_of(t, struct stream, timer);
-  double now = stream_service(s)->loop->now + EARLY;
   if (s->leaving) {
     s->leaving = false;
     if (s->state == STREAM_OPEN) leave(s);
   }
-  if (end_of(s) <= now) end_and_tell(s, s->kicked ? REASON_KICKED : REASON_TIMEOUT, false);
-  if (body_end_of(s) <= now) {
+  if (has_come(s, end_of(s))) end_and_tell(s, s->kicked ? REASON_KICKED : REASON_TIMEOUT, false);
+  if (has_come(s, body_end_of(s))) {
     s->carrier->ops->late(s->carrier, s);
     return;
   }
-  if (kick_end_of(s) <= now) {
+  if (has_come(s, kick_end_of(s))) {
     stream_give_up(s);
     return;
   }
-  if (s->blocked && s->marked_at + stream_service(s)->settings->timeouts.send <= now) {
+  if (has_come(s, stall_end_of(s))) {
     struct stream *worst = s->carrier->ops->hoarder(s->carrier, s);
     if (worst) {
       stream_give_up(worst);
       return;
     }
   }
-  if (s->keep_alive > 0 && s->state == STREAM_OPEN && s->last_sent + (double)s->keep_alive <= now) {
+  if (has_come(s, comment_time_of(s))) {
     if (!s->queue.count) send_comment(s);
-    else s->last_sent = now - EARLY; // blocked: the stall will end it, a comment would only wait too
+    else s->last_sent = stream_service(s)->loop->now; // to who is blocked it would only wait too
   }
   stream_watch(s);
 }
@@ -243,10 +254,11 @@ static void count_wait(const struct stream *s) {
 // A client that takes a byte now and then is as good as none: of what waits at a mark it is to take all
 // within timeouts.send, or a fair part.
 static void move_mark(struct stream *s, uint32_t events, size_t bytes) {
+  bool is_fair = (double)s->marked_len + (double)bytes >= stream_service(s)->limits.fair_part;
   s->marked_left -= MIN(s->marked_left, events);
-  s->marked_len += (uint32_t)MIN(bytes, (size_t)1 << 30);
   if (!s->marked_left) count_wait(s);
-  if (!s->marked_left || s->marked_len >= stream_service(s)->limits.fair_part) set_mark(s);
+  if (!s->marked_left || is_fair) set_mark(s);
+  else s->marked_len += (uint32_t)bytes;
 }
 
 void stream_left(struct stream *s, size_t len) {

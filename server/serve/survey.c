@@ -18,12 +18,17 @@ static void on_home(struct job *j) {
   if (s->is_left) survey_free(s);
 }
 
+// One answer more is there, or all have been asked.
+static void survey_count(struct survey *s) {
+  if (atomic_fetch_sub(&s->unanswered, 1) == 1) job_finish(&s->job);
+}
+
 static void deliver(struct message *m) {
   struct survey_answer *a = container_of(m, struct survey_answer, message);
   struct survey *s = a->survey;
   s->ask(a->service, s->about, &a->out);
   atomic_store_explicit(&a->is_there, true, memory_order_release);
-  if (atomic_fetch_sub(&s->unanswered, 1) == 1) job_finish(&s->job);
+  survey_count(s);
 }
 
 // With the metrics' lock held, which keeps the workers where they are.
@@ -32,7 +37,7 @@ static struct survey *survey_new(const struct list *workers) {
   list_each (node, workers) count++;
   struct survey *s = xcalloc(1, sizeof *s + count * sizeof *s->answers);
   s->count = count;
-  atomic_init(&s->unanswered, count);
+  atomic_init(&s->unanswered, count + 1);
   return s;
 }
 
@@ -49,12 +54,11 @@ struct survey *survey_begin(struct service *asker, survey_fn *ask, struct span a
   struct survey *s = survey_new(&m->workers);
   s->ask = ask, s->about = (struct span){xmemdup(about.bytes, about.len), about.len};
   job_begin(&s->job, asker->inbox, on_done, on_home);
-  size_t i = 0, count = s->count;
+  size_t i = 0;
   list_each (node, &m->workers) post(s, &s->answers[i++], container_of(node, struct service, counted));
   lock_release(&m->lock);
-  if (count) return s;
-  survey_free(s);
-  return NULL;
+  survey_count(s);
+  return s;
 }
 
 void survey_leave(struct survey *s) {

@@ -17,7 +17,7 @@ struct survey {
   struct span about; // of its own
   void *owner;       // whoever asks sets it
   bool is_over, is_left;
-  atomic_size_t unanswered;
+  atomic_size_t unanswered; // and one while they are asked
   size_t count;
   struct survey_answer {
     struct message message;
@@ -28,8 +28,7 @@ struct survey {
   } answers[];
 };
 
-// Asks all workers. on_done(job) is called on the asker's thread, later, unless it has left. NULL where
-// nobody serves.
+// Asks all workers. on_done(job) is called on the asker's thread, later, unless it has left.
 struct survey *survey_begin(struct service *asker, survey_fn *ask, struct span about,
                             void (*on_done)(struct job *j));
 

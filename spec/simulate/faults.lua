@@ -145,7 +145,7 @@ return {
   },
   {
     name = "armed_for_later", file = "server/serve/stream.c",
-    from = "(!timer_is_armed(&s->timer) || at < s->timer.deadline)", to = "!timer_is_armed(&s->timer)",
+    from = "if (!s->leaving) loop_arm_by(", to = "if (!s->leaving && !timer_is_armed(&s->timer)) loop_arm_by(",
     what = "a stream's timer that waits for something is not armed again for what comes before that",
   },
   {
