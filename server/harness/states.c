@@ -79,7 +79,7 @@ static int server_build(lua_State *L) {
   const char *path = luaL_checkstring(L, 2);
   char *error = NULL;
   struct vm_faults faults = {(size_t)luaL_optinteger(L, 3, 0),
-                             (size_t)luaL_optinteger(L, 4, lua_isnoneornil(L, 3) ? 0 : 2)};
+                             (size_t)luaL_optinteger(L, 4, lua_isnoneornil(L, 3) ? 0 : 2), false};
   if (h->built) app_free(h->built);
   h->built = harness_new_vm(h, h->vm->worker, h->vm->generation + 1, faults, &error);
   if (h->built) given_hand_over(L, h->built);
@@ -134,12 +134,16 @@ static int server_stress(lua_State *L) {
   return 0;
 }
 
-// server:fail_allocation(after [, count]): so many allocations of the newest state succeed, then `count` fail
-// (2: Lua tries each twice); count 0 ends it. How many that had been asked for before have not come about.
+// server:fail_allocation(after [, count [, of]]): so many allocations of the newest state succeed, then
+// `count` fail (2: Lua tries each twice); count 0 ends it. How many that had been asked for before have not
+// come about. Of "objects": only those that the program makes count and fail, and meanwhile what finalizers
+// ask for.
 static int server_fail_allocation(lua_State *L) {
   struct vm *vm = check_server(L)->vm;
+  const char *of = luaL_optstring(L, 4, NULL);
   lua_pushinteger(L, (lua_Integer)vm->faults.count);
-  vm->faults = (struct vm_faults){(size_t)luaL_checkinteger(L, 2), (size_t)luaL_optinteger(L, 3, 2)};
+  vm->faults =
+      (struct vm_faults){(size_t)luaL_checkinteger(L, 2), (size_t)luaL_optinteger(L, 3, 2), of != NULL};
   return 1;
 }
 
@@ -147,7 +151,8 @@ static int server_fail_allocation(lua_State *L) {
 static int server_fail_task(lua_State *L) {
   struct vm *vm = check_server(L)->vm;
   lua_pushinteger(L, (lua_Integer)vm->task_faults.count);
-  vm->task_faults = (struct vm_faults){(size_t)luaL_checkinteger(L, 2), (size_t)luaL_optinteger(L, 3, 1)};
+  vm->task_faults =
+      (struct vm_faults){(size_t)luaL_checkinteger(L, 2), (size_t)luaL_optinteger(L, 3, 1), false};
   return 1;
 }
 

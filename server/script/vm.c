@@ -25,6 +25,25 @@ static bool refuse_once(struct vm *vm, size_t type) {
   return vm->has_refused;
 }
 
+// Tables, functions and what they share, userdata, coroutines and long texts are made where the program says
+// so. Whether a short text is there already, when a stack grows and when a finalizer runs is for Lua to say,
+// and differs between its releases.
+static bool is_object(size_t type, size_t size) {
+  enum { LONG_TEXT = 80, SHARED_VARIABLE = LUA_NUMTYPES }; // texts of 40 bytes and less may be there already
+  return type == LUA_TTABLE || type == LUA_TFUNCTION || type == LUA_TUSERDATA || type == LUA_TTHREAD ||
+         type == SHARED_VARIABLE || (type == LUA_TSTRING && size > LONG_TEXT);
+}
+
+// Where objects are counted: only they fail, but in finalizers, where nothing counts, all that is asked for
+// between the first and the last that do.
+static bool refuse_growth(struct vm *vm, size_t type, size_t size) {
+  struct vm_faults *faults = &vm->faults;
+  if (!faults->is_of_objects) return vm_fault(faults);
+  bool finalizes = vm->L && lua_gc(vm->L, LUA_GCISRUNNING) < 0;
+  if (finalizes) return !faults->after;
+  return is_object(type, size) && vm_fault(faults);
+}
+
 static void *allocate(void *owner, void *old, size_t old_size, size_t size) {
   struct vm *vm = owner;
   size_t type = old ? 0 : old_size;
@@ -37,7 +56,7 @@ static void *allocate(void *owner, void *old, size_t old_size, size_t size) {
   }
   if (size > old_size && vm->gauges.lua_bytes + (size - old_size) > vm->settings->limits.lua_memory)
     return NULL;
-  if (size > old_size && vm_fault(&vm->faults)) return NULL;
+  if (size > old_size && vm->faults.count && refuse_growth(vm, type, size)) return NULL;
   void *p = slab_resize(&vm->slab, old, old_size, size);
   if (p) counter_add(&vm->gauges.lua_bytes, (int64_t)size - (int64_t)old_size);
   return p;

@@ -18,8 +18,9 @@ struct task;
 
 // For specs: allocations that fail as if memory had run out, or tasks that are one too many.
 struct vm_faults {
-  size_t after; // so many more succeed ...
-  size_t count; // ... then so many fail: Lua tries each twice, with a collection between
+  size_t after;       // so many more succeed ...
+  size_t count;       // ... then so many fail: Lua tries each twice, with a collection between
+  bool is_of_objects; // counts only those that a program makes by itself, whichever release of Lua runs it
 };
 
 // Whether this one is one that shall fail.

@@ -18,7 +18,8 @@ function kind.content() return content end
 
 function kind.random() return {} end
 
-function kind.code() return 'return reply.file(FILE, { type = "text/plain" })' end
+-- Its tag and its date would be the disk's.
+function kind.code() return [[return reply.file(FILE, { type = "text/plain" }):header("ETag", '"numbers"'):header("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")]] end
 
 -- Header lines of a request, by a number.
 function kind.headers(number)
