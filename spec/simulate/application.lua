@@ -46,6 +46,10 @@ local function options_text(options)
   for _, name in ipairs { "history", "history_bytes", "ttl", "queue" } do
     if options[name] then parts[#parts + 1] = ("%s = %d"):format(name, options[name]) end
   end
+  if options.keys then parts[#parts + 1] = ('key = function(event) return tostring(event.data:match "^[^.]*%%.%%d+%%.%%d+%%.(%%d+)" %% %d) end'):format(options.keys) end
+  for _, name in ipairs { "compress", "store" } do
+    if options[name] ~= nil then parts[#parts + 1] = ("%s = %s"):format(name, tostring(options[name])) end
+  end
   if options.on_full then parts[#parts + 1] = ("on_full = %q"):format(options.on_full) end
   return "{ " .. table.concat(parts, ", ") .. " }"
 end
@@ -53,6 +57,12 @@ end
 local function route_text(r)
   local kind = kinds[r.kind]
   return ('app:%s("%s", %sfunction(req)\n  local t = req.query.t\n  %s\nend)\n'):format(r.method:lower(), r.path, kind.middleware or "", kind.code(r))
+end
+
+local function has_route(app, kind)
+  for _, r in ipairs(app.routes) do
+    if kinds[r.kind] == kind then return true end
+  end
 end
 
 -- `file`: the path of what the kind "file" sends.
@@ -63,8 +73,9 @@ return function(app, file)
     add('C[%d] = sse.channel("c%d", %s)\nD[%d] = C[%d]:derive(derived "d:")\nO[%d] = C[%d]:derive(derived("o:", true))\n', i, i, options_text(channel), i, i, i, i)
   end
   for _, each in ipairs(kinds.list) do parts[#parts + 1] = each[2].prelude end
+  for _, each in ipairs(kinds.others) do parts[#parts + 1] = has_route(app, each[2]) and each[2].prelude or nil end
   for _, r in ipairs(app.routes) do parts[#parts + 1] = r.is_pair and 'app:channel("/pair/:name", { prefix = "", replay = 3 })\n' or route_text(r) end
-  for _, e in ipairs(app.every) do add("sse.every(%g, function() log('tick', G) publish(%d) end)\n", e.period, e.channel) end
+  for _, e in ipairs(app.every) do add("sse.every(%g, function() log('tick', G) publish(%d) end%s)\n", e.period, e.channel, e.is_each and ", { each_worker = true }" or "") end
   if app.broken then parts[#parts + 1] = BROKEN[app.broken] .. "\n" end
   parts[#parts + 1] = "return app\n"
   return table.concat(parts)

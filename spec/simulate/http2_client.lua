@@ -170,7 +170,7 @@ function ON.HEADERS(self, frame, now)
   if status < 200 then return end
   request.status, request.fields, request.head_at, request.last_at = status, fields, now, now
   request.is_sse, request.rest = fields["content-type"] == "text/event-stream", ""
-  request.gzip = fields["content-encoding"] == "gzip" and status ~= 204 and harness.inflate() or nil
+  request.gzip = fields["content-encoding"] == "gzip" and status ~= 204 and request.method ~= "HEAD" and harness.inflate() or nil
   self.model:on_head(request, now)
 end
 

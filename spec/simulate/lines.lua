@@ -66,8 +66,8 @@ function lines.closed(self, text)
   request.has_closed = true
 end
 
-for _, each in ipairs(kinds.list) do
-  for what, handle in pairs(each[2].lines or {}) do lines[what] = handle end
+for _, kind in ipairs(kinds.all) do
+  for what, handle in pairs(kind.lines or {}) do lines[what] = handle end
 end
 
 return lines

@@ -6,6 +6,7 @@
 local bounds = require "spec.simulate.bounds"
 local calls = require "spec.simulate.calls"
 local epochs = require "spec.simulate.epochs"
+local heads = require "spec.simulate.heads"
 local kinds = require "spec.simulate.kinds"
 local lines = require "spec.simulate.lines"
 local says = require "spec.simulate.promises"
@@ -59,7 +60,7 @@ end
 function Model:route_of(request, version)
   local app = self.plan.apps[version]
   for _, route in ipairs(app and app.routes or {}) do
-    if route.path == request.path and route.method == request.method then return route end
+    if route.path == request.path and route.method == (request.method == "HEAD" and "GET" or request.method) then return route end
   end
 end
 
@@ -157,6 +158,7 @@ local REASONS = { -- of a status other than 200
   descriptors = function(self) return self.lacks_descriptors end,
   disk = function(_, request) return request.of_disk and request.of_disk.EIO end,
   ["full disk"] = function(_, request) return request.of_disk and request.of_disk.ENOSPC end,
+  ["asked for"] = function(_, request, route) return request.status == route.status end,
   ["stays away"] = function(_, request) return request.was_partial end,
 }
 
@@ -185,6 +187,7 @@ end
 function Model:on_head(request, now)
   check_count(self, request)
   if request.is_refusal then
+    heads.refused(self, request, now)
     self:expect(request.status ~= 503 or self.is_draining or request.fields["retry-after"], says.TURNED_AWAY, "%s: says not when to come back", request)
     return self:expect(request.status == 503 and request.client.may_be_refused or self.is_draining or request.status == 408, says.TURNED_AWAY,
       "%s: %d without a request", request, request.status)
@@ -196,7 +199,7 @@ function Model:on_head(request, now)
   check_status(self, request, route)
   request.is_loose = request.is_loose or not request.client.is_reading
   if not route then return end
-  request.kind = kinds[route.kind]
+  request.kind = request.method == "HEAD" and kinds.head or kinds[route.kind]
   if request.status ~= 200 then return end
   self.open[#self.open + 1] = request
   if request.kind.on_head then request.kind.on_head(self, request, now) end
@@ -220,6 +223,7 @@ end
 
 function Model:on_comment(request, text, now)
   local route, idle = request.route, now - request.before_at
+  if request.kind and request.kind.on_comment and request.kind.on_comment(self, request, text) then return end
   local interval = route and keep_alive_of(self, route)
   self:expect(interval, says.NO_KEEP_ALIVE, "%s: a comment", request)
   self:expect(text == (route.keep and route.keep.text or ""), says.KEEP_ALIVE_TEXT, "%s: %q", request, text)
@@ -312,7 +316,7 @@ local function at_rest_channel(self, c)
 end
 
 local RESTING = {} -- what kinds look at
-for _, each in ipairs(kinds.list) do RESTING[#RESTING + 1] = each[2].at_rest end
+for _, kind in ipairs(kinds.all) do RESTING[#RESTING + 1] = kind.at_rest end
 
 -- Once the servers have come to rest, with all that has come told.
 function Model:at_rest()
@@ -370,6 +374,7 @@ end
 function Model:check(clients, now)
   for _, client in ipairs(clients) do
     check_idle(self, client, now)
+    heads.check(self, client, now)
     for i = client.first, client.is_mux and client.last or client.first do check_waiting(self, client, client.waiting[i], now) end
   end
   for _, request in ipairs(self.open) do

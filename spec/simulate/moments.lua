@@ -68,11 +68,21 @@ local function settle(self)
   return turns
 end
 
+-- Who has left is kept until the servers know: to collect it would end its connection, at a moment of the collector's.
+local function forget(self)
+  local kept = {}
+  for _, core in ipairs(self.left) do
+    if core:state() == "open" or core:state() == "ended" then kept[#kept + 1] = core end
+  end
+  self.left, self.left_most = kept, 2 * #kept + 20
+end
+
 -- Tells the model what the moment has brought; true where clients have answered to it.
 local function observe(self)
   local now, model, heard, has_answered = self.now, self.model, self.heard, false
   model.now = now
   calls.look(self)
+  if #self.left > self.left_most then forget(self) end
   if self.plan.has_epochs then epochs.look(model, self.store) end
   for _, core in ipairs(self.cores) do read_log(self, core) end
   for _, core in ipairs(self.cores) do

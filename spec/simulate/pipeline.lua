@@ -21,7 +21,15 @@ local SOURCES = {
     return items, nil
   end,
   never = function() return {}, nil end,
+  once = function(v) return { { at = 0, v = v } }, 0 end,
 }
+SOURCES.iterator, SOURCES.coroutine, SOURCES.wrapped = SOURCES.list, SOURCES.list, SOURCES.loop
+
+function SOURCES.made(period, horizon)
+  local items = SOURCES.interval(period, horizon)
+  for i, item in ipairs(items) do item.v = i * 10 end
+  return items, nil
+end
 
 local function kept(items, is_kept)
   local list = {}
@@ -78,6 +86,22 @@ function OPS.batch(items, ends, n)
   return list, ends
 end
 
+function OPS.within(items, ends, n, horizon, seconds)
+  local list, group, due = {}, {}, nil
+  local function emit(at)
+    list[#list + 1] = { at = at, v = table.concat(group, ",") }
+    group = {}
+  end
+  for _, item in ipairs(items) do
+    if #group > 0 and item.at > due then emit(due) end
+    if #group == 0 then due = item.at + seconds end
+    group[#group + 1] = item.v
+    if #group == n then emit(item.at) end
+  end
+  if #group > 0 and math.min(ends or due, due) <= horizon then emit(math.min(ends or due, due)) end
+  return list, ends
+end
+
 function OPS.throttle(items, ends, seconds)
   local next_at = -math.huge
   return kept(items, function(item)
@@ -111,11 +135,11 @@ end
 function pipeline.evaluate(p, horizon)
   local source = p[1]
   local items, ends = SOURCES[source[1]](source[2] or horizon, source[3] or horizon)
-  for i = 2, #p do items, ends = OPS[p[i][1]](items, ends, p[i][2], horizon) end
+  for i = 2, #p do items, ends = OPS[p[i][1]](items, ends, p[i][2], horizon, p[i][3]) end
   return items, ends
 end
 
-local TIMED = { throttle = true, debounce = true, timeout = true }
+local TIMED = { throttle = true, debounce = true, timeout = true, within = true }
 
 -- Whether what it gives depends on when it is read.
 function pipeline.is_timed(p)
@@ -132,6 +156,10 @@ local CODE = {
   inspect = ":inspect(function(v) assert(v) end)", take = ":take(%d)", skip = ":skip(%d)",
   take_while = ":take_while(function(v) return v < %d end)", start_with = ":start_with(%d)", chain = ":chain(sse.from(numbers(%d)))",
   batch = ":batch(%d):map(function(list) return table.concat(list, ',') end)",
+  within = ":batch(%d, %g):map(function(list) return table.concat(list, ',') end)", once = "sse.once(%d)", made = "sse.interval(%g, function(n) return n * 10 end)",
+  iterator = "sse.from((function() local i, n = 0, %d return function() i = i + 1 return i <= n and i or nil end end)())",
+  coroutine = "sse.from(coroutine.create(function() for i = 1, %d do coroutine.yield(i) end end))",
+  wrapped = "sse.from(sse.wrap(function() for i = 1, %d do coroutine.yield(i) sse.sleep(%g) end end))",
   throttle = ":throttle(%g)", debounce = ":debounce(%g)", timeout = ":timeout(%g)",
 }
 
@@ -144,12 +172,9 @@ end
 
 local function period(r) return r:pick { 0.25, 0.5, 1, 1, 2, 5 } end
 
--- A random one. Times of ops lie between those of ticks, so that nothing depends on which of two timers goes first.
-function pipeline.random(r)
-  local source = r:weighed { { 3, { "list", r:chance(20) and 40 or r:int(0, 12) } }, { 3, { "loop", r:int(1, 8), period(r) } }, { 5, { "interval", period(r) } },
-    { 1, { "never" } } }
-  local tick = source[1] == "interval" and source[2] or source[3] or 1
-  local p = { source }
+local function tick_of(source) return (source[1] == "interval" or source[1] == "made") and source[2] or source[3] or 1 end
+
+local function add_ops(r, p, tick)
   for _ = 1, r:int(0, 3) do
     p[#p + 1] = r:weighed {
       { 3, { "map", r:int(2, 3) } }, { 2, { "filter", r:int(2, 3) } }, { 1, { "inspect" } }, { 3, { "take", r:int(0, 6) } },
@@ -158,7 +183,24 @@ function pipeline.random(r)
       { 1, { "timeout", tick * r:pick { 0.7, 1.7, 20.3 } } },
     }
   end
+end
+
+-- A random one. Times of ops lie between those of ticks, so that nothing depends on which of two timers goes first.
+function pipeline.random(r)
+  local p = { r:weighed { { 3, { "list", r:chance(20) and 40 or r:int(0, 12) } }, { 3, { "loop", r:int(1, 8), period(r) } }, { 5, { "interval", period(r) } },
+    { 1, { "never" } } } }
+  add_ops(r, p, tick_of(p[1]))
   if r:chance(15) then p[#p + 1] = { "batch", r:int(1, 4) } end
+  return p
+end
+
+-- The same, of what pipeline.random has not as well.
+function pipeline.random_of_all(r)
+  local p = { r:weighed { { 1, { "list", r:int(0, 12) } }, { 2, { "loop", r:int(1, 8), period(r) } }, { 3, { "interval", period(r) } }, { 2, { "made", period(r) } },
+    { 1, { "once", r:int(1, 9) } }, { 1, { "iterator", r:int(0, 5) } }, { 1, { "coroutine", r:int(0, 5) } }, { 2, { "wrapped", r:int(1, 8), period(r) } } } }
+  local tick = tick_of(p[1])
+  add_ops(r, p, tick)
+  if r:chance(50) then p[#p + 1] = { "within", r:int(1, 4), tick * r:pick { 0.4, 1.4, 2.4 } } end
   return p
 end
 

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A program from a seed: settings, applications and steps, all plain data, so that it can be printed, cut down and run
 -- again. Nothing in it depends on what happens when it runs.
+local blocks = require "spec.simulate.blocks"
 local calls = require "spec.simulate.calls"
 local epochs = require "spec.simulate.epochs"
 local http2_client = require "spec.simulate.http2_client"
@@ -215,7 +216,7 @@ local function over_http2(r, p, served)
 end
 
 -- Of choices that came later: the others of a seed stay what they were, and seeds that have failed are as they were.
-local OWN, KERNEL, HTTP2, RARE = 0x5ca1ab1e, 0x6b6572dd, 0x687474b8, 0x726172d4
+local OWN, KERNEL, HTTP2, RARE, BLOCKS = 0x5ca1ab1e, 0x6b6572dd, 0x687474b8, 0x726172d4, 0x626c6f77
 
 -- The short program of a seed.
 function plan.of_seed(seed)
@@ -243,6 +244,8 @@ function plan.of_seed(seed)
   if http2_client.is_there and http2:chance(25) then over_http2(http2, p, served) end
   local seldom = new_rng(seed ~ RARE)
   if seldom:chance(15) and not p.has_epochs and p.steps[#p.steps][1] ~= "drain" then rare.add_to(p, seldom) end
+  local others = new_rng(seed ~ BLOCKS)
+  if others:chance(50) and not p.has_epochs then blocks.add_to(p, others, a.clients) end
   return p
 end
 
@@ -280,6 +283,7 @@ function plan.of_hours(seed, hours, clients)
     p.steps[#p.steps + 1] = step
     if step.client and step.client <= clients and step[1] ~= "window" then p.steps[#p.steps + 1] = listen(step.client) end -- comes back
   end
+  blocks.add_to_day(p, new_rng(seed ~ BLOCKS), clients)
   return p
 end
 

@@ -13,6 +13,9 @@ local promises = {
   NO_KEEP_ALIVE = "keep_alive = false",
   ON_CLOSE = "`fn` runs at its end, or when the client leaves",
 
+  EVENTS = "An event is whatever is shortest: a string, a number, a table, a builder",
+  KICK = "Each gets an `event: kick` with the reason as its data and `retry:` in it",
+
   -- Answers.
   ANSWER = "What a handler returns is the answer",
   ANSWERED = "each request gets one, in the order in which they came",
@@ -26,12 +29,20 @@ local promises = {
   FORMS = "**Forms**, of either encoding",
   SESSION = "`req.session` is a table that lives in a signed cookie",
   COOKIE = "It is sent when it has changed",
+  HEAD = "HEAD is told the length of the body that its handler returns; where that is none, no length",
+  CHUNKS = "**Large bodies** are read as they come",
   OTHER_METHODS = "A path that has other methods answers 405",
 
   -- Tasks, dictionaries.
   TASK = "a task: goes on when the client leaves",
   JOIN = "waits; job:cancel() ends it",
+  CANCELLED = "job:cancel() ends it",
+  PROMISE = "A promise is a value that is awaited by some and fulfilled by another",
+  PROMISE_TIMEOUT = 'nil, "timeout" after so many seconds',
+  PROMISE_ONCE = "false where it has been brought",
   DICTIONARY = "What all share goes into a dictionary",
+  SHARED = "`get` `set` `add` `incr` `cas` `delete` `keys` `count`",
+  SEAT = "of all servers, one gets it",
   EXPIRES = "values are strings, numbers and booleans; `{ ttl = 60 }` as the last argument lets a value expire",
 
   -- Channels.
@@ -42,6 +53,7 @@ local promises = {
   FINISH = "`ch:finish(event)` ends a channel",
   NO_CONTENT = "once it is read to its end, the answer is 204",
   READ_TO_ITS_END = "once it is read to its end",
+  HISTORY = "`ch:history(n)` and `ch:count()` are what they say",
   PUBLISHED = "`publish` returns the id",
   REFUSED = 'nil and `"full"`, `"finished"`',
   GOES = "A channel goes when nobody holds it and its history is empty",
@@ -61,6 +73,7 @@ local promises = {
 
   -- Limits and times.
   IDLE = "of a connection between two requests: closed",
+  HEAD_TIMEOUT = "from a request's first byte to the end of its head: 408",
   BODY_TIMEOUT = "without a byte of a body that is read: 408",
   LAST_ANSWER = "requests on one connection: the last answer says `Connection: close`",
   BODY_LIMIT = "bytes of a body that is collected, and of a form's fields: 413",

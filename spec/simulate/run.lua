@@ -4,6 +4,7 @@ local application = require "spec.simulate.application"
 local bounds = require "spec.simulate.bounds"
 local calls = require "spec.simulate.calls"
 local epochs = require "spec.simulate.epochs"
+local heads = require "spec.simulate.heads"
 local http2_client = require "spec.simulate.http2_client"
 local kinds = require "spec.simulate.kinds"
 local Moments = require "spec.simulate.moments"
@@ -34,7 +35,7 @@ end
 local function leave(self, slot)
   local client = self.clients[slot]
   if not client then return end
-  self.clients[slot] = nil
+  self.clients[slot], self.left[#self.left + 1] = nil, client.core
   for i, each in ipairs(self.list) do
     if each == client then table.remove(self.list, i) break end
   end
@@ -119,7 +120,7 @@ local function send(self, client, it, is_half)
     request.after = who.ids[it.path]
     table.insert(request.headers, "Last-Event-ID: " .. request.after)
   end
-  if self.plan.settings.compress and it.number % 3 ~= 1 then table.insert(request.headers, "Accept-Encoding: gzip") end
+  if (self.plan.settings.compress or self.plan.compresses) and it.number % 3 ~= 1 then table.insert(request.headers, "Accept-Encoding: gzip") end
   request.follows = client.answered
   if client:request(request, self.now) then
     self.model:on_request(request)
@@ -131,7 +132,7 @@ local function send(self, client, it, is_half)
 end
 
 -- Whether it speaks what a step is to be sent by.
-local function speaks(client, step) return client.is_http2 == (step.http2 and true) and client.is_mux == (step.mux or step.http2 and true) end
+local function speaks(client, step) return not client.half_since and client.is_http2 == (step.http2 and true) and client.is_mux == (step.mux or step.http2 and true) end
 
 local STEPS = {}
 
@@ -156,6 +157,13 @@ function Sim:remember(client)
     local request = client.waiting[i]
     if request and request.last_id then visitor(self, client.slot).ids[request.path] = request.last_id end
   end
+end
+
+-- One that does not end its head in time, or not at all.
+function STEPS.half_head(self, step)
+  drop(self, step.client)
+  heads.begin(self, connect(self, step), step)
+  self:moment()
 end
 
 function STEPS.window(self, step)
@@ -352,25 +360,13 @@ local function finish(self)
   end
 end
 
-local function delays_of(plan)
-  local delays = {}
-  for _, app in ipairs(plan.apps) do
-    for _, r in ipairs(app.routes) do
-      local delay = r.kind == "late" and r.delay or r.kind == "snapshot" and 3 * (r.waits or 0) or r.wait or 0 -- three tries
-      delays[r.path] = math.max(delays[r.path] or 0, delay)
-    end
-  end
-  return delays
-end
-
 return function(plan)
-  local self = setmetatable({ plan = plan, cores = {}, pending = {}, clients = {}, list = {}, by_tag = {}, heard = {}, visitors = {}, paths = {}, store_mode = "live", tags = 0, tokens = 0,
+  local self = setmetatable({ plan = plan, cores = {}, pending = {}, clients = {}, list = {}, left = {}, left_most = 20, by_tag = {}, heard = {}, visitors = {}, paths = {}, store_mode = "live", tags = 0, tokens = 0,
     now = 0, moments = 0, digest = 0, rng = new_rng(1) }, Sim)
-  self.model, self.delays = new_model(plan), delays_of(plan)
+  self.model, self.delays = new_model(plan), kinds.delays(plan)
   local on_bytes = self.model.on_bytes
   function self.model.on_bytes(model, client, bytes, now)
     self:hash(("%d %.9g "):format(client.tag, now))
-    if bytes:find("\r\nETag: ", 1, true) then bytes = bytes:gsub("\r\nETag: [^\r]*", ""):gsub("\r\nLast%-Modified: [^\r]*", "") end
     self:hash(bytes)
     on_bytes(model, client, bytes, now)
   end

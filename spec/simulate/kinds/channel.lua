@@ -17,7 +17,7 @@ end
 kind.statuses = { [204] = "finished", [503] = "store" }
 
 -- The oldest number that history holds when `newest` is the newest; newest + 1: none.
-local function oldest_held(c, newest, now)
+function kind.oldest_held(c, newest, now)
   local o = c.options
   local first = math.max(newest - (o.history or 0) + 1, 1)
   while first <= newest and o.ttl ~= 0 and c.events[first] and c.events[first].at + (o.ttl or 3600) <= now do first = first + 1 end
@@ -25,7 +25,7 @@ local function oldest_held(c, newest, now)
 end
 
 local function first_for(c, request, newest, now)
-  local oldest, after = oldest_held(c, newest, now), request.after
+  local oldest, after = kind.oldest_held(c, newest, now), request.after
   if after then
     local epoch, seq = after:match "^(%w+)-(%d+)$"
     seq = tonumber(seq)
@@ -64,7 +64,7 @@ end
 -- Since it was sent more may have come than its queue holds, before its head.
 function kind.after_waiting(c, request) request.may_have_lost = request.may_have_lost or c.newest - request.newest_at_sent[c.name] > c.options.queue end
 
-local function key_of(event) return tonumber(event.data:match "^[^.]*%.%d+%.%d+%.(%d+)") % 3 end
+local function key_of(event, keys) return tonumber(event.data:match "^[^.]*%.%d+%.%d+%.(%d+)") % (keys or 3) end
 
 -- "drop_oldest": those that did not fit; "conflate": all but the newest of each key, of what waited.
 local function may_skip(model, c, request, to)
@@ -77,7 +77,7 @@ local function may_skip(model, c, request, to)
   if policy ~= "conflate" or request.has_all and c.burst == 1 then return false end
   local is_newer = {}
   for seq = c.newest, request.next_hi, -1 do
-    local key = c.events[seq] and key_of(c.events[seq])
+    local key = c.events[seq] and key_of(c.events[seq], c.options.keys)
     if key and seq < to and not is_newer[key] then return c.newest - request.next_hi >= c.options.queue end
     is_newer[key or 0] = true
   end

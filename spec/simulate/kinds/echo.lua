@@ -10,7 +10,7 @@ function kind.code() return [[local body, why = req:body()
   if not body then return reply.error(413, why) end
   return "echo " .. t .. " " .. body]] end
 
-local function text(route, token) return (token .. " "):rep(route.bytes // 4):sub(1, route.bytes) end
+function kind.text(route, token) return (token .. " "):rep(route.bytes // 4):sub(1, route.bytes) end
 
 local function in_chunks(whole, len)
   local parts = {}
@@ -23,7 +23,7 @@ end
 
 -- As it is sent; a chunked one says so in its head. HTTP/2 has no chunks.
 function kind.body(route, token, is_http2)
-  local whole = text(route, token)
+  local whole = kind.text(route, token)
   if is_http2 or not route.chunk then return whole end
   return in_chunks(whole, route.chunk), "Transfer-Encoding: chunked"
 end
@@ -34,7 +34,7 @@ function kind.on_end(model, request, how)
   if how ~= "end" or request.status ~= 200 then return end
   local most = model.plan.settings.limits.body
   model:expect(not most or request.route.bytes <= most, says.BODY_LIMIT, "%s: %d bytes", request, request.route.bytes)
-  local wanted = ("echo %s %s"):format(request.token, text(request.route, request.token))
+  local wanted = ("echo %s %s"):format(request.token, kind.text(request.route, request.token))
   model:expect(request.content == wanted, says.BODY, "%s: %q", request, (request.content or ""):sub(1, 60))
 end
 

@@ -53,7 +53,7 @@ function kind.check(model, request, now)
     model:expect(not item or at.t0 + item.at > now - EPS, says.VALUES, "%s: %s:%s is overdue", request, at.tag, item and item.v)
     ends = math.max(ends, at.from.ends and at.t0 + at.from.ends or math.huge)
   end
-  model:expect(now < ends + EPS, says.VALUES, "%s: has not ended", request)
+  model:expect(now < ends + (request.route.lasts or 0) + EPS, says.VALUES, "%s: has not ended", request)
 end
 
 function kind.on_end(model, request, how, now)
@@ -65,7 +65,7 @@ function kind.on_end(model, request, how, now)
   end
 end
 
-local SPAWNS = { debounce = true, batch = true, timeout = true }
+local SPAWNS = { debounce = true, batch = true, within = true, timeout = true }
 
 -- What waits for a value and for a time reads in a task of its own.
 function kind.spawns(route)

@@ -1,0 +1,40 @@
+-- SPDX-License-Identifier: MIT
+-- The part of the simulation in which a client begins a request and does not come to the end of its head. `self` is the simulation
+-- in begin, else the model.
+local says = require "spec.simulate.promises"
+
+local EPS = 1e-6
+local TEXT = "GET /half HTTP/1.1\r\nHost: sim\r\nX-Half: "
+
+local heads = {}
+
+function heads.begin(self, client, step)
+  client.half_since = self.now
+  client.is_vague = client.worker == self.held_up or self.is_faulty
+  client.core:send(TEXT:sub(1, step.bytes))
+end
+
+-- Whether nobody knows when its time is over.
+local function is_vague(self, client)
+  return client.is_vague or client.is_over or client.has_finished or client.may_be_refused or client.is_broken or client.may_be_cut or not client.is_reading
+    or client.worker == self.held_up or self.jumped_at >= client.half_since or self.is_draining or self.has_faults or client.is_outside
+end
+
+local function ends_at(self, client)
+  return math.max(client.half_since, client.arrived_at or 0) + ((self.plan.settings.timeouts or {}).head or 5)
+end
+
+-- It is answered without a request.
+function heads.refused(self, request, now)
+  local client = request.client
+  if request.status ~= 408 or not client.half_since or is_vague(self, client) then return end
+  self:expect(math.abs(now - ends_at(self, client)) < EPS, says.HEAD_TIMEOUT, "client %d: 408 at %.3f s, due at %.3f", client.slot, now, ends_at(self, client))
+end
+
+function heads.check(self, client, now)
+  if not client.half_since or is_vague(self, client) then return end
+  local is_told = client.waiting[client.last] or client.core:state() ~= "open"
+  self:expect(now < ends_at(self, client) + EPS or is_told, says.HEAD_TIMEOUT, "client %d: half a head since %.3f s", client.slot, client.half_since)
+end
+
+return heads

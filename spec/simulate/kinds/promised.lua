@@ -1,0 +1,79 @@
+-- SPDX-License-Identifier: MIT
+-- Waits for a value that another request brings, to any worker. A name is of one stretch of time.
+local says = require "spec.simulate.promises"
+
+local EPS = 1e-6
+local STRETCH = 10 -- seconds
+
+local kind = { weight = 3, publishes = true, makes_channels = true, with = { "brings" }, lines = {} }
+
+kind.prelude = ([[
+local function promise_of(key) return ("k%%d.%%d"):format(key, math.floor(sse.now() / %d)) end
+]]):format(STRETCH)
+
+function kind.random(r)
+  local seconds = r:pick { 0.4, 3, 7 }
+  return { key = r:int(1, 2), seconds = seconds, wait = seconds }
+end
+
+function kind.code(r)
+  return ([[local name = promise_of(%d)
+  log("awaits", t, name)
+  local value, why = spate.promise(name):await(%g)
+  return ("promised %%s %%s"):format(tostring(value), tostring(why))]]):format(r.key, r.seconds)
+end
+
+function kind.of(model, name)
+  model.promised = model.promised or { names = {}, waiting = {}, refused = {} }
+  model.promised.names[name] = model.promised.names[name] or {}
+  return model.promised.names[name]
+end
+
+function kind.lines.awaits(model, text, now)
+  local token, name = text:match "^(%S+) (%S+)$"
+  local request = model.tokens[token]
+  request.promise, request.awaits_since = kind.of(model, name), now
+  table.insert(model.promised.waiting, request)
+end
+
+function kind.is_vague(model)
+  local limits = model.plan.settings.limits
+  return model.has_faults or model.plan.store or limits.channel_bytes or limits.channels or limits.inbox or limits.subscriber
+end
+
+function kind.on_end(model, request, how, now)
+  if how ~= "end" or not request.promise then return end
+  local value, why = (request.content or ""):match "^promised (%S+) (%S+)$"
+  local p, is_late = request.promise, request.is_loose or request.was_held or model.jumped_at >= request.sent_at
+  if value ~= "nil" then
+    return model:expect(value == p.value and (is_late or math.abs(now - math.max(p.at, request.awaits_since)) < EPS), says.PROMISE, "%s: %q, and %s was brought", request, request.content, tostring(p.value))
+  end
+  if kind.is_vague(model) then return end
+  local ends_at = request.awaits_since + request.route.seconds
+  model:expect(why == "timeout" and (is_late or math.abs(now - ends_at) < EPS), says.PROMISE_TIMEOUT, "%s: %q, due at %.3f s", request, request.content, ends_at)
+  model:expect(is_late or not p.at or p.at > ends_at - EPS, says.PROMISE, "%s: nothing, and %s was brought at %.3f s", request, tostring(p.value), p.at or 0)
+end
+
+-- Who waits has what has been brought.
+local function has_it(model, request)
+  local client = request.client
+  if request.ended or client.is_over or client.has_finished or kind.is_vague(model) or model:may_fail(request) then return true end
+  if not client.is_reading or client.worker == model.held_up or request.is_loose or request.was_held or model.jumped_at >= request.sent_at then return true end
+  return not request.promise.at or not client.is_mux and client:current() ~= request
+end
+
+function kind.at_rest(model)
+  local state = model.promised
+  if not state then return end
+  for i = #state.refused, 1, -1 do
+    model:expect(state.refused[i].value or kind.is_vague(model), says.PROMISE_ONCE, "nothing was brought, and it is too late for another value")
+    state.refused[i] = nil
+  end
+  for i = #state.waiting, 1, -1 do
+    local request = state.waiting[i]
+    model:expect(has_it(model, request), says.PROMISE, "%s: waits still for %s", request, tostring(request.promise.value))
+    if request.ended or request.client.is_over then table.remove(state.waiting, i) end
+  end
+end
+
+return kind

@@ -1,0 +1,43 @@
+-- SPDX-License-Identifier: MIT
+-- A key of all workers that one request gets at a time, for some seconds.
+local says = require "spec.simulate.promises"
+
+local TTL = 2
+local EPS = 1e-6
+
+local kind = { weight = 1, method = "POST", lines = {}, prelude = 'local seats = spate.shared "seats"\n' }
+
+function kind.random() return {} end
+
+function kind.code()
+  return ([[local mine = seats:add("s", t, { ttl = %d })
+  log("seat", t, tostring(mine), tostring(seats:get "s"))
+  return "seat " .. t]]):format(TTL)
+end
+
+function kind.lines.seat(model, text)
+  local token, is_mine, owner = text:match "^(%S+) (%S+) (%S+)$"
+  model.seat = model.seat or { ends_at = -1, news = {} }
+  model:expect(is_mine ~= "true" or owner == token or model.has_faults, says.SEAT, "%s has it, and it is of %s", token, owner)
+  table.insert(model.seat.news, is_mine == "true" and 1 or #model.seat.news + 1, { token = token, owner = owner, is_mine = is_mine == "true" })
+end
+
+-- The workers of a moment have logged in any order: who has got it comes first.
+function kind.at_rest(model, now)
+  local s = model.seat
+  for i, each in ipairs(s and s.news or {}) do
+    if each.is_mine then
+      model:expect(now > s.ends_at - EPS, says.SEAT, "%s has it, which is taken until %.3f s", each.token, s.ends_at)
+      s.owner, s.ends_at = each.token, now + TTL
+    else
+      model:expect(s.owner == each.owner and now < s.ends_at + EPS or model.has_faults, says.SEAT, "%s has it not, at %.3f s", each.token, s.ends_at)
+    end
+    s.news[i] = nil
+  end
+end
+
+function kind.on_end(model, request, how)
+  if how == "end" then model:expect(request.content == "seat " .. request.token, says.TEXT, "%s: %q", request, request.content) end
+end
+
+return kind

@@ -1,0 +1,36 @@
+-- SPDX-License-Identifier: MIT
+-- A value of all workers that is replaced where it is still what was read.
+local says = require "spec.simulate.promises"
+
+local kind = { weight = 1, method = "POST", lines = {}, prelude = 'local marks = spate.shared "marks"\n' }
+
+function kind.random() return {} end
+
+function kind.code()
+  return [[local old = marks:get "m"
+  log("swap", tostring(old), t, tostring(marks:cas("m", old, t)), tostring(marks:cas("m", "none", "x")))
+  return "swap " .. t]]
+end
+
+function kind.lines.swap(model, text)
+  local old, new, is_done, is_wrong = text:match "^(%S+) (%S+) (%S+) (%S+)$"
+  model:expect(is_done == "true" and is_wrong == "false" or model.has_faults, says.SHARED, "%s for %s: %s, and %s for what is not there", new, old, is_done, is_wrong)
+  model.swaps = model.swaps or { mark = "nil", news = {} }
+  model.swaps.news[old] = new
+end
+
+-- Of one moment: one behind the other, from what was there.
+function kind.at_rest(model)
+  local s = model.swaps
+  if not s or not next(s.news) then return end
+  while s.news[s.mark] do s.mark, s.news[s.mark] = s.news[s.mark], nil end
+  local old, new = next(s.news)
+  model:expect(not old or model.has_faults, says.SHARED, "%s has become %s, and was %s", tostring(old), tostring(new), s.mark)
+  if old then s.mark, s.news = new, {} end
+end
+
+function kind.on_end(model, request, how)
+  if how == "end" then model:expect(request.content == "swap " .. request.token, says.TEXT, "%s: %q", request, request.content) end
+end
+
+return kind
