@@ -57,6 +57,14 @@ local function half_head(p, r, clients)
   return { "half_head", client = r:int(1, clients), worker = r:int(1, p.workers), bytes = r:pick { 1, 10, 30, 46 } }
 end
 
+-- Another byte of it comes later.
+local function more_of_a_head(p, r, step)
+  local at = r:int(1, #p.steps)
+  table.insert(p.steps, at, { "rest", client = step.client, order = r:int(1, 1 << 30) })
+  table.insert(p.steps, at, { "advance", r:pick { 0.5, 2.9 }, order = r:int(1, 1 << 30) })
+  return at
+end
+
 local function advance(r) return { "advance", r:pick { 0.1, 0.3, 0.5, 1, 2, 5 } } end
 
 -- Options of channels that plan.lua does not draw.
@@ -85,7 +93,8 @@ function blocks.add_to(p, r, clients)
   for _ = 1, r:int(3, 30) do
     local step = r:weighed { { 10, request_step(p, r, clients, routes, heads) }, { 1, half_head(p, r, clients) }, { 4, advance(r) } }
     step.order = r:int(1, 1 << 30)
-    table.insert(p.steps, r:int(1, #p.steps), step)
+    local at = step[1] == "half_head" and r:chance(60) and more_of_a_head(p, r, step) or r:int(1, #p.steps)
+    table.insert(p.steps, at, step)
   end
 end
 

@@ -278,7 +278,28 @@ return {
     what = "tasks of old code go on beside those of the new",
   },
 
+  {
+    name = "head_renewed", file = "server/serve/conn_times.c",
+    from = "} else if (!same)", to = "} else",
+    what = "each byte of a head gives it all its time again",
+  },
+  {
+    name = "kicked_here_alone", file = "server/serve/kick.c",
+    from = "post(container_of(node, struct service, counted), k);", to = "if (node == p->metrics.workers.next) post(container_of(node, struct service, counted), k);",
+    what = "streams of other workers are not ended by a kick",
+  },
+
   -- lua/
+  {
+    name = "batch_for_ever", file = "lua/spate/sse.lua",
+    from = "local list, deadline = { first }, seconds and core.now() + seconds", to = "local list, deadline = { first }, nil",
+    what = "a batch waits for all of its values",
+  },
+  {
+    name = "promise_twice", file = "lua/spate/promise.lua",
+    from = [[if why == "finished" then return false end]], to = [[if why == "finished" then return true end]],
+    what = "whoever brings a value too late is told that it was the first",
+  },
   {
     name = "derived_too_early", file = "lua/spate/channel.lua",
     from = "    local ok, err = pcall(start_task, self, run)\n    if not ok then\n      past:close()",

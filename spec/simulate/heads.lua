@@ -9,9 +9,18 @@ local TEXT = "GET /half HTTP/1.1\r\nHost: sim\r\nX-Half: "
 local heads = {}
 
 function heads.begin(self, client, step)
-  client.half_since = self.now
+  client.half_since, client.half_sent = self.now, step.bytes
   client.is_vague = client.worker == self.held_up or self.is_faulty
   client.core:send(TEXT:sub(1, step.bytes))
+end
+
+-- One byte of it more, which does not give it more time: whether that was sent.
+function heads.more(client)
+  if not client.half_since or client.is_over or client.has_finished then return false end
+  client.half_sent = client.half_sent + 1
+  local byte = TEXT:sub(client.half_sent, client.half_sent)
+  client.core:send(byte ~= "" and byte or "x")
+  return true
 end
 
 -- Whether nobody knows when its time is over.

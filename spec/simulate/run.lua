@@ -230,6 +230,7 @@ end
 -- The rest of a body.
 function STEPS.rest(self, step)
   local client = self.clients[step.client]
+  if client and heads.more(client) then return self:moment() end
   if not client or client.is_over or not client.rest then return end
   client:send_rest()
   self:moment()
