@@ -29,6 +29,7 @@ struct redis_cluster {
   uint16_t owners[SLOTS];    // a node's place above, from 1; 0: not known
   struct list routed, placed;
   struct redis_command asking; // for the map
+  const struct node *asked;    // for it
   struct timer refresh;
   struct redis_doomed doomed;
 };
@@ -83,7 +84,7 @@ static struct node *find_node(struct redis_cluster *c, const char *host, unsigne
   return NULL;
 }
 
-static void request_refresh(struct redis_cluster *c) {
+void redis_cluster_refresh(struct redis_cluster *c) {
   if (!timer_is_armed(&c->refresh) && !c->asking.entry)
     loop_arm(c->home->loop, &c->refresh, loop_time(c->home->loop) + REFRESH_SECONDS);
 }
@@ -109,7 +110,7 @@ static void node_free(struct node *n) {
 
 static struct node *node_of_slot(struct redis_cluster *c, unsigned slot) {
   unsigned owner = c->owners[slot];
-  if (!owner) request_refresh(c);
+  if (!owner) redis_cluster_refresh(c);
   return c->nodes[owner ? owner - 1 : c->next % c->node_count];
 }
 
@@ -146,7 +147,7 @@ bool redis_cluster_learn(struct redis_cluster *c, const char *message) {
   unsigned slot;
   struct node *n = read_redirection(c, message, &is_ask, &slot);
   if (!n) return false;
-  if (!is_ask) set_owner(c, slot, n), request_refresh(c);
+  if (!is_ask) set_owner(c, slot, n), redis_cluster_refresh(c);
   return true;
 }
 
@@ -172,7 +173,7 @@ static bool redirect(struct routed *r, const struct redis_answer *a) {
   struct node *n = a->reply ? read_redirection(r->cluster, a->message, &is_ask, &slot) : NULL;
   if (!n || r->redirects++ == REDIRECTS_MAX || (is_ask && r->prefix)) return false;
   if (!is_ask) {
-    set_owner(r->cluster, slot, n), request_refresh(r->cluster);
+    set_owner(r->cluster, slot, n), redis_cluster_refresh(r->cluster);
     return redis_ask_formatted(n->redis, &r->inner, (struct span){r->bytes, r->len}, r->prefix);
   }
   struct buf b = {0};
@@ -185,7 +186,7 @@ static bool redirect(struct routed *r, const struct redis_answer *a) {
 
 static void on_routed(struct redis_command *inner, struct redis_answer *a) {
   struct routed *r = container_of(inner, struct routed, inner);
-  if (a->code == REDIS_CODE_UNAVAILABLE || a->code == REDIS_CODE_UNKNOWN) request_refresh(r->cluster);
+  if (a->code == REDIS_CODE_UNAVAILABLE || a->code == REDIS_CODE_UNKNOWN) redis_cluster_refresh(r->cluster);
   if (a->code && redirect(r, a)) return;
   struct redis_command *outer = routed_end(r);
   outer->on_reply(outer, a);
@@ -203,6 +204,10 @@ bool redis_cluster_ask(struct redis_cluster *c, struct redis_command *command, s
   list_append(&c->routed, &r->link);
   command->routed = &r->base;
   return true;
+}
+
+void redis_cluster_pass_over(struct redis_cluster *c, const struct redis_host *place) {
+  if (&c->nodes[c->next % c->node_count]->host == place) c->next++;
 }
 
 const struct redis_host *redis_cluster_place(struct redis_cluster *c, struct span key) {
@@ -255,7 +260,7 @@ static void placed_tell_lost(struct placed *p) {
 }
 
 static void placed_on_lost(struct redis_subscription *s) {
-  request_refresh(placed_of(s)->cluster);
+  redis_cluster_refresh(placed_of(s)->cluster);
   placed_tell_lost(placed_of(s));
 }
 
@@ -306,7 +311,7 @@ static void place_anew(struct redis_cluster *c) {
     list_append(&c->placed, node);
     struct node *n = node_for(c, p);
     if (n == p->node) {
-      if (!p->inner.is_live) request_refresh(c);
+      if (!p->inner.is_live) redis_cluster_refresh(c);
       continue;
     }
     place(p, n);
@@ -350,16 +355,18 @@ static bool take_range(struct redis_cluster *c, const struct node *asked, const 
 
 static void on_map(struct redis_command *command, struct redis_answer *a) {
   struct redis_cluster *c = container_of(command, struct redis_cluster, asking);
-  const struct node *asked = c->nodes[c->next % c->node_count];
+  const struct node *asked = c->asked;
   bool ok = !a->code && a->reply->type == REDIS_REPLY_ARRAY && a->reply->elements > 0;
   if (ok)
     for (unsigned i = 0; i < c->node_count; i++) c->nodes[i]->is_named = false;
   for (size_t i = 0; ok && i < (size_t)a->reply->elements; i++) take_range(c, asked, a->reply->element[i]);
-  if (!ok) c->next++, request_refresh(c);
-  else {
+  if (ok) {
     place_anew(c);
     forget_unnamed(c);
+    return;
   }
+  redis_cluster_pass_over(c, &asked->host);
+  redis_cluster_refresh(c);
 }
 
 static void on_refresh(struct timer *t) {
@@ -367,8 +374,9 @@ static void on_refresh(struct timer *t) {
   static const char slots[] = "*2\r\n$7\r\nCLUSTER\r\n$5\r\nSLOTS\r\n";
   c->asking = (struct redis_command){.on_reply = on_map, .timeout = 2};
   struct node *n = c->nodes[c->next % c->node_count];
+  c->asked = n;
   if (!redis_ask_formatted(n->redis, &c->asking, (struct span){slots, sizeof slots - 1}, 0))
-    c->next++, request_refresh(c);
+    c->next++, redis_cluster_refresh(c);
 }
 
 struct redis_cluster *redis_cluster_new(struct redis_home *home, const struct redis_address *address,

@@ -23,6 +23,12 @@ unsigned redis_slot(struct span key);
 bool redis_cluster_ask(struct redis_cluster *c, struct redis_command *command, struct span key,
                        struct span bytes, unsigned prefix);
 
+// Where any node will do another than the one at `place`, which is compared only, is asked from now on.
+void redis_cluster_pass_over(struct redis_cluster *c, const struct redis_host *place);
+
+// Asks for the map soon.
+void redis_cluster_refresh(struct redis_cluster *c);
+
 // As redis_subscribe; REDIS_SHARD by the slot of its name. redis_unsubscribe ends it.
 bool redis_cluster_subscribe(struct redis_cluster *c, struct redis_subscription *s,
                              enum redis_channel_kind kind, struct span name);

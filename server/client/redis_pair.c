@@ -90,13 +90,18 @@ static void on_feed(struct redis_feed *f, bool is_ready, void *owner) {
 }
 
 void redis_pair_tell(struct redis_pair *p) {
-  if (!p->redis) return;
-  const struct redis_link *l = redis_link(p->redis);
-  bool is_ready = redis_is_ready(p->redis);
-  bool is_down = !is_ready && p->loop->now > p->down_since + TELL_SECONDS;
+  bool is_ready, is_down;
+  const char *why;
+  if (p->cluster) {
+    redis_reach_look(&p->reach);
+    is_ready = p->reach.is_well, is_down = redis_reach_is_down(&p->reach), why = p->reach.why;
+  } else {
+    is_ready = redis_is_ready(p->redis), why = redis_link(p->redis)->why;
+    is_down = !is_ready && p->loop->now > p->down_since + TELL_SECONDS;
+  }
   if (is_down && !p->is_told)
     log_message(LOG_ERROR, "store: %s: nothing can be published to the channels that are kept there",
-                l->why[0] ? l->why : "no connection yet");
+                why[0] ? why : "no connection yet");
   if (is_ready && p->is_told) log_message(LOG_INFO, "store: goes on");
   p->is_told = is_down || (p->is_told && !is_ready);
 }
@@ -125,14 +130,18 @@ void redis_pair_init(struct redis_pair *p, struct redis_home *home, const struct
   commands.commands_max = COMMANDS_MAX;
   *p = (struct redis_pair){.loop = home->loop, .library = library, .down_since = home->loop->now};
   p->load.on_reply = on_loaded, p->info.on_reply = on_info;
-  if (address->kind == REDIS_CLUSTER) p->cluster = redis_cluster_new(home, address, &commands, &feed);
-  else open_two(p, home, address, &commands, &feed);
+  if (address->kind != REDIS_CLUSTER) {
+    open_two(p, home, address, &commands, &feed);
+    return;
+  }
+  p->cluster = redis_cluster_new(home, address, &commands, &feed);
+  redis_reach_init(&p->reach, p->loop, p->cluster);
 }
 
 void redis_pair_deinit(struct redis_pair *p) {
   redis_leave(&p->load);
   redis_leave(&p->info);
-  if (p->cluster) redis_cluster_free(p->cluster);
+  if (p->cluster) redis_reach_deinit(&p->reach), redis_cluster_free(p->cluster);
   if (p->feed) redis_feed_free(p->feed);
   if (p->redis) redis_free(p->redis);
   if (p->sentinel) redis_sentinel_free(p->sentinel);

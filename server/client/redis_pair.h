@@ -3,7 +3,7 @@
 // of use only on the same master: both are asked for that. To a cluster by as many as that has nodes. And the
 // server has the store's functions. The loop's thread only.
 #pragma once
-#include "client/redis_cluster.h"
+#include "client/redis_reach.h"
 #include "client/redis_sentinel.h"
 
 enum { PAIR_COMMANDS, PAIR_FEED, PAIR_SIDES };
@@ -13,6 +13,7 @@ struct redis_pair {
   struct redis_feed *feed;
   struct redis_sentinel *sentinel; // NULL: the address says where
   struct redis_cluster *cluster;
+  struct redis_reach reach; // of the cluster
   struct loop *loop;
   struct span library;
   char masters[PAIR_SIDES][64]; // replication ids; empty: not known
