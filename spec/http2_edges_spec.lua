@@ -10,6 +10,7 @@ local APP = [[
 app:get("/", function() return "hello" end)
 app:get("/big", function() return ("x"):rep(200000) end)
 app:get("/:len[%d]", function(req) return ("x"):rep(tonumber(req.params.len)) end)
+app:get("/slow", function() sse.sleep(1) return "late" end)
 app:get("/ticks", function() return sse.reply(sse.interval(1):map(function(n) return n end)) end)
 app:post("/echo", function(req) return req:body() end)
 app:get("/seen", function(req) return { req.host, req.path, req.query.q, req:header_all "x-a", req.headers.cookie or "none", req.headers["x-last"] or "none" } end)
@@ -250,5 +251,106 @@ describe("a connection of HTTP/2", function()
     client:window(1, 1)
     assert.same({ "unknown expectation\n", true }, { client:stream(1).body, client:stream(1)["end"] })
     assert.equal("20", client:stream(1).headers["content-length"])
+  end)
+
+  it("counts no time in which nothing came in a client's favour", function()
+    serve { http2 = { frames = 50 } }
+    server:advance(9)
+    client:send(frames.frame("PING", 0, 0, "12345678"):rep(51)):read()
+    assert.is_truthy(client.goaway)
+  end)
+
+  it("has as many answers waiting as a thousand and four for each stream, and none more", function()
+    local function most(streams)
+      local other = helper.serve(APP, { settings = { http2 = { streams = streams } } })
+      local flooding, n = http2.connect(other, nil, { silent = true }), 0
+      flooding.raw:window(5)
+      flooding:send(frames.PREFACE, frames.frame("SETTINGS", 0, 0))
+      for i = 1, streams do flooding:get(2 * i - 1, "/slow") end
+      repeat
+        n = n + 1
+        flooding:get(2 * (streams + n) - 1, "/slow") -- is refused
+      until n == 2000 or other:log():find("answers that are not read", 1, true)
+      other:close()
+      return n
+    end
+    serve()
+    assert.same({ 1041, 1081 }, { most(10), most(20) })
+  end)
+
+  it("takes frames in any pieces, byte by byte", function()
+    serve()
+    local function pieces(bytes) for i = 1, #bytes do client:send(bytes:sub(i, i)) end end
+    local priority = frames.frame("PRIORITY", 0, 5, string.pack(">I4B", 3, 1))
+    pieces(priority .. client.request(1, "POST", "/echo", nil, { open = true }) .. priority .. frames.frame("DATA", 0, 1, ("abc"):rep(100)) .. frames.frame("DATA", 8, 1, "\3de\0\0\0")
+      .. frames.frame(0xbe, 0, 0, "unknown") .. frames.frame("DATA", frames.END_STREAM, 1, "f"))
+    assert.equal(("abc"):rep(100) .. "def", client:stream(1).body)
+    pieces(client.request(3, "GET", "/") .. frames.frame("PING", 0, 0, "12345678"))
+    assert.same({ "hello", "12345678" }, { client:stream(3).body, client.pings[1] })
+    pieces(frames.frame("PRIORITY", 0, 5, string.pack(">I4B", 5, 1)))
+    assert.equal(1, client:read().goaway.code)
+  end)
+
+  it("begins each head anew, however many there are and whatever became of the one before", function()
+    serve()
+    for i = 1, 300 do
+      client:get(2 * i - 1, "/seen?q=" .. i, { { "x-last", "a" .. i }, { "cookie", "c=" .. i } })
+      assert.same({ "spec", "/seen", tostring(i), {}, "c=" .. i, "a" .. i }, helper.json.decode(client:stream(2 * i - 1).body))
+    end
+    client:get(601, "/", { { "expect", "more" } })
+    client:get(603, "/" .. ("x"):rep(9000))
+    client:get(605, "/seen?q=")
+    assert.same({ 417, 414 }, { client:stream(601).status, client:stream(603).status })
+    assert.same({ "spec", "/seen", "", {}, "none", "none" }, helper.json.decode(client:stream(605).body))
+    client:send(frames.frame("HEADERS", 5, 607, frames.head { { ":method", "GET" }, { ":scheme", "http" }, { ":path", "/" } }))
+    assert.same({ nil, 1 }, { client:stream(607).status, client:stream(607).reset }) -- which names no host
+  end)
+
+  it("takes a head, a target, a method and a number of fields at their limits", function()
+    serve { limits = { head = 5000, target = 1000, fields = 20 } }
+    local id = -1
+    local function status(method, path, fields)
+      id = id + 2
+      client:send(client.request(id, method, path, fields))
+      return client:stream(id).status
+    end
+    local function of_size(size) -- each field costs 32 bytes beside its own
+      local pseudo = #":methodGET" + #":schemehttp" + #":path/" + #":authorityspec" + 4 * 32
+      return { { "x", ("y"):rep(size - pseudo - 33) } }
+    end
+    assert.same({ 200, 431 }, { status("GET", "/", of_size(5000)), status("GET", "/", of_size(5001)) })
+    assert.same({ 200, 414 }, { status("GET", "/?" .. ("x"):rep(998)), status("GET", "/?" .. ("x"):rep(999)) })
+    assert.same({ 501, 501 }, { status(("X"):rep(24), "/"), status(("X"):rep(25), "/") })
+    assert.is_truthy(client:stream(id).body:find "unknown method")
+    local fields = {}
+    for i = 1, 20 do fields[i] = { "x" .. i, "" } end
+    table.insert(fields, 7, { "cookie", "a=b" })
+    assert.equal(200, status("GET", "/", fields))
+    fields[#fields + 1] = { "x", "" }
+    assert.equal(431, status("GET", "/", fields))
+  end)
+
+  it("is told to go on where a body is to come, and only there", function()
+    serve()
+    client:get(1, "/", { { "expect", "100-continue" } })
+    assert.same({ 200, nil }, { client:stream(1).status, client:stream(1).interim })
+    client:send(client.request(3, "POST", "/echo", { { "expect", "100-continue" } }, { open = true }))
+    assert.equal(100, client:stream(3).status)
+    client:frame("DATA", frames.END_STREAM, 3, "x")
+    assert.same({ 200, 100, "x" }, { client:stream(3).status, client:stream(3).interim, client:stream(3).body })
+  end)
+
+  it("has the host of :authority where that is all there is, and the one of both without regard to case and blanks", function()
+    serve()
+    local function host(id, authority, field)
+      local list = { { ":method", "GET" }, { ":scheme", "http" }, { ":path", "/seen?q=" } }
+      if authority then list[#list + 1] = { ":authority", authority } end
+      if field then list[#list + 1] = { "host", field } end
+      client:send(frames.frame("HEADERS", 5, id, frames.head(list)))
+      local stream = client:stream(id)
+      return stream.status == 200 and helper.json.decode(stream.body)[1] or stream.status or stream.reset
+    end
+    assert.same({ "a.example", "b.example:80", "B.example" }, { host(1, "a.example"), host(3, nil, "b.example:80"), host(5, "b.example", "B.example") })
+    assert.same({ 400, 400 }, { host(7, "a", "b"), host(9, "a:80", "a") })
   end)
 end)
