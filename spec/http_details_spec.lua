@@ -31,6 +31,17 @@ describe("a request", function()
     own:close()
   end)
 
+  it("has names of fields in any case, from A to Z, and no other letter changed", function()
+    local own = helper.serve [[ app:get("/", function(req)
+      local list = {}
+      for _, name in ipairs { "azaz-@", "x-az_09", "zebra", "apple" } do list[#list + 1] = req.headers[name] or "none" end
+      return json.array(list)
+    end) ]]
+    local res = own:send "GET / HTTP/1.1\r\nHost: a\r\nX-AZ_09: 1\r\nZEBRA: 2\r\nApple:3\r\nAPPLE: 4\r\n\r\n"
+    assert.same({ "none", "1", "2", "3, 4" }, res:json())
+    own:close()
+  end)
+
   it("names a port that there is", function()
     for host, status in pairs { ["a:0"] = 200, ["a:65535"] = 200, ["a:65536"] = 400, ["a:70000"] = 400, ["a:099999"] = 400, ["a:"] = 200, ["[::1]:65535"] = 200, ["[::1]:65536"] = 400 } do
       assert.equal(status, server:send(("GET / HTTP/1.1\r\nHost: %s\r\n\r\n"):format(host)):status(), host)

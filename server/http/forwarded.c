@@ -16,16 +16,15 @@ static struct span split_last(struct span *rest, bool *more) {
 
 // "192.0.2.1", "192.0.2.1:80", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:80"
 static bool parse_entry(struct span s, struct address *a) {
-  if (s.len && s.bytes[0] == '[') {
-    const char *end = memchr(s.bytes, ']', s.len);
-    if (!end) return false;
-    size_t rest = s.len - (size_t)(end + 1 - s.bytes);
-    return (!rest || end[1] == ':') && address_parse((struct span){s.bytes + 1, s.len - rest - 2}, a);
+  struct span rest = s;
+  if (span_starts_with(s, SPAN("["))) {
+    struct span literal = span_split(&rest, ']');
+    bool is_closed = literal.len < s.len && (!rest.len || rest.bytes[0] == ':');
+    return is_closed && address_parse(span_behind(literal, 1), a);
   }
-  const char *colon = s.len ? memchr(s.bytes, ':', s.len) : NULL;
-  bool has_port = colon && !memchr(colon + 1, ':', s.len - (size_t)(colon + 1 - s.bytes));
-  if (has_port) s.len = (size_t)(colon - s.bytes);
-  return address_parse(s, a);
+  struct span host = span_split(&rest, ':');
+  bool has_port = host.len < s.len && !memchr(rest.bytes, ':', rest.len);
+  return address_parse(has_port ? host : s, a);
 }
 
 // From the last entry to the first that is not trusted, or to the first of all.

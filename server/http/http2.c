@@ -290,7 +290,7 @@ static void submit_settings(struct http2 *h) {
 static nghttp2_option *make_options(void) {
   nghttp2_option *options;
   if (nghttp2_option_new(&options)) abort();
-  nghttp2_option_set_no_auto_window_update(options, 1);
+  nghttp2_option_set_no_auto_window_update(options, true);
   nghttp2_option_set_builtin_recv_extension_type(options, NGHTTP2_PRIORITY_UPDATE);
   return options;
 }

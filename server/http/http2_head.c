@@ -12,7 +12,7 @@ enum { FIELD_COST = 32 }; // RFC 9113 6.5.2
 
 void http2_head_begin(struct http2_head *h) {
   h->text.len = h->list.len = h->cookies.len = 0;
-  h->method = h->target = h->authority = (struct http2_piece){0};
+  h->method = h->target = h->authority = (struct http2_piece){};
   h->size = 0;
   h->refusal = ACCEPTED;
 }
