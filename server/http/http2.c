@@ -25,18 +25,18 @@ static struct http2 *http2_of(struct proto *p) { return container_of(p, struct h
 // What the session keeps of it; NULL where that is nothing any more.
 static struct http2_stream *of_stream(struct proto *p, struct stream *s) { return *p->sink->slot(s); }
 
-// Takes no more than is left of one frame, so that it is judged once those before it have been taken; how
-// much.
-static size_t feed_frame(struct http2 *h, const char *bytes, size_t len) {
+// Takes no more than is left of one frame, so that it is judged once those before it have been taken.
+static void feed_frame(struct http2 *h, struct span *rest) {
   bool begins;
-  size_t n = http2_scan(&h->scan, bytes, len, &begins);
+  const uint8_t *bytes = (const uint8_t *)rest->bytes;
+  size_t n = http2_scan(&h->scan, rest->bytes, rest->len, &begins);
+  *rest = span_behind(*rest, n);
   if (begins) http2_frame_begins(h);
-  if (h->last.len) return len;
-  ssize_t taken = nghttp2_session_mem_recv(h->session, (const uint8_t *)bytes, n);
-  if (taken < 0) http2_failed(h, (int)taken);
+  if (h->last.len) return;
+  ssize_t taken = nghttp2_session_mem_recv(h->session, bytes, n);
+  if (taken != (ssize_t)n) http2_failed(h, (int)taken);
   bool is_whole = http2_scan_has_ended(&h->scan) && http2_scan_flags(&h->scan) & NGHTTP2_FLAG_END_HEADERS;
   if (is_whole) h->in_head = false;
-  return n;
 }
 
 // The library counts what it says to PING and SETTINGS; what waits to be said of streams that were one too
@@ -49,8 +49,8 @@ static void check_answers(struct http2 *h) {
 
 static size_t http2_feed(struct proto *p, const char *bytes, size_t len) {
   struct http2 *h = http2_of(p);
-  for (size_t taken = 0; taken < len && !h->last.len && !h->is_over;)
-    taken += feed_frame(h, bytes + taken, len - taken), check_answers(h);
+  struct span rest = {bytes, len};
+  while (rest.len && !h->last.len && !h->is_over) feed_frame(h, &rest), check_answers(h);
   p->sink->on_room(p);
   return len;
 }
@@ -188,11 +188,11 @@ static bool http2_refuse(struct proto *p, struct response *r, const char *why, s
 static void http2_body_kept(struct proto *p, struct stream *stream, size_t len) {
   struct http2 *h = http2_of(p);
   struct http2_stream *s = of_stream(p, stream);
-  if (!s || s->is_closed || len >= s->unread) return;
+  if (!s || len >= s->unread) return;
   http2_note_crowd(h);
   nghttp2_session_consume(h->session, s->id, s->unread - len);
   s->unread = (uint32_t)len;
-  if (nghttp2_session_want_write(h->session)) p->sink->on_room(p);
+  p->sink->on_room(p);
 }
 
 // First that there will be an end, while requests that are under way are still served; then which was the
