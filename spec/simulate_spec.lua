@@ -58,6 +58,28 @@ describe("the simulator", function()
     end
   end)
 
+  -- What is not drawn, and why.
+  local LEFT_OUT = { ["sse.wait_fd"] = "is for descriptors of the kernel, which simulated programs have none of", [":relay"] = "is for what other servers send" }
+
+  it("draws every source and combinator of streams, and every method and option of channels, dictionaries, promises and tasks", function()
+    local blocks = ""
+    for path in io.popen("ls spec/simulate/*.lua spec/simulate/kinds/*.lua"):lines() do blocks = blocks .. read(path) end
+    local types, missing = "", {}
+    for _, path in ipairs { "types.lua", "types/sse.lua", "types/channel.lua" } do types = types .. read("lua/spate/" .. path) end
+    local count = 0
+    for of, name in types:gmatch "\nfunction (%w+[.:])([%w_]+)" do
+      local call = of == "sse." and of .. name or (of == "Stream:" or of == "Channel:" or of == "Shared:" or of == "Promise:" or of == "Task:") and ":" .. name
+      if call then count = count + 1 end
+      if call and not LEFT_OUT[call] and not blocks:find(call:gsub("%p", "%%%0") .. "%f[^%w_]") then missing[#missing + 1] = of .. name end
+    end
+    for name in types:match("@class spate.ChannelOptions(.-)\n\n"):gmatch "@field ([%w_]+)" do
+      count = count + 1
+      if not blocks:find("%f[%w_]" .. name .. "%f[^%w_]") then missing[#missing + 1] = "option " .. name end
+    end
+    assert.same({}, missing)
+    assert.is_true(count > 40)
+  end)
+
   it("fails where a client sees what it must not", function()
     local p = plan.of_seed(1)
     p.apps = { { version = 1, channels = { {} }, every = {}, routes = { { kind = "text", method = "GET", path = "/x" } } } }

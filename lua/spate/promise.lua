@@ -67,7 +67,15 @@ function Named:fulfil(value)
   return nil, why
 end
 
--- As of a promise; nil, the reason and "kicked" where spate.kick has ended the waiting.
+-- The next value of a stream; nil and "unavailable" where its channel's store fails behind the subscription.
+local function next_of(values)
+  local ok, event = pcall(values.next, values)
+  if ok then return event end
+  if type(event) == "string" and event:find("its store", 1, true) then return nil, "unavailable" end
+  error(event, 0)
+end
+
+-- As of a promise; nil, the reason and "kicked" where spate.kick has ended the waiting; nil, "unavailable" where the channel's store is.
 function Named:await(seconds)
   check_self(self, Named, "await")
   check_seconds(seconds)
@@ -77,8 +85,9 @@ function Named:await(seconds)
   if not all then return nil, failure end
   local values = seconds and all:timeout(seconds) or all
   local _ <close> = at_end(function() values:close() end)
-  local event = values:next()
+  local event, lost = next_of(values)
   if event then return json.decode(event.data) end
+  if lost then return nil, lost end
   local reason = core.kick_reason(all.subscription)
   if reason then return nil, reason ~= "" and reason or "kicked", "kicked" end
   return nil, "timeout"

@@ -31,10 +31,14 @@ local function head_of(r, routes)
   return it
 end
 
+-- Those of which each application has one that may be asked so, or none.
 local function headable(p)
-  local list = {}
+  local list, others = {}, {}
+  for _, app in ipairs(p.apps) do
+    for _, route in ipairs(app.routes) do others[route.path] = others[route.path] or not kinds.head.of[route.kind] or route.is_pair end
+  end
   for _, route in ipairs(p.apps[1].routes) do
-    if kinds.head.of[route.kind] and route.method == "GET" and not route.is_pair then list[#list + 1] = route end
+    if route.method == "GET" and not others[route.path] then list[#list + 1] = route end
   end
   return list
 end

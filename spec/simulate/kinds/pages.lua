@@ -19,12 +19,12 @@ function kind.code(r)
   local squares = sse.from(numbers(4)):map(function(v) return v * v end):collect()
   local last
   for v in sse.from(squares):chain(sse.once(7), sse.once(8)):each() do last = v end
-  return ("pages %%s %%d %%d %%d %%d %%d"):format(t, sum, one, two, #squares, last)]]):format(r.pause, r.pause)
+  return ("pages %%s %%d %%d %%d %%d %%d %%s"):format(t, sum, one, two, #squares, last, sse.encode { event = "e", data = t })]]):format(r.pause, r.pause)
 end
 
 function kind.on_end(model, request, how, now)
   if how ~= "end" then return end
-  model:expect(request.content == ("pages %s 6 1 2 4 8"):format(request.token), says.VALUES, "%s: %q", request, request.content)
+  model:expect(request.content == ("pages %s 6 1 2 4 8 event: e\ndata: %s\n\n"):format(request.token, request.token), says.VALUES, "%s: %q", request, request.content)
   model:expect(now >= request.sent_at + request.route.wait - 1e-6 or model.jumped_at >= request.sent_at, says.WAITS, "%s: after %.3f s", request, now - request.sent_at)
 end
 

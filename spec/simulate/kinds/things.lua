@@ -12,7 +12,8 @@ function kind.code()
   local n, keys = things:incr(key .. "a", 2), things:keys(key)
   local was = things:delete(key .. "a")
   things:set(key .. "b", nil)
-  return ("things %s %s %s %d %s %s %d"):format(t, tostring(ok), tostring(n), #keys, tostring(was), tostring(things:get(key .. "b")), things:count())]]
+  local is_empty = things:count() == 0 and things:bytes() == 0
+  return ("things %s %s %s %d %s %s %s"):format(t, tostring(ok), tostring(n), #keys, tostring(was), tostring(things:get(key .. "b")), tostring(is_empty))]]
 end
 
 -- Others have none there between two waits.
@@ -20,7 +21,7 @@ function kind.on_end(model, request, how)
   if how ~= "end" then return end
   local wanted = ("things %s true 9 2 true nil "):format(request.token)
   local content = request.content or ""
-  model:expect(content:sub(1, #wanted) == wanted and (content == wanted .. "0" or model.has_faults), says.SHARED, "%s: %q", request, content)
+  model:expect(content:sub(1, #wanted) == wanted and (content == wanted .. "true" or model.has_faults), says.SHARED, "%s: %q", request, content)
 end
 
 return kind
