@@ -480,6 +480,22 @@ describe("spate.shared", function()
       for i = 1, 20 do assert.equal(i, run("return spate.shared('lasts%d'):get 'k'", i)) end
     end)
 
+    it("is met by dictionaries in an order that who names them cannot know, or they could be made to collide", function()
+      local freed, kinds = {}, 0
+      for _ = 1, 8 do
+        server:close()
+        server = serve { settings = { limits = { shared = 200000 } } }
+        run [[for i = 1, 30 do spate.shared("over" .. i):set("k", ("x"):rep(1000 + i), { ttl = 1 }) end
+          d:set("rest", "") collectgarbage() collectgarbage()
+          d:set("rest", ("x"):rep(200000 - spate.stats().shared_bytes))]]
+        server:advance(2)
+        assert.is_true(run "return d:set('new', 1)")
+        freed[200000 - run "return spate.stats().shared_bytes"] = true
+      end
+      for _ in pairs(freed) do kinds = kinds + 1 end
+      assert.is_true(kinds > 1)
+    end)
+
     it("does not run out by names that nothing is kept under", function()
       assert.is_true(run [[
         for i = 1, 1000 do
