@@ -318,6 +318,7 @@ describe("a client of HTTP/2 that", function()
         server:advance(3)
         assert.not_equal("open", client:state())
         assert.equal(1, stats().refused_none_total)
+        assert.is_truthy(server:log():find("refused remote=127.0.0.1 status=400 why=", 1, true))
       end
     end
     it("data for a stream that it has ended", ended(5, function() return frames.frame("DATA", 0, 1, "x") end))

@@ -31,7 +31,7 @@ static const bool host_bytes[256] = {
 };
 
 bool is_authority(struct span s) {
-  if (s.len && s.bytes[0] == '[') return is_literal_authority(s);
+  if (span_starts_with(s, SPAN("["))) return is_literal_authority(s);
   struct span host = authority_host(s), rest = host;
   while (rest.len) {
     bool is_escape = escape_value(rest) >= 0;
@@ -42,7 +42,7 @@ bool is_authority(struct span s) {
 }
 
 struct span authority_host(struct span s) {
-  const char *end = s.len && s.bytes[0] == '[' ? memchr(s.bytes, ']', s.len) : NULL;
+  const char *end = span_starts_with(s, SPAN("[")) ? memchr(s.bytes, ']', s.len) : NULL;
   struct span rest = s;
   return end ? (struct span){s.bytes, (size_t)(end + 1 - s.bytes)} : span_split(&rest, ':');
 }

@@ -131,8 +131,7 @@ static void add_host(const struct http2_head *h, struct request *r) {
 // A body whose length the head does not say is as one in chunks; one that is said, and is not to come, is
 // nghttp2's to refuse.
 static void set_body(struct request *r, bool has_body) {
-  if (!has_body) r->body = BODY_NONE, r->content_length = 0;
-  else if (r->body == BODY_NONE) r->body = BODY_CHUNKED;
+  if (has_body && r->body == BODY_NONE) r->body = BODY_CHUNKED;
 }
 
 static struct refusal judge(const struct http2_head *h, struct request *r, bool has_body) {

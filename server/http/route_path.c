@@ -30,7 +30,9 @@ static long segment_read(struct span raw, char *out) {
 }
 
 int route_path_read(struct route_path *p, struct span raw, char *scratch) {
-  const char *at = raw.bytes + 1, *end = raw.bytes + raw.len, *slash;
+  const char *end = raw.bytes + raw.len, *slash;
+  span_split(&raw, '/'); // nothing
+  const char *at = raw.bytes;
   char *out = scratch;
   p->count = 0;
   do {

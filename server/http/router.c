@@ -268,7 +268,6 @@ static const struct route *walk_node(struct walk *w, const struct node *n, size_
 
 enum route_status router_match(const struct router *r, int method, struct span path, char *scratch,
                                struct route_match *match) {
-  if (!path.len || path.bytes[0] != '/') return ROUTE_NO_PATH;
   struct route_path read;
   if (route_path_read(&read, path, scratch) < 0) return ROUTE_BAD_PATH;
   struct walk walk = {.path = &read, .method = method, .match = match};
