@@ -28,6 +28,9 @@ describe("a request", function()
       local res = own:get("/" .. status)
       assert.equal(("HTTP/1.1 %d %s"):format(status, phrase), (res:raw():match "^[^\r]*"))
     end
+    for status, length in pairs { [200] = "0", [204] = "none", [205] = "0", [304] = "none", [404] = "0" } do
+      assert.equal(length, own:get("/" .. status):header "Content-Length" or "none", status)
+    end
     own:close()
   end)
 

@@ -103,8 +103,7 @@ struct refusal head_check(struct request *r) {
   if (!refusal.status) refusal = check_body(r, &summary);
   if (refusal.status) return refusal;
   if (summary.expect_other) return REFUSED(417, "unknown expectation");
-  bool body_to_come = r->body == BODY_CHUNKED || r->content_length > 0 || r->is_http2; // its frames tell
-  r->expect_continue = summary.expect_continue && body_to_come && r->minor >= 1;
+  r->expect_continue = summary.expect_continue && r->minor >= 1;
   r->keep_alive = !summary.close && (r->minor >= 1 || summary.keep_alive);
   return ACCEPTED;
 }

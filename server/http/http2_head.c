@@ -143,7 +143,6 @@ static struct refusal judge(const struct http2_head *h, struct request *r, bool 
   refusal = head_check(r);
   if (refusal.status) return refusal;
   set_body(r, has_body);
-  r->expect_continue &= has_body;
   return ACCEPTED;
 }
 

@@ -30,20 +30,20 @@ struct request {
   uint32_t field_count;
   uint8_t method, body, minor; // enum method, enum body_kind, of HTTP/1.minor
   bool keep_alive : 1;         // the client's wish by version and Connection (RFC 9112 9.3)
-  bool expect_continue : 1;
-  bool is_secure : 1;      // it came by TLS to us
-  bool from_proxy : 1;     // whose word about the client is believed
-  bool is_http2 : 1;       // `minor` is that of the HTTP/1 that means the same
-  uint16_t route;          // that it is for, as its server numbers them; 0: none
-  struct span method_name; // as it came
-  uint64_t content_length; // of BODY_LENGTH
-  struct span target;      // as it came
-  struct span path;        // of the target, still percent-encoded, begins with '/'; "*" of OPTIONS *
-  struct span query;       // behind the '?', still encoded, may be empty
-  struct span host;        // the authority of an absolute target, else the Host field; empty in HTTP/1.0
-  struct field *fields;    // in the order of arrival
-  void *exchange;          // what a protocol with many streams keeps, until its stream has gone
-  char bytes[];            // the head; the fields' array lies behind it
+  bool expect_continue : 1;    // of the body, if there is one
+  bool is_secure : 1;          // it came by TLS to us
+  bool from_proxy : 1;         // whose word about the client is believed
+  bool is_http2 : 1;           // `minor` is that of the HTTP/1 that means the same
+  uint16_t route;              // that it is for, as its server numbers them; 0: none
+  struct span method_name;     // as it came
+  uint64_t content_length;     // of BODY_LENGTH
+  struct span target;          // as it came
+  struct span path;            // of the target, still percent-encoded, begins with '/'; "*" of OPTIONS *
+  struct span query;           // behind the '?', still encoded, may be empty
+  struct span host;            // the authority of an absolute target, else the Host field; empty in HTTP/1.0
+  struct field *fields;        // in the order of arrival
+  void *exchange;              // what a protocol with many streams keeps, until its stream has gone
+  char bytes[];                // the head; the fields' array lies behind it
 };
 
 // "GET" and so on of one that is known, static.

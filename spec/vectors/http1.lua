@@ -106,6 +106,7 @@ add("upgrade with a body", post("Connection: upgrade\r\nUpgrade: x\r\nContent-Le
 add("expect continue", post("Content-Length: 3\r\nExpect: 100-Continue\r\n", "abc"), 100,
   { next = 200, body = "abc" })
 add("expect continue without a body", get "Expect: 100-continue\r\n", 200, OPEN)
+add("expect continue of an empty body", post "Content-Length: 0\r\nExpect: 100-continue\r\n", 200, OPEN)
 add("expect continue over the limit", post "Content-Length: 2000000\r\nExpect: 100-continue\r\n", 413)
 add("expect continue, chunked", post("Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n", "3\r\nabc\r\n0\r\n\r\n"), 100,
   { next = 200, body = "abc" })
