@@ -353,4 +353,20 @@ describe("a connection of HTTP/2", function()
     assert.same({ "a.example", "b.example:80", "B.example" }, { host(1, "a.example"), host(3, nil, "b.example:80"), host(5, "b.example", "B.example") })
     assert.same({ 400, 400 }, { host(7, "a", "b"), host(9, "a:80", "a") })
   end)
+
+  it("does not count what the server itself ends as resets of the client's", function()
+    server = helper.serve([[
+      app:get("/big", function() return ("x"):rep(100) end)
+      app:get("/fails", function() return sse.reply(function(send) send "a" error "broken" end) end)
+    ]], { settings = { http2 = { resets = 5 }, timeouts = { send = 5 } } })
+    client = http2.connect(server, { [4] = 50 })
+    for i = 0, 9 do client:get(2 * i + 1, "/big") end
+    server:advance(6)
+    for i = 0, 9 do assert.equal(8, client:stream(2 * i + 1).reset) end -- which take nothing
+    for i = 10, 19 do
+      client:get(2 * i + 1, "/fails")
+      assert.equal(2, client:stream(2 * i + 1).reset)
+    end
+    assert.is_nil(client.goaway)
+  end)
 end)

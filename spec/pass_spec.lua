@@ -48,6 +48,18 @@ describe("reply.pass", function()
     server:close()
   end)
 
+  it("leaves out fields that no answer may have, and knows no words for a status that nobody knows", function()
+    local server = serve()
+    stub { status = 599, headers = { ["X-Long"] = "a\1b", ["X-Line"] = "ab\nc", ["\1X"] = "1", ["X-Y\1"] = "1", ["X-Tab"] = "a\tb \xff", ["X-Empty"] = "" }, body = "a" }
+    local res = server:get "/pass"
+    assert.equal("HTTP/1.1 599 ", res:raw():match "^[^\r]*")
+    assert.same({ "a\tb \xff", "" }, { res:header "X-Tab", res:header "X-Empty" })
+    assert.is_nil(res:head():find("[^\r\n\t\x20-\xff]"))
+    assert.same({}, { res:header "X-Long", res:header "X-Line" })
+    assert.equal("a", (res:body()))
+    server:close()
+  end)
+
   it("has fields of its own in the place of theirs", function()
     local server = serve()
     stub { headers = { ["X-Up"] = "theirs", ["Content-Type"] = "text/html" }, body = "a" }
