@@ -172,6 +172,16 @@ describe("the exposition", function()
     assert.equal(30.2, value(all, "job_seconds_sum"))
   end)
 
+  it("has the generations that still serve somebody", function()
+    local res = server:get "/rooms/a?s=50"
+    assert.equal(1, value(text(), "spate_generations"))
+    assert.is_true(server:reload(APP))
+    assert.equal(2, value(text(), "spate_generations"))
+    server:advance(50)
+    assert.equal(200, res:status())
+    assert.equal(1, value(text(), "spate_generations"))
+  end)
+
   it("has a thousand series of one name at most, and says so once", function()
     server:post "/many"
     server:post "/many"

@@ -61,6 +61,28 @@ describe("limits", function()
   end)
 
   describe("connections", function()
+    -- With so many descriptors for this process; what fn() returns.
+    local function with_descriptors(limit, fn)
+      local f <close> = assert(io.open "/proc/self/stat")
+      local pid = f:read("a"):match "^%d+"
+      local p <close> = assert(io.popen(("unset LD_PRELOAD; prlimit --pid %s --nofile --output SOFT --noheadings"):format(pid)))
+      local before = p:read("a"):match "%S+"
+      local function set(soft) os.execute(("unset LD_PRELOAD; prlimit --pid %s --nofile=%s:"):format(pid, soft)) end
+      set(limit)
+      local ok, value = pcall(fn)
+      set(before)
+      return assert(ok and value, value)
+    end
+
+    -- 64 are kept for other things, or half of them where there are so few.
+    for descriptors, connections in pairs { [40] = 20, [100] = 50, [128] = 64, [200] = 136 } do
+      it(("are %d where a process may have %d descriptors and nothing is set"):format(connections, descriptors), function()
+        server = with_descriptors(descriptors, function() return helper.serve(APP, { settings = { limits = { connections_per_address = 1000 } } }) end)
+        for _ = 1, connections do assert.equal(200, (select(2, served()))) end
+        assert.equal(503, (select(2, served())))
+      end)
+    end
+
     it("beyond them are told 503 and closed, the others go on", function()
       serve { connections = 3 }
       local stream, first = server:get "/stream", served()

@@ -145,6 +145,18 @@ describe("pools", function()
     server:close()
   end)
 
+  it("of databases with a long name are there by its end", function()
+    local path = folder .. "/" .. ("x"):rep(100) .. "/end.sqlite"
+    local server = helper.serve(APP .. ([[
+
+local db = require "spate.sqlite".open(%q)
+app:get("/open", function() pcall(db.query, db, "select 1") return "" end)]]):format(path))
+    server:get "/open"
+    server:turn()
+    assert.equal(4, #pool(server, "sqlite:" .. path:sub(-56)))
+    server:close()
+  end)
+
   it("of databases are there by the database's name, and go with it", function()
     local server = helper.serve(APP .. ([[
 
