@@ -5,10 +5,16 @@ local helper = require "spec.helper"
 local APP = [[
 local jobs = spate.metrics.counter("jobs_total", { help = "Jobs done.", labels = { "kind" } })
 local depth = spate.metrics.gauge("queue_depth", { help = "Jobs that wait." })
+local level = spate.metrics.gauge("level", { help = "How full.", labels = { "tank" } })
 local took = spate.metrics.histogram("job_seconds", { help = "How long a job takes.", buckets = { 0.1, 1 } })
 app:get("/metrics", function(req) return reply.body(spate.metrics.text(req.query.open), "text/plain") end)
 app:get("/rooms/:room", function(req) sse.sleep(tonumber(req.query.s or 0)) return "x" end)
 app:get('/a"b\\c', function() return "x" end)
+app:post("/levels", function()
+  local list = {}
+  for i = 1, 1001 do list[i] = level:set(i, { tank = i }) end
+  return { first = list[1], last = list[1000], more = list[1001], inc = jobs:inc { kind = "x" } }
+end)
 app:get("/long", function() return ("x"):rep(5000) end)
 app:get("/stream", function() return sse.reply(sse.once "x") end)
 app:post("/took/:seconds", function(req) took:observe(tonumber(req.params.seconds)) return "" end)
@@ -108,7 +114,7 @@ describe("the exposition", function()
     assert.equal(1, value(all, 'spate_answer_seconds_bucket{method="GET",route="/rooms/:room",le="0.01"}'))
     assert.equal(2, value(all, 'spate_answer_seconds_bucket{method="GET",route="/rooms/:room",le="0.025"}'))
     assert.equal(2, value(all, 'spate_answer_seconds_count{method="GET",route="/rooms/:room"}'))
-    assert.is_nil(value(all, 'spate_answers_total{method="GET",route="/stream",status="2xx"}'))
+    assert.is_nil(all:find('route="/stream"', 1, true)) -- nobody has asked for it
   end)
 
   it("has what clients did not take at once: for how long, and how many bytes", function()
@@ -170,6 +176,13 @@ describe("the exposition", function()
     assert.equal(12, value(all, 'job_seconds_bucket{le="+Inf"}'))
     assert.equal(12, value(all, "job_seconds_count"))
     assert.equal(30.2, value(all, "job_seconds_sum"))
+  end)
+
+  it("says whether it has taken what is counted and set", function()
+    assert.same({ first = true, last = true, more = false, inc = true }, server:post("/levels"):json())
+    local all = text()
+    assert.equal(1000, value(all, 'level{tank="1000"}'))
+    assert.is_nil(value(all, 'level{tank="1001"}'))
   end)
 
   it("has the generations that still serve somebody", function()

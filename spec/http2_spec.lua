@@ -90,6 +90,20 @@ describe("HTTP/2", function()
     assert.matches("^HTTP/1.1 505", res:raw():sub(bytes + 1))
   end)
 
+  it("is over once where what it is told last cannot be sent", function()
+    serve { timeouts = { head = 5 } }
+    client:get(1, "/ticks")
+    local other = http2.connect(server, nil, { silent = true })
+    other:send(frames.PREFACE, frames.frame("SETTINGS", 0, 0)) -- ours are not acknowledged
+    server.core:drain()
+    for _, each in ipairs { client, other } do each.raw:fail("send", false) end
+    client:frame("DATA", 0, 0, "")
+    assert.equal(1, server:stats().connections)
+    server:advance(6)
+    assert.equal(0, server:stats().connections)
+    assert.same({ "closed", "closed" }, { client:state(), other:state() })
+  end)
+
   it("is not spoken where it is switched off", function()
     serve { http2 = false }
     client:read()
@@ -376,6 +390,11 @@ describe("HTTP/2", function()
     server:advance(7) -- it is asked for after 5
     client:frame("DATA", frames.END_STREAM, 1, "there")
     assert.same({ 200, "there" }, { client:stream(1).status, client:stream(1).body })
+    client:send(client.request(3, "POST", "/later", { { "expect", "100-continue" } }, { open = true }))
+    server:advance(7.9)
+    assert.not_equal(408, client:stream(3).status)
+    server:advance(0.2)
+    assert.equal(408, client:stream(3).status)
   end)
 
   it("has a window be of 64 KiB, to the byte", function()

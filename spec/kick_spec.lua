@@ -10,6 +10,7 @@ app:get("/user/:name", function(req)
   return sse.reply(sse.never())
 end)
 app:get("/late", function(req) req:tag "late" sse.sleep(5) return sse.reply(sse.never()) end)
+app:get("/bare", function(req) req:tag "late" sse.sleep(5) return sse.reply(sse.never(), { keep_alive = false }) end)
 app:get("/raw", function(req) req:tag "raw" return reply.stream(function(write) write "x" sse.sleep(1000) end) end)
 app:get("/news", function(req) return sse.reply(news:subscribe { after = req.last_event_id }) end)
 app:get("/hesitant", function() local sub = news:subscribe() sse.sleep(2) return sse.reply(sub) end)
@@ -93,11 +94,13 @@ describe("spate.kick", function()
   end)
 
   it("ends a stream whose handler has not answered yet as soon as it has begun", function()
-    local res = server:get "/late"
-    kick { tag = "late" }
-    server:advance(6)
-    assert.equal(200, res:status())
-    assert.is_true(res:has_ended())
+    for _, target in ipairs { "/late", "/bare" } do
+      local res = server:get(target)
+      kick { tag = "late" }
+      server:advance(6)
+      assert.equal(200, res:status())
+      assert.is_true(res:has_ended(), target)
+    end
   end)
 
   it("cuts a body that is no event stream", function()

@@ -187,6 +187,17 @@ local function run_chunk(way, chunk, id)
   return name or ((code == 124 or code >= 137 and code ~= 139) and "timeout" or "crash"), file or chunk.files[1]
 end
 
+-- What had run when a spec of `file` failed; all of it where nobody has said which.
+local function as_far_as(chunk, killer, file)
+  if killer == "timeout" or killer == "crash" then return chunk end
+  local files = {}
+  for i, path in ipairs(chunk.files) do
+    files[i] = path
+    if path == file then break end
+  end
+  return { files = files, names = chunk.names, seconds = chunk.seconds }
+end
+
 -- Shows a change to the specs: who sees it, or nil. What fails whatever is changed, as a spec of the machine's memory does
 -- under the sanitizers, is no witness; nor is what has been seen to pass once asked again.
 local function show(way, mutant, specs)
@@ -195,7 +206,7 @@ local function show(way, mutant, specs)
     local killer, file = run_chunk(way, chunk, mutant.id)
     local key = killer and file .. killer
     if killer and not way.honest[key] then
-      way.honest[key] = not run_chunk(way, chunk, 0)
+      way.honest[key] = not run_chunk(way, as_far_as(chunk, killer, file), 0)
       if not way.honest[key] then say("fails by itself:", file, killer) end
     end
     if killer and way.honest[key] then

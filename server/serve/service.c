@@ -45,7 +45,6 @@ void service_init(struct service *s, struct loop *loop, const struct settings *s
   s->routes = xcalloc(ROUTES_MAX, sizeof *s->routes);
   s->routes[0] = xcalloc(1, sizeof *s->routes[0]);
   slab_init(&s->slab);
-  list_init(&s->counted);
   pages_init(&s->pages, loop);
   list_init(&s->conns);
   list_init(&s->dirty);
