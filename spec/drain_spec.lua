@@ -22,6 +22,7 @@ app:get("/firehose", function()
     while true do send(("x"):rep(1000)) end
   end)
 end)
+app:get("/breaks", function() return sse.reply(function(send) send "x" sse.sleep(0.001) error "broken" end, { keep_alive = false }) end)
 app:get("/never", function() return sse.reply(sse.never()) end)
 app:get("/late", function() sse.sleep(2) return sse.reply(function(send) while true do send "tick" sse.sleep(1) end end) end)
 app:on_stop(function() spate.log.info "stop 1" sse.sleep(3) spate.log.info "stop 1 done" end)
@@ -47,6 +48,15 @@ describe("drain", function()
     server.core:drain()
     server:advance(10)
     assert.matches("root.*\r\nConnection: close\r\n.*slept$", res:raw())
+  end)
+
+  it("cuts a stream that fails meanwhile once", function()
+    local list = {}
+    for i = 1, 20 do list[i] = server:get "/breaks" end
+    server.core:drain()
+    server:advance(0.01)
+    for _, res in ipairs(list) do assert.equal("closed", state(res)) end
+    assert.equal(0, server:stats().connections)
   end)
 
   it("that is asked for again puts off no end", function()
