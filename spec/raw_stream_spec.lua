@@ -308,3 +308,20 @@ describe("reply.stream", function()
     end
   end)
 end)
+
+it("a stream whose status allows no body has none, and its connection goes on", function()
+  local server = helper.serve [[
+    app:get("/raw/:status", function(req) return reply.stream(function(write) write "abc" sse.sleep(1000) end, { status = tonumber(req.params.status) }) end)
+    app:get("/events/:status", function(req) return sse.reply(sse.from { "a" }:chain(sse.never()), { status = tonumber(req.params.status) }) end)
+    app:get("/next", function() return "next" end)]]
+  for _, kind in ipairs { "raw", "events" } do
+    for _, status in ipairs { 204, 205, 304 } do
+      local res = server:get(("/%s/%d"):format(kind, status))
+      assert.equal(status, res:status())
+      assert.matches("\r\n\r\n$", res:raw())
+      assert.is_nil(res:header "Transfer-Encoding")
+      assert.equal("next", (server:get("/next", { client = res.client }):body()))
+    end
+  end
+  server:close()
+end)
