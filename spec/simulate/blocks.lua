@@ -81,6 +81,34 @@ local function set_options(p, r)
   end
 end
 
+local function route_of(routes, kind)
+  for _, route in ipairs(routes) do
+    if route.kind == kind then return route end
+  end
+end
+
+-- On whichever workers, of those who wait, with one behind them who ends that.
+local SCENES = { { "tagged", "kick" }, { "promised", "brings" } }
+
+-- Steps that belong together: some wait, then one does what they wait for.
+local function scene(p, r, clients, routes)
+  local pair = r:pick(SCENES)
+  local waiting, deed = route_of(routes, pair[1]), route_of(routes, pair[2])
+  if not waiting or not deed then return end
+  local at = r:int(1, #p.steps)
+  local function add(step)
+    step.order = r:int(1, 1 << 30)
+    table.insert(p.steps, at, step)
+    at = at + 1
+  end
+  for i = 1, r:int(1, 3) do
+    add { "request", client = clients + 1 + i, worker = r:int(1, p.workers), keeps = r:chance(50) or nil, { method = "GET", path = waiting.path, number = 0 } }
+  end
+  add { "advance", r:pick { 0.1, 0.3, 1.3 } }
+  add { "request", client = clients + 1, worker = r:int(1, p.workers), { method = "POST", path = deed.path, number = 0 } }
+  add { "advance", 0.1 }
+end
+
 local function theme(p, r)
   local routes = {}
   for _ = 1, r:int(1, 4) do add_route(p, r, r:weighed(kinds.others), routes) end
@@ -100,6 +128,7 @@ function blocks.add_to(p, r, clients)
     local at = step[1] == "half_head" and r:chance(60) and more_of_a_head(p, r, step) or r:int(1, #p.steps)
     table.insert(p.steps, at, step)
   end
+  for _ = 1, r:int(0, 4) do scene(p, r, clients, routes) end
 end
 
 -- The same of a day: one of each kind, and a seventh of what those ask who do not listen.

@@ -151,7 +151,7 @@ local REASONS = { -- of a status other than 200
   ["too large"] = function(self, _, route) return route.bytes > (self.plan.settings.limits.body or BODY_MAX) end,
   finished = function(self, request, route)
     local c = route.channel and self.channels["c" .. route.channel]
-    return c and c.is_finishing or (request.after or self.plan.settings.limits.channel_bytes) and not c
+    return c and c.is_finishing or (request.after or self.plan.settings.limits.channel_bytes or self.has_faults) and not c -- a producer without memory
   end,
   store = function(self) return self.plan.store end,
   ["falls behind"] = function(self) return self.plan.settings.limits.inbox or self.plan.settings.limits.subscriber end, -- a derived channel that begins

@@ -245,7 +245,7 @@ function plan.of_seed(seed)
   local seldom = new_rng(seed ~ RARE)
   if seldom:chance(15) and not p.has_epochs and p.steps[#p.steps][1] ~= "drain" then rare.add_to(p, seldom) end
   local others = new_rng(seed ~ BLOCKS)
-  if others:chance(50) and not p.has_epochs then blocks.add_to(p, others, a.clients) end
+  if others:chance(35) and not p.has_epochs then blocks.add_to(p, others, a.clients) end
   return p
 end
 

@@ -45,8 +45,9 @@ function kind.on_end(model, request, how, now)
   if how ~= "end" or not request.promise then return end
   local value, why = (request.content or ""):match "^promised (%S+) (%S+)$"
   local p, is_late = request.promise, request.is_loose or request.was_held or model.jumped_at >= request.sent_at
+  if value ~= "nil" and not p.value and kind.is_vague(model) then p.value, p.at = value, now end -- who brought it had no memory to say so
   if value ~= "nil" then
-    return model:expect(value == p.value and (is_late or math.abs(now - math.max(p.at, request.awaits_since)) < EPS), says.PROMISE, "%s: %q, and %s was brought", request, request.content, tostring(p.value))
+    return model:expect(value == p.value and (is_late or kind.is_vague(model) or math.abs(now - math.max(p.at, request.awaits_since)) < EPS), says.PROMISE, "%s: %q, and %s was brought", request, request.content, tostring(p.value))
   end
   if kind.is_vague(model) then return end
   local ends_at = request.awaits_since + request.route.seconds
