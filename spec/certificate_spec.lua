@@ -137,10 +137,13 @@ describe("a certificate", function()
     local locked, text = directory .. "/locked.key", directory .. "/text"
     output("openssl ec -in %s -aes128 -passout pass:secret -out %s", k, locked)
     output("echo hello > %s", text)
+    local broken = directory .. "/broken"
+    output("printf -- '-----BEGIN CERTIFICATE-----\\n!!!!\\n-----END CERTIFICATE-----\\n' > %s", broken)
     local none = directory .. "/none"
     for _, case in ipairs {
       { { cert = none, key = k }, "cert", none, "No such file or directory" },
       { { cert = text, key = k }, "cert", text, "no PEM in it" },
+      { { cert = broken, key = k }, "cert", broken, "bad base64 decode" },
       { { cert = c, key = none }, "key", none, "No such file or directory" },
       { { cert = c, key = locked }, "key", locked, "interrupted or cancelled" },
       { { cert = c, key = rsa }, "key", rsa, "no certificate assigned" },

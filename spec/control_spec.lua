@@ -73,10 +73,15 @@ describe("a control socket", function()
     local shell_of = io.popen "echo $$"
     local gone = tonumber(shell_of:read "l")
     shell_of:close()
-    for _, name in ipairs { own, gone, 1, "0", "x", "-5" } do shell(("touch -- %s/spate/%s"):format(folder, name)) end
-    local list = harness.control_list()
+    local child = io.popen "env --default-signal=HUP sleep 100 > /dev/null & echo $!"
+    local there = tonumber(child:read "l")
+    child:close()
+    for _, name in ipairs { own, gone, there, "0", "x", "-5" } do shell(("touch -- %s/spate/%s"):format(folder, name)) end
+    local list, wanted = harness.control_list(), { own, there }
     table.sort(list)
-    assert.same({ 1, own }, list)
+    table.sort(wanted)
+    assert.same(wanted, list)
+    assert.is_true(os.execute("kill " .. there .. " 2> /dev/null")) -- it was asked for nothing
     assert.is_falsy(exists(("%s/spate/%d"):format(folder, gone)))
     assert.is_truthy(exists(("%s/spate/%d"):format(folder, own)))
     assert.is_truthy(exists(folder .. "/spate/x"))

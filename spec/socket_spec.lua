@@ -223,6 +223,7 @@ for _, way in ipairs(ways) do
       assert.is_true(socket:read_now())
       assert.is_false(socket:read_now())
       assert.equal("bytes:89", socket:turn())
+      assert.is_false(socket:read_now())
       socket:far_send "more"
       socket:want_read(1 << 40)
       assert.equal("bytes:more", socket:turn())
@@ -243,6 +244,7 @@ for _, way in ipairs(ways) do
       socket:far_send "last"
       socket:far_close "send"
       assert.equal("bytes:last", socket:turn())
+      assert.is_false(socket:read_now())
       assert.equal("end", socket:turn())
       assert.equal(2, socket:send "on")
       local got, state = socket:far_take()

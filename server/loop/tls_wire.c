@@ -30,7 +30,6 @@ static int wire_read(BIO *b, char *out, int len) {
 
 static int wire_write(BIO *b, const char *bytes, int len) {
   struct tls_wire *w = BIO_get_data(b);
-  BIO_clear_retry_flags(b);
   buf_append(&w->fresh, bytes, (size_t)len);
   return len;
 }
@@ -123,7 +122,7 @@ ssize_t tls_wire_seal(struct tls_wire *w, const struct iovec *iov, int count) {
   size_t taken = 0, len;
   while (p.i < p.count && taken < TLS_SEALED_MAX) {
     const char *from = pieces_join(&p, record, &len);
-    if (len && SSL_write(w->ssl, from, (int)len) <= 0) return -1;
+    if (len && SSL_write(w->ssl, from, (int)len) != (int)len) return -1;
     taken += len;
   }
   return (ssize_t)taken;

@@ -253,7 +253,7 @@ static void on_sent(struct transport *t, size_t len) {
   if (more < 0) tls_break(s, "it broke off");
   else {
     left += (size_t)more;
-    if (s->ends && !s->sealed.len && !s->wire.fresh.len) s->ends = false, s->under->ops->end(s->under);
+    if (s->ends && !s->sealed.len && !s->wire.fresh.len) s->under->ops->end(s->under);
     if (left || was_queued) s->transport.sink->on_sent(&s->transport, left);
     if (!s->is_closed) read_under(s);
   }
