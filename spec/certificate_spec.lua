@@ -119,15 +119,16 @@ describe("a certificate", function()
     setting[1] = pair("b", { names = { "DNS:b.example" }, days = 20 })
     setting[2] = pair("c", { names = { "DNS:c.example", "DNS:SHARED.example" }, days = -1 })
     setting[3] = pair("d", { names = { "DNS:d.example", "DNS:b.example" } })
+    setting[4] = pair("e", { names = { "DNS:a.example", "DNS:e.example" } })
     local list = harness.certificates(setting)
     local days, names = {}, {}
     for i, one in ipairs(list) do
       days[i] = one.seconds < 0 and "ended" or math.floor(one.seconds / DAY + 0.5)
       names[i] = one.name and one.name .. " " .. one.other or ""
-      assert.matches(("abcd"):sub(i, i) .. "%.pem$", one.file)
+      assert.matches(("abcde"):sub(i, i) .. "%.pem$", one.file)
     end
-    assert.same({ 10, 20, "ended", 90 }, days)
-    assert.same({ "", "", "SHARED.example 1", "b.example 2" }, names)
+    assert.same({ 10, 20, "ended", 90, 90 }, days)
+    assert.same({ "", "", "SHARED.example 1", "b.example 2", "a.example 1" }, names)
   end)
 
   it("that cannot be used says why", function()

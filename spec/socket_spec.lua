@@ -595,6 +595,20 @@ describe("what listens", function()
     other:close()
   end)
 
+  it("is never inherited as the standard error, where that is closed", function()
+    local path = temporary([[package.cpath = "./]] .. (os.getenv "BUILD" or "build") .. [[/lib/?.so;" .. package.cpath
+      local harness = require "spate.harness"
+      local one, other = harness.socket(), harness.socket()
+      local _, fd = one:listen "127.0.0.1:0"
+      io.stderr:close()
+      print(select(2, other:listen("fd:" .. fd)) > 2)]])
+    local pipe = assert(io.popen("lua5.4 " .. path))
+    local said = pipe:read "a"
+    pipe:close()
+    os.remove(path)
+    assert.equal("true\n", said)
+  end)
+
   it("is refused where no descriptor is left", function()
     for _, address in ipairs { "127.0.0.1:0", "unix:/tmp/none", "fd:0" } do
       harness.limit_descriptors(0)

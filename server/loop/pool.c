@@ -89,6 +89,7 @@ void pool_init(struct pool *p, struct inbox *home, struct pool_limits limits) {
                      .threads_max = limits.threads,
                      .hook = {.run = run_queue, .is_ready = has_queued}};
   list_init(&p->queue);
+  list_init(&p->hook.link);
   lock_init(&p->lock);
   pthread_condattr_init(&attributes);
   pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -110,7 +111,7 @@ static void wait_for_threads(struct pool *p) {
 void pool_deinit(struct pool *p) {
   if (!p->home) return;
   wait_for_threads(p);
-  if (!p->limits.threads) loop_hook_remove(p->home->loop, &p->hook);
+  loop_hook_remove(p->home->loop, &p->hook);
   lock_deinit(&p->lock);
   pthread_cond_destroy(&p->changed);
   p->home = NULL;

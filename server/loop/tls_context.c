@@ -32,7 +32,6 @@ static void context_fail(char error[TLS_ERROR_MAX], const char *setting, const c
       ERR_GET_LIB(code) == ERR_LIB_SYS ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
   if (ERR_GET_REASON(code) == PEM_R_NO_START_LINE && ERR_GET_LIB(code) == ERR_LIB_PEM) why = "no PEM in it";
   snprintf(error, TLS_ERROR_MAX, "tls.%s: %s: %s", setting, file, why ? why : "it cannot be read");
-  ERR_clear_error();
 }
 
 // Who offers nothing that we speak is refused, as RFC 7301 3.2 has it. `ours`: where in PROTOCOLS.

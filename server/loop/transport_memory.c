@@ -42,11 +42,11 @@ static ssize_t leave_memory(struct memory_peer *p, size_t room) {
 static ssize_t memory_leave(struct memory_peer *p) {
   size_t room = MIN(p->window, p->step);
   ssize_t sent = p->flight.count ? leave_memory(p, room) : leave_file(p, room);
-  if (sent < 0) return sent;
+  if (sent <= 0) return sent;
   p->window -= (size_t)sent, p->flight_at += (size_t)sent;
   if (p->flight_at == p->flight.len) p->flight.len = p->flight_at = 0;
-  p->writes += sent > 0;
-  if (sent && p->clock) p->clock->now += p->write_seconds;
+  p->writes++;
+  if (p->clock) p->clock->now += p->write_seconds;
   return sent;
 }
 
