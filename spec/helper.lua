@@ -101,6 +101,19 @@ function Server:allocated()
   return harness.allocated() - self:stats().lua_bytes - math.ceil(collectgarbage "count" * 1024)
 end
 
+-- Whether `round` comes to leave no more memory allocated than it has found; it begins with what is kept once, and doubles.
+function Server:comes_to_rest(round)
+  local before, rests = -math.huge, 0
+  for _ = 1, 60 do
+    round()
+    local now = self:allocated()
+    rests = math.abs(now - before) < 1000 and rests + 1 or 0
+    if rests == 2 then return true end
+    before = now
+  end
+  return false
+end
+
 -- A client, from `address` (127.0.0.1), which may have sent `bytes` before it is accepted.
 function Server:connect(address, how, bytes)
   local client = self.core:connect(address, how, bytes)
