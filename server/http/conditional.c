@@ -83,7 +83,8 @@ int64_t http_date_read(struct span text) {
   snprintf(copy, sizeof copy, SPAN_FMT, SPAN_ARG(text));
   for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
     struct tm tm = {};
-    if (strptime(copy, formats[i], &tm) == copy + text.len) return timegm(&tm);
+    const char *end = strptime(copy, formats[i], &tm);
+    if (end && (size_t)(end - copy) == text.len) return timegm(&tm);
   }
   return -1;
 }
