@@ -159,6 +159,11 @@ describe("a loop that sleeps", function()
     assert.matches("spate: event loop: .*epoll_wait: Operation not permitted; where descriptors have run out, raise `ulimit %-n`\n.*134\n$", said)
   end)
 
+  it("is none where the kernel does not watch what wakes it", function()
+    local ok, err = harness.refused("epoll_ctl", "ENOSPC", function() return pcall(harness.loop) end)
+    assert.same({ false, "no event loop" }, { ok, err })
+  end)
+
   it("is none where no descriptor is left to make or to wake it by", function()
     for left = 0, 1 do
       harness.limit_descriptors(left)
