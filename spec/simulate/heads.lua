@@ -25,7 +25,7 @@ end
 
 -- Whether nobody knows when its time is over.
 local function is_vague(self, client)
-  return client.is_vague or client.is_over or client.has_finished or client.may_be_refused or client.is_broken or client.may_be_cut or not client.is_reading
+  return client.is_vague or client.stalled_at or client.is_over or client.has_finished or client.may_be_refused or client.is_broken or client.may_be_cut or not client.is_reading
     or client.worker == self.held_up or self.jumped_at >= client.half_since or self.is_draining or self.has_faults or client.is_outside
 end
 
