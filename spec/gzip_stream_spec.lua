@@ -370,6 +370,15 @@ describe("a compressed stream", function()
     quick_res:close()
   end)
 
+  it("counts its bytes before and after, but for the head of the file", function()
+    serve()
+    local res = server:get("/ends", { headers = GZIP })
+    server:advance(2)
+    local body, has_ended = res:body()
+    assert.is_true(has_ended)
+    assert.equal(#body - 10, stats().compressed_bytes_out_total)
+  end)
+
   it("goes on without a window where compress.memory has no room for it", function()
     serve { compress = { memory = 60000 } }
     run 'ch = {} for i = 1, 3 do ch[i] = sse.channel("c" .. i, { compress = true }) end'
