@@ -470,3 +470,14 @@ describe("a derived channel", function()
     assert.same({ "X", "Y" }, get():data())
   end)
 end)
+
+it("what is handed out leaves alone who turns out to be gone as room is made for it", function()
+  local server = helper.serve [[
+    local ch = sse.channel("news", { queue = 4 })
+    app:get("/sub", function() return sse.reply(ch:subscribe()) end)
+    app:post("/pub", function() for i = 1, 30 do ch:publish(("x"):rep(100)) end return "" end)]]
+  for _ = 1, 6 do server:get("/sub").client:fail("send", false) end
+  assert.equal(200, server:post("/pub"):status())
+  assert.same({ 1, 0 }, { server:stats().connections, server:stats().streams })
+  server:close()
+end)

@@ -119,6 +119,7 @@ describe("the exposition", function()
 
   it("has what clients did not take at once: for how long, and how many bytes", function()
     local slow = server:connect()
+    server:advance(5)
     slow:window(1000)
     local res = server:get("/long", { client = slow })
     server:advance(2)

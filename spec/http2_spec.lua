@@ -90,6 +90,15 @@ describe("HTTP/2", function()
     assert.matches("^HTTP/1.1 505", res:raw():sub(bytes + 1))
   end)
 
+  it("that has come to its end by what is wrong ends its streams at once", function()
+    serve()
+    client:get(1, "/ticks"):get(3, "/ticks")
+    assert.equal(2, server:stats().streams)
+    client:frame("DATA", 0, 0, "")
+    assert.is_truthy(client:read().goaway)
+    assert.equal(0, server:stats().streams)
+  end)
+
   it("is over once where what it is told last cannot be sent", function()
     serve { timeouts = { head = 5 } }
     client:get(1, "/ticks")
