@@ -347,6 +347,7 @@ local function check_waiting(self, client, request, now)
   if not request or not client.is_reading or client.worker == self.held_up or client.is_over or client.has_finished or self:may_fail(request) then return end
   if not request.status then
     if request.was_partial then return check_half(self, request, now) end
+    if client.is_mux and not client.is_http2 and self.plan.settings.limits.requests then return end -- the harness's protocol has no word for the last
     if is_behind_the_last(request) or self.is_draining or client.is_mux and self.plan.settings.limits.connections or self.store_waits or self.plan.store then return end
     local behind = request.behind or request.follows -- a body that is whole may come from a handler that goes on
     local since = math.max(request.sent_at, client.arrived_at or 0, behind and behind.ended_at + (behind.route and behind.route.pause or 0) or 0, request.was_held and self.jumped_at or 0, self.jumped_to or 0)
