@@ -83,19 +83,6 @@ describe("at the end of a turn", function()
     assert.matches("^HTTP/1.1 200", res:take())
   end)
 
-  it("what was closed is freed", function()
-    local function after_2000()
-      for _ = 1, 2000 do server:get("/stats"):close() end
-      server.clients, clients = {}, nil
-      collectgarbage()
-      collectgarbage()
-      return helper.harness.allocated()
-    end
-    local before = after_2000()
-    local grown = after_2000() - before
-    assert.is_true(grown < 100000, grown)
-  end)
-
   it("128 have their share, and neither who comes then nor the others wait for both", function()
     subscribe(300)
     local publisher = server:connect()
