@@ -356,4 +356,13 @@ return {
 ]],
     what = "a client without a Last-Event-ID goes on behind that of the client before it",
   },
+  {
+    name = "drop_oldest_cuts", file = "server/serve/feed.c",
+    from = "  while (is_stream_full(f, e)) {\n    if (f->on_full == ON_FULL_DISCONNECT) {", to = "  while (is_stream_full(f, e)) {\n    if (f) {",
+    what = "who falls behind is cut where the oldest was to be left out, or what is conflated",
+  },
+  {
+    name = "joins_twice", file = "server/event/members.c", from = "return !old;", to = "(void)old;\n  return true;",
+    what = "one who is a member already joins again",
+  },
 }

@@ -243,6 +243,8 @@ end
 -- A comment may wait before what fills a queue.
 local function has_overflown(self, request)
   local c, limits = request.channel, self.plan.settings.limits
+  local leaves_out = c and c.options and (c.options.on_full or "disconnect") ~= "disconnect"
+  if leaves_out and not limits.inbox then return false end
   if request.may_have_lost then return true end
   if not c or not c.burst then return (limits.inbox or limits.subscriber) and request.kind and request.kind.publishes end -- of channels of its own
   local had_burst = self.published > 1 or request.is_loose and self.burst_at >= request.sent_at -- one that takes nothing is told later

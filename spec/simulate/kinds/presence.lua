@@ -44,7 +44,10 @@ function kind.on_event(model, request, event)
   end
   model:expect(request.members, says.MEMBERS, "%s: %s before who", request, event.event)
   local is_join = event.event == "join"
-  model:expect(is_join or event.event == "leave" and (request.members[value.id] or model.plan.store), says.MEMBERS, "%s: %s of %s, who was no member", request, tostring(event.event), value.id)
+  model:expect(is_join or event.event == "leave", says.MEMBERS, "%s: an event %s", request, tostring(event.event))
+  local is_own = is_join and value.id == request.user and not request.has_joined -- which came before it asked who there is
+  request.has_joined = request.has_joined or is_own
+  model:expect(is_own or is_join ~= (request.members[value.id] or false) or model.plan.store, says.MEMBERS, "%s: %s of %s, who was %s member", request, event.event, value.id, is_join and "a" or "no")
   request.members[value.id] = is_join or nil
 end
 
