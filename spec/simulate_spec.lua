@@ -1,5 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The simulator itself: a seed is a run, to the byte; and what it says of one that fails.
+local checked = require "spec.simulate.checked"
+local harness = require("spec.helper").harness
 local plan = require "spec.simulate.plan"
 local print_plan = require "spec.simulate.print"
 local reduce = require "spec.simulate.reduce"
@@ -56,6 +58,31 @@ describe("the simulator", function()
       assert.truthy(texts[1]:find(sentence, 1, true) or texts[2]:find(sentence, 1, true), "not in a README: " .. sentence)
       assert.truthy(model:find("says%." .. name .. "%f[^%w_]"), "no assertion of " .. name)
     end
+  end)
+
+  it("fails where each run leaves bytes of the C heap, and not where the first does", function()
+    local kept = {}
+    local function keep() kept[#kept + 1] = harness.inflate() return #kept end
+    assert.error_matches(function() checked({}, keep) end, "^FAIL: %d+ bytes are lost$")
+    kept = {}
+    assert.equal(1, checked({}, function() return kept[1] and 1 or keep() end))
+    assert.equal(0, checked({}, function() kept = {} return 0 end))
+  end)
+
+  it("fails where a run leaves a descriptor open", function()
+    local file
+    assert.error_matches(function() checked({}, function() file = assert(io.open "/dev/null") end) end, "^FAIL: 1 descriptors are left open$")
+    file:close()
+  end)
+
+  it("prints a spec that looks at these as well", function()
+    local p = plan.of_seed(7)
+    local printed, seen = print_plan.spec(p, "why"), nil
+    local env = setmetatable({ describe = function(_, fn) fn() end, it = function(_, fn) fn() end, require = function(name)
+      return function(program) seen = { name, print_plan.program(program) } end
+    end }, { __index = _G })
+    assert(load(printed, "printed", "t", env))()
+    assert.same({ "spec.simulate.checked", print_plan.program(p) }, seen)
   end)
 
   -- What is not drawn, and why.

@@ -403,6 +403,7 @@ __attribute__((visibility("default"))) int luaopen_spate_harness(lua_State *L) {
   pool_probe_open(L);
   event_probe_open(L);
   inflate_probe_open(L);
+  heap_probe_open(L);
   stubs_open(L);
   tls_client_open(L);
   lua_certificates_open(L);

@@ -35,6 +35,9 @@ void pool_probe_open(struct lua_State *L);
 void event_probe_open(struct lua_State *L);
 void inflate_probe_open(struct lua_State *L);
 
+// What this process has allocated. `harness.allocated`, `harness.c_bytes`.
+void heap_probe_open(struct lua_State *L);
+
 // Adds `socket`, which makes a transport over a socket whose far end a spec holds, and listens.
 void socket_probe_open(struct lua_State *L);
 

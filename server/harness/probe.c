@@ -3,7 +3,6 @@
 // function ever takes two states.
 #include "harness/probe.h"
 #include <dirent.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -121,15 +120,6 @@ void coverage_push(struct coverage *c, lua_State *L) {
 
 // Of the address sanitizer, where it is there.
 int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
-size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
-
-// harness.allocated(): bytes that this process has allocated.
-static int allocated(lua_State *L) {
-  bool is_there = __sanitizer_get_current_allocated_bytes;
-  lua_pushinteger(L,
-                  (lua_Integer)(is_there ? __sanitizer_get_current_allocated_bytes() : mallinfo2().uordblks));
-  return 1;
-}
 
 // harness.descriptors(): how many this process has open.
 static int descriptors(lua_State *L) {
@@ -231,7 +221,6 @@ void probe_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"events", count_events},
                                        {"event_lengths", event_lengths},
                                        {"seconds", real_seconds},
-                                       {"allocated", allocated},
                                        {"leaks", leaks},
                                        {"descriptors", descriptors},
                                        {"limit_descriptors", limit_descriptors},

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Seed 3067 of the simulator: a client that had left while a derived channel was loading kept its connection for ever,
 -- since the reload had ended the channel's task before it ran (172 has it by hand).
-local run = require "spec.simulate.run"
+local run = require "spec.simulate.checked"
 
 describe("simulation", function()
   it("holds in the schedule of seed 3067", function()

@@ -365,4 +365,8 @@ return {
     name = "joins_twice", file = "server/event/members.c", from = "return !old;", to = "(void)old;\n  return true;",
     what = "one who is a member already joins again",
   },
+  {
+    name = "member_kept", file = "server/event/members.c", from = "  free(member);\n", to = "",
+    what = "the bytes of each member that has left are lost",
+  },
 }

@@ -44,7 +44,7 @@ end
 function print_plan.spec(plan, failure)
   return ([[-- SPDX-License-Identifier: MIT
 -- Seed %d of the simulator: %s
-local run = require "spec.simulate.run"
+local run = require "spec.simulate.checked"
 
 describe("simulation", function()
   it("holds in the schedule of seed %d", function()
