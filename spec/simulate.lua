@@ -93,6 +93,7 @@ local function tell(seed, output)
   local p, last = reduced(program(seed), output)
   print(print_plan.spec(p, (last:match "at [%d.]+ s: [^\n]*\n[^\n]*" or last:match "FAIL: ([^\n]*)" or kind)))
   print(("seed %d fails: %s\nmake simulate SEED=%d%s runs it again"):format(seed, kind, seed, HOURS and (" HOURS=%g"):format(HOURS) or ""))
+  if not HOURS then print(("for simulate/seeds.lua: { %d, %d, 0x%016x },"):format(seed, plan.VERSION, print_plan.hash(plan.of_seed(seed)))) end
 end
 
 local function run_seeds(first, count, seconds)
@@ -116,7 +117,7 @@ local function all()
   if seed and not seeds then return run_seeds(seed, 1, seconds or 3600) end
   if not HOURS then
     for _, failed in ipairs(require "spec.simulate.seeds") do
-      if not run_seeds(failed, 1, 60) then return false end
+      if not run_seeds(failed[1], 1, 60) then return false end
     end
   end
   local first = seed or math.tointeger(tonumber(os.date "%Y%m%d0000"))

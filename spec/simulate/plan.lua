@@ -8,6 +8,7 @@ local http2_client = require "spec.simulate.http2_client"
 local kinds = require "spec.simulate.kinds"
 local new_rng = require "spec.simulate.rng"
 local rare = require "spec.simulate.rare"
+local seeds = require "spec.simulate.seeds"
 
 local plan = {}
 
@@ -215,10 +216,37 @@ local function over_http2(r, p, served)
   end
 end
 
--- Of choices that came later: the others of a seed stay what they were, and seeds that have failed are as they were.
+-- What each later version of this plan draws as well, by numbers of its own and behind all else, so that a program of the version before is
+-- still had: a seed that has failed keeps the version that it has in seeds.lua. Whoever draws more appends to these, or takes those seeds out.
 local OWN, KERNEL, HTTP2, RARE, BLOCKS = 0x5ca1ab1e, 0x6b6572dd, 0x687474b8, 0x726172d4, 0x626c6f77
 
--- The short program of a seed.
+local ADDED = {
+  function(p) p.settings.compress = compression(p.seed) end,
+  function(p)
+    local r = new_rng(p.seed ~ OWN)
+    if r:chance(20) then refuse_calls(r, p.steps) end
+    if p.store and r:chance(40) then epochs.add_to(p, r) end
+  end,
+  function(p)
+    local r = new_rng(p.seed ~ KERNEL)
+    if r:chance(20) then calls.add_to(p, r) end
+  end,
+  function(p, a)
+    local r, seldom = new_rng(p.seed ~ HTTP2), new_rng(p.seed ~ RARE)
+    if http2_client.is_there and r:chance(25) then over_http2(r, p, a.apps) end
+    if seldom:chance(15) and not p.has_epochs and p.steps[#p.steps][1] ~= "drain" then rare.add_to(p, seldom) end
+  end,
+  function(p, a)
+    local r = new_rng(p.seed ~ BLOCKS)
+    if r:chance(35) and not p.has_epochs then blocks.add_to(p, r, a.clients) end
+  end,
+}
+plan.VERSION = #ADDED
+
+local version_of = {}
+for _, failed in ipairs(seeds) do version_of[failed[1]] = failed[2] end
+
+-- The short program of a seed, of this version or of that with which it failed.
 function plan.of_seed(seed)
   local r = new_rng(seed)
   local p = { seed = seed, workers = r:weighed { { 4, 1 }, { 4, 2 }, { 2, 3 } }, settings = settings(r), apps = {}, store = r:chance(15) or nil }
@@ -234,18 +262,7 @@ function plan.of_seed(seed)
   if r:chance(40) then stalled(a, p.steps) end
   if r:chance(20) then replaced(a, p.steps) end
   if r:chance(25) then p.steps[#p.steps + 1] = { "drain", order = r:int(1, 1 << 30) } end
-  p.settings.compress = compression(seed)
-  local own = new_rng(seed ~ OWN)
-  if own:chance(20) then refuse_calls(own, p.steps) end
-  if p.store and own:chance(40) then epochs.add_to(p, own) end
-  local kernel = new_rng(seed ~ KERNEL)
-  if kernel:chance(20) then calls.add_to(p, kernel) end
-  local http2 = new_rng(seed ~ HTTP2)
-  if http2_client.is_there and http2:chance(25) then over_http2(http2, p, served) end
-  local seldom = new_rng(seed ~ RARE)
-  if seldom:chance(15) and not p.has_epochs and p.steps[#p.steps][1] ~= "drain" then rare.add_to(p, seldom) end
-  local others = new_rng(seed ~ BLOCKS)
-  if others:chance(35) and not p.has_epochs then blocks.add_to(p, others, a.clients) end
+  for version = 1, version_of[seed] or plan.VERSION do ADDED[version](p, a) end
   return p
 end
 

@@ -1,5 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A program as Lua, and as a spec for spec/regress/.
+local harness = require("spec.helper").harness
+
 local function sorted_keys(t)
   local keys = {}
   for key in pairs(t) do
@@ -39,6 +41,9 @@ function print_plan.program(plan)
   end
   return table.concat(parts) .. "}"
 end
+
+-- What a printed program is known by.
+function print_plan.hash(plan) return harness.hash(print_plan.program(plan), 0) end
 
 -- The spec that is to be committed once its first lines say what was wrong.
 function print_plan.spec(plan, failure)
