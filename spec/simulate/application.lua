@@ -11,7 +11,7 @@ local V, W, published = %d, spate.worker, 0
 local C, D, O, counts = {}, {}, {}, spate.shared "counts"
 local function log(...) spate.log.info("SIM " .. table.concat({ ... }, " ")) end
 local G = counts:incr "states"
-log("loaded", G)
+log("loaded", G, W, V)
 local function numbers(n)
   local list = {}
   for i = 1, n do list[i] = i end
@@ -32,7 +32,8 @@ local function derived(prefix, leaves_out)
   end
 end
 app:after(function(req, answer) answer:header("X-V", V) end)
-app:on_stop(function() log("stopped", W, V) end)
+app:on_stop(function() log("stopped", G, "once") end)
+app:on_stop(function() log("stopped", G, "each") end, { each_worker = true })
 ]]
 
 -- What does not become the code that is served.
@@ -75,7 +76,7 @@ return function(app, file)
   for _, each in ipairs(kinds.list) do parts[#parts + 1] = each[2].prelude end
   for _, each in ipairs(kinds.others) do parts[#parts + 1] = has_route(app, each[2]) and each[2].prelude or nil end
   for _, r in ipairs(app.routes) do parts[#parts + 1] = r.is_pair and 'app:channel("/pair/:name", { prefix = "", replay = 3 })\n' or route_text(r) end
-  for _, e in ipairs(app.every) do add("sse.every(%g, function() log('tick', G) publish(%d) end%s)\n", e.period, e.channel, e.is_each and ", { each_worker = true }" or "") end
+  for i, e in ipairs(app.every) do add("sse.every(%g, function() log('tick', G, %d) publish(%d) end%s)\n", e.period, i, e.channel, e.is_each and ", { each_worker = true }" or "") end
   if app.broken then parts[#parts + 1] = BROKEN[app.broken] .. "\n" end
   parts[#parts + 1] = "return app\n"
   return table.concat(parts)

@@ -369,4 +369,25 @@ return {
     name = "member_kept", file = "server/event/members.c", from = "  free(member);\n", to = "",
     what = "the bytes of each member that has left are lost",
   },
+  -- What is done again and again, and in the end.
+  {
+    name = "every_third", file = "lua/spate/task.lua",
+    from = "in core.ticker(seconds) do", to = "in core.ticker(seconds * 3) do",
+    what = "what is to be done again and again is done a third as often",
+  },
+  {
+    name = "every_worker", file = "lua/spate/task.lua",
+    from = "if each or core.worker == 0 then pending", to = "if each ~= 0 then pending",
+    what = "each worker does what one of them is to do",
+  },
+  {
+    name = "never_stopped", file = "server/script/app.c",
+    from = "  app_stop(vm);\n  vm->is_retired", to = "  vm->is_retired",
+    what = "on_stop functions of code that is replaced do not run",
+  },
+  {
+    name = "stopped_everywhere", file = "lua/spate/app.lua",
+    from = "if hook.each_worker or core.worker == 0 then functions", to = "if hook then functions",
+    what = "on_stop functions for one worker run on each",
+  },
 }

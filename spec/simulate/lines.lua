@@ -4,8 +4,8 @@
 local epochs = require "spec.simulate.epochs"
 local kinds = require "spec.simulate.kinds"
 local says = require "spec.simulate.promises"
+local states = require "spec.simulate.states"
 
-local EPS = 1e-6
 local lines = {}
 
 function lines.pub(self, text, now)
@@ -24,12 +24,7 @@ function lines.pub(self, text, now)
   self.dirty[name] = true
 end
 
-function lines.loaded(self, state) self.loaded_states = math.max(self.loaded_states, math.tointeger(tonumber(state))) end
-
-function lines.tick(self, state)
-  local is_served = math.tointeger(tonumber(state)) > (self.retired_states or 0) or self.now < self.reloaded_at + EPS
-  self:expect(is_served, says.OLD_TASKS, "state %s ticks on", state)
-end
+for _, what in ipairs { "loaded", "tick", "stopped" } do lines[what] = states[what] end
 
 -- What a handler has published in one go, but for the last: more than may wait for a worker.
 function lines.burst(self, text)

@@ -10,6 +10,7 @@ local heads = require "spec.simulate.heads"
 local kinds = require "spec.simulate.kinds"
 local lines = require "spec.simulate.lines"
 local says = require "spec.simulate.promises"
+local states = require "spec.simulate.states"
 
 local Model = {}
 Model.__index = Model
@@ -19,7 +20,7 @@ local EPS = 1e-6
 local function new(plan)
   plan.settings.limits = plan.settings.limits or {}
   local self = setmetatable({ plan = plan, now = 0, channels = {}, names = {}, rooms = {}, jobs = {}, counts = {}, highest_count = 0, open = {}, tokens = {}, reloads = 0,
-    served = 1, dirty = {}, owed = {}, jumped_at = -1, reloaded_at = -1, reload_times = {}, loaded_states = 0, published = 0, burst_at = -1, has_faults = plan.settings.limits.lua_memory ~= nil or plan.settings.limits.tasks ~= nil }, Model)
+    served = 1, dirty = {}, owed = {}, jumped_at = -1, reloaded_at = -1, reload_times = {}, published = 0, burst_at = -1, has_faults = plan.settings.limits.lua_memory ~= nil or plan.settings.limits.tasks ~= nil }, Model)
   for i, options in ipairs(plan.apps[1].channels) do
     self.names[i] = "c" .. i
     self.channels["c" .. i] = { name = "c" .. i, options = options, events = {}, newest = 0, readers = {}, burst = 0 }
@@ -27,6 +28,7 @@ local function new(plan)
   for _, app in ipairs(plan.apps) do
     for _, route in ipairs(app.routes) do self.has_others = self.has_others or kinds[route.kind].publishes end
   end
+  states.init(self)
   self.interval = plan.settings.keep_alive and plan.settings.keep_alive.interval or 15
   local timeouts = plan.settings.timeouts or {}
   self.send_timeout, self.idle_timeout = timeouts.send or 30, timeouts.idle or 15
@@ -77,15 +79,12 @@ end
 function Model:on_reload(version)
   self.reloads, self.served, self.reloaded_at = self.reloads + 1, version, self.now
   self.reload_times[self.reloads] = self.now
-  self.retired_states, self.loaded_states = self.loaded_before, self.loaded_states
+  states.on_reload(self)
   for _, request in ipairs(self.open) do
     local keeps_newest = request.has_heard and request.channel.options.on_full ~= "disconnect" -- of what waits for it
     if request.has_all or keeps_newest then request.newest_at_reload = request.newest_at_reload or request.channel.newest end
   end
 end
-
--- Before code is loaded that may replace what is served.
-function Model:on_load() self.loaded_before = self.loaded_states end
 
 -- Time has jumped: nobody knows any more what was to come when.
 function Model:on_jump(clients)
@@ -101,7 +100,7 @@ end
 function Model:on_held_up(worker, clients)
   local of = worker or self.held_up
   self.held_up, self.piled_up = worker, {}
-  if of then self.jumped_at = self.now end
+  if of then self.jumped_at, self.late_at = self.now, self.now end
   for _, client in ipairs(clients) do
     for i = client.first, client.worker == of and client.last or 0 do
       local request = client.waiting[i]
@@ -126,6 +125,7 @@ end
 -- From now on something in the servers fails: whoever is there now may see it.
 function Model:on_fault(clients)
   self.has_faults = true
+  states.on_fault(self)
   self:on_jump(clients)
   for _, client in ipairs(clients) do
     client.may_be_cut = true
@@ -375,6 +375,7 @@ end
 
 -- At rest, of all clients: what is overdue.
 function Model:check(clients, now)
+  states.check(self, now)
   for _, client in ipairs(clients) do
     check_idle(self, client, now)
     heads.check(self, client, now)

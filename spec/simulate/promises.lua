@@ -88,6 +88,9 @@ local promises = {
   RELOAD_REPORTED = "a script that does not load, an `on_start` function that raises or has not ended after `timeouts.start` is reported",
   OLD_STREAMS = "until `reload.max_age`: then they get a `retry:` and a clean end",
   OLD_TASKS = "Then tasks (`sse.spawn`, `sse.every`) of the old code are cancelled",
+  STOPS = "its `on_stop` functions run",
+  EVERY = "`sse.every` counts seconds",
+  ON_ONE_WORKER = "`app:on_stop` and `sse.every` run on worker 0 only, unless given `{ each_worker = true }`",
   STOP = "Each stream gets a `retry:` and a clean end, spread over `shutdown.window`",
 }
 

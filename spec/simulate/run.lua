@@ -15,6 +15,7 @@ local new_rng = require "spec.simulate.rng"
 local shortage = require "spec.simulate.shortage"
 local helper = require "spec.helper"
 local says = require "spec.simulate.promises"
+local states = require "spec.simulate.states"
 local harness = helper.harness
 
 local BY_ITSELF = 130 -- seconds after which nothing is left of clients that have left
@@ -210,7 +211,7 @@ end
 function STEPS.jump(self, step)
   self.model:on_jump(self.list)
   self:set_clocks(self.now + step[2])
-  self.model.jumped_to = self.now
+  self.model.jumped_to, self.model.late_at = self.now, self.now
   self:moment()
 end
 
@@ -277,7 +278,7 @@ local function reload(self, step)
   local version = self.plan.apps[step.app] and step.app or 1
   local app = self.plan.apps[version]
   STEPS.busy(self, {})
-  self.model:on_load()
+  states.on_load(self.model)
   if not start_all(self, self.paths[version]) then
     self.model:expect(app.broken or self.model.has_faults or self.model.lacks_descriptors, says.RELOAD_REPORTED, "version %d does not load", version)
     return give_up(self)
@@ -306,6 +307,7 @@ end
 function STEPS.drain(self)
   STEPS.busy(self, {})
   self.model.is_draining = true
+  states.retire(self.model)
   for _, core in ipairs(self.cores) do core:drain() end
   self:moment()
   self:advance((self.plan.settings.shutdown or {}).window or 5)

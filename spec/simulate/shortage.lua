@@ -18,7 +18,7 @@ end
 
 function BEGIN.task(self, core, fault)
   core:fail_task(fault.after // 134, fault.count)
-  self.refuses_tasks = true
+  self.refuses_tasks, self.model.refuses_tasks = true, true
   bounds.refuse_tasks(self.model, self.list)
 end
 
@@ -36,7 +36,7 @@ function shortage.finish(self, core)
   core:fail_task(0, 0)
   core:stress(false)
   calls.limit_descriptors(self)
-  self.is_faulty, self.refuses_tasks, self.model.lacks_descriptors = false, false, false
+  self.is_faulty, self.refuses_tasks, self.model.refuses_tasks, self.model.lacks_descriptors = false, false, false, false
 end
 
 return shortage
