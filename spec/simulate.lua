@@ -6,6 +6,7 @@
 --   BUILD=build lua5.4 spec/simulate.lua            by SEED, SEEDS, SECONDS, HOURS, CLIENTS of the environment
 --   BUILD=build lua5.4 spec/simulate.lua find N S   the first seed from N on that fails within S CPU seconds, and how
 --   BUILD=build lua5.4 spec/simulate.lua digest N [COUNT]   digests of seeds' runs: the same in each process
+--   BUILD=build lua5.4 spec/simulate.lua digests N...       those of these seeds, in this order
 -- Exits with 1 at the first failure.
 package.path = "./?.lua;" .. package.path
 local plan = require "spec.simulate.plan"
@@ -125,13 +126,18 @@ local function all()
   return run_seeds(first, seeds or (HOURS and 1 or seconds and 1 << 30 or 1000), seconds or 3600)
 end
 
+local function print_digest(seed) print(("%016x"):format(require "spec.simulate.run"(program(seed)).digest)) end
+
 local MODES = {
   work = function(first, count, deadline, cpu_seconds) work(math.tointeger(first), math.tointeger(count), tonumber(deadline), tonumber(cpu_seconds)) return true end,
   find = function(first, seconds, count) return find(math.tointeger(first), math.tointeger(tonumber(seconds)), count) end,
   file = function(path) require "spec.simulate.checked"(assert(loadfile(path))()) return true end,
   digest = function(first, count)
-    local run = require "spec.simulate.run"
-    for seed = math.tointeger(first), math.tointeger(first) + (math.tointeger(count or 1)) - 1 do print(("%016x"):format(run(program(seed)).digest)) end
+    for seed = math.tointeger(first), math.tointeger(first) + (math.tointeger(count or 1)) - 1 do print_digest(seed) end
+    return true
+  end,
+  digests = function(...)
+    for _, seed in ipairs { ... } do print_digest(math.tointeger(seed)) end
     return true
   end,
 }

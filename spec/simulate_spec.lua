@@ -8,9 +8,36 @@ local print_plan = require "spec.simulate.print"
 local reduce = require "spec.simulate.reduce"
 local run = require "spec.simulate.run"
 
-local function digest_in_a_process(seed)
-  local pipe <close> = assert(io.popen(("lua5.4 spec/simulate.lua digest %d"):format(seed)))
-  return pipe:read "l"
+local COUNT = os.getenv "LD_PRELOAD" and 4 or 40 -- sanitizers have nothing to say of what is compared
+
+-- The first seeds that fetch files by HTTP/2, where that is built in: what a head of theirs has may lie in the tables of a connection, where it changes the bytes behind it.
+local function seeds_of_files()
+  local list, seed = {}, 0
+  while http2_client.is_there and #list < COUNT do
+    seed = seed + 1
+    local p = plan.of_seed(seed)
+    local is_file = {}
+    for _, app in ipairs(p.apps) do
+      for _, it in ipairs(app.routes) do is_file[it.path] = is_file[it.path] or it.kind == "file" end
+    end
+    for _, step in ipairs(p.steps) do
+      for _, request in ipairs(step.http2 and step[1] == "request" and step or {}) do
+        if is_file[request.path] and list[#list] ~= seed then list[#list + 1] = seed end
+      end
+    end
+  end
+  return list
+end
+
+-- A process that has begun to print digests, in an environment of its own.
+local function begin_digests(seeds, environment, descriptors)
+  return assert(io.popen(("exec %s; exec env %s lua5.4 spec/simulate.lua digests %s"):format(descriptors, environment, table.concat(seeds, " "))))
+end
+
+local function reversed(list)
+  local other = {}
+  for i, each in ipairs(list) do other[#list + 1 - i] = each end
+  return other
 end
 
 local function read(path)
@@ -19,12 +46,18 @@ local function read(path)
 end
 
 describe("the simulator", function()
-  it("gives the same run for the same seed, in each process", function()
-    for _, seed in ipairs { 5, 77, 100 } do
-      local here = ("%016x"):format(run(plan.of_seed(seed)).digest)
-      assert.equal(here, digest_in_a_process(seed))
-      assert.equal(here, ("%016x"):format(run(plan.of_seed(seed)).digest))
+  it("gives the same run for the same seed, in each process and whatever ran before it", function()
+    local seeds = seeds_of_files()
+    table.move({ 5, 77, 100 }, 1, 3, #seeds + 1, seeds)
+    local one <close> = begin_digests(seeds, "A=1", "3</dev/null")
+    local two <close> = begin_digests(reversed(seeds), ("TMPDIR=/var/tmp A=%s"):format(("x"):rep(20000)), "4</dev/null 5</dev/null 9</dev/null")
+    local first, second, differ = {}, {}, {}
+    for i = 1, #seeds do first[i], second[#seeds + 1 - i] = one:read "l", two:read "l" end
+    assert.equal(#seeds, #first)
+    for i, seed in ipairs(seeds) do
+      if first[i] ~= second[i] then differ[#differ + 1] = seed end
     end
+    assert.same({}, differ)
   end)
 
   it("gives other runs for other seeds", function()
