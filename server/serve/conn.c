@@ -404,7 +404,7 @@ void conn_close_idle(struct conn *c) {
   }
   if (c->state != CONN_OPEN || !list_empty(&c->streams) || c->in_flight || !list_empty(&c->dirty)) return;
   if (c->proto->ops->phase(c->proto) != PROTO_IDLE) return;
-  if (c->transport->ops->read_now(c->transport)) return;
+  if (c->transport->ops->read_now(c->transport) || c->state == CONN_CLOSED) return; // by the client's end
   if (c->requests) conn_close(c, REASON_SHUTDOWN, false);
   else conn_expect_first(c);
 }
