@@ -78,14 +78,14 @@ static bool read_certificate(SSL_CTX *c, const struct tls_config *config, const 
   return false;
 }
 
+// A file without a certificate, such as one of what was revoked, would have every client refused.
 static bool read_client_ca(SSL_CTX *c, const char *file, char *error) {
   if (!*file) return true;
-  if (!SSL_CTX_load_verify_locations(c, file, NULL)) {
-    context_fail(error, "client_ca", file);
-    return false;
-  }
-  SSL_CTX_set_client_CA_list(c, SSL_load_client_CA_file(file));
-  return true;
+  STACK_OF(X509_NAME) *names =
+      SSL_CTX_load_verify_locations(c, file, NULL) ? SSL_load_client_CA_file(file) : NULL;
+  if (names) SSL_CTX_set_client_CA_list(c, names);
+  else context_fail(error, "client_ca", file);
+  return names;
 }
 
 static bool choose_groups(SSL_CTX *c, const char *groups) {
