@@ -2,11 +2,15 @@
 // Nothing is decoded on its way: what is asked for is what came, or it is not asked for at all.
 #include "http/beneath.h"
 #include "http/query.h"
+#include "http/route_pattern.h"
 
 struct span path_beneath(struct span pattern, struct span path) {
-  span_split(&pattern, '/'), span_split(&path, '/'); // nothing
-  while (pattern.len && *pattern.bytes != '*') span_split(&pattern, '/'), span_split(&path, '/');
-  if (!pattern.len || !path.len) return (struct span){0};
+  struct route_pattern p;
+  char error[ROUTER_ERROR_MAX];
+  if (route_pattern_read(&p, pattern, error) < 0 || p.segments[p.count - 1].kind != SEGMENT_REST)
+    return (struct span){0};
+  for (size_t i = 0; i < p.count; i++) span_split(&path, '/'); // nothing, and the segments before the last
+  if (!path.len) return (struct span){0};
   return (struct span){path.bytes - 1, path.len + 1}; // with its slash
 }
 

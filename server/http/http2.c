@@ -120,7 +120,7 @@ static void http2_fill(struct proto *p, struct outq *q) {
   struct http2 *h = http2_of(p);
   if (h->is_over) return;
   h->has_share = h->has_more = false;
-  if (!h->last.len) resume(h);
+  if (!h->last.len) http2_turns_pass(h), resume(h);
   bool has_more = !h->last.len && pull_in_turn(h);
   if (h->last.len) buf_append_span(&h->batch, buf_span(&h->last));
   h->is_over =

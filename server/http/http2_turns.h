@@ -20,5 +20,6 @@ void http2_turns_set(struct http2 *h, struct http2_stream *s, struct http2_prior
 // then.
 bool http2_turns_wait(struct http2 *h, struct http2_stream *s);
 
-// Makes ready those whose turn it is now, once nothing more is sent. False: there are none.
+// Makes ready those whose turn it is now: before others fill what is sent, and once nothing more is. False:
+// there are none.
 bool http2_turns_pass(struct http2 *h);

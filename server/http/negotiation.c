@@ -17,7 +17,7 @@ static int quality_read(struct span digits, int malformed) {
     quality += (digits.bytes[i] - '0') * unit;
     unit /= 10;
   }
-  return MIN(quality, QUALITY_MAX);
+  return digits.len ? MIN(quality, QUALITY_MAX) : malformed;
 }
 
 // The quality behind an item's name, in thousandths; where there is none it is the greatest. What is none

@@ -269,6 +269,7 @@ static const struct route *walk_node(struct walk *w, const struct node *n, size_
 enum route_status router_match(const struct router *r, int method, struct span path, char *scratch,
                                struct route_match *match) {
   struct route_path read;
+  if (!span_starts_with(path, SPAN("/"))) return ROUTE_NO_PATH; // "*" of OPTIONS, and what a script has made
   if (route_path_read(&read, path, scratch) < 0) return ROUTE_BAD_PATH;
   struct walk walk = {.path = &read, .method = method, .match = match};
   const struct route *route = walk_node(&walk, &r->root, 0, 0);

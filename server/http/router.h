@@ -41,9 +41,9 @@ int router_add(struct router *r, int method, struct span pattern, int route, int
 // Puts a route in the place of the one that there is with the same method and shape, with its number.
 void router_replace(struct router *r, int method, struct span pattern);
 
-// Matches a raw path, which begins with '/': literal before :name[set] before :name before *rest, with
-// backtracking. HEAD falls back to GET. Segments are split at '/', then decoded into `scratch` (path.len
-// bytes). ROUTE_BAD_PATH: a bad escape, a control character or invalid UTF-8 once decoded, a "." or ".."
-// segment. `match` is all zeros.
+// Matches a raw path, of which there is none that does not begin with '/': literal before :name[set] before
+// :name before *rest, with backtracking. HEAD falls back to GET. Segments are split at '/', then decoded into
+// `scratch` (path.len bytes). ROUTE_BAD_PATH: a bad escape, a control character or invalid UTF-8 once
+// decoded, a "." or ".." segment. `match` is all zeros.
 enum route_status router_match(const struct router *r, int method, struct span path, char *scratch,
                                struct route_match *match);
