@@ -6,6 +6,7 @@
 local altered = require "spec.altered_build"
 local changes = require "spec.mutants.changes"
 local coverage = require "spec.mutants.coverage"
+local progress = require "spec.mutants.progress"
 local variants = require "spec.mutants.variants"
 
 local NAME = (os.getenv "NAME" or "") ~= "" and os.getenv "NAME" or "one"
@@ -242,6 +243,7 @@ local function build(list, texts)
     table.insert(of[one.path], one)
   end
   for _, way in ipairs(WAYS) do
+    say(("building the changes into the %s harness"):format(way.name))
     way.dir = ("%s/%s"):format(DIR, way.name)
     altered.run(("rm -rf %s && mkdir -p %s/src/%s"):format(way.dir, way.dir, FOLDER:match("^[^/]+")))
     local objects = {}
@@ -317,7 +319,7 @@ end
 
 local function main()
   for _, way in ipairs(WAYS) do
-    assert(altered.run(("make -j2 BUILD=%s %s %s/lib/spate/harness.so"):format(way.build, way.settings, way.build)))
+    assert(progress.make(say, way.name, ("BUILD=%s %s %s/lib/spate/harness.so"):format(way.build, way.settings, way.build)))
     way.commands = altered.commands(way.build, way.settings)
   end
   coverage.refresh(say, JOBS)

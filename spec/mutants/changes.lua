@@ -2,7 +2,8 @@
 -- All small changes of a C source that can be told from its tokens: in bodies of functions, outside of assertions,
 -- never across a line's end, so that line numbers stay. list(text) gives { line, first, last, to, what, text, within } each:
 -- the bytes from first to last are replaced by `to`; `what` says so to a reader, `text` is the line. `within` is the function:
--- { line, first, last, name, result, parameters }, where `result` goes before its name.
+-- { line, first, last, name, result, parameters, has_sign }, where `result` goes before its name, and `has_sign` is whether it returns
+-- a negative number somewhere.
 local changes = {}
 
 local SWAPS = {
@@ -108,6 +109,7 @@ local function function_of(text, tokens, body)
   return {
     line = tokens[first].line, first = tokens[first].first, last = tokens[body[2]].last, name = tokens[bracket - 1].text,
     result = text:sub(tokens[first].first, tokens[bracket - 1].first - 1),
+    has_sign = text:sub(tokens[body[1]].first, tokens[body[2]].last):find("%f[%w_]return %-") ~= nil,
     parameters = text:sub(tokens[bracket].last + 1, tokens[body[1] - 1].first - 1),
   }
 end
@@ -136,17 +138,24 @@ local function begins_action(tokens, i)
   return second == "(" or second == "." or second == "->" or second == "[" or second == "," or ASSIGNS[second] or false
 end
 
--- A negative number is a sign that callers ask for, as they do of a 0 that is returned, and an allocation of more than is
--- needed shows nowhere.
-local function number_changes(token, before, two_before, after)
+-- What else than 0 a function may return. That of a count is 1 too many, and where a negative number is a sign that callers ask
+-- for, it is -1. A function of a signed type that returns no such sign itself may be either.
+local function other_zeros(within)
+  if within.result:find("unsigned") or within.result:find("%f[%w]u?size_t") or within.result:find("%f[%w]uint") then return { "1" } end
+  if within.result:find("%f[%w]bool") or within.result:find("double") or within.result:find("float") then return { "1" } end
+  return within.has_sign and { "-1" } or { "-1", "1" }
+end
+
+-- A negative number is a sign that callers ask for, and an allocation of more than is needed shows nowhere, nor does a longer array.
+local function number_changes(token, before, two_before, after, within)
   local text = token.text
   local digits, suffix = text:match("^(%d+%.?%d*)(%a*)$")
   if not digits or suffix:find("[^uUlL]") then return {} end
-  if text == "0" and before.text == "return" and after.text == ";" then return { "-1" } end
+  if text == "0" and before.text == "return" and after.text == ";" then return other_zeros(within) end
   local is_octal = digits:find("^0%d") ~= nil
   local value = is_octal and tonumber(digits, 8) or math.tointeger(digits) or tonumber(digits)
   local is_sign = before.text == "-" and not is_operand(two_before)
-  local is_ample = is_sign or before.text == "(" and two_before.text == "xcalloc" or token.is_allocated and before.text == "+"
+  local is_ample = is_sign or token.is_length or before.text == "(" and two_before.text == "xcalloc" or token.is_allocated and before.text == "+"
   local list = {}
   local function add(other)
     if other ~= value then list[#list + 1] = (math.type(other) == "float" and ("%.17g"):format(other) or is_octal and ("0%o"):format(other) or other) .. suffix end
@@ -175,20 +184,23 @@ local function begins_declaration(tokens, i)
   return word:find("^[%a_]") and after and after.text:find("^[%a_*]") and word ~= "return" and word ~= "goto" and word ~= "case" and word ~= "else"
 end
 
--- Marks numbers that say how much room there is or is made: in the brackets of a local array's declaration, in what is set
--- as something's `cap`, in calls of what makes room in a buffer. More would show nowhere, less costs another step or is
--- refused by the sanitizers. Of an allocation only less is looked for.
+-- Marks numbers that say how much room there is or is made: in what is set as something's `cap`, in calls of what makes room in a
+-- buffer (more would show nowhere, less costs another step), in the brackets of a local array's declaration, and in allocations. Of
+-- the last two only less is looked for.
 local function mark_room(tokens, first, last)
-  local declares, is_declared = false, false
+  local declares, is_declared, depth = false, false, 0
   for i = first, last do
     local word, before = tokens[i].text, tokens[i - 1].text
-    if before == ";" or before == "{" or before == "}" then declares = begins_declaration(tokens, i) end
-    if word == "=" then is_declared = true elseif word == ";" or word == "," then is_declared = false end
+    if before == ";" or before == "{" or before == "}" then declares, is_declared, depth = begins_declaration(tokens, i), false, 0 end
+    if word == "(" then depth = depth + 1 elseif word == ")" then depth = depth - 1 end
+    if word == "=" then is_declared = true elseif word == "," and depth == 0 then is_declared = false end
     local stop
     if word == "[" and declares and not is_declared then stop = closing(tokens, i)
     elseif word:find("cap$") and ASSIGNS[tokens[i + 1].text] then stop = semicolon(tokens, i, last)
     elseif word == "buf_reserve" or word == "buf_reset" then stop = closing(tokens, i + 1) end
-    for k = i, stop or i - 1 do tokens[k].is_room = true end
+    for k = i, stop or i - 1 do
+      if word == "[" then tokens[k].is_length = true else tokens[k].is_room = true end
+    end
     if word:find("^x[mc]alloc$") or word == "xrealloc" then
       for k = i, closing(tokens, i + 1) do tokens[k].is_allocated = true end
     end
@@ -214,7 +226,7 @@ local function is_of_lock(word)
   return word == "lock_init" or word == "lock_deinit" or word == "pthread_cond_destroy" or word:find("^pthread_%w*attr_destroy$")
 end
 
-local function of_token(text, tokens, i, last, add)
+local function of_token(text, tokens, i, last, within, add)
   local token, before = tokens[i], tokens[i - 1]
   local word = token.text
   if is_of_descriptor(tokens, i) then return end
@@ -222,7 +234,7 @@ local function of_token(text, tokens, i, last, add)
   if BINARY[word] and is_operand(before) and text:sub(token.last + 1, token.last + 1):find("%s") then
     add(i, i, BINARY[word], word .. " becomes " .. BINARY[word])
   end
-  for _, number in ipairs(token.is_room and {} or number_changes(token, before, tokens[i - 2], tokens[i + 1])) do
+  for _, number in ipairs(token.is_room and {} or number_changes(token, before, tokens[i - 2], tokens[i + 1], within)) do
     add(i, i, number, word .. " becomes " .. number)
   end
   if word == "!" then add(i, i, " ", "! is left out") end
@@ -256,7 +268,7 @@ function changes.list(text)
     mark_room(tokens, body[1] + 1, body[2])
     while i < body[2] do
       if tokens[i].text == "assert" or tokens[i].text == "static_assert" then i = closing(tokens, i + 1) + 1 end
-      of_token(text, tokens, i, body[2], function(a, b, to, what)
+      of_token(text, tokens, i, body[2], within, function(a, b, to, what)
         local one = change(text, tokens, a, b, to, what)
         local key = one.line .. what
         seen[key] = (seen[key] or 0) + 1

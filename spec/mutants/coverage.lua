@@ -3,6 +3,7 @@
 -- and build/mutants/covers/, where helper.lua has written the blocks of each spec. Only what is older than the harness or
 -- its own spec is run again.
 local altered = require "spec.altered_build"
+local progress = require "spec.mutants.progress"
 local run = altered.run
 
 local coverage = {}
@@ -50,9 +51,9 @@ end
 
 local function is_older(path, than) return os.execute(("test ! -e %s -o %s -ot %s"):format(path, path, than)) or false end
 
-local function build()
+local function build(say)
   assert(run(("mkdir -p %s %s && gcc -O1 -fPIC $(pkg-config --cflags lua5.4) -c -o build/mutants/trace.o spec/mutants/trace.c"):format(BUILD, COVERS)))
-  assert(run(('make -j2 COMMIT=none BUILD=%s CC=gcc CFLAGS="-O0 -g" SANITIZE=-fsanitize-coverage=trace-pc LDFLAGS=build/mutants/trace.o %s'):format(BUILD, HARNESS)))
+  assert(progress.make(say, "traced", ('COMMIT=none BUILD=%s CC=gcc CFLAGS="-O0 -g" SANITIZE=-fsanitize-coverage=trace-pc LDFLAGS=build/mutants/trace.o %s'):format(BUILD, HARNESS)))
   if is_older(BUILD .. "/sites", HARNESS) then write_sites() end
 end
 
@@ -61,18 +62,17 @@ local function cover_of(path) return ("%s/%s.txt"):format(COVERS, path:gsub("/",
 -- Brings everything up to date, so many files at a time; says what it does.
 function coverage.refresh(say, jobs)
   local commands = {}
-  build()
+  build(say)
   for _, path in ipairs(coverage.spec_files()) do
     local cover = cover_of(path)
     if is_older(cover, HARNESS) or is_older(cover, path) then
       local busted = coverage.busted(BUILD, ("MUTANTS_TRACE=%s.new"):format(cover), { path }, "timeout 1200")
-      commands[#commands + 1] = ("%s > %s.log 2>&1; touch %s.new && mv %s.new %s\n"):format(busted, cover, cover, cover, cover)
+      commands[#commands + 1] = ("%s > %s.log 2>&1; touch %s.new && mv %s.new %s; echo %s\n"):format(busted, cover, cover, cover, cover, path)
     end
   end
   if #commands == 0 then return end
-  say(("tracing %d files of specs"):format(#commands))
   altered.write(BUILD .. "/stale", table.concat(commands))
-  run(("xargs -a %s/stale -d '\\n' -P %d -n 1 sh -c"):format(BUILD, jobs))
+  progress.follow(say, ("tracing %d files of specs"):format(#commands), #commands, ("xargs -a %s/stale -d '\\n' -P %d -n 1 sh -c"):format(BUILD, jobs))
 end
 
 -- The specs that pass under the traced harness: { file, name, seconds, blocks }.
