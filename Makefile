@@ -256,8 +256,8 @@ model:
 	$(CHECK) $(NEEDS_MODEL)
 	@$(LUA) spec/model/check.lua
 
-# The whole server under random schedules of faults, in virtual time, against a model: SEED=n one of them again, SEEDS=1000
-# of the date's, SECONDS=60 at most, HOURS=1 a long one with CLIENTS=200.
+# The whole server under random schedules of faults, in virtual time, against a model: those that have failed, then SEEDS=1000
+# of the date's, SECONDS=60 at most; SEED=n one of them again, SEED=n SEEDS=1000 from there on, HOURS=1 a long one with CLIENTS=200.
 SIMULATE = SEED=$(SEED) SEEDS=$(SEEDS) HOURS=$(HOURS) CLIENTS=$(CLIENTS) SECONDS=$(if $(filter file,$(origin SECONDS)),,$(SECONDS)) \
   $(LUA) spec/simulate.lua
 

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- `make simulate [SEED=n] [SEEDS=1000] [HOURS=1]`: whole days of faults, each decided by a number. The seeds that ever
--- failed (simulate/seeds.lua) come first, then SEEDS of the date, or from SEED on; SEED alone is that one. One that fails
+-- failed (simulate/seeds.lua) come first, then SEEDS of the date; or SEEDS from SEED on, or SEED alone. One that fails
 -- is printed: what the model expected, and the shortest schedule that still fails, as a spec. A worker process runs them;
 -- what it dies of is told by another.
 --   BUILD=build lua5.4 spec/simulate.lua            by SEED, SEEDS, SECONDS, HOURS, CLIENTS of the environment
@@ -11,9 +11,11 @@
 package.path = "./?.lua;" .. package.path
 local plan = require "spec.simulate.plan"
 local print_plan = require "spec.simulate.print"
+local failed = require "spec.simulate.seeds"
 
 local BUILD = os.getenv "BUILD" or "build"
 local HANG_SECONDS = 120 -- of one seed
+local FAILED_SECONDS = 600 -- of all that have failed, where others have the machine: ten of CPU
 local NAME = ("%s/simulate.%s"):format(BUILD, os.getenv "NAME" or "0")
 local AT, OUTPUT, CANDIDATE = NAME .. ".at", NAME .. ".out", NAME .. ".lua"
 local REDUCE_SECONDS = tonumber(os.getenv "REDUCE" or "") or 90
@@ -40,13 +42,18 @@ end
 -- glibc counts what it keeps at hand for threads as allocated; without that the count of spec.simulate.checked is exact.
 local EXACT = "GLIBC_TUNABLES=glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0"
 
+local FAILED = "failed" -- the first of those that have, in the order in which they lie there
+
+local function seed_at(first, n) return first == FAILED and failed[n][1] or math.tointeger(first) + n - 1 end
+
 -- The worker: one seed after the other.
 local function work(first, count, deadline, cpu_seconds)
   local checked = require "spec.simulate.checked"
   for seed = 1, HOURS and 2 or 0 do checked(plan.of_seed(seed)) end -- what is made once is there: a day need not be repeated for it
   local seconds, requests, ran = 0, 0, 0
-  for seed = first, first + count - 1 do
+  for n = 1, count do
     if os.time() >= deadline or cpu_seconds and os.clock() >= cpu_seconds then break end
+    local seed = seed_at(first, n)
     write(AT, tostring(seed))
     local result = checked(program(seed))
     seconds, requests, ran = seconds + result.seconds, requests + result.requests, ran + 1
@@ -94,11 +101,11 @@ local function tell(seed, output)
   local p, last = reduced(program(seed), output)
   print(print_plan.spec(p, (last:match "at [%d.]+ s: [^\n]*\n[^\n]*" or last:match "FAIL: ([^\n]*)" or kind)))
   print(("seed %d fails: %s\nmake simulate SEED=%d%s runs it again"):format(seed, kind, seed, HOURS and (" HOURS=%g"):format(HOURS) or ""))
-  if not HOURS then print(("for simulate/seeds.lua: { %d, %d, 0x%016x },"):format(seed, plan.VERSION, print_plan.hash(plan.of_seed(seed)))) end
+  if not HOURS then print(("for simulate/seeds.lua: { %d, %d, 0x%016x },"):format(seed, plan.version(seed), print_plan.hash(plan.of_seed(seed)))) end
 end
 
-local function run_seeds(first, count, seconds)
-  local ok, output = start(seconds, "work", first, count, os.time() + seconds)
+local function run_seeds(first, count, seconds, deadline)
+  local ok, output = start(seconds, "work", first, count, deadline or os.time() + seconds)
   io.write(ok and read(OUTPUT) or "")
   if ok then return true end
   tell(math.tointeger(read(AT):match "%d+"), output)
@@ -116,11 +123,7 @@ end
 local function all()
   local seed, seeds, seconds = number "SEED", number "SEEDS", number "SECONDS"
   if seed and not seeds then return run_seeds(seed, 1, seconds or 3600) end
-  if not HOURS then
-    for _, failed in ipairs(require "spec.simulate.seeds") do
-      if not run_seeds(failed[1], 1, 60) then return false end
-    end
-  end
+  if not seed and not HOURS and not run_seeds(FAILED, #failed, FAILED_SECONDS, math.maxinteger) then return false end
   local first = seed or math.tointeger(tonumber(os.date "%Y%m%d0000"))
   print(("seeds from %d"):format(first))
   return run_seeds(first, seeds or (HOURS and 1 or seconds and 1 << 30 or 1000), seconds or 3600)
@@ -129,7 +132,7 @@ end
 local function print_digest(seed) print(("%016x"):format(require "spec.simulate.run"(program(seed)).digest)) end
 
 local MODES = {
-  work = function(first, count, deadline, cpu_seconds) work(math.tointeger(first), math.tointeger(count), tonumber(deadline), tonumber(cpu_seconds)) return true end,
+  work = function(first, count, deadline, cpu_seconds) work(first, math.tointeger(count), tonumber(deadline), tonumber(cpu_seconds)) return true end,
   find = function(first, seconds, count) return find(math.tointeger(first), math.tointeger(tonumber(seconds)), count) end,
   file = function(path) require "spec.simulate.checked"(assert(loadfile(path))()) return true end,
   digest = function(first, count)

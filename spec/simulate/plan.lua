@@ -241,10 +241,11 @@ local ADDED = {
     if r:chance(35) and not p.has_epochs then blocks.add_to(p, r, a.clients) end
   end,
 }
-plan.VERSION = #ADDED
 
 local version_of = {}
 for _, failed in ipairs(seeds) do version_of[failed[1]] = failed[2] end
+
+function plan.version(seed) return version_of[seed] or #ADDED end
 
 -- The short program of a seed, of this version or of that with which it failed.
 function plan.of_seed(seed)
@@ -262,7 +263,7 @@ function plan.of_seed(seed)
   if r:chance(40) then stalled(a, p.steps) end
   if r:chance(20) then replaced(a, p.steps) end
   if r:chance(25) then p.steps[#p.steps + 1] = { "drain", order = r:int(1, 1 << 30) } end
-  for version = 1, version_of[seed] or plan.VERSION do ADDED[version](p, a) end
+  for version = 1, plan.version(seed) do ADDED[version](p, a) end
   return p
 end
 
