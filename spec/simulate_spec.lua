@@ -151,16 +151,48 @@ describe("the simulator", function()
     assert.is_true(count > 40)
   end)
 
-  it("fails where a client sees what it must not", function()
-    local p = plan.of_seed(1)
-    p.apps = { { version = 1, channels = { {} }, every = {}, routes = { { kind = "text", method = "GET", path = "/x" } } } }
-    p.steps = { { "request", { method = "GET", path = "/x" }, client = 1, worker = 1 } }
-    run(p)
+  -- How a run ends in which the application has `to` for what it had.
+  local function run_with(p, from, to)
     local application = require "spec.simulate.application"
-    package.loaded["spec.simulate.application"] = function(app) return (application(app):gsub('"text "', '"test "')) end
+    package.loaded["spec.simulate.application"] = function(...) return (application(...):gsub(from, to)) end
     package.loaded["spec.simulate.run"] = nil
     local ok, why = pcall(require "spec.simulate.run", p)
     package.loaded["spec.simulate.application"], package.loaded["spec.simulate.run"] = application, run
+    return ok, why
+  end
+
+  local function small_plan()
+    local p = plan.of_seed(1)
+    p.apps = { { version = 1, channels = { {} }, every = {}, routes = { { kind = "text", method = "GET", path = "/x" } } } }
+    p.steps = { { "request", { method = "GET", path = "/x" }, client = 1, worker = 1 } }
+    return p
+  end
+
+  it("excuses nothing by a limit that has refused nothing", function()
+    local p = small_plan()
+    p.settings.limits = { tasks = 100, burst = 20, hang = 30 }
+    run(p)
+    local ok, why = run_with(p, 'return "text "', 'error "on purpose" return "text "')
+    assert.is_false(ok)
+    assert.matches("status 500", why, 1, true)
+  end)
+
+  it("excuses what memory was refused to, and nothing else later", function()
+    local p = small_plan()
+    p.settings.limits = { burst = 20, hang = 30 }
+    p.steps[1].fault = { "allocation", worker = 1, after = 0, count = 1000 }
+    p.steps[2] = { "advance", 40 }
+    p.steps[3] = { "request", { method = "GET", path = "/x" }, client = 2, worker = 1 }
+    run(p)
+    local ok, why = run_with(p, 'return "text "', 'error "on purpose" return "text "')
+    assert.is_false(ok)
+    assert.matches("at 40.000000 s", why, 1, true)
+  end)
+
+  it("fails where a client sees what it must not", function()
+    local p = small_plan()
+    run(p)
+    local ok, why = run_with(p, '"text "', '"test "')
     assert.is_false(ok)
     assert.matches("expected: a string alone is the same", why, 1, true)
   end)

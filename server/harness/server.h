@@ -56,6 +56,7 @@ struct harness {
   struct buf log;
   long events_before;
   int refs_before;
+  uint64_t tasks_refused; // that have been asked for
   bool is_open, is_watched, is_traced, blocks;
   struct buf answer; // of probe_run
   struct coverage coverage;

@@ -156,6 +156,22 @@ static int server_fail_task(lua_State *L) {
   return 1;
 }
 
+// server:fell_short(): how many allocations its states were refused since it was last asked, and tasks its
+// worker was.
+static int server_fell_short(lua_State *L) {
+  struct harness *h = check_server(L);
+  size_t allocations = 0;
+  list_each (node, &h->generations.vms) {
+    struct vm *vm = container_of(node, struct vm, link);
+    allocations += vm->refusals, vm->refusals = 0;
+  }
+  uint64_t tasks = h->service.counters.refused_total[LIMIT_TASKS];
+  lua_pushinteger(L, (lua_Integer)allocations);
+  lua_pushinteger(L, (lua_Integer)(tasks - h->tasks_refused));
+  h->tasks_refused = tasks;
+  return 2;
+}
+
 const luaL_Reg state_methods[] = {{"give", given_keep},
                                   {"load", server_load},
                                   {"build", server_build},
@@ -166,4 +182,5 @@ const luaL_Reg state_methods[] = {{"give", given_keep},
                                   {"stress", server_stress},
                                   {"fail_allocation", server_fail_allocation},
                                   {"fail_task", server_fail_task},
+                                  {"fell_short", server_fell_short},
                                   {NULL, NULL}};

@@ -55,8 +55,8 @@ static void *allocate(void *owner, void *old, size_t old_size, size_t size) {
     return NULL;
   }
   if (size > old_size && vm->gauges.lua_bytes + (size - old_size) > vm->settings->limits.lua_memory)
-    return NULL;
-  if (size > old_size && vm->faults.count && refuse_growth(vm, type, size)) return NULL;
+    return vm->refusals++, NULL;
+  if (size > old_size && vm->faults.count && refuse_growth(vm, type, size)) return vm->refusals++, NULL;
   void *p = slab_resize(&vm->slab, old, old_size, size);
   if (p) counter_add(&vm->gauges.lua_bytes, (int64_t)size - (int64_t)old_size);
   return p;

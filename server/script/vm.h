@@ -48,6 +48,7 @@ struct vm {
   unsigned close_depth;          // coroutines that close one another
   struct offload *offload;       // states beside this one; NULL until they are asked for
   struct vm_faults faults, task_faults;
+  size_t refusals;       // for specs: allocations that did not come about
   struct router *router; // the application's; NULL until it is installed
   uint16_t *routes;      // numbers of its routes among the metrics', by their own; NULL: none
   size_t route_count;

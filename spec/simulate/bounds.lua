@@ -32,7 +32,7 @@ end
 
 function bounds.old(self, request, now)
   local client, at = request.client, end_of_old(self, request)
-  if not at or is_held(self, request) or request.behind or not request.is_sse or not client.is_reading or client.is_over or self.has_faults or self.jumped_at >= self.reload_times[request.reloads + 1] then return end
+  if not at or is_held(self, request) or request.behind or not request.is_sse or not client.is_reading or client.is_over or self.has_faults or request.may_fail or self.jumped_at >= self.reload_times[request.reloads + 1] then return end
   self:expect(now < at + EPS, says.OLD_STREAMS, "%s: is open at %.3f s still", request, at)
 end
 
@@ -46,12 +46,12 @@ end
 function bounds.stall(self, request, now)
   local stall = request.stall
   local first = stall and first_behind(request, stall.from)
-  if not first or is_held(self, request) or request.client.is_over or request.ended or request.client.is_mux or self.has_faults or self.plan.store or self.jumped_at >= stall.at or not request.has_heard then return end
+  if not first or is_held(self, request) or request.client.is_over or request.ended or request.client.is_mux or self.has_faults or request.may_fail or self.plan.store or self.jumped_at >= stall.at or not request.has_heard then return end
   local spread = self:is_left(request) and ((self.plan.settings.shutdown or {}).window or 5) or 0 -- one that is about to end is looked at then
   self:expect(now < first.at + self.send_timeout + spread + EPS, says.SEND_TIMEOUT, "%s: takes nothing since %.3f s", request, first.at)
 end
 
--- From now on tasks that limits.tasks may refuse cannot start; others are none of those.
+-- A task that limits.tasks may refuse has not started; others are none of those.
 function bounds.refuse_tasks(self, clients)
   for _, client in ipairs(clients) do
     for i = client.first, client.last do

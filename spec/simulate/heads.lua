@@ -10,7 +10,7 @@ local heads = {}
 
 function heads.begin(self, client, step)
   client.half_since, client.half_sent = self.now, step.bytes
-  client.is_vague = client.worker == self.held_up or self.is_faulty
+  client.is_vague = client.worker == self.held_up
   client.core:send(TEXT:sub(1, step.bytes))
 end
 
@@ -26,7 +26,7 @@ end
 -- Whether nobody knows when its time is over.
 local function is_vague(self, client)
   return client.is_vague or client.stalled_at or client.is_over or client.has_finished or client.may_be_refused or client.is_broken or client.may_be_cut or not client.is_reading
-    or client.worker == self.held_up or self.jumped_at >= client.half_since or self.is_draining or self.has_faults or client.is_outside
+    or client.worker == self.held_up or self.jumped_at >= client.half_since or self.is_draining or client.is_outside
 end
 
 local function ends_at(self, client)

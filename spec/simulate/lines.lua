@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The part of the model that hears what the application has logged: what was published, what has run, which code goes on. By the
 -- first word of a line, with the model, the rest of it, and when. Kinds have lines of their own.
+local doubts = require "spec.simulate.doubts"
 local epochs = require "spec.simulate.epochs"
 local kinds = require "spec.simulate.kinds"
 local says = require "spec.simulate.promises"
@@ -16,8 +17,9 @@ function lines.pub(self, text, now)
   seq = math.tointeger(tonumber(seq))
   c.epoch = c.epoch or epoch
   local known = c.events[seq]
-  local is_new = not known or known.data == data and (self.has_faults or self.plan.store)
+  local is_new = not known or known.data == data and (self.had_faults or self.plan.store)
   self:expect(c.epoch == epoch and is_new, says.IDS, "%s: %s-%s is there already", name, epoch, seq)
+  doubts.told(self, c, seq)
   c.events[seq] = known or { data = data, at = now }
   c.newest = math.max(c.newest, seq)
   c.burst, self.published = c.burst + 1, self.published + 1

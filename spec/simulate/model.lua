@@ -5,6 +5,7 @@
 -- has happened. Faults that the program brings about may end or refuse anything; they never make it wrong.
 local bounds = require "spec.simulate.bounds"
 local calls = require "spec.simulate.calls"
+local doubts = require "spec.simulate.doubts"
 local epochs = require "spec.simulate.epochs"
 local heads = require "spec.simulate.heads"
 local kinds = require "spec.simulate.kinds"
@@ -20,7 +21,7 @@ local EPS = 1e-6
 local function new(plan)
   plan.settings.limits = plan.settings.limits or {}
   local self = setmetatable({ plan = plan, now = 0, channels = {}, names = {}, rooms = {}, jobs = {}, counts = {}, highest_count = 0, open = {}, tokens = {}, reloads = 0,
-    served = 1, dirty = {}, owed = {}, jumped_at = -1, reloaded_at = -1, reload_times = {}, published = 0, burst_at = -1, has_faults = plan.settings.limits.lua_memory ~= nil or plan.settings.limits.tasks ~= nil }, Model)
+    served = 1, dirty = {}, owed = {}, jumped_at = -1, reloaded_at = -1, reload_times = {}, published = 0, burst_at = -1, asked = {}, doubted = {} }, Model)
   for i, options in ipairs(plan.apps[1].channels) do
     self.names[i] = "c" .. i
     self.channels["c" .. i] = { name = "c" .. i, options = options, events = {}, newest = 0, readers = {}, burst = 0 }
@@ -69,7 +70,7 @@ end
 function Model:on_request(request)
   local route = self:route_of(request, self.served)
   request.channel = route and route.channel and kinds[route.kind].weight and self.channels["c" .. route.channel]
-  self.tokens[request.token] = request
+  self.tokens[request.token], self.asked[#self.asked + 1] = request, request
   request.newest_at_sent = {}
   for name, c in pairs(self.channels) do request.newest_at_sent[name] = c.newest end
   if route and kinds[route.kind].on_request then kinds[route.kind].on_request(self, request, route) end
@@ -89,6 +90,7 @@ end
 -- Time has jumped: nobody knows any more what was to come when.
 function Model:on_jump(clients)
   self.jumped_at = self.now
+  doubts.prolong(self)
   for _, client in ipairs(clients) do
     for i = client.first, client.last do
       if client.waiting[i] then client.waiting[i].is_loose = true end
@@ -101,6 +103,7 @@ function Model:on_held_up(worker, clients)
   local of = worker or self.held_up
   self.held_up, self.piled_up = worker, {}
   if of then self.jumped_at, self.late_at = self.now, self.now end
+  doubts.prolong(self)
   for _, client in ipairs(clients) do
     for i = client.first, client.worker == of and client.last or 0 do
       local request = client.waiting[i]
@@ -122,20 +125,8 @@ function Model:after_held_up()
   end
 end
 
--- From now on something in the servers fails: whoever is there now may see it.
-function Model:on_fault(clients)
-  self.has_faults = true
-  states.on_fault(self)
-  self:on_jump(clients)
-  for _, client in ipairs(clients) do
-    client.may_be_cut = true
-    for i = client.first, client.last do
-      if client.waiting[i] then client.waiting[i].may_fail = true end
-    end
-  end
-end
-
-function Model:may_fail(request) return request.may_fail or self.is_faulty or self.plan.settings.limits.lua_memory or self.plan.settings.limits.tasks end
+-- Whether something it needs was refused to its worker.
+function Model.may_fail(_, request) return request.may_fail end
 
 -- Streams that were opened by older code may end early, as may all when the server stops.
 function Model:is_left(request)
@@ -296,7 +287,7 @@ local channel_kind = kinds.channel
 
 local function at_rest_channel(self, c)
   for seq = (c.dense or 0) + 1, c.newest do
-    self:expect(c.events[seq] or self.has_faults or self.plan.store, says.PUBLISHED, "%s: number %d was never returned", c.name, seq)
+    self:expect(c.events[seq] or doubts.is_untold(c, seq) or self.plan.store, says.PUBLISHED, "%s: number %d was never returned", c.name, seq)
   end
   c.dense = c.newest
   for _, request in ipairs(c.readers) do
@@ -307,7 +298,7 @@ local function at_rest_channel(self, c)
         or request.kind == kinds.derived and self.plan.settings.limits.channel_bytes -- which leaves out what has no room
       self:expect(request.next_hi > c.newest or self:may_fail(request) or waits, says.REACHES, "%s: has not got %s-%d, of %d", request,
         c.name, request.next_lo, c.newest)
-      self:expect(not (c.is_finished and request.has_all) or self.has_faults or self.plan.store, says.FINISH, "%s: goes on", request)
+      self:expect(not (c.is_finished and request.has_all) or self.has_faults or request.may_fail or self.plan.store, says.FINISH, "%s: goes on", request)
       request.has_all = true
     else
       request.has_all = false
@@ -333,6 +324,7 @@ function Model:at_rest()
   end
   if self.published > 1 then self.burst_at = self.now end
   self.published = 0
+  doubts.settle(self)
 end
 
 -- A body of which the other half stays away. One that comes with its other requests is read behind those.
@@ -368,7 +360,7 @@ local function check_idle(self, client, now)
     if client.waiting[i] then return end
   end
   local since = math.max(client.quiet_since or math.huge, client.arrived_at or 0)
-  if client.is_over or client.is_outside or not client.is_reading or client.worker == self.held_up or self.jumped_at >= since or client.stalled_at or self.has_faults then return end
+  if client.is_over or client.is_outside or not client.is_reading or client.worker == self.held_up or self.jumped_at >= since or client.stalled_at or client.may_be_cut then return end
   local is_told = client.has_gone or client.core:state() ~= "open" -- over HTTP/2 a second goes by before the end
   self:expect(now < since + self.idle_timeout + EPS or is_told, says.IDLE, "client %d is connected still, %.3f s behind its last answer", client.slot, now - since)
 end
@@ -393,8 +385,9 @@ end
 
 -- At the end of all, once every client has left and time has gone by.
 function Model:finish()
-  if self.has_faults then return end
-  for _, request in ipairs(self.owed) do request.kind.finish(self, request) end
+  for _, request in ipairs(self.owed) do
+    if not request.may_fail then request.kind.finish(self, request) end
+  end
 end
 
 return new

@@ -4,6 +4,7 @@
 local calls = require "spec.simulate.calls"
 local epochs = require "spec.simulate.epochs"
 local harness = require("spec.helper").harness
+local shortage = require "spec.simulate.shortage"
 
 local EPOCH = 1767225600 -- 2026-01-01
 local TURNS_MAX = 4000000 -- a body of a byte a chunk, read byte by byte, takes a million
@@ -82,6 +83,7 @@ local function observe(self)
   local now, model, heard, has_answered = self.now, self.model, self.heard, false
   model.now = now
   calls.look(self)
+  shortage.look(self)
   if #self.left > self.left_most then forget(self) end
   if self.plan.has_epochs then epochs.look(model, self.store) end
   for _, core in ipairs(self.cores) do read_log(self, core) end

@@ -3,6 +3,7 @@
 local application = require "spec.simulate.application"
 local bounds = require "spec.simulate.bounds"
 local calls = require "spec.simulate.calls"
+local doubts = require "spec.simulate.doubts"
 local epochs = require "spec.simulate.epochs"
 local heads = require "spec.simulate.heads"
 local http2_client = require "spec.simulate.http2_client"
@@ -128,7 +129,6 @@ local function send(self, client, it, is_half)
     calls.on_request(self, request, route)
     request.was_held = client.worker == self.held_up
     request.is_loose = not client.is_reading or request.was_held
-    if self.is_faulty or self.refuses_tasks and kind.spawns and kind.spawns(route) then request.may_fail = true end
   end
 end
 
@@ -280,12 +280,12 @@ local function reload(self, step)
   STEPS.busy(self, {})
   states.on_load(self.model)
   if not start_all(self, self.paths[version]) then
-    self.model:expect(app.broken or self.model.has_faults or self.model.lacks_descriptors, says.RELOAD_REPORTED, "version %d does not load", version)
+    self.model:expect(app.broken or doubts.is_short(self.model) or self.model.lacks_descriptors, says.RELOAD_REPORTED, "version %d does not load", version)
     return give_up(self)
   end
   if app.broken == "hang" then
     self:advance(4)
-    return self.model:expect(give_up(self) or self.model.has_faults, says.RELOAD_REPORTED, "version %d hangs at its start", version)
+    return self.model:expect(give_up(self) or doubts.is_short(self.model), says.RELOAD_REPORTED, "version %d hangs at its start", version)
   end
   self.model:expect(not app.broken or app.broken == "worker" and #self.cores == 1, says.RELOAD_REPORTED, "version %d is served", version)
   self.model:on_reload(version)
@@ -313,7 +313,7 @@ function STEPS.drain(self)
   self:advance((self.plan.settings.shutdown or {}).window or 5)
   for _, request in ipairs(self.model.open) do
     local client = request.client
-    if request.is_sse and client.is_reading and not client.has_finished and not client.is_over and not self.model.has_faults then
+    if request.is_sse and client.is_reading and not client.has_finished and not client.is_over and not self.model.has_faults and not request.may_fail then
       self.model:expect(false, says.STOP, "%s: is open still", request)
     end
   end
@@ -366,7 +366,7 @@ end
 return function(plan)
   local self = setmetatable({ plan = plan, cores = {}, pending = {}, clients = {}, list = {}, left = {}, left_most = 20, by_tag = {}, heard = {}, visitors = {}, paths = {}, store_mode = "live", tags = 0, tokens = 0,
     now = 0, moments = 0, digest = 0, rng = new_rng(1) }, Sim)
-  self.model, self.delays = new_model(plan), kinds.delays(plan)
+  self.model, self.delays, self.may_fall_short = new_model(plan), kinds.delays(plan), shortage.is_likely(plan)
   local on_bytes = self.model.on_bytes
   function self.model.on_bytes(model, client, bytes, now)
     self:hash(("%d %.9g "):format(client.tag, now))
@@ -382,7 +382,7 @@ return function(plan)
   for i, app in ipairs(plan.apps) do self.paths[i] = write(application(app, file)) end
   self.paths[#self.paths + 1] = file
   if not self:start() then
-    self.model:expect(self.model.has_faults, says.RELOAD_REPORTED, "version 1 does not load")
+    self.model:expect(doubts.is_short(self.model), says.RELOAD_REPORTED, "version 1 does not load")
     return { digest = 0, seconds = 0, moments = 0, requests = 0 }
   end
   for i, step in ipairs(plan.steps) do

@@ -3,23 +3,22 @@
 -- `self` is the simulation.
 local bounds = require "spec.simulate.bounds"
 local calls = require "spec.simulate.calls"
+local doubts = require "spec.simulate.doubts"
+local states = require "spec.simulate.states"
 
 local shortage = {}
 
 local BEGIN = {}
 
 -- Counted in what the program itself makes, from a state without garbage: then all releases of Lua come to the same.
-function BEGIN.allocation(self, core, fault)
+function BEGIN.allocation(_, core, fault)
   core:run "collectgarbage()"
   core:fail_allocation(fault.after // 4, fault.count, "objects")
-  self.is_faulty = true
-  self.model:on_fault(self.list)
 end
 
 function BEGIN.task(self, core, fault)
   core:fail_task(fault.after // 134, fault.count)
-  self.refuses_tasks, self.model.refuses_tasks = true, true
-  bounds.refuse_tasks(self.model, self.list)
+  self.model.refuses_tasks = true
 end
 
 function BEGIN.stress(_, core) core:stress(true) end
@@ -36,7 +35,28 @@ function shortage.finish(self, core)
   core:fail_task(0, 0)
   core:stress(false)
   calls.limit_descriptors(self)
-  self.is_faulty, self.refuses_tasks, self.model.refuses_tasks, self.model.lacks_descriptors = false, false, false, false
+  self.model.refuses_tasks, self.model.lacks_descriptors = false, false
+end
+
+-- Whether a plan's servers may have too little memory or too few tasks.
+function shortage.is_likely(plan)
+  local limits = plan.settings.limits or {}
+  if limits.lua_memory or limits.tasks then return true end
+  for _, step in ipairs(plan.steps) do
+    if step.fault then return true end
+  end
+end
+
+-- After a moment: what was refused in it.
+function shortage.look(self)
+  for worker, core in ipairs(self.may_fall_short and self.cores or {}) do
+    local allocations, tasks = core:fell_short()
+    if allocations > 0 then
+      doubts.of_memory(self.model, self.list, worker)
+      states.on_fault(self.model)
+    end
+    if tasks > 0 then bounds.refuse_tasks(self.model, self.list) end
+  end
 end
 
 return shortage

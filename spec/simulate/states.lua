@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The part of the model that knows the states of Lua by the number that each has logged: which of them serve, when what they do again
 -- and again is due, and that each which served is stopped once. All states of one load begin to serve at once. `self` is the model.
+local doubts = require "spec.simulate.doubts"
 local says = require "spec.simulate.promises"
 
 local states = {}
@@ -22,7 +23,7 @@ end
 -- What did not fail is to stop, now: at a reload what is replaced, in the end what serves.
 function states.retire(self)
   for _, state in pairs(self.states) do
-    if state.load == self.served_load and not (state.is_vague or self.has_faults or self.refuses_tasks) then self.stopping[#self.stopping + 1] = state end
+    if state.load == self.served_load and not (state.is_vague or doubts.is_short(self) or self.refuses_tasks) then self.stopping[#self.stopping + 1] = state end
   end
 end
 
@@ -39,7 +40,7 @@ end
 function states.loaded(self, text)
   local number, worker, version = text:match "^(%d+) (%d+) (%d+)$"
   local since = self.loads == self.served_load and self.served_since
-  local state = { number = tonumber(number), worker = tonumber(worker), load = self.loads, has_served = since, ticks = {}, stops = {}, is_vague = self.has_faults or self.refuses_tasks }
+  local state = { number = tonumber(number), worker = tonumber(worker), load = self.loads, has_served = since, ticks = {}, stops = {}, is_vague = doubts.is_short(self) or self.refuses_tasks }
   self.states[state.number] = state
   for i, e in ipairs(since and self.plan.apps[tonumber(version)].every or {}) do
     if e.is_each or state.worker == 0 then state.ticks[i] = { period = e.period, due = since + e.period } end

@@ -30,7 +30,7 @@ function kind.on_end(model, request, how, now)
   if how ~= "end" then return end
   local r, is_late = request.route, request.was_held or model.jumped_at >= request.sent_at
   local brought, over = ("awaited %s nil"):format(request.token), "awaited nil timeout"
-  local is_open = is_late or model.reloads > request.reloads or model.has_faults or model.is_draining
+  local is_open = is_late or model.reloads > request.reloads or request.may_fail or model.is_draining
   model:expect(request.content == (r.after < r.seconds and brought or over) or is_open and (request.content == brought or request.content == over), says.PROMISE_TIMEOUT, "%s: %q", request, request.content)
   local due = (request.hopes_since or 0) + math.min(r.after, r.seconds)
   model:expect(math.abs(now - due) < 1e-6 or is_open or request.is_loose, says.PROMISE_TIMEOUT, "%s: at %.3f s, due at %.3f", request, now, due)

@@ -31,7 +31,7 @@ end
 function kind.at_rest(model)
   local list = model.is_closing
   for i = #(list or {}), 1, -1 do
-    model:expect(list[i].closing or model.has_faults, says.ON_CLOSE, "%s: has ended, and its on_close does not run", list[i])
+    model:expect(list[i].closing or list[i].may_fail, says.ON_CLOSE, "%s: has ended, and its on_close does not run", list[i])
     list[i] = nil
   end
 end

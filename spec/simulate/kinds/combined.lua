@@ -31,8 +31,8 @@ end
 kind.check = base.check
 
 function kind.on_end(model, request, how, now)
-  if not model.has_faults then base.on_end(model, request, how, now) end -- a source that had no memory to begin may have ended it
-  if how == "end" then model:expect(request.was_let_go or model.has_faults, says.ON_CLOSE, "%s: has ended, and its on_close has not run", request) end
+  if not request.may_fail then base.on_end(model, request, how, now) end -- a source that had no memory to begin may have ended it
+  if how == "end" then model:expect(request.was_let_go or request.may_fail, says.ON_CLOSE, "%s: has ended, and its on_close has not run", request) end
 end
 
 function kind.finish(model, request)

@@ -61,7 +61,7 @@ end
 -- At rest: who reads all has the same members as are there, but for those whose leaving the server may not know yet, and
 -- those of old code, which the server may have ended.
 function kind.check(model, request, now)
-  if not request.members or model.has_faults or model.plan.store then return end
+  if not request.members or model.had_faults or model.plan.store then return end
   local room, is_there = room_of(model, request), {}
   for _, each in ipairs(room.requests) do
     if each.client.is_reading and not each.client.is_over and not each.client.has_finished and each.members and not model:is_left(each) then

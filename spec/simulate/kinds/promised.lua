@@ -36,6 +36,8 @@ function kind.lines.awaits(model, text, now)
   table.insert(model.promised.waiting, request)
 end
 
+function kind.spawns() return true end
+
 function kind.is_vague(model)
   local limits = model.plan.settings.limits
   return model.has_faults or model.plan.store or limits.channel_bytes or limits.channels or limits.inbox or limits.subscriber

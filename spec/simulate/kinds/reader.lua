@@ -85,7 +85,7 @@ function kind.on_head(model, request, now)
   channel.after_waiting(c, request)
   request.may_have_lost = request.may_have_lost or c.burst > c.options.queue
   request.is_closed = request.route.is_read and is_closed(model, request, now)
-  local may_read_on = not request.route.is_read or model.has_faults or request.is_loose
+  local may_read_on = not request.route.is_read or request.may_fail or request.is_loose
   model:expect(may_read_on or request.read_over_at, says.HANDED, "%s: its reader waits still", request)
   if request.is_closed then return end
   c.readers[#c.readers + 1] = request
@@ -107,8 +107,8 @@ end
 -- How many tasks read on on a worker though memory has failed the reply that was to take over: nothing ends them.
 function kind.left(model, worker)
   local count = 0
-  for _, request in ipairs(model.has_faults and model.held or {}) do
-    if request.route.is_read and not request.read_over_at and request.client.worker == worker then count = count + 1 end
+  for _, request in ipairs(model.held or {}) do
+    if request.may_fail and request.route.is_read and not request.read_over_at and request.client.worker == worker then count = count + 1 end
   end
   return count
 end

@@ -81,7 +81,7 @@ function kind.on_event(model, request, event)
   end
   local epoch, seq = (event.id or ""):match "^(%w+)-(%d+)$"
   seq = math.tointeger(tonumber(seq))
-  if event.event == "error" then return model:expect(model.has_faults, says.GOES_ON, "%s: the producer has failed", request) end
+  if event.event == "error" then return model:expect(model.had_faults, says.GOES_ON, "%s: the producer has failed", request) end
   local key, number = (event.data or ""):match "^job(%d+):(%d+)$"
   number = math.tointeger(tonumber(number))
   -- Some before it are left out where there is no room; a store that refuses may keep what an earlier run has numbered.

@@ -14,7 +14,7 @@ end
 
 function kind.lines.swap(model, text)
   local old, new, is_done, is_wrong = text:match "^(%S+) (%S+) (%S+) (%S+)$"
-  model:expect(is_done == "true" and is_wrong == "false" or model.has_faults, says.SHARED, "%s for %s: %s, and %s for what is not there", new, old, is_done, is_wrong)
+  model:expect(is_done == "true" and is_wrong == "false" or model.had_faults, says.SHARED, "%s for %s: %s, and %s for what is not there", new, old, is_done, is_wrong)
   model.swaps = model.swaps or { mark = "nil", news = {} }
   model.swaps.news[old] = new
 end
@@ -25,7 +25,7 @@ function kind.at_rest(model)
   if not s or not next(s.news) then return end
   while s.news[s.mark] do s.mark, s.news[s.mark] = s.news[s.mark], nil end
   local old, new = next(s.news)
-  model:expect(not old or model.has_faults, says.SHARED, "%s has become %s, and was %s", tostring(old), tostring(new), s.mark)
+  model:expect(not old or model.had_faults, says.SHARED, "%s has become %s, and was %s", tostring(old), tostring(new), s.mark)
   if old then s.mark, s.news = new, {} end
 end
 

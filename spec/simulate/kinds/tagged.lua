@@ -67,7 +67,7 @@ function kind.at_rest(model)
   state.news = {}
   for i = #state.asked, 1, -1 do
     local request = state.asked[i]
-    model:expect(not stays(model, request) or model.has_faults, says.KICK, "%s: goes on", request)
+    model:expect(not stays(model, request) or model.has_faults or request.may_fail, says.KICK, "%s: goes on", request)
     if request.ended or request.client.is_over then table.remove(state.asked, i) end
   end
 end
