@@ -189,6 +189,19 @@ describe("the simulator", function()
     assert.matches("at 40.000000 s", why, 1, true)
   end)
 
+  it("excuses nothing by a store that has answered all the time", function()
+    local p = small_plan()
+    p.store, p.settings.limits = true, { burst = 20, hang = 30 }
+    p.apps[1].every = { { period = 1, channel = 1 } }
+    p.apps[1].channels = { { history = 10, ttl = 30, queue = 256, on_full = "disconnect" } }
+    p.apps[1].routes = { { kind = "channel", method = "GET", path = "/x", channel = 1, replay = 0, is_mapped = true } }
+    p.steps[2] = { "advance", 5 }
+    run(p)
+    local ok, why = run_with(p, "return event end%)", 'error "on purpose" end)')
+    assert.is_false(ok)
+    assert.matches("the stream is cut", why, 1, true)
+  end)
+
   it("fails where a client sees what it must not", function()
     local p = small_plan()
     run(p)

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The part of the model that says what must not go on for ever: queues of clients that take nothing and of busy workers,
 -- streams of code that has been replaced. `self` is the model.
+local doubts = require "spec.simulate.doubts"
 local kinds = require "spec.simulate.kinds"
 local says = require "spec.simulate.promises"
 
@@ -11,7 +12,7 @@ local EPS = 1e-6
 -- What waits for one who takes nothing, and for a busy worker, is bounded.
 function bounds.queues(self, c, request)
   local client, stall = request.client, request.stall
-  if client.is_over or client.is_mux or client.worker == self.held_up or self:may_fail(request) or self:is_left(request) or self.plan.store then return end
+  if client.is_over or client.is_mux or client.worker == self.held_up or self:may_fail(request) or self:is_left(request) or doubts.is_of_store(self, request) then return end
   if stall and c.options.on_full == "disconnect" and request.route.kind == "channel" and not request.route.is_mapped and request.has_heard then
     local replayed = request.replayed or 0 -- may wait beside them, and where a comment waits the room is left
     self:expect(c.newest - stall.from <= c.options.queue + replayed, says.QUEUE, "%s: %d events wait", request, c.newest - stall.from)
@@ -46,7 +47,7 @@ end
 function bounds.stall(self, request, now)
   local stall = request.stall
   local first = stall and first_behind(request, stall.from)
-  if not first or is_held(self, request) or request.client.is_over or request.ended or request.client.is_mux or self.has_faults or request.may_fail or self.plan.store or self.jumped_at >= stall.at or not request.has_heard then return end
+  if not first or is_held(self, request) or request.client.is_over or request.ended or request.client.is_mux or self.has_faults or request.may_fail or doubts.is_of_store(self, request) or self.jumped_at >= stall.at or not request.has_heard then return end
   local spread = self:is_left(request) and ((self.plan.settings.shutdown or {}).window or 5) or 0 -- one that is about to end is looked at then
   self:expect(now < first.at + self.send_timeout + spread + EPS, says.SEND_TIMEOUT, "%s: takes nothing since %.3f s", request, first.at)
 end

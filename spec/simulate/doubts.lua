@@ -24,6 +24,17 @@ function doubts.of_memory(self, clients, worker)
   self.doubted[worker] = #self.asked
 end
 
+-- The store does not answer, or what it has is not this process's alone, or who waits for it has no turns: who is there may see it.
+function doubts.of_store(self)
+  self.is_away, self.was_away = true, true
+  for _, c in pairs(self.channels) do c.is_vague = true end
+  for i = (self.doubted.store or 0) + 1, #self.asked do self.asked[i].was_away = true end
+  self.doubted.store = #self.asked
+end
+
+-- Whether a request may see that of its store.
+function doubts.is_of_store(self, request) return request.was_away or self.is_away end
+
 -- Nobody knows how long that takes, seen from here.
 function doubts.prolong(self)
   if self.has_faults then self.fault_at = self.now end
@@ -31,12 +42,13 @@ end
 
 -- At rest.
 function doubts.settle(self)
+  if not self.store_waits and not self.held_up and not self.is_shared then self.is_away = false end
   if self.has_faults and not self.held_up and self.now > math.max(self.fault_at, self.jumped_to or 0) + SETTLES then self.has_faults = false end
 end
 
 -- A number has been told of: those before it that were not are known to be missing.
 function doubts.told(self, c, seq)
-  if c.is_vague and self.fault_at ~= self.now then c.is_vague, c.vague_to = false, seq - 1 end
+  if c.is_vague and self.fault_at ~= self.now and not self.is_away then c.is_vague, c.vague_to = false, seq - 1 end
 end
 
 -- Whether an event of that number may be there without a word.

@@ -390,9 +390,10 @@ return {
     from = "if hook.each_worker or core.worker == 0 then functions", to = "if hook then functions",
     what = "on_stop functions for one worker run on each",
   },
-  {
-    name = "cut_at_a_limit", file = "server/serve/feed.c", from = "  stream_send(s, event_ref(e));\n  return true;",
+  { name = "cut_at_a_limit", file = "server/serve/feed.c", from = "  stream_send(s, event_ref(e));\n  return true;",
     to = "  if (f->service->settings->limits.tasks < 100 && e->seq % 5 == 0) return stream_give_up(s), false;\n  stream_send(s, event_ref(e));\n  return true;",
-    what = "where limits.tasks is small each fifth event of a channel cuts its readers",
-  },
+    what = "where limits.tasks is small each fifth event of a channel cuts its readers" },
+  { name = "cut_by_a_store", file = "server/serve/feed.c", from = "  stream_send(s, event_ref(e));\n  return true;",
+    to = "  if (f->subscriber.outlet->channel->store && e->seq % 5 == 0) return stream_give_up(s), false;\n  stream_send(s, event_ref(e));\n  return true;",
+    what = "where there is a store each fifth event of a channel cuts its readers" },
 }

@@ -17,7 +17,7 @@ function lines.pub(self, text, now)
   seq = math.tointeger(tonumber(seq))
   c.epoch = c.epoch or epoch
   local known = c.events[seq]
-  local is_new = not known or known.data == data and (self.had_faults or self.plan.store)
+  local is_new = not known or known.data == data and (self.had_faults or self.was_away)
   self:expect(c.epoch == epoch and is_new, says.IDS, "%s: %s-%s is there already", name, epoch, seq)
   doubts.told(self, c, seq)
   c.events[seq] = known or { data = data, at = now }

@@ -24,7 +24,7 @@ local function new(plan)
     served = 1, dirty = {}, owed = {}, jumped_at = -1, reloaded_at = -1, reload_times = {}, published = 0, burst_at = -1, asked = {}, doubted = {} }, Model)
   for i, options in ipairs(plan.apps[1].channels) do
     self.names[i] = "c" .. i
-    self.channels["c" .. i] = { name = "c" .. i, options = options, events = {}, newest = 0, readers = {}, burst = 0 }
+    self.channels["c" .. i] = { name = "c" .. i, options = options, events = {}, newest = 0, readers = {}, burst = 0, is_kept = plan.store and options.store ~= false }
   end
   for _, app in ipairs(plan.apps) do
     for _, route in ipairs(app.routes) do self.has_others = self.has_others or kinds[route.kind].publishes end
@@ -144,7 +144,7 @@ local REASONS = { -- of a status other than 200
     local c = route.channel and self.channels["c" .. route.channel]
     return c and c.is_finishing or (request.after or self.plan.settings.limits.channel_bytes or self.has_faults) and not c -- a producer without memory
   end,
-  store = function(self) return self.plan.store end,
+  store = doubts.is_of_store,
   ["falls behind"] = function(self) return self.plan.settings.limits.inbox or self.plan.settings.limits.subscriber end, -- a derived channel that begins
   descriptors = function(self) return self.lacks_descriptors end,
   disk = function(_, request) return request.of_disk and request.of_disk.EIO end,
@@ -248,7 +248,7 @@ local function may_be_cut(self, request, now)
   local patience = client.is_mux and math.min(self.send_timeout, self.idle_timeout) or self.send_timeout -- what a protocol says behind the last stream waits as an idle connection does
   local was_slow = client.stalled_at and now - client.stalled_at >= patience - EPS
   return client.is_over == "left" or client.has_finished or client.is_broken or was_slow or self:may_fail(request) or has_overflown(self, request)
-    or request.kind and request.kind.may_be_cut and request.kind.may_be_cut(request) or self.is_draining or self.plan.store
+    or request.kind and request.kind.may_be_cut and request.kind.may_be_cut(request) or self.is_draining or doubts.is_of_store(self, request)
     or request.kind and request.kind.makes_channels and self.plan.settings.limits.channels -- which a stream that has begun may ask for
     or self.reloads > request.reloads and not request.is_sse -- those of reply.stream are cut
 end
@@ -287,7 +287,7 @@ local channel_kind = kinds.channel
 
 local function at_rest_channel(self, c)
   for seq = (c.dense or 0) + 1, c.newest do
-    self:expect(c.events[seq] or doubts.is_untold(c, seq) or self.plan.store, says.PUBLISHED, "%s: number %d was never returned", c.name, seq)
+    self:expect(c.events[seq] or doubts.is_untold(c, seq), says.PUBLISHED, "%s: number %d was never returned", c.name, seq)
   end
   c.dense = c.newest
   for _, request in ipairs(c.readers) do
@@ -298,7 +298,7 @@ local function at_rest_channel(self, c)
         or request.kind == kinds.derived and self.plan.settings.limits.channel_bytes -- which leaves out what has no room
       self:expect(request.next_hi > c.newest or self:may_fail(request) or waits, says.REACHES, "%s: has not got %s-%d, of %d", request,
         c.name, request.next_lo, c.newest)
-      self:expect(not (c.is_finished and request.has_all) or self.has_faults or request.may_fail or self.plan.store, says.FINISH, "%s: goes on", request)
+      self:expect(not (c.is_finished and request.has_all) or self.has_faults or request.may_fail or doubts.is_of_store(self, request), says.FINISH, "%s: goes on", request)
       request.has_all = true
     else
       request.has_all = false
@@ -342,7 +342,7 @@ local function check_waiting(self, client, request, now)
   if not request.status then
     if request.was_partial then return check_half(self, request, now) end
     if client.is_mux and not client.is_http2 and self.plan.settings.limits.requests then return end -- the harness's protocol has no word for the last
-    if is_behind_the_last(request) or self.is_draining or client.is_mux and self.plan.settings.limits.connections or self.store_waits or self.plan.store then return end
+    if is_behind_the_last(request) or self.is_draining or client.is_mux and self.plan.settings.limits.connections or doubts.is_of_store(self, request) then return end
     local behind = request.behind or request.follows -- a body that is whole may come from a handler that goes on
     local since = math.max(request.sent_at, client.arrived_at or 0, behind and behind.ended_at + (behind.route and behind.route.pause or 0) or 0, request.was_held and self.jumped_at or 0, self.jumped_to or 0)
     return self:expect(now < since + request.delay + EPS, says.ANSWERED, "%s: no answer %.3f s after it", request, now - since)

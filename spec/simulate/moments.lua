@@ -2,6 +2,7 @@
 -- The servers of a simulation: several workers in one thread, whose turns the step's `order` interleaves, one clock and
 -- a store. After each moment what has come goes to the model.
 local calls = require "spec.simulate.calls"
+local doubts = require "spec.simulate.doubts"
 local epochs = require "spec.simulate.epochs"
 local harness = require("spec.helper").harness
 local shortage = require "spec.simulate.shortage"
@@ -121,6 +122,7 @@ local function turns(self)
       any = run_store(self, false)
     end
     self.model.store_waits = self.store_mode ~= "live"
+    if self.model.store_waits or self.held_up or self.model.is_shared then doubts.of_store(self.model) end
   end
 end
 

@@ -253,6 +253,7 @@ end
 
 -- What befalls the store without this process.
 function STEPS.elsewhere(self, step)
+  self.model.is_shared = true -- from now on
   epochs.carry_out(self.store, step)
   self:moment()
 end

@@ -56,7 +56,7 @@ function states.tick(self, text, now)
   local tick = state.ticks[tonumber(i)]
   self:expect(tick, says.ON_ONE_WORKER, "number %s ticks on worker %d", i, state.worker)
   local late = now - tick.due
-  local may_be_late = state.is_vague or self.plan.store or self.late_at == now
+  local may_be_late = state.is_vague or self.was_away or self.late_at == now
   self:expect(late > -EPS and (may_be_late or late < EPS), says.EVERY, "number %s of state %s ticks %.3f s late", i, number, late)
   tick.due = tick.due + tick.period
   if tick.due + tick.period <= now then tick.due = tick.due + (now - tick.due) // tick.period * tick.period end
@@ -77,7 +77,7 @@ function states.check(self, now)
     local state = table.remove(self.stopping, i)
     self:expect(state.stops.each and (state.worker ~= 0 or state.stops.once), says.STOPS, "state %d of worker %d has not stopped", state.number, state.worker)
   end
-  if self.plan.store or self.is_draining or self.late_at == now then return end -- what was missed may come yet
+  if self.was_away or self.is_draining or self.late_at == now then return end -- what was missed may come yet
   for _, state in pairs(self.states) do
     local is_due = state.load == self.served_load and not state.is_vague and state.worker + 1 ~= self.held_up
     for i, tick in pairs(is_due and state.ticks or {}) do

@@ -20,6 +20,7 @@ kind.statuses = { [204] = "finished", [503] = "store" }
 -- The oldest number that history holds when `newest` is the newest; newest + 1: none.
 function kind.oldest_held(c, newest, now)
   local o = c.options
+  if c.is_kept then return 1 end -- the specs' store keeps all
   local first = math.max(newest - (o.history or 0) + 1, 1)
   while first <= newest and o.ttl ~= 0 and c.events[first] and c.events[first].at + (o.ttl or 3600) <= now do first = first + 1 end
   return first
@@ -39,13 +40,13 @@ local function first_for(c, request, newest, now)
 end
 
 -- How much it holds is known where nothing but its number and its time bound it.
-local function is_known(model, c, request) return not (c.options.history_bytes or model.plan.store or request.route.kind ~= "channel" or model.has_faults or doubts.holds_untold(c) or model.plan.settings.limits.channel_bytes) end
+local function is_known(model, c, request) return not (c.options.history_bytes or doubts.is_of_store(model, request) or request.route.kind ~= "channel" or model.has_faults or doubts.holds_untold(c) or model.plan.settings.limits.channel_bytes) end
 
 function kind.on_head(model, request, now)
   local c = model.channels["c" .. request.route.channel]
   request.channel = c
   local has_all = c.epoch and request.after == ("%s-%d"):format(c.epoch, c.newest) and c.finished_at and c.finished_at < request.sent_at and request.route.kind == "channel"
-  model:expect(not has_all or model.has_faults or request.may_fail or c.is_vague or model.plan.store, says.NO_CONTENT, "%s: a stream, and it has all of what is finished", request)
+  model:expect(not has_all or model.has_faults or request.may_fail or c.is_vague or doubts.is_of_store(model, request), says.NO_CONTENT, "%s: a stream, and it has all of what is finished", request)
   request.next_lo, request.next_hi, request.resets = math.maxinteger, 0, {}
   for newest = request.newest_at_sent[c.name], c.newest do
     for _, at in ipairs { request.sent_at, now } do -- its head may come later than it has subscribed
@@ -72,8 +73,8 @@ local function may_skip(model, c, request, to)
   local policy = c.options.on_full
   local limits = model.plan.settings.limits
   if request.route.kind == "derived" and limits.channel_bytes then return true end -- what has no room there is left out
-  if request.route.leaves_out and (model.has_faults or request.may_fail or doubts.is_untold(c, to - 1) or model.plan.store) then return true end -- nobody may have said what it was
-  if (model.has_faults or request.may_fail or doubts.is_untold(c, to - 1) or model.plan.store or limits.subscriber) and policy ~= "disconnect" then return true end
+  if request.route.leaves_out and (model.has_faults or request.may_fail or doubts.is_untold(c, to - 1) or doubts.is_of_store(model, request)) then return true end -- nobody may have said what it was
+  if (model.has_faults or request.may_fail or doubts.is_untold(c, to - 1) or doubts.is_of_store(model, request) or limits.subscriber) and policy ~= "disconnect" then return true end
   if policy == "drop_oldest" then return not request.has_all or c.burst > c.options.queue end
   if policy ~= "conflate" or request.has_all and c.burst == 1 then return false end
   local is_newer = {}
@@ -96,7 +97,7 @@ end
 -- A number and its data as the truth has it; where what published it may have been ended before it could say so, the
 -- first to see it says it.
 local function known_event(model, c, seq, data)
-  if not c.events[seq] and (doubts.is_untold(c, seq) or model.plan.store) then
+  if not c.events[seq] and doubts.is_untold(c, seq) then
     c.events[seq] = { data = data, at = model.now }
     c.newest = math.max(c.newest, seq)
   end
@@ -133,7 +134,7 @@ function kind.on_end(model, request, how)
   local newest = request.route.kind == "channel" and request.has_heard and request.newest_at_reload
   model:expect(not newest or request.next_lo > newest or model.has_faults or request.may_fail, says.ONCE, "%s: ended with %d, and %d was there when its code was replaced", request, request.next_lo - 1, newest or 0)
   model:expect(model:is_left(request) or c.is_finishing, says.FINISH, "%s: ended", request)
-  if c.is_finished and not model:is_left(request) and not model.has_faults and not request.may_fail and not model.plan.store then
+  if c.is_finished and not model:is_left(request) and not model.has_faults and not request.may_fail and not doubts.is_of_store(model, request) then
     kind.skip_left_out(c, request)
     model:expect(request.next_hi > c.newest, says.READ_TO_ITS_END, "%s: ended before %s-%d of %d", request, c.name, request.next_lo, c.newest)
   end

@@ -34,7 +34,7 @@ function kind.lines.passed(model, text, now)
   s.lives[key] = s.lives[key] or { events = {}, newest = 0 }
   local life = s.lives[key]
   seq = math.tointeger(tonumber(seq))
-  model:expect(not life.events[seq] or model.had_faults or model.plan.store, says.IDS, "%s-%d is there already", key, seq)
+  model:expect(not life.events[seq] or model.had_faults or model.was_away, says.IDS, "%s-%d is there already", key, seq)
   life.events[seq], life.newest = data, math.max(life.newest, seq)
   s.news[name] = { epoch = epoch, seq = life.newest, at = now }
 end
@@ -49,7 +49,7 @@ function kind.on_head(model, request)
   table.insert(state(model).readers, request)
 end
 
-local function is_vague(model) return model.had_faults or model.plan.store or model.plan.settings.limits.channel_bytes end
+local function is_vague(model) return model.had_faults or model.was_away or model.plan.settings.limits.channel_bytes end
 
 function kind.on_event(model, request, event)
   if event.event == "reset" then

@@ -15,7 +15,7 @@ function kind.code(r)
   return "past " .. C[%d]:count() .. "\n" .. table.concat(parts, "\n")]]):format(r.channel, r.count, r.channel)
 end
 
-local function is_vague(model, c) return c.options.history_bytes or model.plan.store or model.had_faults or model.plan.settings.limits.channel_bytes end
+local function is_vague(model, c) return c.options.history_bytes or model.was_away or model.had_faults or model.plan.settings.limits.channel_bytes end
 
 -- Whether so many, of which that is the newest, is what was kept at some time since it was sent.
 local function may_be(model, c, request, newest, count, now)
@@ -31,7 +31,7 @@ function kind.on_end(model, request, how, now)
   for epoch, seq, data in (request.content or ""):gmatch "\n(%w+)-(%d+) (%S+)" do
     local n = math.tointeger(tonumber(seq))
     local known = c.events[n]
-    model:expect(known and known.data == data and epoch == c.epoch or model.had_faults or model.plan.store, says.HISTORY, "%s: %s-%s %s was never published", request, epoch, seq, data)
+    model:expect(known and known.data == data and epoch == c.epoch or model.had_faults or model.was_away, says.HISTORY, "%s: %s-%s %s was never published", request, epoch, seq, data)
     model:expect(not last or n == last + 1, says.HISTORY, "%s: %d behind %d", request, n, last or 0)
     last, count = n, count + 1
   end

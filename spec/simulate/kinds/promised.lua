@@ -40,7 +40,7 @@ function kind.spawns() return true end
 
 function kind.is_vague(model)
   local limits = model.plan.settings.limits
-  return model.has_faults or model.plan.store or limits.channel_bytes or limits.channels or limits.inbox or limits.subscriber
+  return model.has_faults or model.was_away or limits.channel_bytes or limits.channels or limits.inbox or limits.subscriber
 end
 
 function kind.on_end(model, request, how, now)

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- A subscription that its handler holds for a while before the reply takes it over, and that a task may read meanwhile.
+local doubts = require "spec.simulate.doubts"
 local channel = require "spec.simulate.kinds.channel"
 local says = require "spec.simulate.promises"
 
@@ -74,7 +75,7 @@ end
 
 -- A reader that has ended has closed the subscription.
 local function is_closed(model, request, now)
-  return request.read_over_at and request.read_over_at < now or request.is_loose or request.may_have_lost or model.reloads > request.reloads or model.plan.store
+  return request.read_over_at and request.read_over_at < now or request.is_loose or request.may_have_lost or model.reloads > request.reloads or doubts.is_of_store(model, request)
 end
 
 function kind.on_head(model, request, now)

@@ -26,7 +26,7 @@ function kind.on_event(model, request, event)
   if event.event ~= "all" then return channel.on_event(model, request, event) end
   model:expect(not request.has_snapshot, says.SNAPSHOT, "%s: two snapshots", request)
   request.has_snapshot = true
-  if model.had_faults or model.plan.store or model.plan.settings.limits.channel_bytes or request.channel.is_finished then return end
+  if model.had_faults or model.was_away or model.plan.settings.limits.channel_bytes or request.channel.is_finished then return end
   local n = math.tointeger(tonumber(event.data))
   local c = request.channel
   model:expect(n <= c.newest, says.SNAPSHOT, "%s: has %d of %d events", request, n, c.newest)
