@@ -162,12 +162,14 @@ local QUEUE_MAX = 16
 local Pump = {}
 Pump.__index = Pump
 
+-- No field is ever nil: one that is new can need memory, and a task that ends for lack of it has to say so.
 local function new_pump(sources)
-  return setmetatable({ sources = sources, changed = core.signal(), room = core.signal(), live = #sources, queue = {}, tasks = {} }, Pump)
+  return setmetatable({ sources = sources, changed = core.signal(), room = core.signal(), live = #sources, queue = {}, tasks = {},
+    started = false, err = false }, Pump)
 end
 
 function Pump:read(source)
-  local failure = "a stream that is read in a task of its own was stopped"
+  local failure = "a stream that is read in a task of its own was stopped" -- or false
   local _ <close> = at_end(function()
     self.live = self.live - 1
     self.err = self.err or failure
@@ -179,8 +181,8 @@ function Pump:read(source)
       self.queue[#self.queue + 1] = value
       self.changed:wake()
     end
-  end, function(err) return type(err) == "string" and core.traceback(err) or err end)
-  failure = not ok and err or nil
+  end, function(err) return type(err) == "string" and core.traceback(err) or err or tostring(err) end)
+  failure = not ok and err
 end
 
 function Pump:start()
@@ -190,7 +192,7 @@ function Pump:start()
     self.tasks[i] = core.spawn(self.read, self, source)
     core.notify(self.tasks[i], self.changed)
   end
-  self.err = nil
+  self.err = false
 end
 
 -- Without memory a task may end before it could say so.

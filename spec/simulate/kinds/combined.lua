@@ -31,7 +31,7 @@ end
 kind.check = base.check
 
 function kind.on_end(model, request, how, now)
-  if not request.may_fail then base.on_end(model, request, how, now) end -- a source that had no memory to begin may have ended it
+  base.on_end(model, request, how, now)
   if how == "end" then model:expect(request.was_let_go or request.may_fail, says.ON_CLOSE, "%s: has ended, and its on_close has not run", request) end
 end
 
