@@ -168,13 +168,24 @@ local function plan(mutant, specs, budget)
   return chunks
 end
 
+-- Names but those of specs that fail whatever is changed. What has failed is known without the names of the blocks around it.
+local function without(way, names)
+  local list = {}
+  for _, name in ipairs(names) do
+    local is_left_out = false
+    for failed in pairs(way.left_out) do is_left_out = is_left_out or (" " .. name):sub(-#failed - 1) == " " .. failed end
+    if not is_left_out then list[#list + 1] = name end
+  end
+  return list
+end
+
 local runs = 0
 
 -- Who sees the change `id`: the name of a spec, "timeout" or "crash", and in which file; nil where nobody does.
 local function run_chunk(way, chunk, id)
   runs = runs + 1
   local only = ("%s/only.%d"):format(DIR, runs)
-  altered.write(only, table.concat(chunk.names, "\n") .. "\n")
+  altered.write(only, table.concat(without(way, chunk.names), "\n") .. "\n")
   local cpu = math.ceil(5 + way.slower * chunk.seconds) -- some files take two seconds before their first spec
   local command = coverage.busted(way.dir, ("MUTANTS_ONLY=%s MUTANT=%d"):format(only, id), chunk.files,
     ("spec/mutants/run.sh %d env %s"):format(cpu * 40, way.environment or ""))
@@ -199,21 +210,42 @@ local function as_far_as(chunk, killer, file)
   return { files = files, names = chunk.names, seconds = chunk.seconds }
 end
 
--- Shows a change to the specs: who sees it, or nil. What fails whatever is changed, as a spec of the machine's memory does
--- under the sanitizers, is no witness; nor is what has been seen to pass once asked again.
+local function is_named(killer) return killer ~= "crash" and killer ~= "timeout" end
+
+-- Who of a chunk sees a change, or nil. What fails whatever is changed, as a spec of the machine's memory may under the sanitizers,
+-- is no witness, and is left out from then on, so that the others of its chunk still are. Where nobody says what has crashed, each
+-- file is asked alone. What has been seen to pass without a change is asked no more.
+local function seen_by(way, mutant, chunk)
+  local killer, file = run_chunk(way, chunk, mutant.id)
+  if not killer then return nil end
+  local key = is_named(killer) and file .. killer or table.concat(chunk.files, " ") .. killer
+  if not way.honest[key] then
+    local failed, where = run_chunk(way, as_far_as(chunk, killer, file), 0)
+    way.honest[key] = not failed
+    if failed then
+      failed = failed:gsub("%s+", " ")
+      if is_named(failed) and not way.left_out[failed] then
+        way.left_out[failed] = true
+        say("fails by itself:", where, failed)
+        return seen_by(way, mutant, chunk)
+      end
+      if not chunk.files[2] then return say("fails by itself:", where, failed) end
+      for _, path in ipairs(chunk.files) do
+        local witness = seen_by(way, mutant, { files = { path }, names = chunk.names, seconds = chunk.seconds })
+        if witness then return witness end
+      end
+      return nil
+    end
+  end
+  note_kill(mutant.path, file, killer)
+  return killer
+end
+
+-- Shows a change to the specs: who sees it, or nil.
 local function show(way, mutant, specs)
-  way.honest = way.honest or {}
   for _, chunk in ipairs(plan(mutant, specs, way.budget)) do
-    local killer, file = run_chunk(way, chunk, mutant.id)
-    local key = killer and file .. killer
-    if killer and not way.honest[key] then
-      way.honest[key] = not run_chunk(way, as_far_as(chunk, killer, file), 0)
-      if not way.honest[key] then say("fails by itself:", file, killer) end
-    end
-    if killer and way.honest[key] then
-      note_kill(mutant.path, file, killer)
-      return killer
-    end
+    local killer = seen_by(way, mutant, chunk)
+    if killer then return killer end
   end
 end
 
@@ -321,6 +353,7 @@ local function main()
   for _, way in ipairs(WAYS) do
     assert(progress.make(say, way.name, ("BUILD=%s %s %s/lib/spate/harness.so"):format(way.build, way.settings, way.build)))
     way.commands = altered.commands(way.build, way.settings)
+    way.honest, way.left_out = {}, {}
   end
   coverage.refresh(say, JOBS)
   local covering = coverage.load()

@@ -622,6 +622,11 @@ describe("what listens", function()
     end
   end)
 
+  it("takes a host of 255 bytes, and no longer one", function()
+    assert.is_string((socket:listen(("0"):rep(255) .. ":0")))
+    assert.is_nil((socket:listen(("0"):rep(256) .. ":0")))
+  end)
+
   it("is refused an address that is none", function()
     for _, bad in ipairs { "", "8080", "unix1:x", "fdx:x", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:x", "127.0.0.1:-1", ("x"):rep(256) .. ":1" } do
       local _, err = socket:listen(bad)
