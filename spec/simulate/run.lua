@@ -279,6 +279,7 @@ local function reload(self, step)
   local version = self.plan.apps[step.app] and step.app or 1
   local app = self.plan.apps[version]
   STEPS.busy(self, {})
+  shortage.replaces(self, step)
   states.on_load(self.model)
   if not start_all(self, self.paths[version]) then
     self.model:expect(app.broken or doubts.is_short(self.model) or self.model.lacks_descriptors, says.RELOAD_REPORTED, "version %d does not load", version)

@@ -47,14 +47,22 @@ function shortage.is_likely(plan)
   end
 end
 
+local function doubt(self, worker)
+  doubts.of_memory(self.model, self.list, worker)
+  states.on_fault(self.model)
+end
+
+-- Before states are replaced: what one of them is refused as it ends is not told of any more.
+function shortage.replaces(self, step)
+  local may_lack = self.plan.settings.limits.lua_memory or step.fault and step.fault[1] == "allocation"
+  for worker = 1, may_lack and #self.cores or 0 do doubt(self, worker) end
+end
+
 -- After a moment: what was refused in it.
 function shortage.look(self)
   for worker, core in ipairs(self.may_fall_short and self.cores or {}) do
     local allocations, tasks = core:fell_short()
-    if allocations > 0 then
-      doubts.of_memory(self.model, self.list, worker)
-      states.on_fault(self.model)
-    end
+    if allocations > 0 then doubt(self, worker) end
     if tasks > 0 then bounds.refuse_tasks(self.model, self.list) end
   end
 end

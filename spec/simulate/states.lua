@@ -75,7 +75,7 @@ end
 function states.check(self, now)
   for i = #self.stopping, 1, -1 do
     local state = table.remove(self.stopping, i)
-    self:expect(state.stops.each and (state.worker ~= 0 or state.stops.once), says.STOPS, "state %d of worker %d has not stopped", state.number, state.worker)
+    self:expect(state.is_vague or state.stops.each and (state.worker ~= 0 or state.stops.once), says.STOPS, "state %d of worker %d has not stopped", state.number, state.worker)
   end
   if self.was_away or self.is_draining or self.late_at == now then return end -- what was missed may come yet
   for _, state in pairs(self.states) do
