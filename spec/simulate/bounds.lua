@@ -52,14 +52,15 @@ function bounds.stall(self, request, now)
   self:expect(now < first.at + self.send_timeout + spread + EPS, says.SEND_TIMEOUT, "%s: takes nothing since %.3f s", request, first.at)
 end
 
--- A task that limits.tasks may refuse has not started; others are none of those.
+local function spawns(route) return route and kinds[route.kind].spawns and kinds[route.kind].spawns(route) end
+
+-- A task that limits.tasks may refuse has not started; others are none of those. What waits behind another answer is for the code of then.
 function bounds.refuse_tasks(self, clients)
   for _, client in ipairs(clients) do
     for i = client.first, client.last do
       local request = client.waiting[i]
-      local route = request and (request.route or self:route_of(request, request.served))
-      local spawns = route and kinds[route.kind].spawns
-      if spawns and spawns(route) then request.may_fail = true end
+      local needs_one = request and (spawns(request.route or self:route_of(request, request.served)) or not request.route and spawns(self:route_of(request, self.served)))
+      if needs_one then request.may_fail = true end
     end
   end
 end
