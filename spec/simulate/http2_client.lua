@@ -18,7 +18,7 @@ local function update(id, n) return frames.frame("WINDOW_UPDATE", 0, id, string.
 local function new(core, slot, model, window)
   local self = setmetatable(new_client(core, slot, model), Client)
   self.streams, self.ids, self.is_mux, self.is_http2, self.reader = {}, 0, true, true, frames.reader()
-  self.window, self.room, self.initial, self.used = window, ROOM, ROOM, 0
+  self.window, self.room, self.initial, self.used, self.given_up = window, ROOM, ROOM, 0, {}
   core:send(frames.PREFACE .. frames.frame("SETTINGS", 0, 0, frames.settings { [4] = window }) .. frames.frame("SETTINGS", frames.ACK, 0))
   return self
 end
@@ -97,7 +97,7 @@ function Client:give_up(number, now)
   local request = open[number % math.max(#open, 1) + 1]
   if not request then return end
   self.core:send(frames.frame("RST_STREAM", 0, request.id, string.pack(">I4", CANCEL)))
-  request.is_given_up, self.quiet_since = true, now
+  request.is_given_up, self.given_up[request.id], self.quiet_since = true, true, now
   if self.rest == request then self.rest = nil end
   self:finish(request, request.status and "cut" or "unanswered", now)
 end
@@ -160,8 +160,15 @@ function ON.GOAWAY(self, frame, now)
   end
 end
 
-function ON.HEADERS(self, frame, now)
+-- The request that a head or data are for; nil where it was given up. Nothing else comes behind the end of a stream (RFC 9113, 5.1).
+local function request_of(self, frame)
   local request = self.streams[frame.id]
+  if not request and not self.given_up[frame.id] then self.model:fail("%s of stream %d, which is over", frame.kind, frame.id) end
+  return request
+end
+
+function ON.HEADERS(self, frame, now)
+  local request = request_of(self, frame)
   if not request then return end
   local fields = {}
   for _, field in ipairs(frame.fields) do fields[field[1]] = field[2] end
@@ -175,8 +182,9 @@ function ON.HEADERS(self, frame, now)
 end
 
 function ON.DATA(self, frame, now)
-  local request = self.streams[frame.id]
+  local request = request_of(self, frame)
   self.used = self.used + #frame.payload
+  if self.used > ROOM then self.model:fail("%d bytes of all streams, and there is room for %d", self.used, ROOM) end
   if not request then return end
   if not request.status then self.model:fail("data before its head") end
   request.used = request.used + #frame.payload
