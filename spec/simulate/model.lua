@@ -243,11 +243,14 @@ local function has_overflown(self, request)
   return c.burst >= c.options.queue or request.next_lo and c.newest - request.next_lo + 2 > c.options.queue
 end
 
+local function was_slow(self, client, now)
+  local patience = client.is_mux and math.min(self.send_timeout, self.idle_timeout) or self.send_timeout -- what a protocol says behind the last stream waits as an idle connection does
+  return client.stalled_at and now - client.stalled_at >= patience - EPS
+end
+
 local function may_be_cut(self, request, now)
   local client = request.client
-  local patience = client.is_mux and math.min(self.send_timeout, self.idle_timeout) or self.send_timeout -- what a protocol says behind the last stream waits as an idle connection does
-  local was_slow = client.stalled_at and now - client.stalled_at >= patience - EPS
-  return client.is_over == "left" or client.has_finished or client.is_broken or was_slow or self:may_fail(request) or has_overflown(self, request)
+  return client.is_over == "left" or client.has_finished or client.is_broken or was_slow(self, client, now) or self:may_fail(request) or has_overflown(self, request)
     or request.kind and request.kind.may_be_cut and request.kind.may_be_cut(request) or self.is_draining or doubts.is_of_store(self, request)
     or request.kind and request.kind.makes_channels and self.plan.settings.limits.channels -- which a stream that has begun may ask for
     or self.reloads > request.reloads and not request.is_sse -- those of reply.stream are cut
@@ -270,7 +273,10 @@ function Model:on_end(request, how, now)
     return self:expect(is_closed or request.is_loose or self.plan.settings.limits.connections or request.was_partial or request.client.may_be_refused or may_be_cut(self, request, now), says.ANSWERED, "%s: closed without an answer", request)
   end
   if how == "cut" then
-    self:expect(may_be_cut(self, request, now), says.CUT, "%s: cut, the server says %s", request, request.client.core:reason())
+    local reason = request.client.core:reason()
+    self:expect(may_be_cut(self, request, now), says.CUT, "%s: cut, the server says %s", request, reason)
+    local is_held_to = reason == "slow_consumer" and not request.client.is_mux -- of streams beside others the connection's reason is none
+    self:expect(not is_held_to or has_overflown(self, request) or was_slow(self, request.client, now) or self:may_fail(request) or self.plan.store, says.CUT, "%s: cut as a slow one, and little waits for it", request)
   else self:expect(not request.is_sse or request.rest == "", says.CLEAN_END, "%s: ends within an event: %q", request, request.rest) end
   if request.kind and request.status < 300 and request.status ~= 204 then request.kind.on_end(self, request, how, now) end
 end
