@@ -396,4 +396,10 @@ return {
   { name = "cut_by_a_store", file = "server/serve/feed.c", from = "  stream_send(s, event_ref(e));\n  return true;",
     to = "  if (f->subscriber.outlet->channel->store && e->seq % 5 == 0) return stream_give_up(s), false;\n  stream_send(s, event_ref(e));\n  return true;",
     what = "where there is a store each fifth event of a channel cuts its readers" },
+  {
+    name = "pump_goes_on", file = "lua/spate/sse.lua",
+    from = "  return setmetatable({ pump = pump }, Reader), function()\n    pump:cancel()\n",
+    to = "  pump.cancel = function() end\n  return setmetatable({ pump = pump }, Reader), function()\n",
+    what = "what reads ahead of streams goes on once their reader is closed",
+  },
 }

@@ -8,6 +8,7 @@ local epochs = require "spec.simulate.epochs"
 local heads = require "spec.simulate.heads"
 local http2_client = require "spec.simulate.http2_client"
 local kinds = require "spec.simulate.kinds"
+local left = require "spec.simulate.left"
 local Moments = require "spec.simulate.moments"
 local new_client = require "spec.simulate.client"
 local new_mux_client = require "spec.simulate.mux_client"
@@ -124,6 +125,7 @@ local function send(self, client, it, is_half)
   end
   if (self.plan.settings.compress or self.plan.compresses) and it.number % 3 ~= 1 then table.insert(request.headers, "Accept-Encoding: gzip") end
   request.follows = client.answered
+  left.on_request(self, client.worker, it.path)
   if client:request(request, self.now) then
     self.model:on_request(request)
     calls.on_request(self, request, route)
@@ -355,18 +357,11 @@ local function finish(self)
   idle(self, IDLE_FOR)
   self.model.lost_members = forgotten_members(self)
   self.model:finish()
-  local fail = function(...) self.model:fail(...) end
-  for i, core in ipairs(self.cores) do
-    local stats = core:stats()
-    for _, what in ipairs { "streams", "connections", "request_tasks" } do
-      if stats[what] ~= 0 and not (what == "request_tasks" and stats[what] <= kinds.reader.left(self.model, i)) then fail("worker %d: %d %s are left", i - 1, stats[what], what) end
-    end
-    if stats.generations ~= 1 and not self.model.is_draining then fail("worker %d: %d generations are left", i - 1, stats.generations) end
-  end
+  left.check(self)
 end
 
 return function(plan)
-  local self = setmetatable({ plan = plan, cores = {}, pending = {}, clients = {}, list = {}, left = {}, left_most = 20, by_tag = {}, heard = {}, visitors = {}, paths = {}, store_mode = "live", tags = 0, tokens = 0,
+  local self = setmetatable({ plan = plan, cores = {}, pending = {}, clients = {}, list = {}, left = {}, left_most = 20, by_tag = {}, heard = {}, visitors = {}, asked = {}, paths = {}, store_mode = "live", tags = 0, tokens = 0,
     now = 0, moments = 0, digest = 0, rng = new_rng(1) }, Sim)
   self.model, self.delays, self.may_fall_short = new_model(plan), kinds.delays(plan), shortage.is_likely(plan)
   local on_bytes = self.model.on_bytes
