@@ -65,6 +65,11 @@ function bounds.refuse_tasks(self, clients)
   end
 end
 
+-- Whether its silence since `at` has the length that it is to have: once it has said something, behind what has made it late.
+function bounds.is_timed(self, request, at)
+  return not request.is_loose or request.loose_at and at > request.loose_at and request.client.is_reading and self.late_at ~= self.now
+end
+
 -- A client takes `bytes` more from now on; nil: all.
 function bounds.window(self, client, bytes)
   for _, request in ipairs(self.open) do

@@ -15,19 +15,29 @@ local REFUSALS = {
   accept4 = { "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "ECONNABORTED", "EPROTO", "EINTR", "EPERM", "EAGAIN" },
   ["epoll_ctl of EPOLL_CTL_ADD"] = { "ENOMEM", "ENOSPC" }, epoll_wait = { "EINTR" }, write = { "ENOSPC", "EIO" }, pread = { "EIO" },
 }
-local OF_DISK = { "write", "pread" }
+calls.OF_DISK = { "write", "pread" }
 local OF_LISTENERS = { "accept4", "accept4", "accept4", "epoll_ctl of EPOLL_CTL_ADD", "epoll_ctl of EPOLL_CTL_ADD", "epoll_wait", "write", "pread" }
 local STEPS = { request = true, advance = true, rest = true, window = true }
+
+-- In so many of a hundred steps one of these calls fails.
+function calls.refuse(r, step, list, percent)
+  if STEPS[step[1]] and not step.fault and r:chance(percent) then
+    local call = r:pick(list)
+    step.refused = { call = call, error = r:pick(REFUSALS[call]) }
+  end
+end
 
 -- Makes a program one of these.
 function calls.add_to(p, r)
   p.listens = r:chance(50) or nil
-  for _, step in ipairs(p.steps) do
-    if STEPS[step[1]] and not step.fault and r:chance(p.listens and 50 or 25) then
-      local call = r:pick(p.listens and OF_LISTENERS or OF_DISK)
-      step.refused = { call = call, error = r:pick(REFUSALS[call]) }
-    end
-  end
+  for _, step in ipairs(p.steps) do calls.refuse(r, step, p.listens and OF_LISTENERS or calls.OF_DISK, p.listens and 50 or 25) end
+end
+
+-- What servers read from a connection that is new or send to it fails, for now or for good, or what takes it in.
+function calls.fail(r, step)
+  if step[1] == "request" and r:chance(30) then
+    step.fails = { call = r:pick { "send", "recv" }, is_for_now = r:chance(60) or nil, after = r:pick { 0, 0, 1, 2, 5, 20 } }
+  elseif step[1] == "request" and not step.mux and not step.http2 and r:chance(5) then step.full = true end
 end
 
 -- What a request that needs the disk may see of it: by the names of errors.

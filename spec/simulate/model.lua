@@ -93,7 +93,7 @@ function Model:on_jump(clients)
   doubts.prolong(self)
   for _, client in ipairs(clients) do
     for i = client.first, client.last do
-      if client.waiting[i] then client.waiting[i].is_loose = true end
+      if client.waiting[i] then client.waiting[i].is_loose, client.waiting[i].loose_at = true, self.now end
     end
   end
 end
@@ -107,7 +107,7 @@ function Model:on_held_up(worker, clients)
   for _, client in ipairs(clients) do
     for i = client.first, client.worker == of and client.last or 0 do
       local request = client.waiting[i]
-      if request then request.is_loose, request.has_all, request.was_held = true, false, true end
+      if request then request.is_loose, request.loose_at, request.has_all, request.was_held = true, self.now, false, true end
     end
   end
   local inbox = not worker and of and self.plan.settings.limits.inbox
@@ -218,7 +218,7 @@ function Model:on_comment(request, text, now)
   local interval = route and keep_alive_of(self, route)
   self:expect(interval, says.NO_KEEP_ALIVE, "%s: a comment", request)
   self:expect(text == (route.keep and route.keep.text or ""), says.KEEP_ALIVE_TEXT, "%s: %q", request, text)
-  self:expect(request.is_loose or math.abs(idle - interval) < EPS, says.KEEP_ALIVE, "%s: after %.6f s instead of %.6f", request, idle, interval)
+  self:expect(not bounds.is_timed(self, request, request.before_at) or math.abs(idle - interval) < EPS, says.KEEP_ALIVE, "%s: after %.6f s instead of %.6f", request, idle, interval)
 end
 
 function Model.on_body() end
@@ -353,7 +353,7 @@ local function check_waiting(self, client, request, now)
     local since = math.max(request.sent_at, client.arrived_at or 0, behind and behind.ended_at + (behind.route and behind.route.pause or 0) or 0, request.was_held and self.jumped_at or 0, self.jumped_to or 0)
     return self:expect(now < since + request.delay + EPS, says.ANSWERED, "%s: no answer %.3f s after it", request, now - since)
   end
-  local interval = request.is_sse and request.route and not request.is_loose and not self:is_left(request) and keep_alive_of(self, request.route)
+  local interval = request.is_sse and request.route and bounds.is_timed(self, request, request.last_at) and not self:is_left(request) and keep_alive_of(self, request.route)
   if interval then
     local spread = self:is_left(request) and (self.plan.settings.shutdown or {}).window or 0 -- one that is about to end says nothing
     self:expect(now - request.last_at < interval + spread + EPS, says.KEEP_ALIVE, "%s: nothing for %.3f s", request, now - request.last_at)

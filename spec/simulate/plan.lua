@@ -3,6 +3,7 @@
 -- again. Nothing in it depends on what happens when it runs.
 local blocks = require "spec.simulate.blocks"
 local calls = require "spec.simulate.calls"
+local day = require "spec.simulate.day"
 local epochs = require "spec.simulate.epochs"
 local http2_client = require "spec.simulate.http2_client"
 local kinds = require "spec.simulate.kinds"
@@ -187,19 +188,12 @@ local function replaced(a, list)
   end
 end
 
-local function broken(r, version, channels)
-  local app = application(r, version, channels, { routes = 1, periods = { 1 }, theme = kinds.list })
-  app.broken = r:pick { "syntax", "raise", "start", "hang", "worker", "no_app" }
-  return app
-end
+local BROKEN = { "syntax", "raise", "start", "hang", "worker", "no_app" }
 
--- System calls of servers that fail: what they read from a client or send to it, for now or for good, and what takes it in.
-local function refuse_calls(r, list)
-  for _, step in ipairs(list) do
-    if step[1] == "request" and r:chance(30) then
-      step.fails = { call = r:pick { "send", "recv" }, is_for_now = r:chance(60) or nil, after = r:pick { 0, 0, 1, 2, 5, 20 } }
-    elseif step[1] == "request" and not step.mux and r:chance(5) then step.full = true end
-  end
+local function broken(r, version, channels, how)
+  local app = application(r, version, channels, { routes = 1, periods = { 1 }, theme = kinds.list })
+  app.broken = how or r:pick(BROKEN)
+  return app
 end
 
 -- Connections of many streams are of HTTP/2, and there are more of them; streams are given up.
@@ -218,13 +212,15 @@ end
 
 -- What each later version of this plan draws as well, by numbers of its own and behind all else, so that a program of the version before is
 -- still had: a seed that has failed keeps the version that it has in seeds.lua. Whoever draws more appends to these, or takes those seeds out.
-local OWN, KERNEL, HTTP2, RARE, BLOCKS = 0x5ca1ab1e, 0x6b6572dd, 0x687474b8, 0x726172d4, 0x626c6f77
+local OWN, KERNEL, HTTP2, RARE, BLOCKS, DAY = 0x5ca1ab1e, 0x6b6572dd, 0x687474b8, 0x726172d4, 0x626c6f77, 0x64617973
 
 local ADDED = {
   function(p) p.settings.compress = compression(p.seed) end,
   function(p)
     local r = new_rng(p.seed ~ OWN)
-    if r:chance(20) then refuse_calls(r, p.steps) end
+    if r:chance(20) then
+      for _, step in ipairs(p.steps) do calls.fail(r, step) end
+    end
     if p.store and r:chance(40) then epochs.add_to(p, r) end
   end,
   function(p)
@@ -302,6 +298,9 @@ function plan.of_hours(seed, hours, clients)
     if step.client and step.client <= clients and step[1] ~= "window" then p.steps[#p.steps + 1] = listen(step.client) end -- comes back
   end
   blocks.add_to_day(p, new_rng(seed ~ BLOCKS), clients)
+  local own = new_rng(seed ~ DAY)
+  for i = 1, #BROKEN do p.apps[i + 2] = broken(own, i + 2, channels, BROKEN[i]) end
+  day.add_to(p, own, 2)
   return p
 end
 

@@ -91,7 +91,7 @@ local function set_window(self, client, bytes)
   if client.give_room then client:give_room() end
   for i = client.first, client.last do
     local request = client.waiting[i]
-    if request then request.is_loose, request.has_all = true, false end -- behind bounds.window, which wants to know
+    if request then request.is_loose, request.loose_at, request.has_all = true, self.now, false end -- behind bounds.window, which wants to know
   end
 end
 
@@ -130,7 +130,7 @@ local function send(self, client, it, is_half)
     self.model:on_request(request)
     calls.on_request(self, request, route)
     request.was_held = client.worker == self.held_up
-    request.is_loose = not client.is_reading or request.was_held
+    request.is_loose, request.loose_at = not client.is_reading or request.was_held, self.now
   end
 end
 
