@@ -151,6 +151,32 @@ describe("the simulator", function()
     assert.is_true(count > 40)
   end)
 
+  it("asks again when keep-alives come, once a stream has caught up with what made it late", function()
+    local bounds = require "spec.simulate.bounds"
+    local is_timed, last = bounds.is_timed, nil
+    function bounds.is_timed(...)
+      last = is_timed(...)
+      return last
+    end
+    local p = plan.of_seed(1)
+    p.apps = { { version = 1, channels = { { queue = 256, history = 10, ttl = 30, on_full = "disconnect" } }, every = {}, routes = { { kind = "channel", method = "GET", path = "/c", channel = 1, replay = 0 } } } }
+    p.steps = { { "request", { method = "GET", path = "/c", number = 0 }, client = 1, worker = 1 }, { "jump", 2 }, { "advance", 40 } }
+    p.settings = {}
+    run(p)
+    bounds.is_timed = is_timed
+    assert.is_true(last)
+  end)
+
+  it("has hours in which each kind of fault is there for a while, and none for longer", function()
+    local p, count, faulty = plan.of_hours(1, 12, 10), {}, 0
+    for _, step in ipairs(p.steps) do
+      local what = step.fault and step.fault[1] or step.refused and "refused" or step.fails and "fails" or step[1] == "reload" and p.apps[step.app].broken and "broken"
+      if what then count[what], faulty = (count[what] or 0) + 1, faulty + 1 end
+    end
+    for _, what in ipairs { "task", "descriptors", "stress", "refused", "fails", "broken" } do assert.is_true((count[what] or 0) > 0, what) end
+    assert.is_true(faulty < #p.steps / 4)
+  end)
+
   -- How a run ends in which the application has `to` for what it had.
   local function run_with(p, from, to)
     local application = require "spec.simulate.application"
