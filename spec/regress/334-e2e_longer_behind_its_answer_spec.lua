@@ -17,7 +17,12 @@ describe("a body that is longer than its length", function()
         if n > 1 then sse.sleep(2) end
         return ("x"):rep(2000000)
       end
-      local res = http.post("http://127.0.0.1:%d/early", { body = body, length = 3000000 })
+      local res
+      for _ = 1, 5 do -- the body's error may be told of before the head has been read
+        n = 0
+        res = http.post("http://127.0.0.1:%d/early", { body = body, length = 3000000 })
+        if res then break end
+      end
       local text, message, code = res:body()
       return res.status, text, code
     ]], bad.port)
