@@ -6,7 +6,7 @@ local app, reply = spate.app(), spate.reply
 
 local news = sse.channel("news", { history = 20 })
 local items = news:derive(function(event) -- once for all readers
-  return { event = "item", id = event.id, data = "<li>" .. spate.escape(event.data) .. "</li>" }
+  return { event = "item", id = event.id, data = "<li>" .. spate.escape(event.data or "") .. "</li>" }
 end)
 
 app:post("/news", function(req)
