@@ -131,10 +131,12 @@ $(BUILD)/llhttp/%.o: $(LLHTTP_SHARE)/llhttp/%.c
 	@echo CC $@
 	@$(CC) $(CPPFLAGS) -std=gnu11 -fPIC -fvisibility=hidden -O2 -g $(SANITIZE) -c -o $@ $<
 
-# The Lua library, inside the program.
-EMBED = $(LUA) server/script/embed.lua argparse $(ARGPARSE) redis_library server/client/redis_library.lua spate lua/spate/init.lua \
-  $(foreach m,$(filter-out init,$(MODULES:lua/spate/%.lua=%)),spate.$(subst /,.,$(m)) lua/spate/$(m).lua) \
-  $(foreach t,$(TEXTS),$(t:lua/%=%) $(t))
+# The Lua library, inside the program, compiled by the Lua that is linked in; and texts, for editors and Redis.
+EMBEDDED = $(foreach m,$(patsubst lua/spate/%.lua,%,$(1)),spate.$(subst /,.,$(m)) lua/spate/$(m).lua)
+TYPES := $(filter lua/spate/types%,$(MODULES))
+EMBED = $(LUA) server/script/embed.lua argparse $(ARGPARSE) spate lua/spate/init.lua \
+  $(call EMBEDDED,$(filter-out lua/spate/init.lua $(TYPES),$(MODULES))) \
+  -- redis_library server/client/redis_library.lua $(call EMBEDDED,$(TYPES)) $(foreach t,$(TEXTS),$(t:lua/%=%) $(t))
 
 $(BUILD)/embedded.c: $(MODULES) $(TEXTS) server/client/redis_library.lua server/script/embed.lua Makefile
 	@mkdir -p $(@D)

@@ -25,14 +25,15 @@ const struct embedded *embedded_find(const char *name) {
 }
 
 static int search_embedded(lua_State *L) {
-  const char *name = luaL_checkstring(L, 1), *close = nearest_module(name);
+  const char *name = luaL_checkstring(L, 1);
   const struct embedded *m = embedded_find(name);
   if (m) {
-    if (luaL_loadbufferx(L, m->bytes, (size_t)(m->end - m->bytes), m->source, "t") != LUA_OK)
+    if (luaL_loadbufferx(L, m->bytes, (size_t)(m->end - m->bytes), m->source, NULL) != LUA_OK)
       return lua_error(L);
     lua_pushstring(L, m->source);
     return 2;
   }
+  const char *close = nearest_module(name);
   if (close) lua_pushfstring(L, "no module '%s' in spate; did you mean '%s'?", name, close);
   else lua_pushfstring(L, "no module '%s' in spate", name);
   return 1;

@@ -3,7 +3,7 @@
 #pragma once
 #include <lua.h>
 
-// A module of the Lua library, embedded in the program, or another text that is.
+// A module of the Lua library, compiled and embedded in the program, or a text that is.
 struct embedded {
   const char *name;   // as given to require
   const char *source; // its chunk's name
