@@ -88,38 +88,3 @@ for _, mode in ipairs { { "whole", math.maxinteger }, { "byte by byte", 1 }, { "
     end
   end)
 end
-
-describe("what is refused", function()
-  local function get(fields) return "GET / HTTP/1.1\r\nHost: a\r\n" .. fields .. "\r\n" end
-  local function post(fields, body) return "POST / HTTP/1.1\r\nHost: a\r\n" .. fields .. "\r\n" .. (body or "") end
-  local function chunked(body) return post("Transfer-Encoding: chunked\r\n", body) end
-  local function line(text) return text .. "\r\nHost: a\r\n\r\n" end
-
-  it("is told why", function()
-    local server = helper.serve(vectors.APP, { settings = { log = { access = false } } })
-    for bytes, expected in pairs {
-      ["GET / HTTP/1.1\rX"] = { 400, "bad line end" }, ["\rX"] = { 400, "bad line end" }, [get "X: a\rb"] = { 400, "bad line end" }, ["\r\n\r\n\r\n"] = { 400, "empty lines before the request" },
-      [line "G(T / HTTP/1.1"] = { 400, "bad method" }, [line((("X"):rep(25)) .. " / HTTP/1.1")] = { 501, "unknown method" },
-      [line "GET ftp://a/ HTTP/1.1"] = { 400, "bad request target" }, [line "GET /\xff HTTP/1.1"] = { 400, "bad request target" }, [line "GET * HTTP/1.1"] = { 400, "bad request target" },
-      [line("GET /" .. ("x"):rep(8 << 10) .. " HTTP/1.1")] = { 414, "request target too long" }, [line "GET / HTTP/1.x"] = { 400, "bad HTTP version" },
-      [line "GET / HTTP/2.0"] = { 505, "unknown HTTP version" }, [line "TRACE / HTTP/1.1"] = { 405, "method not allowed" }, [get "X: 1\r\n folded\r\n"] = { 400, "folded field" },
-      [get "X\xff: 1\r\n"] = { 400, "bad field name" }, [get "\xff: 1\r\n"] = { 400, "bad field name" }, [get "X: \0\r\n"] = { 400, "bad field value" }, [get(("X: 1\r\n"):rep(100))] = { 431, "too many fields" },
-      [get("X: " .. ("x"):rep(16 << 10) .. "\r\n")] = { 431, "request head too large" }, [get "Host: a\r\n"] = { 400, "more than one Host" },
-      ["GET / HTTP/1.1\r\n\r\n"] = { 400, "no Host" }, ["GET / HTTP/1.1\r\nHost: a b\r\n\r\n"] = { 400, "bad Host" },
-      [line "GET http:///x HTTP/1.1"] = { 400, "bad authority in the request target" },
-      ["POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"] = { 400, "Transfer-Encoding in HTTP/1.0" }, [post "Transfer-Encoding: gzip\r\n"] = { 501, "unknown transfer coding" },
-      [get "Expect: x\r\n"] = { 417, "unknown expectation" }, [chunked "x\r\n"] = { 400, "bad chunk size" }, [chunked "\r\n"] = { 400, "bad chunk size" },
-      [chunked "200000\r\n"] = { 413, "request body too large" }, [chunked "1\r\naX"] = { 400, "bad chunk" }, [chunked "1\r\na\rX"] = { 400, "bad chunk" }, [chunked "1\rX"] = { 400, "bad chunk" },
-      [chunked "1;;\r\n"] = { 400, "bad chunk extension" }, [chunked("1;" .. ("x"):rep(17000) .. "\r\n")] = { 413, "chunk extensions too long" },
-      [chunked("0\r\n" .. ("X: 1\r\n"):rep(101) .. "\r\n")] = { 431, "too many trailer fields" }, [chunked("0\r\nX: " .. ("x"):rep(16 << 10) .. "\r\n\r\n")] = { 431, "too many trailer fields" },
-      [chunked "0\r\nContent-Length: 1\r\n\r\n"] = { 400, "length in a trailer field" },
-    } do
-      local res = server:send(bytes)
-      local what = bytes:sub(1, 60)
-      assert.equal(expected[1], res:status(), what)
-      assert.equal(expected[2] .. "\n", (res:body()), what)
-      res:close()
-    end
-    server:close()
-  end)
-end)
