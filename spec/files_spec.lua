@@ -229,22 +229,6 @@ describe("app:static", function()
     assert.equal('attachment; filename="a.txt"', get(static "{ download = true }", "/assets/a.txt"):header "Content-Disposition")
   end)
 
-  it("tells the type by the name", function()
-    local server = static()
-    for name, type in pairs {
-      ["x.html"] = "text/html; charset=utf-8", ["x.js"] = "text/javascript; charset=utf-8", ["x.mjs"] = "text/javascript; charset=utf-8",
-      ["x.json"] = "application/json; charset=utf-8", ["X.SVG"] = "image/svg+xml; charset=utf-8", ["x.css"] = "text/css; charset=utf-8",
-      ["x.png"] = "image/png", ["x.wasm"] = "application/wasm", ["x.woff2"] = "font/woff2", ["x.tar.gz"] = "application/gzip",
-      ["x.7z"] = "application/x-7z-compressed", ["x.zst"] = "application/zstd", ["x.md"] = "text/markdown; charset=utf-8",
-      ["x.nothing"] = "application/octet-stream", ["x"] = "application/octet-stream", ["x."] = "application/octet-stream",
-      ["html"] = "application/octet-stream", ["x.averyverylongextension"] = "application/octet-stream",
-      ["x.h"] = "text/x-c; charset=utf-8", ["x.ht"] = "application/octet-stream", ["x.htm"] = "text/html; charset=utf-8", ["x.htmlx"] = "application/octet-stream",
-      ["a.html.gz2"] = "application/octet-stream", ["x.WebManifest"] = "application/manifest+json; charset=utf-8",
-    } do
-      write("public/" .. name, "x")
-      assert.equal(type, get(server, "/assets/" .. name):header "Content-Type", name)
-    end
-  end)
 end)
 
 describe("neighbours", function()
@@ -260,18 +244,6 @@ describe("neighbours", function()
   end)
 
   local function body(accepted, target) return (get(server, target or "/assets/app.js", { ["Accept-Encoding"] = accepted }):body()) end
-
-  it("go out in the coding that the client prefers", function()
-    for accepted, expected in pairs {
-      ["gzip, deflate, br"] = "brotli", ["gzip"] = "zipped", ["x-gzip"] = "zipped", ["br;q=0.5, gzip;q=0.8"] = "zipped",
-      ["GZIP"] = "zipped", ["*"] = "brotli", ["*;q=0.5, br;q=0"] = "zipped", ["gzip;q=0"] = "plain", ["deflate"] = "plain", [""] = "plain",
-      ["identity"] = "plain", ["gzip;q=0.5, identity"] = "plain", ["br ; q=0.001"] = "brotli", ["br;q=x"] = "plain", ["br;q=0.000"] = "plain",
-      ["gzip;q=1.000, br;q=1"] = "brotli",
-    } do
-      assert.equal(expected, body(accepted), accepted)
-    end
-    assert.equal("plain", get(server, "/assets/app.js"):body())
-  end)
 
   it("say what they are, with a tag of their own", function()
     local plain, packed = get(server, "/assets/app.js"), get(server, "/assets/app.js", { ["Accept-Encoding"] = "gzip" })
