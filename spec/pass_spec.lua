@@ -212,15 +212,6 @@ app:all("/one", function() return reply.proxy("http://up.example/one") end)
     server:close()
   end)
 
-  it("does not leave the URL's path", function()
-    local server = serve(PROXY)
-    for _, target in ipairs { "/api/../x", "/api/%2e%2e/x", "/api/a/..%2f..%2fx", "/api/./x",
-      "/api/..;/x", "/api/.;/x", "/api/x/..;", "/api/x/%252e", "/api/x%5c..", "/api/%2e%2e;a=b/x", "/api/..%5c..%5cx", "/api/%252e%252e/x" } do
-      assert.equal(400, server:get(target):status(), target)
-    end
-    server:close()
-  end)
-
   it("takes no more of a body than max_body", function()
     local server = serve [[app:all("/*path", function() return reply.proxy("http://up.example/v1", { max_body = 10 }) end)]]
     for _, rest in ipairs { "Content-Length: 11\r\n\r\n01234567890", "Transfer-Encoding: chunked\r\n\r\nb\r\n01234567890\r\n0\r\n\r\n" } do

@@ -53,4 +53,13 @@ describe("cookies", function()
       assert.equal(value, server:get("/x", { headers = { Cookie = "q=" .. text } }):json().q, text)
     end
   end)
+
+  it("are names and values without the blanks around them; what has no name or no value is none", function()
+    serve [[ app:get("/", function(req) return req.cookies.q or "none" end) ]]
+    for text, value in pairs { ["q=1"] = "1", [" q = 1 "] = "1", ["\tq\t=\t1\t;"] = "1", ["q=1;q=2"] = "1", ["q;q=2"] = "2", ["=1;q=2"] = "2", [" =1; q=2"] = "2", ["q==2"] = "=2", ["q=a=b;c"] = "a=b", ["q="] = "",
+      ["q= ;q=1"] = "", [";;q=1"] = "1", ["a=2;;q=1"] = "1", ["Q=1;q=2"] = "2", ["qq=1;q=2"] = "2", ['q="a" '] = "a", ['q= "a"'] = "a", ['q="a;b"'] = '"a', ['q="a" b"'] = 'a" b', ['q=""a""'] = '"a"', ["q=a b"] = "a b",
+      ["q=%41+"] = "%41+", ["a=q=1"] = "none", ["q"] = "none", ["%71=1"] = "none", [""] = "none", ["q=\xff"] = "\xff" } do
+      assert.equal(value, (get("/", { headers = { Cookie = text } }):body()), text)
+    end
+  end)
 end)
