@@ -20,8 +20,8 @@ struct reader {
   char *error;
 };
 
-// Writes `"the pattern": the reason`; returns -1.
-PRINTF_LIKE(2, 3) static int pattern_refuse(const struct reader *r, const char *format, ...) {
+// Writes `"the pattern": the reason`; returns false.
+PRINTF_LIKE(2, 3) static bool pattern_refuse(const struct reader *r, const char *format, ...) {
   struct span text = r->pattern->text;
   int quoted = (int)MIN(text.len, QUOTED_MAX);
   int len = snprintf(r->error, ROUTER_ERROR_MAX, "\"%.*s%s\": ", quoted, text.bytes,
@@ -30,7 +30,7 @@ PRINTF_LIKE(2, 3) static int pattern_refuse(const struct reader *r, const char *
   va_start(args, format);
   vsnprintf(r->error + len, ROUTER_ERROR_MAX - (size_t)len, format, args);
   va_end(args);
-  return -1;
+  return false;
 }
 
 static bool class_has(int class, int byte) {
@@ -92,7 +92,7 @@ static bool set_is_empty(const struct byte_set *s) {
 }
 
 // Reads "[set]".
-static int set_read(struct reader *r, struct pattern_segment *segment) {
+static bool set_read(struct reader *r, struct pattern_segment *segment) {
   r->rest = span_behind(r->rest, 1);
   bool negated = span_starts_with(r->rest, SPAN("^"));
   if (negated) r->rest = span_behind(r->rest, 1);
@@ -105,7 +105,7 @@ static int set_read(struct reader *r, struct pattern_segment *segment) {
   segment->kind = SEGMENT_SET;
   if (r->rest.len && r->rest.bytes[0] != '/')
     return pattern_refuse(r, "nothing may stand between a set and the next '/'");
-  return 0;
+  return true;
 }
 
 static bool is_identifier(struct span name) {
@@ -128,7 +128,7 @@ static bool has_param(const struct route_pattern *p, struct span name) {
   return false;
 }
 
-static int name_check(const struct reader *r, struct span name) {
+static bool name_check(const struct reader *r, struct span name) {
   int shown = (int)MIN(name.len, NAME_SHOWN_MAX);
   if (!name.len) return pattern_refuse(r, "a parameter lacks its name");
   if (!is_identifier(name))
@@ -139,7 +139,7 @@ static int name_check(const struct reader *r, struct span name) {
     return pattern_refuse(r, "two parameters are named \"%.*s\"", shown, name.bytes);
   if (r->pattern->param_count == ROUTE_PARAMS_MAX)
     return pattern_refuse(r, "more than %d parameters", ROUTE_PARAMS_MAX);
-  return 0;
+  return true;
 }
 
 // Takes the bytes up to a '/', or up to `stop` where that comes first.
@@ -151,41 +151,41 @@ static struct span word_read(struct reader *r, char stop) {
   return word;
 }
 
-static int param_read(struct reader *r, struct pattern_segment *segment) {
+static bool param_read(struct reader *r, struct pattern_segment *segment) {
   bool rest = r->rest.bytes[0] == '*';
   r->rest = span_behind(r->rest, 1);
   struct span name = word_read(r, rest ? '/' : '[');
   *segment = (struct pattern_segment){.kind = rest ? SEGMENT_REST : SEGMENT_ANY, .text = name};
-  if (name_check(r, name) < 0) return -1;
+  if (!name_check(r, name)) return false;
   r->pattern->param_count++;
   if (span_starts_with(r->rest, SPAN("["))) return set_read(r, segment);
   if (rest && r->rest.len)
     return pattern_refuse(r, "*%.*s must be the last segment", (int)MIN(name.len, NAME_SHOWN_MAX),
                           name.bytes);
-  return 0;
+  return true;
 }
 
-static int literal_read(struct reader *r, struct pattern_segment *segment) {
+static bool literal_read(struct reader *r, struct pattern_segment *segment) {
   struct span text = word_read(r, '/');
   *segment = (struct pattern_segment){.kind = SEGMENT_LITERAL, .text = text};
   if (!text.len && r->rest.len) return pattern_refuse(r, "an empty segment may only be the last");
   if (!route_text_is_valid(text))
     return pattern_refuse(r, "no path has a segment with a NUL, or \".\" or \"..\"");
-  return 0;
+  return true;
 }
 
 int route_pattern_read(struct route_pattern *p, struct span text, char error[ROUTER_ERROR_MAX]) {
   struct reader r = {.rest = text, .pattern = p, .error = error};
   p->text = text;
   p->count = p->param_count = 0;
-  if (!span_starts_with(text, SPAN("/"))) return pattern_refuse(&r, "a path begins with '/'");
+  if (!span_starts_with(text, SPAN("/"))) return pattern_refuse(&r, "a path begins with '/'"), -1;
   while (r.rest.len) {
     r.rest = span_behind(r.rest, 1); // the '/'
     if (p->count == ROUTE_SEGMENTS_MAX)
-      return pattern_refuse(&r, "more than %d segments", ROUTE_SEGMENTS_MAX);
+      return pattern_refuse(&r, "more than %d segments", ROUTE_SEGMENTS_MAX), -1;
     struct pattern_segment *segment = &p->segments[p->count];
     bool is_param = span_starts_with(r.rest, SPAN(":")) || span_starts_with(r.rest, SPAN("*"));
-    if ((is_param ? param_read : literal_read)(&r, segment) < 0) return -1;
+    if (!(is_param ? param_read : literal_read)(&r, segment)) return -1;
     p->count++;
   }
   return 0;
