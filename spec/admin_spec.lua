@@ -4,6 +4,7 @@ local helper = require "spec.helper"
 
 local APP = [[
 app:get("/user/:name", function(req) req:tag("user:" .. req.params.name) return sse.reply(sse.never()) end)
+app:get("/news", function() return sse.reply(sse.channel("news"):subscribe()) end)
 app:get("/ticks", function(req) return sse.reply(sse.from { "a", "b" }:chain(sse.never())) end)
 app:mount("/-", spate.admin { hosts = { "spec", "A.example:8080" }, authorize = function(req)
   return req.headers.pass == "secret", "who are you?"
@@ -154,6 +155,16 @@ describe("spate.admin", function()
     assert.equal(5, streams("?limit=1&text=/user/").count)
   end)
 
+  it("finds them by a part of the target, of the client's address, or of the route", function()
+    one:get("/user/ann", { client = one:connect "10.0.0.9" })
+    two:get("/ticks", { client = two:connect "10.0.1.7" })
+    for text, found in pairs {
+      ["ann"] = { "/user/ann" }, ["0.0.9"] = { "/user/ann" }, ["GET%20/user/:name"] = { "/user/ann" }, ["1.7"] = { "/ticks" }, ["GET%20/ticks"] = { "/ticks" }, ["nobody"] = {},
+    } do
+      assert.same(found, targets("?text=" .. text), text)
+    end
+  end)
+
   it("says which parameter is wrong, and what was expected", function()
     local WHOLE, YES = "expected a whole number of 0 or more, got ", 'expected 0 or 1, got '
     for query, message in pairs {
@@ -247,6 +258,9 @@ describe("spate.admin", function()
     assert.same({ 202, { kicked = 0 } }, { kick { tag = "user:ann" } })
     assert.same({ 202, { kicked = 0 } }, { kick { tag = "user:nobody" } })
     assert.same({ 202, { kicked = 0 } }, { kick { channel = "nowhere" } })
+    one:get "/news" two:get "/news"
+    assert.same({ 202, { kicked = 2 } }, { kick { channel = "news" } })
+    assert.same({ 202, { kicked = 0 } }, { kick { channel = "news" } })
     assert.same({ 404, "no stream of this id\n" }, { kick { stream = "0123456789abcdef" } })
     two:get "/user/eve"
     local id = streams("?tag=user:eve").streams[1].id
@@ -295,7 +309,7 @@ describe("a stream's row", function()
   before_each(function()
     server = helper.serve([[
       local function opens(events, options) return function(req)
-        req:tag("one", 'tw"o')
+        req:tag("one", 'tw"o', "th\1ree")
         return sse.reply(sse.from(events):chain(sse.never()), options)
       end end
       app:get("/long", opens { ("x"):rep(3000), "y", "z" })
@@ -327,7 +341,8 @@ describe("a stream's row", function()
   it("says all of it", function()
     local slow = server:connect "10.0.0.9"
     slow:window(500)
-    local long = server:get("/long", { client = slow, headers = { ["Last-Event-ID"] = "e\"1" } })
+    server:advance(2)
+    local long = server:get("/long", { client = slow, headers = { ["Last-Event-ID"] = "e\"1\x80" } })
     server:advance(3)
     local got = #long:raw()
     local all = row "/long"
@@ -336,7 +351,7 @@ describe("a stream's row", function()
     assert.is_true(queued > 2500 and queued < 3200, queued)
     assert.same({ id = all.id, age = 3, events = 3, bytes = got, queued = all.queued, queued_bytes = queued, lag = 3, generation = 1, status = 200,
       is_events = true, is_compressed = false, http = "1.1", remote = "10.0.0.9", method = "GET", target = "/long", route = "GET /long",
-      last_id = 'e"1', tags = { 'tw"o', "one" }, worker = 0 }, all)
+      last_id = 'e"1\u{80}', tags = { "th\1ree", 'tw"o', "one" }, worker = 0 }, all)
     slow:window()
     server:turn()
     all = row "/long"

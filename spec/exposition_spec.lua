@@ -100,6 +100,70 @@ describe("the exposition", function()
       assert.equal(0, value(all, "process_" .. name), name)
     end
     assert.is_true(value(all, "process_open_fds") > 3)
+    all = helper.harness.refused("stat", "EPERM", function() return helper.harness.refused("openat", "EMFILE", text) end)
+    assert.equal(0, value(all, "process_open_fds"))
+    assert.equal(0, value(helper.harness.refused("prlimit", "EPERM", text), "process_max_fds"))
+  end)
+
+  it("counts the time that the kernel works for the process", function()
+    local function seconds(field) return said_in("/proc/self/stat", "%) %S" .. (" %S+"):rep(field - 4) .. " (%d+)") / 100 end
+    local until_then = seconds(15) + 0.05
+    while seconds(15) < until_then do said_in("/proc/self/smaps", "^") end
+    local before = seconds(14) + seconds(15)
+    local said = value(text(), "process_cpu_seconds_total")
+    assert.is_true(said > before - 0.03 and said < seconds(14) + seconds(15) + 0.03, said)
+  end)
+
+  it("leaves no descriptor open", function()
+    local before = helper.harness.descriptors()
+    for _ = 1, 3 do
+      text()
+      helper.harness.refused("stat", "EPERM", text)
+    end
+    assert.equal(before, helper.harness.descriptors())
+  end)
+
+  -- The families of a text, by name: { type, lines with their values }, in the order in which they stand.
+  local function families(all)
+    local list, family = {}, nil
+    for line in all:gmatch "[^\n]+" do
+      local name, kind = line:match "^# TYPE (%S+) (%S+)$"
+      local helped = line:match "^# HELP (%S+) ."
+      if helped then
+        family = { name = helped, samples = {} }
+        list[#list + 1] = family
+      elseif name then
+        assert.equal(family.name, name)
+        family.type = kind
+      elseif line ~= "# EOF" then
+        table.insert(family.samples, (line:match "^[%w_]+"))
+      end
+    end
+    return list
+  end
+
+  -- How the samples of a family may be called.
+  local function is_its(family, sample, is_open)
+    if family.type == "histogram" then return sample == family.name .. "_bucket" or sample == family.name .. "_sum" or sample == family.name .. "_count" end
+    return sample == family.name .. (is_open and family.type == "counter" and "_total" or "")
+  end
+
+  it("has each family once, with its samples behind it, in both forms", function()
+    server:get "/stream"
+    server:post "/jobs/mail"
+    server:get "/rooms/a"
+    for _, query in ipairs { "", "?open=1" } do
+      local seen, is_open = {}, query ~= ""
+      for _, family in ipairs(families(text(query))) do
+        assert.is_nil(seen[family.name], family.name)
+        seen[family.name] = family.type
+        for _, sample in ipairs(family.samples) do assert.is_true(is_its(family, sample, is_open), family.name .. " has " .. sample) end
+      end
+      local ending = is_open and "" or "_total"
+      for _, name in ipairs { "process_cpu_seconds", "jobs", "spate_answers", "spate_streams_closed", "spate_requests" } do assert.equal("counter", seen[name .. ending], name) end
+      for _, name in ipairs { "queue_depth", "level", "spate_streams_open", "spate_pool_limit", "process_open_fds" } do assert.equal("gauge", seen[name], name) end
+      for _, name in ipairs { "job_seconds", "spate_answer_seconds", "spate_lag_bytes" } do assert.equal("histogram", seen[name], name) end
+    end
   end)
 
   it("has answers by route and kind of status, and their times", function()
@@ -145,6 +209,16 @@ describe("the exposition", function()
     local all = text()
     assert.equal(0, value(all, 'spate_answer_seconds_bucket{method="GET",route="/rooms/:room",le="0.1"}'))
     assert.equal(1, value(all, 'spate_answer_seconds_bucket{method="GET",route="/rooms/:room",le="0.25"}'))
+    local at_once, late = server:get "/rooms/b", server:get "/rooms/b?s=11"
+    server:advance(11)
+    assert.equal(200, at_once:status())
+    assert.equal(200, late:status())
+    all = text()
+    local bounds = { "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "+Inf" }
+    local counts = {}
+    for i, bound in ipairs(bounds) do counts[i] = value(all, ('spate_answer_seconds_bucket{method="GET",route="/rooms/:room",le="%s"}'):format(bound)) end
+    assert.same({ 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 3 }, counts)
+    assert.equal(11.25, value(all, 'spate_answer_seconds_sum{method="GET",route="/rooms/:room"}'))
     server:post "/took/0.1"
     server:post "/took/1"
     all = text()
@@ -266,6 +340,26 @@ app:post("/garbage", function() for _ = 1, 3 do collectgarbage() end return "" e
     end)
   end)
 
+  it("tasks and bytes of Lua is of all states", function()
+    with({}, function(server, read)
+      assert.equal(1, read "spate_tasks") -- the one that asks
+      server:post "/many"
+      assert.equal(41, read "spate_tasks")
+      local one = read "spate_lua_bytes"
+      assert.is_true(one > 200000 and one < 5e6, one)
+      local other = helper.serve(PUBLISHES, { with = server.core, worker = 1 })
+      other:post "/many"
+      assert.equal(81, read "spate_tasks")
+      local both = read "spate_lua_bytes"
+      assert.is_true(both > one * 1.5 and both < one * 3, both)
+      assert.equal(0, read "spate_offload_states")
+      other:advance(6)
+      other:close()
+      server:advance(6)
+      assert.equal(1, read "spate_tasks")
+    end)
+  end)
+
   it("timers and collections are theirs", function()
     with({}, function(server, read)
       local timers, collections = read "spate_timers", read "spate_collections_total"
@@ -325,6 +419,60 @@ describe("in packaging", function()
   else
     pending "there is no promtool for the rules"
   end
+end)
+
+describe("an application's metrics", function()
+  -- What the application counts at its start, and what the exposition has of it.
+  local function exposed(code, query)
+    local server = helper.serve(code .. '\napp:get("/metrics", function(req) return reply.body(spate.metrics.text(req.query.open), "text/plain") end)')
+    local all = server:get("/metrics" .. (query or "")):body()
+    server:close()
+    return all:match "\n(# HELP own_.*)# HELP process_cpu" or ""
+  end
+
+  it("are lines of their own, those of a histogram with labels too", function()
+    assert.equal([[
+# HELP own_seconds How long.
+# TYPE own_seconds histogram
+own_seconds_bucket{kind="a",le="1"} 1
+own_seconds_bucket{kind="a",le="2"} 3
+own_seconds_bucket{kind="a",le="4"} 3
+own_seconds_bucket{kind="a",le="+Inf"} 5
+own_seconds_count{kind="a"} 5
+own_seconds_sum{kind="a"} 17.5
+# HELP own_level How full.
+# TYPE own_level gauge
+own_level -1.5
+# HELP own_total How many.
+# TYPE own_total counter
+own_total 2
+]], exposed [[
+local seconds = spate.metrics.histogram("own_seconds", { help = "How long.", labels = { "kind" }, buckets = { 1, 2, 4 } })
+for _, value in ipairs { 1, 1.5, 2, 5, 8 } do seconds:observe(value, { kind = "a" }) end
+spate.metrics.gauge("own_level", { help = "How full." }):set(-1.5)
+local total = spate.metrics.counter("own_total", { help = "How many." })
+total:inc() total:inc()]])
+  end)
+
+  it("of two names are the same only where OpenMetrics would call them the same", function()
+    local all = exposed [[
+for _, name in ipairs { "own_depths", "own_drains", "own_a_total", "own_b_total", "own_at", "own_att" } do
+  local kind = name:find "_total$" and "counter" or "gauge"
+  spate.metrics[kind](name, { help = "x" })
+end]]
+    for _, name in ipairs { "own_depths", "own_drains", "own_a_total", "own_b_total", "own_at", "own_att" } do assert.truthy(all:find("# HELP " .. name .. " x\n", 1, true), name) end
+    helper.refuses {
+      ["spate.metrics.counter('jobs_total', { help = 'x' }) spate.metrics.gauge('jobs', { help = 'x' })"] = "spate.metrics.gauge: jobs cannot be had: it has another type",
+      ["spate.metrics.gauge('jobs', { help = 'x' }) spate.metrics.counter('jobs_total', { help = 'x' })"] = "spate.metrics.counter: jobs_total cannot be had: it has another type",
+    }
+  end)
+
+  it("are two hundred at most, and the same again is none more", function()
+    local many = "local made = 0 for round = 1, 2 do for i = 1, %d do spate.metrics.gauge('own_' .. i, { help = 'x' }) end end"
+    local _, count = exposed(many:format(200)):gsub("# HELP own_", "")
+    assert.equal(200, count)
+    helper.refuses { [many:format(201)] = "spate.metrics.gauge: own_201 cannot be had: there are too many" }
+  end)
 end)
 
 it("says what is no metric", function()

@@ -73,6 +73,33 @@ describe("spate.kick", function()
     assert.is_true(retry >= 60000 and retry <= 120000, retry)
   end)
 
+  it("takes a retry of less than a second too", function()
+    local res = server:get "/user/ann"
+    kick { tag = "all", retry = 0.5 }
+    local _, retry = farewell(res)
+    assert.is_true(retry >= 500 and retry <= 1000, retry)
+  end)
+
+  it("has all but so many come back at a time of their own, and none at the others'", function()
+    local list, times = {}, {}
+    for i = 1, 40 do list[i] = server:get "/user/ann" end
+    kick { tag = "all", retry = 1000 }
+    for i, res in ipairs(list) do times[i] = select(2, farewell(res)) end
+    local seen, count = {}, 0
+    for _, retry in ipairs(times) do
+      count = count + (seen[retry] and 0 or 1)
+      seen[retry] = true
+    end
+    assert.equal(16, count) -- events that say goodbye
+    local most = 0
+    for retry in pairs(seen) do
+      local of = 0
+      for _, other in ipairs(times) do of = of + (other == retry and 1 or 0) end
+      most = math.max(most, of)
+    end
+    assert.equal(3, most) -- each for as many as any other
+  end)
+
   it("does not have all come back at once", function()
     local seen, count, list = {}, 0, {}
     for i = 1, 20 do list[i] = server:get "/user/ann" end
@@ -202,6 +229,49 @@ describe("spate.kick", function()
 
   it("has a tag once", function()
     assert.same({ true }, server:get("/twice"):json())
+  end)
+end)
+
+describe("a kick where a store is shared", function()
+  local server
+  before_each(function() server = helper.serve(APP, { store = true, settings = QUIET }) end)
+  after_each(function() server:close() end)
+
+  local function told(what)
+    server:post("/kick", { json = what })
+    return server.core:store():told()
+  end
+
+  it("is told to the others, with what they need to do the same", function()
+    assert.equal("", server.core:store():told())
+    local self = told({ tag = "user:ann", reason = "bye", retry = 2.5 }):match "^kick (%x+) 0 2%.500 8\nuser:annbye$"
+    assert.is_not_nil(self)
+    assert.not_equal("0", self)
+    assert.equal("kick " .. self .. " 1 0.000 7\nnowhere", told { channel = "nowhere" })
+    assert.equal("kick " .. self .. " 2 0.000 2\nidwhy", told { stream = "id", reason = "why" })
+  end)
+
+  it("is not done again when it comes back to who has told it", function()
+    local message = told { tag = "all" }
+    local res = server:get "/user/ann"
+    server.core:told(message)
+    server:turn()
+    assert.is_false(res:has_ended())
+    server.core:told((message:gsub("kick %x", "kick 7%0", 1):gsub("7kick ", "7")))
+    server:turn()
+    assert.is_true(res:has_ended())
+  end)
+
+  it("is told by the inspector too, which says so", function()
+    local inspected = helper.serve([[
+app:get("/user", function(req) req:tag "all" return sse.reply(sse.never()) end)
+app:mount("/-", spate.admin { hosts = { "spec" }, authorize = function() return true end })]], { store = true, settings = QUIET })
+    inspected:get "/user"
+    local res = inspected:post("/-/api/kick", { json = { tag = "all", reason = "so" }, headers = { ["content-type"] = "application/json" } })
+    inspected:turn()
+    assert.same({ kicked = 1, others_told = true }, res:json())
+    assert.matches("^kick %x+ 0 0%.000 3\nallso$", inspected.core:store():told())
+    inspected:close()
   end)
 end)
 

@@ -157,6 +157,60 @@ app:get("/open", function() pcall(db.query, db, "select 1") return "" end)]]):fo
     server:close()
   end)
 
+  it("of databases have what is no printable ASCII of their names, quotes and backslashes as '_'", function()
+    local server = helper.serve(APP .. ([[
+
+local db = require "spate.sqlite".open(%q)
+app:get("/open", function() db:query "select 1" return "" end)]]):format(folder .. '/a~z"\\ !\127\u{e4}'))
+    server:get "/open"
+    server:turn()
+    assert.same({ 0, 1, 0, 1 }, pool(server, ("sqlite:%s/a~z___!___"):format(folder)))
+    server:close()
+  end)
+
+  it("of one name are summed over the workers, and have a line each", function()
+    local code = APP .. ([[
+
+local db = require "spate.sqlite".open(%q)
+app:get("/open", function() db:query "select 1" return "" end)]]):format(folder .. "/both")
+    local one = helper.serve(code)
+    local two = helper.serve(code, { with = one.core, worker = 1 })
+    one:get "/open" two:get "/open"
+    one:turn() two:turn()
+    assert.same({ 0, 2, 0, 2 }, pool(one, "sqlite:" .. folder .. "/both"))
+    for _, what in ipairs { "in_use", "idle", "waiting", "limit" } do assert.equal(7, #series_of(one:get("/metrics"):body(), "pool_" .. what), what) end
+    two:close()
+    assert.same({ 0, 1, 0, 1 }, pool(one, "sqlite:" .. folder .. "/both"))
+    one:close()
+  end)
+
+  it("of more than fifty names are summed as others", function()
+    local server = helper.serve(APP .. ([[
+
+local open, list = require "spate.sqlite".open, {}
+app:get("/open/:to", function(req)
+  for i = #list + 1, tonumber(req.params.to) do
+    list[i] = open(%q .. i)
+    list[i]:query "select 1"
+  end
+  return ""
+end)]]):format(folder .. "/many"))
+    server:get "/open/43" -- beside six of threads
+    server:turn()
+    assert.same({ 0, 1, 0, 1 }, pool(server, "sqlite:" .. folder .. "/many43"))
+    assert.same({}, pool(server, "other"))
+    server:get "/open/44"
+    server:turn()
+    assert.same({ 0, 1, 0, 1 }, pool(server, "other"))
+    assert.same({}, pool(server, "sqlite:" .. folder .. "/many44"))
+    server:get "/open/50"
+    server:turn()
+    assert.same({ 0, 7, 0, 7 }, pool(server, "other"))
+    assert.same({ 0, 1, 0, 1 }, pool(server, "sqlite:" .. folder .. "/many43"))
+    assert.equal(50, #series_of(server:get("/metrics"):body(), "pool_limit"))
+    server:close()
+  end)
+
   it("of databases are there by the database's name, and go with it", function()
     local server = helper.serve(APP .. ([[
 
@@ -172,7 +226,10 @@ app:get("/close", function() db:close() return "" end)]]):format(folder .. '/the
     server:turn()
     local name = ("sqlite:%s/the__db_.sqlite"):format(folder)
     assert.same({ 0, 1, 0, 1 }, pool(server, name))
-    assert.equal("4", server:get("/many"):body():match('spate_pool_waiting{pool="' .. name:gsub("%p", "%%%0") .. '"} (%d+)'))
+    local all = server:get("/many"):body()
+    for what, figure in pairs { in_use = "1", idle = "0", waiting = "4", limit = "1" } do
+      assert.equal(figure, all:match("spate_pool_" .. what .. '{pool="' .. name:gsub("%p", "%%%0") .. '"} (%d+)'), what)
+    end
     server:get "/close"
     server:turn()
     assert.same({}, pool(server, name))

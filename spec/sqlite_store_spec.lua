@@ -113,6 +113,25 @@ describe("a store in a file", function()
     return err
   end
 
+  it("counts what becomes of what it keeps", function()
+    serve()
+    publish(1, 5, "{ history = 2 }")
+    server:advance(61)
+    settle()
+    server.core:store():fail_commits(1)
+    assert.same({ nil, "unavailable", "failed" }, { try "x" })
+    local of_store = counters()
+    assert.same({ 5, 3, 1, 0 }, { of_store.kept, of_store.trimmed, of_store.failed, of_store.waiting })
+    assert.is_true(of_store.refused > 0 and of_store.commits > 0 and of_store.bytes > 0)
+    local function said() return run [[local s = spate.stats() return { kept = s.store_kept_total, trimmed = s.store_trimmed_total, commits = s.store_commits_total,
+      refused = s.store_refused_total, failed = s.store_failed_total, waiting = s.store_waiting, bytes = s.store_bytes }]] end
+    assert.same(of_store, said())
+    ask 'return sse.channel("a", { history = 2 }):publish(6)'
+    assert.equal(1, counters().waiting)
+    assert.equal("1", (server.core:run 'return tostring(require("spate").stats().store_waiting)'))
+    settle()
+  end)
+
   describe("keeps", function()
     it("channels with a history, and no others", function()
       serve()

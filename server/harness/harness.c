@@ -32,6 +32,7 @@
 #include "script/watchdog.h"
 #include "serve/conn.h"
 #include "serve/connections.h"
+#include "serve/kick.h"
 
 enum { REDIRECT_PORT = 8443 };
 
@@ -193,6 +194,7 @@ static int harness_new(lua_State *L) {
   if (!io_uring || strcmp(io_uring, "off") != 0) loop_open_batch_of_memory(&h->loop);
   open_server(h, (int)option(L, "worker", 0));
   h->blocks = option(L, "blocks", 0) > 0;
+  if (!h->owner) kick_listener(h->process);
   if (!h->owner && *h->settings.store.url && !harness_open_store(h, &error)) return raise_error_of(L, error);
   if (h->settings.tls.count && !use_certificates(h, &error)) return raise_error_of(L, error);
   if (option(L, "store", 0) > 0) test_store_init(&h->store, &h->own_broker, &h->clock.clock);

@@ -53,7 +53,7 @@ void harness_close_stores(struct harness *h) {
 int server_told(lua_State *L) {
   size_t len;
   const char *message = luaL_checklstring(L, 2, &len);
-  struct store_listener *l = kick_listener(check_server(L)->process);
+  struct store_listener *l = &check_server(L)->process->kicks.listener;
   l->on_told(l, (struct span){message, len});
   return 0;
 }

@@ -31,7 +31,13 @@ static void take(struct store *s, struct store_request *r) {
   lock_release(&t->lock);
 }
 
-static const struct store_ops ops = {.take = take};
+static void tell(struct store *s, struct span message) {
+  struct test_store *t = container_of(s, struct test_store, store);
+  buf_reset(&t->told, 0);
+  buf_append_span(&t->told, message);
+}
+
+static const struct store_ops ops = {.take = take, .tell = tell};
 
 void test_store_init(struct test_store *t, struct broker *b, const struct clock *clock) {
   *t = (struct test_store){.store = {.ops = &ops, .kind = STORE_SQLITE, .clock = clock},
@@ -197,6 +203,7 @@ void test_store_deinit(struct test_store *t) {
   }
   pthread_cond_destroy(&t->asked);
   lock_deinit(&t->lock);
+  buf_deinit(&t->told);
   t->is_open = false;
 }
 
@@ -335,6 +342,13 @@ static int store_unload(lua_State *L) {
   return 1;
 }
 
+// store:told(): what others that share it were told last, or "".
+static int store_told(lua_State *L) {
+  const struct test_store *t = check_still(L);
+  lua_pushlstring(L, t->told.bytes, t->told.len);
+  return 1;
+}
+
 // store:trim(name, n): the oldest n events are forgotten.
 static int store_trim(lua_State *L) {
   struct kept *k = kept_of(check_still(L), luaL_checkstring(L, 2));
@@ -351,19 +365,11 @@ void test_store_push(lua_State *L, int owner, struct test_store *t) {
 }
 
 void test_store_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"asked", store_asked},
-                                     {"carry_out", store_carry_out},
-                                     {"refuse", store_refuse},
-                                     {"begin", store_begin},
-                                     {"finish", store_finish},
-                                     {"put", store_put},
-                                     {"admit", store_admit},
-                                     {"give_up", store_give_up},
-                                     {"begin_epoch", store_begin_epoch},
-                                     {"hear", store_hear},
-                                     {"unload", store_unload},
-                                     {"trim", store_trim},
-                                     {"kept", store_kept},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"asked", store_asked}, {"carry_out", store_carry_out}, {"refuse", store_refuse},
+      {"begin", store_begin}, {"finish", store_finish},       {"put", store_put},
+      {"admit", store_admit}, {"give_up", store_give_up},     {"begin_epoch", store_begin_epoch},
+      {"hear", store_hear},   {"unload", store_unload},       {"trim", store_trim},
+      {"told", store_told},   {"kept", store_kept},           {NULL, NULL}};
   class_new(L, STORE, methods, NULL);
 }

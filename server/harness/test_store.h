@@ -17,6 +17,7 @@ struct test_store {
   const struct clock *clock;
   pthread_t thread;
   bool has_thread, is_stopping, is_open;
+  struct buf told; // to others that share it, the last time
 };
 
 // Channels of the broker that are made from now on are kept in it.

@@ -145,9 +145,9 @@ void kick_everywhere(struct service *s, const struct kick *k) {
 // False for what is no such message; `from` is the process that has written it.
 static bool read_message(struct span message, uint64_t *from, struct kick *k) {
   char head[HEAD_MAX];
-  int what, read = 0;
+  int what, read;
   size_t len;
-  snprintf(head, sizeof head, "%.*s", (int)MIN(message.len, sizeof head - 1), message.bytes);
+  snprintf(head, sizeof head, "%.*s", (int)MIN(message.len, sizeof head), message.bytes);
   if (sscanf(head, "kick %" SCNx64 " %d %lf %zu%n", from, &what, &k->retry, &len, &read) != 4) return false;
   if (head[read] != '\n') return false;
   size_t at = (size_t)read + 1;

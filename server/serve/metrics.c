@@ -199,7 +199,7 @@ void metrics_init(struct metrics *m) {
 }
 
 void metrics_deinit(struct metrics *m) {
-  for (size_t i = 1; i < m->route_count; i++) free(m->routes[i]);
+  while (m->route_count) free(m->routes[--m->route_count]);
   free(m->routes);
   own_metrics_deinit(&m->own);
   lock_deinit(&m->lock);

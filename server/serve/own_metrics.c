@@ -81,7 +81,6 @@ static struct own_metric *make(struct own_metrics *m, const struct own_shape *sh
   f->name = xstrdup(shape->name), f->help = xstrdup(shape->help), f->labels = xstrdup(shape->labels);
   memcpy(f->bounds, shape->bounds, shape->bound_count * sizeof *f->bounds);
   map_init(&f->series, map_seed(f));
-  list_init(&f->link);
   list_append(&m->families, &f->link);
   m->count++;
   return f;

@@ -14,8 +14,8 @@ static void store(uint64_t *to, uint64_t value) { __atomic_store_n(to, value, __
 static uint64_t load(const uint64_t *from) { return __atomic_load_n(from, __ATOMIC_RELAXED); }
 
 static void name_pool(struct pool_gauges *g, const char *kind, struct span name) {
-  size_t room = sizeof g->name - 2 - strlen(kind);
-  if (name.len > room) name.bytes += name.len - room, name.len = room;
+  size_t len = MIN(name.len, sizeof g->name - 2 - strlen(kind));
+  name = (struct span){name.bytes + name.len - len, len};
   snprintf(g->name, sizeof g->name, "%s:" SPAN_FMT, kind, SPAN_ARG(name));
   for (char *c = g->name; *c; c++)
     if (*c <= ' ' || *c > '~' || *c == '"' || *c == '\\') *c = '_';

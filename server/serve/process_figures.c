@@ -31,7 +31,7 @@ static double listed_descriptors(void) {
 
 static double open_descriptors(void) {
   struct stat s;
-  return stat(DESCRIPTORS, &s) == 0 && s.st_size > 0 ? (double)s.st_size : listed_descriptors();
+  return stat(DESCRIPTORS, &s) == 0 && s.st_size ? (double)s.st_size : listed_descriptors();
 }
 
 static double most_descriptors(void) {
@@ -41,7 +41,7 @@ static double most_descriptors(void) {
 
 // Of /proc/self/statm, in bytes.
 static void memory(double *virtual, double *resident) {
-  long pages = 0, in_memory = 0;
+  long pages, in_memory;
   FILE *f = fopen("/proc/self/statm", "r");
   *virtual = *resident = 0;
   if (!f) return;
@@ -60,9 +60,8 @@ static double start_time(void) {
   FILE *f = fopen("/proc/self/stat", "r");
   const char *at = f && fgets(text, sizeof text, f) ? strrchr(text, ')') : NULL;
   if (f) fclose(f);
-  if (!at ||
-      sscanf(at + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
-             &ticks) != 1)
+  if (!at || sscanf(at, ") %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+                    &ticks) != 1)
     return 0;
   clock_gettime(CLOCK_BOOTTIME, &since_boot);
   clock_gettime(CLOCK_REALTIME, &wall);

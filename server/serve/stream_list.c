@@ -102,12 +102,14 @@ static int compare_ids(const struct stream_place *a, const struct stream_place *
 // Of rows, which begin with their places.
 static int compare_largest(const void *x, const void *y) {
   const struct stream_place *a = x, *b = y;
-  return a->key < b->key ? 1 : a->key > b->key ? -1 : compare_ids(a, b);
+  int by_key = (a->key < b->key) - (a->key > b->key);
+  return by_key ? by_key : compare_ids(a, b);
 }
 
 static int compare_smallest(const void *x, const void *y) {
   const struct stream_place *a = x, *b = y;
-  return a->key > b->key ? 1 : a->key < b->key ? -1 : compare_ids(a, b);
+  int by_key = (a->key > b->key) - (a->key < b->key);
+  return by_key ? by_key : compare_ids(a, b);
 }
 
 static void write_text(struct buf *out, const char *name, struct span text) {
