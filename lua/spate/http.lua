@@ -115,27 +115,27 @@ local function read_options(method, url, options, what)
   return asked, options.max
 end
 
--- What the iterator has, in pieces that are handed over at a time; false where that is more than `length`, if it is given.
+-- What the iterator has, in pieces that are handed over at a time; false from where that is more than `length`, if it is given.
 local function cut(iterator, what, length)
   local piece, at, left = "", 1, length or math.huge
   return function()
-    while at > #piece do
+    while left >= 0 and at > #piece do
       piece, at = iterator(), 1
       if piece == nil then return nil end
       left = left - #check.text(piece, what .. ": body: what its iterator returns")
-      if left < 0 then return false end
     end
+    if left < 0 then return false end
     at = at + PIECE
     return piece:sub(at - PIECE, at - 1)
   end
 end
 
--- Sends what there is, by pieces; false once the answer has begun, to which the last of them has gone as well; nil where
--- there is more than there was to be.
+-- Sends what there is, by pieces; false once the answer has begun, also where its first bytes came while the iterator
+-- waited: to it the last piece has gone as well. nil where there is more than there was to be, and no answer.
 local function send_all(handle, pieces, also_later)
   for piece in pieces do
+    if not core.http_send(handle, piece or "", also_later) then return false end
     if not piece then return nil end
-    if not core.http_send(handle, piece, also_later) then return false end
   end
   core.http_send_end(handle)
   return true

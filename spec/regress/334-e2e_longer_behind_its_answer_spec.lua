@@ -17,12 +17,7 @@ describe("a body that is longer than its length", function()
         if n > 1 then sse.sleep(2) end
         return ("x"):rep(2000000)
       end
-      local res
-      for _ = 1, 5 do -- one in six gives the body's error, though the head was sent 2 s before: not explained, and hidden by asking again
-        n = 0
-        res = http.post("http://127.0.0.1:%d/early", { body = body, length = 3000000 })
-        if res then break end
-      end
+      local res = http.post("http://127.0.0.1:%d/early", { body = body, length = 3000000 })
       local text, message, code = res:body()
       return res.status, text, code
     ]], bad.port)

@@ -1,0 +1,52 @@
+-- SPDX-License-Identifier: MIT
+-- An answer that began while the body's iterator waited was dropped for what the iterator gave next, where that was more than
+-- the body's length.
+local http_app = require "spec.http_app"
+local process = require "spec.process"
+local servers = require "spec.servers"
+
+describe("an answer that begins while the body's iterator waits", function()
+  local bad, plain, proxied
+
+  setup(function()
+    local dir = process.enter()
+    process.write_file(dir .. "/log", "")
+    bad = servers.run(("lua5.4 %s/spec/misbehaving_server.lua %s/log"):format(process.ROOT, dir))
+    plain = process.serve(http_app.SOURCE, { environment = http_app.SANITIZER })
+    proxied = process.serve(http_app.SOURCE, { environment = ("http_proxy=http://127.0.0.1:%d"):format(bad.port) .. http_app.SANITIZER })
+  end)
+
+  teardown(function()
+    plain:stop()
+    proxied:stop()
+    servers.stop()
+    process.leave()
+  end)
+
+  -- Status, body and code; the second piece comes once the answer has begun.
+  local function post(server, path, length)
+    local answer = http_app.run(server, [[
+      local came = spate.stats().http_bytes_in_total
+      local n = 0
+      local function body()
+        n = n + 1
+        while n > 1 and spate.stats().http_bytes_in_total == came do sse.sleep(0.01) end
+        return "ab"
+      end
+      local res, _, failed = http.post("http://127.0.0.1:%d%s", { body = body, length = %d, timeout = { idle = 1, total = 8 } })
+      if not res then return nil, nil, failed end
+      local text, message, code = res:body()
+      return res.status, text, code or "", message or ""
+    ]], bad.port, path, length)
+    assert.same({ 0 }, http_app.run(server, "return spate.stats().http_requests"))
+    return answer
+  end
+
+  for name, server in pairs { ["by a connection of ours"] = function() return plain end, ["by libcurl"] = function() return proxied end } do
+    describe(name, function()
+      it("is broken off where the body is longer than its length", function()
+        assert.same({ 200, "nil", "closed", "the response is closed" }, post(server(), "/silent-body", 3))
+      end)
+    end)
+  end
+end)
