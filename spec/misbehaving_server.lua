@@ -154,6 +154,19 @@ local answers = {
     chunked(client, tostring(#body))
     chunked(client, "")
   end,
+  ["/refused"] = function(client) -- behind the first two bytes of the body, and a while in which no more come
+    client:receive(2)
+    socket.sleep(0.1)
+    client:send "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 5\r\n\r\nfirst"
+    watch(client)
+  end,
+  ["/refused-in-part"] = function(client)
+    client:receive(2)
+    socket.sleep(0.1)
+    client:send "HTTP/1.1 413 Content Too Large\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunked(client, "first")
+    watch(client)
+  end,
   ["/deaf"] = function() socket.sleep(2) end, -- takes no body
   -- Answers once, keeps the connection, reads what comes next, and closes without a word.
   ["/once"] = function(client)

@@ -165,6 +165,11 @@ void fetch_tell_head(struct fetch *f);
 void fetch_tell_body(struct fetch *f, struct span bytes);
 void fetch_tell_end(struct fetch *f, enum fetch_error error, const char *message);
 
+// Whether the server wants more of a body in pieces: whoever answers with an error does not.
+static inline bool fetch_wants_upload(const struct fetch *f) {
+  return f->state == FETCH_ASKED || (f->state == FETCH_ANSWERED && f->status < 400);
+}
+
 // Takes up to `max` bytes of what waits in upload; 0: nothing waits. What is told of by fetch_tell_room.
 size_t fetch_take_upload(struct fetch *f, char *into, size_t max);
 void fetch_tell_room(struct fetch *f);

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- An answer that began while the body's iterator waited was dropped for what the iterator gave next, where that was more than
--- the body's length.
+-- the body's length. Of an error's answer no more of the body is sent: silence in it was no timeout, since it was the body
+-- that was waited for, and libcurl did not end it.
 local http_app = require "spec.http_app"
 local process = require "spec.process"
 local servers = require "spec.servers"
@@ -46,6 +47,18 @@ describe("an answer that begins while the body's iterator waits", function()
     describe(name, function()
       it("is broken off where the body is longer than its length", function()
         assert.same({ 200, "nil", "closed", "the response is closed" }, post(server(), "/silent-body", 3))
+      end)
+
+      it("is complete where it is an error", function()
+        for _, length in ipairs { 3, 4, 100 } do assert.same({ 413, "first", "", "" }, post(server(), "/refused", length)) end
+      end)
+
+      it("is waited for no longer than any other", function()
+        for _, length in ipairs { 3, 100 } do
+          local answer = post(server(), "/refused-in-part", length)
+          assert.same({ 413, "nil", "timeout" }, { answer[1], answer[2], answer[3] })
+          process.contains(answer[4], "nothing came or went for too long")
+        end
       end)
     end)
   end
