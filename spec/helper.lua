@@ -102,16 +102,29 @@ function Server:allocated()
 end
 
 -- Whether `round` comes to leave no more memory allocated than it has found; it begins with what is kept once, and doubles.
-function Server:comes_to_rest(round)
+local function comes_to_rest(round, allocated)
   local before, rests = -math.huge, 0
   for _ = 1, 60 do
     round()
-    local now = self:allocated()
+    local now = allocated()
     rests = math.abs(now - before) < 1000 and rests + 1 or 0
     if rests == 2 then return true end
     before = now
   end
   return false
+end
+
+function Server:comes_to_rest(round)
+  return comes_to_rest(round, function() return self:allocated() end)
+end
+
+-- The same without a server, of what the specs' own state has collected.
+function helper.comes_to_rest(round)
+  return comes_to_rest(round, function()
+    collectgarbage()
+    collectgarbage()
+    return harness.allocated() - math.ceil(collectgarbage "count" * 1024)
+  end)
 end
 
 -- A client, from `address` (127.0.0.1), which may have sent `bytes` before it is accepted.

@@ -296,6 +296,16 @@ describe("a transport by TLS", function()
       assert.is_false(one.carried:read_now())
     end)
 
+    it("now, and then no more than it was told to meanwhile", function()
+      local one = connect({}, { bytes = "stop" })
+      one.carried:want_read(100)
+      one:write "first"
+      assert.is_true(one.carried:read_now())
+      one:write "second"
+      assert.equal("bytes:first", one:settle())
+      assert.equal(0, one.carried:reads())
+    end)
+
     it("what it wished before where there was nothing to read now", function()
       local one = connect()
       assert.is_false(one.carried:read_now())
@@ -541,6 +551,25 @@ describe("a transport by TLS", function()
     assert.equal("in its way", one:got())
   end)
 
+  it("reads no more from who takes none of its answers, to the byte", function()
+    local function reads(len)
+      local one = connect()
+      one.carried:want_read(10)
+      one.client:window(0)
+      for _ = 1, 2 do -- the first is answered with the second
+        one.tls:update_keys()
+        one.tls:pump(one.client)
+      end
+      one.carried:turn() -- one answer is on its way, and another comes before what is sent
+      assert.equal(0, (one.carried:send(("x"):rep(len))))
+      one.carried:want_read(10)
+      return one.carried:reads()
+    end
+    local most = 65536 - 27 - 4 * RECORD
+    assert.equal(10, reads(most))
+    assert.equal(0, reads(most + 1))
+  end)
+
   describe("ends", function()
     it("where its client says so, behind what it has sent", function()
       local one = connect()
@@ -666,6 +695,16 @@ describe("a transport by TLS", function()
       assert.is_false(select(2, one.carried:poll()))
     end)
 
+    it("its own side before what is not encrypted yet, which breaks it rather than be lost", function()
+      local one = connect()
+      one.client:window(10)
+      one.carried:send(("x"):rep(100000))
+      one.carried:finish()
+      one.client:window()
+      assert.matches("^error:%-1$", one.carried:turn())
+      assert.is_true(#one:got() < 100000)
+    end)
+
     it("its own side behind that word, where there is no room for it", function()
       local one = connect()
       one.client:window(0)
@@ -719,6 +758,71 @@ describe("a transport by TLS", function()
     one = connect { alpn = { "h2" } }
     assert.equal(1, one.carried:bound(6000))
     assert.equal(6000, one.client:bound())
+  end)
+
+  it("leaves nothing behind, whatever was under way, nor do the hosts that it was made to", function()
+    local pieces = {}
+    for i = 1, 200 do pieces[i] = ("x"):rep(700) end
+    local function round()
+      for _, reset in ipairs { false, true } do
+        begin() -- nothing has come
+        local one = begin()
+        one.tls:pump(one.client)
+        one.carried:poll() -- its turn would come
+        for _, how in ipairs { "reset", "finish" } do
+          one = begin()
+          one.client[how](one.client)
+          assert.equal("error:-1", one.carried:turn())
+        end
+        one = connect({}, { bytes = "stop" })
+        one:write(("x"):rep(5000))
+        one:write(("y"):rep(5000))
+        one.carried:want_read(10)
+        assert.equal("bytes:xxxxxxxxxx", one:settle()) -- the rest is kept
+        one = connect()
+        one.client:window(1000)
+        one.carried:send(table.unpack(pieces))
+        one.client:window(1000)
+        assert.matches("^sent:", (one.carried:poll())) -- some has left, some is encrypted, some is not
+        one.carried:finish()
+        one = connect()
+        one.carried:want_read(10)
+        one.client:reset()
+        assert.equal("error:-1", one.carried:turn())
+        one = connect()
+        one.carried:want_read(10)
+        one.client:finish()
+        assert.equal("end", one.carried:turn())
+        for _, each in ipairs(open) do each.carried:shut(reset) end
+        open = {}
+      end
+      server:close()
+      server = harness.tls_server(cert, key, 2)
+      begin()
+      begin()
+      for _ = 1, 10 do server:accept() end -- are too many
+      for _, each in ipairs(open) do each.carried:shut() end
+      open = {}
+      server:close()
+      server = harness.tls_server(cert, key)
+    end
+    assert.is_true(helper.comes_to_rest(round))
+  end)
+
+  it("keeps no list of pieces that are encrypted already", function()
+    local function grows(...)
+      local one = connect()
+      one.carried:send(...)
+      one.client:window(0)
+      collectgarbage()
+      local before = harness.allocated()
+      assert.equal(0, (one.carried:send(...)))
+      return harness.allocated() - before
+    end
+    local pieces = {}
+    for i = 1, 250 do pieces[i] = "x" end
+local wanted, got = grows(("x"):rep(250)), grows(table.unpack(pieces))
+    assert.is_true(got < wanted + 2000, got)
   end)
 
   for _, how in ipairs { "close", "reset" } do

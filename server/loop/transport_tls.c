@@ -202,16 +202,16 @@ static void shake(struct tls *s) {
 // Hands up what can be read of the input, as far as it is wanted.
 static void read_on(struct tls *s) {
   char piece[TLS_RECORD_LEN];
-  int n = 1;
+  int error = SSL_ERROR_NONE;
   while (s->read_len && s->state == TLS_OPEN && !s->is_closed) {
     ERR_clear_error();
-    n = SSL_read(s->wire.ssl, piece, (int)MIN(s->read_len, sizeof piece));
+    int n = SSL_read(s->wire.ssl, piece, (int)MIN(s->read_len, sizeof piece));
+    error = SSL_get_error(s->wire.ssl, n);
     if (n <= 0) break;
     s->has_read = true;
     s->transport.sink->on_bytes(&s->transport, (struct span){piece, (size_t)n});
   }
   if (s->is_closed) return;
-  int error = SSL_get_error(s->wire.ssl, n);
   tls_wire_keep(&s->wire);
   if (error == SSL_ERROR_ZERO_RETURN) tls_end_read(s, false);
   else if (error != SSL_ERROR_NONE && error != SSL_ERROR_WANT_READ) tls_fail(s);
