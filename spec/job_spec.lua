@@ -26,6 +26,13 @@ describe("a job", function()
     assert.equal("2 done 2 freed ", turn())
   end)
 
+  it("wakes a loop that sleeps", function()
+    loop:turn() -- what there is to do at first is done
+    loop:begin(1)
+    loop:finish_asleep(1)
+    assert.equal("1 done 1 freed ", (select(3, loop:await())))
+  end)
+
   it("that nobody waits for any more is freed when it ends, and not before", function()
     loop:begin(1)
     loop:abandon(1)

@@ -108,6 +108,7 @@ describe("a loop that sleeps", function()
   it("polls for so long as it is told, and less where something comes", function()
     loop = harness.loop "system"
     loop:start "r"
+    loop:turn() -- in which there was more to do
     local began = harness.seconds()
     assert.equal("", (loop:poll(0.02)))
     assert.is_true(harness.seconds() - began >= 0.019)
@@ -120,6 +121,56 @@ describe("a loop that sleeps", function()
     assert.is_true(harness.seconds() - began < 900)
   end)
 
+  it("wakes for what is due before what it was going to wake for, and leaves an earlier end of its sleep as it is", function()
+    loop = harness.loop()
+    local began = harness.seconds()
+    for _, times in ipairs { { 1e6, 0.01 }, { 0.01, 1e6 } } do
+      loop:arm(times[1])
+      loop:turn()
+      loop:arm(times[2])
+      loop:poll(1000)
+    end
+    loop:arm(1e6)
+    loop:turn()
+    loop:turn(1e6) -- it is due right now, and libev does not know
+    loop:arm(1e6 + 0.01)
+    loop:poll(1000)
+    assert.is_true(harness.seconds() - began < 900)
+  end)
+
+  it("leaves nothing behind at its end", function()
+    assert.is_true(helper.comes_to_rest(function()
+      for _ = 1, 3 do
+        local turns, other = harness.turns(), harness.loop()
+        turns:arm(1, 5)
+        turns:turn()
+        other:arm(5)
+        other:turn()
+        turns:close()
+        assert.is_false(other:close())
+      end
+    end))
+  end)
+
+  it("wakes once for what is due, however long the turn before has taken", function()
+    loop = harness.loop "system"
+    local turns = 0
+    for _ = 1, 8 do
+      local began = harness.seconds()
+      repeat until harness.seconds() - began > 0.03
+      turns = turns + loop:sleep(0.01)
+    end
+    assert.is_true(turns < 8 * 5, turns) -- two numbers for each that begins or ends
+  end)
+
+  it("that was woken before its time sleeps on until then", function()
+    loop = harness.loop()
+    local began = harness.seconds()
+    loop:arm(0.01)
+    for _ = 1, 10 do loop:poll(1000) end -- its clock stands, as one that libev is ahead of
+    assert.is_true(harness.seconds() - began < 8)
+  end)
+
   it("counts its turns, which have odd numbers, and is in none while it sleeps", function()
     loop = harness.loop()
     assert.equal(0, (loop:turns()))
@@ -129,10 +180,12 @@ describe("a loop that sleeps", function()
       local turn = loop:turns()
       assert.equal(1, turn % 2)
       assert.is_true(turn > before)
+      assert.equal(0, select(2, loop:turns()))
       before = turn
     end
     loop:poll(0)
     assert.is_true(loop:turns() > before)
+    assert.equal(0, select(2, loop:turns()))
   end)
 
   it("counts no time between its turns as theirs", function()
@@ -140,6 +193,14 @@ describe("a loop that sleeps", function()
     assert.equal("", (select(3, loop:turn(100))))
     assert.equal("", (select(3, loop:poll(0, 100))))
     assert.equal("", (select(3, loop:turn(100))))
+  end)
+
+  it("counts the time of who is told of a descriptor as its turn's", function()
+    loop = harness.loop()
+    loop:start "w"
+    loop:slow(61)
+    loop:turn()
+    assert.matches("^61 s ", (select(3, loop:turn())))
   end)
 
   it("ends the process where the kernel lets it not go on, and says what may help", function()
@@ -159,9 +220,22 @@ describe("a loop that sleeps", function()
     assert.matches("spate: event loop: .*epoll_wait: Operation not permitted; where descriptors have run out, raise `ulimit %-n`\n.*134\n$", said)
   end)
 
-  it("is none where the kernel does not watch what wakes it", function()
-    local ok, err = harness.refused("epoll_ctl", "ENOSPC", function() return pcall(harness.loop) end)
-    assert.same({ false, "no event loop" }, { ok, err })
+  it("says by what library it goes", function()
+    local libev, liburing = harness.loop_libraries()
+    assert.matches("^4%.%d+$", libev)
+    assert.matches("^2%.%d+$", liburing or "2.0")
+  end)
+
+  it("is none where the kernel does not watch what wakes it, whatever the environment asks of libev, and leaves nothing behind", function()
+    collectgarbage()
+    local descriptors = harness.descriptors()
+    harness.setenv("LIBEV_FLAGS", "1") -- by select
+    assert.is_true(helper.comes_to_rest(function()
+      local ok, err = harness.refused("epoll_ctl", "ENOSPC", function() return pcall(harness.loop) end)
+      assert.same({ false, "no event loop" }, { ok, err })
+    end))
+    harness.setenv "LIBEV_FLAGS"
+    assert.equal(descriptors, harness.descriptors())
   end)
 
   it("is none where no descriptor is left to make or to wake it by", function()

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +16,7 @@
 #include "base/mem.h"
 #include "harness/refusal.h"
 #include "loop/job.h"
+#include "loop/ring.h"
 #include "loop/watch.h"
 #include "script/class.h"
 
@@ -31,6 +33,7 @@ struct loop_probe {
   int near_fd, far_fd;
   bool polled, stops, is_open;
   bool sleeps;        // until it is told something
+  double slow;        // seconds that each takes who is told
   unsigned long turn; // that ran last
   unsigned told;
   int times; // that it was
@@ -38,6 +41,9 @@ struct loop_probe {
   struct inbox inbox;
   struct probe_job *jobs[JOBS_MAX]; // that have not been freed
   struct buf log;                   // of jobs, during a turn
+  pthread_t other;                  // that finishes a job while the loop sleeps
+  unsigned long turns_before;       // it began
+  bool has_other;
 };
 
 struct probe_job {
@@ -51,6 +57,7 @@ static struct loop_probe *check(lua_State *L) { return luaL_checkudata(L, 1, LOO
 static void on_ready(struct watch *w, unsigned events) {
   struct loop_probe *p = container_of(w, struct loop_probe, watch);
   p->told |= events, p->times++;
+  p->clock.now += p->slow;
   if (p->stops) watch_stop(w);
 }
 
@@ -98,6 +105,7 @@ static int probe_stop(lua_State *L) {
 static void on_done(struct job *j) {
   struct probe_job *job = container_of(j, struct probe_job, job);
   buf_printf(&job->probe->log, "%d done ", job->number);
+  if (job->probe->sleeps) loop_stop(&job->probe->loop);
 }
 
 static void free_job(struct job *j) {
@@ -138,6 +146,30 @@ static int probe_finish(lua_State *L) {
   return 0;
 }
 
+static void *finish_asleep(void *arg) {
+  struct probe_job *job = arg;
+  struct loop *l = &job->probe->loop;
+  while (loop_running_turn(l) || atomic_load(&l->turn) == job->probe->turns_before) sched_yield();
+  job_finish(&job->job);
+  return NULL;
+}
+
+// loop:finish_asleep(number): on another thread, once the loop has begun a turn and sleeps.
+static int probe_finish_asleep(lua_State *L) {
+  struct loop_probe *p = check(L);
+  struct probe_job *job = check_job(L);
+  p->turns_before = atomic_load(&p->loop.turn);
+  if (p->has_other || pthread_create(&p->other, NULL, finish_asleep, job) != 0)
+    return luaL_error(L, "no thread");
+  p->has_other = true;
+  return 0;
+}
+
+static void join_other(struct loop_probe *p) {
+  if (p->has_other) pthread_join(p->other, NULL);
+  p->has_other = false;
+}
+
 static int probe_abandon(lua_State *L) {
   job_abandon(&check_job(L)->job);
   return 0;
@@ -165,11 +197,12 @@ static int probe_turn(lua_State *L) {
   return push_told(L, p);
 }
 
-// loop:await(): the same of a loop that sleeps until the watch is told something.
+// loop:await(): the same of a loop that sleeps until the watch is told something, or who waits for a job.
 static int probe_await(lua_State *L) {
   struct loop_probe *p = check(L);
   begin_turn(p, true);
   loop_run(&p->loop);
+  join_other(p);
   return push_told(L, p);
 }
 
@@ -180,6 +213,20 @@ static int probe_poll(lua_State *L) {
   begin_turn(p, true);
   loop_poll(&p->loop, luaL_checknumber(L, 2));
   return push_told(L, p);
+}
+
+// loop:arm(time): its timer, for that time of its clock; nil: not.
+static int probe_arm(lua_State *L) {
+  struct loop_probe *p = check(L);
+  loop_disarm(&p->loop, &p->timer);
+  if (!lua_isnoneornil(L, 2)) loop_arm(&p->loop, &p->timer, luaL_checknumber(L, 2));
+  return 0;
+}
+
+// loop:slow(seconds): so many pass whenever the watch is told something.
+static int probe_slow(lua_State *L) {
+  check(L)->slow = luaL_checknumber(L, 2);
+  return 0;
 }
 
 // loop:sleep(seconds): until a timer fires then; in how many turns.
@@ -228,10 +275,12 @@ static int probe_fill(lua_State *L) {
   return 0;
 }
 
+// loop:close(): whether it still knows of descriptors.
 static int probe_close(lua_State *L) {
   struct loop_probe *p = check(L);
   if (!p->is_open) return 0;
   p->is_open = false;
+  join_other(p);
   watch_stop(&p->watch);
   loop_disarm(&p->loop, &p->timer);
   loop_hook_remove(&p->loop, &p->hook);
@@ -240,7 +289,8 @@ static int probe_close(lua_State *L) {
   buf_deinit(&p->log);
   loop_deinit(&p->loop);
   close(p->near_fd), close(p->far_fd);
-  return 0;
+  lua_pushboolean(L, loop_polls(&p->loop));
+  return 1;
 }
 
 // harness.loop(["system"]): whose clock stands unless told.
@@ -255,7 +305,7 @@ static int probe_new(lua_State *L) {
   luaL_setmetatable(L, LOOP);
   manual_clock_init(&p->clock, 0);
   if (loop_init(&p->loop, is_timed ? clock_system() : &p->clock.clock, true) < 0)
-    return luaL_error(L, "no event loop");
+    return loop_deinit(&p->loop), luaL_error(L, "no event loop");
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
     return loop_deinit(&p->loop), luaL_error(L, "no sockets");
   p->loop.turn_limit = &p->limit;
@@ -264,6 +314,13 @@ static int probe_new(lua_State *L) {
   list_init(&p->hook.link);
   loop_hook_add(&p->loop, &p->hook);
   return 1;
+}
+
+// harness.loop_libraries(): the versions of libev and, where it is there, of liburing.
+static int loop_libraries(lua_State *L) {
+  lua_pushstring(L, loop_library_version());
+  lua_pushstring(L, ring_library_version());
+  return 2;
 }
 
 void loop_probe_open(lua_State *L) {
@@ -280,10 +337,15 @@ void loop_probe_open(lua_State *L) {
                                      {"fill", probe_fill},
                                      {"begin", probe_begin},
                                      {"finish", probe_finish},
+                                     {"finish_asleep", probe_finish_asleep},
                                      {"abandon", probe_abandon},
+                                     {"arm", probe_arm},
+                                     {"slow", probe_slow},
                                      {"close", probe_close},
                                      {NULL, NULL}};
   class_new(L, LOOP, methods, probe_close);
   lua_pushcfunction(L, probe_new);
   lua_setfield(L, -2, "loop");
+  lua_pushcfunction(L, loop_libraries);
+  lua_setfield(L, -2, "loop_libraries");
 }

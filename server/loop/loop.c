@@ -120,7 +120,6 @@ static struct poll *poll_new(struct loop *l) {
   ev_check_start(l->ev, &p->after_sleep);
   ev_init(&p->alarm, on_alarm);
   ev_idle_init(&p->busy, on_busy);
-  ev_set_priority(&p->busy, EV_MINPRI);
   ev_async_init(&p->wake, on_wake);
   ev_async_start(l->ev, &p->wake);
   ev_set_userdata(l->ev, l);
@@ -176,7 +175,10 @@ static bool can_be_woken(struct ev_loop *ev) {
   ev_set_loop_release_cb(ev, probe_wake, NULL);
   ev_run(ev, EVRUN_NOWAIT);
   ev_async_stop(ev, &p.async);
-  return p.is_woken;
+  if (p.is_woken) return true;
+  ev_async_start(ev, &p.async); // anew, since at its end libev forgets a descriptor that was refused
+  ev_async_stop(ev, &p.async);
+  return false;
 }
 
 int loop_init(struct loop *l, const struct clock *clock, bool with_poll) {

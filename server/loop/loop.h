@@ -53,7 +53,7 @@ struct loop_hook {
 void loop_prepare_process(void);
 
 // Makes the loop ready; `with_poll` false leaves libev out. 0, or -1 where the kernel gives no epoll, no
-// descriptor to wake it by, or does not watch that.
+// descriptor to wake it by, or does not watch that: loop_deinit is harmless then.
 int loop_init(struct loop *l, const struct clock *clock, bool with_poll);
 void loop_deinit(struct loop *l);
 
