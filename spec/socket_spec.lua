@@ -563,6 +563,30 @@ describe("what listens", function()
     os.remove(file)
   end)
 
+  it("at a path keeps its place where so many wait that it takes no more, and takes as many as may wait at its end", function()
+    local path = os.tmpname()
+    os.remove(path)
+    local name = "unix:" .. path
+    local may_wait = math.min(4096, assert(io.open "/proc/sys/net/core/somaxconn"):read "n")
+    socket:listen(name)
+    assert.equal(may_wait + 1, socket:dial(may_wait + 1)) -- the kernel counts from 0
+    local other = harness.socket()
+    local _, err = other:listen(name)
+    assert.equal(("cannot listen on %s: Address already in use (of the system)"):format(name), err)
+    other:close()
+    socket:accept_all()
+    socket:deafen()
+    assert.equal(math.min(may_wait + 1, 4096), select(2, socket:turn():gsub("accept", "")))
+    os.remove(path)
+  end)
+
+  it("leaves nothing behind of names that it has looked up", function()
+    assert.is_true(helper.comes_to_rest(function()
+      for _ = 1, 30 do socket:listen "127.0.0.1:0" end
+      socket:turn()
+    end))
+  end)
+
   it("can share its port where all say so", function()
     local name = socket:listen("127.0.0.1:0", true)
     local other = helper.harness.socket()
@@ -598,18 +622,19 @@ describe("what listens", function()
   it("is never inherited as the standard error, where that is closed", function()
     local _, here = socket:listen "127.0.0.1:0"
     assert.is_true(select(2, socket:listen("fd:" .. here)) > 2)
-    local path = temporary([[local second = io.open "/dev/null" -- in its place
+    local path = temporary([[local second, third = io.open "/dev/null", io.open "/dev/null" -- in its place, and the next
       package.cpath = "./]] .. (os.getenv "BUILD" or "build") .. [[/lib/?.so;" .. package.cpath
       local harness = require "spate.harness"
       local one, other = harness.socket(), harness.socket()
       local _, fd = one:listen "127.0.0.1:0"
       second:close()
-      print(select(2, other:listen("fd:" .. fd)) > 2)]])
-    local pipe = assert(io.popen("lua5.4 " .. path .. " 2>&-"))
+      third:close()
+      print((select(2, other:listen("fd:" .. fd))))]])
+    local pipe = assert(io.popen("lua5.4 " .. path .. " 2>&- 3>&-"))
     local said = pipe:read "a"
     pipe:close()
     os.remove(path)
-    assert.equal("true\n", said)
+    assert.equal("3\n", said)
   end)
 
   it("is refused where no descriptor is left", function()
@@ -625,6 +650,11 @@ describe("what listens", function()
   it("takes a host of 255 bytes, and no longer one", function()
     assert.is_string((socket:listen(("0"):rep(255) .. ":0")))
     assert.is_nil((socket:listen(("0"):rep(256) .. ":0")))
+  end)
+
+  it("takes the last of all ports", function()
+    local name, err = socket:listen "127.0.0.1:65535"
+    assert.is_true(name ~= nil or not err:find("expected", 1, true), err) -- though another may have it
   end)
 
   it("is refused an address that is none", function()

@@ -54,10 +54,10 @@ static int listen_inherited(const char *address, char error[SOCK_ERROR_MAX]) {
   if (getsockopt((int)fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0)
     return fail(error, -1, address, NULL);
   if (!listening && listen((int)fd, BACKLOG) < 0) return fail(error, -1, address, NULL);
-  int copy = fcntl((int)fd, F_DUPFD_CLOEXEC, 3);
-  if (copy < 0 || fcntl(copy, F_SETFL, fcntl(copy, F_GETFL) | O_NONBLOCK) < 0)
-    return fail(error, copy, address, NULL);
-  return copy;
+  int own_fd = fcntl((int)fd, F_DUPFD_CLOEXEC, 3);
+  if (own_fd < 0 || fcntl(own_fd, F_SETFL, fcntl(own_fd, F_GETFL) | O_NONBLOCK) < 0)
+    return fail(error, own_fd, address, NULL);
+  return own_fd;
 }
 
 // A socket file whose server is gone is in the way of the next one; one that still answers is not ours to
@@ -134,11 +134,11 @@ struct address sock_address(const struct sockaddr *a) {
 }
 
 void sock_name(int fd, char out[SOCK_NAME_MAX]) {
-  struct sockaddr_storage a = {0};
+  struct sockaddr_storage a = {.ss_family = AF_UNSPEC}; // and stays that of what is no socket
   socklen_t len = sizeof a;
   char ip[ADDRESS_TEXT_MAX];
   out[0] = 0;
-  if (getsockname(fd, (void *)&a, &len) < 0) return;
+  getsockname(fd, (void *)&a, &len);
   if (a.ss_family == AF_UNIX) snprintf(out, SOCK_NAME_MAX, "unix:%s", ((struct sockaddr_un *)&a)->sun_path);
   if (a.ss_family != AF_INET && a.ss_family != AF_INET6) return;
   struct address address = sock_address((const void *)&a);
@@ -149,9 +149,9 @@ void sock_name(int fd, char out[SOCK_NAME_MAX]) {
 }
 
 struct address sock_peer(int fd) {
-  struct sockaddr_storage a = {0};
+  struct sockaddr_storage a = {.ss_family = AF_UNSPEC};
   socklen_t len = sizeof a;
-  if (getpeername(fd, (void *)&a, &len) < 0) return (struct address){0};
+  getpeername(fd, (void *)&a, &len);
   return sock_address((const void *)&a);
 }
 
@@ -246,5 +246,4 @@ void listener_stop(struct listener *l) {
   loop_disarm(l->watch.loop, &l->pause);
   watch_stop(&l->watch);
   if (l->spare_fd >= 0) close(l->spare_fd);
-  l->spare_fd = -1;
 }
