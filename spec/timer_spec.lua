@@ -155,6 +155,11 @@ describe("timers of a loop", function()
     turns:arm(3, 7)
     turns:disarm(2)
     assert.equal(0, turns:close())
+    for _, count in ipairs { 63, 64, 65, 128, 1000 } do
+      turns = helper.harness.turns()
+      for n = 0, count - 1 do turns:arm(n, 5) end
+      assert.equal(0, turns:close(), count)
+    end
   end)
 
   for seed = 1, 6 do

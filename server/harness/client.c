@@ -100,7 +100,7 @@ static int client_fail(lua_State *L) {
   static const char *const calls[] = {"send", "recv", NULL};
   struct memory_peer *p = &check_client(L)->peer;
   struct memory_fault *f = luaL_checkoption(L, 2, NULL, calls) ? &p->read_fault : &p->send_fault;
-  *f = (struct memory_fault){true, lua_toboolean(L, 3), (size_t)luaL_optinteger(L, 4, 0)};
+  *f = (struct memory_fault){(size_t)luaL_optinteger(L, 4, 0) + 1, lua_toboolean(L, 3)};
   lua_settop(L, 1);
   return 1;
 }

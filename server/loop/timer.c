@@ -112,11 +112,8 @@ static void row_append(struct timer_heap *h, uint32_t id, uint32_t row) {
   uint32_t last = h->last[row - 1];
   e->row = row, e->previous = last;
   h->last[row - 1] = id;
-  if (!last) {
-    heap_insert(h, (struct timer_slot){e->deadline, id});
-    return;
-  }
-  h->entries[last].next = id;
+  if (last) h->entries[last].next = id;
+  else heap_insert(h, (struct timer_slot){e->deadline, id});
 }
 
 // Takes a timer out of its row, and out of the heap, where the next one takes its place.

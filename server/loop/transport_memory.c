@@ -12,11 +12,7 @@ static struct memory_peer *memory_of(struct transport *t) {
 static bool is_broken(const struct memory_peer *p) { return p->client_reset || p->client_left; }
 
 // Whether the call that is made now fails.
-static bool strikes(struct memory_fault *f) {
-  if (!f->is_armed || f->after--) return false;
-  f->is_armed = false;
-  return true;
-}
+static bool strikes(struct memory_fault *f) { return f->in && !--f->in; }
 
 // Of a part of a file; an error where that ends before its part.
 static ssize_t leave_file(struct memory_peer *p, size_t room) {

@@ -7,10 +7,10 @@
 #include "loop/batch.h"
 #include "loop/transport.h"
 
-// A system call of the server's that fails, once so many have not.
+// A system call of the server's that fails.
 struct memory_fault {
-  bool is_armed, is_for_now; // EINTR, and it is made again; else the connection is broken
-  size_t after;
+  size_t in;       // so many calls; 0: none does
+  bool is_for_now; // EINTR, and it is made again; else the connection is broken
 };
 
 struct memory_peer {
