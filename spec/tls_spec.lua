@@ -58,6 +58,9 @@ describe("TLS", function()
     assert.is_false(ok)
     assert.matches("tls.cert: .*/partial.pem: it has no name of a host, so nobody is served by it: expected name beside it", tostring(why))
     serve { cert = directory .. "/a.example.pem", key = directory .. "/a.example.key", host("partial", { name = "*.b.example" }) }
+    server:close()
+    serve(host "partial") -- alone it is everybody's
+    assert.equal("/CN=partial", tls.connect(server, { sni = "a.example" }):is().subject)
   end)
 
   it("takes names of hosts as long as they may be, and no others", function()
@@ -184,6 +187,16 @@ describe("TLS", function()
       assert.equal("/CN=a.example", subject "a.example")
       assert.equal("/CN=a.example", subject "other.example")
       assert.equal("/CN=a.example", subject(nil))
+    end)
+
+    it("have an exact name before a wildcard, whichever stands first", function()
+      local exact, wildcard = host("b.example", { name = "x.w.example" }), host("strict.example", { name = "*.w.example" })
+      for _, order in ipairs { { exact, wildcard }, { wildcard, exact } } do
+        server:close()
+        serve { cert = a, key = host("a.example").key, order[1], order[2] }
+        assert.equal("/CN=b.example", subject "x.w.example")
+        assert.equal("/CN=strict.example", subject "y.w.example")
+      end
     end)
 
     it("that demand a certificate of clients get one, though another's context began the handshake", function()
@@ -366,6 +379,34 @@ describe("TLS", function()
       assert.is_true(tls.connect(server, { session = session }):is().reused)
       trust(ca, directory .. "/stranger.pem")
       assert.is_false(tls.connect(server, { session = session }):is().reused)
+    end)
+
+    it("do not outlive a change at the end of the file of whom their host trusts", function()
+      local bundle = directory .. "/bundle.pem"
+      local function trust(note) assert(os.execute(("{ cat %s; echo %s; } > %s"):format(ca, note, bundle))) end
+      trust "one"
+      serve(host("a.example", { client_ca = bundle }))
+      local session = session_of(tls.connect(server, host "client"))
+      assert(server.core:read_certificates())
+      assert.is_true(tls.connect(server, { session = session }):is().reused)
+      trust "two"
+      assert(server.core:read_certificates())
+      assert.is_false(tls.connect(server, { session = session }):is().reused)
+    end)
+
+    it("outlive a certificate of the same names, and none of others, for who asks for no name", function()
+      local function issue(...) certificates.make(directory, "renewed", { names = { ... } }) end
+      for i, names in ipairs { { "DNS:x.example", "DNS:y.example" }, { "DNS:z.example", "DNS:y.example" }, { "DNS:x.example", "DNS:z.example" },
+        { "DNS:x.example" } } do
+        issue("DNS:x.example", "DNS:y.example")
+        serve(host "renewed")
+        local session = session_of(tls.connect(server))
+        issue(table.unpack(names))
+        assert(server.core:read_certificates())
+        assert.equal(i == 1, tls.connect(server, { session = session }):is().reused, i)
+        server:close()
+      end
+      server = nil
     end)
   end)
 

@@ -13,7 +13,6 @@ static void come_home(struct message *m) {
 void job_begin(struct job *j, struct inbox *home, void (*on_done)(struct job *j),
                void (*free)(struct job *j)) {
   *j = (struct job){.done = {.deliver = come_home}, .home = home, .on_done = on_done, .free = free};
-  list_init(&j->done.link);
 }
 
 void job_finish(struct job *j) { inbox_post(j->home, &j->done); }

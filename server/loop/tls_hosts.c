@@ -77,8 +77,8 @@ static size_t hosts_find(const struct tls_hosts *h, struct span name) {
 // The one name of the extension (RFC 6066 3), behind the list's length, its type and its own length. OpenSSL
 // refuses what is anything else a step later.
 static struct span asked_name(SSL *ssl) {
-  const unsigned char *e = NULL;
-  size_t len = 0;
+  const unsigned char *e;
+  size_t len;
   if (!SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &e, &len)) return (struct span){"", 0};
   size_t before = MIN(len, 5);
   return (struct span){(const char *)e + before, len - before};
@@ -178,7 +178,6 @@ static bool host_init(struct host *h, struct tls_hosts *all, const struct tls_co
   SSL_CTX_set_client_hello_cb(h->context, on_client_hello, all);
   SSL_CTX_set_tlsext_ticket_key_evp_cb(h->context, on_ticket);
   host_digest(h, tls_text(config, from->client_ca));
-  SSL_CTX_set_session_id_context(h->context, h->session, sizeof h->session);
   return true;
 }
 
