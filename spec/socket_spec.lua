@@ -280,6 +280,21 @@ for _, way in ipairs(ways) do
       assert.equal("bytes:still", socket:turn())
     end)
 
+    it("leaves nothing behind, whatever it had in flight", function()
+      local pieces = {}
+      for i = 1, 200 do pieces[i] = ("x"):rep(5000) end
+      assert.is_true(helper.comes_to_rest(function()
+        for i = 1, 5 do
+          socket:close()
+          socket = harness.socket(kind, in_batches)
+          local left = socket:send(table.unpack(pieces))
+          assert.is_true(left < 1000000)
+          if i == 1 then drain(left, 1000000, 100000) end
+          if i == 2 then socket:shut(true) end
+        end
+      end))
+    end)
+
     it("is closed with all that it had in flight", function()
       socket:send(pattern(2000000))
       socket:shut()

@@ -189,6 +189,17 @@ describe("TLS", function()
       assert.equal("/CN=a.example", subject(nil))
     end)
 
+    it("have the first 256 names of their certificate", function()
+      local names = {}
+      for i = 1, 258 do names[i] = ("DNS:n%d"):format(i) end
+      certificates.make(directory, "many", { names = names })
+      server:close()
+      serve { cert = a, key = host("a.example").key, host "many" }
+      for name, wanted in pairs { n1 = "/CN=many", n256 = "/CN=many", n257 = "/CN=a.example", n258 = "/CN=a.example" } do
+        assert.equal(wanted, subject(name), name)
+      end
+    end)
+
     it("have an exact name before a wildcard, whichever stands first", function()
       local exact, wildcard = host("b.example", { name = "x.w.example" }), host("strict.example", { name = "*.w.example" })
       for _, order in ipairs { { exact, wildcard }, { wildcard, exact } } do

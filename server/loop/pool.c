@@ -131,7 +131,6 @@ bool pool_submit(struct pool *p, struct work *w) {
   bool ok = has_room(p);
   if (ok) {
     w->pool = p;
-    list_init(&w->link);
     list_append(&p->queue, &w->link);
     counter_add(&p->queued, 1);
     pthread_cond_signal(&p->changed);
