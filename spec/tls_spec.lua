@@ -405,6 +405,16 @@ describe("TLS", function()
       assert.is_false(tls.connect(server, { session = session }):is().reused)
     end)
 
+    it("and certificates that were replaced leave nothing behind", function()
+      local names = {}
+      for i = 1, 60 do names[i] = ("DNS:%d.many.example"):format(i) end
+      certificates.make(directory, "many", { names = names })
+      serve(host("a.example", { host "b.example", host("many", { client_ca = ca }) }))
+      assert.is_true(server:comes_to_rest(function()
+        for _ = 1, 25 do assert(server.core:read_certificates()) end
+      end))
+    end)
+
     it("outlive a certificate of the same names, and none of others, for who asks for no name", function()
       local function issue(...) certificates.make(directory, "renewed", { names = { ... } }) end
       for i, names in ipairs { { "DNS:x.example", "DNS:y.example" }, { "DNS:z.example", "DNS:y.example" }, { "DNS:x.example", "DNS:z.example" },

@@ -185,14 +185,17 @@ static int probe_find(lua_State *L) {
   return push_key(L, tls_keys_find(&p->keys, (const unsigned char *)name, &key), &key);
 }
 
+// server:close(): whether nothing is left of the keys of tickets.
 static int probe_close(lua_State *L) {
   struct tls_probe *p = check_server(L, 1);
+  static const struct tls_key none[TLS_KEYS];
   if (!p->is_open) return 0;
   p->is_open = false;
   tls_server_deinit(&p->server);
   tls_keys_deinit(&p->keys);
   loop_deinit(&p->loop);
-  return 0;
+  lua_pushboolean(L, !memcmp(p->keys.keys, none, sizeof none));
+  return 1;
 }
 
 // harness.tls_server(cert, key [, handshakes]): with so many at a time.

@@ -18,7 +18,7 @@
 #include "base/mem.h"
 #include "base/util.h"
 
-enum { DIGEST_LEN = 32, NAMES_MAX = 256, NAME_LEN_MAX = 255 };
+enum { DIGEST_LEN = 32, NAMES_MAX = 256, NAME_LEN_MAX = 255, PIECE_LEN = 4096 };
 
 struct host {
   SSL_CTX *context;
@@ -137,7 +137,7 @@ static void host_add_names(struct host *h, X509 *cert) {
 
 static void append_file(struct buf *out, const char *path) {
   FILE *f = *path ? fopen(path, "re") : NULL;
-  for (size_t n; f && (n = fread(buf_reserve(out, 4096), 1, 4096, f)) > 0;) out->len += n;
+  for (size_t n; f && (n = fread(buf_reserve(out, PIECE_LEN), 1, PIECE_LEN, f)) > 0;) out->len += n;
   if (f) fclose(f);
 }
 
