@@ -83,6 +83,15 @@ describe("at the end of a turn", function()
     assert.matches("^HTTP/1.1 200", res:take())
   end)
 
+  it("who has not had a share yet has one at once, with nothing else to do", function()
+    subscribe(300)
+    server:post "/news"
+    assert.equal(300, reached())
+    for i = 1, 1100 do clients[i] = server:get "/tagged" end
+    server:post "/kick"
+    for i = 1, 1100 do assert.is_true(clients[i]:has_ended(), i) end
+  end)
+
   it("128 have their share, and neither who comes then nor the others wait for both", function()
     subscribe(300)
     local publisher = server:connect()

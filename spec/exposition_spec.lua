@@ -181,6 +181,29 @@ describe("the exposition", function()
     assert.is_nil(all:find('route="/stream"', 1, true)) -- nobody has asked for it
   end)
 
+  it("has answers of each kind of status", function()
+    local answering = helper.serve [[
+app:get("/status/:code", function(req) return reply.body("", "text/plain", tonumber(req.params.code)) end)
+app:get("/metrics", function() return reply.body(spate.metrics.text(), "text/plain") end)]]
+    for _, code in ipairs { 200, 299, 300, 399, 404, 499, 499, 500, 599 } do assert.equal(code, answering:get("/status/" .. code):status()) end
+    local all, counts = answering:get("/metrics"):body(), {}
+    for kind, count in all:gmatch 'spate_answers_total{method="GET",route="/status/:code",status="(%dxx)"} (%d+)' do counts[kind] = tonumber(count) end
+    assert.same({ ["2xx"] = 2, ["3xx"] = 2, ["4xx"] = 3, ["5xx"] = 2 }, counts)
+    answering:close()
+  end)
+
+  it("has 999 routes apart, and what is beyond without a name", function()
+    local answering = helper.serve [[
+for i = 1, 1001 do app:get("/" .. i, function() return "x" end) end
+app:get("/metrics", function() return reply.body(spate.metrics.text(), "text/plain") end)]]
+    for _, i in ipairs { 1, 998, 999, 1000, 1001 } do answering:get("/" .. i) end
+    local all = answering:get("/metrics"):body()
+    for _, i in ipairs { 1, 998, 999 } do assert.equal(1, value(all, ('spate_answers_total{method="GET",route="/%d",status="2xx"}'):format(i)), i) end
+    assert.equal(2, value(all, 'spate_answers_total{method="",route="",status="2xx"}'))
+    assert.equal(5, select(2, all:gsub("\nspate_answers_total{", "")) + 1)
+    answering:close()
+  end)
+
   it("has what clients did not take at once: for how long, and how many bytes", function()
     local slow = server:connect()
     server:advance(5)

@@ -24,6 +24,7 @@ end
 
 -- What a whole server does, from its start to its end.
 local LIVES = {
+  ["that has had nothing to do"] = { "\n", function() for _ = 1, 20 do helper.serve("\n"):close() end end },
   ["that counts for itself"] = { [[
 for i = 1, 60 do
   local kinds = { kind = tostring(i) }
@@ -32,7 +33,7 @@ for i = 1, 60 do
   local took = spate.metrics.histogram("took_" .. i, { help = "Took.", labels = { "kind" }, buckets = { 1, 2, 4 } })
   for _, value in ipairs { 0.5, 1.5, 3, 9, 9 } do took:observe(value, kinds) end
 end
-app:get("/", function() return spate.metrics.text() end)]], function(server) server:get "/" end },
+app:get("/", function() return spate.metrics.text() end)]], function(server) for _ = 1, 20 do server:get("/"):close() end end },
   ["whose routes have answered"] = { [[
 for i = 1, 100 do app:get("/" .. i, function() return "x" end) end]], function(server) for i = 1, 101 do server:get("/" .. i):close() end end },
   ["whose streams were listed and kicked"] = { [[
@@ -119,6 +120,17 @@ describe("nothing is left", function()
       end, harness.c_bytes))
     end)
   end
+
+  it("of a server whose clients are there to its end", function()
+    assert.is_true(comes_to_rest(function()
+      local server = helper.serve(APP, { settings = { log = { access = false } } })
+      for i = 1, 40 do
+        server:get(i % 2 == 0 and "/never" or "/")
+        server:send "GET / HTTP/1.1\r\nHost: a\r\nX: "
+      end
+      server.core:close()
+    end, harness.c_bytes))
+  end)
 
   for what, visit in pairs(VISITS) do
     it("of " .. what, function()
