@@ -160,6 +160,16 @@ describe("drain", function()
     assert.equal("close", body:header "Connection")
   end)
 
+  it("so does one that has begun to arrive on a kept connection", function()
+    local res = server:get "/"
+    server:send("GET / HT", res.client)
+    server.core:drain()
+    assert.equal("open", state(res))
+    server:send("TP/1.1\r\nHost: a\r\n\r\n", res.client)
+    assert.matches("root.*\r\nConnection: close\r\n.*root$", res:raw())
+    assert.equal("ended", state(res))
+  end)
+
   it("an answer under way is delivered, and the connection not used again", function()
     local client = server:connect()
     client:window(1000)

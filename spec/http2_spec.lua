@@ -99,6 +99,17 @@ describe("HTTP/2", function()
     assert.equal(0, server:stats().streams)
   end)
 
+  it("that has come to its end by what is wrong lasts two seconds where its client does not end its side", function()
+    serve()
+    client:get(1, "/ticks")
+    client:frame("DATA", 0, 0, "")
+    assert.is_truthy(client:read().goaway)
+    assert.equal("ended", client:state())
+    assert.equal(1, server:stats().connections)
+    server:advance(2.1)
+    assert.equal(0, server:stats().connections)
+  end)
+
   it("is over once where what it is told last cannot be sent", function()
     serve { timeouts = { head = 5 } }
     client:get(1, "/ticks")

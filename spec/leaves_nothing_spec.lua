@@ -103,6 +103,7 @@ local VISITS = {
     slow:window(100)
     server:get("/file", { client = slow }):close()
   end,
+  ["a connection of HTTP/2"] = function(server) server:send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"):close() end,
   ["a queue that is not fetched to its end"] = function(server)
     local slow = server:connect()
     slow:window(100)

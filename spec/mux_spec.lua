@@ -176,6 +176,28 @@ describe("a connection of many streams", function()
     assert.equal("1:client_closed", (server:get("/gone"):body()))
   end)
 
+  it("asks nobody for what is given up with the same bytes", function()
+    serve()
+    client.say "open 1 /sub/1\nopen 2 /sub/2\nreset 1\nopen 3 /sub/3\nreset 3"
+    publish "n"
+    assert.same({ ["2"] = true }, { [next(client.read())] = true })
+    assert.equal(5, #client.data(2))
+    assert.equal(1, server:stats().streams)
+    assert.equal("", (server:get("/gone"):body()))
+  end)
+
+  it("lets a client that takes nothing give up one of them at once", function()
+    serve()
+    client.say "open 1 /sub/1\nopen 2 /sub/2"
+    client.client:window(10)
+    publish "n"
+    client.say "reset 1"
+    assert.equal("1:client_closed", (server:get("/gone"):body()))
+    client.client:window()
+    server:turn()
+    assert.equal(5, #client.data(2))
+  end)
+
   it("ends them all with the connection", function()
     serve()
     client.say "open 1 /sub/1\nopen 2 /sub/2\nopen 3 /count/100000\nwindow 3 10"
