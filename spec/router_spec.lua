@@ -152,6 +152,31 @@ describe("patterns with sets", function()
   end)
 end)
 
+describe("two patterns of one shape", function()
+  it("are one too many for a method, whatever their parameters are called", function()
+    for first, second in pairs { ["/"] = "/", ["/a/b"] = "/a/b", ["/:a"] = "/:b", ["/x/:a/y"] = "/x/:b/y", ["/*a"] = "/*b", ["/:a[%d]"] = "/:b[%d]", ["/:a[0-9]"] = "/:b[%d]", ["/:a[%d]/x"] = "/:b[^%D]/x" } do
+      for _, before in ipairs { "", "app:get('/:other[xyz]', function() end)\n", "app:get('/:other[%a]', function() end)\napp:get('/:more[+-]', function() end)\n" } do
+        local err = helper.load_error(("%sapp:get(%q, function() end)\napp:post(%q, function() end)\napp:get(%q, function() end)"):format(before, first, second, second))
+        assert.truthy(err:find(("GET %s is defined already"):format(second), 1, true), err)
+      end
+    end
+    for first, second in pairs { ["/a"] = "/a/", ["/:a"] = "/:a[%d]", ["/:b"] = "/*b", ["/:a[%d]"] = "/:b[%a]", ["/:a/x"] = "/:b/y", ["/a/b"] = "/a/:b" } do
+      helper.serve(("app:get(%q, function() end)\napp:get(%q, function() end)"):format(first, second)):close()
+    end
+  end)
+end)
+
+describe("a path that is none", function()
+  it("is refused, whatever routes there are", function()
+    local server = helper.serve [[ app:all("/*path", function() return "x" end) app:all("/", function() return "x" end) ]]
+    for target, status in pairs { ["/%zz"] = 400, ["/%"] = 400, ["/a/%4"] = 400, ["/%00"] = 400, ["/a%00b"] = 400, ["/.."] = 400, ["/."] = 400, ["/a/../b"] = 400, ["/a/.."] = 400, ["/%2e%2E"] = 400, ["/..%2fx"] = 400, ["/a%2f./b"] = 400,
+      ["/"] = 200, ["/..."] = 200, ["/.a"] = 200, ["/a."] = 200, ["/..a/b"] = 200, ["/%25"] = 200, ["/%41/%ff"] = 200, ["//"] = 200, ["/a//b/"] = 200 } do
+      assert.equal(status, server:get(target):status(), target)
+    end
+    server:close()
+  end)
+end)
+
 describe("the whole server", function()
   it("is asked about by OPTIONS *, whatever routes there are", function()
     local server = helper.serve [[ app:post("/", function() return "x" end) app:get("/a", function() return "x" end) ]]
@@ -159,5 +184,30 @@ describe("the whole server", function()
     assert.equal(204, whole:status())
     assert.equal("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS", whole:header "Allow")
     server:close()
+  end)
+end)
+
+describe("what routes hold", function()
+  it("is given back with the application, and with the route that takes their place", function()
+    local lines = {}
+    for i = 1, 25 do lines[#lines + 1] = ('app:on("METHOD-NUMBER-%d", "/on", function() end)'):format(i) end
+    for i = 1, 40 do
+      local long = ("l%d"):format(i):rep(40)
+      lines[#lines + 1] = ('app:get("/%s/:a[%%d]/x", function() end) app:get("/%s/:c[%%a]/x", function() end) app:get("/%s/:b/y/*rest", function() end) app:all("/%s", function() end) app:get("/%s", function() end)'):format(long, long, long, long, long)
+    end
+    local source = table.concat(lines, "\n")
+    local function bytes()
+      helper.serve(source):close()
+      for _ = 1, 2 do collectgarbage() end
+      return helper.harness.c_bytes()
+    end
+    local before, rests, grown = bytes(), 0, 0
+    for _ = 1, 40 do -- until what is made once is there
+      local now = bytes()
+      grown, before = now - before, now
+      rests = grown < 300 and rests + 1 or 0
+      if rests == 2 then return end
+    end
+    error(("each application leaves %d bytes"):format(grown))
   end)
 end)
