@@ -29,6 +29,7 @@ describe("a body in chunks", function()
         local body, err = req:body()
         return body and "<" .. body .. ">" or reply.error(500, err)
       end)
+      app:post("/late", function(req) sse.sleep(1) return tostring(#req:body()) end)
     ]], { settings = { log = { access = false }, limits = { body = MOST } } })
   end)
   teardown(function() server:close() end)
@@ -36,7 +37,7 @@ describe("a body in chunks", function()
   it("that is none has its client told why", function()
     for body, expected in pairs {
       ["x\r\n"] = { "400 Bad Request", "bad chunk size" }, ["\r\n"] = { "400 Bad Request", "bad chunk size" }, [";a\r\n"] = { "400 Bad Request", "bad chunk size" }, [" 1\r\n"] = { "400 Bad Request", "bad chunk size" },
-      ["1 \r\n"] = { "400 Bad Request", "bad chunk size" }, ["1\n"] = { "400 Bad Request", "bad chunk size" }, ["00000000000000001"] = { "400 Bad Request", "bad chunk size" }, ["-1\r\n"] = { "400 Bad Request", "bad chunk size" },
+      ["1 \r\n"] = { "400 Bad Request", "bad chunk size" }, ["1\n"] = { "400 Bad Request", "bad chunk size" }, ["1\r\na\r\n\r\n"] = { "400 Bad Request", "bad chunk size" }, ["1\r\na\r\n;a\r\n"] = { "400 Bad Request", "bad chunk size" }, ["00000000000000001"] = { "400 Bad Request", "bad chunk size" }, ["-1\r\n"] = { "400 Bad Request", "bad chunk size" },
       ["1\r\naX"] = { "400 Bad Request", "bad chunk" }, ["1\r\na\rX"] = { "400 Bad Request", "bad chunk" }, ["1\rX"] = { "400 Bad Request", "bad chunk" }, ["0\rX"] = { "400 Bad Request", "bad chunk" },
       ["1;a\rX"] = { "400 Bad Request", "bad chunk" }, ["1\r\na\n"] = { "400 Bad Request", "bad chunk" }, ["1;;\r\n"] = { "400 Bad Request", "bad chunk extension" }, ["1;\r\n"] = { "400 Bad Request", "bad chunk extension" },
       ["3e9\r\n"] = { "413 Content Too Large", "request body too large" }, ["1\r\na\r\n3e8\r\n"] = { "413 Content Too Large", "request body too large" }, ["ffffffffffffffff\r\n"] = { "413 Content Too Large", "request body too large" },
@@ -55,7 +56,7 @@ describe("a body in chunks", function()
     local digits = {}
     for size = 1, 300 do digits[size] = ("%s%x\r\n%s\r\n"):format(("0"):rep(size % 5), size, ("y"):rep(size)) end
     for body, expected in pairs {
-      ["0\r\n\r\n"] = "", ["000\r\n\r\n"] = "", ["1\r\na\r\n0\r\n\r\n"] = "a", ["a\r\n0123456789\r\nA\r\n\r\n\r\n\r\n\r\n\r\n\r\n0\r\n\r\n"] = "0123456789\r\n\r\n\r\n\r\n\r\n", ["3\r\n0\r\n\r\n0\r\n\r\n"] = "0\r\n",
+      ["0\r\n\r\n"] = "", ["000\r\n\r\n"] = "", ["1\r\na\r\n0\r\n\r\n"] = "a", ["a\r\n0123456789\r\nA\r\n\r\n\r\n\r\n\r\n\r\n\r\n0\r\n\r\n"] = "0123456789\r\n\r\n\r\n\r\n\r\n", ["3\r\n0\r\n\r\n0\r\n\r\n"] = "0\r\n", ["0000000000000001\r\na\r\n0000000000000001\r\nb\r\n0000000000000000\r\n\r\n"] = "ab",
       ["0000000000000001\r\na\r\n0;x\r\nX: 1\r\n\r\n"] = "a", ["3e8\r\n" .. ("z"):rep(1000) .. "\r\n0\r\n\r\n"] = ("z"):rep(1000), ["1f4\r\n" .. ("z"):rep(500) .. "\r\n1f4\r\n" .. ("z"):rep(500) .. "\r\n00\r\n\r\n"] = ("z"):rep(1000),
       ["1;" .. ("x"):rep(EXTENSIONS - 1) .. "\r\na\r\n0\r\n\r\n"] = "a", ["1;" .. ("x"):rep(EXTENSIONS) .. "\r\na\r\n0\r\n\r\n"] = "a",
     } do
@@ -117,5 +118,21 @@ describe("a body in chunks", function()
     assert.equal("100", asked "")
     assert.equal("413", asked("3e9\r\n"):match "%d+$")
     assert.not_equal("413", asked("3e8\r\n"):match "%d+$")
+  end)
+
+  it("has what came before it was asked for count", function()
+    for before, after in pairs { [600] = 400, [999] = 1, [1000] = 0, [1] = 999 } do
+      for extra = 0, 1 do
+        local client = server.core:connect()
+        client:send(("POST /late HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n"):format(before, ("x"):rep(before)))
+        server:turn()
+        server:advance(2)
+        client:send(("%x\r\n%s"):format(after + extra, ("x"):rep(after + extra)) .. (after + extra > 0 and "\r\n0" or "") .. "\r\n\r\n")
+        repeat local turns = server:turn() until turns < 1000
+        assert.equal(extra == 0 and "200" or "413", client:take():match "HTTP/1%.1 (%d+)", before)
+        client:reset()
+        server:turn()
+      end
+    end
   end)
 end)

@@ -47,8 +47,8 @@ describe("a head", function()
     for bytes, why in pairs {
       ["GET / HTTP/1.1\rX"] = "bad line end", ["\rX"] = "bad line end", [get "X: a\rb\r\n"] = "bad line end", ["GET / HTTP/1.1\r\nHost: a\r\n\rX"] = "bad line end",
       ["\r\n\r\n\r\nGET"] = "empty lines before the request", [" "] = "bad method", [line "G(T / HTTP/1.1"] = "bad method", [line "GET\t/ HTTP/1.1"] = "bad method",
-      ["\x16\x03\x01"] = "this is TLS, and the port speaks plain HTTP", ["G\x16"] = "bad method", [line "GET  HTTP/1.1"] = "bad request target", [line "GET /\xff HTTP/1.1"] = "bad request target",
-      [line "GET /#a HTTP/1.1"] = "bad request target", [line "GET / HTTP/1.x"] = "bad HTTP version", [line "GET / HTTP/1.1 "] = "bad HTTP version", [line "GET / http/1.1"] = "bad HTTP version",
+      ["\x16\x03\x01"] = "this is TLS, and the port speaks plain HTTP", ["G\x16"] = "bad method", ["G\r\nET / HTTP/1.1\r\nHost: a\r\n\r\n"] = "bad method", [line "GET  HTTP/1.1"] = "bad request target", [line "GET /\xff HTTP/1.1"] = "bad request target",
+      [line "GET /#a HTTP/1.1"] = "bad request target", [line "GET / HTTP/1.x"] = "bad HTTP version", [line "GET / HTTP/1.1 "] = "bad HTTP version", [line "GET / http/1.1"] = "bad HTTP version", [line "GET / HHTTP/1.1"] = "bad HTTP version", [line "GET / HTTHTTP/1.1"] = "bad HTTP version", [line "GET / HTTP/1.HTTP/1.1"] = "bad HTTP version",
       [line "GET / HTTP/1"] = "bad HTTP version", ["GET /\r\n"] = "bad request target", [get "X: 1\r\n folded\r\n"] = "folded field", [get "X: 1\r\n\tfolded\r\n"] = "folded field", [get "\xff: 1\r\n"] = "bad field name",
       [get ": 1\r\n"] = "bad field name", [get "X\xff: 1\r\n"] = "bad field name", [get "X : 1\r\n"] = "bad field name", [get "X\r\n"] = "bad field name", [get "X: \0\r\n"] = "bad field value", [get "X: \127\r\n"] = "bad field value",
       [get "Host: a\r\n"] = "more than one Host", ["GET / HTTP/1.1\r\n\r\n"] = "no Host", ["GET / HTTP/1.7\r\n\r\n"] = "no Host", ["GET http://a/ HTTP/1.1\r\n\r\n"] = "no Host",
@@ -68,7 +68,7 @@ describe("a head", function()
     for bytes, expected in pairs {
       [line((("X"):rep(25)) .. " / HTTP/1.1")] = { "501 Not Implemented", "unknown method" }, [post "Transfer-Encoding: gzip\r\n"] = { "501 Not Implemented", "unknown transfer coding" },
       [post "Transfer-Encoding: xchunked\r\n"] = { "501 Not Implemented", "unknown transfer coding" }, [post "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"] = { "501 Not Implemented", "unknown transfer coding" },
-      [post "Transfer-Encoding: gzip, chunked\r\n"] = { "501 Not Implemented", "unknown transfer coding" }, [post "Transfer-Encoding:\r\n"] = { "501 Not Implemented", "unknown transfer coding" },
+      [post "Transfer-Encoding: gzip, chunked\r\n"] = { "501 Not Implemented", "unknown transfer coding" }, [post "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n"] = { "501 Not Implemented", "unknown transfer coding" }, [post "Transfer-Encoding:\r\n"] = { "501 Not Implemented", "unknown transfer coding" },
       [line "GET / HTTP/2.0"] = { "505 HTTP Version Not Supported", "unknown HTTP version" }, [line "GET / HTTP/0.1"] = { "505 HTTP Version Not Supported", "unknown HTTP version" },
       [line "TRACE / HTTP/1.1"] = { "405 Method Not Allowed", "method not allowed" }, [line "CONNECT a:1 HTTP/1.1"] = { "405 Method Not Allowed", "method not allowed" },
       [get "Expect: x\r\n"] = { "417 Expectation Failed", "unknown expectation" }, [get "Expect: 100-continue\r\nExpect: x\r\n"] = { "417 Expectation Failed", "unknown expectation" },
@@ -180,5 +180,24 @@ describe("a head", function()
       client:reset()
       server:turn()
     end
+  end)
+
+  it("has names of fields in any case, from A to Z, and no other letter changed", function()
+    local own = helper.serve [[ app:get("/", function(req)
+      local list = {}
+      for _, name in ipairs { "azaz-@", "x-az_09", "zebra", "apple" } do list[#list + 1] = req.headers[name] or "none" end
+      return json.array(list)
+    end) ]]
+    local res = own:send "GET / HTTP/1.1\r\nHost: a\r\nX-AZ_09: 1\r\nZEBRA: 2\r\nApple:3\r\nAPPLE: 4\r\n\r\n"
+    assert.same({ "none", "1", "2", "3, 4" }, res:json())
+    own:close()
+  end)
+
+  it("that is refused leaves nothing behind", function()
+    local own = helper.serve(APP, { settings = { log = { access = false, level = "error" } } })
+    assert.is_true(own:comes_to_rest(function()
+      for _ = 1, 50 do own:send(get("Expect: x\r\nX: " .. ("x"):rep(500) .. "\r\n")):close() end
+    end))
+    own:close()
   end)
 end)

@@ -106,4 +106,12 @@ describe("the coding of a file", function()
     end
     assert.equal("plain", body())
   end)
+
+  it("is the next best where the best does not lie there", function()
+    os.remove(folder.path .. "/public/app.js.br")
+    for accepted, expected in pairs { ["gzip, br"] = "zipped", ["br, gzip;q=0.5"] = "zipped", ["*"] = "zipped", ["br"] = "plain", ["br, gzip;q=0"] = "plain" } do assert.equal(expected, body(accepted), accepted) end
+    os.remove(folder.path .. "/public/app.js.gz")
+    folder.write("public/app.js.br", "brotli")
+    for accepted, expected in pairs { ["gzip, br"] = "brotli", ["gzip, br;q=0.5"] = "brotli", ["gzip"] = "plain", ["gzip, br;q=0"] = "plain" } do assert.equal(expected, body(accepted), accepted) end
+  end)
 end)

@@ -12,7 +12,6 @@
 struct collector {
   struct request *request;
   size_t field_max;
-  bool in_value; // or before the first field
 };
 
 static void head_grow(struct span *s, const char *at, size_t len) {
@@ -26,21 +25,12 @@ static int on_url(llhttp_t *parser, const char *at, size_t len) {
   return 0;
 }
 
+// The parser is given a head in one piece, and so gives a name in one.
 static int on_field(llhttp_t *parser, const char *at, size_t len) {
   struct collector *c = parser->data;
   struct request *r = c->request;
-  if (c->in_value) {
-    if (r->field_count == c->field_max) return -1;
-    r->fields[r->field_count++] = (struct field){.name = {at, 0}, .value = SPAN("")};
-    c->in_value = false;
-  }
-  head_grow(&r->fields[r->field_count - 1].name, at, len);
-  return 0;
-}
-
-static int on_field_complete(llhttp_t *parser) {
-  struct collector *c = parser->data;
-  c->in_value = true;
+  if (r->field_count == c->field_max) return -1;
+  r->fields[r->field_count++] = (struct field){.name = {at, len}, .value = SPAN("")};
   return 0;
 }
 
@@ -58,7 +48,6 @@ static int on_headers_complete(llhttp_t *parser) {
 static const llhttp_settings_t settings = {
     .on_url = on_url,
     .on_header_field = on_field,
-    .on_header_field_complete = on_field_complete,
     .on_header_value = on_value,
     .on_headers_complete = on_headers_complete,
 };
@@ -91,7 +80,7 @@ static void adapt(char *head, size_t len, int minor) {
 }
 
 static struct refusal run_parser(struct request *r, size_t head_len, size_t field_count) {
-  struct collector collector = {.request = r, .field_max = field_count, .in_value = true};
+  struct collector collector = {.request = r, .field_max = field_count};
   llhttp_t parser;
   llhttp_init(&parser, HTTP_REQUEST, &settings);
   parser.data = &collector;

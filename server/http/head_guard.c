@@ -137,14 +137,12 @@ static size_t skip_target(struct head_guard *g, const char *bytes, size_t at, si
   return end;
 }
 
-// The two versions that nearly all heads have.
+// The version that nearly all heads have.
 static size_t skip_version(struct head_guard *g, const char *bytes, size_t at, size_t stop) {
-  static const char start[] = "HTTP/1.";
-  enum { START_LEN = sizeof start - 1, LEN = START_LEN + 2 };
-  if (stop - at < LEN || memcmp(bytes + at, start, START_LEN) != 0) return at;
-  if ((bytes[at + START_LEN] | 1) != '1' || bytes[at + START_LEN + 1] != '\r') return at;
+  struct span usual = SPAN("HTTP/1.1\r");
+  if (!span_starts_with((struct span){bytes + at, stop - at}, usual)) return at;
   guard_enter(g, GUARD_LINE_LF);
-  return at + LEN;
+  return at + usual.len;
 }
 
 // Passes over bytes that need no step for each, which most of a head are.

@@ -94,9 +94,10 @@ size_t encoding_preferred(const struct request *r, enum encoding out[ENCODING_CO
   size_t n = 0;
   read_weights(r, weights);
   bool gzip_first = weights[ENCODING_GZIP] > weights[ENCODING_BR];
-  if (gzip_first && is_wanted(weights, ENCODING_GZIP)) out[n++] = ENCODING_GZIP;
-  if (is_wanted(weights, ENCODING_BR)) out[n++] = ENCODING_BR;
-  if (!gzip_first && is_wanted(weights, ENCODING_GZIP)) out[n++] = ENCODING_GZIP;
+  enum encoding best = gzip_first ? ENCODING_GZIP : ENCODING_BR;
+  enum encoding other = gzip_first ? ENCODING_BR : ENCODING_GZIP;
+  if (is_wanted(weights, best)) out[n++] = best;
+  if (is_wanted(weights, other)) out[n++] = other;
   return n;
 }
 
