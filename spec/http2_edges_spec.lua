@@ -10,6 +10,11 @@ local APP = [[
 app:get("/", function() return "hello" end)
 app:get("/big", function() return ("x"):rep(200000) end)
 app:get("/:len[%d]", function(req) return ("x"):rep(tonumber(req.params.len)) end)
+app:get("/count/:n", function(req)
+  return sse.reply(function(send)
+    for i = 1, tonumber(req.params.n) do send(("%d "):format(i) .. ("x"):rep(100)) end
+  end)
+end)
 app:get("/slow", function() sse.sleep(1) return "late" end)
 app:get("/ticks", function() return sse.reply(sse.interval(1):map(function(n) return n end)) end)
 app:post("/echo", function(req) return req:body() end)
@@ -368,5 +373,44 @@ describe("a connection of HTTP/2", function()
       assert.equal(2, client:stream(2 * i + 1).reset)
     end
     assert.is_nil(client.goaway)
+  end)
+
+  it("ends the stream that has the most of its window, whoever waits the longest for it", function()
+    serve({ timeouts = { send = 5 } }, { [4] = 1000000 })
+    client:get(1, "/count/20"):get(3, "/count/2000", { { "priority", "u=0" } }):get(5, "/count/2000", { { "priority", "u=5" } }):get(7, "/count/20", { { "priority", "u=5" } })
+    local had = #client:stream(3).body
+    assert.same({ 20, 0, 0 }, { #client:data(1), #client:stream(5).body, #client:stream(7).body })
+    server:advance(3)
+    client:window(0, 1000)
+    assert.equal(had + 1000, #client:stream(3).body)
+    server:advance(1.9)
+    assert.is_nil(client:stream(3).reset)
+    server:advance(0.2)
+    assert.same({ 8, nil, nil }, { client:stream(3).reset, client:stream(5).reset, client:stream(7).reset })
+    server:advance(4.8)
+    client:window(0, 300000)
+    assert.same({ 2000, 20 }, { #client:data(5), #client:data(7) })
+    assert.equal(1, server:stats().slow_total)
+  end)
+
+  it("leaves nothing behind", function()
+    serve()
+    local function bytes()
+      for i = 1, 20 do
+        local each = http2.connect(server, { [4] = 1000000 })
+        each:get(1, "/seen?q=", { { "x-a", ("y"):rep(5000) }, { "cookie", ("c"):rep(2000) } }):get(3, "/count/50")
+        if i % 2 == 0 then each:frame("DATA", 0, 0, "") end -- ends in another way
+      end
+      for _, each in ipairs(server.clients) do each:leave() end
+      server.clients = {}
+      server:turn()
+      server:advance(5)
+      for _ = 1, 2 do collectgarbage() end
+      return helper.harness.c_bytes() - server:stats().lua_bytes
+    end
+    for _ = 1, 8 do bytes() end -- what is made once, and kept
+    local before, after = bytes(), 0
+    for _ = 1, 12 do after = bytes() end
+    assert.is_true(after - before < 120000, after - before)
   end)
 end)
