@@ -22,7 +22,7 @@ describe("an authority", function()
   teardown(function() server:close() end)
 
   it("is a host, and a port that there is", function()
-    for _, host in ipairs { "a", "0", "a.example", "a-b_c~d.", "A%41%f0", "%4a:80", "a!$&'()*+;=b", "a:", "a:0", "a:1", "a:65535", "a:00080", "1.2.3.4:5", "[::]", "[::1]:", "[::1]:65535", "[ab]", "[1.2]", "[2001:DB8::9]:1",
+    for _, host in ipairs { "a", "0", "a.example", "a-b_c~d.", "A%41%f0", "%00", "a%00b", "%4a:80", "a!$&'()*+;=b", "a:", "a:0", "a:1", "a:65535", "a:00080", "1.2.3.4:5", "[::]", "[::1]:", "[::1]:65535", "[ab]", "[1.2]", "[2001:DB8::9]:1",
       "[fF0:]" } do
       assert.same({ 200, 200 }, statuses(server, host), host)
     end
@@ -45,6 +45,7 @@ describe("an authority", function()
         if char ~= "[" then assert.same(in_host and { 200, 200 } or { 400, 400 }, statuses(server, char .. "b"), char) end
       end
       if not char:find "[/?#%]]" then assert.same(in_literal and { 200, 200 } or { 400, 400 }, statuses(server, "[:" .. char .. ":]"), char) end
+      if not char:find "[/?#%]]" then assert.same(in_literal and { 200, 200 } or { 400, 400 }, statuses(server, "[" .. char .. "::]"), char) end
       if char ~= "/" and char ~= "?" and char ~= "#" then
         assert.same(char:find "%d" and { 200, 200 } or { 400, 400 }, statuses(server, "a:8" .. char), char)
         assert.same(char == ":" and { 200, 200 } or { 400, 400 }, statuses(server, "[::1]" .. char), char)

@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- What HTTP/1 says of an answer, byte for byte: its line, its length or coding, and whether the connection goes on.
 local helper = require "spec.helper"
+local t = require "spate.test"
+local session = require "spate.test.session"
 
 local APP = [[
 app:get("/s/:n", function(req) return reply.status(tonumber(req.params.n)) end)
@@ -15,7 +17,8 @@ end)
 app:get("/fails", function() return reply.stream(function(write) write "a" error "broken" end) end)
 app:post("/", function(req) return req:body() end)
 app:post("/unread", function() return "no" end)
-app:get("/quick", function() return sse.reply { "a" } end)
+app:get("/large", function() return reply.text("x"):header("X-Large", ("v"):rep(7000)):header("X-Small", "v") end)
+app:get("/passed", function() return reply.pass(assert(require("spate.http").get "http://up.example/")) end)
 ]]
 local FIRST = "HTTP/1.1 %s\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
 local TEXT, BYTES = "Content-Type: text/plain; charset=utf-8\r\n", "Content-Type: application/octet-stream\r\n"
@@ -26,7 +29,7 @@ local CHUNKED, CHUNKS = "Transfer-Encoding: chunked\r\n", "1\r\na\r\n14\r\n" .. 
 local ANSWERS = {
   ["/s/200"] = { "200 OK", "", length(0), "", "" }, ["/s/204"] = { "204 No Content", "", "", "", "" }, ["/s/205"] = { "205 Reset Content", "", length(0), length(0), "" }, ["/s/304"] = { "304 Not Modified", "", "", "", "" },
   ["/s/404"] = { "404 Not Found", "", length(0), "", "" }, ["/s/599"] = { "599 ", "", length(0), "", "" }, ["/text/200"] = { "200 OK", TEXT, length(5), length(5), "hello" }, ["/text/204"] = { "204 No Content", TEXT, "", "", "" },
-  ["/text/205"] = { "205 Reset Content", TEXT, length(0), length(0), "" }, ["/text/206"] = { "206 Partial Content", TEXT, length(5), length(5), "hello" }, ["/text/303"] = { "303 See Other", TEXT, length(5), length(5), "hello" },
+  ["/text/203"] = { "203 Non-Authoritative Information", TEXT, length(5), length(5), "hello" }, ["/text/205"] = { "205 Reset Content", TEXT, length(0), length(0), "" }, ["/text/206"] = { "206 Partial Content", TEXT, length(5), length(5), "hello" }, ["/text/303"] = { "303 See Other", TEXT, length(5), length(5), "hello" },
   ["/text/304"] = { "304 Not Modified", TEXT, "", "", "" }, ["/text/305"] = { "305 Use Proxy", TEXT, length(5), length(5), "hello" }, ["/text/299"] = { "299 ", TEXT, length(5), length(5), "hello" },
   ["/text/511"] = { "511 Network Authentication Required", TEXT, length(5), length(5), "hello" }, ["/0"] = { "200 OK", TEXT, length(0), length(0), "" }, ["/stream"] = { "200 OK", BYTES, CHUNKED, "", CHUNKS },
 }
@@ -69,6 +72,16 @@ describe("an answer of HTTP/1", function()
     for i = 1, 40 do lines[i] = ("X-%d: %s\r\n"):format(i, ("v"):rep(i * i)) end
     local head = server:get("/fields"):raw():match "^(.-\r\n)\r\nx$"
     assert.equal(FIRST:format "200 OK" .. table.concat(lines) .. TEXT .. length(1), head)
+    assert.equal(FIRST:format "200 OK" .. "X-Large: " .. ("v"):rep(7000) .. "\r\nX-Small: v\r\n" .. TEXT .. length(1) .. "\r\nx", server:get("/large"):raw())
+  end)
+
+  it("has any status of three digits, where another server has said so", function()
+    local own = helper.serve(APP, { epoch = 0, stubs = session.stubs })
+    for _, status in ipairs { 200, 252, 451, 452, 599 } do
+      t.http.stub("GET", "http://up.example/", { status = status, body = "x" })
+      assert.equal(FIRST:format(status .. (({ [200] = " OK", [451] = " Unavailable For Legal Reasons" })[status] or " ")) .. "Content-Type: text/plain\r\n" .. length(1) .. "\r\nx", own:get("/passed"):raw())
+    end
+    own:close()
   end)
 
   it("goes out on one connection, one behind the other, as long as that goes on", function()

@@ -399,6 +399,7 @@ describe("a connection of HTTP/2", function()
       for i = 1, 20 do
         local each = http2.connect(server, { [4] = 1000000 })
         each:get(1, "/seen?q=", { { "x-a", ("y"):rep(5000) }, { "cookie", ("c"):rep(2000) } }):get(3, "/count/50")
+        each:get(5, "/", { { "expect", "x" }, { "x-a", ("z"):rep(3000) } }) -- is refused
         if i % 2 == 0 then each:frame("DATA", 0, 0, "") end -- ends in another way
       end
       for _, each in ipairs(server.clients) do each:leave() end
@@ -412,5 +413,31 @@ describe("a connection of HTTP/2", function()
     local before, after = bytes(), 0
     for _ = 1, 12 do after = bytes() end
     assert.is_true(after - before < 120000, after - before)
+  end)
+
+  it("answers a head that is none, or has its stream reset, and goes on", function()
+    serve()
+    local id = -1
+    local function outcome(method, path, authority, ...)
+      id = id + 2
+      client:send(frames.frame("HEADERS", 5, id, frames.head { { ":method", method }, { ":scheme", "http" }, { ":path", path }, { ":authority", authority }, ... }))
+      local stream = client:stream(id)
+      return stream.status and ("%d %s"):format(stream.status, stream.body:match "^[^\n]*") or "reset " .. stream.reset
+    end
+    assert.equal("200 hello", outcome("GET", "/", "a"))
+    assert.equal("200 hello", outcome("GET", "/", "a", { "x", "" }, { "y!#$%&'*+-.^_`|~9z", "~\t\xff !" }, { "te", "trailers" }))
+    for path, expected in pairs { ["/a#b"] = "400 bad request target", ["/%zz"] = "400 malformed path", ["/nowhere"] = "404 Not Found", ["/a\xe4"] = "400 bad request target", ["/\xff"] = "400 bad request target" } do
+      assert.equal(expected, outcome("GET", path, "a"), path)
+    end
+    for _, authority in ipairs { "a,b", "a:b", "a:65536", "[a", "[", "a%zz", "u@a" } do assert.equal("reset 1", (outcome("GET", "/", authority):gsub("^400 bad Host$", "reset 1")), authority) end
+    for _, wrong in ipairs { { "", "/", "a" }, { "G(T", "/", "a" }, { "GET", "", "a" }, { "GET", "x", "a" }, { "GET", "*", "a" }, { "GET", "/a b", "a" }, { "GET", "/", "a\1" }, { "GET", "/", "a", { "x\1", "" } }, { "GET", "/", "a", { "x", "\1" } },
+      { "GET", "/", "a", { "", "x" } }, { "GET", "/", "a", { "x", "\127" } } } do
+      assert.equal("reset 1", outcome(table.unpack(wrong)))
+    end
+    assert.equal("204 ", outcome("OPTIONS", "*", "a"))
+    assert.equal("405 method not allowed", outcome("TRACE", "/", "a"))
+    assert.equal("501 Not Implemented", outcome(("X"):rep(24), "/", "a"))
+    assert.equal("501 unknown method", outcome(("X"):rep(25), "/", "a"))
+    assert.equal("200 hello", outcome("GET", "/", "a"))
   end)
 end)

@@ -33,11 +33,8 @@ static const bool host_bytes[256] = {
 bool is_authority(struct span s) {
   if (span_starts_with(s, SPAN("["))) return is_literal_authority(s);
   struct span host = authority_host(s), rest = host;
-  while (rest.len) {
-    bool is_escape = escape_value(rest) >= 0;
-    if (!is_escape && !host_bytes[(unsigned char)rest.bytes[0]]) return false;
-    rest = span_behind(rest, is_escape ? 3 : 1);
-  }
+  for (; rest.len; rest = span_behind(rest, 1)) // the digits of an escape are bytes of a host
+    if (escape_value(rest) < 0 && !host_bytes[(unsigned char)rest.bytes[0]]) return false;
   return host.len && is_port(span_behind(s, host.len));
 }
 

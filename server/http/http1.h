@@ -9,5 +9,5 @@ struct proto *http1_new(const struct proto_sink *sink, const struct proto_limits
 // "Not Found" of 404, static; "" of a status that has no phrase.
 const char *status_phrase(int status);
 
-// Writes a response's head for a client that speaks HTTP/1.`minor`.
+// Writes the head of a response, of a status of 200 or more, for a client that speaks HTTP/1.`minor`.
 void http1_write_head(const struct response *r, int minor, struct buf *out);

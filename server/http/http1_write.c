@@ -100,7 +100,7 @@ static char *put_length(char *at, uint64_t length) {
 }
 
 static char *put_framing(char *at, const struct response *r) {
-  if (r->status < 200 || r->status == 204 || r->status == 304) return at;
+  if (r->status == 204 || r->status == 304) return at;
   if (r->status == 205) return put_length(at, 0);
   if (r->framing == FRAMING_CHUNKED) return text_put(at, SPAN("Transfer-Encoding: chunked\r\n"));
   bool said = r->framing == FRAMING_LENGTH || (r->framing == FRAMING_NONE && r->has_length);
@@ -109,7 +109,6 @@ static char *put_framing(char *at, const struct response *r) {
 
 static char *put_connection(char *at, const struct response *r, int minor) {
   bool keep_alive = r->keep_alive && r->framing != FRAMING_CLOSE;
-  if (r->status < 200) return at;
   if (keep_alive && minor == 0) return text_put(at, SPAN("Connection: keep-alive\r\n"));
   return !keep_alive && minor >= 1 ? text_put(at, SPAN("Connection: close\r\n")) : at;
 }

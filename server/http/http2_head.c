@@ -49,12 +49,12 @@ static bool all_of(struct span s, bool (*is)(unsigned char byte)) {
 }
 
 static struct refusal check_method(struct span value) {
-  if (!value.len || !all_of(value, is_tchar)) return REFUSED(400, "bad method");
+  if (!all_of(value, is_tchar)) return REFUSED(400, "bad method");
   return value.len > METHOD_NAME_MAX ? REFUSED(501, "unknown method") : ACCEPTED;
 }
 
 static struct refusal check_target(struct span value, const struct proto_limits *limits) {
-  if (!value.len || !all_of(value, is_target_byte)) return REFUSED(400, "bad request target");
+  if (!all_of(value, is_target_byte)) return REFUSED(400, "bad request target");
   return value.len > limits->target ? REFUSED_BY(LIMIT_TARGET, 414, "request target too long") : ACCEPTED;
 }
 
@@ -67,8 +67,7 @@ static void add_pseudo(struct http2_head *h, struct span name, struct span value
     h->refusal = check_target(value, limits);
     h->target = add_text(h, value);
   } else if (span_equal(name, SPAN(":authority"))) {
-    if (!all_of(value, is_value_byte)) h->refusal = REFUSED(400, "bad Host");
-    h->authority = add_text(h, value);
+    h->authority = add_text(h, value); // judged as Host is, which it becomes or has to match
   }
 }
 
@@ -78,8 +77,8 @@ void http2_head_add(struct http2_head *h, struct span name, struct span value,
   if (h->refusal.status) return;
   if (h->size > limits->head) h->refusal = REFUSED_BY(LIMIT_HEAD, 431, "request head too large");
   else if (name.len && name.bytes[0] == ':') add_pseudo(h, name, value, limits);
-  else if (!name.len || !all_of(name, is_tchar)) h->refusal = REFUSED(400, "bad field name");
-  else if (!all_of(value, is_value_byte)) h->refusal = REFUSED(400, "bad field value");
+  else if (!name.len || !all_of(name, is_tchar) || !all_of(value, is_value_byte))
+    h->refusal = REFUSED(400, "bad field");
   else if (span_equal(name, SPAN("cookie"))) add_cookie(h, value);
   else if (field_count(h) >= limits->fields) h->refusal = REFUSED_BY(LIMIT_FIELDS, 431, "too many fields");
   else add_field(h, name, value);
