@@ -18,8 +18,8 @@ struct kept {
   char *name;
   struct event **events;
   size_t count, cap, trimmed;
-  struct position newest;
-  uint64_t epoch; // of the next
+  struct position first, newest; // before events[0], and behind the last
+  uint64_t epoch;                // of the next
   bool is_finished;
 };
 
@@ -58,7 +58,7 @@ static struct kept *kept_of(struct test_store *t, const char *name) {
     if (!strcmp(k->name, name)) return k;
   }
   struct kept *k = xcalloc(1, sizeof *k);
-  k->name = xstrdup(name), k->newest.epoch = k->epoch = FIRST_EPOCH;
+  k->name = xstrdup(name), k->first.epoch = k->newest.epoch = k->epoch = FIRST_EPOCH;
   list_append(&t->kept, &k->link);
   return k;
 }
@@ -84,7 +84,7 @@ static struct event *copy_of(const struct event *e) {
 
 // Where the i-th event's forerunner is.
 static struct position before(const struct kept *k, size_t i) {
-  return i ? event_position(k->events[i - 1]) : (struct position){FIRST_EPOCH, 0};
+  return i ? event_position(k->events[i - 1]) : k->first;
 }
 
 // The number of kept events up to a position; -1 where none is there, or what follows is forgotten.
@@ -136,6 +136,13 @@ static enum store_answer read_page(const struct kept *k, struct store_request *r
   return STORE_OK;
 }
 
+// Who comes next finds nothing, and begins in another epoch.
+static void forget(struct kept *k) {
+  while (k->count) event_unref(k->events[--k->count]);
+  k->trimmed = 0, k->is_finished = false;
+  k->first = k->newest = (struct position){++k->epoch, 0};
+}
+
 static enum store_answer carry_out(struct test_store *t, struct store_request *r) {
   struct kept *k = kept_of(t, r->channel->name);
   channel_loaded(r->channel, k->newest);
@@ -146,7 +153,7 @@ static enum store_answer carry_out(struct test_store *t, struct store_request *r
   case STORE_READ:
     if (find(k, channel_newest(r->channel)) < 0) channel_break(r->channel, k->newest); // it has what is lost
     return read_page(k, r);
-  case STORE_REMOVE: k->trimmed = k->count; return STORE_OK;
+  case STORE_REMOVE: forget(k); return STORE_OK;
   default: return STORE_OK;
   }
 }
