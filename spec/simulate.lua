@@ -50,15 +50,17 @@ local function seed_at(first, n) return first == FAILED and failed[n][1] or math
 local function work(first, count, deadline, cpu_seconds)
   local checked = require "spec.simulate.checked"
   for seed = 1, HOURS and 2 or 0 do checked(plan.of_seed(seed)) end -- what is made once is there: a day need not be repeated for it
-  local seconds, requests, ran = 0, 0, 0
+  local seconds, requests, ran, excused = 0, 0, 0, {}
   for n = 1, count do
     if os.time() >= deadline or cpu_seconds and os.clock() >= cpu_seconds then break end
     local seed = seed_at(first, n)
     write(AT, tostring(seed))
     local result = checked(program(seed))
     seconds, requests, ran = seconds + result.seconds, requests + result.requests, ran + 1
+    for name, times in pairs(result.excuses) do excused[name] = (excused[name] or 0) + times end
   end
   print(("%d seeds, %.1f hours of virtual time, %d requests, %.1f s of CPU"):format(ran, seconds / 3600, requests, os.clock()))
+  print(require("spec.simulate.excuses").line(excused))
 end
 
 -- Runs a worker; true, or nil and its output.

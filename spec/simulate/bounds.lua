@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- The part of the model that says what must not go on for ever: queues of clients that take nothing and of busy workers,
 -- streams of code that has been replaced. `self` is the model.
-local doubts = require "spec.simulate.doubts"
 local kinds = require "spec.simulate.kinds"
 local says = require "spec.simulate.promises"
 
@@ -12,17 +11,15 @@ local EPS = 1e-6
 -- What waits for one who takes nothing, and for a busy worker, is bounded.
 function bounds.queues(self, c, request)
   local client, stall = request.client, request.stall
-  if client.is_over or client.is_mux or client.worker == self.held_up or self:may_fail(request) or self:is_left(request) or doubts.is_of_store(self, request) then return end
+  if client.is_over or client.is_mux or client.worker == self.held_up then return end
+  local function is_excused() return self:is_left(request) or self:excused(request, "refused", "store") end
   if stall and c.options.on_full == "disconnect" and request.route.kind == "channel" and not request.route.is_mapped and request.has_heard then
     local replayed = request.replayed or 0 -- may wait beside them, and where a comment waits the room is left
-    self:expect(c.newest - stall.from <= c.options.queue + replayed, says.QUEUE, "%s: %d events wait", request, c.newest - stall.from)
+    self:expect(c.newest - stall.from <= c.options.queue + replayed or is_excused(), says.QUEUE, "%s: %d events wait", request, c.newest - stall.from)
   end
   local was_there = request.head_at < self.now and request.has_heard
-  self:expect(c.is_lost_at ~= self.now or not was_there, says.INBOX, "%s: is not", request)
+  self:expect(c.is_lost_at ~= self.now or not was_there or is_excused(), says.INBOX, "%s: is not", request)
 end
-
--- Whether its worker is held up, and does nothing for now.
-local function is_held(self, request) return request.client.worker == self.held_up end
 
 -- When streams of the code that opened it are to have ended.
 local function end_of_old(self, request)
@@ -33,8 +30,8 @@ end
 
 function bounds.old(self, request, now)
   local client, at = request.client, end_of_old(self, request)
-  if not at or is_held(self, request) or request.behind or not request.is_sse or not client.is_reading or client.is_over or self.has_faults or request.may_fail or self.jumped_at >= self.reload_times[request.reloads + 1] then return end
-  self:expect(now < at + EPS, says.OLD_STREAMS, "%s: is open at %.3f s still", request, at)
+  if not at or request.behind or not request.is_sse or not self:listens(client) then return end
+  self:expect(now < at + EPS or self:excused(self.reload_times[request.reloads + 1], "jumped") or self:excused(request, "refused"), says.OLD_STREAMS, "%s: is open at %.3f s still", request, at)
 end
 
 -- The first event that is to be sent to a client behind number `from`.
@@ -47,15 +44,19 @@ end
 function bounds.stall(self, request, now)
   local stall = request.stall
   local first = stall and first_behind(request, stall.from)
-  if not first or is_held(self, request) or request.client.is_over or request.ended or request.client.is_mux or self.has_faults or request.may_fail or doubts.is_of_store(self, request) or self.jumped_at >= stall.at or not request.has_heard then return end
-  local spread = self:is_left(request) and ((self.plan.settings.shutdown or {}).window or 5) or 0 -- one that is about to end is looked at then
-  self:expect(now < first.at + self.send_timeout + spread + EPS, says.SEND_TIMEOUT, "%s: takes nothing since %.3f s", request, first.at)
+  local client = request.client
+  if not first or client.worker == self.held_up or client.is_over or request.ended or client.is_mux or not request.has_heard then return end
+  local late = now - first.at - self.send_timeout
+  local is_looked_at = late < EPS or late < ((self.plan.settings.shutdown or {}).window or 5) + EPS and self:is_left(request) -- as it ends
+  self:expect(is_looked_at or self:excused(stall.at, "jumped") or self:excused(request, "refused", "store"), says.SEND_TIMEOUT, "%s: takes nothing since %.3f s", request, first.at)
 end
 
 local function spawns(route) return route and kinds[route.kind].spawns and kinds[route.kind].spawns(route) end
 
 -- A task that limits.tasks may refuse has not started; others are none of those. What waits behind another answer is for the code of then.
 function bounds.refuse_tasks(self, clients)
+  self.short_at = self.now
+  for _, state in ipairs(self.stopping) do state.is_vague = true end
   for _, client in ipairs(clients) do
     for i = client.first, client.last do
       local request = client.waiting[i]

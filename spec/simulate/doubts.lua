@@ -1,10 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- The part of the model that says what nobody knows since a worker was refused memory or tasks, by a fault or by a limit
--- that is small: what was asked of that worker until then, events that may have been published without a word, and for a while what
--- those requests have begun. `self` is the model.
+-- that is small: what was asked of that worker until then, what those requests have begun, and events that may have been published
+-- without a word. `self` is the model.
 local doubts = {}
-
-local SETTLES = 30 -- seconds after which what was begun by then is over: the longest tasks, producers and times to live
 
 -- Whoever hears of what another worker makes of an event.
 local function hears_of_all(self, request)
@@ -14,9 +12,10 @@ end
 
 -- An allocation of that worker has failed.
 function doubts.of_memory(self, clients, worker)
-  self.has_faults, self.had_faults, self.fault_at, self.jumped_at = true, true, self.now, self.now
-  for _, client in ipairs(clients) do client.may_be_cut = client.may_be_cut or client.worker == worker end
-  for _, c in pairs(self.channels) do c.is_vague = true end
+  self.short_at, self.jumped_at = self.now, self.now
+  for _, client in ipairs(clients) do client.may_fail = client.may_fail or client.worker == worker end
+  for _, c in pairs(self.channels) do c.is_vague, c.is_miscounted = true, true end
+  for _, job in pairs(self.jobs) do job.may_fail = true end
   for i = (self.doubted[worker] or 0) + 1, #self.asked do
     local request = self.asked[i]
     if request.client.worker == worker or hears_of_all(self, request) then request.may_fail, request.is_loose = true, true end
@@ -26,8 +25,8 @@ end
 
 -- The store does not answer, or what it has is not this process's alone, or who waits for it has no turns: who is there may see it.
 function doubts.of_store(self)
-  self.is_away, self.was_away = true, true
-  for _, c in pairs(self.channels) do c.is_vague = true end
+  self.is_away = true
+  for _, c in pairs(self.channels) do c.is_vague, c.is_miscounted = true, true end
   for i = (self.doubted.store or 0) + 1, #self.asked do self.asked[i].was_away = true end
   self.doubted.store = #self.asked
 end
@@ -35,20 +34,22 @@ end
 -- Whether a request may see that of its store.
 function doubts.is_of_store(self, request) return request.was_away or self.is_away end
 
--- Nobody knows how long that takes, seen from here.
-function doubts.prolong(self)
-  if self.has_faults then self.fault_at = self.now end
-end
-
 -- At rest.
 function doubts.settle(self)
-  if not self.store_waits and not self.held_up and not self.is_shared then self.is_away = false end
-  if self.has_faults and not self.held_up and self.now > math.max(self.fault_at, self.jumped_to or 0) + SETTLES then self.has_faults = false end
+  if self.is_away and not self.store_waits and not self.held_up and not self.is_shared then self.is_away, self.back_at = false, self.now end
 end
 
 -- A number has been told of: those before it that were not are known to be missing.
 function doubts.told(self, c, seq)
-  if c.is_vague and self.fault_at ~= self.now and not self.is_away then c.is_vague, c.vague_to = false, seq - 1 end
+  if c.is_vague and self.short_at ~= self.now and not self.is_away then c.is_vague, c.vague_to = false, seq - 1 end
+end
+
+-- Whether one that was asked for a route of that kind failed, or may have, before it said what it had done.
+function doubts.is_unsaid(self, kind)
+  for _, request in ipairs(self.asked) do
+    local route = request.may_fail and not (request.ended == "end" and request.status == 200) and self:route_of(request, request.served)
+    if route and route.kind == kind then return true end
+  end
 end
 
 -- Whether an event of that number may be there without a word.
@@ -56,8 +57,5 @@ function doubts.is_untold(c, seq) return c.is_vague or seq <= (c.vague_to or 0) 
 
 -- Whether one of them may be in its history.
 function doubts.holds_untold(c) return c.is_vague or c.vague_to and c.newest - c.vague_to <= (c.options.history or 0) end
-
--- Whether the servers may have too little of something at any time.
-function doubts.is_short(self) return self.has_faults or self.plan.settings.limits.lua_memory or self.plan.settings.limits.tasks end
 
 return doubts

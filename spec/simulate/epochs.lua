@@ -90,8 +90,8 @@ function epochs.on_event(self, request, event)
   local last = request.last_seen or not request.was_told and request.after
   if last and c.place[last] then
     self:expect(place > c.place[last], says.ONCE, "%s: %s behind %s", request, id, last)
-    local may_skip = c.options.on_full ~= "disconnect" or self.has_faults or request.may_fail
-    self:expect(c.before[id] == last or may_skip, request.last_seen and says.ONCE or says.LOST_EPOCH, "%s: %s behind %s, and not %s", request, id, last, c.before[id])
+    local may_skip = c.options.on_full ~= "disconnect"
+    self:expect(c.before[id] == last or may_skip or self:excused(request, "refused"), request.last_seen and says.ONCE or says.LOST_EPOCH, "%s: %s behind %s, and not %s", request, id, last, c.before[id])
   end
   request.last_seen = id
 end
@@ -100,11 +100,9 @@ end
 function epochs.at_rest(self)
   for _, c in pairs(self.channels) do
     for _, request in ipairs(c.readers) do
-      local client = request.client
-      local is_there = client.is_reading and not client.is_over and client.worker ~= self.held_up and not self:may_fail(request) and not request.ended
       local published = c.published_id
-      if is_there and c.kept[published] and request.last_seen and not self.store_waits and not self:is_left(request) then
-        self:expect(c.place[request.last_seen] >= c.place[published], says.REACHES, "%s: has %s, and %s was published", request,
+      if self:listens(request.client) and not request.ended and c.kept[published] and request.last_seen and not self.store_waits then
+        self:expect(c.place[request.last_seen] >= c.place[published] or self:is_left(request) or self:excused(request, "refused"), says.REACHES, "%s: has %s, and %s was published", request,
           request.last_seen, published)
       end
     end

@@ -25,8 +25,8 @@ end
 
 -- Whether nobody knows when its time is over.
 local function is_vague(self, client)
-  return client.is_vague or client.stalled_at or client.is_over or client.has_finished or client.may_be_refused or client.is_broken or client.may_be_cut or not client.is_reading
-    or client.worker == self.held_up or self.jumped_at >= client.half_since or self.is_draining or client.is_outside
+  local it = { client = client, may_fail = client.may_fail, was_held = client.is_vague }
+  return self:excused(it, "held", "half_closed", "turned_away", "broken", "refused", "draining") or self:excused(client.half_since, "jumped")
 end
 
 local function ends_at(self, client)
@@ -36,14 +36,14 @@ end
 -- It is answered without a request.
 function heads.refused(self, request, now)
   local client = request.client
-  if request.status ~= 408 or not client.half_since or is_vague(self, client) then return end
-  self:expect(math.abs(now - ends_at(self, client)) < EPS, says.HEAD_TIMEOUT, "client %d: 408 at %.3f s, due at %.3f", client.slot, now, ends_at(self, client))
+  if request.status ~= 408 or not client.half_since or client.stalled_at then return end
+  self:expect(math.abs(now - ends_at(self, client)) < EPS or is_vague(self, client), says.HEAD_TIMEOUT, "client %d: 408 at %.3f s, due at %.3f", client.slot, now, ends_at(self, client))
 end
 
 function heads.check(self, client, now)
-  if not client.half_since or is_vague(self, client) then return end
+  if not client.half_since or client.stalled_at or client.is_outside or not self:listens(client) then return end
   local is_told = client.waiting[client.last] or client.core:state() ~= "open"
-  self:expect(now < ends_at(self, client) + EPS or is_told, says.HEAD_TIMEOUT, "client %d: half a head since %.3f s", client.slot, client.half_since)
+  self:expect(now < ends_at(self, client) + EPS or is_told or is_vague(self, client), says.HEAD_TIMEOUT, "client %d: half a head since %.3f s", client.slot, client.half_since)
 end
 
 return heads

@@ -30,7 +30,7 @@ local function check_worker(self, worker, stats)
   local app, model, limits = self.plan.apps[self.model.served], self.model, self.plan.settings.limits or {}
   local every, reading = every_of(app, worker), kinds.reader.left(model, worker)
   local most = { tasks = every + derived_of(self, app, worker) + reading, timers = every, request_tasks = reading }
-  if model.had_faults or limits.lua_memory or limits.tasks or stats.generations ~= 1 then most.tasks, most.timers, most.refs = math.huge, math.huge, math.huge end
+  if stats.generations ~= 1 then most.tasks, most.timers, most.refs = math.huge, math.huge, math.huge end
   for _, what in ipairs { "streams", "connections", "files", "request_tasks", "tasks", "timers", "refs" } do
     if stats[what] > (most[what] or 0) then model:fail("worker %d: %d %s are left, at most %d may be", worker - 1, stats[what], what, most[what] or 0) end
   end

@@ -17,7 +17,7 @@ function lines.pub(self, text, now)
   seq = math.tointeger(tonumber(seq))
   c.epoch = c.epoch or epoch
   local known = c.events[seq]
-  local is_new = not known or known.data == data and (self.had_faults or self.was_away)
+  local is_new = not known or known.data == data and known.is_seen and self:excused({ channel = c, seq = seq }, "untold")
   self:expect(c.epoch == epoch and is_new, says.IDS, "%s: %s-%s is there already", name, epoch, seq)
   doubts.told(self, c, seq)
   c.events[seq] = known or { data = data, at = now }
@@ -25,6 +25,9 @@ function lines.pub(self, text, now)
   c.burst, self.published = c.burst + 1, self.published + 1
   self.dirty[name] = true
 end
+
+-- It has been counted as well.
+function lines.refused(self, text) self.channels[text:match "^%S+"].is_miscounted = true end
 
 for _, what in ipairs { "loaded", "tick", "stopped" } do lines[what] = states[what] end
 

@@ -7,6 +7,7 @@ local bounds = require "spec.simulate.bounds"
 local calls = require "spec.simulate.calls"
 local doubts = require "spec.simulate.doubts"
 local epochs = require "spec.simulate.epochs"
+local excuses = require "spec.simulate.excuses"
 local heads = require "spec.simulate.heads"
 local kinds = require "spec.simulate.kinds"
 local lines = require "spec.simulate.lines"
@@ -21,10 +22,10 @@ local EPS = 1e-6
 local function new(plan)
   plan.settings.limits = plan.settings.limits or {}
   local self = setmetatable({ plan = plan, now = 0, channels = {}, names = {}, rooms = {}, jobs = {}, counts = {}, highest_count = 0, open = {}, tokens = {}, reloads = 0,
-    served = 1, dirty = {}, owed = {}, jumped_at = -1, reloaded_at = -1, reload_times = {}, published = 0, burst_at = -1, asked = {}, doubted = {} }, Model)
+    served = 1, dirty = {}, owed = {}, jumped_at = -1, reloaded_at = -1, reload_times = {}, published = 0, burst_at = -1, short_at = -1, asked = {}, doubted = {}, excuses = {} }, Model)
   for i, options in ipairs(plan.apps[1].channels) do
     self.names[i] = "c" .. i
-    self.channels["c" .. i] = { name = "c" .. i, options = options, events = {}, newest = 0, readers = {}, burst = 0, is_kept = plan.store and options.store ~= false }
+    self.channels["c" .. i] = { name = "c" .. i, options = options, events = {}, newest = 0, readers = {}, burst = 0, uncounted = 0, is_kept = plan.store and options.store ~= false }
   end
   for _, app in ipairs(plan.apps) do
     for _, route in ipairs(app.routes) do self.has_others = self.has_others or kinds[route.kind].publishes end
@@ -90,7 +91,6 @@ end
 -- Time has jumped: nobody knows any more what was to come when.
 function Model:on_jump(clients)
   self.jumped_at = self.now
-  doubts.prolong(self)
   for _, client in ipairs(clients) do
     for i = client.first, client.last do
       if client.waiting[i] then client.waiting[i].is_loose, client.waiting[i].loose_at = true, self.now end
@@ -103,7 +103,6 @@ function Model:on_held_up(worker, clients)
   local of = worker or self.held_up
   self.held_up, self.piled_up = worker, {}
   if of then self.jumped_at, self.late_at = self.now, self.now end
-  doubts.prolong(self)
   for _, client in ipairs(clients) do
     for i = client.first, client.worker == of and client.last or 0 do
       local request = client.waiting[i]
@@ -125,32 +124,29 @@ function Model:after_held_up()
   end
 end
 
--- Whether something it needs was refused to its worker.
-function Model.may_fail(_, request) return request.may_fail end
+-- Whether one of these, by their names in excuses.lua, excuses that a request, or what else `it` is, is not as promised. Asked only where it is not.
+Model.excused = excuses.of
 
 -- Streams that were opened by older code may end early, as may all when the server stops.
-function Model:is_left(request)
-  return self.reloads > request.reloads or self.is_draining or request.client.has_finished
-end
+function Model:is_left(request) return self:excused(request, "replaced", "draining", "half_closed") end
+
+-- Whether a client takes what comes, from a worker that has turns.
+function Model:listens(client) return client.is_reading and not client.is_over and client.worker ~= self.held_up end
 
 -- What clients see
 
 local BODY_MAX = 1024 * 1024
 
-local REASONS = { -- of a status other than 200
+local REASONS = { -- of a status other than 200; or it is that of an excuse
   always = function() return true end,
   ["too large"] = function(self, _, route) return route.bytes > (self.plan.settings.limits.body or BODY_MAX) end,
   finished = function(self, request, route)
     local c = route.channel and self.channels["c" .. route.channel]
-    return c and c.is_finishing or (request.after or self.plan.settings.limits.channel_bytes or self.has_faults) and not c -- a producer without memory
+    if c then return c.is_finishing end
+    return request.after or self:excused(request, "channel_bytes") or self:excused(self.jobs["job" .. route.key] or {}, "refused") -- a producer without memory
   end,
-  store = doubts.is_of_store,
-  ["falls behind"] = function(self) return self.plan.settings.limits.inbox or self.plan.settings.limits.subscriber end, -- a derived channel that begins
-  descriptors = function(self) return self.lacks_descriptors end,
-  disk = function(_, request) return request.of_disk and request.of_disk.EIO end,
-  ["full disk"] = function(_, request) return request.of_disk and request.of_disk.ENOSPC end,
+  ["falls behind"] = function(self, request) return self:excused(request, "inbox", "subscriber") end, -- a derived channel that begins
   ["asked for"] = function(_, request, route) return request.status == route.status end,
-  ["stays away"] = function(_, request) return request.was_partial end,
 }
 
 local function check_status(self, request, route)
@@ -159,10 +155,10 @@ local function check_status(self, request, route)
     local is_there = self:route_of(request, request.served) and self:route_of(request, self.served)
     return self:expect(not is_there, says.OTHER_METHODS, "%s: status %d", request, status)
   end
-  local limits = self.plan.settings.limits
-  if status == 408 and (request.was_held or request.was_partial or request.has_waited) or status == 503 and request.client.may_be_refused or status >= 500 and limits.channels and route and kinds[route.kind].makes_channels then return end
   local reason = route and kinds[route.kind].statuses and kinds[route.kind].statuses[status]
-  local is_allowed = status == 200 and route or reason and REASONS[reason](self, request, route) or status >= 500 and self:may_fail(request)
+  local is_allowed = status == 200 and route or reason and (REASONS[reason] or excuses.of)(self, request, REASONS[reason] and route or reason)
+    or status == 408 and self:excused(request, "held", "partial", "waited") or status == 503 and self:excused(request, "turned_away")
+    or status >= 500 and self:excused(request, "refused", "channels")
   self:expect(is_allowed, says.ANSWER, "%s: status %d", request, status)
 end
 
@@ -179,8 +175,8 @@ function Model:on_head(request, now)
   check_count(self, request)
   if request.is_refusal then
     heads.refused(self, request, now)
-    self:expect(request.status ~= 503 or self.is_draining or request.fields["retry-after"], says.TURNED_AWAY, "%s: says not when to come back", request)
-    return self:expect(request.status == 503 and request.client.may_be_refused or self.is_draining or request.status == 408, says.TURNED_AWAY,
+    self:expect(request.status ~= 503 or request.fields["retry-after"] or self:excused(request, "draining"), says.TURNED_AWAY, "%s: says not when to come back", request)
+    return self:expect(request.status == 503 and self:excused(request, "turned_away") or request.status == 408 or self:excused(request, "draining"), says.TURNED_AWAY,
       "%s: %d without a request", request, request.status)
   end
   local version = tonumber(request.fields["x-v"]) -- of what the application answers, but for a finished stream's 204
@@ -232,7 +228,7 @@ local function is_behind_the_last(request)
 end
 
 -- A comment may wait before what fills a queue.
-local function has_overflown(self, request)
+function Model:has_overflown(request)
   local c, limits = request.channel, self.plan.settings.limits
   local leaves_out = c and c.options and (c.options.on_full or "disconnect") ~= "disconnect"
   if leaves_out and not limits.inbox then return false end
@@ -243,17 +239,10 @@ local function has_overflown(self, request)
   return c.burst >= c.options.queue or request.next_lo and c.newest - request.next_lo + 2 > c.options.queue
 end
 
-local function was_slow(self, client, now)
-  local patience = client.is_mux and math.min(self.send_timeout, self.idle_timeout) or self.send_timeout -- what a protocol says behind the last stream waits as an idle connection does
-  return client.stalled_at and now - client.stalled_at >= patience - EPS
-end
-
-local function may_be_cut(self, request, now)
-  local client = request.client
-  return client.is_over == "left" or client.has_finished or client.is_broken or was_slow(self, client, now) or self:may_fail(request) or has_overflown(self, request)
-    or request.kind and request.kind.may_be_cut and request.kind.may_be_cut(request) or self.is_draining or doubts.is_of_store(self, request)
-    or request.kind and request.kind.makes_channels and self.plan.settings.limits.channels -- which a stream that has begun may ask for
-    or self.reloads > request.reloads and not request.is_sse -- those of reply.stream are cut
+local function may_be_cut(self, request)
+  return request.client.is_over == "left" or request.kind and request.kind.may_be_cut and request.kind.may_be_cut(request)
+    or self:excused(request, "half_closed", "broken", "slow", "refused", "overflown", "draining", "store", "channels")
+    or not request.is_sse and self:excused(request, "replaced") -- those of reply.stream are cut
 end
 
 function Model:on_end(request, how, now)
@@ -270,13 +259,13 @@ function Model:on_end(request, how, now)
     request.kind = request.kind or request.route and kinds[request.route.kind]
     local before = request.behind
     local is_closed = before and (before.ended ~= "end" or is_behind_the_last(request))
-    return self:expect(is_closed or request.is_loose or self.plan.settings.limits.connections or request.was_partial or request.client.may_be_refused or may_be_cut(self, request, now), says.ANSWERED, "%s: closed without an answer", request)
+    return self:expect(is_closed or may_be_cut(self, request) or self:excused(request, "late", "partial", "turned_away"), says.ANSWERED, "%s: closed without an answer", request)
   end
   if how == "cut" then
     local reason = request.client.core:reason()
-    self:expect(may_be_cut(self, request, now), says.CUT, "%s: cut, the server says %s", request, reason)
+    self:expect(may_be_cut(self, request), says.CUT, "%s: cut, the server says %s", request, reason)
     local is_held_to = reason == "slow_consumer" and not request.client.is_mux -- of streams beside others the connection's reason is none
-    self:expect(not is_held_to or has_overflown(self, request) or was_slow(self, request.client, now) or self:may_fail(request) or self.plan.store, says.CUT, "%s: cut as a slow one, and little waits for it", request)
+    self:expect(not is_held_to or self:excused(request, "overflown", "slow", "refused", "store"), says.CUT, "%s: cut as a slow one, and little waits for it", request)
   else self:expect(not request.is_sse or request.rest == "", says.CLEAN_END, "%s: ends within an event: %q", request, request.rest) end
   if request.kind and request.status < 300 and request.status ~= 204 then request.kind.on_end(self, request, how, now) end
 end
@@ -293,18 +282,18 @@ local channel_kind = kinds.channel
 
 local function at_rest_channel(self, c)
   for seq = (c.dense or 0) + 1, c.newest do
-    self:expect(c.events[seq] or doubts.is_untold(c, seq), says.PUBLISHED, "%s: number %d was never returned", c.name, seq)
+    self:expect(c.events[seq] or self:excused({ channel = c, seq = seq }, "untold"), says.PUBLISHED, "%s: number %d was never returned", c.name, seq)
   end
   c.dense = c.newest
   for _, request in ipairs(c.readers) do
     bounds.queues(self, c, request)
-    if request.client.is_reading and not request.client.is_over and not self.store_waits and request.client.worker ~= self.held_up then
+    if self:listens(request.client) and not self.store_waits then
       channel_kind.skip_left_out(c, request)
       local waits = request.kind == kinds.snapshot and not request.has_snapshot
-        or request.kind == kinds.derived and self.plan.settings.limits.channel_bytes -- which leaves out what has no room
-      self:expect(request.next_hi > c.newest or self:may_fail(request) or waits, says.REACHES, "%s: has not got %s-%d, of %d", request,
+      local leaves_out = request.kind == kinds.derived -- what has no room
+      self:expect(request.next_hi > c.newest or waits or self:excused(request, "start", "refused") or leaves_out and self:excused(request, "channel_bytes"), says.REACHES, "%s: has not got %s-%d, of %d", request,
         c.name, request.next_lo, c.newest)
-      self:expect(not (c.is_finished and request.has_all) or self.has_faults or request.may_fail or doubts.is_of_store(self, request), says.FINISH, "%s: goes on", request)
+      self:expect(not (c.is_finished and request.has_all) or self:excused(request, "refused", "store"), says.FINISH, "%s: goes on", request)
       request.has_all = true
     else
       request.has_all = false
@@ -336,28 +325,27 @@ end
 -- A body of which the other half stays away. One that comes with its other requests is read behind those.
 local function check_half(self, request, now)
   local client = request.client
-  if not client.rest or client.last > client.first or request.behind or request.follows or request.was_held or self.jumped_at >= request.sent_at or self.is_draining or client.arrived_at
-    or not (request.kind or kinds[(self:route_of(request, request.served) or {}).kind] or {}).body or self.plan.settings.limits.connections or self.reloads > request.reloads then return end
+  local is_alone = client.rest and client.last == client.first and not request.behind and not request.follows and not client.arrived_at
+  if not is_alone or not (request.kind or kinds[(self:route_of(request, request.served) or {}).kind] or {}).body then return end
   local timeout = (self.plan.settings.timeouts or {}).body or 10
-  self:expect(now < request.sent_at + timeout + EPS, says.BODY_TIMEOUT, "%s: no answer %.3f s after the half of its body", request, now - request.sent_at)
+  self:expect(now < request.sent_at + timeout + EPS or self:excused(request, "refused", "held", "draining", "replaced", "turned_away") or self:excused(request.sent_at, "jumped"), says.BODY_TIMEOUT, "%s: no answer %.3f s after the half of its body", request, now - request.sent_at)
+end
+
+-- A stream that says nothing gets a comment.
+local function check_silence(self, request, now)
+  local interval = request.is_sse and request.route and bounds.is_timed(self, request, request.last_at) and keep_alive_of(self, request.route)
+  self:expect(not interval or now - request.last_at < interval + EPS or self:is_left(request) or self:excused(request, "refused"), says.KEEP_ALIVE, "%s: nothing for %.3f s", request, now - request.last_at)
 end
 
 local function check_waiting(self, client, request, now)
   if client.worker ~= self.held_up and not client.is_over and calls.is_outside(self, client, now) then return end
-  if not request or not client.is_reading or client.worker == self.held_up or client.is_over or client.has_finished or self:may_fail(request) then return end
-  if not request.status then
-    if request.was_partial then return check_half(self, request, now) end
-    if client.is_mux and not client.is_http2 and self.plan.settings.limits.requests then return end -- the harness's protocol has no word for the last
-    if is_behind_the_last(request) or self.is_draining or client.is_mux and self.plan.settings.limits.connections or doubts.is_of_store(self, request) then return end
-    local behind = request.behind or request.follows -- a body that is whole may come from a handler that goes on
-    local since = math.max(request.sent_at, client.arrived_at or 0, behind and behind.ended_at + (behind.route and behind.route.pause or 0) or 0, request.was_held and self.jumped_at or 0, self.jumped_to or 0)
-    return self:expect(now < since + request.delay + EPS, says.ANSWERED, "%s: no answer %.3f s after it", request, now - since)
-  end
-  local interval = request.is_sse and request.route and bounds.is_timed(self, request, request.last_at) and not self:is_left(request) and keep_alive_of(self, request.route)
-  if interval then
-    local spread = self:is_left(request) and (self.plan.settings.shutdown or {}).window or 0 -- one that is about to end says nothing
-    self:expect(now - request.last_at < interval + spread + EPS, says.KEEP_ALIVE, "%s: nothing for %.3f s", request, now - request.last_at)
-  end
+  if not request or not self:listens(client) then return end
+  if request.status then return check_silence(self, request, now) end
+  if request.was_partial then return check_half(self, request, now) end
+  if client.is_mux and not client.is_http2 and self.plan.settings.limits.requests then return end -- the harness's protocol has no word for the last
+  local behind = request.behind or request.follows -- a body that is whole may come from a handler that goes on
+  local since = math.max(request.sent_at, client.arrived_at or 0, behind and behind.ended_at + (behind.route and behind.route.pause or 0) or 0, request.was_held and self.jumped_at or 0, self.jumped_to or 0)
+  self:expect(now < since + request.delay + EPS or is_behind_the_last(request) or self:excused(request, "refused", "half_closed", "draining", "turned_away", "store"), says.ANSWERED, "%s: no answer %.3f s after it", request, now - since)
 end
 
 -- A connection on which nothing is asked is closed after a while.
@@ -366,9 +354,9 @@ local function check_idle(self, client, now)
     if client.waiting[i] then return end
   end
   local since = math.max(client.quiet_since or math.huge, client.arrived_at or 0)
-  if client.is_over or client.is_outside or not client.is_reading or client.worker == self.held_up or self.jumped_at >= since or client.stalled_at or client.may_be_cut then return end
+  if client.is_outside or client.stalled_at or not self:listens(client) then return end
   local is_told = client.has_gone or client.core:state() ~= "open" -- over HTTP/2 a second goes by before the end
-  self:expect(now < since + self.idle_timeout + EPS or is_told, says.IDLE, "client %d is connected still, %.3f s behind its last answer", client.slot, now - since)
+  self:expect(now < since + self.idle_timeout + EPS or is_told or self:excused(since, "jumped") or self:excused(client, "refused"), says.IDLE, "client %d is connected still, %.3f s behind its last answer", client.slot, now - since)
 end
 
 -- At rest, of all clients: what is overdue.
@@ -383,17 +371,13 @@ function Model:check(clients, now)
     local check, client = request.kind.check, request.client
     bounds.old(self, request, now)
     bounds.stall(self, request, now)
-    if check and client.worker ~= self.held_up and client.is_reading and not client.has_finished and not client.is_over and not self:may_fail(request) and not self:is_left(request) then
-      check(self, request, now)
-    end
+    if check and self:listens(client) then check(self, request, now) end
   end
 end
 
 -- At the end of all, once every client has left and time has gone by.
 function Model:finish()
-  for _, request in ipairs(self.owed) do
-    if not request.may_fail then request.kind.finish(self, request) end
-  end
+  for _, request in ipairs(self.owed) do request.kind.finish(self, request) end
 end
 
 return new

@@ -3,7 +3,6 @@
 local application = require "spec.simulate.application"
 local bounds = require "spec.simulate.bounds"
 local calls = require "spec.simulate.calls"
-local doubts = require "spec.simulate.doubts"
 local epochs = require "spec.simulate.epochs"
 local heads = require "spec.simulate.heads"
 local http2_client = require "spec.simulate.http2_client"
@@ -279,17 +278,18 @@ end
 
 local function reload(self, step)
   local version = self.plan.apps[step.app] and step.app or 1
-  local app = self.plan.apps[version]
+  local app, began = self.plan.apps[version], self.now
   STEPS.busy(self, {})
   shortage.replaces(self, step)
   states.on_load(self.model)
   if not start_all(self, self.paths[version]) then
-    self.model:expect(app.broken or doubts.is_short(self.model) or self.model.lacks_descriptors, says.RELOAD_REPORTED, "version %d does not load", version)
+    shortage.look(self)
+    self.model:expect(app.broken or self.model:excused(began, "short", "descriptors"), says.RELOAD_REPORTED, "version %d does not load", version)
     return give_up(self)
   end
   if app.broken == "hang" then
     self:advance(4)
-    return self.model:expect(give_up(self) or doubts.is_short(self.model), says.RELOAD_REPORTED, "version %d hangs at its start", version)
+    return self.model:expect(give_up(self) or self.model:excused(began, "short"), says.RELOAD_REPORTED, "version %d hangs at its start", version)
   end
   self.model:expect(not app.broken or app.broken == "worker" and #self.cores == 1, says.RELOAD_REPORTED, "version %d is served", version)
   self.model:on_reload(version)
@@ -317,8 +317,8 @@ function STEPS.drain(self)
   self:advance((self.plan.settings.shutdown or {}).window or 5)
   for _, request in ipairs(self.model.open) do
     local client = request.client
-    if request.is_sse and client.is_reading and not client.has_finished and not client.is_over and not self.model.has_faults and not request.may_fail then
-      self.model:expect(false, says.STOP, "%s: is open still", request)
+    if request.is_sse and client.is_reading and not client.is_over then
+      self.model:expect(self.model:excused(request, "half_closed", "refused"), says.STOP, "%s: is open still", request)
     end
   end
 end
@@ -379,8 +379,9 @@ return function(plan)
   for i, app in ipairs(plan.apps) do self.paths[i] = write(application(app, file)) end
   self.paths[#self.paths + 1] = file
   if not self:start() then
-    self.model:expect(doubts.is_short(self.model), says.RELOAD_REPORTED, "version 1 does not load")
-    return { digest = 0, seconds = 0, moments = 0, requests = 0 }
+    shortage.look(self)
+    self.model:expect(self.model:excused(0, "short"), says.RELOAD_REPORTED, "version 1 does not load")
+    return { digest = 0, seconds = 0, moments = 0, requests = 0, excuses = {} }
   end
   for i, step in ipairs(plan.steps) do
     self.at = i
@@ -390,5 +391,5 @@ return function(plan)
   local timers = self:close()
   if timers ~= 0 then error(("%d timers are left"):format(timers), 0) end
   if harness.events() ~= events then error(("%d events are left"):format(harness.events() - events), 0) end
-  return { digest = self.digest, seconds = self.now, moments = self.moments, requests = self.tokens }
+  return { digest = self.digest, seconds = self.now, moments = self.moments, requests = self.tokens, excuses = self.model.excuses }
 end

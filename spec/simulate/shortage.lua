@@ -16,9 +16,8 @@ function BEGIN.allocation(_, core, fault)
   core:fail_allocation(fault.after // 4, fault.count, "objects")
 end
 
-function BEGIN.task(self, core, fault)
+function BEGIN.task(_, core, fault)
   core:fail_task(fault.after // 134, fault.count)
-  self.model.refuses_tasks = true
 end
 
 function BEGIN.stress(_, core) core:stress(true) end
@@ -35,7 +34,7 @@ function shortage.finish(self, core)
   core:fail_task(0, 0)
   core:stress(false)
   calls.limit_descriptors(self)
-  self.model.refuses_tasks, self.model.lacks_descriptors = false, false
+  self.model.lacks_descriptors = false
 end
 
 -- Whether a plan's servers may have too little memory or too few tasks.

@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- The part of the model that knows the states of Lua by the number that each has logged: which of them serve, when what they do again
 -- and again is due, and that each which served is stopped once. All states of one load begin to serve at once. `self` is the model.
-local doubts = require "spec.simulate.doubts"
 local says = require "spec.simulate.promises"
 
 local states = {}
@@ -20,10 +19,10 @@ function states.on_load(self)
   end
 end
 
--- What did not fail is to stop, now: at a reload what is replaced, in the end what serves.
+-- What has served is to stop, now: at a reload what is replaced, in the end what serves.
 function states.retire(self)
   for _, state in pairs(self.states) do
-    if state.load == self.served_load and not (state.is_vague or doubts.is_short(self) or self.refuses_tasks) then self.stopping[#self.stopping + 1] = state end
+    if state.load == self.served_load then self.stopping[#self.stopping + 1] = state end
   end
 end
 
@@ -40,11 +39,18 @@ end
 function states.loaded(self, text)
   local number, worker, version = text:match "^(%d+) (%d+) (%d+)$"
   local since = self.loads == self.served_load and self.served_since
-  local state = { number = tonumber(number), worker = tonumber(worker), load = self.loads, has_served = since, ticks = {}, stops = {}, is_vague = doubts.is_short(self) or self.refuses_tasks }
+  local state = { number = tonumber(number), worker = tonumber(worker), load = self.loads, has_served = since, ticks = {}, stops = {}, is_vague = self.short_at == self.now }
   self.states[state.number] = state
   for i, e in ipairs(since and self.plan.apps[tonumber(version)].every or {}) do
     if e.is_each or state.worker == 0 then state.ticks[i] = { period = e.period, due = since + e.period } end
   end
+end
+
+-- When a tick is due: where one has waited for what it had published, the last that was missed meanwhile may have come at once.
+local function due_at(self, tick, now)
+  local is_over = tick.has_waited and tick.due < now - EPS and not self.is_away and self.back_at ~= now
+  if is_over then tick.due, tick.has_waited = tick.due + tick.period, false end
+  return tick.due
 end
 
 -- Each comes when it is due. Where time has jumped, or the worker had no turns, the first that was missed and the last of them come at once.
@@ -55,9 +61,9 @@ function states.tick(self, text, now)
   self:expect(is_served, says.OLD_TASKS, "state %s ticks on", number)
   local tick = state.ticks[tonumber(i)]
   self:expect(tick, says.ON_ONE_WORKER, "number %s ticks on worker %d", i, state.worker)
-  local late = now - tick.due
-  local may_be_late = state.is_vague or self.was_away or self.late_at == now
-  self:expect(late > -EPS and (may_be_late or late < EPS), says.EVERY, "number %s of state %s ticks %.3f s late", i, number, late)
+  local late = now - due_at(self, tick, now)
+  tick.has_waited = late >= EPS and self:excused(state, "store_back")
+  self:expect(late > -EPS and (late < EPS or tick.has_waited or self:excused(state, "vague", "catching_up")), says.EVERY, "number %s of state %s ticks %.3f s late", i, number, late)
   tick.due = tick.due + tick.period
   if tick.due + tick.period <= now then tick.due = tick.due + (now - tick.due) // tick.period * tick.period end
 end
@@ -75,13 +81,13 @@ end
 function states.check(self, now)
   for i = #self.stopping, 1, -1 do
     local state = table.remove(self.stopping, i)
-    self:expect(state.is_vague or state.stops.each and (state.worker ~= 0 or state.stops.once), says.STOPS, "state %d of worker %d has not stopped", state.number, state.worker)
+    self:expect(state.stops.each and (state.worker ~= 0 or state.stops.once) or self:excused(state, "vague"), says.STOPS, "state %d of worker %d has not stopped", state.number, state.worker)
   end
-  if self.was_away or self.is_draining or self.late_at == now then return end -- what was missed may come yet
+  if self.is_draining then return end
   for _, state in pairs(self.states) do
-    local is_due = state.load == self.served_load and not state.is_vague and state.worker + 1 ~= self.held_up
+    local is_due = state.load == self.served_load and state.worker + 1 ~= self.held_up
     for i, tick in pairs(is_due and state.ticks or {}) do
-      self:expect(tick.due > now - EPS, says.EVERY, "number %d of state %d was due at %.3f s", i, state.number, tick.due)
+      self:expect(due_at(self, tick, now) > now - EPS or self:excused(state, "vague", "store_back", "catching_up"), says.EVERY, "number %d of state %d was due at %.3f s", i, state.number, tick.due)
     end
   end
 end

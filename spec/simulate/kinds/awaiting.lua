@@ -28,12 +28,12 @@ function kind.lines.hopes(model, token, now) model.tokens[token].hopes_since = n
 
 function kind.on_end(model, request, how, now)
   if how ~= "end" then return end
-  local r, is_late = request.route, request.was_held or model.jumped_at >= request.sent_at
+  local r = request.route
+  local function is_open() return model:excused(request, "held", "refused", "replaced", "draining") or model:excused(request.sent_at, "jumped") end
   local brought, over = ("awaited %s nil"):format(request.token), "awaited nil timeout"
-  local is_open = is_late or model.reloads > request.reloads or request.may_fail or model.is_draining
-  model:expect(request.content == (r.after < r.seconds and brought or over) or is_open and (request.content == brought or request.content == over), says.PROMISE_TIMEOUT, "%s: %q", request, request.content)
+  model:expect(request.content == (r.after < r.seconds and brought or over) or (request.content == brought or request.content == over) and is_open(), says.PROMISE_TIMEOUT, "%s: %q", request, request.content)
   local due = (request.hopes_since or 0) + math.min(r.after, r.seconds)
-  model:expect(math.abs(now - due) < 1e-6 or is_open or request.is_loose, says.PROMISE_TIMEOUT, "%s: at %.3f s, due at %.3f", request, now, due)
+  model:expect(math.abs(now - due) < 1e-6 or is_open() or model:excused(request, "late"), says.PROMISE_TIMEOUT, "%s: at %.3f s, due at %.3f", request, now, due)
 end
 
 function kind.spawns() return true end

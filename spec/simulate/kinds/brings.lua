@@ -17,9 +17,9 @@ function kind.lines.brought(model, text, now)
   local name, token, is_first = text:match "^(%S+) (%S+) (%S+)$"
   local p = promised.of(model, name)
   if is_first == "true" then
-    model:expect(not p.value or promised.is_vague(model), says.PROMISE_ONCE, "%s: %s is brought, and %s was", name, token, tostring(p.value))
+    model:expect(not p.value or promised.is_vague(model, model.tokens[token]), says.PROMISE_ONCE, "%s: %s is brought, and %s was", name, token, tostring(p.value))
     p.value, p.at = token, now
-  elseif is_first == "false" then table.insert(model.promised.refused, p) end
+  elseif is_first == "false" then table.insert(model.promised.refused, { p = p, request = model.tokens[token] }) end
 end
 
 function kind.on_end(model, request, how)

@@ -30,9 +30,9 @@ end
 function kind.on_end(model, request, how)
   if how ~= "end" then return end
   local wanted = ("cancelled %s true false nil cancelled"):format(request.token)
-  local is_open = model.reloads > request.reloads or model.is_draining or request.may_fail -- which may have ended it
-  model:expect(request.content == wanted or is_open, says.CANCELLED, "%s: %q", request, request.content)
-  model:expect(request.was_undone or is_open, says.CANCELLED, "%s: its task has not ended", request)
+  local function is_open() return model:excused(request, "replaced", "draining", "refused") end -- which may have ended it
+  model:expect(request.content == wanted or is_open(), says.CANCELLED, "%s: %q", request, request.content)
+  model:expect(request.was_undone or is_open(), says.CANCELLED, "%s: its task has not ended", request)
 end
 
 function kind.spawns() return true end

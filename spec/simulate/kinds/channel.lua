@@ -39,14 +39,16 @@ local function first_for(c, request, newest, now)
   return newest - n + 1, false
 end
 
--- How much it holds is known where nothing but its number and its time bound it.
-local function is_known(model, c, request) return not (c.options.history_bytes or doubts.is_of_store(model, request) or request.route.kind ~= "channel" or model.has_faults or doubts.holds_untold(c) or model.plan.settings.limits.channel_bytes) end
+-- Whether nobody knows how much it holds as a request comes to it: where more than its number and its time bounds that.
+local function is_vague(model, c, request)
+  return c.options.history_bytes or doubts.is_of_store(model, request) or request.route.kind == "derived" or doubts.holds_untold(c) or model.plan.settings.limits.channel_bytes
+end
 
 function kind.on_head(model, request, now)
   local c = model.channels["c" .. request.route.channel]
   request.channel = c
   local has_all = c.epoch and request.after == ("%s-%d"):format(c.epoch, c.newest) and c.finished_at and c.finished_at < request.sent_at and request.route.kind == "channel"
-  model:expect(not has_all or model.has_faults or request.may_fail or c.is_vague or doubts.is_of_store(model, request), says.NO_CONTENT, "%s: a stream, and it has all of what is finished", request)
+  model:expect(not has_all or model:excused(request, "refused", "store") or model:excused({ channel = c, seq = c.newest + 1 }, "untold"), says.NO_CONTENT, "%s: a stream, and it has all of what is finished", request)
   request.next_lo, request.next_hi, request.resets = math.maxinteger, 0, {}
   for newest = request.newest_at_sent[c.name], c.newest do
     for _, at in ipairs { request.sent_at, now } do -- its head may come later than it has subscribed
@@ -55,9 +57,7 @@ function kind.on_head(model, request, now)
       request.resets[is_reset] = true
     end
   end
-  if not is_known(model, c, request) then
-    request.next_lo, request.next_hi, request.resets = 1, math.maxinteger, { [true] = true, [false] = true }
-  end
+  request.is_vague = is_vague(model, c, request)
   kind.after_waiting(c, request)
   c.readers[#c.readers + 1] = request
   model.dirty[c.name] = true
@@ -71,10 +71,10 @@ local function key_of(event, keys) return tonumber(event.data:match "^[^.]*%.%d+
 -- "drop_oldest": those that did not fit; "conflate": all but the newest of each key, of what waited.
 local function may_skip(model, c, request, to)
   local policy = c.options.on_full
-  local limits = model.plan.settings.limits
-  if request.route.kind == "derived" and limits.channel_bytes then return true end -- what has no room there is left out
-  if request.route.leaves_out and (model.has_faults or request.may_fail or doubts.is_untold(c, to - 1) or doubts.is_of_store(model, request)) then return true end -- nobody may have said what it was
-  if (model.has_faults or request.may_fail or doubts.is_untold(c, to - 1) or doubts.is_of_store(model, request) or limits.subscriber) and policy ~= "disconnect" then return true end
+  if request.route.kind == "derived" and model:excused(request, "channel_bytes") then return true end -- what has no room there is left out
+  local leaves_out = request.route.leaves_out or policy ~= "disconnect" -- nobody may have said what it was
+  if leaves_out and (model:excused(request, "refused", "store") or model:excused({ channel = c, seq = to - 1 }, "untold")) then return true end
+  if policy ~= "disconnect" and model:excused(request, "subscriber") then return true end
   if policy == "drop_oldest" then return not request.has_all or c.burst > c.options.queue end
   if policy ~= "conflate" or request.has_all and c.burst == 1 then return false end
   local is_newer = {}
@@ -97,8 +97,8 @@ end
 -- A number and its data as the truth has it; where what published it may have been ended before it could say so, the
 -- first to see it says it.
 local function known_event(model, c, seq, data)
-  if not c.events[seq] and doubts.is_untold(c, seq) then
-    c.events[seq] = { data = data, at = model.now }
+  if seq and not c.events[seq] and model:excused({ channel = c, seq = seq }, "untold") then
+    c.events[seq] = { data = data, at = model.now, is_seen = true }
     c.newest = math.max(c.newest, seq)
   end
   return c.events[seq]
@@ -108,8 +108,8 @@ function kind.on_event(model, request, event)
   if model.plan.has_epochs then return epochs.on_event(model, request, event) end
   local c, prefix = request.channel, request.route.prefix or ""
   if event.event == "reset" then
-    model:expect(request.resets[true], says.RESET, "%s: a reset after %s", request, tostring(request.after))
-    request.resets = { [false] = true }
+    model:expect(request.resets[true] or not request.was_reset and model:excused(request, "start"), says.RESET, "%s: a reset after %s", request, tostring(request.after))
+    request.resets, request.was_reset = { [false] = true }, true
     return
   end
   local epoch, seq = (event.id or ""):match "^(%w+)-(%d+)$"
@@ -119,10 +119,10 @@ function kind.on_event(model, request, event)
   c.epoch = c.epoch or epoch
   model:expect(known and epoch == c.epoch, says.IDS, "%s: %s %q was never published", request, event.id, data)
   model:expect(prefix .. known.data == data, says.ONCE, "%s: %s is %q, was published as %q", request, event.id, data, known.data)
-  model:expect(request.resets[false], says.RESET, "%s: %s, and no reset", request, event.id)
+  model:expect(request.resets[false] or model:excused(request, "start"), says.RESET, "%s: %s, and no reset", request, event.id)
   kind.skip_left_out(c, request)
-  model:expect(seq >= request.next_lo, says.ONCE, "%s: %s, expected %d", request, event.id, request.next_lo)
-  model:expect(seq <= request.next_hi or may_skip(model, c, request, seq), says.ONCE, "%s: %s, expected %d to %d", request, event.id, request.next_lo, request.next_hi)
+  model:expect(seq >= request.next_lo or model:excused(request, "start"), says.ONCE, "%s: %s, expected %d", request, event.id, request.next_lo)
+  model:expect(seq <= request.next_hi or model:excused(request, "start") or may_skip(model, c, request, seq), says.ONCE, "%s: %s, expected %d to %d", request, event.id, request.next_lo, request.next_hi)
   request.next_lo, request.next_hi, request.resets, request.has_heard = seq + 1, seq + 1, { [false] = true }, true
   if model.now == request.head_at then request.replayed = (request.replayed or 0) + 1 end
 end
@@ -132,11 +132,11 @@ function kind.on_end(model, request, how)
   model.remove(c.readers, request)
   if how ~= "end" then return end
   local newest = request.route.kind == "channel" and request.has_heard and request.newest_at_reload
-  model:expect(not newest or request.next_lo > newest or model.has_faults or request.may_fail, says.ONCE, "%s: ended with %d, and %d was there when its code was replaced", request, request.next_lo - 1, newest or 0)
-  model:expect(model:is_left(request) or c.is_finishing, says.FINISH, "%s: ended", request)
-  if c.is_finished and not model:is_left(request) and not model.has_faults and not request.may_fail and not doubts.is_of_store(model, request) then
+  model:expect(not newest or request.next_lo > newest or model:excused(request, "refused", "store"), says.ONCE, "%s: ended with %d, and %d was there when its code was replaced", request, request.next_lo - 1, newest or 0)
+  model:expect(c.is_finishing or model:is_left(request), says.FINISH, "%s: ended", request)
+  if c.is_finished then
     kind.skip_left_out(c, request)
-    model:expect(request.next_hi > c.newest, says.READ_TO_ITS_END, "%s: ended before %s-%d of %d", request, c.name, request.next_lo, c.newest)
+    model:expect(request.next_hi > c.newest or model:is_left(request) or model:excused(request, "start") or model:excused(request, "refused", "store"), says.READ_TO_ITS_END, "%s: ended before %s-%d of %d", request, c.name, request.next_lo, c.newest)
   end
 end
 

@@ -31,7 +31,7 @@ end
 function kind.at_rest(model)
   local list = model.is_closing
   for i = #(list or {}), 1, -1 do
-    model:expect(list[i].closing or list[i].may_fail, says.ON_CLOSE, "%s: has ended, and its on_close does not run", list[i])
+    model:expect(list[i].closing or model:excused(list[i], "refused"), says.ON_CLOSE, "%s: has ended, and its on_close does not run", list[i])
     list[i] = nil
   end
 end
@@ -39,8 +39,8 @@ end
 -- Of old code they have shutdown.grace after the last of its streams, which is more than they take, but where a worker was
 -- held up for as long.
 function kind.finish(model, request)
-  local is_cut_short = model.reloads > request.reloads and model.jumped_at >= request.sent_at
-  model:expect(request.has_closed or is_cut_short, says.ON_CLOSE, "%s: its on_close has not ended", request)
+  local function is_cut_short() return model:excused(request, "replaced") and model:excused(request.sent_at, "jumped") end
+  model:expect(request.has_closed or model:excused(request, "refused") or is_cut_short(), says.ON_CLOSE, "%s: its on_close has not ended", request)
 end
 
 kind.spawns = base.spawns

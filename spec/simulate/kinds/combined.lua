@@ -32,11 +32,11 @@ kind.check = base.check
 
 function kind.on_end(model, request, how, now)
   base.on_end(model, request, how, now)
-  if how == "end" then model:expect(request.was_let_go or request.may_fail, says.ON_CLOSE, "%s: has ended, and its on_close has not run", request) end
+  if how == "end" then model:expect(request.was_let_go or model:excused(request, "refused"), says.ON_CLOSE, "%s: has ended, and its on_close has not run", request) end
 end
 
 function kind.finish(model, request)
-  model:expect(request.was_let_go, says.ON_CLOSE, "%s: its on_close has not run", request)
+  model:expect(request.was_let_go or model:excused(request, "refused"), says.ON_CLOSE, "%s: its on_close has not run", request)
 end
 
 kind.spawns = base.spawns

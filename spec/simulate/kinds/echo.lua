@@ -28,7 +28,7 @@ function kind.body(route, token, is_http2)
   return in_chunks(whole, route.chunk), "Transfer-Encoding: chunked"
 end
 
-kind.statuses = { [408] = "stays away", [413] = "too large" }
+kind.statuses = { [408] = "partial", [413] = "too large" }
 
 function kind.on_end(model, request, how)
   if how ~= "end" or request.status ~= 200 then return end

@@ -47,11 +47,11 @@ end
 
 function kind.check(model, request, now)
   local sent = request.route.pause > 0 and math.floor((now - request.head_at - 1e-6) / request.route.pause) + 1 or #request.list
-  model:expect(request.is_loose or request.at > math.min(sent, #request.list), says.EVENTS, "%s: number %d is overdue", request, request.at)
+  model:expect(request.at > math.min(sent, #request.list) or model:excused(request, "late", "refused") or model:is_left(request), says.EVENTS, "%s: number %d is overdue", request, request.at)
 end
 
 function kind.on_end(model, request, how)
-  if how == "end" and not model:is_left(request) then model:expect(request.at > #request.list, says.VALUES, "%s: ended before number %d", request, request.at) end
+  if how == "end" then model:expect(request.at > #request.list or model:is_left(request), says.VALUES, "%s: ended before number %d", request, request.at) end
 end
 
 return kind

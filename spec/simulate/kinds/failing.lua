@@ -25,8 +25,8 @@ function kind.on_event(model, request, event)
 end
 
 function kind.on_end(model, request, how)
-  if request.status ~= 200 or how ~= "end" or model:is_left(request) then return end
-  model:expect(false, says.CUT, "%s: a clean end", request)
+  if request.status ~= 200 or how ~= "end" then return end
+  model:expect(model:is_left(request), says.CUT, "%s: a clean end", request)
 end
 
 return kind

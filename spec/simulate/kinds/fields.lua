@@ -14,7 +14,7 @@ function kind.headers() return { "Content-Type: application/x-www-form-urlencode
 
 function kind.body(route, token) return ("a=%s&b=%s&c=%%26%%3d+x&c=2"):format(token, ("b"):rep(route.bytes)) end
 
-kind.statuses = { [408] = "stays away", [413] = "too large" }
+kind.statuses = { [408] = "partial", [413] = "too large" }
 
 function kind.on_end(model, request, how)
   if how ~= "end" or request.status ~= 200 then return end

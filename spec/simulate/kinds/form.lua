@@ -18,7 +18,7 @@ function kind.body(route, token)
     :format(token, ("f"):rep(route.bytes))
 end
 
-kind.statuses = { [408] = "stays away", [503] = "descriptors", [507] = "full disk", [500] = "disk" }
+kind.statuses = { [408] = "partial", [503] = "descriptors", [507] = "full disk", [500] = "disk" }
 
 function kind.on_end(model, request, how)
   if how ~= "end" or request.status ~= 200 then return end

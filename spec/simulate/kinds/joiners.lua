@@ -24,7 +24,7 @@ function kind.lines.met(model, text)
   local token, i, value = text:match "^(%S+) (%d) (%S+)$"
   local request = model.tokens[token]
   request.met = request.met or {}
-  model:expect((value == "7" or request.may_fail) and not request.met[i], says.JOIN, "%s: joiner %s has %s", request, i, value)
+  model:expect((value == "7" or model:excused(request, "refused")) and not request.met[i], says.JOIN, "%s: joiner %s has %s", request, i, value)
   request.met[i], request.met_count = true, (request.met_count or 0) + 1
 end
 
@@ -41,9 +41,10 @@ end
 function kind.at_rest(model, now)
   for i = #(model.joiners or {}), 1, -1 do
     local request = model.joiners[i]
-    local is_vague = model.jumped_at >= request.head_at or request.client.worker == model.held_up
-    if is_vague or model.reloads > request.reloads or request.may_fail or model.is_draining or request.met_count == COUNT then table.remove(model.joiners, i)
-    else model:expect(request.meets_at > now - EPS, says.JOIN, "%s: only %d of %d have met", request, request.met_count or 0, COUNT) end
+    local is_over = request.meets_at <= now - EPS
+    model:expect(not is_over or request.met_count == COUNT or model:excused(request, "refused", "replaced", "draining") or model:excused(request.head_at, "jumped"), says.JOIN,
+      "%s: only %d of %d have met", request, request.met_count or 0, COUNT)
+    if is_over or request.met_count == COUNT then table.remove(model.joiners, i) end
   end
 end
 

@@ -31,10 +31,10 @@ function kind.lines.passed(model, text, now)
   if not name then return end -- one that could not wait for its store
   local s = state(model)
   local key = name .. " " .. epoch
-  s.lives[key] = s.lives[key] or { events = {}, newest = 0 }
+  s.lives[key] = s.lives[key] or { events = {}, is_seen = {}, newest = 0 }
   local life = s.lives[key]
   seq = math.tointeger(tonumber(seq))
-  model:expect(not life.events[seq] or model.had_faults or model.was_away, says.IDS, "%s-%d is there already", key, seq)
+  model:expect(not life.events[seq] or life.events[seq] == data and life.is_seen[seq], says.IDS, "%s-%d is there already", key, seq)
   life.events[seq], life.newest = data, math.max(life.newest, seq)
   s.news[name] = { epoch = epoch, seq = life.newest, at = now }
 end
@@ -49,7 +49,16 @@ function kind.on_head(model, request)
   table.insert(state(model).readers, request)
 end
 
-local function is_vague(model) return model.had_faults or model.was_away or model.plan.settings.limits.channel_bytes end
+-- What nobody told of, the first to see it says.
+local function known(model, request, epoch, seq, data)
+  local s, key = state(model), request.name .. " " .. tostring(epoch)
+  local life = s.lives[key]
+  if life and life.events[seq] then return life.events[seq] == data end
+  if not seq or not (model:excused("pass", "unsaid") or model:excused(request, "store")) then return false end
+  life = life or { events = {}, is_seen = {}, newest = 0 }
+  s.lives[key], life.events[seq], life.is_seen[seq] = life, data, true
+  return true
+end
 
 function kind.on_event(model, request, event)
   if event.event == "reset" then
@@ -58,9 +67,8 @@ function kind.on_event(model, request, event)
     return
   end
   local epoch, seq = (event.id or ""):match "^(%w+)-(%d+)$"
-  local life = state(model).lives[request.name .. " " .. tostring(epoch)]
   seq = math.tointeger(tonumber(seq))
-  model:expect(life and life.events[seq] == event.data or is_vague(model), says.IDS, "%s: %s %q was never published", request, event.id, event.data)
+  model:expect(known(model, request, epoch, seq, event.data), says.IDS, "%s: %s %q was never published", request, event.id, event.data)
   model:expect(not request.life or request.life == epoch and seq == request.seq + 1, says.GOES, "%s: %s behind %s-%s", request, event.id, request.life, request.seq)
   if not request.life and request.after and not request.was_reset then
     local after_epoch, after_seq = request.after:match "^(%w+)-(%d+)$"
@@ -73,16 +81,16 @@ function kind.on_end(model, request) model.remove(state(model).readers, request)
 
 local function check_reader(model, request, news)
   if request.head_at >= news.at and request.life ~= news.epoch then return end
-  model:expect(request.life == news.epoch and request.seq >= news.seq, says.REACHES, "%s: has not got %s-%d", request, news.epoch, news.seq)
-  model:expect(not news.finished_at or request.head_at >= news.finished_at, says.FINISH, "%s: has not ended", request)
+  local function is_excused() return model:excused(request, "late", "refused", "store") end
+  model:expect(request.life == news.epoch and request.seq >= news.seq or is_excused(), says.REACHES, "%s: has not got %s-%d", request, news.epoch, news.seq)
+  model:expect(not news.finished_at or request.head_at >= news.finished_at or is_excused(), says.FINISH, "%s: has not ended", request)
 end
 
 function kind.at_rest(model)
   local s = model.passing
-  if not s or is_vague(model) then return end
-  for _, request in ipairs(s.readers) do
-    local client, news = request.client, s.news[request.name]
-    if news and client.is_reading and not client.is_over and not request.is_loose then check_reader(model, request, news) end
+  for _, request in ipairs(s and s.readers or {}) do
+    local news = s.news[request.name]
+    if news and model:listens(request.client) then check_reader(model, request, news) end
   end
 end
 

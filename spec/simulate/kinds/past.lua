@@ -15,14 +15,12 @@ function kind.code(r)
   return "past " .. C[%d]:count() .. "\n" .. table.concat(parts, "\n")]]):format(r.channel, r.count, r.channel)
 end
 
-local function is_vague(model, c) return c.options.history_bytes or model.was_away or model.had_faults or model.plan.settings.limits.channel_bytes end
-
 -- Whether so many, of which that is the newest, is what was kept at some time since it was sent.
-local function may_be(model, c, request, newest, count, now)
+local function may_be(c, request, newest, count, now)
   for _, at in ipairs { request.sent_at, now } do
     if count == math.min(request.route.count, newest - channel.oldest_held(c, newest, at) + 1) then return true end
   end
-  return is_vague(model, c)
+  return false
 end
 
 function kind.on_end(model, request, how, now)
@@ -31,14 +29,15 @@ function kind.on_end(model, request, how, now)
   for epoch, seq, data in (request.content or ""):gmatch "\n(%w+)-(%d+) (%S+)" do
     local n = math.tointeger(tonumber(seq))
     local known = c.events[n]
-    model:expect(known and known.data == data and epoch == c.epoch or model.had_faults or model.was_away, says.HISTORY, "%s: %s-%s %s was never published", request, epoch, seq, data)
+    model:expect((known and known.data == data or not known and model:excused({ channel = c, seq = n }, "untold")) and epoch == c.epoch, says.HISTORY, "%s: %s-%s %s was never published", request, epoch, seq, data)
     model:expect(not last or n == last + 1, says.HISTORY, "%s: %d behind %d", request, n, last or 0)
     last, count = n, count + 1
   end
   local from, to = last or request.newest_at_sent[c.name], last or c.newest
   local holds = false
-  for newest = from, to do holds = holds or may_be(model, c, request, newest, count, now) end
-  model:expect(holds and from >= request.newest_at_sent[c.name] or is_vague(model, c) or request.was_held, says.HISTORY, "%s: %d events up to %d, of %d", request, count, last or 0, c.newest)
+  for newest = from, to do holds = holds or may_be(c, request, newest, count, now) end
+  local is_known = holds and from >= request.newest_at_sent[c.name]
+  model:expect(is_known or model:excused(c, "history_bytes") or model:excused(request, "channel_bytes", "store", "held") or model:excused({ channel = c, seq = from }, "untold"), says.HISTORY, "%s: %d events up to %d, of %d", request, count, last or 0, c.newest)
 end
 
 return kind

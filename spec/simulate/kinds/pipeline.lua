@@ -41,27 +41,27 @@ function kind.on_event(model, request, event, now)
   local i = at.next
   local item = at.from.items[i]
   model:expect(item and tostring(item.v) == text, says.VALUES, "%s: %q instead of %s:%s", request, event.data, tag, item and item.v)
-  model:expect(request.is_loose or math.abs(at.t0 + item.at - now) < EPS, says.VALUES, "%s: %q comes %.6f s late", request, event.data, now - at.t0 - item.at)
+  model:expect(math.abs(at.t0 + item.at - now) < EPS or model:excused(request, "late"), says.VALUES, "%s: %q comes %.6f s late", request, event.data, now - at.t0 - item.at)
   at.next = i + 1
 end
 
 function kind.check(model, request, now)
-  if request.is_loose then return end
+  local function is_excused() return model:excused(request, "late", "refused") or model:is_left(request) end
   local ends = 0
   for _, at in ipairs(request.tags) do
     local item = at.from.items[at.next]
-    model:expect(not item or at.t0 + item.at > now - EPS, says.VALUES, "%s: %s:%s is overdue", request, at.tag, item and item.v)
+    model:expect(not item or at.t0 + item.at > now - EPS or is_excused(), says.VALUES, "%s: %s:%s is overdue", request, at.tag, item and item.v)
     ends = math.max(ends, at.from.ends and at.t0 + at.from.ends or math.huge)
   end
-  model:expect(now < ends + (request.route.lasts or 0) + EPS, says.VALUES, "%s: has not ended", request)
+  model:expect(now < ends + (request.route.lasts or 0) + EPS or is_excused(), says.VALUES, "%s: has not ended", request)
 end
 
 function kind.on_end(model, request, how, now)
-  if how ~= "end" or model:is_left(request) then return end
+  if how ~= "end" then return end
   for _, at in ipairs(request.tags) do
     local item = at.from.items[at.next]
-    model:expect(not item or request.is_loose and at.from.is_timed, says.VALUES, "%s: ended before %s:%s", request, at.tag, item and item.v)
-    model:expect(request.is_loose or at.from.ends and now > at.t0 + at.from.ends - EPS, says.VALUES, "%s: ended early", request)
+    model:expect(not item or at.from.is_timed and model:excused(request, "late") or model:is_left(request), says.VALUES, "%s: ended before %s:%s", request, at.tag, item and item.v)
+    model:expect(at.from.ends and now > at.t0 + at.from.ends - EPS or model:excused(request, "late") or model:is_left(request), says.VALUES, "%s: ended early", request)
   end
 end
 

@@ -47,7 +47,7 @@ function kind.on_event(model, request, event)
   model:expect(is_join or event.event == "leave", says.MEMBERS, "%s: an event %s", request, tostring(event.event))
   local is_own = is_join and value.id == request.user and not request.has_joined -- which came before it asked who there is
   request.has_joined = request.has_joined or is_own
-  model:expect(is_own or is_join ~= (request.members[value.id] or false) or model.was_away, says.MEMBERS, "%s: %s of %s, who was %s member", request, event.event, value.id, is_join and "a" or "no")
+  model:expect(is_own or is_join ~= (request.members[value.id] or false) or model:excused(request, "store"), says.MEMBERS, "%s: %s of %s, who was %s member", request, event.event, value.id, is_join and "a" or "no")
   request.members[value.id] = is_join or nil
 end
 
@@ -61,12 +61,13 @@ end
 -- At rest: who reads all has the same members as are there, but for those whose leaving the server may not know yet, and
 -- those of old code, which the server may have ended.
 function kind.check(model, request, now)
-  if not request.members or model.had_faults or model.was_away then return end
+  if not request.members then return end
+  local function is_excused() return model:excused(request, "refused", "store") or model:is_left(request) end
   local room, is_there = room_of(model, request), {}
   for _, each in ipairs(room.requests) do
-    if each.client.is_reading and not each.client.is_over and not each.client.has_finished and each.members and not model:is_left(each) then
+    if each.client.is_reading and not each.client.is_over and each.members then
       is_there[each.user] = true
-      model:expect(request.members[each.user], says.MEMBERS, "%s: has not seen %s come", request, each.user)
+      model:expect(request.members[each.user] or is_excused() or model:is_left(each) or model:excused(each, "refused"), says.MEMBERS, "%s: has not seen %s come", request, each.user)
     end
   end
   for user = 1, 4 do
@@ -74,7 +75,7 @@ function kind.check(model, request, now)
     local in_doubt = room.gone[id] and now - room.gone[id] < IN_DOUBT
     for _, each in ipairs(room.requests) do in_doubt = in_doubt or each.user == id end
     for _, each in ipairs(room.asked) do in_doubt = in_doubt or each.user == id and not each.status and not each.ended end
-    model:expect(not request.members[id] or is_there[id] or in_doubt, says.VANISHES, "%s: %s is a member still", request, id)
+    model:expect(not request.members[id] or is_there[id] or in_doubt or is_excused(), says.VANISHES, "%s: %s is a member still", request, id)
   end
 end
 

@@ -38,38 +38,34 @@ end
 
 function kind.spawns() return true end
 
-function kind.is_vague(model)
-  local limits = model.plan.settings.limits
-  return model.has_faults or model.was_away or limits.channel_bytes or limits.channels or limits.inbox or limits.subscriber
-end
+function kind.is_vague(model, request) return model:excused(request, "refused", "store", "channel_bytes", "channels", "inbox", "subscriber") end
 
 function kind.on_end(model, request, how, now)
   if how ~= "end" or not request.promise then return end
   local value, why = (request.content or ""):match "^promised (%S+) (%S+)$"
-  local p, is_late = request.promise, request.is_loose or request.was_held or model.jumped_at >= request.sent_at
-  if value ~= "nil" and not p.value and kind.is_vague(model) then p.value, p.at = value, now end -- who brought it had no memory to say so
+  local p = request.promise
+  local function is_late() return model:excused(request, "late", "held") or model:excused(request.sent_at, "jumped") or kind.is_vague(model, request) end
+  if value ~= "nil" and not p.value and kind.is_vague(model, request) then p.value, p.at = value, now end -- who brought it had no memory to say so
   if value ~= "nil" then
-    return model:expect(value == p.value and (is_late or kind.is_vague(model) or math.abs(now - math.max(p.at, request.awaits_since)) < EPS), says.PROMISE, "%s: %q, and %s was brought", request, request.content, tostring(p.value))
+    return model:expect(value == p.value and (math.abs(now - math.max(p.at, request.awaits_since)) < EPS or is_late()), says.PROMISE, "%s: %q, and %s was brought", request, request.content, tostring(p.value))
   end
-  if kind.is_vague(model) then return end
   local ends_at = request.awaits_since + request.route.seconds
-  model:expect(why == "timeout" and (is_late or math.abs(now - ends_at) < EPS), says.PROMISE_TIMEOUT, "%s: %q, due at %.3f s", request, request.content, ends_at)
-  model:expect(is_late or not p.at or p.at > ends_at - EPS, says.PROMISE, "%s: nothing, and %s was brought at %.3f s", request, tostring(p.value), p.at or 0)
+  model:expect(why == "timeout" and math.abs(now - ends_at) < EPS or is_late(), says.PROMISE_TIMEOUT, "%s: %q, due at %.3f s", request, request.content, ends_at)
+  model:expect(not p.at or p.at > ends_at - EPS or is_late(), says.PROMISE, "%s: nothing, and %s was brought at %.3f s", request, tostring(p.value), p.at or 0)
 end
 
 -- Who waits has what has been brought.
 local function has_it(model, request)
   local client = request.client
-  if request.ended or client.is_over or client.has_finished or kind.is_vague(model) or model:may_fail(request) then return true end
-  if not client.is_reading or client.worker == model.held_up or request.is_loose or request.was_held or model.jumped_at >= request.sent_at then return true end
-  return not request.promise.at or not client.is_mux and client:current() ~= request
+  if request.ended or not model:listens(client) or not request.promise.at or not client.is_mux and client:current() ~= request then return true end
+  return kind.is_vague(model, request) or model:excused(request, "half_closed", "late", "held") or model:excused(request.sent_at, "jumped")
 end
 
 function kind.at_rest(model)
   local state = model.promised
   if not state then return end
   for i = #state.refused, 1, -1 do
-    model:expect(state.refused[i].value or kind.is_vague(model), says.PROMISE_ONCE, "nothing was brought, and it is too late for another value")
+    model:expect(state.refused[i].p.value or kind.is_vague(model, state.refused[i].request), says.PROMISE_ONCE, "nothing was brought, and it is too late for another value")
     state.refused[i] = nil
   end
   for i = #state.waiting, 1, -1 do

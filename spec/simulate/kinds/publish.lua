@@ -1,6 +1,5 @@
 -- SPDX-License-Identifier: MIT
 -- A POST that publishes.
-local doubts = require "spec.simulate.doubts"
 local says = require "spec.simulate.promises"
 
 local kind = { weight = 4, method = "POST" }
@@ -18,7 +17,7 @@ function kind.on_end(model, request, how)
   local epoch, seq = (request.content or ""):match "^published (%w+)-(%d+)$"
   local is_refused = request.content == "published nil"
   if is_refused then
-    return model:expect(c.is_finishing or model.plan.settings.limits.channel_bytes or doubts.is_of_store(model, request), says.REFUSED, "%s: nothing published", request)
+    return model:expect(c.is_finishing or model:excused(request, "channel_bytes", "store"), says.REFUSED, "%s: nothing published", request)
   end
   if model.plan.has_epochs then return model:expect(c.place[epoch .. "-" .. seq], says.PUBLISHED, "%s: %q", request, request.content) end
   model:expect(c.events[tonumber(seq)] and epoch == c.epoch, says.PUBLISHED, "%s: %q", request, request.content)

@@ -1,6 +1,5 @@
 -- SPDX-License-Identifier: MIT
 -- A subscription that its handler holds for a while before the reply takes it over, and that a task may read meanwhile.
-local doubts = require "spec.simulate.doubts"
 local channel = require "spec.simulate.kinds.channel"
 local says = require "spec.simulate.promises"
 
@@ -75,7 +74,7 @@ end
 
 -- A reader that has ended has closed the subscription.
 local function is_closed(model, request, now)
-  return request.read_over_at and request.read_over_at < now or request.is_loose or request.may_have_lost or model.reloads > request.reloads or doubts.is_of_store(model, request)
+  return request.read_over_at and request.read_over_at < now or request.may_have_lost or model:excused(request, "late", "replaced", "store")
 end
 
 function kind.on_head(model, request, now)
@@ -86,8 +85,7 @@ function kind.on_head(model, request, now)
   channel.after_waiting(c, request)
   request.may_have_lost = request.may_have_lost or c.burst > c.options.queue
   request.is_closed = request.route.is_read and is_closed(model, request, now)
-  local may_read_on = not request.route.is_read or request.may_fail or request.is_loose
-  model:expect(may_read_on or request.read_over_at, says.HANDED, "%s: its reader waits still", request)
+  model:expect(not request.route.is_read or request.read_over_at or model:excused(request, "refused", "late"), says.HANDED, "%s: its reader waits still", request)
   if request.is_closed then return end
   c.readers[#c.readers + 1] = request
   model.dirty[c.name] = true

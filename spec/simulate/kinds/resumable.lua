@@ -41,15 +41,14 @@ end
 local function reads(model, request)
   local client = request.client
   local is_its_turn = client.is_mux or client.waiting[client.first] == request
-  return is_its_turn and client.is_reading and not request.ended and not client.is_over and not client.has_finished and request.sent_at < model.now and not model:may_fail(request)
+  return is_its_turn and client.is_reading and not request.ended and not client.is_over and request.sent_at < model.now
     and (request.status == 200 and request.kind == kind or not request.status and not request.behind and not request.follows and not request.was_held and not client.is_outside)
 end
 
 function kind.lines.stoppedjob(model, name)
   if model.jobs[name] then model.jobs[name].is_free_at = model.now end -- else it had no memory to say so
-  if model.has_faults or model.is_draining then return end
   for _, request in ipairs((model.asked_jobs or {})[name] or {}) do
-    model:expect(not reads(model, request), says.LINGERS, "%s: its producer is stopped", request)
+    model:expect(not reads(model, request) or model:excused(request, "refused", "half_closed", "draining"), says.LINGERS, "%s: its producer is stopped", request)
   end
 end
 
@@ -58,12 +57,13 @@ function kind.lines.donejob(model, name, now)
   if job then job.done_at, job.is_free_at = now, now + TTL end
 end
 
-local function is_vague(model) return model.has_faults or model.plan.store or model.plan.settings.limits.channel_bytes end
+-- What a run that is over has left in its store is there still.
+local function is_excused(model, it) return model:excused(it, "refused", "channel_bytes", "store") or it.job and model:excused(it.job, "refused") end
 
 -- The first request starts it, and the first behind its time.
 function kind.lines.started(model, name, now)
   local job = model.jobs[name]
-  model:expect(not job or job.is_free_at and now > job.is_free_at - EPS or is_vague(model), says.GOES_ON, "%s: starts twice", name)
+  model:expect(not job or job.is_free_at and now > job.is_free_at - EPS or is_excused(model, job), says.GOES_ON, "%s: starts twice", name)
   model.jobs[name] = { at = now }
 end
 
@@ -71,7 +71,7 @@ function kind.on_head(model, request)
   local job = model.jobs["job" .. request.route.key]
   request.job = job
   local is_over = job and job.done_at and request.sent_at > job.done_at + TTL + EPS and model.jumped_at < job.done_at and not model.held_up
-  model:expect(not is_over or is_vague(model), says.FORGOTTEN, "%s: goes on with what was over at %.3f s", request, job and job.done_at or 0)
+  model:expect(not is_over or is_excused(model, request), says.FORGOTTEN, "%s: goes on with what was over at %.3f s", request, job and job.done_at or 0)
 end
 
 function kind.on_event(model, request, event)
@@ -81,16 +81,15 @@ function kind.on_event(model, request, event)
   end
   local epoch, seq = (event.id or ""):match "^(%w+)-(%d+)$"
   seq = math.tointeger(tonumber(seq))
-  if event.event == "error" then return model:expect(model.had_faults, says.GOES_ON, "%s: the producer has failed", request) end
+  if event.event == "error" then return model:expect(model:excused(request.job or {}, "refused"), says.GOES_ON, "%s: the producer has failed", request) end
   local key, number = (event.data or ""):match "^job(%d+):(%d+)$"
   number = math.tointeger(tonumber(number))
   -- Some before it are left out where there is no room; a store that refuses may keep what an earlier run has numbered.
-  local is_refused = number and (number > seq and model.plan.settings.limits.channel_bytes or model.plan.store)
-  model:expect(tonumber(key) == request.route.key and (number == seq or is_refused), says.GOES_ON, "%s: %s is %q", request, event.id, event.data)
+  local is_own = tonumber(key) == request.route.key and number
+  model:expect(is_own and (number == seq or number > seq and model:excused(request, "channel_bytes") or model:excused(request, "store")), says.GOES_ON, "%s: %s is %q", request, event.id, event.data)
   local after_epoch, after_seq = (request.after or ""):match "^(%w+)-(%d+)$"
-  if model.plan.settings.limits.channel_bytes then return end -- which it may be refused by
   local first = after_epoch == epoch and tonumber(after_seq) + 1 or 1
-  model:expect(seq == (request.next_seq or first), says.GOES_ON, "%s: %s, expected %d", request, event.id, request.next_seq or first)
+  model:expect(seq == (request.next_seq or first) or model:excused(request, "channel_bytes"), says.GOES_ON, "%s: %s, expected %d", request, event.id, request.next_seq or first)
   model:expect(not request.epoch or request.epoch == epoch, says.GOES_ON, "%s: %s is of another run", request, event.id)
   request.next_seq, request.epoch = seq + 1, epoch
 end
@@ -98,17 +97,17 @@ end
 function kind.spawns() return true end
 
 function kind.check(model, request, now)
-  local is_open = is_vague(model) or request.is_loose or request.after or model:is_left(request)
-  model:expect(is_open or request.next_seq or request.head_at > now - EPS, says.GOES_ON, "%s: has got nothing", request)
+  local function is_open() return request.after or is_excused(model, request) or model:excused(request, "late") or model:is_left(request) end
+  model:expect(request.next_seq or request.head_at > now - EPS or is_open(), says.GOES_ON, "%s: has got nothing", request)
   local job = model.jobs["job" .. request.route.key]
-  if not job or model.held_up or is_vague(model) or request.is_loose or job.at < request.reloaded_at or model.jumped_at >= job.at then return end
+  if not job or model.held_up or job.at < request.reloaded_at or model.jumped_at >= job.at or request.head_at < job.at then return end
   local due = math.min(math.floor((now - job.at - EPS) / request.route.pause) + 1, request.route.count)
-  if request.head_at >= job.at then model:expect((request.next_seq or 1) > due or request.after, says.GOES_ON, "%s: has %d of %d", request, (request.next_seq or 1) - 1, due) end
+  model:expect((request.next_seq or 1) > due or is_open(), says.GOES_ON, "%s: has %d of %d", request, (request.next_seq or 1) - 1, due)
 end
 
 function kind.on_end(model, request, how)
-  if how ~= "end" or model:is_left(request) or is_vague(model) then return end
-  model:expect(request.after or request.next_seq == request.route.count + 1, says.GOES_ON, "%s: ended after %d", request, (request.next_seq or 1) - 1)
+  if how ~= "end" then return end
+  model:expect(request.after or request.next_seq == request.route.count + 1 or model:is_left(request) or is_excused(model, request), says.GOES_ON, "%s: ended after %d", request, (request.next_seq or 1) - 1)
 end
 
 return kind

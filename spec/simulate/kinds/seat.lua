@@ -18,7 +18,7 @@ end
 function kind.lines.seat(model, text)
   local token, is_mine, owner = text:match "^(%S+) (%S+) (%S+)$"
   model.seat = model.seat or { ends_at = -1, news = {} }
-  model:expect(is_mine ~= "true" or owner == token or model.has_faults, says.SEAT, "%s has it, and it is of %s", token, owner)
+  model:expect(is_mine ~= "true" or owner == token, says.SEAT, "%s has it, and it is of %s", token, owner)
   table.insert(model.seat.news, is_mine == "true" and 1 or #model.seat.news + 1, { token = token, owner = owner, is_mine = is_mine == "true" })
 end
 
@@ -30,7 +30,8 @@ function kind.at_rest(model, now)
       model:expect(now > s.ends_at - EPS, says.SEAT, "%s has it, which is taken until %.3f s", each.token, s.ends_at)
       s.owner, s.ends_at = each.token, now + TTL
     else
-      model:expect(s.owner == each.owner and now < s.ends_at + EPS or model.has_faults, says.SEAT, "%s has it not, at %.3f s", each.token, s.ends_at)
+      local is_told = s.owner == each.owner and now < s.ends_at + EPS
+      model:expect(is_told or model:excused(model.tokens[each.owner] or {}, "refused"), says.SEAT, "%s has it not, at %.3f s", each.token, s.ends_at)
     end
     s.news[i] = nil
   end

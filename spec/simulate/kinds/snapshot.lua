@@ -19,18 +19,19 @@ end
 
 function kind.on_head(model, request, now)
   channel.on_head(model, request, now)
-  request.next_lo, request.next_hi, request.resets = 1, math.maxinteger, { [false] = true }
+  request.next_lo, request.next_hi, request.resets, request.is_vague = 1, math.maxinteger, { [false] = true }, false
 end
 
 function kind.on_event(model, request, event)
   if event.event ~= "all" then return channel.on_event(model, request, event) end
   model:expect(not request.has_snapshot, says.SNAPSHOT, "%s: two snapshots", request)
   request.has_snapshot = true
-  if model.had_faults or model.was_away or model.plan.settings.limits.channel_bytes or request.channel.is_finished then return end
-  local n = math.tointeger(tonumber(event.data))
-  local c = request.channel
-  model:expect(n <= c.newest, says.SNAPSHOT, "%s: has %d of %d events", request, n, c.newest)
-  request.next_lo, request.next_hi = request.route.waits and 1 or n + 1, n + 1
+  local n, c = math.tointeger(tonumber(event.data)) - request.channel.uncounted, request.channel
+  if request.newest_at_sent[c.name] == c.newest and n > c.newest and model:excused(c, "miscounted") then
+    n, c.uncounted, c.is_miscounted = c.newest, c.uncounted + n - c.newest, false
+  end
+  model:expect(n <= c.newest or model:excused(c, "miscounted"), says.SNAPSHOT, "%s: has %d of %d events", request, n, c.newest)
+  request.next_lo, request.next_hi = (request.route.waits or c.is_miscounted) and 1 or n + 1, math.max(n, c.is_miscounted and c.newest or 0) + 1
 end
 
 return kind

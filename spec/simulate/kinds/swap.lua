@@ -14,19 +14,30 @@ end
 
 function kind.lines.swap(model, text)
   local old, new, is_done, is_wrong = text:match "^(%S+) (%S+) (%S+) (%S+)$"
-  model:expect(is_done == "true" and is_wrong == "false" or model.had_faults, says.SHARED, "%s for %s: %s, and %s for what is not there", new, old, is_done, is_wrong)
+  model:expect(is_done == "true" and is_wrong == "false", says.SHARED, "%s for %s: %s, and %s for what is not there", new, old, is_done, is_wrong)
   model.swaps = model.swaps or { mark = "nil", news = {} }
   model.swaps.news[old] = new
+end
+
+-- What was read, and none of these has put there.
+local function head_of(news)
+  local is_put = {}
+  for _, new in pairs(news) do is_put[new] = true end
+  for old in pairs(news) do
+    if not is_put[old] then return old end
+  end
 end
 
 -- Of one moment: one behind the other, from what was there.
 function kind.at_rest(model)
   local s = model.swaps
   if not s or not next(s.news) then return end
-  while s.news[s.mark] do s.mark, s.news[s.mark] = s.news[s.mark], nil end
-  local old, new = next(s.news)
-  model:expect(not old or model.had_faults, says.SHARED, "%s has become %s, and was %s", tostring(old), tostring(new), s.mark)
-  if old then s.mark, s.news = new, {} end
+  repeat
+    while s.news[s.mark] do s.mark, s.news[s.mark] = s.news[s.mark], nil end
+    local old = head_of(s.news)
+    model:expect(not old or model:excused(model.tokens[old] or {}, "refused"), says.SHARED, "%s has become %s, and was %s", tostring(old), tostring(s.news[old or 1]), s.mark)
+    s.mark = old or s.mark
+  until not old
 end
 
 function kind.on_end(model, request, how)

@@ -57,8 +57,7 @@ end
 
 local function stays(model, request)
   local client = request.client
-  return request.has_to_go and not request.ended and client.is_reading and not client.is_over and not client.has_finished and client.worker ~= model.held_up
-    and not request.is_loose and not request.was_held and not model:may_fail(request) and not model:is_left(request) and (client.is_mux or client:current() == request)
+  return request.has_to_go and not request.ended and model:listens(client) and (client.is_mux or client:current() == request)
 end
 
 function kind.at_rest(model)
@@ -67,7 +66,7 @@ function kind.at_rest(model)
   state.news = {}
   for i = #state.asked, 1, -1 do
     local request = state.asked[i]
-    model:expect(not stays(model, request) or model.has_faults or request.may_fail, says.KICK, "%s: goes on", request)
+    model:expect(not stays(model, request) or model:excused(request, "late", "held", "refused") or model:is_left(request), says.KICK, "%s: goes on", request)
     if request.ended or request.client.is_over then table.remove(state.asked, i) end
   end
 end

@@ -17,7 +17,7 @@ function kind.on_end(model, request, how)
 end
 
 function kind.finish(model, request)
-  model:expect(request.has_run or model.reloads > request.reloads, says.TASK, "%s: its task has not run", request)
+  model:expect(request.has_run or model:excused(request, "refused", "replaced"), says.TASK, "%s: its task has not run", request)
 end
 
 function kind.spawns() return true end

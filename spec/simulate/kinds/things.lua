@@ -21,7 +21,7 @@ function kind.on_end(model, request, how)
   if how ~= "end" then return end
   local wanted = ("things %s true 9 2 true nil "):format(request.token)
   local content = request.content or ""
-  model:expect(content:sub(1, #wanted) == wanted and (content == wanted .. "true" or model.had_faults), says.SHARED, "%s: %q", request, content)
+  model:expect(content:sub(1, #wanted) == wanted and (content == wanted .. "true" or model:excused("things", "unsaid")), says.SHARED, "%s: %q", request, content)
 end
 
 return kind
