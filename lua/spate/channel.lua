@@ -188,26 +188,12 @@ return function(sse)
     return stream
   end
 
-  local Membership = { __name = "membership" }
-  Membership.__index = Membership
-
-  function Membership:close()
-    if self.left then return end
-    self.left = true
-    local event, channel = { event = "leave", json = { id = self.id } }, self.channel
-    channel.handle:leave(self.id, event, channel.key and channel.key(event))
-  end
-
-  Membership.__close = Membership.close
-  Membership.__gc = Membership.close
-
   -- Makes `id` a member until the returned value is closed; several joins of one id are one member. `join` and `leave`
   -- are events of the channel.
   function Channel:join(id, meta)
     local handle = check_self(self, "join")
-    local event = { event = "join", json = { id = id, meta = meta } }
-    handle:join(id, event, self.key and self.key(event), json.encode(meta == nil and json.null or meta))
-    return setmetatable({ channel = self, id = id }, Membership)
+    local event, leave, key = { event = "join", json = { id = id, meta = meta } }, { event = "leave", json = { id = id } }, self.key
+    return handle:join(id, event, key and key(event), json.encode(meta == nil and json.null or meta), leave, key and key(leave))
   end
 
   -- All members: a list of { id =, meta = }. nil, "unavailable" where a store that several servers share does not answer.

@@ -13,6 +13,7 @@
 #include "script/held.h"
 #include "script/lua_event.h"
 #include "script/lua_subscription.h"
+#include "script/membership.h"
 #include "script/raise.h"
 #include "script/task.h"
 #include "script/vm.h"
@@ -336,34 +337,27 @@ static int skip(lua_State *L) {
   return 0;
 }
 
-// channel:join(id, event, key, meta as JSON) and channel:leave(id, event, key): the event is published where
-// the member is new, or was the last of its id.
+// channel:join(id, event, key, meta as JSON, event of its end, key of that): the membership. The event is
+// published where the member is new, the other where it was the last of its id.
 static int join(lua_State *L) {
   struct channel *c = channel_check(L);
   struct span id = check_name(L, 2, "channel:join"), meta;
-  struct sse_fields f;
+  struct sse_fields f, leave;
   char digits[NUMBER_MAX];
+  lua_settop(L, 7);
   meta.bytes = luaL_checklstring(L, 5, &meta.len);
-  make_key(L, 4);
+  make_key(L, 4), make_key(L, 7);
+  struct held **box = membership_push(L);
+  event_fields(L, 6, &leave, digits);
+  leave.data.bytes = lua_pushlstring(L, leave.data.bytes, leave.data.len); // what it lies in is the other's
   if (is_too_large(L, event_fields(L, 3, &f, digits)))
     return raise_error(L, "channel:join: the member is too large");
   uint64_t key = key_of(L, 4, &f);
   if (c->store) store_join(c, id, meta, &f, key);
   else channel_join(c, id, meta, &f, key, now_of(L));
-  return 0;
-}
-
-static int channel_leave_member(lua_State *L) {
-  struct channel *c = channel_check(L);
-  struct span id = check_name(L, 2, "channel:leave");
-  struct sse_fields f;
-  char digits[NUMBER_MAX];
-  make_key(L, 4);
-  event_fields(L, 3, &f, digits);
-  uint64_t key = key_of(L, 4, &f);
-  if (c->store) store_leave(c, id, &f, key);
-  else channel_leave(c, id, &f, key, now_of(L));
-  return 0;
+  membership_put(L, box, c, id, &leave, key_of(L, 7, &leave));
+  lua_pushvalue(L, 8);
+  return 1;
 }
 
 static int is_finished(lua_State *L) {
@@ -436,7 +430,6 @@ void channel_open(lua_State *L) {
                                              {"count", subscriber_count},
                                              {"skip", skip},
                                              {"join", join},
-                                             {"leave", channel_leave_member},
                                              {"lonely", lonely},
                                              {"let_go", channel_let_go},
                                              {"is_finished", is_finished},
@@ -450,5 +443,6 @@ void channel_open(lua_State *L) {
   class_new(L, CHANNEL_META, channel_methods, held_collect);
   class_new(L, "spate.events", NULL, collect_events);
   luaL_setfuncs(L, functions, 0);
+  membership_open(L);
   subscription_open(L);
 }

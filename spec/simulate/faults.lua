@@ -328,8 +328,8 @@ return {
     what = "a task that reads a subscription is left beside a reply that sends what a store has of it",
   },
   {
-    name = "member_dropped", file = "lua/spate/channel.lua",
-    from = "  Membership.__gc = Membership.close\n", to = "",
+    name = "member_dropped", file = "server/script/membership.c",
+    from = "methods, held_collect);", to = "methods, NULL);",
     what = "a member whose handler dropped it never leaves",
   },
   {
