@@ -16,7 +16,7 @@ end
 
 -- Behind a full collection on each worker.
 function kind.finish(model, request)
-  model:expect(model.lost_members == "0" or model:excused("forgotten", "unsaid"), says.COLLECTED, "%s: %s members are left", request, model.lost_members)
+  model:expect(model.lost_members == "0", says.COLLECTED, "%s: %s members are left", request, model.lost_members)
 end
 
 return kind
