@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- What the proxies in front of a server may say, and which are believed.
+local certificates = require "spec.certificates"
 local helper = require "spec.helper"
+local tls = require "spec.tls"
 
 local APP = [[
 app:get("/", function(req) return { addr = req.remote_addr, scheme = req.scheme, host = req.host, url = req.url } end)
@@ -54,6 +56,7 @@ describe("trusted_proxies", function()
     assert.equal("192.0.2.7", addr("10.0.0.1", "1.1.1.1, 192.0.2.7, 10.0.0.3,10.0.0.2"))
     assert.equal("192.0.2.7", addr("10.0.0.1", "nonsense, 192.0.2.7"))
     assert.equal("10.0.0.9", addr("10.0.0.1", "10.0.0.9, 10.0.0.2")) -- all are: the farthest
+    for _, spoiled in ipairs { ",10.0.0.9", ", 10.0.0.9", "x,10.0.0.9", "10.0.0.9,", "10.0.0.9,,10.0.0.2", ",,10.0.0.9" } do assert.equal("10.0.0.1", addr("10.0.0.1", spoiled), spoiled) end
     server:close()
     serve { "10.0.0.1", "::1" } -- nothing of the next entry belongs to a port
     assert.equal("192.0.2.7", addr("10.0.0.1", "192.0.2.7:80,::1"))
@@ -123,6 +126,17 @@ describe("trusted_proxies", function()
       ["a.example:99999"] = "spec", ["u@a.example"] = "spec" } do
       assert.equal(host, seen("10.0.0.1", { ["X-Forwarded-Host"] = text }).host, text)
     end
+  end)
+
+  it("are believed that it was no https, and asked by it themselves", function()
+    local directory = certificates.directory()
+    finally(function() certificates.remove(directory) end)
+    certificates.make(directory, "a.example")
+    server = helper.serve(APP, { epoch = os.time(), settings = { trusted_proxies = { "10.0.0.1" }, tls = { cert = directory .. "/a.example.pem", key = directory .. "/a.example.key" } } })
+    for text, scheme in pairs { http = "http", https = "https", ftp = "https", ["http, https"] = "https" } do
+      assert.equal(scheme, server:get("/", { client = tls.connect(server, { name = "a.example", address = "10.0.0.1" }), headers = { ["X-Forwarded-Proto"] = text } }):json().scheme, text)
+    end
+    assert.equal("https", server:get("/", { client = tls.connect(server, { name = "a.example" }), headers = { ["X-Forwarded-Proto"] = "http" } }):json().scheme)
   end)
 
   it("put the client's address into the access log", function()

@@ -10,7 +10,7 @@ static struct span split_last(struct span *rest, bool *more) {
   while (at && rest->bytes[at - 1] != ',') at--;
   struct span last = {rest->bytes + at, rest->len - at};
   *more = at > 0;
-  rest->len = at ? at - 1 : 0;
+  rest->len = at - *more;
   return span_trim(last);
 }
 
@@ -23,7 +23,7 @@ static bool parse_entry(struct span s, struct address *a) {
     return is_closed && address_parse(span_behind(literal, 1), a);
   }
   struct span host = span_split(&rest, ':');
-  bool has_port = host.len < s.len && !memchr(rest.bytes, ':', rest.len);
+  bool has_port = !memchr(rest.bytes, ':', rest.len); // or nothing more, where the host is all
   return address_parse(has_port ? host : s, a);
 }
 
