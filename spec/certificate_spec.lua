@@ -156,6 +156,9 @@ describe("a certificate", function()
       local list, why = harness.certificates(case[1])
       assert.is_nil(list)
       assert.equal(("tls.%s: %s: %s"):format(case[2], case[3], case[4]), why)
+      assert.is_true(helper.comes_to_rest(function()
+        for _ = 1, 10 do harness.certificates(case[1]) end
+      end))
     end
   end)
 

@@ -67,6 +67,25 @@ describe("a control socket", function()
     end)
   end)
 
+  it("makes no folder for who only looks", function()
+    assert.same({}, harness.control_list())
+    assert.is_nil((harness.control_ask(7, "status", 10)))
+    assert.is_falsy(exists(folder .. "/spate"))
+  end)
+
+  it("is listed by whatever others stand beside it", function()
+    harness.control_path(own, true)
+    local living, pid = {}, own
+    while pid ~= "0" do -- who has begun this process, and who has begun those
+      living[#living + 1] = pid
+      pid = assert(io.open(("/proc/%s/stat"):format(pid))):read("a"):match "%) %S (%d+)"
+    end
+    for i, name in ipairs(living) do -- and as many whom nobody is
+      shell(("touch %s/spate/%d %s/spate/%s"):format(folder, 5000000 + i, folder, name))
+    end
+    assert.equal(#living, #harness.control_list())
+  end)
+
   it("is listed where its process is there, and taken away where it is not", function()
     assert.same({}, harness.control_list())
     harness.control_path(own, true)
@@ -136,6 +155,9 @@ describe("a control socket", function()
       local took = harness.seconds() - began
       answerer:got()
       assert.is_true(took >= 0.19)
+      answerer = harness.answerer(path, 6, "a part", 1, true)
+      assert.same({ nil, "" }, { harness.control_ask(7, ("x"):rep(1 << 22), 0.05) }) -- more than there is room for
+      answerer:got()
     end)
   end)
 end)

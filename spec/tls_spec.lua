@@ -4,6 +4,8 @@ local certificates = require "spec.certificates"
 local helper = require "spec.helper"
 local tls = require "spec.tls"
 
+local harness = helper.harness
+
 local APP = [[
 app:get("/", function(req) return { scheme = req.scheme, url = req.url } end)
 app:get("/tls", function(req) return req.tls or { none = true } end)
@@ -77,7 +79,7 @@ describe("TLS", function()
       return false
     end
     for _, name in ipairs { "x", "*.x", "_a-B.9", ("x"):rep(255) } do assert.is_true(serves(name), name) end
-    for _, name in ipairs { ".x", "*.", "*", "*x.y", "*..x", "a*.b", "x:1", "x y", ("x"):rep(256) } do assert.is_false(serves(name), name) end
+    for _, name in ipairs { ".x", "*.", "*", "*x.y", "*xy.z", "*..x", "a*.b", "x:1", "x y", ("x"):rep(256) } do assert.is_false(serves(name), name) end
   end)
 
   it("takes a name with a NUL in a certificate for none, where another's stands before that", function()
@@ -208,6 +210,18 @@ describe("TLS", function()
         assert.equal("/CN=b.example", subject "x.w.example")
         assert.equal("/CN=strict.example", subject "y.w.example")
       end
+      server:close()
+      exact[1] = wildcard
+      serve(exact)
+      assert.equal("/CN=b.example", subject "x.w.example")
+    end)
+
+    it("have no other name than those of DNS", function()
+      certificates.make(directory, "numbers", { names = { "IP:97.98.99.100", "email:abcd", "DNS:b.example" } }) -- the first is of the same bytes
+      server:close()
+      serve { cert = a, key = host("a.example").key, host "numbers" }
+      assert.equal("/CN=numbers", subject "b.example")
+      assert.equal("/CN=a.example", subject "abcd")
     end)
 
     it("that demand a certificate of clients get one, though another's context began the handshake", function()
@@ -392,15 +406,19 @@ describe("TLS", function()
       assert.is_false(tls.connect(server, { session = session }):is().reused)
     end)
 
-    it("do not outlive a change at the end of the file of whom their host trusts", function()
+    it("do not outlive a change of the last byte of the file of whom their host trusts", function()
       local bundle = directory .. "/bundle.pem"
-      local function trust(note) assert(os.execute(("{ cat %s; echo %s; } > %s"):format(ca, note, bundle))) end
-      trust "one"
+      local certificate = assert(io.open(ca)):read "a"
+      local function trust(last) -- which is alone in what is read of it at a time
+        local f <close> = assert(io.open(bundle, "w"))
+        f:write(certificate, ("#"):rep(4096 - #certificate), last)
+      end
+      trust "1"
       serve(host("a.example", { client_ca = bundle }))
       local session = session_of(tls.connect(server, host "client"))
       assert(server.core:read_certificates())
       assert.is_true(tls.connect(server, { session = session }):is().reused)
-      trust "two"
+      trust "2"
       assert(server.core:read_certificates())
       assert.is_false(tls.connect(server, { session = session }):is().reused)
     end)
@@ -410,9 +428,12 @@ describe("TLS", function()
       for i = 1, 60 do names[i] = ("DNS:%d.many.example"):format(i) end
       certificates.make(directory, "many", { names = names })
       serve(host("a.example", { host "b.example", host("many", { client_ca = ca }) }))
+      collectgarbage()
+      local descriptors = harness.descriptors()
       assert.is_true(server:comes_to_rest(function()
         for _ = 1, 25 do assert(server.core:read_certificates()) end
       end))
+      assert.equal(descriptors, harness.descriptors())
     end)
 
     it("outlive a certificate of the same names, and none of others, for who asks for no name", function()

@@ -275,7 +275,7 @@ static int probe_fill(lua_State *L) {
   return 0;
 }
 
-// loop:close(): whether it still knows of descriptors.
+// loop:close(): whether it still knows of descriptors, and whether anything is still to be run in a turn.
 static int probe_close(lua_State *L) {
   struct loop_probe *p = check(L);
   if (!p->is_open) return 0;
@@ -285,12 +285,14 @@ static int probe_close(lua_State *L) {
   loop_disarm(&p->loop, &p->timer);
   loop_hook_remove(&p->loop, &p->hook);
   inbox_deinit(&p->inbox);
+  bool has_hooks = !list_empty(&p->loop.hooks);
   for (int i = 0; i < JOBS_MAX; i++) free(p->jobs[i]);
   buf_deinit(&p->log);
   loop_deinit(&p->loop);
   close(p->near_fd), close(p->far_fd);
   lua_pushboolean(L, loop_polls(&p->loop));
-  return 1;
+  lua_pushboolean(L, has_hooks);
+  return 2;
 }
 
 // harness.loop(["system"]): whose clock stands unless told.

@@ -58,7 +58,8 @@ static int open_socket(const char *path, double timeout) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  struct timeval t = {.tv_sec = (time_t)timeout, .tv_usec = (suseconds_t)(fmod(timeout, 1) * 1e6)};
+  double seconds, rest = modf(timeout, &seconds);
+  struct timeval t = {.tv_sec = (time_t)seconds, .tv_usec = (suseconds_t)(rest * 1e6)};
   if (fd < 0) return -1;
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof t);

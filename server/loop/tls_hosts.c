@@ -79,7 +79,7 @@ static size_t hosts_find(const struct tls_hosts *h, struct span name) {
 static struct span asked_name(SSL *ssl) {
   const unsigned char *e;
   size_t len;
-  if (!SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &e, &len)) return (struct span){"", 0};
+  if (!SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &e, &len)) return span_of("");
   size_t before = MIN(len, 5);
   return (struct span){(const char *)e + before, len - before};
 }
