@@ -64,6 +64,22 @@ describe("a certificate", function()
       assert.is_true(math.abs(left - 365 * DAY) < 60, left)
       local began = output("date -u -d \"$(openssl x509 -in %s -noout -startdate | cut -d= -f2)\" +%%s", cert)
       assert.is_true(math.abs(os.time() - tonumber(began) - 3600) < 60, began)
+      local function seconds()
+        assert.is_true(harness.make_certificate(cert, key))
+        local from, to = output("for d in start end; do date -u -d \"$(openssl x509 -in %s -noout -${d}date | cut -d= -f2)\" +%%s; done", cert):match "(%d+)\n(%d+)"
+        return to - from
+      end
+      local times = 1
+      while seconds() ~= 365 * DAY + 3600 do -- but where a second has passed meanwhile
+        times = times + 1
+        assert.is_true(times < 5)
+      end
+    end)
+
+    it("leaves nothing behind as it is made", function()
+      assert.is_true(helper.comes_to_rest(function()
+        for _ = 1, 20 do assert.is_true(harness.make_certificate(cert, key)) end
+      end))
     end)
 
     it("has a key that nobody else may read, whatever was there before", function()

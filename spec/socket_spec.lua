@@ -79,6 +79,20 @@ for _, way in ipairs(ways) do
 
     it("knows its peer", function() assert.equal(kind == "tcp" and "127.0.0.1" or "unix", socket:peer()) end)
 
+    it("sends nothing where that is all, whatever has failed before", function()
+      assert.is_nil((io.open "/nowhere/at/all"))
+      assert.equal(0, socket:send "")
+      assert.equal("", (socket:far_take()))
+      assert.is_true(socket:takes_files())
+    end)
+
+    it("is closed before what it gave to a batch is sent", function()
+      if not in_batches then return end
+      socket:send_and_shut "last"
+      assert.same({ "last", "end" }, { socket:far_take() })
+      assert.equal("", socket:turn())
+    end)
+
     it("sends what there is room for at once", function()
       assert.equal(5, socket:send "hello")
       assert.equal(10, socket:send(" ", "", "to all", " of"))
@@ -103,6 +117,7 @@ for _, way in ipairs(ways) do
         assert.equal(#got, len)
         assert.is_true(got == table.concat(pieces))
         assert.equal("", socket:turn())
+        assert.equal(0, socket:told()) -- nobody asks for room any more
       end
     end)
 
@@ -224,6 +239,9 @@ for _, way in ipairs(ways) do
       assert.is_false(socket:read_now())
       assert.equal("bytes:89", socket:turn())
       assert.is_false(socket:read_now())
+      socket:far_send "x"
+      assert.is_true(socket:read_now())
+      assert.equal("bytes:x", socket:turn())
       socket:far_send "more"
       socket:want_read(1 << 40)
       assert.equal("bytes:more", socket:turn())
@@ -281,12 +299,14 @@ for _, way in ipairs(ways) do
     end)
 
     it("leaves nothing behind, whatever it had in flight", function()
-      local pieces = {}
-      for i = 1, 200 do pieces[i] = ("x"):rep(5000) end
+      local pieces, short = {}, {}
+      for i = 1, 200 do pieces[i], short[i] = ("x"):rep(5000), "x" end
       assert.is_true(helper.comes_to_rest(function()
         for i = 1, 5 do
           socket:close()
           socket = harness.socket(kind, in_batches)
+          assert.equal(200, socket:send(table.unpack(short)))
+          assert.equal(200, #socket:far_take())
           local left = socket:send(table.unpack(pieces))
           assert.is_true(left < 1000000)
           if i == 1 then drain(left, 1000000, 100000) end
@@ -332,6 +352,9 @@ describe("a transport over TCP", function()
     local path = temporary "file"
     assert.equal(4, socket:send_file(path, 0, 4))
     assert.equal(131072, socket:unsent())
+    socket:bound(30000, true)
+    socket:send_file(path, 0, 4)
+    assert.equal(30000, socket:unsent()) -- as it was told last
     os.remove(path)
   end)
 

@@ -811,6 +811,16 @@ describe("a transport by TLS", function()
     assert.is_true(helper.comes_to_rest(round))
   end)
 
+  it("is told of with its client's certificate, of which nothing is left", function()
+    server:close()
+    server = harness.tls_server(cert, key, nil, true)
+    local one = connect { cert = cert, key = key }
+    assert.matches("\0subject\0CN=a.example\0issuer\0CN=a.example\0fingerprint\0%x+\0verified\0\0san\0DNS:a.example\0$", one.carried:describe())
+    assert.is_true(helper.comes_to_rest(function()
+      for _ = 1, 50 do one.carried:describe() end
+    end))
+  end)
+
   it("keeps no list of pieces that are encrypted already", function()
     local function grows(...)
       local one = connect()

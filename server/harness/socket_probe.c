@@ -113,10 +113,10 @@ static ssize_t send_out(struct socket_probe *p, const struct outq *q) {
   batch_open(p->loop.batch, p->clock.now);
   p->sends = true;
   p->left = p->transport->ops->send(p->transport, q);
-  bool is_queued = p->transport->is_queued;
+  bool is_queued = p->transport->is_queued, has_left = p->left != 0;
   batch_close(p->loop.batch, p->clock.now);
   p->sends = false;
-  if (is_queued != (q->count > 0) || p->transport->is_queued) return INT_MIN;
+  if (is_queued != (q->count > 0) || (is_queued && has_left) || p->transport->is_queued) return INT_MIN;
   return p->left;
 }
 
@@ -134,6 +134,29 @@ static int probe_send(lua_State *L) {
     at += len;
   }
   lua_pushinteger(L, send_out(p, &q));
+  return 1;
+}
+
+// socket:send_and_shut(bytes): closes the transport before the batch that they are in.
+static int probe_send_and_shut(lua_State *L) {
+  struct socket_probe *p = check_open(L);
+  struct outq q = {.count = 1};
+  q.iov[0].iov_base = (void *)luaL_checklstring(L, 2, &q.len), q.iov[0].iov_len = q.len;
+  batch_open(p->loop.batch, p->clock.now);
+  p->transport->ops->send(p->transport, &q);
+  probe_shut(p, false);
+  batch_close(p->loop.batch, p->clock.now);
+  return 0;
+}
+
+// socket:told(): how many watches were in the turn before; socket:takes_files().
+static int probe_told(lua_State *L) {
+  lua_pushinteger(L, check(L)->loop.told);
+  return 1;
+}
+
+static int probe_takes_files(lua_State *L) {
+  lua_pushboolean(L, check_open(L)->transport->takes_files);
   return 1;
 }
 
@@ -411,6 +434,9 @@ void socket_probe_open(lua_State *L) {
   static const luaL_Reg methods[] = {{"turn", probe_turn},
                                      {"send", probe_send},
                                      {"send_file", probe_send_file},
+                                     {"send_and_shut", probe_send_and_shut},
+                                     {"told", probe_told},
+                                     {"takes_files", probe_takes_files},
                                      {"want_read", probe_want_read},
                                      {"read_now", probe_read_now},
                                      {"finish", probe_finish},

@@ -198,7 +198,8 @@ static int probe_close(lua_State *L) {
   return 1;
 }
 
-// harness.tls_server(cert, key [, handshakes]): with so many at a time.
+// harness.tls_server(cert, key [, handshakes [, asks]]): with so many at a time; asks clients for any
+// certificate.
 static int probe_new(lua_State *L) {
   const char *cert = luaL_checkstring(L, 1), *key = luaL_checkstring(L, 2);
   size_t handshakes = (size_t)luaL_optinteger(L, 3, 100);
@@ -213,6 +214,7 @@ static int probe_new(lua_State *L) {
   tls_server_init(&p->server, &p->loop, &p->counters, handshakes);
   config->count = 1;
   config->hosts[0].cert = 1;
+  config->hosts[0].clients = lua_toboolean(L, 4) ? TLS_CLIENTS_ANY : TLS_CLIENTS_UNASKED;
   config->hosts[0].key = (uint16_t)(strlen(cert) + 2);
   snprintf(config->text + 1, sizeof config->text - 1, "%s%c%s", cert, 0, key);
   struct tls_hosts *hosts = tls_hosts_new(config, &p->keys, error);
@@ -311,6 +313,15 @@ static int carried_bound(lua_State *L) {
   return 1;
 }
 
+// carried:describe(): what is known of it, as transport_tls_describe has it.
+static int carried_describe(lua_State *L) {
+  struct carried *c = check_open(L);
+  struct buf *out = push_buf(L);
+  transport_tls_describe(c->transport, out);
+  push_span(L, buf_span(out));
+  return 1;
+}
+
 static int carried_collect(lua_State *L) {
   struct carried *c = check(L);
   if (c->probe && c->probe->is_open) shut(c, true);
@@ -330,11 +341,19 @@ void tls_probe_open(lua_State *L) {
                                      {"find", probe_find},
                                      {"close", probe_close},
                                      {NULL, NULL}};
-  static const luaL_Reg carried[] = {
-      {"poll", carried_poll},           {"turn", carried_turn},           {"log", carried_log},
-      {"send", carried_send},           {"want_read", carried_want_read}, {"reads", carried_reads},
-      {"is_queued", carried_is_queued}, {"read_now", carried_read_now},   {"finish", carried_finish},
-      {"shut", carried_shut},           {"bound", carried_bound},         {NULL, NULL}};
+  static const luaL_Reg carried[] = {{"poll", carried_poll},
+                                     {"turn", carried_turn},
+                                     {"log", carried_log},
+                                     {"send", carried_send},
+                                     {"want_read", carried_want_read},
+                                     {"reads", carried_reads},
+                                     {"is_queued", carried_is_queued},
+                                     {"read_now", carried_read_now},
+                                     {"finish", carried_finish},
+                                     {"shut", carried_shut},
+                                     {"bound", carried_bound},
+                                     {"describe", carried_describe},
+                                     {NULL, NULL}};
   class_new(L, SERVER, methods, probe_close);
   class_new(L, CARRIED, carried, carried_collect);
   lua_pushcfunction(L, probe_new);

@@ -76,10 +76,7 @@ void tls_connection_describe(const SSL *ssl, struct buf *out) {
 }
 
 static bool add_extension(X509 *cert, int nid, const char *value) {
-  X509V3_CTX context;
-  X509V3_set_ctx_nodb(&context);
-  X509V3_set_ctx(&context, cert, cert, NULL, NULL, 0);
-  X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, &context, nid, value);
+  X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, NULL, nid, value);
   bool ok = e && X509_add_ext(cert, e, -1);
   X509_EXTENSION_free(e);
   return ok;

@@ -95,12 +95,15 @@ static void on_batched(struct batched *b, const struct batch_outcome *o) {
   struct socket_transport *s = container_of(b, struct socket_transport, batched);
   const struct transport_sink *sink = s->transport.sink;
   s->transport.is_queued = false;
-  if (o->sent >= 0 && (size_t)o->sent < o->len) {
+  if (o->sent < 0) {
+    sink->on_error(&s->transport, TRANSPORT_BROKEN);
+    return;
+  }
+  if ((size_t)o->sent < o->len) {
     s->flight = flight_new(o->iov, o->count, o->len);
     await_room(s, (size_t)o->sent);
   }
-  if (o->sent < 0) sink->on_error(&s->transport, TRANSPORT_BROKEN);
-  else sink->on_sent(&s->transport, (size_t)o->sent);
+  sink->on_sent(&s->transport, (size_t)o->sent);
 }
 
 static bool queue_send(struct socket_transport *s, const struct outq *q) {
