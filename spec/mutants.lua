@@ -285,7 +285,7 @@ local function build(list, texts)
         if not one.outcome then left[#left + 1] = one end
       end
       objects[path] = #left > 0 and compile(way, path, texts[path], left) or nil
-      local same = way == plain and objects[path] and variants.same(objects[path]) or {}
+      local same = way == plain and objects[path] and variants.same(objects[path], left) or {}
       for _, one in ipairs(left) do
         if same[one.id] then one.outcome = "the same" end
       end

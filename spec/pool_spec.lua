@@ -108,6 +108,7 @@ describe("a pool", function()
       return f:read "a":match "SigBlk:%s*(%x+)"
     end
     local before, threads = blocked "../", {}
+    assert.not_matches("^f+[0-9a-f]f+[0-9a-f]*$", before) -- no pool of another spec has left it so
     for n = 1, 2 do pool:submit(n) end
     assert.equal(before, blocked "../")
     pool:await_begun(2)
@@ -166,8 +167,11 @@ describe("a pool", function()
     pool:await_begun(1)
     assert.is_true(pool:submit_alone(2))
     assert.equal(1, pool:threads())
-    for n = 1, 2 do pool:open(n) end
-    assert.equal("1 done 1 freed 2 done 2 freed ", pool:await(2))
+    assert.is_true(pool:submit(3)) -- while that one is at work, and another waits
+    assert.equal(2, pool:threads())
+    for n = 1, 3 do pool:open(n) end
+    local log = pool:await(3)
+    for n = 1, 3 do assert.matches(("%d done %d freed "):format(n, n), log, 1, true) end
   end)
 
   it("lets its threads wait for work as long as it is told", function()
@@ -190,10 +194,12 @@ describe("a pool", function()
     assert.equal(1, pool:threads())
   end)
 
-  it("that has ended takes nothing any more", function()
-    open(1, 1)
-    pool:close()
-    assert.is_false(pool:submit(1))
+  it("that has ended takes nothing any more, has no threads, and nothing to do in a turn", function()
+    for threads = 0, 2 do
+      open(threads, 1)
+      assert.same({ "", 0, false }, { pool:close() })
+      assert.is_false(pool:submit(1))
+    end
   end)
 
   describe("without threads", function()

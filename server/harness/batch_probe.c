@@ -49,6 +49,7 @@ static struct probe_sender *check_sender(lua_State *L) {
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
     luaL_error(L, "no sockets");
   s->near = pair[0], s->far = pair[1], s->withdraws = -1;
+  fcntl(s->near, F_SETFL, 0); // whoever sends says that it does not wait
   return s;
 }
 

@@ -169,17 +169,23 @@ static int probe_threads(lua_State *L) {
   return 1;
 }
 
-// pool:close(): what became of works that were under way.
+// pool:close(): what became of works that were under way; how many threads it may have then, and whether its
+// loop has anything to run in a turn.
 static int probe_close(lua_State *L) {
   struct pool_probe *p = check(L);
   if (!p->is_open) return 0;
   p->is_open = false;
   pool_deinit(&p->pool);
+  pool_deinit(&p->pool); // is one of zeros
   loop_hook_remove(&p->loop, &p->hook);
   inbox_deinit(&p->inbox);
+  bool has_hooks = !list_empty(&p->loop.hooks);
   loop_deinit(&p->loop);
   sem_destroy(&p->began);
-  return push_log(L, p);
+  push_log(L, p);
+  lua_pushinteger(L, (lua_Integer)p->pool.threads_max);
+  lua_pushboolean(L, has_hooks);
+  return 3;
 }
 
 // harness.pool(threads, queued [, idle seconds])

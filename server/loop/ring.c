@@ -15,7 +15,13 @@
 #include "base/mem.h"
 #include "base/util.h"
 
-enum { SENT_FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_WAITALL, UNTOLD = -4096 };
+enum {
+  RING_FLAGS = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL,
+  SENT_FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_WAITALL,
+  UNTOLD = -4096,
+  LITTLE_ROOM = 4096,  // of a socket that is tried ...
+  TOO_MUCH = 256 << 10 // ... and what does not fit into it
+};
 
 struct ring {
   struct io_uring io;
@@ -60,13 +66,13 @@ static int short_send(struct ring *r, int fd, struct iovec *iov, size_t count) {
 
 // More than there is room for is cut short, and once more finds no room at all: in one piece, and in two.
 static bool tells_of_short_sends(struct ring *r) {
-  static char zeros[256 << 10];
+  static char zeros[TOO_MUCH];
   struct iovec iov[] = {{zeros, sizeof zeros}, {zeros, sizeof zeros}};
   bool tells = true;
   for (size_t count = 1; count <= countof(iov) && tells; count++) {
     int pair[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0) return false;
-    setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &(int){4096}, sizeof(int));
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) return false;
+    setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &(int){LITTLE_ROOM}, sizeof(int));
     int first = short_send(r, pair[0], iov, count);
     tells = (size_t)first < sizeof zeros && short_send(r, pair[0], iov, count) == -EAGAIN;
     close(pair[0]), close(pair[1]);
@@ -82,8 +88,7 @@ static const char *refusal_of(int error) {
 }
 
 struct ring *ring_new(const char **why) {
-  struct io_uring_params params = {.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                                            IORING_SETUP_SUBMIT_ALL};
+  struct io_uring_params params = {.flags = RING_FLAGS};
   struct ring *r = xmalloc(sizeof *r);
   int error = -io_uring_queue_init_params(RING_SENDS_MAX, &r->io, &params);
   if (error) {

@@ -52,7 +52,6 @@ void tls_wire_begin(struct tls_wire *w, BIO_METHOD *method, struct tls_hosts *ho
   BIO *wire = mem_check(BIO_new(method), sizeof *w);
   w->ssl = tls_hosts_accept(hosts);
   BIO_set_data(wire, w);
-  BIO_set_init(wire, true);
   SSL_set_bio(w->ssl, wire, wire);
 }
 

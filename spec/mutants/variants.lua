@@ -71,8 +71,9 @@ function variants.refused(messages)
   return ids
 end
 
--- Numbers of the changes in an object that were compiled to what their functions were before, as keys.
-function variants.same(object)
+-- Numbers of those of `list` that were compiled to what their functions were before, or that the preprocessor leaves out of this
+-- build, as keys.
+function variants.same(object, list)
   local code, name = {}, nil
   for line in io.popen("objdump -dr --no-show-raw-insn " .. object):lines() do
     name = line:match("^%x+ <(.*)>:$") or name
@@ -87,6 +88,10 @@ function variants.same(object)
     local base, id = full:match("^(.*)__m(%d+)$")
     local before = base and code[base .. "__m0"]
     if before and id ~= "0" and table.concat(before, "\n") == table.concat(lines, "\n") then ids[math.tointeger(id)] = true end
+  end
+  for _, one in ipairs(list) do
+    local is_built = one.outcome == "uncompilable" or code[("%s__m%d"):format(one.within.name, one.id)]
+    ids[one.id] = ids[one.id] or not is_built
   end
   return ids
 end
