@@ -2,9 +2,11 @@
 // Connections by TLS without a server behind them: what a transport is told is a log of words, and who is
 // told does at once what a spec has asked for. Below each is a client's memory, so harness.tls speaks to it.
 #include "harness/harness.h"
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/buf.h"
 #include "base/mem.h"
 #include "harness/client.h"
@@ -33,6 +35,7 @@ struct carried {
   char *given;                   // what it has to send
   const char *asked[TOLD_COUNT]; // what to do when it is told so; NULL: nothing
   struct buf log;
+  int file_fd;    // of which a part was given; -1: none
   bool is_broken; // so it has been told, and nothing is to come
 };
 
@@ -99,14 +102,21 @@ static void on_error(struct transport *t, enum transport_error why) {
 static const struct transport_sink sink = {
     .on_open = on_open, .on_bytes = on_bytes, .on_sent = on_sent, .on_end = on_end, .on_error = on_error};
 
+static bool option(lua_State *L, const char *name) {
+  bool is_set = lua_istable(L, 2) && lua_getfield(L, 2, name) != LUA_TNIL;
+  lua_settop(L, 4);
+  return is_set;
+}
+
 // server:accept([{ told = what to do }]): a connection that begins, nil where it is refused; its client.
+// `plain`: by no TLS, but memory alone, which is `closed` at first.
 static int probe_accept(lua_State *L) {
   struct tls_probe *p = check_server(L, 1);
   lua_settop(L, 2);
   struct client *client = client_push(L, "127.0.0.1");
   client->peer.batch = p->loop.batch;
   struct carried *c = lua_newuserdatauv(L, sizeof *c, 2);
-  *c = (struct carried){.probe = p, .client = client};
+  *c = (struct carried){.probe = p, .client = client, .file_fd = -1};
   luaL_setmetatable(L, CARRIED);
   lua_pushvalue(L, 1), lua_setiuservalue(L, -2, 1);
   lua_pushvalue(L, 3), lua_setiuservalue(L, -2, 2);
@@ -115,7 +125,9 @@ static int probe_accept(lua_State *L) {
     c->asked[i] = lua_tostring(L, -1); // a constant of the spec
     lua_pop(L, 1);
   }
-  c->transport = transport_tls_new(&p->server, &client->peer.transport);
+  client->peer.is_closed = option(L, "closed"), client->peer.clock = &p->clock;
+  struct transport *plain = &client->peer.transport;
+  c->transport = option(L, "plain") ? plain : transport_tls_new(&p->server, plain);
   if (!c->transport) return lua_pushnil(L), lua_pushvalue(L, 3), 2;
   c->transport->sink = &sink, c->transport->owner = c;
   c->transport->ops->open(c->transport);
@@ -128,6 +140,11 @@ static int probe_turn(lua_State *L) {
   struct tls_probe *p = check_server(L, 1);
   p->clock.now += luaL_optnumber(L, 2, 0);
   lua_pushboolean(L, loop_turn(&p->loop));
+  return 1;
+}
+
+static int probe_now(lua_State *L) {
+  lua_pushnumber(L, check_server(L, 1)->clock.now);
   return 1;
 }
 
@@ -269,6 +286,16 @@ static int carried_send(lua_State *L) {
   return 2;
 }
 
+// carried:send_file(path, offset, len): likewise.
+static int carried_send_file(lua_State *L) {
+  struct carried *c = check_open(L);
+  struct outq q = {.offset = (uint64_t)luaL_checkinteger(L, 3), .len = (size_t)luaL_checkinteger(L, 4)};
+  if (c->file_fd >= 0) close(c->file_fd);
+  q.fd = c->file_fd = open(luaL_checkstring(L, 2), O_RDONLY | O_CLOEXEC);
+  lua_pushinteger(L, c->transport->ops->send(c->transport, &q));
+  return 1;
+}
+
 static int carried_want_read(lua_State *L) {
   struct transport *t = check_open(L)->transport;
   t->ops->want_read(t, (size_t)luaL_checkinteger(L, 2));
@@ -325,8 +352,10 @@ static int carried_describe(lua_State *L) {
 static int carried_collect(lua_State *L) {
   struct carried *c = check(L);
   if (c->probe && c->probe->is_open) shut(c, true);
+  if (c->file_fd >= 0) close(c->file_fd);
   free(c->given);
   buf_deinit(&c->log);
+  c->file_fd = -1;
   c->probe = NULL, c->given = NULL;
   return 0;
 }
@@ -334,6 +363,7 @@ static int carried_collect(lua_State *L) {
 void tls_probe_open(lua_State *L) {
   static const luaL_Reg methods[] = {{"accept", probe_accept},
                                      {"turn", probe_turn},
+                                     {"now", probe_now},
                                      {"open_batch", probe_open_batch},
                                      {"close_batch", probe_close_batch},
                                      {"counts", probe_counts},
@@ -345,6 +375,7 @@ void tls_probe_open(lua_State *L) {
                                      {"turn", carried_turn},
                                      {"log", carried_log},
                                      {"send", carried_send},
+                                     {"send_file", carried_send_file},
                                      {"want_read", carried_want_read},
                                      {"reads", carried_reads},
                                      {"is_queued", carried_is_queued},
