@@ -28,7 +28,7 @@ static void add_name(struct buf *out, const char *name, const X509_NAME *value) 
   BIO *b = mem_check(BIO_new(BIO_s_mem()), sizeof *out);
   char *text;
   X509_NAME_print_ex(b, value, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
-  BIO_write(b, "", 1);
+  BIO_write(b, "", sizeof "");
   BIO_get_mem_data(b, &text);
   add(out, name, text);
   BIO_free(b);
