@@ -230,6 +230,7 @@ describe("TLS", function()
       assert.matches("certificate", without:is().why)
       assert.matches("peer did not return a certificate", server:log())
       local with = tls.connect(server, host("client", { sni = "strict.example" }))
+      assert.equal(1, with:is().authorities)
       assert.equal(200, server:get("/", { client = with }):status())
       local stranger = tls.connect(server, host("stranger", { sni = "strict.example" }))
       assert.is_nil(server:get("/", { client = stranger }):status())
@@ -288,6 +289,16 @@ describe("TLS", function()
     assert.same({ version = "TLSv1.3", cipher = "TLS_AES_256_GCM_SHA384", sni = "a.example", resumed = false,
       client = { subject = "CN=Ada,O=Guests", issuer = "CN=ca", fingerprint = fingerprint, verified = true,
         san = { "email:ada@example.org", "URI:spiffe://example.org/ada", "DNS:ada.example" } } }, known)
+  end)
+
+  it("tells the name that a client has asked for also where it resumes", function()
+    serve(host "a.example")
+    for _, max in ipairs { "1.2", "1.3" } do
+      local first = tls.connect(server, { sni = "a.example", max = max })
+      server:get("/", { client = first })
+      local known = server:get("/tls", { client = tls.connect(server, { sni = "a.example", max = max, session = first.tls:session() }) }):json()
+      assert.same({ true, "a.example" }, { known.resumed, known.sni })
+    end
   end)
 
   it("tells of a certificate for nobody that it is for nobody, and of each name's characters what they are", function()

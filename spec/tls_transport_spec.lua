@@ -821,6 +821,26 @@ describe("a transport by TLS", function()
     end))
   end)
 
+  it("answers a hello by its own and nothing else, whatever name that asks for", function()
+    local one = begin { max = "1.2", sni = "other.example" }
+    one.tls:pump(one.client)
+    one.carried:turn()
+    assert.equal(0x16, one.client:take():byte()) -- no warning before it
+  end)
+
+  it("keeps no room for records while it is silent", function()
+    local one = connect()
+    one.carried:want_read(100)
+    one:write "x"
+    assert.equal("bytes:x", one:settle())
+    one.carried:send "y"
+    assert.equal("y", one:got())
+    local before = harness.allocated()
+    one.carried:shut(true)
+    local kept = before - harness.allocated()
+    assert.is_true(kept > 0 and kept < 20000, kept) -- one of them would be 16,384 and more, each way
+  end)
+
   it("keeps no list of pieces that are encrypted already", function()
     local function grows(...)
       local one = connect()

@@ -189,7 +189,7 @@ static int tls_session(lua_State *L) {
 }
 
 // tls:state(): { open =, ended =, why =, reused =, alpn =, version =, cipher =, subject =, tickets =
-// (how many) }
+// (how many), authorities = (whom it is asked to be signed by, how many) }
 static int tls_state(lua_State *L) {
   struct tls_client *t = check_tls(L);
   const unsigned char *alpn;
@@ -208,6 +208,7 @@ static int tls_state(lua_State *L) {
   lua_pushstring(L, SSL_get_cipher_name(t->ssl)), lua_setfield(L, -2, "cipher");
   lua_pushstring(L, subject), lua_setfield(L, -2, "subject");
   lua_pushinteger(L, t->tickets), lua_setfield(L, -2, "tickets");
+  lua_pushinteger(L, sk_X509_NAME_num(SSL_get0_peer_CA_list(t->ssl))), lua_setfield(L, -2, "authorities");
   return 1;
 }
 

@@ -90,9 +90,9 @@ static bool read_client_ca(SSL_CTX *c, const char *file, char *error) {
 
 static bool choose_groups(SSL_CTX *c, const char *groups) {
   if (*groups) return SSL_CTX_set1_groups_list(c, groups);
-  if (SSL_CTX_set1_groups_list(c, GROUPS_3_5)) return true;
-  ERR_clear_error();
-  return SSL_CTX_set1_groups_list(c, GROUPS);
+  bool ok = SSL_CTX_set1_groups_list(c, GROUPS_3_5) || SSL_CTX_set1_groups_list(c, GROUPS);
+  ERR_clear_error(); // of a name that this library does not know
+  return ok;
 }
 
 static bool choose_ciphers(SSL_CTX *c, const struct tls_config *config, char *error) {
