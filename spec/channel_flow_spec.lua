@@ -219,6 +219,43 @@ describe("a channel's subscriber", function()
     assert.equal(57, #res:data()) -- one was on its way, three waited
   end)
 
+  for _, past in ipairs { 0, 2 } do
+    it(("has room for its queue to the last event, and for no more, behind its head and %d of the past"):format(past), function()
+      serve()
+      run(('ch = sse.channel("a", { queue = 3, history = 100 }) for i = 1, %d do ch:publish(i) end'):format(past))
+      local _, client = stalled("a", "?replay=all", true)
+      for i = 1, 3 do
+        run(("ch:publish(%d)"):format(i))
+        assert.equal("open", client:state(), i)
+      end
+      run "ch:publish(4)"
+      assert.equal("reset", client:state())
+      assert.equal(1, server:stats().slow_total)
+    end)
+  end
+
+  it("has room for limits.subscriber to the last byte, and for any one event", function()
+    local function publish(len) run(("ch:publish(('x'):rep(%d))"):format(len)) end
+    serve()
+    run 'ch = sse.channel("a")'
+    local res = channels.subscribe(server, "a")
+    local before = #res:raw()
+    publish(1000)
+    local len = #res:raw() - before
+    for room, fits in pairs { [3 * len] = 3, [3 * len - 1] = 2, [2 * len + 1] = 2, [len - 1] = 1 } do
+      server:close()
+      serve(nil, { limits = { subscriber = room } })
+      run 'ch = sse.channel("a")'
+      local _, client = stalled "a"
+      for _ = 1, fits do
+        publish(1000)
+        assert.equal("open", client:state(), room)
+      end
+      publish(1000)
+      assert.equal("reset", client:state(), room)
+    end
+  end)
+
   it("that stalls never delays another", function()
     serve()
     run 'ch = sse.channel "a"'

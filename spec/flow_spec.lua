@@ -22,6 +22,9 @@ end)
 app:get("/small", function()
   return sse.reply(function(send) for n = 1, 1e9 do send(n) sent = n end end, { keep_alive = false })
 end)
+app:get("/numbered", function()
+  return sse.reply(function(send) for n = 1, 1e9 do send(("%09d"):format(n)) sent = n end end, { keep_alive = false })
+end)
 app:get("/ticks", function() return sse.reply(sse.interval(1)) end)
 app:get("/burst/:n", function(req)
   local n = tonumber(req.params.n)
@@ -91,6 +94,36 @@ describe("flow", function()
       assert.is_true(sent() >= 4 and sent() <= 6, sent())
       stalled "/small"
       assert.is_true(sent() >= 4 and sent() <= 6, sent())
+    end)
+
+    -- How long the head of /numbered is, and each event with its frame.
+    local function lengths()
+      local res = stalled("/numbered", 2000)
+      local _, head = res:raw():find("\r\n\r\n", 1, true)
+      return head, select(2, res:raw():find("\n\n\r\n", head + 1, true)) - head
+    end
+
+    it("waits and goes on at the very event, or byte", function()
+      local head, len = lengths()
+      for _, case in ipairs {
+        { { queue_events = 5 }, waits = 4, after = head + 3 * len, then_waits = 8 }, -- 6 with the head, until 2 are left
+        { { queue_events = 6 }, waits = 5, after = head + 3 * len, then_waits = 9 },
+        { { queue_high = head + 10 * len, queue_low = 3 * len }, waits = 10, after = head + 8 * len },
+        { { queue_high = head + 10 * len - 1, queue_low = 3 * len }, waits = 9, after = head + 7 * len },
+        { { queue_high = head + 10 * len, queue_low = 3 * len - 1 }, waits = 10, after = head + 8 * len + 1 },
+      } do
+        server:close()
+        server = helper.serve(APP, { settings = { limits = case[1] } })
+        local res = stalled "/numbered"
+        assert.equal(case.waits, sent())
+        res.client:window(case.after - 1)
+        server:turn()
+        assert.equal(case.waits, sent())
+        res.client:window(1)
+        server:turn()
+        if case.then_waits then assert.equal(case.then_waits, sent()) end
+        assert.is_true(sent() > case.waits)
+      end
     end)
 
     it("of a client that takes everything never stops", function()
