@@ -189,6 +189,21 @@ describe("request body", function()
       assert.equal(408, res:status())
     end)
 
+    it("has the time anew with the last byte of a window, and not before", function()
+      for missing, late_at in pairs { [0] = 9, [1] = 5 } do
+        local bytes = WINDOW - missing
+        if server then server:close() end
+        serve(APP, { settings = { timeouts = { body = 100, body_total = 5 } } })
+        local res = server:send(post("/count", "Content-Length: 10000000\r\n"))
+        server:advance(4)
+        server:send(("x"):rep(bytes), res.client)
+        server:advance(late_at - 4 - 0.1)
+        assert.equal("", res:raw(), bytes)
+        server:advance(0.2)
+        assert.equal(408, res:status(), bytes)
+      end
+    end)
+
     it("that is left unread ends the connection after the answer", function()
       serve()
       local res = server:send(post("/first", "Content-Length: 300000\r\n", "abc"))

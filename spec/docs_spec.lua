@@ -89,6 +89,8 @@ describe("lua/README.md", function()
         assert.is_true((helper.harness.are_defaults { [group] = { [key] = value } }), group .. "." .. key)
       end
     end
+    assert.is_true((helper.harness.are_defaults { io_uring = "auto" }))
+    assert.is_false((helper.harness.are_defaults { io_uring = "off" }))
     local dev = { shutdown = { grace = 2, retry = 0.1 }, timeouts = { kill = 1 } }
     assert.same({ true, 0 }, { helper.harness.are_defaults(dev, true) })
   end)
