@@ -345,7 +345,6 @@ describe("connection", function()
   end)
 
   it("that is refused and cannot be told is closed at once", function()
-    serve()
     local client = server:connect()
     client:fail("send", false)
     server:send("nonsense\r\n\r\n", client)
@@ -354,7 +353,6 @@ describe("connection", function()
   end)
 
   it("that is refused is not read from any more, and lasts two seconds where the client does not end its side", function()
-    serve()
     local res = server:send "nonsense\r\n\r\n"
     assert.same({ 400 }, statuses(res))
     assert.equal("ended", res.client:state())
@@ -367,14 +365,12 @@ describe("connection", function()
   end)
 
   it("gets all of hundreds of events that come in one turn", function()
-    serve()
     local res = server:get "/hundreds"
     assert.equal(1000, #res:data())
     assert.is_true(res:has_ended())
   end)
 
   it("does not take a body for the beginning of HTTP/2", function()
-    serve()
     local body = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
     local res = server:send(post("/", "Content-Length: " .. #body .. "\r\n"))
     server:send(body, res.client)
@@ -420,6 +416,16 @@ describe("connection", function()
       server:turn()
       assert.equal(0, server:stats().tasks)
       assert.matches("slow let go", server:log())
+    end)
+
+    it("found by nothing but a write ends the connection at once", function()
+      local res = server:get "/ticks"
+      server:log()
+      res.client:fail("send", false)
+      server:advance(1)
+      assert.equal("closed", res.client:state())
+      assert.same({ 0, 0, 0 }, { server:stats().connections, server:stats().streams, server:stats().tasks })
+      assert.matches("on_close client_closed", server:log())
     end)
 
     it("found by a write cancels the task at once", function()
