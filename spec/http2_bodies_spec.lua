@@ -163,6 +163,15 @@ describe("HTTP/2", function()
     assert.equal(12, #client:data(1))
   end)
 
+  it("refuses a body of which nothing comes, although nobody has asked for it", function()
+    serve { timeouts = { body = 3 } }
+    client:send(client.request(1, "POST", "/hesitant", nil, { open = true })) -- asks after 5 seconds
+    server:advance(2.9)
+    assert.is_nil(client:stream(1).status)
+    server:advance(0.2)
+    assert.equal(408, client:stream(1).status)
+  end)
+
   it("has no time to keep for a body that its reader leaves in the window", function()
     serve { timeouts = { body = 2 } }
     client:send(client.request(1, "POST", "/unread", nil, { open = true }))
