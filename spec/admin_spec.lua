@@ -4,6 +4,7 @@ local helper = require "spec.helper"
 
 local APP = [[
 app:get("/user/:name", function(req) req:tag("user:" .. req.params.name) return sse.reply(sse.never()) end)
+app:get("/late", function(req) req:tag "late" sse.sleep(1) return sse.reply(sse.never()) end)
 app:get("/news", function() return sse.reply(sse.channel("news"):subscribe()) end)
 app:get("/ticks", function(req) return sse.reply(sse.from { "a", "b" }:chain(sse.never())) end)
 app:mount("/-", spate.admin { hosts = { "spec", "A.example:8080" }, authorize = function(req)
@@ -258,6 +259,9 @@ describe("spate.admin", function()
     assert.same({ 202, { kicked = 0 } }, { kick { tag = "user:ann" } })
     assert.same({ 202, { kicked = 0 } }, { kick { tag = "user:nobody" } })
     assert.same({ 202, { kicked = 0 } }, { kick { channel = "nowhere" } })
+    two:get "/late"
+    assert.same({ 202, { kicked = 1 } }, { kick { tag = "late" } })
+    two:advance(2)
     one:get "/news" two:get "/news"
     assert.same({ 202, { kicked = 2 } }, { kick { channel = "news" } })
     assert.same({ 202, { kicked = 0 } }, { kick { channel = "news" } })

@@ -177,6 +177,22 @@ describe("spate.kick", function()
     assert.is_true(res:has_ended())
   end)
 
+  it("leaves a channel without who takes nothing, although that has time for the rest", function()
+    local client = server:connect()
+    server:get("/news", { client = client })
+    client:window(0)
+    server:post("/publish", { body = "one" })
+    assert.equal("1", (server.core:run 'return tostring(require("spate.sse").channel.find("news"):count())'))
+    kick { tag = "none" }
+    kick { channel = "news" }
+    assert.equal("open", client:state())
+    assert.equal("0", (server.core:run 'return tostring(require("spate.sse").channel.find("news"):count())'))
+    server:advance(4.9)
+    assert.equal("open", client:state())
+    server:advance(0.2)
+    assert.equal("reset", client:state())
+  end)
+
   it("knows no channel that is not there", function()
     local res = server:get "/other"
     kick { channel = "nowhere" }
