@@ -5,6 +5,7 @@ local check = require "spate.check"
 local core = require "spate.core"
 local http_body = require "spate.http_body"
 local Response = require "spate.http_response"
+local Upload = require "spate.upload"
 
 local http = { Response = Response } -- and asked, for the library's own
 
@@ -115,40 +116,29 @@ local function read_options(method, url, options, what)
   return asked, options.max
 end
 
--- What the iterator has, in pieces that are handed over at a time; false from where that is more than `length`, if it is given.
+-- What the iterator has, in pieces that are handed over at a time; false where that is more than `length`, if it is given.
 local function cut(iterator, what, length)
   local piece, at, left = "", 1, length or math.huge
   return function()
-    while left >= 0 and at > #piece do
+    while at > #piece do
       piece, at = iterator(), 1
       if piece == nil then return nil end
       left = left - #check.text(piece, what .. ": body: what its iterator returns")
+      if left < 0 then return false end
     end
-    if left < 0 then return false end
     at = at + PIECE
     return piece:sub(at - PIECE, at - 1)
   end
 end
 
--- Sends what there is, by pieces; false once the answer has begun, also where its first bytes came while the iterator
--- waited: to it the last piece has gone as well. nil where there is more than there was to be, and no answer.
-local function send_all(handle, pieces, also_later)
-  for piece in pieces do
-    if not core.http_send(handle, piece or "", also_later) then return false end
-    if not piece then return nil end
+-- Sends what there is, while it is wanted; what is wrong with it.
+local function send(handle, asked)
+  local _ <close> = at_end(function() http_body.close(asked) end)
+  for piece in cut(asked.iterator, asked.what, asked.length) do
+    if not piece then return ("%s: the body's iterator has more than its length of %d bytes"):format(asked.what, asked.length) end
+    if not core.http_send(handle, piece) then return nil end
   end
   core.http_send_end(handle)
-  return true
-end
-
--- The rest of a body that is still wanted while the answer comes.
-local function send_rest(handle, pieces, asked)
-  local done = false
-  local _ <close> = at_end(function()
-    http_body.close(asked)
-    if not done then core.http_close(handle) end
-  end)
-  done = send_all(handle, pieces, true) ~= nil
 end
 
 -- Without what may hold secrets: a user and password, the query.
@@ -181,25 +171,24 @@ end
 local function request(method, url, options, what)
   local asked, max = read_options(method, url, options, what)
   local span = continue_trace(asked)
-  local handle, response, goes_on
+  local handle, response, upload
   local _ <close> = at_end(function()
-    if not goes_on then http_body.close(asked) end
-    if handle and not response then core.http_close(handle) end
+    if response then return end
+    if upload then upload:stop() end
+    http_body.close(asked)
+    if handle then core.http_close(handle) end
   end)
   local ok, err, code = http_body.open(asked)
   if not ok then return nil, err, code end
   handle, err, code = core.http_begin(asked)
   if not handle then return nil, err, code end
-  local pieces, is_sent = asked.iterator and cut(asked.iterator, what, asked.length), true
-  if pieces then is_sent = send_all(handle, pieces) end
-  if is_sent == nil then return nil, ("%s: the body's iterator has more than its length of %d bytes"):format(what, asked.length), "closed" end
+  upload = asked.iterator and Upload.begin(handle, send, asked)
   local status
-  status, err, code = core.http_head(handle)
+  if upload then status, err, code = upload:head() else status, err, code = core.http_head(handle) end
   tell_span(span, status, code)
   if not status then return nil, err, code end
-  goes_on = not is_sent and status < 400
-  if goes_on then core.spawn(send_rest, handle, pieces, asked) end
   response = Response.new(handle, status, max, method)
+  if upload then upload:answered(status) end
   return response
 end
 

@@ -1,9 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- reply.proxy: a request goes on to another server, and comes back as its answer. What lies beneath the route's `*rest`
 -- is put behind the URL as it came; dot segments have been refused before there was a route.
+local at_end = require "spate.at_end"
 local check = require "spate.check"
 local core = require "spate.core"
 local report = require "spate.report"
+local Upload = require "spate.upload"
 local reply -- of spate.reply, which requires this module
 
 local OPTIONS = { "headers", "timeout", "preserve_host", "max_body", "via", "tls", "unix" }
@@ -57,12 +59,18 @@ function proxy.plan(url, options)
   return plan
 end
 
--- The body as it comes, until the answer begins.
 local function send_body(handle, req, max)
   for piece in req:chunks(max) do
     if not core.http_send(handle, piece) then return end
   end
   core.http_send_end(handle)
+end
+
+-- Sends the body as it comes, until the answer begins; nil, message and code where none does.
+local function begin_answer(handle, req, max)
+  local upload = Upload.begin(handle, send_body, req, max)
+  local _ <close> = at_end(function() upload:stop() end)
+  return upload:head()
 end
 
 local STATUS = { timeout = 504, fields = 431, path = 400 }
@@ -87,8 +95,9 @@ end
 function Plan:answer(req, given)
   local handle, is_open, code = core.proxy_begin(req, self.url, self.origin, self.asked, self.given)
   if not handle then return failed(self, req, is_open, code) end
-  if is_open then send_body(handle, req, self.max_body) end
-  local passed, message
+  local passed, message = true, nil
+  if is_open then passed, message, code = begin_answer(handle, req, self.max_body) end
+  if not passed then return failed(self, req, message, code) end
   if given._fields then passed, message, code = with_fields(handle, given._fields)
   else passed, message, code = core.pass_whole(req, handle) end
   if not passed then return failed(self, req, message, code) end

@@ -254,7 +254,7 @@ enum fetch_error easy_error(struct transfer *t, CURLcode result) {
 
 void easy_go_on(struct transfer *t) {
   t->is_held &= t->fetch.is_paused;
-  bool waits = t->is_starved && fetch_wants_upload(&t->fetch); // at the answer's end too
+  bool waits = t->is_starved && !t->fetch.upload_stopped; // at the answer's end too
   curl_easy_pause(t->easy, (t->is_held ? CURLPAUSE_RECV : 0) | (waits ? CURLPAUSE_SEND : 0));
 }
 

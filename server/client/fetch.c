@@ -48,6 +48,12 @@ void fetch_send_end(struct fetch *f) {
   f->fetcher->ops->send(f);
 }
 
+void fetch_send_no_more(struct fetch *f) {
+  if (f->state == FETCH_ENDED || f->upload_ended) return;
+  f->upload_stopped = true;
+  f->fetcher->ops->send(f);
+}
+
 struct span fetch_field(const struct fetch *f, struct span name) {
   for (size_t i = 0; i < f->field_count; i++)
     if (span_equal_nocase(f->fields[i].name, name)) return f->fields[i].value;

@@ -105,7 +105,8 @@ struct fetch {
   char *message;          // of an error: what happened, for people; NULL: none
   struct buf upload;      // sent by the user, and not taken by the server
   bool upload_ended;
-  uint64_t bytes_out; // of the body, so far
+  bool upload_stopped; // no more of it comes, and that was not its end
+  uint64_t bytes_out;  // of the body, so far
 };
 
 struct fetcher_ops {
@@ -138,10 +139,11 @@ void fetch_free(struct fetch *f);
 void fetch_pause(struct fetch *f);
 void fetch_resume(struct fetch *f);
 
-// More of a body in pieces, copied; on_room says when it has been taken. Its end. Nothing once the fetch has
-// ended.
+// More of a body in pieces, copied; on_room says when it has been taken. Its end. Or no more, as the answer
+// is there: only that is waited for. Nothing once the fetch has ended.
 void fetch_send(struct fetch *f, struct span bytes);
 void fetch_send_end(struct fetch *f);
+void fetch_send_no_more(struct fetch *f);
 
 // The value of the first field of this name, in any case; bytes == NULL: none.
 struct span fetch_field(const struct fetch *f, struct span name);
@@ -164,11 +166,6 @@ void fetch_place_fields(struct fetch *f);
 void fetch_tell_head(struct fetch *f);
 void fetch_tell_body(struct fetch *f, struct span bytes);
 void fetch_tell_end(struct fetch *f, enum fetch_error error, const char *message);
-
-// Whether the server wants more of a body in pieces: whoever answers with an error does not.
-static inline bool fetch_wants_upload(const struct fetch *f) {
-  return f->state == FETCH_ASKED || (f->state == FETCH_ANSWERED && f->status < 400);
-}
 
 // Takes up to `max` bytes of what waits in upload; 0: nothing waits. What is told of by fetch_tell_room.
 size_t fetch_take_upload(struct fetch *f, char *into, size_t max);

@@ -25,7 +25,7 @@ double transfer_deadline(const struct transfer *t, const char **what) {
   double total = t->hop.total > 0 ? t->asked_at + t->hop.total : INFINITY;
   double phase = t->has_connected ? t->active_at + idle : t->began_at + connect;
   *what = t->has_connected ? "nothing came or went for too long" : "no connection in time";
-  bool is_waited_for = t->fetch.is_paused || (t->is_starved && fetch_wants_upload(&t->fetch));
+  bool is_waited_for = t->fetch.is_paused || (t->is_starved && !t->fetch.upload_stopped);
   if (t->has_connected && is_waited_for) phase = INFINITY;
   if (total <= phase) *what = "not complete in time";
   return MIN(total, phase);

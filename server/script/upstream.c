@@ -183,6 +183,11 @@ static int head(lua_State *L, int status, lua_KContext context) {
 
 static int http_head(lua_State *L) { return head(L, LUA_OK, 0); }
 
+static int http_awaits_head(lua_State *L) {
+  lua_pushboolean(L, upstream_awaits_head(upstream_check(L, 1)));
+  return 1;
+}
+
 static int http_fields(lua_State *L) {
   const struct fetch *f = upstream_check(L, 1)->fetch;
   size_t n = f ? f->field_count : 0;
@@ -223,14 +228,12 @@ static int read_on(lua_State *L, int status, lua_KContext context) {
 
 static int http_read(lua_State *L) { return read_on(L, LUA_OK, 0); }
 
-// `also_later`: while the answer comes as well.
-static int sent(lua_State *L, int status, lua_KContext also_later) {
-  (void)status;
+static int sent(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
   struct upstream *r = upstream_check(L, 1);
-  bool goes_on =
-      r->fetch && (r->fetch->state == FETCH_ASKED || (also_later && r->fetch->state == FETCH_ANSWERED));
+  bool goes_on = r->fetch && r->fetch->state != FETCH_ENDED;
   if (goes_on && r->fetch->upload.len >= r->vm->settings->limits.http_window)
-    return task_wait_in(L, task_check(L, "sending the body"), &r->waiting, INFINITY, also_later, sent);
+    return upstream_await(L, r, "sending the body", sent);
   lua_pushboolean(L, goes_on);
   return 1;
 }
@@ -240,12 +243,18 @@ static int http_send(lua_State *L) {
   struct span bytes;
   bytes.bytes = luaL_checklstring(L, 2, &bytes.len);
   if (r->fetch) fetch_send(r->fetch, bytes);
-  return sent(L, LUA_OK, lua_toboolean(L, 3));
+  return sent(L, LUA_OK, 0);
 }
 
 static int http_send_end(lua_State *L) {
   struct upstream *r = upstream_check(L, 1);
   if (r->fetch) fetch_send_end(r->fetch);
+  return 0;
+}
+
+static int http_send_no_more(lua_State *L) {
+  struct upstream *r = upstream_check(L, 1);
+  if (r->fetch) fetch_send_no_more(r->fetch);
   return 0;
 }
 
@@ -257,11 +266,13 @@ static int http_close(lua_State *L) {
 void http_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"http_begin", begin},
                                        {"http_head", http_head},
+                                       {"http_awaits_head", http_awaits_head},
                                        {"http_fields", http_fields},
                                        {"http_facts", http_facts},
                                        {"http_read", http_read},
                                        {"http_send", http_send},
                                        {"http_send_end", http_send_end},
+                                       {"http_send_no_more", http_send_no_more},
                                        {"http_close", http_close},
                                        {NULL, NULL}};
   class_new(L, META, NULL, held_collect);

@@ -48,9 +48,12 @@ int upstream_push_end(lua_State *L, const struct upstream *r);
 //   http_facts(response)    the version of HTTP, and lines "Name:value" of the server's certificate, empty
 //                           where none was wanted, or is there; nothing once it is closed, or read
 //   http_read(response)     waits for more of the body: its bytes, nil at its end; nil, message and code
-//   http_send(response, bytes [, also_later])
-//                           sends more of the body, and waits for room; false once the answer has begun, or
-//                           ended
+//   http_awaits_head(response)
+//                           whether that has not come, nor anything failed
+//   http_send(response, bytes)
+//                           sends more of the body, and waits for room; false once the answer has ended
 //   http_send_end(response) that was all
+//   http_send_no_more(response)
+//                           that was not all, but the answer is no longer to wait for more
 //   http_close(response)
 void http_open(lua_State *L);

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- An answer that began while the body's iterator waited was dropped for what the iterator gave next, where that was more than
--- the body's length. Of an error's answer no more of the body is sent: silence in it was no timeout, since it was the body
--- that was waited for, and libcurl did not end it.
+-- An answer that began while the body's iterator waited came when that went on, and was dropped for what it gave next, where
+-- that was more than the body's length. Of an error's answer no more of the body is sent: silence in it was no timeout, since
+-- it was the body that was waited for, and libcurl did not end it.
 local http_app = require "spec.http_app"
 local process = require "spec.process"
 local servers = require "spec.servers"
@@ -47,6 +47,25 @@ describe("an answer that begins while the body's iterator waits", function()
     describe(name, function()
       it("is broken off where the body is longer than its length", function()
         assert.same({ 200, "nil", "closed", "the response is closed" }, post(server(), "/silent-body", 3))
+      end)
+
+      it("is there before the iterator goes on", function()
+        local answer = http_app.run(server(), [[
+          local goes_on, is_late, n = false, false, 0
+          local function body()
+            n = n + 1
+            local late = sse.now() + 5
+            while n > 1 and not goes_on and not is_late do
+              sse.sleep(0.01)
+              is_late = sse.now() > late
+            end
+            return n < 3 and ("x"):rep(1000) or nil
+          end
+          local res = http.post("http://127.0.0.1:%d/early", { body = body, length = 2000 })
+          goes_on = true
+          return res.status, is_late, res:body()
+        ]], bad.port)
+        assert.same({ 200, false, "2000" }, answer)
       end)
 
       it("is complete where it is an error", function()
