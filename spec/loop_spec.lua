@@ -186,6 +186,12 @@ describe("a loop that sleeps", function()
     loop:poll(0)
     assert.is_true(loop:turns() > before)
     assert.equal(0, select(2, loop:turns()))
+    loop:start "w"
+    loop:quits()
+    for _, way in ipairs { "await", "poll" } do
+      assert.equal("w", (loop[way](loop, 1000)))
+      assert.equal(0, select(2, loop:turns()), way)
+    end
   end)
 
   it("counts no time between its turns as theirs", function()

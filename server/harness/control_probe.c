@@ -3,6 +3,7 @@
 // signals that a loop reads.
 #include <fcntl.h>
 #include <lauxlib.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,8 +80,7 @@ static void *answer_one(void *arg) {
   for (size_t len = 0; len < a->wanted && n > 0; len += (size_t)n)
     n = recv(fd, a->got + len, sizeof a->got - 1 - len, 0);
   for (int i = 0; i < a->repeats; i++) send(fd, a->answer, strlen(a->answer), MSG_NOSIGNAL);
-  char end;
-  if (a->is_silent) recv(fd, &end, 1, 0); // until the client has had enough
+  if (a->is_silent) poll(&(struct pollfd){.fd = fd, .events = POLLRDHUP}, 1, -1); // until the client leaves
   close(fd);
   return NULL;
 }

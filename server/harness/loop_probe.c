@@ -31,7 +31,7 @@ struct loop_probe {
   struct watch watch;
   struct timer timer;
   int near_fd, far_fd;
-  bool polled, stops, is_open;
+  bool polled, stops, quits, is_open;
   bool sleeps;        // until it is told something
   double slow;        // seconds that each takes who is told
   unsigned long turn; // that ran last
@@ -59,6 +59,7 @@ static void on_ready(struct watch *w, unsigned events) {
   p->told |= events, p->times++;
   p->clock.now += p->slow;
   if (p->stops) watch_stop(w);
+  if (p->quits) loop_stop(&p->loop);
 }
 
 // The first run is before the poll, the second after it.
@@ -223,6 +224,12 @@ static int probe_arm(lua_State *L) {
   return 0;
 }
 
+// loop:quits(): it ends when the watch is told something, in the middle of its turn.
+static int probe_quits(lua_State *L) {
+  check(L)->quits = true;
+  return 0;
+}
+
 // loop:slow(seconds): so many pass whenever the watch is told something.
 static int probe_slow(lua_State *L) {
   check(L)->slow = luaL_checknumber(L, 2);
@@ -343,6 +350,7 @@ void loop_probe_open(lua_State *L) {
                                      {"abandon", probe_abandon},
                                      {"arm", probe_arm},
                                      {"slow", probe_slow},
+                                     {"quits", probe_quits},
                                      {"close", probe_close},
                                      {NULL, NULL}};
   class_new(L, LOOP, methods, probe_close);
