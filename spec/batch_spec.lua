@@ -46,6 +46,8 @@ describe("a batch", function()
   before_each(open)
   after_each(close)
 
+  it("goes by a library that says which it is", function() assert.matches("^2%.%d+$", (select(2, harness.loop_libraries()))) end)
+
   it("takes nothing while it is closed", function()
     assert.is_false(batch:send(1, "one"))
     assert.equal("", (batch:close()))
