@@ -218,7 +218,7 @@ $(BUILD)/%_stress: spec/%_stress.c $(LIBRARY)
 lint:
 	$(CHECK) $(NEEDS_BUILD) $(NEEDS_LINT)
 	@$(MAKE_IN) all BUILD=build/gcc CC=gcc WERROR=-Werror
-	@$(MAKE_IN) all BUILD=build/clang CC=clang WERROR=-Werror
+	@$(MAKE_IN) all BUILD=build/clang CC=clang CFLAGS=-O0 WERROR=-Werror # its warnings need no optimizing
 	@luacheck --quiet lua examples spec server
 	@cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 --inline-suppr \
 	  --suppressions-list=.cppcheck --suppress=missingIncludeSystem -D_GNU_SOURCE -Iserver -j$(JOBS) server
