@@ -281,6 +281,43 @@ describe("flow", function()
       assert.is_true(#res:data() > 28)
     end)
 
+    it("has its time anew for a fair part, to the byte: 512 a second of timeouts.send", function()
+      for _, case in ipairs { { 1024, 0, ends = 3.5 }, { 1023, 0, ends = 2 }, { 512, 512, ends = 3.9 }, { 512, 511, ends = 2 }, { 1023, 1, ends = 3.9 } } do
+        server:close()
+        server = helper.serve(APP, { settings = { timeouts = { send = 2 } } })
+        local res = stalled "/huge"
+        server:advance(1.5)
+        res.client:window(case[1])
+        server:turn()
+        server:advance(0.4)
+        res.client:window(case[2])
+        server:turn()
+        server:advance(case.ends - 1.9 - 0.05)
+        assert.equal("open", res.client:state(), case[1])
+        server:advance(0.1)
+        assert.equal("reset", res.client:state(), case[1])
+      end
+    end)
+
+    it("has its time anew once it has taken all that waited, little as that is", function()
+      local len = #"9\r\ndata: 1\n\n\r\n"
+      for missing, ends in pairs { [0] = 4, [1] = 3 } do
+        server:close()
+        server = helper.serve(APP, { settings = { timeouts = { send = 2 } } })
+        local client = server:connect()
+        server:get("/burst/3", { client = client })
+        client:window(0)
+        server:advance(1) -- three events wait
+        server:advance(1) -- and three more
+        client:window(3 * len - missing)
+        server:turn()
+        server:advance(ends - 2 - 0.05)
+        assert.equal("open", client:state(), ends)
+        server:advance(0.1)
+        assert.equal("reset", client:state(), ends)
+      end
+    end)
+
     it("a slow line is no such client", function()
       for _, target in ipairs { "/firehose", "/huge" } do
         local res = stalled(target)

@@ -163,6 +163,19 @@ describe("HTTP/2", function()
     assert.equal(12, #client:data(1))
   end)
 
+  it("has time to keep for a body of which half of the window waits, to the byte", function()
+    for i, status in ipairs { 408, 200 } do
+      local waiting = 32766 + i
+      if i == 2 then server:close() end
+      serve { timeouts = { body = 2 } }
+      client:send(client.request(1, "POST", "/unread", nil, { open = true })) -- answers after 5 seconds
+      for _ = 1, 2 do client:frame("DATA", 0, 1, ("x"):rep(16000)) end
+      client:frame("DATA", 0, 1, ("x"):rep(waiting - 32000))
+      server:advance(6)
+      assert.equal(status, client:stream(1).status, waiting)
+    end
+  end)
+
   it("refuses a body of which nothing comes, although nobody has asked for it", function()
     serve { timeouts = { body = 3 } }
     client:send(client.request(1, "POST", "/hesitant", nil, { open = true })) -- asks after 5 seconds
