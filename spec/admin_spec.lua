@@ -4,6 +4,7 @@ local helper = require "spec.helper"
 
 local APP = [[
 app:get("/user/:name", function(req) req:tag("user:" .. req.params.name) return sse.reply(sse.never()) end)
+app:get("/mapped", function() return sse.reply(sse.channel("news"):subscribe():map(function(e) return e end)) end)
 app:get("/late", function(req) req:tag "late" sse.sleep(1) return sse.reply(sse.never()) end)
 app:get("/news", function() return sse.reply(sse.channel("news"):subscribe()) end)
 app:get("/ticks", function(req) return sse.reply(sse.from { "a", "b" }:chain(sse.never())) end)
@@ -262,8 +263,8 @@ describe("spate.admin", function()
     two:get "/late"
     assert.same({ 202, { kicked = 1 } }, { kick { tag = "late" } })
     two:advance(2)
-    one:get "/news" two:get "/news"
-    assert.same({ 202, { kicked = 2 } }, { kick { channel = "news" } })
+    one:get "/news" two:get "/news" two:get "/mapped"
+    assert.same({ 202, { kicked = 3 } }, { kick { channel = "news" } })
     assert.same({ 202, { kicked = 0 } }, { kick { channel = "news" } })
     assert.same({ 404, "no stream of this id\n" }, { kick { stream = "0123456789abcdef" } })
     two:get "/user/eve"

@@ -246,13 +246,125 @@ describe("a channel's subscriber", function()
       server:close()
       serve(nil, { limits = { subscriber = room } })
       run 'ch = sse.channel("a")'
-      local _, client = stalled "a"
+      local list = { (select(2, stalled "a")), fits > 1 and (select(2, stalled("a", "", true))) or nil }
       for _ = 1, fits do
         publish(1000)
-        assert.equal("open", client:state(), room)
+        for _, client in ipairs(list) do assert.equal("open", client:state(), room) end
       end
       publish(1000)
-      assert.equal("reset", client:state(), room)
+      for _, client in ipairs(list) do assert.equal("reset", client:state(), room) end
+    end
+  end)
+
+  -- Subscribes, with what it is told; waits a second, or until it has read so many, and a second then; and tells all that it gets.
+  local READER = [[app:get("/reads/:first", function(req)
+    local sub, list = sse.channel("a", OPTIONS):subscribe { replay = req.query.replay and "all" }, {}
+    for _ = 1, tonumber(req.params.first) do list[#list + 1] = sub().data:sub(1, 3) end
+    sse.sleep(1)
+    for event in sub do
+      list[#list + 1] = event.data:sub(1, 3)
+      if event.event == "end" then break end
+    end
+    return table.concat(list, " ")
+  end)]]
+
+  -- What a reader gets of what `code` publishes while it waits.
+  local function read_late(options, first, code, settings)
+    serve(READER:gsub("OPTIONS", options), settings)
+    run("ch = sse.channel('a', " .. options .. [[) function put(k, n, v) for i = 1, n do ch:publish { event = k, data = (v or k) .. ("x"):rep(1000) } end end
+      put("past", 3, "p")]])
+    local res = server:get("/reads/" .. first .. "?replay=1")
+    run(code .. " put('end', 1)")
+    server:advance(1)
+    return (res:body())
+  end
+
+  it("has what conflates forgotten, and its bytes with it", function()
+    local options = "{ queue = 9, history = 3, on_full = 'conflate', key = function(e) return e.event end }"
+    assert.equal("pxx pxx pxx yxx x99 end", read_late(options, 0, "put('y', 1) for i = 10, 99 do put('x', 1, 'x' .. i) end", { limits = { subscriber = 4000 } }))
+    assert.equal(89, run "return spate.stats().dropped_total")
+  end)
+
+  it("has the less room beside its queue the more of its past has been conflated", function()
+    serve(READER:gsub("OPTIONS", "{ queue = 2, history = 3, on_full = 'conflate', key = function(e) return e.event end }"))
+    run [[ch = sse.channel("a", { queue = 2, history = 3, on_full = "conflate", key = function(e) return e.event end })
+      function put(...) for _, k in ipairs { ... } do ch:publish { event = k:sub(1, 2), data = k } end end
+      put("p1a", "p2a", "p3a")]]
+    local res = server:get "/reads/0?replay=1"
+    run 'put("p1b", "p2b", "p3b", "n1a", "n2a", "end") ch:publish { event = "end", data = "end" }'
+    server:advance(1)
+    assert.equal("n1a n2a end end", (res:body()))
+  end)
+
+  it("that has taken its past has room for its queue alone", function()
+    local options = "{ queue = 2, history = 3, on_full = 'drop_oldest' }"
+    assert.equal("pxx pxx pxx c03 end", read_late(options, 3, "for i = 1, 3 do put('c', 1, 'c0' .. i) end"))
+    assert.equal(2, run "return spate.stats().dropped_total")
+    server:close()
+    assert.equal("pxx pxx c02 c03 end", read_late(options, 2, "for i = 1, 3 do put('c', 1, 'c0' .. i) end"))
+  end)
+
+  it("that has taken its past has room for limits.subscriber alone", function()
+    local options = "{ queue = 100, history = 3, on_full = 'drop_oldest' }"
+    local settings = { limits = { subscriber = 2500 } } -- two events
+    assert.equal("pxx pxx pxx c03 end", read_late(options, 3, "for i = 1, 3 do put('c', 1, 'c0' .. i) end", settings))
+    server:close()
+    assert.equal("pxx pxx c02 c03 end", read_late(options, 2, "for i = 1, 3 do put('c', 1, 'c0' .. i) end", settings))
+  end)
+
+  it("that waited when a burst began gets all of it, more than limits.subscriber as that may be", function()
+    serve(nil, { limits = { subscriber = 5000 } })
+    run 'ch = sse.channel("a", { queue = 3, on_full = "drop_oldest" })'
+    local res = channels.subscribe(server, "a", { query = "?lua=1" })
+    for _ = 1, 2 do run 'for i = 1, 50 do ch:publish(("x"):rep(1000)) end' end
+    assert.equal(100, #res:data())
+    assert.equal(0, run "return spate.stats().dropped_total")
+  end)
+
+  it("whose answer comes when it has fallen behind is cut, as slow", function()
+    serve [[app:get("/late", function()
+      local sub = sse.channel("a"):subscribe()
+      sse.sleep(1)
+      return sse.reply(sub)
+    end)]]
+    run 'ch = sse.channel("a", { queue = 2 })'
+    local res = server:get "/late"
+    run "for i = 1, 3 do ch:publish(i) end"
+    server:advance(1)
+    assert.equal(200, res:status())
+    assert.is_false(res:has_ended())
+    assert.equal("closed", res.client:state())
+    assert.equal(1, server:stats().slow_total)
+    assert.equal(1, run "return spate.stats().closed_slow_consumer_total")
+  end)
+
+  it("gets an event that is larger than its room where only its head waits", function()
+    serve(nil, { limits = { subscriber = 100 } })
+    run 'ch = sse.channel("a", { on_full = "drop_oldest" })'
+    local res, client = stalled("a", "", true)
+    run 'ch:publish(("x"):rep(500))'
+    open(client)
+    assert.equal(500, #res:data()[1])
+  end)
+
+  it("has the bytes that are on their way beside its room where it is to drop the oldest", function()
+    serve()
+    run 'ch = sse.channel("a", { on_full = "drop_oldest" })'
+    local res = channels.subscribe(server, "a")
+    local before = #res:raw()
+    run 'ch:publish(("x"):rep(1000))'
+    local len = #res:raw() - before
+    for room, last in pairs { [2 * len] = 2, [2 * len - 1] = 1 } do
+      server:close()
+      serve(nil, { limits = { subscriber = room } })
+      run 'ch = sse.channel("a", { on_full = "drop_oldest" }) function put(n) ch:publish(n .. ("x"):rep(999)) end'
+      local slow, client = stalled "a"
+      run "put(1)" -- is on its way
+      for i = 2, 5 do run(("put(%d)"):format(i)) end
+      open(client)
+      local got = {}
+      for i, data in ipairs(slow:data()) do got[i] = data:sub(1, 1) end
+      assert.equal(last == 2 and "1 4 5" or "1 5", table.concat(got, " "))
     end
   end)
 

@@ -568,6 +568,42 @@ describe("a store", function()
     end)
   end)
 
+  it("that cannot give what is missing says so to a task that reads", function()
+    publish(1, 2)
+    local res = ask [[
+      local sub = sse.channel("a", { history = 100 }):subscribe()
+      local ok, err = pcall(function() for _ in sub:each() do end end)
+      return ok, err]]
+    store:put("a", "3")
+    store:give_up "a"
+    server:turn()
+    assert.is_false(res:json()[1])
+    assert.match("its store has lost what follows: subscribe again, behind the id of the last event", res:json()[2], 1, true)
+  end)
+
+  for how, go in pairs { ["cannot give what is missing"] = function() store:put("a", "3") store:give_up "a" end, ["does not answer"] = function() store:refuse() end } do
+    it("that " .. how .. " has a stream that begins then cut, and not as slow", function()
+      server:close()
+      server = helper.serve(APP .. [[
+        app:get("/late", function(req)
+          local sub = sse.channel("a", { history = 100 }):subscribe { replay = tonumber(req.query.replay) }
+          sse.sleep(1)
+          return sse.reply(sub)
+        end)]], { store = true })
+      store = server.core:store()
+      publish(1, 2)
+      local res = server:get("/late" .. (how == "does not answer" and "?replay=9" or ""))
+      go()
+      server:advance(1)
+      server:turn()
+      assert.equal(200, res:status())
+      assert.is_false(res:has_ended())
+      assert.equal("closed", res.client:state())
+      assert.match("close [^\n]*target=/late[^\n]* events=0 reason=error", server:log())
+      assert.equal(0, server:stats().slow_total)
+    end)
+  end
+
   it("that cannot give what is missing cuts nobody who comes later", function()
     publish(1, 2)
     local gone = read()
