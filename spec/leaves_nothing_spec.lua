@@ -42,7 +42,7 @@ app:get("/stream", function(req) req:tag("a", "b") return sse.reply(news:subscri
 app:get("/task", function(req) req:tag("a") return sse.reply(news:subscribe():map(function(e) return e.data end)) end)
 app:get("/list", function() return spate.streams({ text = "stream" }) end)
 app:post("/kick", function(req) return { spate.kick(req:json()) } end)]], function(server)
-    for i = 1, 50 do
+    for i = 1, 20 do
       for _, what in ipairs { { tag = "a" }, { tag = "none" }, { channel = "news", reason = "so" }, { channel = "none" }, { stream = "x" } } do
         server:get "/stream?token=x"
         if i == 1 then server:get "/task" end
@@ -137,7 +137,7 @@ describe("nothing is left", function()
     it("of " .. what, function()
       local server = helper.serve(APP, { settings = { log = { access = false } } })
       local rests = comes_to_rest(function()
-        for _ = 1, 100 do visit(server) end
+        for _ = 1, 40 do visit(server) end
         server.core:run "collectgarbage() collectgarbage()"
       end, function() return server:allocated() end)
       server:close()
