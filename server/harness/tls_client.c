@@ -76,6 +76,13 @@ static void set_ciphers(lua_State *L, SSL_CTX *context) {
   if (option(L, "without_tickets")) SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
 }
 
+// A copy, as OpenSSL resumes none a second time, nor one of a connection that was dropped without an end.
+static void use_session(SSL *ssl, SSL_SESSION *session) {
+  SSL_SESSION *copy = SSL_SESSION_dup(session);
+  SSL_set_session(ssl, copy);
+  SSL_SESSION_free(copy);
+}
+
 // harness.tls{ sni =, alpn = {}, min =, max =, ca =, cert =, key =, session =, suites = (of 1.3), ciphers =
 // (of 1.2), groups =, without_tickets = "yes" }
 static int tls_new(lua_State *L) {
@@ -101,7 +108,7 @@ static int tls_new(lua_State *L) {
   set_alpn(L, t->ssl);
   lua_getfield(L, 2, "session");
   SSL_SESSION **session = luaL_testudata(L, -1, SESSION);
-  if (session) SSL_set_session(t->ssl, *session);
+  if (session) use_session(t->ssl, *session);
   lua_settop(L, 3);
   return 1;
 }
@@ -177,13 +184,12 @@ static int tls_renegotiate(lua_State *L) {
   return 0;
 }
 
-// tls:session(): the newest ticket, for another's options; nil where there is none.
+// tls:session(): the newest ticket, for others' options; nil where there is none.
 static int tls_session(lua_State *L) {
   struct tls_client *t = check_tls(L);
   if (!t->session) return 0;
   SSL_SESSION **box = lua_newuserdatauv(L, sizeof *box, 0);
-  *box = t->session;
-  SSL_SESSION_up_ref(t->session);
+  *box = SSL_SESSION_dup(t->session);
   luaL_setmetatable(L, SESSION);
   return 1;
 }
