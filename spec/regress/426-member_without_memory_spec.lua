@@ -19,7 +19,7 @@ local APP = [[
 describe("a member for whom memory ran short", function()
   for _, path in ipairs { "/drop", "/close" } do
     it("leaves, asked by " .. path, function()
-      local server, n, has_failed, left = helper.serve(APP), 0, nil, {}
+      local server, n, left, has_failed = helper.serve(APP), 0, {}
       server:post(path)
       repeat
         n = n + 1

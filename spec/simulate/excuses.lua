@@ -39,6 +39,10 @@ local EXCUSES = {
   slow = function(self, it) return it.client.stalled_at and self.now - it.client.stalled_at >= patience(self, it.client) - EPS end, -- is cut: takes nothing
   overflown = function(self, it) return self:has_overflown(it) end, -- is cut: more waits for it than may
   turned_away = function(_, it) return it.client.may_be_refused end, -- 503: there may be no room for another connection, or no descriptor
+  beyond = function(self, it) -- is not answered: behind the last that its connection may have, in the harness's protocol, which has no word for that
+    local most = self.plan.settings.limits.requests
+    return most and it.client.is_mux and not it.client.is_http2 and it.id > most
+  end,
   partial = function(_, it) return it.was_partial end, -- 408: half of its body stays away
   waited = function(_, it) return it.has_waited end, -- 408: its body had to wait for room
 

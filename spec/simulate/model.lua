@@ -259,7 +259,7 @@ function Model:on_end(request, how, now)
     request.kind = request.kind or request.route and kinds[request.route.kind]
     local before = request.behind
     local is_closed = before and (before.ended ~= "end" or is_behind_the_last(request))
-    return self:expect(is_closed or may_be_cut(self, request) or self:excused(request, "late", "partial", "turned_away"), says.ANSWERED, "%s: closed without an answer", request)
+    return self:expect(is_closed or may_be_cut(self, request) or self:excused(request, "late", "partial", "turned_away", "beyond"), says.ANSWERED, "%s: closed without an answer", request)
   end
   if how == "cut" then
     local reason = request.client.core:reason()
@@ -342,10 +342,9 @@ local function check_waiting(self, client, request, now)
   if not request or not self:listens(client) then return end
   if request.status then return check_silence(self, request, now) end
   if request.was_partial then return check_half(self, request, now) end
-  if client.is_mux and not client.is_http2 and self.plan.settings.limits.requests then return end -- the harness's protocol has no word for the last
   local behind = request.behind or request.follows -- a body that is whole may come from a handler that goes on
   local since = math.max(request.sent_at, client.arrived_at or 0, behind and behind.ended_at + (behind.route and behind.route.pause or 0) or 0, request.was_held and self.jumped_at or 0, self.jumped_to or 0)
-  self:expect(now < since + request.delay + EPS or is_behind_the_last(request) or self:excused(request, "refused", "half_closed", "draining", "turned_away", "store"), says.ANSWERED, "%s: no answer %.3f s after it", request, now - since)
+  self:expect(now < since + request.delay + EPS or is_behind_the_last(request) or self:excused(request, "refused", "half_closed", "draining", "turned_away", "store", "beyond"), says.ANSWERED, "%s: no answer %.3f s after it", request, now - since)
 end
 
 -- A connection on which nothing is asked is closed after a while.
