@@ -51,7 +51,10 @@ function bounds.stall(self, request, now)
   self:expect(is_looked_at or self:excused(stall.at, "jumped") or self:excused(request, "refused", "store"), says.SEND_TIMEOUT, "%s: takes nothing since %.3f s", request, first.at)
 end
 
-local function spawns(route) return route and kinds[route.kind].spawns and kinds[route.kind].spawns(route) end
+local function spawns(route)
+  local does = route and kinds[route.kind].spawns
+  return type(does) == "function" and does(route) or does == true
+end
 
 -- A task that limits.tasks may refuse has not started; others are none of those. What waits behind another answer is for the code of then.
 function bounds.refuse_tasks(self, clients)

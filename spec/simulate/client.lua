@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- A client of a simulation: it writes requests, and takes answers apart as their bytes come. What it sees it tells the
--- model: on_head, on_event, on_comment, on_body, on_end of each request.
+-- model: on_head, on_event, on_comment, on_end of each request.
 local harness = require "spate.harness"
 local says = require "spec.simulate.promises"
 
@@ -64,7 +64,7 @@ function Client:take_body(request, bytes, now)
   request.last_at = now
   if not request.is_sse then
     request.content = (request.content or "") .. bytes
-    return self.model:on_body(request, now)
+    return
   end
   local text, at = request.rest .. bytes, 1
   while true do

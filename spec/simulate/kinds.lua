@@ -1,15 +1,15 @@
 -- SPDX-License-Identifier: MIT
 -- The building blocks that applications are made of, one file of kinds/ each. A kind has `weight`, and
---   random(r, n)        a route: plain data; n channels are there
+--   random(r, n)        a route: plain data, or nothing; n channels are there
 --   code(route)         the body of its handler, a function of `req` and the request's token `t`
--- and what the model asks of it, all but on_end optional: on_head, on_event, on_body, on_end(model, request, ...), check
--- (what is overdue, at rest), at_rest, finish (at the end of all), statuses other than 200, lines of the log by their first
--- word. prelude: Lua of the application before its routes; with: names of kinds that it is of no use without.
+-- and what the model asks of it, all of it optional: answer (the word before the token, of which its answer consists), on_head, on_event,
+-- on_end(model, request, ...), check (what is overdue, at rest), at_rest, finish (at the end of all), statuses other than 200, lines of the log by
+-- their first word, spawns (whether it needs a task). prelude: Lua of the application before its routes; with: names of kinds that it is of no use without.
 local kinds, list, others, all = {}, {}, {}, {}
 
 local function add(name, to)
   local kind = require("spec.simulate.kinds." .. name)
-  kind.name = name
+  kind.name, kind.random = name, kind.random or function() return {} end
   kinds[name] = kind
   to[#to + 1] = { kind.weight, kind }
   all[#all + 1] = kind

@@ -217,8 +217,6 @@ function Model:on_comment(request, text, now)
   self:expect(not bounds.is_timed(self, request, request.before_at) or math.abs(idle - interval) < EPS, says.KEEP_ALIVE, "%s: after %.6f s instead of %.6f", request, idle, interval)
 end
 
-function Model.on_body() end
-
 function Model.on_bytes() end
 
 -- Whether an earlier answer on its connection has said that it is the last.
@@ -267,7 +265,10 @@ function Model:on_end(request, how, now)
     local is_held_to = reason == "slow_consumer" and not request.client.is_mux -- of streams beside others the connection's reason is none
     self:expect(not is_held_to or self:excused(request, "overflown", "slow", "refused", "store"), says.CUT, "%s: cut as a slow one, and little waits for it", request)
   else self:expect(not request.is_sse or request.rest == "", says.CLEAN_END, "%s: ends within an event: %q", request, request.rest) end
-  if request.kind and request.status < 300 and request.status ~= 204 then request.kind.on_end(self, request, how, now) end
+  local kind = request.kind
+  if not kind or request.status >= 300 or request.status == 204 then return end
+  if kind.answer and how == "end" then self:expect(request.content == kind.answer .. " " .. request.token, says.TEXT, "%s: %q", request, request.content) end
+  if kind.on_end then kind.on_end(self, request, how, now) end
 end
 
 -- What the application has logged: the first word of a line, and the rest.

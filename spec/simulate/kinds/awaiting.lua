@@ -2,7 +2,7 @@
 -- A promise among tasks: one brings a value, or comes too late.
 local says = require "spec.simulate.promises"
 
-local kind = { weight = 2, lines = {} }
+local kind = { weight = 2, spawns = true, lines = {} }
 
 function kind.random(r)
   local after, seconds = r:pick { 0.1, 0.5, 2 }, r:pick { 0.3, 1, 5 }
@@ -35,7 +35,5 @@ function kind.on_end(model, request, how, now)
   local due = (request.hopes_since or 0) + math.min(r.after, r.seconds)
   model:expect(math.abs(now - due) < 1e-6 or is_open() or model:excused(request, "late"), says.PROMISE_TIMEOUT, "%s: at %.3f s, due at %.3f", request, now, due)
 end
-
-function kind.spawns() return true end
 
 return kind

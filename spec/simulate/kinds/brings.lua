@@ -3,7 +3,7 @@
 local promised = require "spec.simulate.kinds.promised"
 local says = require "spec.simulate.promises"
 
-local kind = { weight = 1, publishes = true, makes_channels = true, method = "POST", with = { "promised" }, lines = {} }
+local kind = { weight = 1, answer = "brought", publishes = true, makes_channels = true, method = "POST", with = { "promised" }, lines = {} }
 
 function kind.random(r) return { key = r:int(1, 2) } end
 
@@ -20,10 +20,6 @@ function kind.lines.brought(model, text, now)
     model:expect(not p.value or promised.is_vague(model, model.tokens[token]), says.PROMISE_ONCE, "%s: %s is brought, and %s was", name, token, tostring(p.value))
     p.value, p.at = token, now
   elseif is_first == "false" then table.insert(model.promised.refused, { p = p, request = model.tokens[token] }) end
-end
-
-function kind.on_end(model, request, how)
-  if how == "end" then model:expect(request.content == "brought " .. request.token, says.TEXT, "%s: %q", request, request.content) end
 end
 
 return kind

@@ -2,7 +2,7 @@
 -- A task that is ended where it waits.
 local says = require "spec.simulate.promises"
 
-local kind = { weight = 1, method = "POST", lines = {} }
+local kind = { weight = 1, spawns = true, method = "POST", lines = {} }
 
 function kind.random(r)
   local delay = r:pick { 0.1, 0.6, 2 }
@@ -34,7 +34,5 @@ function kind.on_end(model, request, how)
   model:expect(request.content == wanted or is_open(), says.CANCELLED, "%s: %q", request, request.content)
   model:expect(request.was_undone or is_open(), says.CANCELLED, "%s: its task has not ended", request)
 end
-
-function kind.spawns() return true end
 
 return kind

@@ -4,8 +4,6 @@ local says = require "spec.simulate.promises"
 
 local kind = { weight = 1, method = "POST" }
 
-function kind.random() return {} end
-
 function kind.code() return 'return "count " .. counts:incr "n"' end
 
 function kind.on_end(model, request, how)

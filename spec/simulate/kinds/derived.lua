@@ -2,7 +2,7 @@
 -- A subscription to a channel that is derived from another, which may leave events out.
 local channel = require "spec.simulate.kinds.channel"
 
-local kind = { weight = 2, publishes = true, on_head = channel.on_head, on_event = channel.on_event, on_end = channel.on_end }
+local kind = { weight = 2, spawns = true, publishes = true, on_head = channel.on_head, on_event = channel.on_event, on_end = channel.on_end }
 
 kind.statuses = { [204] = "finished", [503] = "store", [500] = "falls behind" }
 
@@ -16,7 +16,5 @@ function kind.code(r)
   if not sub then return reply.error(503, why) end
   return sse.reply(sub)]]):format(r.leaves_out and "O" or "D", r.channel, r.replay)
 end
-
-function kind.spawns() return true end
 
 return kind

@@ -16,8 +16,6 @@ local content = numbered_lines()
 
 function kind.content() return content end
 
-function kind.random() return {} end
-
 -- Its tag and its date would be the disk's.
 function kind.code() return [[return reply.file(FILE, { type = "text/plain" }):header("ETag", '"numbers"'):header("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")]] end
 

@@ -2,17 +2,11 @@
 -- A member whose handler keeps nothing of it: it leaves when that is collected.
 local says = require "spec.simulate.promises"
 
-local kind = { weight = 1, publishes = true, makes_channels = true, method = "POST" }
-
-function kind.random() return {} end
+local kind = { weight = 1, answer = "forgotten", publishes = true, makes_channels = true, method = "POST" }
 
 function kind.code() return 'sse.channel("lost"):join("f" .. t) return "forgotten " .. t' end
 
 function kind.on_head(model, request) model.owed[#model.owed + 1] = request end
-
-function kind.on_end(model, request, how)
-  if how == "end" then model:expect(request.content == "forgotten " .. request.token, says.TEXT, "%s: %q", request, request.content) end
-end
 
 -- Behind a full collection on each worker.
 function kind.finish(model, request)

@@ -5,7 +5,7 @@ local says = require "spec.simulate.promises"
 local COUNT = 3
 local EPS = 1e-6
 
-local kind = { weight = 1, method = "POST", lines = {} }
+local kind = { weight = 1, spawns = true, answer = "joiners", method = "POST", lines = {} }
 
 function kind.random(r) return { delay = r:pick { 0, 0.7, 3 } } end
 
@@ -34,10 +34,6 @@ function kind.on_head(model, request, now)
   table.insert(model.joiners, request)
 end
 
-function kind.on_end(model, request, how)
-  if how == "end" then model:expect(request.content == "joiners " .. request.token, says.TEXT, "%s: %q", request, request.content) end
-end
-
 function kind.at_rest(model, now)
   for i = #(model.joiners or {}), 1, -1 do
     local request = model.joiners[i]
@@ -47,7 +43,5 @@ function kind.at_rest(model, now)
     if is_over or request.met_count == COUNT then table.remove(model.joiners, i) end
   end
 end
-
-function kind.spawns() return true end
 
 return kind

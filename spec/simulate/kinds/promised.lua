@@ -5,7 +5,7 @@ local says = require "spec.simulate.promises"
 local EPS = 1e-6
 local STRETCH = 10 -- seconds
 
-local kind = { weight = 3, publishes = true, makes_channels = true, with = { "brings" }, lines = {} }
+local kind = { weight = 3, spawns = true, publishes = true, makes_channels = true, with = { "brings" }, lines = {} }
 
 kind.prelude = ([[
 local function promise_of(key) return ("k%%d.%%d"):format(key, math.floor(sse.now() / %d)) end
@@ -35,8 +35,6 @@ function kind.lines.awaits(model, text, now)
   request.promise, request.awaits_since = kind.of(model, name), now
   table.insert(model.promised.waiting, request)
 end
-
-function kind.spawns() return true end
 
 function kind.is_vague(model, request) return model:excused(request, "refused", "store", "channel_bytes", "channels", "inbox", "subscriber") end
 

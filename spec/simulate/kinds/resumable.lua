@@ -6,7 +6,7 @@ local EPS = 1e-6
 
 local LINGER, TTL, COUNT, PAUSE = 3, 5, 12, 0.7 -- of a key always the same
 
-local kind = { weight = 2, makes_channels = true, publishes = true, lines = {} }
+local kind = { weight = 2, spawns = true, makes_channels = true, publishes = true, lines = {} }
 
 function kind.random(r)
   return { key = r:int(1, 2), count = COUNT, pause = PAUSE, linger = LINGER, ttl = TTL }
@@ -93,8 +93,6 @@ function kind.on_event(model, request, event)
   model:expect(not request.epoch or request.epoch == epoch, says.GOES_ON, "%s: %s is of another run", request, event.id)
   request.next_seq, request.epoch = seq + 1, epoch
 end
-
-function kind.spawns() return true end
 
 function kind.check(model, request, now)
   local function is_open() return request.after or is_excused(model, request) or model:excused(request, "late") or model:is_left(request) end

@@ -5,9 +5,7 @@ local says = require "spec.simulate.promises"
 local TTL = 2
 local EPS = 1e-6
 
-local kind = { weight = 1, method = "POST", lines = {}, prelude = 'local seats = spate.shared "seats"\n' }
-
-function kind.random() return {} end
+local kind = { weight = 1, answer = "seat", method = "POST", lines = {}, prelude = 'local seats = spate.shared "seats"\n' }
 
 function kind.code()
   return ([[local mine = seats:add("s", t, { ttl = %d })
@@ -35,10 +33,6 @@ function kind.at_rest(model, now)
     end
     s.news[i] = nil
   end
-end
-
-function kind.on_end(model, request, how)
-  if how == "end" then model:expect(request.content == "seat " .. request.token, says.TEXT, "%s: %q", request, request.content) end
 end
 
 return kind

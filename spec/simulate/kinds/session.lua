@@ -4,8 +4,6 @@ local says = require "spec.simulate.promises"
 
 local kind = { weight = 1 }
 
-function kind.random() return {} end
-
 kind.middleware = 'spate.session { secret = ("k"):rep(32) }, '
 
 function kind.code() return [[local n = (req.session and req.session.n or 0) + 1

@@ -2,9 +2,7 @@
 -- A value of all workers that is replaced where it is still what was read.
 local says = require "spec.simulate.promises"
 
-local kind = { weight = 1, method = "POST", lines = {}, prelude = 'local marks = spate.shared "marks"\n' }
-
-function kind.random() return {} end
+local kind = { weight = 1, answer = "swap", method = "POST", lines = {}, prelude = 'local marks = spate.shared "marks"\n' }
 
 function kind.code()
   return [[local old = marks:get "m"
@@ -38,10 +36,6 @@ function kind.at_rest(model)
     model:expect(not old or model:excused(model.tokens[old] or {}, "refused"), says.SHARED, "%s has become %s, and was %s", tostring(old), tostring(s.news[old or 1]), s.mark)
     s.mark = old or s.mark
   until not old
-end
-
-function kind.on_end(model, request, how)
-  if how == "end" then model:expect(request.content == "swap " .. request.token, says.TEXT, "%s: %q", request, request.content) end
 end
 
 return kind

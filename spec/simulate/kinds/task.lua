@@ -2,7 +2,7 @@
 -- A task that goes on when its request is over, and publishes.
 local says = require "spec.simulate.promises"
 
-local kind = { weight = 2, method = "POST" }
+local kind = { weight = 2, spawns = true, answer = "spawned", method = "POST" }
 
 function kind.random(r, n) return { channel = r:int(1, n), delay = r:pick { 0.1, 2, 7 } } end
 
@@ -12,14 +12,8 @@ end
 
 function kind.on_head(model, request) model.owed[#model.owed + 1] = request end
 
-function kind.on_end(model, request, how)
-  if how == "end" then model:expect(request.content == "spawned " .. request.token, says.TEXT, "%s: %q", request, request.content) end
-end
-
 function kind.finish(model, request)
   model:expect(request.has_run or model:excused(request, "refused", "replaced"), says.TASK, "%s: its task has not run", request)
 end
-
-function kind.spawns() return true end
 
 return kind

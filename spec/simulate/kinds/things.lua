@@ -4,8 +4,6 @@ local says = require "spec.simulate.promises"
 
 local kind = { weight = 1, method = "POST", prelude = 'local things = spate.shared "things"\n' }
 
-function kind.random() return {} end
-
 function kind.code()
   return [[local key = t .. "."
   local ok = things:set(key .. "a", 7) and things:set(key .. "b", true)

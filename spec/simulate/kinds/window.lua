@@ -5,9 +5,7 @@ local says = require "spec.simulate.promises"
 local TTL = 3
 local EPS = 1e-6
 
-local kind = { weight = 1, method = "POST", lines = {}, prelude = 'local windows = spate.shared "windows"\n' }
-
-function kind.random() return {} end
+local kind = { weight = 1, answer = "window", method = "POST", lines = {}, prelude = 'local windows = spate.shared "windows"\n' }
 
 function kind.code()
   return ([[local n = windows:incr("w", 1, { ttl = %d })
@@ -35,10 +33,6 @@ function kind.at_rest(model, now)
     w.last = n
   end
   w.numbers = {}
-end
-
-function kind.on_end(model, request, how)
-  if how == "end" then model:expect(request.content == "window " .. request.token, says.TEXT, "%s: %q", request, request.content) end
 end
 
 return kind
