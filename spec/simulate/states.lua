@@ -66,6 +66,7 @@ function states.tick(self, text, now)
   self:expect(late > -EPS and (late < EPS or tick.has_waited or self:excused(state, "vague", "catching_up")), says.EVERY, "number %s of state %s ticks %.3f s late", i, number, late)
   tick.due = tick.due + tick.period
   if tick.due + tick.period <= now then tick.due = tick.due + (now - tick.due) // tick.period * tick.period end
+  tick.has_waited = tick.has_waited and tick.due <= now
 end
 
 function states.stopped(self, text)
