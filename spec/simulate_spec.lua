@@ -173,7 +173,7 @@ describe("the simulator", function()
       local what = step.fault and step.fault[1] or step.refused and "refused" or step.fails and "fails" or step[1] == "reload" and p.apps[step.app].broken and "broken"
       if what then count[what], faulty = (count[what] or 0) + 1, faulty + 1 end
     end
-    for _, what in ipairs { "task", "descriptors", "stress", "refused", "fails", "broken" } do assert.is_true((count[what] or 0) > 0, what) end
+    for _, what in ipairs { "task", "descriptors", "stress", "refused", "fails", "broken", "allocation" } do assert.is_true((count[what] or 0) > 0, what) end
     assert.is_true(faulty < #p.steps / 4)
   end)
 

@@ -300,7 +300,7 @@ function plan.of_hours(seed, hours, clients)
   blocks.add_to_day(p, new_rng(seed ~ BLOCKS), clients)
   local own = new_rng(seed ~ DAY)
   for i = 1, #BROKEN do p.apps[i + 2] = broken(own, i + 2, channels, BROKEN[i]) end
-  day.add_to(p, own, 2)
+  day.add_to(p, own, 2, clients)
   return p
 end
 
