@@ -17,7 +17,7 @@ local EXCUSES = {
   refused = function(_, it) return it.may_fail end, -- fails or comes late: memory or a task was refused to its worker, or to whom it hears of, when it was there
   unsaid = doubts.is_unsaid, -- is not told: what was done by one of a kind of routes that was refused something before it could say so
   vague = function(_, state) return state.is_vague end, -- ticks late, or does not stop: a state of Lua that was refused memory or tasks, or may be at any time
-  short = function(self, since) return self.short_at >= since or self.plan.settings.limits.lua_memory end, -- code does not load: since then memory or tasks were refused, or the state is gone that was
+  short = function(self) return self.plan.settings.limits.lua_memory end, -- the first code does not load: there is too little memory for it
   descriptors = function(self) return self.lacks_descriptors end, -- 503, or code that does not load: while there are none
   disk = function(_, it) return it.of_disk and it.of_disk.EIO end, -- 500 or a cut: it cannot be read or written
   ["full disk"] = function(_, it) return it.of_disk and it.of_disk.ENOSPC end, -- 507

@@ -278,18 +278,17 @@ end
 
 local function reload(self, step)
   local version = self.plan.apps[step.app] and step.app or 1
-  local app, began = self.plan.apps[version], self.now
+  local app = self.plan.apps[version]
   STEPS.busy(self, {})
   shortage.replaces(self, step)
   states.on_load(self.model)
   if not start_all(self, self.paths[version]) then
-    shortage.look(self)
-    self.model:expect(app.broken or self.model:excused(began, "short", "descriptors"), says.RELOAD_REPORTED, "version %d does not load", version)
+    self.model:expect(app.broken or self.model:excused({}, "descriptors"), says.RELOAD_REPORTED, "version %d does not load", version)
     return give_up(self)
   end
   if app.broken == "hang" then
     self:advance(4)
-    return self.model:expect(give_up(self) or self.model:excused(began, "short"), says.RELOAD_REPORTED, "version %d hangs at its start", version)
+    return self.model:expect(give_up(self), says.RELOAD_REPORTED, "version %d hangs at its start", version)
   end
   self.model:expect(not app.broken or app.broken == "worker" and #self.cores == 1, says.RELOAD_REPORTED, "version %d is served", version)
   self.model:on_reload(version)
@@ -379,9 +378,8 @@ return function(plan)
   for i, app in ipairs(plan.apps) do self.paths[i] = write(application(app, file)) end
   self.paths[#self.paths + 1] = file
   if not self:start() then
-    shortage.look(self)
-    self.model:expect(self.model:excused(0, "short"), says.RELOAD_REPORTED, "version 1 does not load")
-    return { digest = 0, seconds = 0, moments = 0, requests = 0, excuses = {} }
+    self.model:expect(self.model:excused({}, "short"), says.RELOAD_REPORTED, "version 1 does not load")
+    return { digest = 0, seconds = 0, moments = 0, requests = 0, excuses = self.model.excuses }
   end
   for i, step in ipairs(plan.steps) do
     self.at = i
