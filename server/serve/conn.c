@@ -94,13 +94,13 @@ static void linger(struct conn *c) {
 
 // Sends a last answer, to what is no request. False where the client does not take it at once, or is gone.
 static bool send_refusal(struct conn *c, int status, const char *why) {
-  struct outq q = {.count = 1};
   c->in.len = 0;
   if (!error_refuse(&c->carrier, c->proto, status, why, &c->in)) {
     send_ready(c);
     return c->state != CONN_CLOSED && !c->in_flight;
   }
-  q.iov[0] = (struct iovec){c->in.bytes, c->in.len}, q.len = c->in.len;
+  struct outq q = {.len = c->in.len};
+  q.iov[q.count++] = (struct iovec){c->in.bytes, c->in.len};
   ssize_t n = c->transport->ops->send(c->transport, &q);
   if (n >= 0) c->in_flight = q.len - (size_t)n;
   return n >= 0 && !c->in_flight;
