@@ -321,6 +321,26 @@ describe("a channel's subscriber", function()
     assert.equal(0, run "return spate.stats().dropped_total")
   end)
 
+  for what, options in pairs { queue = "{ queue = 3, on_full = 'drop_oldest' }", bytes = "{ queue = 100, on_full = 'drop_oldest' }" } do
+    it("that goes on behind a burst loses one for each that comes beside it, by its " .. what, function()
+      serve([[app:get("/slowly", function()
+        local sub, list = sse.channel("a"):subscribe(), {}
+        for event in sub do
+          list[#list + 1] = event.data:sub(1, 2)
+          if #list == 10 then return table.concat(list, " ") end
+          sse.sleep(1)
+        end
+      end)]], { limits = { subscriber = what == "bytes" and 3500 or nil } })
+      run("ch = sse.channel('a', " .. options .. ") function put(n) ch:publish(('%02d'):format(n) .. ('x'):rep(1000)) end")
+      local res = server:get "/slowly"
+      run "for i = 1, 10 do put(i) end"
+      run "put(11)" -- the reader has one of them
+      assert.equal(1, run "return spate.stats().dropped_total")
+      server:advance(9)
+      assert.equal("01 03 04 05 06 07 08 09 10 11", (res:body()))
+    end)
+  end
+
   it("whose answer comes when it has fallen behind is cut, as slow", function()
     serve [[app:get("/late", function()
       local sub = sse.channel("a"):subscribe()
