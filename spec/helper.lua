@@ -222,6 +222,7 @@ local function dechunk(bytes)
       break
     end
     if #bytes < from + size + 1 then break end
+    if bytes:sub(from + size, from + size + 1) ~= "\r\n" then error "a chunk is not followed by a line's end" end
     parts[#parts + 1] = bytes:sub(from, from + size - 1)
     at = from + size + 2
   end
