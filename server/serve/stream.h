@@ -220,8 +220,7 @@ void stream_open(struct stream *s, int status, const struct field *fields, size_
 // The same for a body of other bytes, of which there are `length` (< 0: not known).
 void stream_open_raw(struct stream *s, int status, const struct field *fields, size_t count, int64_t length);
 
-// Queues a copy of some bytes of that body, which is open, for the end of this turn; no more than were
-// announced.
+// Queues a copy of bytes of that body for the end of this turn; no more than were announced.
 void stream_write(struct stream *s, struct span bytes);
 
 // Asks for the body; the first to ask decides how and how much of it. Sends the interim 100 where the client

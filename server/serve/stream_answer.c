@@ -105,7 +105,7 @@ void stream_open_raw(struct stream *s, int status, const struct field *fields, s
 
 void stream_write(struct stream *s, struct span bytes) {
   char *out;
-  assert(s->state == STREAM_OPEN && bytes.len);
+  if (s->state != STREAM_OPEN || !bytes.len) return;
   assert(s->framing != FRAMING_LENGTH || bytes.len <= s->length_left);
   s->length_left -= s->framing == FRAMING_LENGTH ? bytes.len : 0;
   struct event *e = event_new_at(&stream_service(s)->slab, bytes.len, &out);
