@@ -145,6 +145,20 @@ describe("a transport by TLS", function()
       assert.equal(",,,,open", opened())
     end)
 
+    it("one less where its turn's time is over with the one before", function()
+      local list = {}
+      for i = 1, 3 do
+        list[i] = begin({}, { open = "wait half" })
+        list[i].tls:pump(list[i].client)
+        list[i].carried:turn()
+        list[i].tls:pump(list[i].client)
+      end
+      for _, one in ipairs(list) do one.carried:poll() end
+      server:turn()
+      assert.equal("open", list[2].carried:log())
+      assert.equal("", list[3].carried:log())
+    end)
+
     it("no more at a time than there may be", function()
       server:close()
       server = harness.tls_server(cert, key, 2)
@@ -779,8 +793,15 @@ describe("a transport by TLS", function()
         one = connect({}, { bytes = "stop" })
         one:write(("x"):rep(5000))
         one:write(("y"):rep(5000))
+        one.carried:want_read(20000)
+        assert.equal("bytes:5000", one:settle()) -- the rest is kept
+        one = connect()
         one.carried:want_read(10)
-        assert.equal("bytes:xxxxxxxxxx", one:settle()) -- the rest is kept
+        one.client:window(0)
+        for _ = 1, 2 do one.tls:update_keys() end
+        one.tls:pump(one.client)
+        one.carried:turn()
+        one.carried:send(("x"):rep(5000)) -- behind an answer that is on its way
         one = connect()
         one.client:window(1000)
         one.carried:send(table.unpack(pieces))
@@ -828,17 +849,19 @@ describe("a transport by TLS", function()
     assert.equal(0x16, one.client:take():byte()) -- no warning before it
   end)
 
-  it("keeps no room for records while it is silent", function()
-    local one = connect()
-    one.carried:want_read(100)
-    one:write "x"
-    assert.equal("bytes:x", one:settle())
+  it("keeps no room while it is silent, neither for records nor for what had come and was kept", function()
+    local one = connect({}, { bytes = "stop" })
+    for _ = 1, 3 do one:write(("x"):rep(16000)) end
+    for _ = 1, 3 do
+      one.carried:want_read(1 << 16)
+      assert.equal("bytes:16000", one:settle())
+    end
     one.carried:send "y"
     assert.equal("y", one:got())
     local before = harness.allocated()
     one.carried:shut(true)
     local kept = before - harness.allocated()
-    assert.is_true(kept > 0 and kept < 20000, kept) -- one of them would be 16,384 and more, each way
+    assert.is_true(kept > 0 and kept < 20000, kept) -- a record is 16,384 and more, each way
   end)
 
   it("keeps no list of pieces that are encrypted already", function()

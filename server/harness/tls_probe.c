@@ -65,6 +65,7 @@ static void do_asked(struct carried *c, enum told what) {
   else if (!strcmp(asked, "read now")) buf_printf(&c->log, "now:%d ", t->ops->read_now(t));
   else if (!strcmp(asked, "finish")) t->ops->end(t);
   else if (!strcmp(asked, "wait")) c->probe->clock.now += 0.002;
+  else if (!strcmp(asked, "wait half")) c->probe->clock.now += 0.0015; // of what a turn has for handshakes
 }
 
 static void on_open(struct transport *t) {
