@@ -197,6 +197,47 @@ describe("a client of HTTP/2 that", function()
       flooded("http2_frames_total", "too many frames that bring nothing", "http2.frames")
     end)
 
+    it("requests that are refused, one by one", function()
+      serve { http2 = { resets = 20 } }
+      for i = 1, 20 do client:get(2 * i - 1, "/", { { "expect", "more" } }) end
+      assert.is_nil(client:read().goaway)
+      client:get(41, "/", { { "expect", "more" } })
+      flooded("http2_resets_total", "streams reset too often", "http2.resets")
+    end)
+
+    it("resets of what has been answered, which cost no more than other frames", function()
+      serve { http2 = { resets = 5, frames = 50 } }
+      for i = 1, 48 do client:get(2 * i - 1, "/ticks"):reset(2 * i - 1) end
+      assert.is_nil(client:read().goaway)
+      client:get(97, "/ticks"):reset(97)
+      flooded("http2_frames_total", "too many frames that bring nothing", "http2.frames")
+    end)
+
+    it("a head of more than four times the limit", function()
+      serve { limits = { head = 1000 } }
+      local pseudo = #":methodGET" + #":schemehttp" + #":path/" + #":authorityspec" + 4 * 32
+      local function ask(id, size) client:get(id, "/", { { "x", ("y"):rep(size - pseudo - 33) } }) end
+      ask(1, 4000)
+      assert.equal(431, client:stream(1).status)
+      assert.is_nil(client.goaway)
+      ask(3, 4001)
+      flooded("http2_heads_total", "a head of far too many bytes")
+    end)
+
+    it("frames and answers at once, of which the first is told", function()
+      serve { http2 = { streams = 10, frames = 30 } }
+      client = http2.connect(server, nil, { silent = true })
+      client.raw:window(5)
+      client:send(frames.PREFACE, frames.frame("SETTINGS", 0, 0))
+      for i = 1, 10 do client:get(2 * i - 1, "/slow") end
+      for i = 11, 1020 do client:get(2 * i - 1, "/slow") end -- is refused
+      client:send(frames.frame("PING", 0, 0, "12345678"):rep(60))
+      client.raw:window(10000000)
+      server:turn()
+      flooded("http2_frames_total", "too many frames that bring nothing", "http2.frames")
+      assert.equal(0, stats().http2_answers_total)
+    end)
+
     it("more streams than it may have", function()
       serve { http2 = { streams = 10 } }
       for i = 1, 11 do client:get(2 * i - 1, "/slow") end
@@ -324,6 +365,9 @@ describe("a client of HTTP/2 that", function()
     it("data for a stream that it has ended", ended(5, function() return frames.frame("DATA", 0, 1, "x") end))
     it("a head for a stream that it has reset", ended(5, function(c)
       return frames.frame("RST_STREAM", 0, 3, string.pack(">I4", 8)) .. c.request(3, "GET", "/")
+    end))
+    it("data for a stream that it has reset before all of it had come", ended(5, function(c)
+      return c.request(5, "POST", "/echo", nil, { open = true }) .. frames.frame("RST_STREAM", 0, 5, string.pack(">I4", 8)) .. frames.frame("DATA", 0, 5, "x")
     end))
     it("a stream that depends on itself", ended(1, function() return frames.frame("PRIORITY", 0, 5, string.pack(">I4B", 5, 1)) end))
     it("a priority of no stream", ended(1, function() return frames.frame("PRIORITY", 0, 0, string.pack(">I4B", 5, 1)) end))

@@ -231,4 +231,64 @@ describe("HTTP/2", function()
       assert.equal(missing == 0 and 200 or 408, client:stream(1).status)
     end
   end)
+
+  it("drops the fields behind a body", function()
+    serve()
+    client:send(client.request(1, "POST", "/echo", nil, { open = true }), frames.frame("DATA", 0, 1, "hal"), frames.frame("DATA", 0, 1, "lo"), frames.frame("HEADERS", 5, 1, frames.head { { "x-trailer", "1" } }))
+    assert.same({ 200, "hallo" }, { client:stream(1).status, client:stream(1).body })
+    client:post(3, "/echo", "more")
+    assert.equal("more", client:stream(3).body)
+    assert.is_nil(client.goaway)
+  end)
+
+  it("passes over what comes for a request that it has refused", function()
+    serve(nil, { [4] = 5 })
+    client:send(client.request(1, "POST", "/echo", { { "expect", "more" } }, { open = true }))
+    for _ = 1, 10 do client:frame("DATA", 0, 1, ("x"):rep(10000)) end
+    client:window(1, 100)
+    assert.same({ 417, "unknown expectation\n", 0 }, { client:stream(1).status, client:stream(1).body, client:stream(1).reset })
+    client:post(3, "/echo", "more")
+    assert.same({ "more", nil }, { client:stream(3).body, client.goaway })
+  end)
+
+  it("gives back the window of what is not read once, not twice", function()
+    serve { http2 = { connection_window = 100000 } }
+    local sent = 0
+    local function leave(id)
+      client:send(client.request(id, "POST", "/unread", nil, { open = true }))
+      for _ = 1, 2 do client:frame("DATA", 0, id, ("x"):rep(8000)) end
+      sent = sent + 16000
+    end
+    local function window()
+      local n = 65535 - sent
+      for _, frame in ipairs(client:read().list) do
+        if frame.kind == "WINDOW_UPDATE" and frame.id == 0 then n = n + string.unpack(">I4", frame.payload) end
+      end
+      return n
+    end
+    for id = 1, 11, 2 do leave(id) end
+    assert.equal(4000, window())
+    server:advance(6) -- they are answered
+    assert.is_true(window() > 50000 and window() <= 100000, window())
+    for id = 13, 23, 2 do leave(id) end
+    assert.is_true(window() <= 4000, window())
+  end)
+
+  it("has its time from when there was room for it: half a window of a stream", function()
+    for room = 9999, 10000 do
+      serve { timeouts = { body = 5, body_total = 12 }, http2 = { window = 20000, connection_window = 150000 } }
+      local left, id = 150000 - room, 1
+      while left > 0 do
+        local size = math.min(left, 16000)
+        client:send(client.request(id, "POST", "/hesitant", nil, { open = true }), frames.frame("DATA", 0, id, ("x"):rep(size)))
+        left, id = left - size, id + 2
+      end
+      client:send(client.request(id, "POST", "/size", nil, { open = true }))
+      server:advance(4.9)
+      assert.is_nil(client:stream(id).status)
+      server:advance(0.3)
+      assert.equal(room == 10000 and 408 or nil, client:stream(id).status, room)
+      if room == 9999 then server:close() end
+    end
+  end)
 end)

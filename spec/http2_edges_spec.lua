@@ -54,11 +54,11 @@ describe("a connection of HTTP/2", function()
 
   it("ends with a frame of its own that is one: its length, no flags, no stream, the reason in words", function()
     serve()
-    client:get(3, "/")
+    client:get(0x1020305, "/")
     client.raw:take()
     client:frame("PRIORITY", 0, 0, string.pack(">I4B", 5, 1))
     local bytes = client.raw:take()
-    assert.equal(string.pack(">I3BBI4I4I4", #bytes - 9, 7, 0, 0, 3, 1) .. "PROTOCOL_ERROR", bytes)
+    assert.equal(string.pack(">I3BBI4I4I4", #bytes - 9, 7, 0, 0, 0x1020305, 1) .. "PROTOCOL_ERROR", bytes)
   end)
 
   it("knows the last thirty-two streams that are over", function()
@@ -81,6 +81,15 @@ describe("a connection of HTTP/2", function()
     assert.is_nil(client.goaway)
     server:advance(1)
     ping(6)
+    assert.is_truthy(client.goaway)
+  end)
+
+  it("counts a new priority as one frame", function()
+    serve { http2 = { frames = 50 } }
+    local function tell(n) client:send(frames.frame("PRIORITY_UPDATE", 0, 0, string.pack(">I4", 1) .. "u=1"):rep(n)):read() end
+    tell(48) -- beside two of SETTINGS
+    assert.is_nil(client.goaway)
+    tell(1)
     assert.is_truthy(client.goaway)
   end)
 
