@@ -11,6 +11,8 @@ describe("what lies behind a proxy's prefix", function()
     server = helper.serve([[
       app:all("/api/*path", function() return reply.proxy("http://up.example/v1/") end)
       app:all("/s/:a[%w/]/*path", function() return reply.proxy("http://up.example/v2") end)
+      app:all("/one/:x", function() return reply.proxy("http://up.example/one") end)
+      app:all("/set/:x[%a]", function() return reply.proxy("http://up.example/set?a=b") end)
       app:all("/*path", function() return reply.proxy("http://up.example") end)
     ]], { stubs = session.stubs, settings = { log = { access = false } } })
   end)
@@ -25,7 +27,7 @@ describe("what lies behind a proxy's prefix", function()
 
   it("is asked for as it came, with its slash", function()
     for target, url in pairs { ["/api/a/b?x=1&y=%20"] = "/v1/a/b?x=1&y=%20", ["/api/a%2Fb/%C3%A4"] = "/v1/a%2Fb/%C3%A4", ["/api/a?"] = "/v1/a?", ["/api//a//"] = "/v1//a//", ["/s/x/y/z"] = "/v2/y/z", ["/s/x%2Fx/y"] = "/v2/y",
-      ["/a"] = "/a", ["/a/b/"] = "/a/b/", ["//"] = "//", ["/api/..a/...;../.b;.."] = "/v1/..a/...;../.b;..", ["/api/%25252e%25252e/x"] = "/v1/%25252e%25252e/x", ["/api/.../x"] = "/v1/.../x", ["/api/a.;x/..b"] = "/v1/a.;x/..b" } do
+      ["/one/x"] = "/one", ["/one/x?q"] = "/one?q", ["/set/x"] = "/set?a=b", ["/a"] = "/a", ["/a/b/"] = "/a/b/", ["//"] = "//", ["/api/..a/...;../.b;.."] = "/v1/..a/...;../.b;..", ["/api/%25252e%25252e/x"] = "/v1/%25252e%25252e/x", ["/api/.../x"] = "/v1/.../x", ["/api/a.;x/..b"] = "/v1/a.;x/..b" } do
       asks("http://up.example" .. url, target)
     end
   end)

@@ -75,14 +75,6 @@ describe("form", function()
       assert.same({}, post_text("/all/none", "tag=1"):json())
     end)
 
-    it("decodes what can be decoded, bytes as they are", function()
-      serve [[ app:post("/x", function(req) return (req:form().v:gsub(".", function(c) return ("%02x"):format(c:byte()) end)) end) ]]
-      local function hex(s) return (s:gsub(".", function(c) return ("%02x"):format(c:byte()) end)) end
-      for given, read in pairs { ["%zz"] = "%zz", ["100%"] = "100%", ["%4"] = "%4", ["%2B%zz+"] = "+%zz ", ["%00%0d%0A"] = "\0\r\n", ["%ff"] = "\xff", ["\xe4"] = "\xe4" } do
-        assert.equal(hex(read), (post_text("/x", "v=" .. given):body()), given)
-      end
-    end)
-
     it("has no more fields than limits.query_pairs, and no more bytes than limits.body", function()
       serve(nil, { settings = { limits = { query_pairs = 3, body = 30 } } })
       assert.equal(200, post_text("/fields", "a=1&&a=2&a=3"):status())

@@ -52,6 +52,7 @@ describe("an answer that is passed on", function()
       assert.equal(is_value, head:find(("\r\nz: a%sb"):format(char), 1, true) ~= nil, byte)
       assert.truthy(head:find("\r\nkept: 1", 1, true), byte)
     end
+    assert.is_nil(passed { [""] = "found", kept = "1" }:head():find("found", 1, true))
     for _, at in ipairs { "\1x", "x\1" } do
       local head = passed { [at] = "1", kept = at, empty = "" }:head()
       assert.is_nil(head:find "\1")

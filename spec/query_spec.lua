@@ -33,12 +33,23 @@ describe("a query", function()
   end)
 
   it("has no more pairs than limits.query_pairs", function()
-    serve [[ app:get("/x", function(req) return tostring(#req:query_all "a") end) ]]
+    serve [[ app:get("/x", function(req) return tostring(#req:query_all "a") end) app:get("/nameless", function(req) return tostring(req.query[""]) .. " " .. tostring(req.query.a) end) ]]
+    for query, seen in pairs { ["&&a=1&&"] = "nil 1", ["&"] = "nil nil", ["=1&a"] = "1 ", [""] = "nil nil" } do assert.equal(seen, body("/nameless?" .. query), query) end
     assert.equal("200", body("/x?" .. ("a=1&"):rep(199) .. "a=1"))
     local res = get("/x?" .. ("a=1&"):rep(200) .. "a=1")
     assert.equal(400, res:status())
     assert.equal("too many query parameters\n", (res:body()))
     assert.equal(400, get("/x?" .. ("&"):rep(4000)):status())
+  end)
+end)
+
+describe("a form", function()
+  it("decodes what can be decoded, bytes as they are", function()
+    serve [[ app:post("/x", function(req) return (req:form().v:gsub(".", function(c) return ("%02x"):format(c:byte()) end)) end) ]]
+    local function hex(s) return (s:gsub(".", function(c) return ("%02x"):format(c:byte()) end)) end
+    for given, read in pairs { ["%zz"] = "%zz", ["100%"] = "100%", ["%4"] = "%4", ["%2B%zz+"] = "+%zz ", ["%00%0d%0A"] = "\0\r\n", ["%ff"] = "\xff", ["\xe4"] = "\xe4" } do
+      assert.equal(hex(read), (server:post("/x", { body = "v=" .. given, headers = { ["Content-Type"] = "application/x-www-form-urlencoded" } }):body()), given)
+    end
   end)
 end)
 
