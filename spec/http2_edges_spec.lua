@@ -367,4 +367,39 @@ describe("a connection of HTTP/2", function()
     assert.equal("501 unknown method", outcome(("X"):rep(25), "/", "a"))
     assert.equal("200 hello", outcome("GET", "/", "a"))
   end)
+
+  it("counts what was sent in a client's favour once", function()
+    serve { http2 = { frames = 50 } }
+    client:get(1, "/ticks")
+    server:advance(30) -- thirty events, each of them whole
+    client:read()
+    for _ = 1, 49 do client:frame("PING", 0, 0, "12345678"):read() end
+    assert.is_nil(client.goaway)
+    for _ = 1, 3 do client:frame("PING", 0, 0, "12345678"):read() end
+    assert.is_truthy(client.goaway)
+  end)
+
+  it("keeps its bytes in order where large batches leave in parts", function()
+    server = helper.serve [[
+      local list = {}
+      for i = 1, 20000 do list[i] = ("%07d\n"):format(i) end
+      local text = table.concat(list)
+      app:get("/", function() return text end)
+      app:get("/ticks", function() return sse.reply(sse.interval(1)) end)
+    ]]
+    client = http2.connect(server, { [4] = 1000000 })
+    client:window(0, 1000000)
+    client.raw:late():step(3001)
+    client:get(1, "/"):get(3, "/ticks")
+    for _ = 1, 200 do
+      client:read()
+      server:turn()
+    end
+    local n = 0
+    for line in client:stream(1).body:gmatch "(%d+)\n" do
+      n = n + 1
+      if tonumber(line) ~= n then error(("%s at line %d"):format(line, n)) end
+    end
+    assert.same({ 20000, true }, { n, client:stream(1)["end"] })
+  end)
 end)

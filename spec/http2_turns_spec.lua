@@ -3,6 +3,7 @@
 local helper = require "spec.helper"
 if not helper.harness.hpack then return end -- built without nghttp2
 local http2 = require "spec.http2_client"
+local frames = http2.frames
 
 local APP = [[
 app:get("/count/:n", function(req)
@@ -16,6 +17,7 @@ app:get("/big", function() return ("x"):rep(200000) end)
 app:get("/:len[%d]", function(req) return ("x"):rep(tonumber(req.params.len)) end)
 ]]
 
+local FRAME_HEAD = 9 -- bytes
 local server, client
 local FILE = os.tmpname()
 
@@ -139,6 +141,51 @@ describe("HTTP/2", function()
       client:window(0, 200000)
       for id = 5, 7, 2 do assert.same({ 100000, true }, { #client:stream(id).body, client:stream(id)["end"] }) end
     end)
+  end)
+end)
+
+describe("who waits for another's turn on HTTP/2", function()
+  after_each(function() server:close() end)
+
+  -- Which of two is given up after timeouts.send, where the connection's window is used up and `move` is what its client does then.
+  local function given_up(move)
+    serve({ timeouts = { send = 5 } }, { [4] = 1000000 })
+    client:get(1, "/count/20000", { { "priority", "u=0" } }):get(3, "/count/20", { { "priority", "u=5" } })
+    assert.same({ 65535, 0 }, { #client:stream(1).body, #client:stream(3).body })
+    move()
+    server:advance(2.2)
+    return client:stream(1).reset and 1 or client:stream(3).reset and 3
+  end
+
+  it("waits on where a fair part has moved meanwhile: what is taken in timeouts.send at 512 bytes a second", function()
+    for taken, expected in pairs { [2560] = false, [2559] = 1, [100] = 1, [0] = 1 } do
+      local which = given_up(function()
+        server:advance(3)
+        if taken > 0 then client:window(0, taken - FRAME_HEAD) end
+      end)
+      assert.equal(expected or nil, which or nil, taken)
+      server:close()
+    end
+    assert.is_falsy(given_up(function() -- little by little
+      for _ = 1, 3 do
+        server:advance(1)
+        client:window(0, 1000 - FRAME_HEAD)
+      end
+    end))
+    server:advance(2) -- 5 seconds after the last of it
+    server:advance(1)
+    assert.equal(8, client:stream(1).reset)
+    client:window(0, 10000)
+    assert.equal(20, #client:data(3))
+  end)
+
+  it("has no use of what the server says by itself", function()
+    assert.equal(1, given_up(function()
+      for _ = 1, 3 do
+        server:advance(1)
+        client:send(frames.frame("PING", 0, 0, "12345678"):rep(100)):read()
+      end
+    end))
   end)
 end)
 

@@ -98,7 +98,6 @@ static bool mux_limit_body(struct proto *p, struct stream *s, uint64_t max) {
 static void mux_answer(struct proto *p, struct stream *s, struct response *r, struct buf *out) {
   struct mux *m = mux_of(p);
   (void)out;
-  if (r->framing == FRAMING_OPEN) r->framing = FRAMING_FRAMED;
   buf_printf(&m->control, "%u head %d\n", mux_stream_of(m, s)->id, r->status);
 }
 

@@ -70,7 +70,6 @@ static void http2_answer(struct proto *p, struct stream *stream, struct response
   struct http2_stream *s = of_stream(p, stream);
   bool is_empty = r->framing == FRAMING_NONE || (r->framing == FRAMING_LENGTH && !r->content_length);
   (void)out;
-  if (r->framing == FRAMING_OPEN) r->framing = FRAMING_FRAMED;
   if (s) http2_submit_head(http2_of(p), s, r, !is_empty);
 }
 

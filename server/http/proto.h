@@ -52,8 +52,7 @@ enum framing {
   FRAMING_LENGTH,  // Content-Length
   FRAMING_CHUNKED, // each piece a chunk, an empty one at the end
   FRAMING_CLOSE,   // until the connection closes (HTTP/1.0)
-  FRAMING_FRAMED,  // the protocol has frames of its own
-  FRAMING_OPEN     // of a length that is not known: the protocol chooses
+  FRAMING_OPEN     // of a length that is not known: the protocol chooses, or has frames of its own
 };
 
 struct response {
