@@ -402,4 +402,40 @@ describe("a connection of HTTP/2", function()
     end
     assert.same({ 20000, true }, { n, client:stream(1)["end"] })
   end)
+
+  it("says the length of what has one, and no fields of a connection", function()
+    local path = os.tmpname()
+    finally(function() os.remove(path) end)
+    do
+      local f <close> = assert(io.open(path, "w"))
+      f:write "12345"
+    end
+    server = helper.serve(([[
+      app:get("/text/:n", function(req) return reply.text("hello", tonumber(req.params.n)) end)
+      app:get("/none/:n", function(req) return reply.status(tonumber(req.params.n)) end)
+      app:get("/file/:n", function(req) return reply.file(%q, { status = tonumber(req.params.n) }) end)
+      app:get("/stream", function() return reply.stream(function(write) write "x" end) end)
+      app:get("/fields", function() return reply.text("x"):header("Proxy-Connection", "a"):header("X-Kept", "b"):header("Proxy-Connections", "c") end)
+    ]]):format(path))
+    client = http2.connect(server)
+    local id = -1
+    local function length(method, target)
+      id = id + 2
+      client:send(client.request(id, method, target))
+      assert.is_true(client:stream(id)["end"])
+      return client:stream(id).headers["content-length"]
+    end
+    for status, expected in pairs { [200] = "5", [203] = "5", [204] = false, [205] = false, [206] = "5", [303] = "5", [304] = false, [305] = "5", [599] = "5" } do
+      for _, method in ipairs { "GET", "HEAD" } do
+        assert.equal(expected or nil, length(method, "/text/" .. status), status)
+        assert.equal(status, client:stream(id).status)
+      end
+    end
+    for status, expected in pairs { [200] = "5", [203] = "5", [204] = false, [304] = false, [303] = "5", [305] = "5" } do assert.equal(expected or nil, length("GET", "/file/" .. status), status) end
+    assert.same({ "0", nil, nil }, { length("GET", "/none/404"), (length("HEAD", "/none/404")) })
+    assert.same({}, { length("GET", "/stream"), (length("HEAD", "/stream")) })
+    length("GET", "/fields")
+    local headers = client:stream(id).headers
+    assert.same({ nil, "b", "c" }, { headers["proxy-connection"], headers["x-kept"], headers["proxy-connections"] })
+  end)
 end)

@@ -22,7 +22,7 @@ static nghttp2_nv nv_of(struct span name, struct span value) {
 }
 
 static struct span put_status(char out[STATUS_DIGITS], int status) {
-  out[0] = (char)('0' + status / 100 % 10), out[1] = (char)('0' + status / 10 % 10);
+  out[0] = (char)('0' + status / 100), out[1] = (char)('0' + status / 10 % 10);
   out[2] = (char)('0' + status % 10);
   return (struct span){out, STATUS_DIGITS};
 }
