@@ -110,7 +110,6 @@ void stream_write(struct stream *s, struct span bytes) {
   s->length_left -= s->framing == FRAMING_LENGTH ? bytes.len : 0;
   struct event *e = event_new_at(&stream_service(s)->slab, bytes.len, &out);
   memcpy(out, bytes.bytes, bytes.len);
-  s->last_sent = stream_service(s)->loop->now;
   stream_enqueue(s, e);
 }
 
