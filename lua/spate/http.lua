@@ -116,15 +116,17 @@ local function read_options(method, url, options, what)
   return asked, options.max
 end
 
--- What the iterator has, in pieces that are handed over at a time; false where that is more than `length`, if it is given.
+-- What the iterator has, in pieces that are handed over at a time; nil and what is wrong with it, such as that it is more than
+-- `length`, if that is given.
 local function cut(iterator, what, length)
   local piece, at, left = "", 1, length or math.huge
   return function()
     while at > #piece do
-      piece, at = iterator(), 1
-      if piece == nil then return nil end
-      left = left - #check.text(piece, what .. ": body: what its iterator returns")
-      if left < 0 then return false end
+      local why
+      piece, why = iterator()
+      if piece == nil then return nil, type(why) == "string" and ("%s: the body's iterator: %s"):format(what, why) or nil end
+      at, left = 1, left - #check.text(piece, what .. ": body: what its iterator returns")
+      if left < 0 then return nil, ("%s: the body's iterator has more than its length of %d bytes"):format(what, length) end
     end
     at = at + PIECE
     return piece:sub(at - PIECE, at - 1)
@@ -134,11 +136,7 @@ end
 -- Sends what there is, while it is wanted; what is wrong with it.
 local function send(handle, asked)
   local _ <close> = at_end(function() http_body.close(asked) end)
-  for piece in cut(asked.iterator, asked.what, asked.length) do
-    if not piece then return ("%s: the body's iterator has more than its length of %d bytes"):format(asked.what, asked.length) end
-    if not core.http_send(handle, piece) then return nil end
-  end
-  core.http_send_end(handle)
+  return Upload.send(handle, cut(asked.iterator, asked.what, asked.length))
 end
 
 -- Without what may hold secrets: a user and password, the query.

@@ -59,12 +59,7 @@ function proxy.plan(url, options)
   return plan
 end
 
-local function send_body(handle, req, max)
-  for piece in req:chunks(max) do
-    if not core.http_send(handle, piece) then return end
-  end
-  core.http_send_end(handle)
-end
+local function send_body(handle, req, max) return Upload.send(handle, req:chunks(max)) end
 
 -- Sends the body as it comes, until the answer begins; nil, message and code where none does.
 local function begin_answer(handle, req, max)

@@ -30,6 +30,17 @@ local function run(self, send, ...)
   if not ok and not core.http_awaits_head(self.handle) then error(why, 0) end -- for the log
 end
 
+-- Sends pieces while they are wanted, and that they have ended; not where nil comes with what is wrong, such as that a client
+-- has left within its body.
+function Upload.send(handle, next_piece)
+  while true do
+    local piece, why = next_piece()
+    if why then return why end
+    if not piece then return core.http_send_end(handle) end
+    if not core.http_send(handle, piece) then return nil end
+  end
+end
+
 function Upload.begin(handle, send, ...)
   local self = setmetatable({ handle = handle }, Upload)
   self.task = core.spawn(run, self, send, ...)

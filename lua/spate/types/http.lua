@@ -27,7 +27,7 @@ local http = {}
 ---@class spate.HttpOptions
 ---@field headers? table<string, string|number|string[]>
 ---@field query? table<string, any>
----@field body? string|fun(): string? what an iterator returns is sent as the server takes it
+---@field body? string|fun(): string?, string? what an iterator returns is sent as the server takes it; nil and a message break it off
 ---@field json? any
 ---@field form? table<string, string|number|boolean|string[]|spate.HttpFile>
 ---@field timeout? number|spate.HttpTimeout a number: of the whole
