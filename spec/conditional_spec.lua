@@ -68,6 +68,26 @@ describe("conditions", function()
     assert.is_nil(res:header "Cache-Control")
   end)
 
+  it("have refusals say what the file is, and keep what the script has said but how to keep and to name it", function()
+    local own = serve(([[app:get("/own", function()
+      return reply.file("%s/public/a.txt", { cache = 60, download = "b.txt", headers = { ["X-A"] = "b", ["X-B"] = "c" } })
+    end)]]):format(folder.path))
+    local whole = get(own, "/own")
+    assert.same({ 'attachment; filename="b.txt"', "max-age=60", "b", "c" },
+      { whole:header "Content-Disposition", whole:header "Cache-Control", whole:header "X-A", whole:header "X-B" })
+    local etag_of = whole:header "ETag"
+    for code, headers in pairs { [412] = { ["If-Match"] = '"x"' }, [416] = { Range = "bytes=20-" } } do
+      local res = get(own, "/own", headers)
+      assert.equal(code, res:status())
+      assert.same({ etag_of, DATE, "b", "c", "text/plain; charset=utf-8", "Accept-Encoding" },
+        { res:header "ETag", res:header "Last-Modified", res:header "X-A", res:header "X-B", res:header "Content-Type", res:header "Vary" })
+      assert.is_nil(res:header "Content-Disposition")
+      assert.is_nil(res:header "Cache-Control")
+      assert.equal(tostring(#res:body()), res:header "Content-Length")
+      assert.is_nil(res:header "Content-Encoding")
+    end
+  end)
+
   it("reach back to the first second there is", function()
     local first = "Thu, 01 Jan 1970 00:00:00 GMT"
     assert.equal(412, status { ["If-Unmodified-Since"] = first })
