@@ -20,6 +20,12 @@ end)
 app:get("/ticks", function() return sse.reply(sse.interval(1):map(function(n) return n end)) end)
 app:get("/fails", function() return sse.reply(function(send) send "a" error "broken" end) end)
 app:get("/text", function() return "hello" end)
+app:get("/told/:kind", function(req)
+  local kind = req.params.kind
+  req:on_close(function(reason) gone[#gone + 1] = kind .. ":" .. reason end)
+  if kind == "text" then return ("x"):rep(50000) end
+  return kind == "events" and sse.reply { "a", "b" } or reply.stream(function(write) write "a" sse.sleep(1) write "b" end)
+end)
 app:get("/empty", function() return reply.status(204) end)
 app:get("/head", function(req) return reply.json { host = req.host, a = req:header_all "x-a", cookies = req.headers.cookie, q = req.query.q } end)
 app:get("/file", function() return reply.file(FILE) end)
@@ -270,6 +276,19 @@ describe("HTTP/2", function()
     assert.same({}, client:data(1))
     assert.equal(5, #client:data(3))
     assert.equal("1:client_closed", (server:get("/gone"):body()))
+  end)
+
+  it("tells each that has ended how: that it is finished, unless its client has left", function()
+    serve()
+    client:send(client.request(1, "GET", "/told/text"), client.request(3, "GET", "/told/events"), client.request(5, "GET", "/told/stream"), client.request(7, "GET", "/told/left"))
+    client:reset(7)
+    server:advance(2)
+    for id = 1, 5, 2 do assert.is_true(client:stream(id)["end"]) end
+    local gone = {}
+    for one in (server:get("/gone"):body()):gmatch "%S+" do gone[#gone + 1] = one end
+    table.sort(gone)
+    assert.same({ "events:finished", "left:client_closed", "stream:finished", "text:finished" }, gone)
+    assert.equal(0, server:stats().streams)
   end)
 
   it("ends them all with the connection", function()

@@ -19,13 +19,11 @@ static ssize_t read_refusal(struct http2_stream *s, uint8_t *into, size_t len, u
   return (ssize_t)n + 1;
 }
 
-static size_t copy_out(const struct outq *q, uint8_t *into) {
-  size_t n = 0;
+static void copy_out(const struct outq *q, uint8_t *into) {
   for (int i = 0; i < q->count; i++) {
-    memcpy(into + n, q->iov[i].iov_base, q->iov[i].iov_len);
-    n += q->iov[i].iov_len;
+    memcpy(into, q->iov[i].iov_base, q->iov[i].iov_len);
+    into += q->iov[i].iov_len;
   }
-  return n;
 }
 
 static ssize_t read_stream(struct http2 *h, struct http2_stream *s, uint8_t *into, size_t len,
