@@ -42,7 +42,8 @@ function Upload.send(handle, next_piece)
 end
 
 function Upload.begin(handle, send, ...)
-  local self = setmetatable({ handle = handle }, Upload)
+  -- with room for all that is noted at its end, so that this takes no memory
+  local self = setmetatable({ handle = handle, task = false, failure = false, is_over = false, is_broken = false, is_answered = false }, Upload)
   self.task = core.spawn(run, self, send, ...)
   return self
 end
