@@ -75,13 +75,11 @@ describe("a body in chunks", function()
   end)
 
   it("has each byte where it may stand, and nowhere else", function()
-    local function outcome(body, piece) return (answer(body, piece) or "waits"):match "^%S+" end
+    local function outcome(body) return (answer(body) or "waits"):match "^%S+" end
     for byte = 0, 255 do
       local c = string.char(byte)
       local function check(is_allowed, format)
-        for _, piece in ipairs { math.maxinteger, 1 } do
-          assert.equal(is_allowed and "200" or "400", outcome(format:gsub("@", function() return c end), piece), ("%d in %s"):format(byte, format))
-        end
+        assert.equal(is_allowed and "200" or "400", outcome((format:gsub("@", function() return c end))), ("%d in %s"):format(byte, format))
       end
       local LAST = "\r\na\r\n0\r\n\r\n"
       if not is(c, "%x\r") then check(c == ";", "1@a" .. LAST) end

@@ -320,28 +320,6 @@ describe("a connection of HTTP/2", function()
     assert.equal(1, server:stats().slow_total)
   end)
 
-  it("leaves nothing behind", function()
-    serve()
-    local function bytes()
-      for i = 1, 20 do
-        local each = http2.connect(server, { [4] = 1000000 })
-        each:get(1, "/seen?q=", { { "x-a", ("y"):rep(5000) }, { "cookie", ("c"):rep(2000) } }):get(3, "/count/50")
-        each:get(5, "/", { { "expect", "x" }, { "x-a", ("z"):rep(3000) } }) -- is refused
-        if i % 2 == 0 then each:frame("DATA", 0, 0, "") end -- ends in another way
-      end
-      for _, each in ipairs(server.clients) do each:leave() end
-      server.clients = {}
-      server:turn()
-      server:advance(5)
-      for _ = 1, 2 do collectgarbage() end
-      return helper.harness.c_bytes() - server:stats().lua_bytes
-    end
-    for _ = 1, 8 do bytes() end -- what is made once, and kept
-    local before, after = bytes(), 0
-    for _ = 1, 12 do after = bytes() end
-    assert.is_true(after - before < 120000, after - before)
-  end)
-
   it("answers a head that is none, or has its stream reset, and goes on", function()
     serve()
     local id = -1
