@@ -210,6 +210,7 @@ static int probe_close(lua_State *L) {
   if (!p->is_open) return 0;
   p->is_open = false;
   tls_server_deinit(&p->server);
+  tls_server_deinit(&p->server); // keeps nothing that it has given back, as new hosts may still come
   tls_keys_deinit(&p->keys);
   loop_deinit(&p->loop);
   lua_pushboolean(L, !memcmp(p->keys.keys, none, sizeof none));
