@@ -827,6 +827,7 @@ describe("a transport by TLS", function()
       for _, each in ipairs(open) do each.carried:shut() end
       open = {}
       server:close()
+      for _ = 1, 10 do assert.is_true(harness.tls_server(cert, key):close()) end
       server = harness.tls_server(cert, key)
     end
     assert.is_true(helper.comes_to_rest(round))

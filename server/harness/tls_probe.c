@@ -203,7 +203,7 @@ static int probe_find(lua_State *L) {
   return push_key(L, tls_keys_find(&p->keys, (const unsigned char *)name, &key), &key);
 }
 
-// server:close(): whether nothing is left of the keys of tickets.
+// server:close(): whether nothing is left of the keys of tickets, nor to be run in a turn.
 static int probe_close(lua_State *L) {
   struct tls_probe *p = check_server(L, 1);
   static const struct tls_key none[TLS_KEYS];
@@ -212,8 +212,9 @@ static int probe_close(lua_State *L) {
   tls_server_deinit(&p->server);
   tls_server_deinit(&p->server); // keeps nothing that it has given back, as new hosts may still come
   tls_keys_deinit(&p->keys);
+  bool has_hooks = !list_empty(&p->loop.hooks);
   loop_deinit(&p->loop);
-  lua_pushboolean(L, !memcmp(p->keys.keys, none, sizeof none));
+  lua_pushboolean(L, !has_hooks && !memcmp(p->keys.keys, none, sizeof none));
   return 1;
 }
 

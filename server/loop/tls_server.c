@@ -15,17 +15,17 @@ static struct tls_turn *turn_shift(struct list *l) {
 // True where anything went on: who writes has had its turn already.
 static bool run_turns(struct loop_hook *hook) {
   struct tls_server *s = container_of(hook, struct tls_server, hook);
-  bool any = !list_empty(&s->reading) || !list_empty(&s->shaking);
+  if (list_empty(&s->reading) && list_empty(&s->shaking)) return false;
   struct list now;
   list_init(&now);
   list_splice(&now, &s->reading);
   for (struct tls_turn *t; (t = turn_shift(&now));) t->go_on(t);
-  double until = any ? clock_now(s->loop->clock) + SHARE_SECONDS : 0;
+  double until = clock_now(s->loop->clock) + SHARE_SECONDS;
   for (struct tls_turn *t; (t = turn_shift(&s->shaking));) {
     t->go_on(t);
     if (clock_now(s->loop->clock) >= until) break;
   }
-  return any;
+  return true;
 }
 
 void tls_server_init(struct tls_server *s, struct loop *loop, struct tls_counters *counters,
