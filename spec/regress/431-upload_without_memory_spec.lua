@@ -31,7 +31,7 @@ describe("a body that is not sent any more, where memory runs short", function()
 
   -- What is left over after `attempt` with four allocations that fail, for each that may be the first; how many that were.
   local function leftovers(attempt)
-    local left, usual, n, has_failed = {}, server:get("/open"):body(), 0, nil
+    local left, usual, n, has_failed = {}, server:get("/open"):body(), 0
     assert.equal("0 1", usual)
     repeat
       n = n + 1
