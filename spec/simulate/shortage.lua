@@ -48,7 +48,7 @@ end
 
 local function doubt(self, worker)
   doubts.of_memory(self.model, self.list, worker)
-  states.on_fault(self.model)
+  states.on_fault(self.model, worker)
 end
 
 -- Before states are replaced: what one of them is refused as it ends is not told of any more.

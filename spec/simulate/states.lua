@@ -31,9 +31,9 @@ function states.on_reload(self)
   self.served_load, self.served_since = self.loads, self.now
 end
 
--- From now on each may lack what it was to do again and again.
-function states.on_fault(self)
-  for _, state in pairs(self.states) do state.is_vague = true end
+-- From now on those of that worker may lack what they were to do again and again.
+function states.on_fault(self, worker)
+  for _, state in pairs(self.states) do state.is_vague = state.is_vague or state.worker + 1 == worker end
 end
 
 function states.loaded(self, text)
