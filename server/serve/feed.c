@@ -93,12 +93,17 @@ static bool is_full(struct feed *f, const struct event *e) {
 }
 
 // The bound stays as it is: were it less by what is dropped of the past, all of that would go for one event.
-static void feed_drop_oldest(struct feed *f) {
-  uint32_t beside = f->beside;
+// False where there is only what stays, which tells of events that are gone.
+static bool feed_drop_oldest(struct feed *f) {
+  uint32_t beside = f->beside, at = 0;
   size_t bytes_beside = f->bytes_beside;
-  event_unref(shift(f));
+  while (at < f->count && !(*slot(f, at))->seq) at++;
+  if (at == f->count) return false;
+  if (at) feed_take_out(f, at);
+  else event_unref(shift(f));
   f->beside = beside, f->bytes_beside = bytes_beside;
   count_dropped(f);
+  return true;
 }
 
 static bool queue_event(struct feed *f, struct event *e) {
@@ -109,7 +114,7 @@ static bool queue_event(struct feed *f, struct event *e) {
       lose(f, FEED_LOST);
       return false;
     }
-    feed_drop_oldest(f);
+    if (!feed_drop_oldest(f)) break;
   }
   feed_push(f, event_ref(e));
   feed_tell_reader(f);
