@@ -58,6 +58,13 @@ function kind.on_end(model, request, how, now)
   room.gone[request.user] = now
 end
 
+-- A task without memory may leave its member to the collector.
+local function was_refused(model, room, id)
+  for _, each in ipairs(room.asked) do
+    if each.user == id and model:excused(each, "refused") then return true end
+  end
+end
+
 -- At rest: who reads all has the same members as are there, but for those whose leaving the server may not know yet, and
 -- those of old code, which the server may have ended.
 function kind.check(model, request, now)
@@ -75,7 +82,7 @@ function kind.check(model, request, now)
     local in_doubt = room.gone[id] and now - room.gone[id] < IN_DOUBT
     for _, each in ipairs(room.requests) do in_doubt = in_doubt or each.user == id end
     for _, each in ipairs(room.asked) do in_doubt = in_doubt or each.user == id and not each.status and not each.ended end
-    model:expect(not request.members[id] or is_there[id] or in_doubt or is_excused(), says.VANISHES, "%s: %s is a member still", request, id)
+    model:expect(not request.members[id] or is_there[id] or in_doubt or is_excused() or was_refused(model, room, id), says.VANISHES, "%s: %s is a member still", request, id)
   end
 end
 
