@@ -40,16 +40,20 @@ function calls.fail(r, step)
   elseif step[1] == "request" and not step.mux and not step.http2 and r:chance(5) then step.full = true end
 end
 
--- What a request that needs the disk may see of it: by the names of errors.
-local function note(request, route, refused)
-  if not route or not route.kind or not kinds[route.kind].uses_disk then return end
-  request.of_disk = request.of_disk or {}
-  request.of_disk[refused.error] = true
+-- What a request that needs the disk, by whichever code, may see of it: by the names of errors.
+local function note(self, request, refused)
+  for version = 1, #self.plan.apps do
+    local route = self.model:route_of(request, version)
+    if route and kinds[route.kind].uses_disk then
+      request.of_disk = request.of_disk or {}
+      request.of_disk[refused.error] = true
+    end
+  end
 end
 
 -- Of a request that is sent while something is refused.
-function calls.on_request(self, request, route)
-  if self.refused and REFUSALS[self.refused.call] and self.refused.call ~= "accept4" then note(request, route, self.refused) end
+function calls.on_request(self, request)
+  if self.refused and REFUSALS[self.refused.call] and self.refused.call ~= "accept4" then note(self, request, self.refused) end
 end
 
 local function each_request(self, fn)
@@ -64,7 +68,7 @@ end
 function calls.run(self, refused, fn)
   if not refused then return fn() end
   self.refused = refused
-  each_request(self, function(request) note(request, request.route or self.model:route_of(request, request.served), refused) end)
+  each_request(self, function(request) note(self, request, refused) end)
   harness.refused(refused.call, refused.error, fn)
   self.refused, self.model.refused_at = nil, self.now
 end

@@ -52,8 +52,19 @@ function doubts.is_unsaid(self, kind)
   end
 end
 
+-- Whether somebody who published to what a store keeps may have been ended where it waited for that.
+local function has_left(self, c)
+  for _, request in ipairs(self.asked) do
+    local route = c.is_kept and request.ended ~= "end" and self:route_of(request, request.served)
+    if route and route.kind == "publish" and self.channels["c" .. route.channel] == c then return true end
+  end
+end
+
 -- Whether an event of that number may be there without a word.
-function doubts.is_untold(c, seq) return c.is_vague or seq <= (c.vague_to or 0) end
+function doubts.is_untold(self, at)
+  local c = at.channel
+  return c.is_vague or at.seq <= (c.vague_to or 0) or has_left(self, c)
+end
 
 -- Whether one of them may be in its history.
 function doubts.holds_untold(c) return c.is_vague or c.vague_to and c.newest - c.vague_to <= (c.options.history or 0) end

@@ -21,7 +21,7 @@ local EXCUSES = {
   descriptors = function(self) return self.lacks_descriptors end, -- 503, or code that does not load: while there are none
   disk = function(_, it) return it.of_disk and it.of_disk.EIO end, -- 500 or a cut: it cannot be read or written
   ["full disk"] = function(_, it) return it.of_disk and it.of_disk.ENOSPC end, -- 507
-  untold = function(_, at) return doubts.is_untold(at.channel, at.seq) end, -- an event that nobody told of: who published it had no memory to say so, or waits for its store
+  untold = doubts.is_untold, -- an event that nobody told of: who published it had no memory to say so, or waits for its store, or has left there
 
   miscounted = function(_, c) return c.is_miscounted end, -- a channel's count of events, which has one more for each that was refused, or was not told of
 

@@ -42,6 +42,7 @@ end
 function lines.finishing(self, text) self.channels[text].is_finishing = true end
 
 function lines.finished(self, text)
+  if self.is_away then return end -- its store may have refused that
   self.channels[text].is_finished, self.channels[text].finished_at = true, self.now
   self.dirty[text] = true
 end

@@ -71,7 +71,7 @@ end
 function Model:on_request(request)
   local route = self:route_of(request, self.served)
   request.channel = route and route.channel and kinds[route.kind].weight and self.channels["c" .. route.channel]
-  self.tokens[request.token], self.asked[#self.asked + 1] = request, request
+  self.tokens[request.token], self.asked[#self.asked + 1], request.meant_for = request, request, route
   request.newest_at_sent = {}
   for name, c in pairs(self.channels) do request.newest_at_sent[name] = c.newest end
   if route and kinds[route.kind].on_request then kinds[route.kind].on_request(self, request, route) end
@@ -182,7 +182,7 @@ function Model:on_head(request, now)
   local version = tonumber(request.fields["x-v"]) -- of what the application answers, but for a finished stream's 204
   local route = self:route_of(request, version or request.status == 204 and request.served or self.served)
   request.route = route
-  if route and kinds[route.kind].body and route ~= self:route_of(request, request.served) then return end -- the body is for other code
+  if route and kinds[route.kind].body and route ~= request.meant_for then return end -- the body is for other code
   check_status(self, request, route)
   request.is_loose = request.is_loose or not request.client.is_reading
   if not route then return end

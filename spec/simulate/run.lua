@@ -127,7 +127,7 @@ local function send(self, client, it, is_half)
   left.on_request(self, client.worker, it.path)
   if client:request(request, self.now) then
     self.model:on_request(request)
-    calls.on_request(self, request, route)
+    calls.on_request(self, request)
     request.was_held = client.worker == self.held_up
     request.is_loose, request.loose_at = not client.is_reading or request.was_held, self.now
   end

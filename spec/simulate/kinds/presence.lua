@@ -58,8 +58,13 @@ function kind.on_end(model, request, how, now)
   room.gone[request.user] = now
 end
 
--- A task without memory may leave its member to the collector.
-local function was_refused(model, room, id)
+-- Whether one who is asked for may have come unseen: it was sent to code that is replaced, and waited; or a task without memory has left its
+-- member to the collector.
+local function may_be_there(model, room, id)
+  for _, each in ipairs(model.asked) do
+    local route = each.user == id and not each.status and not each.ended and model:route_of(each, model.served)
+    if route and route.kind == kind.name and room_of(model, each, route) == room then return true end
+  end
   for _, each in ipairs(room.asked) do
     if each.user == id and model:excused(each, "refused") then return true end
   end
@@ -82,7 +87,7 @@ function kind.check(model, request, now)
     local in_doubt = room.gone[id] and now - room.gone[id] < IN_DOUBT
     for _, each in ipairs(room.requests) do in_doubt = in_doubt or each.user == id end
     for _, each in ipairs(room.asked) do in_doubt = in_doubt or each.user == id and not each.status and not each.ended end
-    model:expect(not request.members[id] or is_there[id] or in_doubt or is_excused() or was_refused(model, room, id), says.VANISHES, "%s: %s is a member still", request, id)
+    model:expect(not request.members[id] or is_there[id] or in_doubt or is_excused() or may_be_there(model, room, id), says.VANISHES, "%s: %s is a member still", request, id)
   end
 end
 
