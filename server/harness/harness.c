@@ -167,8 +167,9 @@ static int raise_error_of(lua_State *L, char *error) {
 }
 
 // harness.new{ epoch =, worker =, watch =, with =, admin =, coverage =, dev =, inject =, store =, stubs =,
-// blocks =, settings = {...} }: a server without an application; `blocks` gives it the function
-// block(seconds), `admin` has it look after the server that it is `with`.
+// blocks =, told =, settings = {...} }: a server without an application; `blocks` gives it the function
+// block(seconds), `admin` has it look after the server that it is `with`, `told` has it collect garbage when
+// it is told, and not by itself.
 static int harness_new(lua_State *L) {
   char *error = NULL;
   lua_settop(L, 1);
@@ -198,7 +199,7 @@ static int harness_new(lua_State *L) {
   if (!h->owner && *h->settings.store.url && !harness_open_store(h, &error)) return raise_error_of(L, error);
   if (h->settings.tls.count && !use_certificates(h, &error)) return raise_error_of(L, error);
   if (option(L, "store", 0) > 0) test_store_init(&h->store, &h->own_broker, &h->clock.clock);
-  h->is_traced = option(L, "coverage", 0) > 0;
+  h->is_traced = option(L, "coverage", 0) > 0, h->collects_when_told = option(L, "told", 0) > 0;
   h->vm = harness_new_vm(h, (int)option(L, "worker", 0), 1, (struct vm_faults){0}, &error);
   if (!h->vm) return raise_error_of(L, error);
   h->is_watched = option(L, "watch", 0) > 0;

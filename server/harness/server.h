@@ -47,6 +47,8 @@ struct harness {
   struct processes processes;
   struct groups own_groups;
   struct file_watcher file_watcher;
+  struct vm_collection collection; // of its states, where it collects_when_told
+  bool collects_when_told;
   struct vm *vm;     // the newest, loaded or not; NULL where it did not start
   struct vm *built;  // one that is loaded, and not served by yet
   char *start_error; // of the state that starts

@@ -29,7 +29,8 @@ struct vm *harness_new_vm(struct harness *h, int worker, unsigned generation, st
                              .settings = &h->settings,
                              .worker = worker,
                              .generation = generation,
-                             .faults = faults};
+                             .faults = faults,
+                             .collection = h->collects_when_told ? &h->collection : NULL};
   struct vm *vm = app_new(&config, error);
   if (!vm) return NULL;
   vm->trace = h->is_traced ? on_line : NULL;
@@ -134,6 +135,17 @@ static int server_stress(lua_State *L) {
   return 0;
 }
 
+// server:collect_after(objects [, found]): of a server that collects when it is told, whole, once its states
+// have made so many more objects; what nobody holds is found `found` objects from now, with finalizers that
+// wait until then.
+static int server_collect_after(lua_State *L) {
+  struct harness *h = check_server(L);
+  luaL_argcheck(L, h->collects_when_told, 1, "collects by itself");
+  h->collection = (struct vm_collection){.ends_after = (size_t)luaL_checkinteger(L, 2),
+                                         .finds_after = (size_t)luaL_optinteger(L, 3, 0)};
+  return 0;
+}
+
 // server:fail_allocation(after [, count [, of]]): so many allocations of the newest state succeed, then
 // `count` fail (2: Lua tries each twice); count 0 ends it. How many that had been asked for before have not
 // come about. Of "objects": only those that the program makes count and fail, and meanwhile what finalizers
@@ -180,6 +192,7 @@ const luaL_Reg state_methods[] = {{"give", given_keep},
                                   {"abandon", server_abandon},
                                   {"stand_in", server_stand_in},
                                   {"stress", server_stress},
+                                  {"collect_after", server_collect_after},
                                   {"fail_allocation", server_fail_allocation},
                                   {"fail_task", server_fail_task},
                                   {"fell_short", server_fell_short},

@@ -16,6 +16,8 @@
 // A small state may double before it is collected again; a large one, of thousands of streams, keeps little
 // beside them.
 enum { GC_PAUSE_SMALL = 200, GC_PAUSE_LARGE = 150, GC_SMALL = 2 << 20, GC_STEP_KB = 64, FREE_MAX = 32 << 20 };
+// Where specs say when: a cycle is one step, of 2^31 bytes, and the next is far away.
+enum { TOLD_PAUSE = 1000, TOLD_STEP = 31 };
 static const double GC_IDLE_SECONDS = 0.5;
 
 // Lua collects all garbage and tries once more. Only where it makes an object: the library's buffers do not.
@@ -44,11 +46,26 @@ static bool refuse_growth(struct vm *vm, size_t type, size_t size) {
   return is_object(type, size) && vm_fault(faults);
 }
 
+// True where this allocation is to fail first, which has Lua collect. What goes on by itself for a while ends
+// in time for its second cycle never to begin.
+static bool collect_when_told(struct vm *vm) {
+  enum { OBJECTS = 8 }; // one of so many is made where Lua looks whether it is to collect
+  struct vm_collection *c = vm->collection;
+  if (vm->collects && --vm->collects == 0 && lua_gc(vm->L, LUA_GCSTOP) < 0) vm->collects = 1; // a finalizer's
+  if (c->ends_after && --c->ends_after == 0) {
+    vm->collects = OBJECTS, vm->has_collected = true;
+    lua_gc(vm->L, LUA_GCRESTART);
+  }
+  return c->finds_after && --c->finds_after == 0 && !vm->is_stressed; // or it would fail twice
+}
+
 static void *allocate(void *owner, void *old, size_t old_size, size_t size) {
   struct vm *vm = owner;
   size_t type = old ? 0 : old_size;
   if (!old) old_size = 0; // it is a type tag then
   if (size && refuse_once(vm, type)) return NULL;
+  if (vm->collection && vm->L && !vm->is_closing && is_object(type, size) && collect_when_told(vm))
+    return NULL;
   if (!size) {
     slab_free(&vm->slab, old, old_size);
     counter_add(&vm->gauges.lua_bytes, -(int64_t)old_size);
@@ -156,7 +173,7 @@ char *vm_take_message(lua_State *L) {
 
 static bool collect(struct vm *vm, int kb) {
   lua_State *outer = vm_enter(vm, vm->L);
-  bool is_complete = lua_gc(vm->L, LUA_GCSTEP, kb);
+  bool is_complete = lua_gc(vm->L, LUA_GCSTEP, vm->collection ? 0 : kb);
   vm_leave(vm, outer);
   return is_complete;
 }
@@ -179,6 +196,7 @@ static void on_gc_timer(struct timer *t) {
 }
 
 static void tune_collector(struct vm *vm) {
+  if (vm->collection) return;
   bool is_large = vm->gauges.lua_bytes > (vm->is_large ? GC_SMALL / 4 * 3 : GC_SMALL);
   if (is_large == vm->is_large || vm->is_generational) return;
   vm->is_large = is_large;
@@ -186,17 +204,24 @@ static void tune_collector(struct vm *vm) {
   if (is_large) collect(vm, 0); // a new cycle begins now: when to, was decided while the heap was small
 }
 
+static bool has_garbage(const struct vm *vm) {
+  return vm->gauges.lua_bytes > vm->gc_base + vm->gc_base / 16 + (64 << 10);
+}
+
 // The collector works while scripts allocate; when they stop, a timer goes on with what they left behind.
 void vm_watch_garbage(struct vm *vm) {
   tune_collector(vm);
-  if (vm->gauges.lua_bytes > vm->gc_base + vm->gc_base / 16 + (64 << 10) && !timer_is_armed(&vm->gc_timer))
+  bool is_due = vm->collection ? vm->has_collected : has_garbage(vm);
+  if (is_due && !timer_is_armed(&vm->gc_timer))
     loop_arm(vm->loop, &vm->gc_timer, vm->loop->now + GC_IDLE_SECONDS);
+  vm->has_collected = false;
 }
 
 struct vm *vm_new(const struct vm_config *config, char **error) {
   struct vm *vm = xcalloc(1, sizeof *vm);
   vm->service = config->service, vm->settings = config->settings, vm->loop = config->loop;
   vm->worker = config->worker, vm->generation = config->generation, vm->faults = config->faults;
+  vm->collection = config->collection;
   vm->answer_ref = vm->plain_ref = vm->complete_ref = vm->places_ref = vm->closers_ref = vm->starters_ref =
       vm->beginnings_ref = vm->stoppers_ref = vm->retire_ref = LUA_NOREF;
   vm->gc_timer = (struct timer){.on_fire = on_gc_timer};
@@ -222,7 +247,8 @@ struct vm *vm_new(const struct vm_config *config, char **error) {
   lua_setwarnf(vm->L, on_warning, vm);
   *(struct vm **)lua_getextraspace(vm->L) = vm;
   vm->is_large = true; // while it is loaded, so that what stays does not lie among garbage
-  lua_gc(vm->L, LUA_GCINC, GC_PAUSE_LARGE, 200, 0);
+  if (vm->collection) lua_gc(vm->L, LUA_GCSTOP), lua_gc(vm->L, LUA_GCINC, TOLD_PAUSE, TOLD_PAUSE, TOLD_STEP);
+  else lua_gc(vm->L, LUA_GCINC, GC_PAUSE_LARGE, 200, 0);
   return vm;
 }
 

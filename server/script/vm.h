@@ -23,6 +23,14 @@ struct vm_faults {
   bool is_of_objects; // counts only those that a program makes by itself, whichever release of Lua runs it
 };
 
+// For specs: when garbage is collected, where Lua's own pace is not to decide it. After so many more objects
+// that a program makes by itself (0: not at all) what nobody holds is found, without finalizers, as where
+// memory has run out; after so many all is done, in the midst of what makes them, and once more when the
+// state has come to rest.
+struct vm_collection {
+  size_t finds_after, ends_after;
+};
+
 // Whether this one is one that shall fail.
 static inline bool vm_fault(struct vm_faults *f) {
   if (!f->count) return false;
@@ -48,9 +56,12 @@ struct vm {
   unsigned close_depth;          // coroutines that close one another
   struct offload *offload;       // states beside this one; NULL until they are asked for
   struct vm_faults faults, task_faults;
-  size_t refusals;       // for specs: allocations that did not come about
-  struct router *router; // the application's; NULL until it is installed
-  uint16_t *routes;      // numbers of its routes among the metrics', by their own; NULL: none
+  struct vm_collection *collection; // for specs: of all states of a worker; NULL: Lua collects by itself
+  unsigned collects;                // ... as long as so many more objects are made
+  bool has_collected;               // ... in this turn
+  size_t refusals;                  // for specs: allocations that did not come about
+  struct router *router;            // the application's; NULL until it is installed
+  uint16_t *routes;                 // numbers of its routes among the metrics', by their own; NULL: none
   size_t route_count;
   lua_CFunction answer;        // the body of a request's task, given its exchange as a light userdata
   int answer_ref, closers_ref; // the library's functions that answer a request, that run on_close
@@ -106,6 +117,7 @@ struct vm_config {
   unsigned generation;
   bool is_helper; // it runs functions for spate.offload: no loop, no tasks
   struct vm_faults faults;
+  struct vm_collection *collection; // outlives the state
 };
 
 // A state with nothing in it. NULL with a reason in `error` (the caller frees it). What `config` points to

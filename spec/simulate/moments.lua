@@ -4,6 +4,7 @@
 local calls = require "spec.simulate.calls"
 local doubts = require "spec.simulate.doubts"
 local epochs = require "spec.simulate.epochs"
+local garbage = require "spec.simulate.garbage"
 local harness = require("spec.helper").harness
 local shortage = require "spec.simulate.shortage"
 
@@ -13,27 +14,19 @@ local MOMENTS_MAX = 10000 -- at one time
 local Moments = {}
 Moments.__index = Moments
 
-local MODES = {
-  incremental = "", generational = 'collectgarbage("generational")', eager = 'collectgarbage("incremental", 110, 400)',
-}
-
 -- True, or nil and why the application does not load.
 function Moments:start()
   local p = self.plan
   for i = 1, p.workers do
-    local core = harness.new { epoch = EPOCH, worker = i - 1, settings = p.settings, with = self.cores[1], store = p.store and i == 1 }
+    local core = harness.new { epoch = EPOCH, worker = i - 1, settings = p.settings, with = self.cores[1], store = p.store and i == 1, told = garbage.is_told(p) }
     self.cores[i], self.pending[i] = core, true
     local ok, why = core:load(self.paths[1])
     if not ok then return nil, why end
-    self:set_mode(core)
+    garbage.set_mode(p, core)
     if p.listens then core:listen() end
   end
   self.store = p.store and self.cores[1]:store()
   return true
-end
-
-function Moments:set_mode(core)
-  core:run(MODES[self.plan.mode or "incremental"])
 end
 
 -- Bytes and times of clients, and lines of the log without what is the machine's.

@@ -4,6 +4,7 @@ local application = require "spec.simulate.application"
 local bounds = require "spec.simulate.bounds"
 local calls = require "spec.simulate.calls"
 local epochs = require "spec.simulate.epochs"
+local garbage = require "spec.simulate.garbage"
 local heads = require "spec.simulate.heads"
 local http2_client = require "spec.simulate.http2_client"
 local kinds = require "spec.simulate.kinds"
@@ -294,7 +295,7 @@ local function reload(self, step)
   self.model:on_reload(version)
   for _, core in ipairs(self.cores) do
     assert(core:swap())
-    self:set_mode(core)
+    garbage.set_mode(self.plan, core)
   end
   self:moment()
 end
@@ -324,6 +325,7 @@ end
 
 local function play(self, step)
   self.rng = new_rng(step.order or 1)
+  garbage.draw(self, step)
   local core = step.fault and self.cores[math.min(step.fault.worker, #self.cores)]
   if core then shortage.begin(self, core, step.fault) end
   calls.run(self, step.refused, function() STEPS[step[1]](self, step) end)
