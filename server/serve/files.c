@@ -171,7 +171,6 @@ static void set_validators(struct answer *a) {
 }
 
 static void send_nothing(struct answer *a, int status) {
-  file_close(a->file);
   stream_reply(a->stream, status, a->fields, a->count, SPAN(""));
 }
 
@@ -186,7 +185,6 @@ static void send_refusal(struct answer *a, int status) {
   a->count = kept;
   answer_add(a, SPAN("Content-Type"), SPAN("text/plain; charset=utf-8"));
   int len = snprintf(text, sizeof text, "%s\n", status_phrase(status));
-  file_close(a->file);
   stream_reply(a->stream, status, a->fields, a->count, (struct span){text, (size_t)len});
 }
 
@@ -195,7 +193,6 @@ static void send_body(struct answer *a, int status, const struct byte_range *ran
   int fd = a->file->fd;
   a->file->fd = -1;
   struct file_body *body = file_body_new(fd, ranges, count, boundary, a->type, a->file->size);
-  file_close(a->file);
   stream_reply_file(a->stream, status, a->fields, a->count, body);
 }
 

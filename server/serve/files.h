@@ -52,6 +52,6 @@ bool file_path_is_public(struct span path, bool dotfiles);
 
 // Answers a GET or HEAD by its conditions and ranges where `status` is 200, anything else with the whole
 // file. A neighbour with .br or .gz behind its name, no older, goes out in its place where the client prefers
-// that. `type`: empty for that of the name. The file is closed afterwards.
+// that. `type`: empty for that of the name. What is sent is taken out of the file, which the caller closes.
 void file_answer(struct file *f, struct stream *s, int status, struct span type, const struct field *fields,
                  size_t count);

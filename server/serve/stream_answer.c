@@ -107,7 +107,7 @@ void stream_write(struct stream *s, struct span bytes) {
   char *out;
   if (s->state != STREAM_OPEN || !bytes.len) return;
   assert(s->framing != FRAMING_LENGTH || bytes.len <= s->length_left);
-  s->length_left -= s->framing == FRAMING_LENGTH ? bytes.len : 0;
+  if (s->framing == FRAMING_LENGTH) s->length_left -= bytes.len;
   struct event *e = event_new_at(&stream_service(s)->slab, bytes.len, &out);
   memcpy(out, bytes.bytes, bytes.len);
   stream_enqueue(s, e);
