@@ -188,6 +188,18 @@ describe("form", function()
       assert.equal(open, descriptors())
     end)
 
+    it("is where TMPDIR says, or else in /tmp", function()
+      serve(nil, { settings = { limits = { spool = 10 } } })
+      local given = os.getenv "TMPDIR"
+      local statuses = {}
+      for i, dir in ipairs { "/nowhere/at/all", "", false, "/tmp" } do
+        helper.harness.setenv("TMPDIR", dir or nil)
+        statuses[i] = post("/files", file("f", "a", ("x"):rep(1000)) .. END):status()
+      end
+      helper.harness.setenv("TMPDIR", given)
+      assert.same({ 400, 200, 200, 200 }, statuses)
+    end)
+
     it("vanishes with a client that leaves while it comes", function()
       serve()
       local open = descriptors()

@@ -67,8 +67,10 @@ end)
 app:get("/never", function(req) req:tag(req.query.tag or "t") return sse.reply(sse.never()) end)
 app:get("/three", function() return sse.reply(sse.from { "a", "b", "c" }) end)
 app:get("/packed", function() return sse.reply(sse.from { "a", "b" }, { compress = true }) end)
+app:get("/shortened", function() return reply.file(SHORTENED) end)
 app:get("/file", function() return reply.file "spec/leaves_nothing_spec.lua" end)]]
 
+local SHORTENED = os.tmpname()
 local MULTIPART = "multipart/form-data; boundary=b"
 local PART = '--b\r\nContent-Disposition: form-data; name="a"; filename="f"\r\nContent-Type: text/plain\r\n\r\n'
 
@@ -98,6 +100,18 @@ local VISITS = {
   ["a compressed stream"] = function(server) server:get("/packed", { headers = { ["Accept-Encoding"] = "gzip" } }):close() end,
   ["a file"] = function(server) server:get("/file"):close() end,
   ["parts of a file"] = function(server) server:get("/file", { headers = { Range = "bytes=0-9,20-29" } }):close() end,
+  ["a file that becomes shorter"] = function(server)
+    local f <close> = assert(io.open(SHORTENED, "w"))
+    f:write(("x"):rep(100000))
+    f:flush()
+    local slow = server:connect()
+    slow:window(100)
+    local res = server:get("/shortened", { client = slow })
+    io.open(SHORTENED, "w"):close()
+    slow:window()
+    server:turn()
+    assert.is_false(res:has_ended())
+  end,
   ["a file that is not fetched to its end"] = function(server)
     local slow = server:connect()
     slow:window(100)
@@ -112,6 +126,8 @@ local VISITS = {
 }
 
 describe("nothing is left", function()
+  teardown(function() os.remove(SHORTENED) end)
+
   for what, life in pairs(LIVES) do
     it("of a server " .. what, function()
       assert.is_true(comes_to_rest(function()
@@ -135,7 +151,7 @@ describe("nothing is left", function()
 
   for what, visit in pairs(VISITS) do
     it("of " .. what, function()
-      local server = helper.serve(APP, { settings = { log = { access = false } } })
+      local server = helper.serve(("local SHORTENED = %q\n"):format(SHORTENED) .. APP, { settings = { log = { access = false } } })
       local rests = comes_to_rest(function()
         for _ = 1, 40 do visit(server) end
         server.core:run "collectgarbage() collectgarbage()"
