@@ -64,6 +64,18 @@ describe("ranges", function()
     end
   end)
 
+  it("have a boundary that nobody knows before", function()
+    local seen = {}
+    for _ = 1, 20 do
+      local boundary = ask("bytes=0-1,5-9"):header("Content-Type"):match "boundary=(%x+)$"
+      assert.equal(16, #boundary)
+      for _, half in ipairs { boundary:sub(1, 8), boundary:sub(9) } do
+        assert.is_nil(seen[half], half)
+        seen[half] = true
+      end
+    end
+  end)
+
   it("send several as parts, in the order asked for", function()
     local res = ask "bytes=-2, 0-1 ,5-9"
     assert.equal(206, res:status())

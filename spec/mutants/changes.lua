@@ -165,7 +165,7 @@ local function number_changes(token, before, two_before, after, within)
   return list
 end
 
--- Marks the brackets behind if, while and for, and the colons of labels, after which a statement stands.
+-- Marks the brackets behind if, while and for, the latter two as a loop's, and the colons of labels: after these a statement stands.
 local function mark_conditions(tokens)
   local in_label
   for i, token in ipairs(tokens) do
@@ -173,7 +173,8 @@ local function mark_conditions(tokens)
     if word == "case" or word == "default" then in_label = true end
     if word == ":" then token.ends_label, in_label = in_label, false end
     if tokens[i + 1] and tokens[i + 1].text == "(" and (word == "if" or word == "while" or word == "for" or word == "switch" or word:find("^list_each")) then
-      tokens[closing(tokens, i + 1)].closes_condition = true
+      local last = tokens[closing(tokens, i + 1)]
+      last.closes_condition, last.closes_loop = true, word ~= "if" and word ~= "switch"
     end
   end
 end
@@ -249,7 +250,8 @@ local function of_token(text, tokens, i, last, within, add)
     local is_number = stop and tokens[stop - 1].text:find("^%d") and (stop == i + 2 or tokens[i + 1].text == "-" and stop == i + 3)
     if stop and not is_number then add(i + 1, stop - 1, "!(" .. text:sub(tokens[i + 1].first, tokens[stop - 1].last) .. ")", "return of the opposite") end
   end
-  if word == "break" or word == "continue" or (word == "return" and tokens[i + 1].text == ";") then add(i, i, "", word .. " is left out") end
+  local is_all_of_loop = word == "continue" and before.closes_loop -- as good as an empty statement
+  if word == "break" or word == "continue" and not is_all_of_loop or (word == "return" and tokens[i + 1].text == ";") then add(i, i, "", word .. " is left out") end
   if begins_action(tokens, i) and not is_of_lock(word) then
     local stop = semicolon(tokens, i, last)
     if stop then add(i, stop - 1, "", "left out: " .. text:sub(token.first, tokens[stop - 1].last):gsub("%s+", " ")) end
