@@ -84,11 +84,17 @@ local function check_stderr(stderr, what)
   return stderr
 end
 
-local function feed(program, ...)
-  local _ <close> = at_end(function() program:finish() end)
-  for piece in ... do
-    if not program:write(piece) then return end
-  end
+-- Writes what there is while it is read, and ends that; the program where nil comes with a message, as of a body that its
+-- client has broken off: it is not to take a part for all.
+local function feed(program, next_piece, state, piece, closing)
+  local _ <close> = closing
+  local is_cut = false
+  local _ <close> = at_end(function() if is_cut then program:close() else program:finish() end end)
+  repeat
+    local why
+    piece, why = next_piece(state, piece)
+    is_cut = piece == nil and type(why) == "string"
+  until piece == nil or not program:write(piece)
 end
 
 -- Writes what it is to read: a text that fits into the window at once, else in a task.
