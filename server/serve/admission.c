@@ -63,7 +63,7 @@ struct refusal admission_enter(struct admission *g, const struct address *peer,
   *address = NULL;
   lock_take(&g->lock);
   struct admission_address *a = peer && g->open < g->connections_max ? address_of(g, peer) : NULL;
-  if (g->open >= g->connections_max) refusal = REFUSED_BY(LIMIT_CONNECTIONS, 503, "too many connections");
+  if (g->open >= g->connections_max) refusal = TOO_MANY_CONNECTIONS;
   else if (a && a->count >= g->per_address_max)
     refusal = REFUSED_BY(LIMIT_CONNECTIONS_PER_ADDRESS, 503, "too many connections from one address");
   else {

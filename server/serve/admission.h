@@ -9,6 +9,8 @@
 
 struct admission_address;
 
+#define TOO_MANY_CONNECTIONS REFUSED_BY(LIMIT_CONNECTIONS, 503, "too many connections")
+
 // Zeroed, nobody uses it.
 struct admission {
   unsigned users;

@@ -132,8 +132,8 @@ static void conn_refuse(struct conn *c, struct refusal r) {
 }
 
 // What has come already is read first, and dropped: a close with unread bytes would reset the connection.
-void conn_turn_away(struct conn *c, const char *why, bool may_linger) {
-  bool is_told = c->proto && send_refusal(c, 503, why);
+void conn_turn_away(struct conn *c, struct refusal r, bool may_linger) {
+  bool is_told = c->proto && send_refusal(c, r.status, r.why);
   if (is_told && may_linger) {
     linger(c);
     return;

@@ -56,8 +56,8 @@ static inline bool conn_is_queued(const struct conn *c) {
 struct conn *conn_open(struct service *s, struct transport *t, enum admission_stay stay,
                        struct admission_address *admission_address);
 
-// Answers 503 before anything is read, and closes: at once, or when the client has had time to read that.
-void conn_turn_away(struct conn *c, const char *why, bool linger);
+// Answers before anything is read, and closes: at once, or when the client has had time to read that.
+void conn_turn_away(struct conn *c, struct refusal r, bool may_linger);
 
 // Ends it at once; its streams end with `reason`.
 void conn_close(struct conn *c, enum close_reason reason, bool reset);

@@ -108,13 +108,13 @@ void connections_accept(struct service *s, struct transport *t) {
   bool may_linger = admission_may_linger(&s->process->admission);
   service_refused(s, r.limit);
   note_refused(s, r.why);
-  conn_turn_away(conn_open(s, t, may_linger ? ADMISSION_TURNED_AWAY : ADMISSION_OUTSIDE, NULL), r.why,
+  conn_turn_away(conn_open(s, t, may_linger ? ADMISSION_TURNED_AWAY : ADMISSION_OUTSIDE, NULL), r,
                  may_linger);
 }
 
 void connections_turn_away(struct service *s, struct transport *t) {
   service_refused(s, LIMIT_CONNECTIONS);
-  conn_turn_away(conn_open(s, t, ADMISSION_OUTSIDE, NULL), "too many connections", false);
+  conn_turn_away(conn_open(s, t, ADMISSION_OUTSIDE, NULL), TOO_MANY_CONNECTIONS, false);
 }
 
 static void leave_soon(struct service *s, struct stream *stream, enum close_reason reason) {
