@@ -7,9 +7,9 @@ local core = require "spate.core"
 local Upload = {}
 Upload.__index = Upload
 
--- An error of the library's own has found no line of a script in that task.
+-- An error of the library's own, "http.post: ...", has found no line of a script in that task; a script's is what it says.
 local function raise(err)
-  if type(err) == "string" and not err:find "^[^\n]-:%d+: " then core.raise(err) end
+  if type(err) == "string" and err:find "^%a+[.:]%a+: " then core.raise(err) end
   error(err, 0)
 end
 
