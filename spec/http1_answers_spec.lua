@@ -17,6 +17,7 @@ end)
 app:get("/fails", function() return reply.stream(function(write) write "a" error "broken" end) end)
 app:post("/", function(req) return req:body() end)
 app:post("/unread", function() return "no" end)
+app:get("/file/:n", function(req) return reply.file("/etc/passwd", { status = tonumber(req.params.n) }) end)
 app:get("/large", function() return reply.text("x"):header("X-Large", ("v"):rep(7000)):header("X-Small", "v") end)
 app:get("/passed", function() return reply.pass(assert(require("spate.http").get "http://up.example/")) end)
 ]]
@@ -82,6 +83,18 @@ describe("an answer of HTTP/1", function()
       assert.equal(FIRST:format(status .. (({ [200] = " OK", [451] = " Unavailable For Legal Reasons" })[status] or " ")) .. "Content-Type: text/plain\r\n" .. length(1) .. "\r\nx", own:get("/passed"):raw())
     end
     own:close()
+  end)
+
+  it("has no length where there can be no body, of a file either", function()
+    for status, expected in pairs { [204] = "none", [205] = "0", [304] = "none" } do
+      for _, method in ipairs { "GET", "HEAD" } do
+        local res = server:request(method, "/file/" .. status)
+        assert.same({ status, expected, true }, { res:status(), res:header "Content-Length" or "none", res:raw():find "\r\n\r\n$" ~= nil })
+      end
+    end
+    local etag = server:get("/file/200"):header "ETag"
+    local same = server:get("/file/200", { headers = { ["If-None-Match"] = etag } })
+    assert.same({ 304, nil }, { same:status(), (same:header "Content-Length") })
   end)
 
   it("goes out on one connection, one behind the other, as long as that goes on", function()

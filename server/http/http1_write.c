@@ -100,7 +100,6 @@ static char *put_length(char *at, uint64_t length) {
 }
 
 static char *put_framing(char *at, const struct response *r) {
-  if (r->status == 204 || r->status == 304) return at;
   if (r->status == 205) return put_length(at, 0);
   if (r->framing == FRAMING_CHUNKED) return text_put(at, SPAN("Transfer-Encoding: chunked\r\n"));
   bool said = r->framing == FRAMING_LENGTH || (r->framing == FRAMING_NONE && r->has_length);

@@ -35,7 +35,6 @@ static struct span put_length(char out[LENGTH_DIGITS_MAX], uint64_t length) {
 }
 
 static bool says_length(const struct response *r) {
-  if (r->status == 204 || r->status == 304) return false;
   return r->framing == FRAMING_LENGTH || (r->framing == FRAMING_NONE && r->has_length);
 }
 
