@@ -14,7 +14,7 @@ end
 function doubts.of_memory(self, clients, worker)
   self.short_at, self.jumped_at = self.now, self.now
   for _, client in ipairs(clients) do client.may_fail = client.may_fail or client.worker == worker end
-  for _, c in pairs(self.channels) do c.is_vague, c.is_miscounted = true, true end
+  for _, c in pairs(self.channels) do c.is_vague, c.miscounted_at = true, self.now end
   for _, job in pairs(self.jobs) do job.may_fail = true end
   for i = (self.doubted[worker] or 0) + 1, #self.asked do
     local request = self.asked[i]
@@ -26,7 +26,7 @@ end
 -- The store does not answer, or what it has is not this process's alone, or who waits for it has no turns: who is there may see it.
 function doubts.of_store(self)
   self.is_away = true
-  for _, c in pairs(self.channels) do c.is_vague, c.is_miscounted = true, true end
+  for _, c in pairs(self.channels) do c.is_vague, c.miscounted_at = true, self.now end
   for i = (self.doubted.store or 0) + 1, #self.asked do self.asked[i].was_away = true end
   self.doubted.store = #self.asked
 end

@@ -23,7 +23,7 @@ local EXCUSES = {
   ["full disk"] = function(_, it) return it.of_disk and it.of_disk.ENOSPC end, -- 507
   untold = doubts.is_untold, -- an event that nobody told of: who published it had no memory to say so, or waits for its store, or has left there
 
-  miscounted = function(_, c) return c.is_miscounted end, -- a channel's count of events, which has one more for each that was refused, or was not told of
+  miscounted = function(_, c) return c.miscounted_at end, -- a channel's count of events, which has one more for each that was refused, or was not told of
 
   -- What time does to it.
   late = function(_, it) return it.is_loose end, -- at another time: it or its worker took nothing for a while, or time has jumped

@@ -27,7 +27,7 @@ function lines.pub(self, text, now)
 end
 
 -- It has been counted as well.
-function lines.refused(self, text) self.channels[text:match "^%S+"].is_miscounted = true end
+function lines.refused(self, text) self.channels[text:match "^%S+"].miscounted_at = self.now end
 
 for _, what in ipairs { "loaded", "tick", "stopped" } do lines[what] = states[what] end
 

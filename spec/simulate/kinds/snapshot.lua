@@ -28,10 +28,10 @@ function kind.on_event(model, request, event)
   request.has_snapshot = true
   local n, c = math.tointeger(tonumber(event.data)) - request.channel.uncounted, request.channel
   if request.newest_at_sent[c.name] == c.newest and n > c.newest and model:excused(c, "miscounted") then
-    n, c.uncounted, c.is_miscounted = c.newest, c.uncounted + n - c.newest, false
+    n, c.uncounted, c.miscounted_at = c.newest, c.uncounted + n - c.newest, request.sent_at <= c.miscounted_at and c.miscounted_at or nil
   end
   model:expect(n <= c.newest or model:excused(c, "miscounted"), says.SNAPSHOT, "%s: has %d of %d events", request, n, c.newest)
-  request.next_lo, request.next_hi = (request.route.waits or c.is_miscounted) and 1 or n + 1, math.max(n, c.is_miscounted and c.newest or 0) + 1
+  request.next_lo, request.next_hi = (request.route.waits or c.miscounted_at) and 1 or n + 1, math.max(n, c.miscounted_at and c.newest or 0) + 1
 end
 
 return kind
