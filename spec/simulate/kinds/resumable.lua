@@ -48,7 +48,7 @@ end
 function kind.lines.stoppedjob(model, name)
   if model.jobs[name] then model.jobs[name].is_free_at = model.now end -- else it had no memory to say so
   for _, request in ipairs((model.asked_jobs or {})[name] or {}) do
-    model:expect(not reads(model, request) or model:excused(request, "refused", "half_closed", "draining"), says.LINGERS, "%s: its producer is stopped", request)
+    model:expect(not reads(model, request) or model:excused(request, "refused", "half_closed", "draining") or model:excused(model.jobs[name] or {}, "refused"), says.LINGERS, "%s: its producer is stopped", request)
   end
 end
 
@@ -64,7 +64,7 @@ local function is_excused(model, it) return model:excused(it, "refused", "channe
 function kind.lines.started(model, name, now)
   local job = model.jobs[name]
   model:expect(not job or job.is_free_at and now > job.is_free_at - EPS or is_excused(model, job), says.GOES_ON, "%s: starts twice", name)
-  model.jobs[name] = { at = now }
+  model.jobs[name] = { at = now, may_fail = model.short_at == now }
 end
 
 function kind.on_head(model, request)
