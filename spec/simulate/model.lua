@@ -244,6 +244,7 @@ local function may_be_cut(self, request)
 end
 
 function Model:on_end(request, how, now)
+  request.client.ended_at = now
   request.client.quiet_since = now + (request.route and request.route.pause or 0) -- a body that is whole may come from a handler that goes on
   self.remove(self.open, request)
   if not request.client.is_mux then -- where each has a stream of its own none waits for another
@@ -356,7 +357,7 @@ local function check_idle(self, client, now)
   local since = math.max(client.quiet_since or math.huge, client.arrived_at or 0)
   if client.is_outside or client.stalled_at or not self:listens(client) then return end
   local is_told = client.has_gone or client.core:state() ~= "open" -- over HTTP/2 a second goes by before the end
-  self:expect(now < since + self.idle_timeout + EPS or is_told or self:excused(since, "jumped") or self:excused(client, "refused"), says.IDLE, "client %d is connected still, %.3f s behind its last answer", client.slot, now - since)
+  self:expect(now < since + self.idle_timeout + EPS or is_told or self:excused(math.min(since, client.ended_at or since), "jumped") or self:excused(client, "refused"), says.IDLE, "client %d is connected still, %.3f s behind its last answer", client.slot, now - since)
 end
 
 -- At rest, of all clients: what is overdue.
