@@ -8,7 +8,7 @@ local harness = helper.harness
 -- round goes up and down: the least of three counts.
 local function comes_to_rest(round, allocated)
   local before = math.huge
-  for _ = 1, 10 do
+  for _ = 1, 20 do
     local least = math.huge
     for _ = 1, 3 do
       round()
@@ -16,7 +16,7 @@ local function comes_to_rest(round, allocated)
       collectgarbage()
       least = math.min(least, allocated())
     end
-    if least < before + 1000 and before < math.huge then return true end
+    if least < before + 2000 and before < math.huge then return true end
     before = least
   end
   return false

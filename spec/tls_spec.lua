@@ -718,6 +718,13 @@ end)
     assert.equal(200, server:get("/", { client = old }):status())
   end)
 
+  it("does not ask the application for what it redirects", function()
+    serve(host "a.example")
+    local r = server:send("GET /asked HTTP/1.1\r\nHost: a.example\r\n\r\n", server:connect(nil, "redirect"))
+    assert.matches("^HTTP/1%.1 308 ", r:raw())
+    assert.not_match("it was asked", server:log())
+  end)
+
   it("redirects what is asked at a plain address that says so", function()
     serve(host "a.example")
     local function location(target, name)
