@@ -30,16 +30,10 @@ end
 
 kind.statuses = { [204] = "finished", [503] = "store" }
 
-function kind.on_request(model, request, route)
-  local name = "job" .. route.key
-  model.asked_jobs = model.asked_jobs or {}
-  model.asked_jobs[name] = model.asked_jobs[name] or {}
-  table.insert(model.asked_jobs[name], request)
-end
-
--- Whether a request is one of a reader's that the server has had before this moment.
-local function reads(model, request)
-  local client = request.client
+-- Whether a request is one of the job's readers that the server has had before this moment. What waits behind another answer is for the code of then, whose path may have another job.
+local function reads(model, request, name)
+  local client, route = request.client, request.route or request.meant_for
+  if not route or route.kind ~= kind.name or "job" .. route.key ~= name then return false end
   local is_its_turn = client.is_mux or client.waiting[client.first] == request
   return is_its_turn and client.is_reading and not request.ended and not client.is_over and request.sent_at < model.now
     and (request.status == 200 and request.kind == kind or not request.status and not request.behind and not request.follows and not request.was_held and not client.is_outside)
@@ -47,8 +41,8 @@ end
 
 function kind.lines.stoppedjob(model, name)
   if model.jobs[name] then model.jobs[name].is_free_at = model.now end -- else it had no memory to say so
-  for _, request in ipairs((model.asked_jobs or {})[name] or {}) do
-    model:expect(not reads(model, request) or model:excused(request, "refused", "half_closed", "draining") or model:excused(model.jobs[name] or {}, "refused"), says.LINGERS, "%s: its producer is stopped", request)
+  for _, request in ipairs(model.asked) do
+    model:expect(not reads(model, request, name) or model:excused(request, "refused", "half_closed", "draining") or model:excused(model.jobs[name] or {}, "refused"), says.LINGERS, "%s: its producer is stopped", request)
   end
 end
 
