@@ -79,9 +79,12 @@ local function may_skip(model, c, request, to)
   if policy ~= "conflate" or request.has_all and c.burst == 1 then return false end
   local is_newer = {}
   for seq = c.newest, request.next_hi, -1 do
-    local key = c.events[seq] and key_of(c.events[seq], c.options.keys)
-    if key and seq < to and not is_newer[key] then return c.newest - request.next_hi >= c.options.queue end
-    is_newer[key or 0] = true
+    local event = c.events[seq]
+    if not kind.left_out(request, event) then
+      local key = event and key_of(event, c.options.keys)
+      if key and seq < to and not is_newer[key] then return c.newest - request.next_hi >= c.options.queue end
+      is_newer[key or 0] = true
+    end
   end
   return true
 end
