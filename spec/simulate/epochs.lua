@@ -109,9 +109,15 @@ function epochs.at_rest(self)
   end
 end
 
+-- How many events a request has not got, as far as the store has had any.
+function epochs.behind(c, request)
+  return (c.places or 0) - (c.place[request.last_seen or request.after] or request.places_at_sent or 0)
+end
+
 -- A publish has its id.
 function epochs.published(self, name, id, data)
   local c = self.channels[name]
+  c.burst, self.dirty[name] = c.burst + 1, true
   self:expect(c.place[id], says.NUMBERED, "%s: %s was never kept", name, id)
   c.data = c.data or {}
   self:expect(not c.data[id] or c.data[id] == data, says.IDS, "%s: %s is there already", name, id)

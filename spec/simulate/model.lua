@@ -72,7 +72,7 @@ function Model:on_request(request)
   local route = self:route_of(request, self.served)
   request.channel = route and route.channel and kinds[route.kind].weight and self.channels["c" .. route.channel]
   self.tokens[request.token], self.asked[#self.asked + 1], request.meant_for = request, request, route
-  request.newest_at_sent = {}
+  request.newest_at_sent, request.places_at_sent = {}, request.channel and request.channel.places
   for name, c in pairs(self.channels) do request.newest_at_sent[name] = c.newest end
   if route and kinds[route.kind].on_request then kinds[route.kind].on_request(self, request, route) end
   request.reloads, request.served, request.reloaded_at, request.highest_count = self.reloads, self.served, self.reloaded_at, self.highest_count
@@ -234,7 +234,8 @@ function Model:has_overflown(request)
   if not c or not c.burst then return (limits.inbox or limits.subscriber) and request.kind and request.kind.publishes end -- of channels of its own
   local had_burst = self.published > 1 or request.is_loose and self.burst_at >= request.sent_at -- one that takes nothing is told later
   if limits.subscriber or limits.inbox and (not request.route or request.route.kind ~= "channel" or had_burst or self.has_others or request.was_held) then return true end
-  return c.burst >= c.options.queue or request.next_lo and c.newest - request.next_lo + 2 > c.options.queue
+  local behind = self.plan.has_epochs and epochs.behind(c, request) or request.next_lo and c.newest - request.next_lo + 1 or 0
+  return math.max(c.burst, behind) >= c.options.queue
 end
 
 local function may_be_cut(self, request)
