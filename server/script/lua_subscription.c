@@ -26,6 +26,7 @@ struct subscription {
   struct feed *feed; // NULL once it is closed, or a stream's
   struct feed_reader reader;
   struct waitlist waiting; // for news of the feed
+  struct tie tie;          // to the task that has waited last: one that is cancelled takes nothing
 };
 
 static void on_news(struct feed_reader *r) {
@@ -39,9 +40,15 @@ static struct feed *take_feed(struct subscription *s) {
   return f;
 }
 
+static void on_reader_gone(struct tie *tie) {
+  struct subscription *s = container_of(tie, struct subscription, tie);
+  if (s->feed) feed_forgo_turn(s->feed);
+}
+
 static void drop_subscription(struct vm *vm, struct held *held) {
   struct subscription *s = container_of(held, struct subscription, held);
   (void)vm;
+  list_remove(&s->tie.link);
   feed_free(take_feed(s));
   free(s);
 }
@@ -60,8 +67,9 @@ static struct held **check_subscription(lua_State *L, int index) {
 // Takes the feed; never raises.
 static struct subscription *put_feed(lua_State *L, struct held **box, struct feed *f) {
   struct subscription *s = xmalloc(sizeof *s);
-  *s = (struct subscription){.reader = {on_news}, .feed = f};
+  *s = (struct subscription){.reader = {on_news}, .feed = f, .tie = {.cut = on_reader_gone}};
   waitlist_init(&s->waiting);
+  list_init(&s->tie.link);
   held_put(L, box, &s->held, drop_subscription);
   return s;
 }
@@ -152,6 +160,14 @@ int channel_subscription(lua_State *L) {
   return store_wait(L, 5, c, STORE_OPEN, NULL, 0, subscribe_loaded);
 }
 
+// Has the task wait for news of the feed.
+static int wait_for_news(lua_State *L, struct subscription *s, struct task *t, lua_KFunction k) {
+  feed_await(s->feed, &s->reader);
+  list_remove(&s->tie.link);
+  task_tie(t, &s->tie);
+  return task_wait_in(L, t, &s->waiting, INFINITY, 0, k);
+}
+
 int channel_let_go(lua_State *L) {
   const struct channel *c = channel_check(L);
   struct vm *vm = vm_of(L);
@@ -200,9 +216,7 @@ static int next_event(lua_State *L, int status, lua_KContext context) {
   if (f->state >= FEED_LOST) return raise_incomplete(L, f);
   struct task *t = task_check(L, "subscription");
   if (f->state == FEED_FINISHED && !t->cancelled) return 0;
-  struct subscription *s = subscription_in(box);
-  feed_await(f, &s->reader);
-  return task_wait_in(L, t, &s->waiting, INFINITY, 0, next_event);
+  return wait_for_news(L, subscription_in(box), t, next_event);
 }
 
 static int subscription_next(lua_State *L) { return next_event(L, LUA_OK, 0); }
@@ -287,9 +301,7 @@ static int replay_on(lua_State *L, int status, lua_KContext context) {
       stream_send(ex->stream, feed_take(f));
       continue;
     }
-    struct task *t = task_check(L, "channel:subscribe");
-    feed_await(f, &subscription_in(box)->reader);
-    return task_wait_in(L, t, &subscription_in(box)->waiting, INFINITY, 0, replay_on);
+    return wait_for_news(L, subscription_in(box), task_check(L, "channel:subscribe"), replay_on);
   }
   return f && f->state == FEED_CUT_OFF ? push_failure(L, "unavailable") : 0;
 }

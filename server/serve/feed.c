@@ -50,6 +50,8 @@ void feed_await(struct feed *f, struct feed_reader *reader) {
   f->is_awaited = true;
 }
 
+void feed_forgo_turn(struct feed *f) { f->is_awaited = false; }
+
 static void feed_take_out(struct feed *f, size_t at) {
   f->queued_bytes -= (*slot(f, at))->len;
   event_unref(*slot(f, at));

@@ -69,6 +69,9 @@ static inline struct feed *feed_of(struct subscriber *s) { return container_of(s
 // A reader has all there is and is told of what comes next. It lives until then, or until the feed is freed.
 void feed_await(struct feed *f, struct feed_reader *reader);
 
+// Who has awaited it, or was told, will not take what comes: all of that counts from now on.
+void feed_forgo_turn(struct feed *f);
+
 // Tells the reader that waits, if any; it is forgotten.
 void feed_tell_reader(struct feed *f);
 
