@@ -31,7 +31,8 @@ function kind.on_event(model, request, event)
     n, c.uncounted, c.miscounted_at = c.newest, c.uncounted + n - c.newest, request.sent_at <= c.miscounted_at and c.miscounted_at or nil
   end
   model:expect(n <= c.newest or model:excused(c, "miscounted"), says.SNAPSHOT, "%s: has %d of %d events", request, n, c.newest)
-  request.next_lo, request.next_hi = (request.route.waits or c.miscounted_at) and 1 or n + 1, math.max(n, c.miscounted_at and c.newest or 0) + 1
+  local had = c.is_kept and math.min(n, request.newest_at_sent[c.name]) or n -- what waits for a store is counted before it is there
+  request.next_lo, request.next_hi = (request.route.waits or c.miscounted_at) and 1 or had + 1, math.max(n, c.miscounted_at and c.newest or 0) + 1
 end
 
 return kind
