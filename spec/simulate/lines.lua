@@ -31,11 +31,11 @@ function lines.refused(self, text) self.channels[text:match "^%S+"].miscounted_a
 
 for _, what in ipairs { "loaded", "tick", "stopped" } do lines[what] = states[what] end
 
--- What a handler has published in one go, but for the last: more than may wait for a worker.
+-- What a handler has published in one go, which one that waits for a store has not, but for the last: more than may wait for a worker.
 function lines.burst(self, text)
   local name, bytes = text:match "^(%S+) (%d+)$"
   local c, inbox = self.channels[name], self.plan.settings.limits.inbox
-  if inbox and tonumber(bytes) > inbox and not c.is_finishing then c.is_lost_at = self.now end
+  if inbox and tonumber(bytes) > inbox and not c.is_finishing and not c.is_kept then c.is_lost_at = self.now end
 end
 
 -- Its end may be there before whoever waits for the store to have it, or leaves meanwhile.
