@@ -46,10 +46,13 @@ function states.loaded(self, text)
   end
 end
 
--- When a tick is due: where one has waited for what it had published, the last that was missed meanwhile may have come at once.
+-- When a tick is due: where one has waited for what it had published, the last that was missed until the store was back may have come at once.
 local function due_at(self, tick, now)
   local is_over = tick.has_waited and tick.due < now - EPS and not self.is_away and self.back_at ~= now
-  if is_over then tick.due, tick.has_waited = tick.due + tick.period, false end
+  if is_over then
+    local missed = (self.back_at - tick.due + EPS) // tick.period
+    tick.due, tick.has_waited = tick.due + math.max(missed, 1) * tick.period, false
+  end
   return tick.due
 end
 
