@@ -76,7 +76,7 @@ return function(app, file)
   for _, each in ipairs(kinds.list) do parts[#parts + 1] = each[2].prelude end
   for _, each in ipairs(kinds.others) do parts[#parts + 1] = has_route(app, each[2]) and each[2].prelude or nil end
   for _, r in ipairs(app.routes) do parts[#parts + 1] = r.is_pair and 'app:channel("/pair/:name", { prefix = "", replay = 3 })\n' or route_text(r) end
-  for i, e in ipairs(app.every) do add("sse.every(%g, function() log('tick', G, %d) publish(%d) end%s)\n", e.period, i, e.channel, e.is_each and ", { each_worker = true }" or "") end
+  for i, e in ipairs(app.every) do add("sse.every(%g, function() log('tick', G, %d) publish(%d) log('ticked', G, %d) end%s)\n", e.period, i, e.channel, i, e.is_each and ", { each_worker = true }" or "") end
   if app.broken then parts[#parts + 1] = BROKEN[app.broken] .. "\n" end
   parts[#parts + 1] = "return app\n"
   return table.concat(parts)

@@ -36,7 +36,7 @@ function doubts.is_of_store(self, request) return request.was_away or self.is_aw
 
 -- At rest.
 function doubts.settle(self)
-  if self.is_away and not self.store_waits and not self.held_up and not self.is_shared then self.is_away, self.back_at = false, self.now end
+  if self.is_away and not self.store_waits and not self.held_up and not self.is_shared then self.is_away = false end
 end
 
 -- A number has been told of: those before it that were not are known to be missing.

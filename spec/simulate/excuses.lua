@@ -48,7 +48,7 @@ local EXCUSES = {
 
   -- Stores, and limits that are small.
   store = function(self, it) return doubts.is_of_store(self, it) end, -- fails, ends, or has more or less: the store did not answer when it was there
-  store_back = function(self) return self.is_away or self.back_at == self.now end, -- ticks late: what it has published waits for a store, or did until now
+  away = function(self) return self.is_away end, -- has not ended: what it publishes waits for a store
   channels = function(self, it) return self.plan.settings.limits.channels and it.route and kinds[it.route.kind].makes_channels end, -- 500 or a cut: there may be no more channels
   channel_bytes = limit "channel_bytes", -- is refused or left out: there is no room for it
   inbox = limit "inbox", -- 500 or a cut: more is published than may wait for a worker

@@ -29,7 +29,7 @@ end
 -- It has been counted as well.
 function lines.refused(self, text) self.channels[text:match "^%S+"].miscounted_at = self.now end
 
-for _, what in ipairs { "loaded", "tick", "stopped" } do lines[what] = states[what] end
+for _, what in ipairs { "loaded", "tick", "ticked", "stopped" } do lines[what] = states[what] end
 
 -- What a handler has published in one go, which one that waits for a store has not, but for the last: more than may wait for a worker.
 function lines.burst(self, text)

@@ -42,21 +42,11 @@ function states.loaded(self, text)
   local state = { number = tonumber(number), worker = tonumber(worker), load = self.loads, has_served = since, ticks = {}, stops = {}, is_vague = self.short_at == self.now }
   self.states[state.number] = state
   for i, e in ipairs(since and self.plan.apps[tonumber(version)].every or {}) do
-    if e.is_each or state.worker == 0 then state.ticks[i] = { period = e.period, due = since + e.period } end
+    if e.is_each or state.worker == 0 then state.ticks[i] = { period = e.period, due = since + e.period, at = since + e.period } end
   end
 end
 
--- When a tick is due: where one has waited for what it had published, the last that was missed until the store was back may have come at once.
-local function due_at(self, tick, now)
-  local is_over = tick.has_waited and tick.due < now - EPS and not self.is_away and self.back_at ~= now
-  if is_over then
-    local missed = (self.back_at - tick.due + EPS) // tick.period
-    tick.due, tick.has_waited = tick.due + math.max(missed, 1) * tick.period, false
-  end
-  return tick.due
-end
-
--- Each comes when it is due. Where time has jumped, or the worker had no turns, the first that was missed and the last of them come at once.
+-- Each comes when it is due, which it is once the one before has ended: where several have been missed since, the last of them at once.
 function states.tick(self, text, now)
   local number, i = text:match "^(%d+) (%d+)$"
   local state = self.states[tonumber(number)]
@@ -64,12 +54,21 @@ function states.tick(self, text, now)
   self:expect(is_served, says.OLD_TASKS, "state %s ticks on", number)
   local tick = state.ticks[tonumber(i)]
   self:expect(tick, says.ON_ONE_WORKER, "number %s ticks on worker %d", i, state.worker)
-  local late = now - due_at(self, tick, now)
-  tick.has_waited = late >= EPS and self:excused(state, "store_back")
-  self:expect(late > -EPS and (late < EPS or tick.has_waited or self:excused(state, "vague", "catching_up")), says.EVERY, "number %s of state %s ticks %.3f s late", i, number, late)
-  tick.due = tick.due + tick.period
+  local late = now - tick.at
+  self:expect(not tick.goes_on or self:excused(state, "vague"), says.EVERY, "number %s of state %s ticks before it has ended", i, number)
+  self:expect(late > -EPS and (late < EPS or self:excused(state, "vague", "catching_up")), says.EVERY, "number %s of state %s ticks %.3f s late", i, number, late)
+  tick.goes_on = true
+end
+
+-- It has waited for what it published. Code that is replaced meanwhile is done with it.
+function states.ticked(self, text, now)
+  local number, i = text:match "^(%d+) (%d+)$"
+  local state = self.states[tonumber(number)]
+  if not state then return end
+  local tick = state.ticks[tonumber(i)]
+  tick.due, tick.goes_on = tick.due + tick.period, false
   if tick.due + tick.period <= now then tick.due = tick.due + (now - tick.due) // tick.period * tick.period end
-  tick.has_waited = tick.has_waited and tick.due <= now
+  tick.at = math.max(tick.due, now)
 end
 
 function states.stopped(self, text)
@@ -91,7 +90,8 @@ function states.check(self, now)
   for _, state in pairs(self.states) do
     local is_due = state.load == self.served_load and state.worker + 1 ~= self.held_up
     for i, tick in pairs(is_due and state.ticks or {}) do
-      self:expect(due_at(self, tick, now) > now - EPS or self:excused(state, "vague", "store_back", "catching_up"), says.EVERY, "number %d of state %d was due at %.3f s", i, state.number, tick.due)
+      local is_right = tick.goes_on and self:excused(state, "away") or not tick.goes_on and tick.at > now - EPS
+      self:expect(is_right or self:excused(state, "vague", "catching_up"), says.EVERY, "number %d of state %d was due at %.3f s%s", i, state.number, tick.at, tick.goes_on and ", and goes on" or "")
     end
   end
 end
