@@ -101,6 +101,8 @@ end
 -- A worker has no turns from now on; nil: all have.
 function Model:on_held_up(worker, clients)
   local of = worker or self.held_up
+  if self.held_up then self.released_at = self.now end
+  for _, c in pairs(self.held_up and {} or self.channels) do c.newest_before = c.newest end
   self.held_up, self.piled_up = worker, {}
   if of then self.jumped_at, self.late_at = self.now, self.now end
   for _, client in ipairs(clients) do
@@ -235,7 +237,8 @@ function Model:has_overflown(request)
   local had_burst = self.published > 1 or request.is_loose and self.burst_at >= request.sent_at -- one that takes nothing is told later
   if limits.subscriber or limits.inbox and (not request.route or request.route.kind ~= "channel" or had_burst or self.has_others or request.was_held) then return true end
   local behind = self.plan.has_epochs and epochs.behind(c, request) or request.next_lo and c.newest - request.next_lo + 1 or 0
-  return math.max(c.burst, behind) >= c.options.queue
+  local has_come = request.route and request.route.kind == "derived" and self.released_at == self.now and c.newest - c.newest_before or c.burst -- of all that its worker had no turns for
+  return math.max(c.burst, has_come, behind) >= c.options.queue
 end
 
 local function may_be_cut(self, request)
