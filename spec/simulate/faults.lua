@@ -119,7 +119,7 @@ return {
   },
   {
     name = "dropped_not_freed", file = "server/serve/feed.c",
-    from = "  event_unref(shift(f));\n", to = "  shift(f);\n",
+    from = "  else event_unref(shift(f));\n", to = "  else shift(f);\n",
     what = "an event that a subscription drops is never freed",
   },
   {
