@@ -82,19 +82,6 @@ describe("lua/README.md", function()
     helper.harness.new({ settings = settings }):close()
   end)
 
-  it("shows the settings that hold where nothing is set", function()
-    local settings = load(text:match("```lua\n(%-%- spate%.conf%.lua.-)```"))()
-    for group, keys in pairs(settings) do
-      for key, value in pairs(type(keys) == "table" and group ~= "listen" and group ~= "trusted_proxies" and keys or {}) do
-        assert.is_true((helper.harness.are_defaults { [group] = { [key] = value } }), group .. "." .. key)
-      end
-    end
-    assert.is_true((helper.harness.are_defaults { io_uring = "auto" }))
-    assert.is_false((helper.harness.are_defaults { io_uring = "off" }))
-    local dev = { shutdown = { grace = 2, retry = 0.1 }, timeouts = { kill = 1 } }
-    assert.same({ true, 0 }, { helper.harness.are_defaults(dev, true) })
-  end)
-
   it("names each number that the server counts", function()
     for name in read("server/serve/metrics.c"):gmatch('[GC][%u_]+%("([%l_]+)"') do assert.truthy(text:find("| `" .. name .. "` |", 1, true), name) end
   end)
