@@ -18,7 +18,6 @@ local function traceback(err) return core.traceback(tostring(err)) end
 return function(sse, open)
   local function drop(channel, task)
     if task then task:cancel() end
-    channel:finish()
     core.remove_channel(channel.handle)
   end
 
@@ -96,6 +95,7 @@ return function(sse, open)
   local function drop_of_nodes(channel, claims, key, task)
     if task then task:cancel() end
     if claim(claims, key) ~= true then return core.forget_channel(channel.handle) end
+    channel:finish() -- before anybody else may begin it
     drop(channel)
     claims:delete(key)
   end
@@ -157,6 +157,7 @@ return function(sse, open)
     if left ~= "finished" and is_mine == nil then return nil, why end
     if is_mine and left == "interrupted" then
       stream:close()
+      channel:finish()
       drop(channel)
       channel, why = open_resumable(key, options, ttl)
       if not channel then return nil, why end

@@ -36,13 +36,19 @@ struct tie *channel_tie(lua_State *L, int index) {
   return &check_handle(L, index)->tie;
 }
 
-static void cut_channel(struct tie *tie) {
-  struct channel_handle *h = container_of(tie, struct channel_handle, tie);
-  struct service *s = h->service;
+// Nobody opens it between its end and its removal, for which its store may take a while.
+static void handle_remove_channel(struct channel_handle *h) {
   struct channel *c = h->channel;
-  if (!c->store) channel_finish(c, NULL, s->loop->now);
-  else store_hand_over(c, STORE_FINISH, NULL, 0), store_hand_over(c, STORE_REMOVE, NULL, 0);
-  broker_remove(s->broker, c);
+  if (!c->store) channel_finish(c, NULL, h->service->loop->now);
+  else if (!channel_is_finished(c)) store_hand_over(c, STORE_FINISH, NULL, 0);
+  if (c->store) store_hand_over(c, STORE_REMOVE, NULL, 0);
+  broker_remove(h->service->broker, c);
+}
+
+void channel_remove(lua_State *L) { handle_remove_channel(check_handle(L, 1)); }
+
+static void cut_channel(struct tie *tie) {
+  handle_remove_channel(container_of(tie, struct channel_handle, tie));
 }
 
 struct held **channel_push_handle(lua_State *L) {

@@ -13,7 +13,10 @@ extern const char CHANNEL_META[];
 // The channel whose handle is argument 1; raises where it is none.
 struct channel *channel_check(lua_State *L);
 
-// What has the channel of the handle at `index` end, and go from the broker and its store, where it is cut.
+// Has the channel whose handle is argument 1 end, and go from the broker and its store; waits for nothing.
+void channel_remove(lua_State *L);
+
+// What does so where it is cut, of the channel of the handle at `index`.
 struct tie *channel_tie(lua_State *L, int index);
 
 // Pushes a handle without a channel.

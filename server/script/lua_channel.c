@@ -406,11 +406,9 @@ static int members(lua_State *L) {
   return 1;
 }
 
-// core.remove_channel(handle): out of the broker and its store, whatever it holds.
+// core.remove_channel(handle): ends it; out of the broker and its store, whatever it holds.
 static int remove_channel(lua_State *L) {
-  struct channel *c = channel_check(L);
-  if (c->store) store_hand_over(c, STORE_REMOVE, NULL, 0);
-  broker_remove(vm_of(L)->service->broker, c);
+  channel_remove(L);
   return 0;
 }
 
