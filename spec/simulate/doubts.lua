@@ -52,10 +52,10 @@ function doubts.is_unsaid(self, kind)
   end
 end
 
--- Whether somebody who published to what a store keeps may have been ended where it waited for that.
-local function has_left(self, c)
+-- Whether somebody who published to what a store keeps may have been ended where it waited for that, or waits still.
+function doubts.has_left(self, c, or_waits)
   for _, request in ipairs(self.asked) do
-    local route = c.is_kept and request.ended ~= "end" and self:route_of(request, request.served)
+    local route = c.is_kept and (request.ended or or_waits) and request.ended ~= "end" and self:route_of(request, request.served)
     if route and route.kind == "publish" and self.channels["c" .. route.channel] == c then return true end
   end
 end
@@ -63,7 +63,7 @@ end
 -- Whether an event of that number may be there without a word.
 function doubts.is_untold(self, at)
   local c = at.channel
-  return c.is_vague or at.seq <= (c.vague_to or 0) or has_left(self, c)
+  return c.is_vague or at.seq <= (c.vague_to or 0) or doubts.has_left(self, c, true)
 end
 
 -- Whether one of them may be in its history.

@@ -53,7 +53,7 @@ local EXCUSES = {
   channel_bytes = limit "channel_bytes", -- is refused or left out: there is no room for it
   inbox = limit "inbox", -- 500 or a cut: more is published than may wait for a worker
   subscriber = limit "subscriber", -- the same, for a client
-  start = function(_, it) return it.is_vague and not it.has_heard end, -- begins behind any event: nobody knows what the channel held then
+  start = function(self, it) return (it.is_vague or it.channel and doubts.has_left(self, it.channel)) and not it.has_heard end, -- begins behind any event: nobody knows what the channel held then
   history_bytes = function(_, c) return c.options.history_bytes end, -- less is kept, of a channel
 }
 
