@@ -27,7 +27,7 @@ function kind.on_event(model, request, event)
   model:expect(not request.has_snapshot, says.SNAPSHOT, "%s: two snapshots", request)
   request.has_snapshot = true
   local n, c = math.tointeger(tonumber(event.data)) - request.channel.uncounted, request.channel
-  if request.newest_at_sent[c.name] == c.newest and n > c.newest and model:excused(c, "miscounted") then
+  if not c.is_vague and request.newest_at_sent[c.name] == c.newest and n > c.newest and model:excused(c, "miscounted") then
     n, c.uncounted, c.miscounted_at = c.newest, c.uncounted + n - c.newest, request.sent_at <= c.miscounted_at and c.miscounted_at or nil
   end
   model:expect(n <= c.newest or model:excused(c, "miscounted"), says.SNAPSHOT, "%s: has %d of %d events", request, n, c.newest)
