@@ -312,6 +312,13 @@ describe("a channel's subscriber", function()
     assert.equal("pxx pxx c02 c03 end", read_late(options, 2, "for i = 1, 3 do put('c', 1, 'c0' .. i) end", settings))
   end)
 
+  it("whose task is behind loses as many of the oldest as stand in the way of a large one, and no more", function()
+    local settings = { limits = { subscriber = 5200 } } -- five of these events, or two and the large one
+    local code = "for i = 1, 5 do put('c', 1, 'c0' .. i) end ch:publish { data = 'big' .. ('x'):rep(2500) }"
+    assert.equal("pxx pxx pxx c05 big end", read_late("{ queue = 100, history = 3, on_full = 'drop_oldest' }", 3, code, settings))
+    assert.equal(4, run "return spate.stats().dropped_total")
+  end)
+
   it("that waited when a burst began gets all of it, more than limits.subscriber as that may be", function()
     serve(nil, { limits = { subscriber = 5000 } })
     run 'ch = sse.channel("a", { queue = 3, on_full = "drop_oldest" })'

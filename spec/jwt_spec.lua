@@ -307,6 +307,25 @@ app:get("/wrong", function(req) req:close_after(-1) end)]]
   end)
 end)
 
+it("req:close_after goes for a stream that is open already", function()
+  server = helper.serve [[
+app:get("/", function(req)
+  return sse.reply(function(send)
+    send "open"
+    sse.sleep(1)
+    req:close_after(2)
+    sse.sleep(10)
+  end, { keep_alive = false })
+end)]]
+  local res = server:get "/"
+  server:advance(2.9)
+  assert.is_false(res:has_ended())
+  server:advance(0.2)
+  assert.is_true(res:has_ended())
+  assert.same({ "open" }, res:data())
+  server:close()
+end)
+
 describe("the options of spate.jwt", function()
   it("are checked at load", function()
     for options, why in pairs {

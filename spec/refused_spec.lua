@@ -145,6 +145,17 @@ describe("pools", function()
     server:close()
   end)
 
+  it("of threads have those idle that have done their work", function()
+    local server = helper.serve(APP .. [[
+
+app:get("/hash", function() return require "spate.crypto".password.hash("secret", { cost = 1 }) end)]], { threads = true })
+    assert.same({ 0, 0, 0, 2 }, pool(server, "threads:hashes"))
+    local res = server:get "/hash"
+    server:wait(function() return res:status() end)
+    assert.same({ 0, 1, 0, 2 }, pool(server, "threads:hashes"))
+    server:close()
+  end)
+
   it("of databases with a long name are there by its end", function()
     local path = folder .. "/" .. ("x"):rep(100) .. "/end.sqlite"
     local server = helper.serve(APP .. ([[

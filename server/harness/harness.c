@@ -87,7 +87,7 @@ static double option(lua_State *L, const char *name, double otherwise) {
   return value;
 }
 
-static void open_server(struct harness *h, int worker) {
+static void open_server(struct harness *h, int worker, bool has_threads) {
   if (!h->broker) {
     h->broker = &h->own_broker;
     broker_init(h->broker, settings_broker_limits(&h->settings));
@@ -111,7 +111,7 @@ static void open_server(struct harness *h, int worker) {
   h->service.process = h->process, h->service.subject = h->subject;
   processes_init(&h->processes, &h->service);
   h->service.processes = &h->processes;
-  service_open_pools(&h->service, false);
+  service_open_pools(&h->service, has_threads);
   file_watcher_init(&h->file_watcher, &h->loop);
   h->service.file_watcher = &h->file_watcher;
   stub_fetcher_init(&h->fetcher, &h->service, h->stubs);
@@ -167,9 +167,9 @@ static int raise_error_of(lua_State *L, char *error) {
 }
 
 // harness.new{ epoch =, worker =, watch =, with =, admin =, coverage =, dev =, inject =, store =, stubs =,
-// blocks =, told =, settings = {...} }: a server without an application; `blocks` gives it the function
-// block(seconds), `admin` has it look after the server that it is `with`, `told` has it collect garbage when
-// it is told, and not by itself.
+// blocks =, threads =, told =, settings = {...} }: a server without an application; `blocks` gives it the
+// function block(seconds), `threads` its pools real threads, `admin` has it look after the server that it is
+// `with`, `told` has it collect garbage when it is told, and not by itself.
 static int harness_new(lua_State *L) {
   char *error = NULL;
   lua_settop(L, 1);
@@ -193,7 +193,7 @@ static int harness_new(lua_State *L) {
   }
   const char *io_uring = getenv("SPATE_IO_URING");
   if (!io_uring || strcmp(io_uring, "off") != 0) loop_open_batch_of_memory(&h->loop);
-  open_server(h, (int)option(L, "worker", 0));
+  open_server(h, (int)option(L, "worker", 0), option(L, "threads", 0) > 0);
   h->blocks = option(L, "blocks", 0) > 0;
   if (!h->owner) kick_listener(h->process);
   if (!h->owner && *h->settings.store.url && !harness_open_store(h, &error)) return raise_error_of(L, error);

@@ -94,12 +94,11 @@ static bool open_body(struct stream *s, struct response *head, bool is_sse) {
 void stream_open_raw(struct stream *s, int status, const struct field *fields, size_t count, int64_t length) {
   bool is_known = length >= 0;
   struct response head = {.status = status,
-                          .content_length = is_known ? (uint64_t)length : 0,
+                          .framing = is_known ? FRAMING_LENGTH : FRAMING_OPEN,
                           .has_length = is_known && !has_no_body(status),
                           .fields = fields,
                           .field_count = count};
-  head.framing = is_known ? FRAMING_LENGTH : FRAMING_OPEN;
-  if (is_known) s->length_left = (uint64_t)length;
+  if (is_known) head.content_length = s->length_left = (uint64_t)length;
   if (open_body(s, &head, false)) leave_if_late(s);
 }
 
