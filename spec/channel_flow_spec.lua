@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 local channels = require "spec.channels"
 local helper = require "spec.helper"
+local http2 = helper.harness.hpack and require "spec.http2_client"
 
 describe("a channel's subscriber", function()
   local server
@@ -373,6 +374,25 @@ describe("a channel's subscriber", function()
     open(client)
     assert.equal(500, #res:data()[1])
   end)
+
+  if helper.harness.hpack then
+    for len, left in pairs { [10] = "4 5", [2000] = "5" } do
+      it("keeps a comment that waits, in front of events of " .. len .. " bytes of which the oldest are dropped", function()
+        serve(nil, { limits = { subscriber = 1000 } })
+        run 'ch = sse.channel("a", { queue = 3, on_full = "drop_oldest" })'
+        local client = http2.connect(server, { [4] = 0 }) -- without a window nothing is on its way
+        client:get(1, "/sub/a")
+        server:advance(15)
+        for i = 1, 5 do run(("ch:publish('%d' .. ('x'):rep(%d))"):format(i, len)) end
+        client:window(1, 1 << 20)
+        assert.matches("^:\n\n", client:stream(1).body)
+        local got = {}
+        for i, data in ipairs(client:data(1)) do got[i] = data:sub(1, 1) end
+        assert.equal(left, table.concat(got, " "))
+        assert.equal(5 - #got, run "return spate.stats().dropped_total")
+      end)
+    end
+  end
 
   it("has the bytes that are on their way beside its room where it is to drop the oldest", function()
     serve()

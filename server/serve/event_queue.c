@@ -37,7 +37,7 @@ void event_queue_push(struct event_queue *q, enum framing framing, struct event 
 static uint32_t first_whole(const struct event_queue *q, enum framing framing) {
   size_t begun = q->left + q->in_flight;
   uint32_t i = 0;
-  for (; i < q->count && begun; i++) begun -= MIN(begun, slice_of(framing, q->events[i]).iov_len);
+  for (; begun; i++) begun -= MIN(begun, slice_of(framing, q->events[i]).iov_len);
   return i;
 }
 
@@ -97,7 +97,7 @@ size_t event_queue_take(struct event_queue *q, enum framing framing, size_t max,
     out->iov[out->count++] = v;
   }
   out->len += taken, q->in_flight += taken;
-  out->has_more |= i < q->count;
+  out->has_more |= i != q->count;
   return taken;
 }
 
