@@ -231,13 +231,14 @@ end
 function Model:has_overflown(request)
   local c, limits = request.channel, self.plan.settings.limits
   local leaves_out = c and c.options and (c.options.on_full or "disconnect") ~= "disconnect"
-  if leaves_out and not limits.inbox then return false end
+  local is_derived = request.route and request.route.kind == "derived" -- what fills its channel leaves nothing out
+  if leaves_out and not limits.inbox and not (is_derived and limits.subscriber) then return false end
   if request.may_have_lost then return true end
   if not c or not c.burst then return (limits.inbox or limits.subscriber) and request.kind and request.kind.publishes end -- of channels of its own
   local had_burst = self.published > 1 or request.is_loose and self.burst_at >= request.sent_at -- one that takes nothing is told later
   if limits.subscriber or limits.inbox and (not request.route or request.route.kind ~= "channel" or had_burst or self.has_others or request.was_held) then return true end
   local behind = self.plan.has_epochs and epochs.behind(c, request) or request.next_lo and c.newest - request.next_lo + 1 or 0
-  local has_come = request.route and request.route.kind == "derived" and self.released_at == self.now and c.newest - c.newest_before or c.burst -- of all that its worker had no turns for
+  local has_come = is_derived and self.released_at == self.now and c.newest - c.newest_before or c.burst -- of all that its worker had no turns for
   return math.max(c.burst, has_come, behind) >= c.options.queue
 end
 
