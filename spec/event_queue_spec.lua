@@ -9,6 +9,7 @@ for i = 1, 12 do list[i] = ("%02d"):format(i) .. ("abcdefghij"):rep(i * i % 7) e
 app:get("/list", function() return sse.reply(sse.from(list):chain(sse.never()), { keep_alive = false }) end)
 app:get("/ended", function() return sse.reply(sse.from(list)) end)
 app:get("/many", function() return sse.reply(function(send) for i = 1, 300 do send(i) end end) end)
+app:get("/collect", function() collectgarbage() collectgarbage() return "" end)
 app:get("/left", function()
   for _, each in ipairs(spate.streams {}) do
     if each.target == "/list" then return { each.queued, each.queued_bytes } end
@@ -92,6 +93,14 @@ describe("what waits for a client", function()
   it("is let go of with a client that leaves at any byte", function()
     for step = 1, 400, 13 do taken("/list", step, 1):close() end
     assert.equal(0, server:stats().streams)
+  end)
+
+  it("leaves no memory behind with a client that leaves when there is much of it", function()
+    assert.is_true(server:comes_to_rest(function()
+      for _ = 1, 10 do taken("/many", 1, 1):close() end
+      server:get("/collect"):close()
+      server:log()
+    end))
   end)
 end)
 
