@@ -261,6 +261,18 @@ describe("reply.stream", function()
     assert.equal(1, server:stats().tasks)
   end)
 
+  it("that begins when the server has been told to stop is sent in full", function()
+    serve [[app:get("/late", function()
+      sse.sleep(1)
+      return reply.stream(function(write) write "one " sse.sleep(1) write "two" end)
+    end)]]
+    local res = get "/late"
+    server.core:drain()
+    server:advance(2)
+    assert.equal("one two", (res:body()))
+    assert.is_true(res:has_ended())
+  end)
+
   it("takes yielded values as written ones", function()
     serve()
     assert.equal("a1", (get "/yield":body()))

@@ -61,12 +61,11 @@ void stream_reply(struct stream *s, int status, const struct field *fields, size
 }
 
 // A stream that comes too late to be told to leave with the others leaves at once.
-static bool leave_if_late(struct stream *s) {
+static void leave_if_late(struct stream *s) {
   const struct service *service = stream_service(s);
   bool is_old = s->generation <= service->left_generation;
   if (is_old) stream_leave(s, 0, REASON_RELOAD);
   else if (service->draining && s->is_sse) stream_leave(s, 0, REASON_SHUTDOWN);
-  return s->leaving;
 }
 
 void stream_compress(struct stream *s, bool is_own) {
@@ -141,5 +140,6 @@ void stream_open(struct stream *s, int status, const struct field *fields, size_
   counter_add(&stream_service(s)->counters.streams_open, 1);
   counter_add(&stream_service(s)->counters.streams_total, 1);
   access_opened(s);
-  if (!leave_if_late(s)) stream_watch(s);
+  leave_if_late(s);
+  stream_watch(s);
 }
