@@ -227,26 +227,28 @@ describe("a reload", function()
     server:close()
   end)
 
-  it("ends at once what old code begins after its others have been ended", function()
-    local LATE = [[
-      app:get("/raw", function() sse.sleep(20) return reply.stream(function(write) write "x" sse.sleep(1000) end) end)
-      app:get("/events", function() sse.sleep(20) return sse.reply(sse.never()) end)
-      app:get("/ticks", function() return sse.reply(sse.interval(1)) end)]]
-    serve(LATE, { settings = { reload = { generations = 1 } } })
-    local raw, events, ticks = server:get "/raw", server:get "/events", server:get "/ticks"
-    for _ = 1, 3 do server:reload(LATE) end
-    server:advance(6)
-    assert.is_true(ticks:has_ended())
-    assert.same({ "", "" }, { raw:raw(), events:raw() })
-    server:advance(14)
-    server:turn()
-    for _, res in ipairs { raw, events } do assert.equal(200, res:status()) end
-    assert.is_true(events:has_ended())
-    assert.is_false(raw:has_ended())
-    assert.not_equal("open", raw.client:state())
-    assert.equal(1, server:stats().generations)
-    server:close()
-  end)
+  for _, reloads in ipairs { 2, 3 } do
+    it("ends at once what old code begins after its others have been ended, by reload " .. reloads, function()
+      local LATE = [[
+        app:get("/raw", function() sse.sleep(20) return reply.stream(function(write) write "x" sse.sleep(1000) end) end)
+        app:get("/events", function() sse.sleep(20) return sse.reply(sse.never()) end)
+        app:get("/ticks", function() return sse.reply(sse.interval(1)) end)]]
+      serve(LATE, { settings = { reload = { generations = 1 } } })
+      local raw, events, ticks = server:get "/raw", server:get "/events", server:get "/ticks"
+      for _ = 1, reloads do server:reload(LATE) end
+      server:advance(6)
+      assert.is_true(ticks:has_ended())
+      assert.same({ "", "" }, { raw:raw(), events:raw() })
+      server:advance(14)
+      server:turn()
+      for _, res in ipairs { raw, events } do assert.equal(200, res:status()) end
+      assert.is_true(events:has_ended())
+      assert.is_false(raw:has_ended())
+      assert.not_equal("open", raw.client:state())
+      assert.equal(1, server:stats().generations)
+      server:close()
+    end)
+  end
 
   it("leaves the old code serving where the new does not load", function()
     serve(OLD)
