@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- What testssl.sh finds at the real program (`make scan`): protocols, ciphers, forward secrecy, known weaknesses. What it
--- says of a certificate and of an application's own fields is left out.
+-- says of a certificate, of an application's own fields and of an engine that its own OpenSSL lacks is left out.
 local certificates = require "spec.certificates"
 local helper = require "spec.helper"
 local process = require "spec.process"
@@ -27,7 +27,7 @@ describe("testssl.sh", function()
     local found, counted = {}, 0
     for _, each in ipairs(helper.json.decode(process.read_file(directory .. "/found.json"))) do
       counted = counted + 1
-      if SEVERE[each.severity] then found[#found + 1] = ("%s %s: %s"):format(each.severity, each.id, each.finding) end
+      if SEVERE[each.severity] and each.id ~= "engine_problem" then found[#found + 1] = ("%s %s: %s"):format(each.severity, each.id, each.finding) end
     end
     assert.same({}, found)
     assert.is_true(counted > 40, process.read_file(directory .. "/said"))

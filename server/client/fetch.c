@@ -121,7 +121,7 @@ bool fetch_head_line(struct fetch *f, struct span line) {
 }
 
 void fetch_place_fields(struct fetch *f) {
-  const char *at = f->head.bytes;
+  const char *at = f->head.bytes ? f->head.bytes : ""; // where all names and values are empty
   for (size_t i = 0; i < f->field_count; i++) {
     struct field *field = &f->fields[i];
     field->name.bytes = at, at += field->name.len;
