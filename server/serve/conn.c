@@ -117,12 +117,12 @@ static void end_when_sent(struct conn *c) {
   conn_set_deadline(c, c->carrier.service->loop->now + LINGER_SECONDS);
 }
 
-// Answers bytes that are no request; not in the middle of a stream that is on its way.
+// Answers bytes that are no request; not in the middle of what is on its way.
 static void conn_refuse(struct conn *c, struct refusal r) {
   service_refused(c->carrier.service, r.limit);
   access_refused(&c->carrier, r.status, r.why);
   if (conn_carries_many(c)) close_streams(c, REASON_ERROR);
-  else if (!list_empty(&c->streams)) {
+  else if (c->in_flight || !list_empty(&c->streams)) {
     conn_close(c, REASON_ERROR, true);
     return;
   }
@@ -384,13 +384,16 @@ void conn_on_end(struct transport *t) {
   const struct stream *reading = conn_reading(c);
   bool is_incomplete = reading && reading->state != STREAM_ENDED;
   c->has_ended = true;
-  if (c->state == CONN_LEAVING) t->ops->want_read(t, 0); // what is said last may still be wanted
-  else if (c->state != CONN_OPEN || is_incomplete || list_empty(&c->streams) || conn_carries_many(c))
-    conn_close(c, REASON_CLIENT_CLOSED, false);
-  else {
-    conn_want_read(c);
-    conn_touch(c);
+  if (c->state == CONN_LEAVING) { // what is said last may still be wanted
+    t->ops->want_read(t, 0);
+    return;
   }
+  if (c->state != CONN_OPEN || is_incomplete || list_empty(&c->streams) || conn_carries_many(c)) {
+    conn_close(c, REASON_CLIENT_CLOSED, false);
+    return;
+  }
+  conn_want_read(c);
+  conn_touch(c);
 }
 
 void conn_close_idle(struct conn *c) {

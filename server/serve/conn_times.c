@@ -54,6 +54,7 @@ bool conn_can_carry_more(const struct conn *c) {
 
 // Has the client open no more streams: twice, as what it has opened meanwhile is served (RFC 9113 6.8).
 void conn_depart(struct conn *c) {
+  if (c->leaving == 2) return;
   c->leaving++;
   bool again = c->proto->ops->go_away(c->proto);
   conn_set_deadline(c, c->carrier.service->loop->now + (again ? NOTICE_SECONDS : LINGER_SECONDS));

@@ -37,7 +37,7 @@ void event_queue_push(struct event_queue *q, enum framing framing, struct event 
 static uint32_t first_whole(const struct event_queue *q, enum framing framing) {
   size_t begun = q->left + q->in_flight;
   uint32_t i = 0;
-  for (; begun; i++) begun -= MIN(begun, slice_of(framing, q->events[i]).iov_len);
+  for (; i < q->count && begun; i++) begun -= MIN(begun, slice_of(framing, q->events[i]).iov_len);
   return i;
 }
 
@@ -53,7 +53,7 @@ static void queue_take_out(struct event_queue *q, enum framing framing, uint32_t
 }
 
 bool event_queue_drop_oldest(struct event_queue *q, enum framing framing) {
-  for (uint32_t i = first_whole(q, framing); i != q->count; i++) {
+  for (uint32_t i = first_whole(q, framing); i < q->count; i++) {
     if (!q->events[i]->seq) continue; // the head, a comment
     queue_take_out(q, framing, i);
     return true;
@@ -80,8 +80,8 @@ static void event_queue_form(struct event_queue *q, enum framing framing, uint32
   q->bytes += slice_of(framing, q->events[at]).iov_len;
 }
 
-void event_queue_take(struct event_queue *q, enum framing framing, size_t max, struct outq *out,
-                      struct former *former) {
+size_t event_queue_take(struct event_queue *q, enum framing framing, size_t max, struct outq *out,
+                        struct former *former) {
   size_t skip = q->left + q->in_flight, taken = 0;
   uint32_t i = 0;
   for (; i < q->count && out->count < OUTQ_MAX && taken < max; i++) {
@@ -97,7 +97,8 @@ void event_queue_take(struct event_queue *q, enum framing framing, size_t max, s
     out->iov[out->count++] = v;
   }
   out->len += taken, q->in_flight += taken;
-  out->has_more |= i != q->count;
+  out->has_more |= i < q->count;
+  return taken;
 }
 
 // The array itself goes back with the last event of a burst.

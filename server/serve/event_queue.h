@@ -38,9 +38,9 @@ bool event_queue_drop_oldest(struct event_queue *q, enum framing framing);
 bool event_queue_conflate(struct event_queue *q, enum framing framing, const struct event *e);
 
 // Puts at most `max` bytes that the transport does not have yet into `out`, of events as `former` (NULL: as
-// they are) makes them; heads and ends of bodies stay what they are.
-void event_queue_take(struct event_queue *q, enum framing framing, size_t max, struct outq *out,
-                      struct former *former);
+// they are) makes them; heads and ends of bodies stay what they are. How many.
+size_t event_queue_take(struct event_queue *q, enum framing framing, size_t max, struct outq *out,
+                        struct former *former);
 
 // So many bytes at most are gone, and the events that went with them: how many of these were the queue's.
 size_t event_queue_leave(struct event_queue *q, enum framing framing, size_t len);

@@ -3,7 +3,6 @@
 // waits for on_drain, so a client that reads slowly costs its queue and no more. The timer is lazy: it is
 // armed for the earliest thing that could be due and looks when it fires.
 #include "serve/stream.h"
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include "event/sse.h"
@@ -186,7 +185,7 @@ void stream_send(struct stream *s, struct event *e) {
     return;
   }
   s->last_sent = stream_service(s)->loop->now;
-  if (s->events_out != UINT32_MAX) s->events_out++;
+  if (s->events_out < UINT32_MAX) s->events_out++;
   counter_add(&stream_service(s)->counters.events_total, 1);
   stream_enqueue(s, e);
 }
@@ -341,7 +340,7 @@ bool stream_kick(struct stream *s, struct event *last) {
 }
 
 void stream_end_at(struct stream *s, double deadline) {
-  float lifetime = MAX((float)(deadline - s->opened_at), FLT_MIN); // 0 is none
+  float lifetime = (float)MAX(deadline - s->opened_at, 1e-3);
   if (s->lifetime > 0 && s->lifetime <= lifetime) return;
   s->lifetime = lifetime;
   stream_watch(s);

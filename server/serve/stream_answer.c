@@ -61,11 +61,12 @@ void stream_reply(struct stream *s, int status, const struct field *fields, size
 }
 
 // A stream that comes too late to be told to leave with the others leaves at once.
-static void leave_if_late(struct stream *s) {
+static bool leave_if_late(struct stream *s) {
   const struct service *service = stream_service(s);
   bool is_old = s->generation <= service->left_generation;
   if (is_old) stream_leave(s, 0, REASON_RELOAD);
   else if (service->draining && s->is_sse) stream_leave(s, 0, REASON_SHUTDOWN);
+  return s->leaving;
 }
 
 void stream_compress(struct stream *s, bool is_own) {
@@ -93,11 +94,12 @@ static bool open_body(struct stream *s, struct response *head, bool is_sse) {
 void stream_open_raw(struct stream *s, int status, const struct field *fields, size_t count, int64_t length) {
   bool is_known = length >= 0;
   struct response head = {.status = status,
-                          .framing = is_known ? FRAMING_LENGTH : FRAMING_OPEN,
+                          .content_length = is_known ? (uint64_t)length : 0,
                           .has_length = is_known && !has_no_body(status),
                           .fields = fields,
                           .field_count = count};
-  if (is_known) head.content_length = s->length_left = (uint64_t)length;
+  head.framing = is_known ? FRAMING_LENGTH : FRAMING_OPEN;
+  if (is_known) s->length_left = (uint64_t)length;
   if (open_body(s, &head, false)) leave_if_late(s);
 }
 
@@ -140,6 +142,5 @@ void stream_open(struct stream *s, int status, const struct field *fields, size_
   counter_add(&stream_service(s)->counters.streams_open, 1);
   counter_add(&stream_service(s)->counters.streams_total, 1);
   access_opened(s);
-  leave_if_late(s);
-  stream_watch(s);
+  if (!leave_if_late(s)) stream_watch(s);
 }
